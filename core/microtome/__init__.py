@@ -1,0 +1,75 @@
+"""Microtome: a workbench for mechanistic interpretability.
+
+Names load when they are first used, so that ``import microtome`` brings in neither torch nor
+transformers, and opening a session for review never does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it.
+_PUBLIC = {
+    "Ablate": "interventions.edits",
+    "Circuit": "records.circuit",
+    "LogitDifference": "metrics",
+    "LogitOverMean": "metrics",
+    "MicrotomeError": "errors",
+    "Patch": "interventions.edits",
+    "PromptPair": "prompts",
+    "Question": "prompts",
+    "Session": "records.session",
+    "Site": "sites",
+    "Trace": "records.trace",
+    "component_graph": "circuits.component",
+    "direct_logit_attribution": "analysis.direct",
+    "examine": "examine",
+    "head_scores": "analysis.heads",
+    "load_model": "models.loading",
+    "logit_lens": "analysis.lens",
+    "open_session": "session.reader",
+    "project": "analysis.projection",
+    "prune": "circuits.prune",
+    "save_session": "session.writer",
+    "self_check": "selfcheck.suite",
+    "trace": "activations.capture",
+}
+
+__all__ = [*_PUBLIC]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from microtome.activations.capture import trace
+    from microtome.analysis.direct import direct_logit_attribution
+    from microtome.analysis.heads import head_scores
+    from microtome.analysis.lens import logit_lens
+    from microtome.analysis.projection import project
+    from microtome.circuits.component import component_graph
+    from microtome.circuits.prune import prune
+    from microtome.errors import MicrotomeError
+    from microtome.examine import examine
+    from microtome.interventions.edits import Ablate, Patch
+    from microtome.metrics import LogitDifference, LogitOverMean
+    from microtome.models.loading import load_model
+    from microtome.prompts import PromptPair, Question
+    from microtome.records.circuit import Circuit
+    from microtome.records.session import Session
+    from microtome.records.trace import Trace
+    from microtome.selfcheck.suite import self_check
+    from microtome.session.reader import open_session
+    from microtome.session.writer import save_session
+    from microtome.sites import Site
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'microtome' has no attribute {name!r}")
+    value = getattr(import_module(f"microtome.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,1 @@
+"""Which components carry the answer, and how they hand it on."""

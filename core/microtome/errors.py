@@ -1,0 +1,129 @@
+"""Every error that Microtome raises on purpose.
+
+    MicrotomeError                 one readable line; carries the way out
+    ├── InputError                 what was given cannot be used
+    │   ├── PromptError            empty, too long, not tokenizable, pair of unequal length
+    │   ├── AnswerError            not one token, unknown word, outside the vocabulary
+    │   ├── MetricError            a metric used where its kind has no meaning
+    │   └── EditError              an edit that does not fit its site
+    ├── ModelError                 a model that cannot be opened or instrumented
+    │   ├── ModelNotFound          no such embedded name, folder or hub entry
+    │   ├── ModelDamaged           half-downloaded, unreadable or inconsistent files
+    │   ├── UnsafeModel            pickles, remote code, paths that leave the folder
+    │   ├── UnknownArchitecture    parts of the model could not be found
+    │   ├── TokenizerMissing       text was given, but only token ids can be used
+    │   └── Offline                the network would be needed and was not allowed
+    ├── SiteMissing                an activation that was not captured or does not exist
+    ├── MemoryExceeded             does not fit the byte budget, or memory ran out
+    ├── SessionError               a session file that cannot be opened
+    │   ├── NotASession            not HDF5, or HDF5 without the mark
+    │   ├── SessionDamaged         truncated, wrong shapes, broken references
+    │   ├── NewerSession           written by a later major version
+    │   └── ModelMismatch          the model at hand is not the one of the session
+    └── StorageError               disk full, read-only folder, file in use
+
+``Cancelled`` is no error: it unwinds a job that the user stopped, and is caught at the job
+boundary only.
+"""
+
+from __future__ import annotations
+
+
+class MicrotomeError(Exception):
+    """A failure in the user's words: what was given, what was expected, what to do.
+
+    ``what`` says what went wrong, ``way_out`` what can be done about it; ``str`` gives both as
+    one line, so that the command line can print it as it is.
+    """
+
+    def __init__(self, what: str, way_out: str = "") -> None:
+        self.what = " ".join(what.split())
+        self.way_out = " ".join(way_out.split())
+        super().__init__(self.what, self.way_out)
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.way_out}".strip()
+
+
+class InputError(MicrotomeError):
+    """What the user gave cannot be used."""
+
+
+class PromptError(InputError):
+    """A prompt that is empty, too long, or does not fit its partner."""
+
+
+class AnswerError(InputError):
+    """An answer that is not exactly one known token."""
+
+
+class MetricError(InputError):
+    """A metric used where its kind has no meaning."""
+
+
+class EditError(InputError):
+    """An edit that does not fit its site."""
+
+
+class ModelError(MicrotomeError):
+    """A model that cannot be opened or instrumented."""
+
+
+class ModelNotFound(ModelError):
+    """No embedded model, folder or hub entry of that name."""
+
+
+class ModelDamaged(ModelError):
+    """Model files that are missing, truncated or inconsistent."""
+
+
+class UnsafeModel(ModelError):
+    """Model files that would run code or read outside their folder."""
+
+
+class UnknownArchitecture(ModelError):
+    """A model whose parts could not be located."""
+
+
+class TokenizerMissing(ModelError):
+    """Text was given to a model that has no tokenizer."""
+
+
+class Offline(ModelError):
+    """The network would be needed and was not allowed or not reached."""
+
+
+class SiteMissing(MicrotomeError):
+    """An activation that was not captured, or that the model does not have."""
+
+
+class MemoryExceeded(MicrotomeError):
+    """A request that does not fit the byte budget, or memory that ran out."""
+
+
+class SessionError(MicrotomeError):
+    """A session file that cannot be opened."""
+
+
+class NotASession(SessionError):
+    """A file that is not a Microtome session."""
+
+
+class SessionDamaged(SessionError):
+    """A session file with missing, truncated or contradictory parts."""
+
+
+class NewerSession(SessionError):
+    """A session written by a later major version of the format."""
+
+
+class ModelMismatch(SessionError):
+    """The model at hand is not the one that made the session."""
+
+
+class StorageError(MicrotomeError):
+    """A file that could not be written."""
+
+
+class Cancelled(Exception):
+    """The user stopped the job."""

@@ -1,0 +1,1 @@
+"""Writing activations into a model."""

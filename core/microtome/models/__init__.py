@@ -1,0 +1,1 @@
+"""Models: loading, families, anatomy, hooks; the only place that knows transformers."""

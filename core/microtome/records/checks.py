@@ -1,0 +1,46 @@
+"""What the self-checks of a model found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Outcome of one check."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    SKIPPED = "does not apply"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One check: what was measured, what was allowed, and why it does not apply when it does not."""
+
+    number: int
+    title: str
+    verdict: Verdict
+    measured: float | None = None
+    allowed: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """All checks of one model."""
+
+    model: str
+    dtype: str
+    results: tuple[CheckResult, ...]
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(result.verdict is not Verdict.FAIL for result in self.results)
+
+    @property
+    def failures(self) -> tuple[CheckResult, ...]:
+        """The checks that failed."""
+        return tuple(result for result in self.results if result.verdict is Verdict.FAIL)

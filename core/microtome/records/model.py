@@ -1,0 +1,32 @@
+"""Which model made a result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """A model as a session remembers it: what it is, how it was loaded, and how to recognise it.
+
+    ``fingerprint`` is a SHA-256 over names, shapes, types and bytes of all tensors.
+    """
+
+    name: str  # as it was asked for: embedded name, folder name or hub id
+    architecture: str  # the model_type of its config
+    fingerprint: str
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    vocabulary: int
+    context: int | None  # longest prompt in tokens; None when the model names no limit
+    n_parameters: int
+    dtype: str = "float32"
+    device: str = "cpu"
+    attention: str = "eager"
+    tokenizer_fingerprint: str = ""
+    config_json: str = "{}"
+    versions: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,52 @@
+"""Everything that one session holds, as a value: the window shows it, a file keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from microtome.prompts import Question
+from microtome.records.analysis import Analysis
+from microtome.records.checks import CheckReport
+from microtome.records.circuit import Circuit
+from microtome.records.model import ModelIdentity
+from microtome.records.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Session:
+    """A question put to a model, and all that was found out.
+
+    ``traces`` holds the clean run first, then the corrupt one if there is one. ``analyses`` is
+    keyed by analysis id. ``view`` is the window's state as plain JSON; a reader may ignore it.
+    """
+
+    model: ModelIdentity
+    traces: tuple[Trace, ...] = ()
+    circuit: Circuit | None = None
+    analyses: Mapping[str, Analysis] = field(default_factory=lambda: MappingProxyType({}))
+    question: Question | None = None
+    metric: Mapping[str, Any] = field(default_factory=dict)  # name, kind, answer ids and words, value
+    checks: CheckReport | None = None
+    view: Mapping[str, Any] = field(default_factory=dict)
+    uuid: str = ""
+    created: str = ""  # ISO 8601, UTC
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A loaded model may be given in place of its identity.
+        identity = getattr(self.model, "identity", self.model)
+        object.__setattr__(self, "model", identity)
+        object.__setattr__(self, "traces", tuple(self.traces))
+
+    @property
+    def clean(self) -> Trace | None:
+        """The run on the clean prompt."""
+        return self.traces[0] if self.traces else None
+
+    @property
+    def corrupt(self) -> Trace | None:
+        """The run on the corrupt prompt, None for a single prompt."""
+        return self.traces[1] if len(self.traces) > 1 else None

@@ -1,0 +1,1 @@
+"""Numeric checks that a model is read correctly."""

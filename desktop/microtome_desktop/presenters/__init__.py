@@ -1,0 +1,1 @@
+"""Records become arrays, labels and colours to draw; no toolkit."""

@@ -1,0 +1,56 @@
+"""The one selection that drives every panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from psygnal import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What is selected: a place in the prompt, in the model, and in the circuit.
+
+    ``node`` is a node id of the circuit; ``edge`` a pair of node ids with the edge kind's
+    number; ``prompt`` the row of a prompt set that a point of the feature space belongs to
+    (None for the prompt that was run).
+    """
+
+    position: int | None = None
+    layer: int | None = None
+    head: int | None = None
+    neuron: int | None = None
+    site: str | None = None
+    node: str | None = None
+    edge: tuple[str, str, int] | None = None
+    prompt: int | None = None
+    hovered_position: int | None = None
+
+
+class Selection:
+    """Holds the current ``Selected`` and tells who listens what changed."""
+
+    # Emits the new value and the names of the fields that differ from the old one.
+    changed = Signal(Selected, frozenset)
+
+    def __init__(self) -> None:
+        self._current = Selected()
+
+    @property
+    def current(self) -> Selected:
+        """The selection now."""
+        return self._current
+
+    def update(self, **changes: Any) -> None:
+        """Change the named fields; the others stay. Nothing is emitted when nothing differs."""
+        new = replace(self._current, **changes)
+        names = [field.name for field in fields(Selected)]
+        differing = frozenset(n for n in names if getattr(new, n) != getattr(self._current, n))
+        if differing:
+            self._current = new
+            self.changed.emit(new, differing)
+
+    def clear(self) -> None:
+        """Select nothing."""
+        self.update(**{field.name: None for field in fields(Selected)})

@@ -1,0 +1,95 @@
+"""What the window works on: the loaded model and the session on screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from microtome.records.analysis import Analysis
+from microtome.records.model import ModelIdentity
+from microtome.records.session import Session
+from psygnal import Signal
+
+
+class Workspace:
+    """The model that is loaded (its identity only) and the session that is shown.
+
+    The session is a frozen value; every change replaces it and emits what changed, so that a
+    save can take it as it is. ``part`` names are the fields of ``Session``, or
+    ``analyses/<id>`` for a single analysis.
+    """
+
+    model_changed = Signal(object)  # ModelIdentity | None
+    session_replaced = Signal(object)  # Session | None: all panels start afresh
+    part_changed = Signal(str)  # one part of the session on screen changed
+    dirty_changed = Signal(bool)
+
+    def __init__(self) -> None:
+        self._model: ModelIdentity | None = None
+        self._session: Session | None = None
+        self._path: Path | None = None
+        self._dirty = False
+
+    @property
+    def model(self) -> ModelIdentity | None:
+        """The model in the model thread, None when none is loaded."""
+        return self._model
+
+    @property
+    def session(self) -> Session | None:
+        """The session on screen."""
+        return self._session
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the session, None when it was never saved."""
+        return self._path
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something that no file holds yet."""
+        return self._dirty
+
+    @property
+    def offline(self) -> bool:
+        """Whether the session on screen has no matching model behind it."""
+        if self._session is None:
+            return self._model is None
+        return self._model is None or self._model.fingerprint != self._session.model.fingerprint
+
+    def set_model(self, model: ModelIdentity | None) -> None:
+        """A model was loaded, or dropped."""
+        self._model = model
+        self.model_changed.emit(model)
+
+    def show(self, session: Session | None, path: Path | None = None, *, dirty: bool = True) -> None:
+        """Show a session: a new run, or one opened from ``path``."""
+        self._session, self._path = session, path
+        self.session_replaced.emit(session)
+        self._set_dirty(dirty and session is not None)
+
+    def change(self, part: str, **fields: Any) -> None:
+        """Replace fields of the session on screen and say which part changed."""
+        if self._session is None:
+            return
+        self._session = replace(self._session, **fields)
+        self.part_changed.emit(part)
+        self._set_dirty(True)
+
+    def add_analysis(self, analysis: Analysis) -> None:
+        """Add or replace one analysis of the session on screen."""
+        if self._session is not None:
+            held = {**self._session.analyses, analysis.id: analysis}
+            self.change(f"analyses/{analysis.id}", analyses=MappingProxyType(held))
+
+    def saved(self, path: Path) -> None:
+        """The session on screen is in this file now."""
+        self._path = path
+        self._set_dirty(False)
+
+    def _set_dirty(self, dirty: bool) -> None:
+        if dirty != self._dirty:
+            self._dirty = dirty
+            self.dirty_changed.emit(dirty)

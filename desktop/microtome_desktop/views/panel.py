@@ -1,0 +1,70 @@
+"""What every panel is: a widget that draws the workspace and the selection.
+
+A panel subscribes to the state, holds no data of its own and knows no other panel. What needs
+the model or a file it asks for by ``ask``, and draws when the state changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtWidgets import QWidget
+
+from microtome_desktop.state.selection import Selected, Selection
+from microtome_desktop.state.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class PanelContext:
+    """All that a panel may touch.
+
+    ``ask`` takes a request of ``microtome_desktop.jobs.requests`` and returns at once; the
+    answer arrives as a change of the workspace.
+    """
+
+    workspace: Workspace
+    selection: Selection
+    ask: Callable[[Any], None]
+
+
+class Panel(QWidget):
+    """Base of all panels: connects the state's signals to four methods a panel overrides."""
+
+    name = ""  # object name, stable: the saved layout refers to it
+    title = ""
+    icon = "mdi6.square-outline"  # a qtawesome name
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(self.name)
+        self.context = context
+        context.workspace.session_replaced.connect(self._on_session)
+        context.workspace.part_changed.connect(self._on_part)
+        context.workspace.model_changed.connect(self._on_model)
+        context.selection.changed.connect(self._on_selection)
+
+    def _on_session(self, session: object) -> None:
+        self.show_session()
+
+    def _on_part(self, part: str) -> None:
+        self.show_part(part)
+
+    def _on_model(self, model: object) -> None:
+        self.show_model()
+
+    def _on_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        self.show_selection(selected, changed)
+
+    def show_session(self) -> None:
+        """Draw the workspace's session from scratch (None: draw the empty state)."""
+
+    def show_part(self, part: str) -> None:
+        """Redraw what depends on one part of the session."""
+
+    def show_model(self) -> None:
+        """Enable or disable, with the reason, what needs the model."""
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow the selection; ``changed`` names the fields that differ."""
