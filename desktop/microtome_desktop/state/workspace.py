@@ -12,6 +12,8 @@ from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from psygnal import Signal
 
+from microtome_desktop.state.arrays import Arrays
+
 
 class Workspace:
     """The model that is loaded (its identity only) and the session that is shown.
@@ -27,6 +29,7 @@ class Workspace:
     dirty_changed = Signal(bool)
 
     def __init__(self) -> None:
+        self.arrays = Arrays()
         self._model: ModelIdentity | None = None
         self._session: Session | None = None
         self._path: Path | None = None
@@ -67,6 +70,7 @@ class Workspace:
     def show(self, session: Session | None, path: Path | None = None, *, dirty: bool = True) -> None:
         """Show a session: a new run, or one opened from ``path``."""
         self._session, self._path = session, path
+        self.arrays.use(session)
         self.session_replaced.emit(session)
         self._set_dirty(dirty and session is not None)
 
@@ -75,6 +79,7 @@ class Workspace:
         if self._session is None:
             return
         self._session = replace(self._session, **fields)
+        self.arrays.use(self._session)
         self.part_changed.emit(part)
         self._set_dirty(True)
 

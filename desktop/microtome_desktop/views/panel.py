@@ -12,6 +12,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.selection import Selected, Selection
 from microtome_desktop.state.workspace import Workspace
 
@@ -30,7 +31,7 @@ class PanelContext:
 
 
 class Panel(QWidget):
-    """Base of all panels: connects the state's signals to four methods a panel overrides."""
+    """Base of all panels: connects the state's signals to methods a panel overrides."""
 
     name = ""  # object name, stable: the saved layout refers to it
     title = ""
@@ -43,6 +44,7 @@ class Panel(QWidget):
         context.workspace.session_replaced.connect(self._on_session)
         context.workspace.part_changed.connect(self._on_part)
         context.workspace.model_changed.connect(self._on_model)
+        context.workspace.arrays.arrived.connect(self._on_array)
         context.selection.changed.connect(self._on_selection)
 
     def _on_session(self, session: object) -> None:
@@ -50,6 +52,9 @@ class Panel(QWidget):
 
     def _on_part(self, part: str) -> None:
         self.show_part(part)
+
+    def _on_array(self, key: ArrayKey) -> None:
+        self.show_array(key)
 
     def _on_model(self, model: object) -> None:
         self.show_model()
@@ -62,6 +67,9 @@ class Panel(QWidget):
 
     def show_part(self, part: str) -> None:
         """Redraw what depends on one part of the session."""
+
+    def show_array(self, key: ArrayKey) -> None:
+        """Draw again: an activation that was asked for has been read from the file."""
 
     def show_model(self) -> None:
         """Enable or disable, with the reason, what needs the model."""

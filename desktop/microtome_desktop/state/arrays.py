@@ -1,0 +1,90 @@
+"""Activations for panels: at once when they are in memory, later when a file holds them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from microtome.records.session import Session
+
+# What panels keep of a file that is larger than memory should hold; 256 MiB shows every
+# panel of a 4,096-token prompt.
+_CACHE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayKey:
+    """One layer of one site of one trace (0 clean, 1 corrupt)."""
+
+    trace: int
+    site: str
+    layer: int | None
+
+
+class Arrays:
+    """Gives panels activations without reading a file on the GUI thread.
+
+    ``get`` returns what is in memory. What a file holds is announced by ``wanted``; whoever
+    reads it on the IO thread calls ``put``, and ``arrived`` tells the panels to draw again.
+    """
+
+    wanted = Signal(object)  # ArrayKey
+    arrived = Signal(object)  # ArrayKey
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._cache: OrderedDict[ArrayKey, NDArray[Any]] = OrderedDict()
+        self._asked: set[ArrayKey] = set()
+
+    def use(self, session: Session | None) -> None:
+        """Serve another session; its own parts that are in memory need no cache."""
+        if session is None or self._session is None or session.uuid != self._session.uuid:
+            self._cache.clear()
+            self._asked.clear()
+        self._session = session
+
+    def get(self, trace: int, site: str, layer: int | None = None) -> NDArray[Any] | None:
+        """The values of one site and layer, or None while a file is being read.
+
+        Raises SiteMissing when the trace does not hold them.
+        """
+        if self._session is None or trace >= len(self._session.traces):
+            return None
+        key = ArrayKey(trace, site, layer)
+        if key in self._cache:
+            self._cache.move_to_end(key)
+            return self._cache[key]
+        activations = self._session.traces[trace].activations
+        held = activations.get(site)
+        in_memory = held is None or isinstance(held.values, np.ndarray)
+        if in_memory or (layer is not None and layer not in held.layers):
+            return read(self._session, key)
+        if key not in self._asked:
+            self._asked.add(key)
+            self.wanted.emit(key)
+        return None
+
+    def put(self, key: ArrayKey, values: NDArray[Any]) -> None:
+        """Keep what was read, dropping what was not used for longest."""
+        self._asked.discard(key)
+        self._cache[key] = values
+        while len(self._cache) > 1 and sum(a.nbytes for a in self._cache.values()) > _CACHE_BYTES:
+            self._cache.popitem(last=False)
+        self.arrived.emit(key)
+
+
+def read(session: Session, key: ArrayKey) -> NDArray[Any]:
+    """The values of a key, wherever they are: for the IO thread, or for arrays in memory.
+
+    Raises SiteMissing when the trace does not hold them.
+    """
+    trace = session.traces[key.trace]
+    if key.layer is None:
+        return trace.activation(key.site)
+    held = trace.activations.get(key.site)
+    return trace.activation(key.site) if held is None else held.layer(key.layer)
