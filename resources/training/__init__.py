@@ -1,0 +1,1 @@
+"""Seeded scripts that make the embedded models and their prompt sets."""
