@@ -1,0 +1,146 @@
+"""Layer × position maps of a run: which quantity, its values, and how to colour it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from microtome.records.analysis import Analysis
+from microtome.records.session import Session
+from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.arrays import Arrays
+
+
+class Quantity(StrEnum):
+    """What a layer × position map can show."""
+
+    PROBABILITY = "Logit lens: probability of the answer"
+    RANK = "Logit lens: rank of the answer"
+    ATTENTION = "Attention: direct contribution"
+    MLP = "MLP: direct contribution"
+    NORM = "Residual stream: norm"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """A map to draw: ``values`` [row, column], row 0 at the bottom.
+
+    ``rows`` and ``columns`` label the axes, ``layers`` gives the model layer of each row (-1 for
+    the embeddings). ``signed`` values are coloured around zero. ``texts`` holds a word for each
+    cell, shown under the cursor.
+    """
+
+    values: Float[np.ndarray, "row column"]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    layers: tuple[int, ...]
+    low: float
+    high: float
+    signed: bool
+    units: str
+    title: str
+    logarithmic: bool = False
+    texts: NDArray[np.str_] | None = None
+
+    def describe(self, row: int, column: int) -> str:
+        """What stands under the cursor, as plain text."""
+        value = self.values[row, column]
+        # A rank of a million must not read as 1e+06.
+        number = f"{value:.0f}" if self.logarithmic else f"{value:.4g}"
+        said = f"{self.rows[row]} · {column} {self.columns[column]} · {number} {self.units}"
+        return said if self.texts is None else f"{said} · top {self.texts[row, column]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why there is nothing to draw."""
+
+    reason: str
+
+
+def heatmap(session: Session, arrays: Arrays, quantity: Quantity) -> Grid | Missing:
+    """The map of one quantity on the clean run, or the reason why there is none."""
+    trace = session.clean
+    if trace is None:
+        return Missing("Nothing was run yet.")
+    columns = tuple(shown_token(token) for token in trace.tokens)
+    return _BUILDERS[quantity](session, arrays, columns)
+
+
+def _stage_rows(count: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    layers = tuple(range(-1, count - 1))
+    return tuple("embed" if layer < 0 else f"L{layer}" for layer in layers), layers
+
+
+def _lens(session: Session, name: str) -> tuple[Analysis, NDArray[np.float64]] | None:
+    lens = session.analyses.get("logit-lens")
+    return None if lens is None else (lens, np.asarray(lens.array(name), dtype=np.float64))
+
+
+def _probability(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+    found = _lens(session, "probability")
+    if found is None:
+        return Missing("The logit lens was not computed for this run.")
+    lens, values = found
+    rows, layers = _stage_rows(len(values))
+    tops = np.asarray(lens.array("top_token"))
+    answer = shown_token(str(lens.params.get("answer_text", "")))
+    title = f"Probability of {answer} if the model stopped here"
+    return Grid(values, rows, columns, layers, 0.0, 1.0, False, "", title, texts=tops)
+
+
+def _rank(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+    found = _lens(session, "rank")
+    if found is None:
+        return Missing("The logit lens was not computed for this run.")
+    lens, values = found
+    rows, layers = _stage_rows(len(values))
+    answer = shown_token(str(lens.params.get("answer_text", "")))
+    title = f"Rank of {answer} if the model stopped here (0 = on top)"
+    high = max(1.0, float(values.max()))
+    tops = np.asarray(lens.array("top_token"))
+    return Grid(values, rows, columns, layers, 0.0, high, False, "", title, True, tops)
+
+
+def _contribution(name: str, label: str) -> Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]:
+    def build(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+        direct = session.analyses.get("direct-attribution")
+        if direct is None:
+            return Missing("Direct logit attribution was not computed for this run.")
+        values = np.asarray(direct.array(name), dtype=np.float64)
+        rows = tuple(f"L{layer}" for layer in range(len(values)))
+        bound = max(float(np.abs(values).max()), 1e-9)
+        title = f"{label} towards {direct.params.get('metric', 'the metric')}"
+        layers = tuple(range(len(values)))
+        return Grid(values, rows, columns, layers, -bound, bound, True, "logits", title)
+
+    return build
+
+
+def _norm(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+    trace = session.traces[0]
+    held = trace.activations.get("resid_post")
+    if held is None:
+        return Missing("The residual stream was not kept in this session.")
+    found = [arrays.get(0, "resid_post", layer) for layer in held.layers]
+    if any(values is None for values in found):
+        return Missing("Reading the residual stream from the file …")
+    norms = np.array([np.linalg.norm(values, axis=-1) for values in found if values is not None])
+    rows = tuple(f"L{layer}" for layer in held.layers)
+    title = "Length of the residual stream after each layer"
+    high = max(float(norms.max()), 1e-9)
+    return Grid(norms, rows, columns, held.layers, 0.0, high, False, "", title)
+
+
+_BUILDERS: dict[Quantity, Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]] = {
+    Quantity.PROBABILITY: _probability,
+    Quantity.RANK: _rank,
+    Quantity.ATTENTION: _contribution("attention", "Attention"),
+    Quantity.MLP: _contribution("mlp", "MLPs"),
+    Quantity.NORM: _norm,
+}

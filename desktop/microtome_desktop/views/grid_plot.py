@@ -1,0 +1,195 @@
+"""A map with labelled rows and columns: values under the cursor, a marked cell, a colour bar."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+
+from microtome_desktop.presenters.colour_maps import magnitude_table, signed_table
+from microtome_desktop.presenters.heatmaps import Grid
+from microtome_desktop import palette as colours
+from microtome_desktop.views.fonts import mono_font
+
+_LABEL_PIXELS = 15  # room that one row label needs
+_LETTER_PIXELS = 6.5  # mean width of one letter of the axis font
+
+
+class _Axis(pg.AxisItem):
+    """Names at whole numbers, as many as fit."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation, pen=None, textPen=colours.TEXT_DIM, tickLength=0)
+        self.names: tuple[str, ...] = ()
+        self.setStyle(tickFont=mono_font(10), autoReduceTextSpace=False)
+
+    def name_axis(self, names: tuple[str, ...]) -> None:
+        """Show other names."""
+        self.names = names
+        longest = max((len(name) for name in names), default=1)
+        if self.orientation == "left":
+            self.setWidth(int(longest * _LETTER_PIXELS) + 10)
+        self.picture = None
+        self.update()
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        """Every n-th name, so that neighbours do not touch."""
+        first, last = max(0, int(np.ceil(minVal))), min(len(self.names) - 1, int(maxVal))
+        if last < first or size <= 0:
+            return []
+        per_cell = size / max(maxVal - minVal, 1e-9)
+        longest = max(len(name) for name in self.names)
+        wanted = _LABEL_PIXELS if self.orientation == "left" else longest * _LETTER_PIXELS + 6
+        step = max(1, int(np.ceil(wanted / max(per_cell, 1e-9))))
+        return [(float(step), [float(i) for i in range(first, last + 1, step)])]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """The names of these numbers."""
+        return [self.names[int(value)] for value in values]
+
+
+class GridPlot(QWidget):
+    """Draws a ``Grid``. Emits the cell under the cursor and the cell that was clicked."""
+
+    cell_hovered = Signal(int, int)  # row, column; -1, -1 when the cursor leaves
+    cell_clicked = Signal(int, int)
+
+    def __init__(self, *, top_down: bool = False, bar: bool = True) -> None:
+        super().__init__()
+        self.grid: Grid | None = None
+        self._axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
+        self.plot = pg.PlotWidget(background=colours.CARD, axisItems=self._axes)
+        self.plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
+        self.plot.hideButtons()
+        self.plot.setMenuEnabled(False)
+        self.plot.setMouseTracking(True)
+        self._box = self.plot.getViewBox()
+        self._box.invertY(top_down)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self.plot.addItem(self._image)
+        self._mark = pg.PlotCurveItem(pen=pg.mkPen(colours.TEXT, width=1.5))
+        self.plot.addItem(self._mark)
+        self._caption = QLabel()
+        self._caption.setObjectName("dim")
+        self._caption.setTextFormat(Qt.TextFormat.PlainText)
+        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._build_layout(bar)
+        self.plot.scene().sigMouseMoved.connect(self._on_move)
+        self.plot.scene().sigMouseClicked.connect(self._on_click)
+
+    def _build_layout(self, bar: bool) -> None:
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.plot, 0, 0)
+        self._bar = ColourBar() if bar else None
+        if self._bar is not None:
+            layout.addWidget(self._bar, 0, 1)
+        layout.addWidget(self._caption, 1, 0, 1, 2)
+
+    def show_grid(self, grid: Grid | None, caption: str = "") -> None:
+        """Draw a grid, or nothing with ``caption`` as the reason."""
+        self.grid = grid
+        self._image.setVisible(grid is not None)
+        self._caption.setText(caption)
+        if grid is None:
+            self.mark(None, None)
+            return
+        values = np.log10(grid.values + 1) if grid.logarithmic else grid.values
+        low, high = (np.log10(v + 1) if grid.logarithmic else v for v in (grid.low, grid.high))
+        table = signed_table() if grid.signed else magnitude_table()
+        if grid.logarithmic:
+            table = table[::-1]  # a small rank is the strong finding
+        self._image.setImage(np.asarray(values, dtype=np.float32), autoLevels=False, levels=(low, high), lut=table)
+        self._image.setRect(QRectF(-0.5, -0.5, values.shape[1], values.shape[0]))
+        self._axes["left"].name_axis(grid.rows)
+        self._axes["bottom"].name_axis(grid.columns)
+        self._box.setRange(
+            xRange=(-0.5, values.shape[1] - 0.5), yRange=(-0.5, values.shape[0] - 0.5), padding=0
+        )
+        self._box.setLimits(xMin=-0.5, xMax=values.shape[1] - 0.5, yMin=-0.5, yMax=values.shape[0] - 0.5)
+        if self._bar is not None:
+            self._bar.show_scale(table, grid.low, grid.high, grid.logarithmic)
+
+    def mark(self, row: int | None, column: int | None) -> None:
+        """Draw a frame around a cell, a whole row or a whole column."""
+        if self.grid is None or (row is None and column is None):
+            self._mark.setData([], [])
+            return
+        height, width = self.grid.values.shape
+        left, right = (-0.5, width - 0.5) if column is None else (column - 0.5, column + 0.5)
+        low, high = (-0.5, height - 0.5) if row is None else (row - 0.5, row + 0.5)
+        self._mark.setData([left, right, right, left, left], [low, low, high, high, low])
+
+    def cell_at(self, scene_place: QPointF) -> tuple[int, int] | None:
+        """Row and column under a place of the scene."""
+        if self.grid is None or not self._box.sceneBoundingRect().contains(scene_place):
+            return None
+        place = self._box.mapSceneToView(scene_place)
+        row, column = int(np.floor(place.y() + 0.5)), int(np.floor(place.x() + 0.5))
+        height, width = self.grid.values.shape
+        return (row, column) if 0 <= row < height and 0 <= column < width else None
+
+    def cell_centre(self, row: int, column: int) -> QPointF:
+        """Where a cell lies in the plot's viewport, in pixels."""
+        scene = self._box.mapViewToScene(QPointF(column, row))
+        return QPointF(self.plot.mapFromScene(scene))
+
+    def _on_move(self, scene_place: QPointF) -> None:
+        cell = self.cell_at(scene_place)
+        if cell is None or self.grid is None:
+            self.cell_hovered.emit(-1, -1)
+            return
+        self._caption.setText(self.grid.describe(*cell))
+        self.cell_hovered.emit(*cell)
+
+    def _on_click(self, event: Any) -> None:
+        cell = self.cell_at(event.scenePos())
+        if event.button() == Qt.MouseButton.LeftButton and cell is not None:
+            event.accept()
+            self.cell_clicked.emit(*cell)
+
+
+class ColourBar(QWidget):
+    """The scale of a map: its colours with the values at the ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedWidth(46)
+        self._plot = pg.PlotWidget(background=colours.CARD)
+        self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
+        self._plot.setMouseEnabled(False, False)
+        self._plot.hideButtons()
+        self._plot.setMenuEnabled(False)
+        self._plot.hideAxis("left")
+        self._plot.hideAxis("bottom")
+        self._plot.showAxis("right")
+        self._axis = self._plot.getAxis("right")
+        self._axis.setPen(None)
+        self._axis.setTextPen(colours.TEXT_DIM)
+        self._axis.setStyle(tickLength=0, tickFont=mono_font(10))
+        self._axis.setWidth(34)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._plot.addItem(self._image)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(4, 0, 0, 18)
+        layout.addWidget(self._plot)
+
+    def show_scale(self, table: np.ndarray, low: float, high: float, logarithmic: bool) -> None:
+        """Show another scale."""
+        self._image.setImage(np.linspace(0, 1, 256, dtype=np.float32)[:, None], levels=(0, 1), lut=table)
+        self._image.setRect(QRectF(0, 0, 1, 1))
+        self._plot.setXRange(0, 1, padding=0)
+        self._plot.setYRange(0, 1, padding=0.02)
+        self._axis.setTicks([_scale_ticks(low, high, logarithmic)])
+
+
+def _scale_ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]:
+    places = np.linspace(0, 1, 5)
+    if logarithmic:
+        top = np.log10(high + 1)
+        return [(float(p), f"{10 ** (p * top) - 1:.0f}") for p in places]
+    return [(float(p), f"{low + p * (high - low):.3g}") for p in places]
