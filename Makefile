@@ -1,0 +1,8 @@
+# Thin wrappers: packaging/bootstrap.py does the work, and the set-up on the first start.
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: run test check models bench
+
+run test check models bench:
+	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

@@ -1,0 +1,141 @@
+"""What can be started: the window, the tests, the checks, the training, the measurements."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import environment
+import native
+import screen
+
+USAGE = "usage: bootstrap.py {run|test|check|models|bench} [arguments]"
+EXAMPLE = "microtome-example"
+INTERRUPTED = 130
+
+# Prints the start example as the arguments of `microtome run`.
+START_EXAMPLE = """
+import json
+from microtome_resources import START_EXAMPLE as example
+print(json.dumps(example.run_arguments()))
+"""
+
+CHECKS = {
+    "lint": ["-m", "ruff", "check"],
+    "format": ["-m", "ruff", "format", "--check"],
+    "types": ["-m", "mypy"],
+    "imports": ["-c", "from importlinter.cli import lint_imports_command as c; c()"],
+    "sizes": ["-m", "pytest", "-q", "tests/architecture/test_sizes.py"],
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set up what is missing, start the task that `arguments` name, return its exit status."""
+    if not arguments or arguments[0] not in TASKS:
+        print(USAGE, file=sys.stderr)
+        return 2
+    extras, task = TASKS[arguments[0]]
+    try:
+        set_up(extras)
+        return task(list(arguments[1:]))
+    except environment.SetupError as error:
+        print(f"Microtome could not be set up. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def set_up(extras: set[str]) -> None:
+    """Bring Python packages and native libraries up to date; cheap when nothing is to do."""
+    environment.ensure(extras)
+    if not environment.read_stamp().get("native"):
+        environment.write_stamp(native=native.provide())
+
+
+def run(arguments: list[str]) -> int:
+    """Open the window, or hand `arguments` to the command line."""
+    if arguments or screen.has_display():
+        return _become_microtome(arguments)
+    return _example_without_window()
+
+
+def test(arguments: list[str]) -> int:
+    """Run the tests on a screen in memory."""
+    return _pytest(arguments)
+
+
+def bench(arguments: list[str]) -> int:
+    """Run the measurements, one after another, with their ratios shown."""
+    return _pytest(["tests/benchmarks", "-m", "benchmark", "-s", *arguments])
+
+
+def check(_arguments: list[str]) -> int:
+    """Run every check, also after one has failed, and say which did."""
+    failed = []
+    for name, command in CHECKS.items():
+        print(f"── {name}", flush=True)
+        if _python(command, cwd=environment.ROOT):
+            failed.append(name)
+    print(f"check failed: {', '.join(failed)}" if failed else "check passed", flush=True)
+    return 1 if failed else 0
+
+
+def models(arguments: list[str]) -> int:
+    """Train and compile the embedded models again, from their seeds."""
+    return _python(["-m", "training", *arguments], cwd=environment.ROOT / "resources")
+
+
+TASKS = {
+    "run": ({"desktop"}, run),
+    "test": ({"desktop", "test"}, test),
+    "check": ({"desktop", "test"}, check),
+    "models": ({"desktop"}, models),
+    "bench": ({"desktop", "test"}, bench),
+}
+
+
+def _example_without_window() -> int:
+    session, picture = f"{EXAMPLE}.h5", f"{EXAMPLE}.png"
+    print("No display here, so no window: running its first example without one.", flush=True)
+    answer = subprocess.run(
+        [environment.PYTHON, "-c", START_EXAMPLE], capture_output=True, text=True, check=True
+    )
+    commands = (
+        ["run", *json.loads(answer.stdout), "--out", session],
+        ["render", session, "--out", picture],
+    )
+    with screen.virtual_screen() as surroundings:
+        for command in commands:
+            status = _microtome(command, surroundings)
+            if status:
+                return status
+    print(f"Wrote {session} (the session) and {picture} (the window with it).")
+    return 0
+
+
+def _pytest(arguments: list[str]) -> int:
+    with screen.virtual_screen() as surroundings:
+        return _python(["-m", "pytest", *arguments], cwd=environment.ROOT, env=surroundings)
+
+
+def _python(arguments: Sequence[str], *, cwd: Path, env: dict[str, str] | None = None) -> int:
+    command = [str(environment.PYTHON), *arguments]
+    return subprocess.run(command, cwd=cwd, env=env, check=False).returncode
+
+
+def _microtome(arguments: Sequence[str], env: dict[str, str]) -> int:
+    command = [str(environment.SCRIPTS / "microtome"), *arguments]
+    return subprocess.run(command, env=env, check=False).returncode
+
+
+def _become_microtome(arguments: Sequence[str]) -> int:
+    """Go on as the command line itself; on Windows, which cannot, wait for it."""
+    program = str(environment.SCRIPTS / "microtome")
+    if os.name != "nt":
+        os.execv(program, [program, *arguments])  # noqa: S606
+    return _microtome(arguments, dict(os.environ))
