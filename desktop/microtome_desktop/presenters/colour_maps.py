@@ -19,7 +19,9 @@ def _rgb(code: str) -> tuple[int, int, int]:
     return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
-def _table(codes: tuple[str, ...], places: tuple[float, ...] | None = None) -> UInt8[np.ndarray, "256 4"]:
+def _table(
+    codes: tuple[str, ...], places: tuple[float, ...] | None = None
+) -> UInt8[np.ndarray, "256 4"]:
     anchors = np.array([_rgb(code) for code in codes], dtype=float)
     at = np.linspace(0, 1, len(codes)) if places is None else np.array(places)
     wanted = np.linspace(0, 1, 256)

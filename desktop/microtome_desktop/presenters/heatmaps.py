@@ -82,7 +82,7 @@ def _lens(session: Session, name: str) -> tuple[Analysis, NDArray[np.float64]] |
     return None if lens is None else (lens, np.asarray(lens.array(name), dtype=np.float64))
 
 
-def _probability(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+def _probability(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
     found = _lens(session, "probability")
     if found is None:
         return Missing("The logit lens was not computed for this run.")
@@ -94,7 +94,7 @@ def _probability(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> 
     return Grid(values, rows, columns, layers, 0.0, 1.0, False, "", title, texts=tops)
 
 
-def _rank(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+def _rank(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
     found = _lens(session, "rank")
     if found is None:
         return Missing("The logit lens was not computed for this run.")
@@ -107,8 +107,10 @@ def _rank(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | 
     return Grid(values, rows, columns, layers, 0.0, high, False, "", title, True, tops)
 
 
-def _contribution(name: str, label: str) -> Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]:
-    def build(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
+def _contribution(
+    name: str, label: str
+) -> Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]:
+    def build(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
         direct = session.analyses.get("direct-attribution")
         if direct is None:
             return Missing("Direct logit attribution was not computed for this run.")

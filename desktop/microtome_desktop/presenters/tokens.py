@@ -11,5 +11,7 @@ def shown_token(token: str, limit: int = 14) -> str:
     """The token with its white space visible, cut to ``limit`` letters."""
     for mark in _SPACE_MARKS:
         token = token.replace(mark, " ")
-    visible = "".join(letter if letter.isprintable() else "·" for letter in token.translate(_VISIBLE))
+    visible = "".join(
+        letter if letter.isprintable() else "·" for letter in token.translate(_VISIBLE)
+    )
     return visible if len(visible) <= limit else f"{visible[: limit - 1]}…"

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from PySide6.QtGui import QFont, QFontDatabase
 
-_TEXT_FAMILIES = ("Inter", "Segoe UI Variable", "Segoe UI", "SF Pro Text", "Noto Sans", "DejaVu Sans")
-_MONO_FAMILIES = ("JetBrains Mono", "Cascadia Mono", "SF Mono", "Consolas", "Noto Sans Mono", "DejaVu Sans Mono")
+_TEXT_FAMILIES = (
+    "Inter",
+    "Segoe UI Variable",
+    "Segoe UI",
+    "SF Pro Text",
+    "Noto Sans",
+    "DejaVu Sans",
+)
+_MONO_FAMILIES = (
+    "JetBrains Mono",
+    "Cascadia Mono",
+    "SF Mono",
+    "Consolas",
+    "Noto Sans Mono",
+    "DejaVu Sans Mono",
+)
 
 
 def text_font(pixels: int = 13) -> QFont:

@@ -9,9 +9,9 @@ import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.colour_maps import magnitude_table, signed_table
 from microtome_desktop.presenters.heatmaps import Grid
-from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
 
 _LABEL_PIXELS = 15  # room that one row label needs
@@ -35,7 +35,9 @@ class _Axis(pg.AxisItem):
         self.picture = None
         self.update()
 
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+    def tickValues(
+        self, minVal: float, maxVal: float, size: float
+    ) -> list[tuple[float, list[float]]]:
         """Every n-th name, so that neighbours do not touch."""
         first, last = max(0, int(np.ceil(minVal))), min(len(self.names) - 1, int(maxVal))
         if last < first or size <= 0:
@@ -103,14 +105,18 @@ class GridPlot(QWidget):
         table = signed_table() if grid.signed else magnitude_table()
         if grid.logarithmic:
             table = table[::-1]  # a small rank is the strong finding
-        self._image.setImage(np.asarray(values, dtype=np.float32), autoLevels=False, levels=(low, high), lut=table)
+        self._image.setImage(
+            np.asarray(values, dtype=np.float32), autoLevels=False, levels=(low, high), lut=table
+        )
         self._image.setRect(QRectF(-0.5, -0.5, values.shape[1], values.shape[0]))
         self._axes["left"].name_axis(grid.rows)
         self._axes["bottom"].name_axis(grid.columns)
         self._box.setRange(
             xRange=(-0.5, values.shape[1] - 0.5), yRange=(-0.5, values.shape[0] - 0.5), padding=0
         )
-        self._box.setLimits(xMin=-0.5, xMax=values.shape[1] - 0.5, yMin=-0.5, yMax=values.shape[0] - 0.5)
+        self._box.setLimits(
+            xMin=-0.5, xMax=values.shape[1] - 0.5, yMin=-0.5, yMax=values.shape[0] - 0.5
+        )
         if self._bar is not None:
             self._bar.show_scale(table, grid.low, grid.high, grid.logarithmic)
 
@@ -180,7 +186,9 @@ class ColourBar(QWidget):
 
     def show_scale(self, table: np.ndarray, low: float, high: float, logarithmic: bool) -> None:
         """Show another scale."""
-        self._image.setImage(np.linspace(0, 1, 256, dtype=np.float32)[:, None], levels=(0, 1), lut=table)
+        self._image.setImage(
+            np.linspace(0, 1, 256, dtype=np.float32)[:, None], levels=(0, 1), lut=table
+        )
         self._image.setRect(QRectF(0, 0, 1, 1))
         self._plot.setXRange(0, 1, padding=0)
         self._plot.setYRange(0, 1, padding=0.02)

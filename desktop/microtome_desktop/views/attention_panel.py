@@ -1,0 +1,132 @@
+"""Attention: all heads of a layer as small maps, one of them large with its tokens."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from microtome_desktop.presenters.attention import (
+    attention_grid,
+    detector_labels,
+    head_maps,
+    layers_with_patterns,
+)
+from microtome_desktop.presenters.heatmaps import Missing
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.grid_plot import GridPlot
+from microtome_desktop.views.head_thumbnails import HeadThumbnails
+from microtome_desktop.views.panel import Panel, PanelContext
+
+
+class AttentionPanel(Panel):
+    """Shows where the heads of a layer look; follows and sets the selected head and tokens."""
+
+    name = "attention"
+    title = "Attention pattern"
+    icon = "mdi6.eye-outline"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.layer = QComboBox()
+        self.layer.setObjectName("attention_layer")
+        self.head = QComboBox()
+        self.head.setObjectName("attention_head")
+        self.thumbnails = HeadThumbnails()
+        self.map = GridPlot(top_down=True, bar=False)
+        self._shown = (0, 0)
+        choice = QHBoxLayout()
+        choice.addWidget(self.layer)
+        choice.addWidget(self.head, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 4, 6, 6)
+        layout.addLayout(choice)
+        layout.addWidget(self.thumbnails)
+        layout.addWidget(self.map, 1)
+        self.layer.activated.connect(self._on_layer)
+        self.head.activated.connect(self._on_head)
+        self.thumbnails.head_clicked.connect(self._on_head)
+        self.map.cell_clicked.connect(self._on_cell)
+        self.show_session()
+
+    def _on_layer(self, index: int) -> None:
+        layers = layers_with_patterns(self.context.workspace.session)
+        self.context.selection.update(layer=layers[index], head=self._shown[1], node=None)
+
+    def _on_head(self, head: int) -> None:
+        self.context.selection.update(layer=self._shown[0], head=head, node=None)
+
+    def _on_cell(self, query: int, key: int) -> None:
+        layer, head = self._shown
+        self.context.selection.update(position=key, layer=layer, head=head)
+
+    def show_session(self) -> None:
+        """Offer the session's layers and draw the selected head."""
+        session = self.context.workspace.session
+        layers = layers_with_patterns(session)
+        self.layer.clear()
+        self.layer.addItems([f"Layer {layer}" for layer in layers])
+        selected = self.context.selection.current
+        layer = selected.layer if selected.layer in layers else self._best_layer(layers)
+        self._draw(layer, selected.head or 0)
+
+    def show_part(self, part: str) -> None:
+        """Draw again when the run or the head scores changed."""
+        if part in {"traces", "analyses/head-scores"}:
+            self.show_session()
+
+    def show_array(self, key: ArrayKey) -> None:
+        """Draw again when a pattern was read from the file."""
+        if key.site == "pattern" and key.layer == self._shown[0]:
+            self._draw(*self._shown)
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow the selected layer, head and token."""
+        layers = layers_with_patterns(self.context.workspace.session)
+        if changed & {"layer", "head"} and selected.layer in layers:
+            head = self._shown[1] if selected.head is None else selected.head
+            self._draw(selected.layer, head)
+        elif changed & {"position"}:
+            self._mark(selected.position)
+
+    def _best_layer(self, layers: tuple[int, ...]) -> int:
+        return layers[-1] if layers else 0
+
+    def _draw(self, layer: int, head: int) -> None:
+        session, arrays = self.context.workspace.session, self.context.workspace.arrays
+        self._shown = (layer, head)
+        if session is None or session.clean is None:
+            self.thumbnails.show_maps(())
+            self.head.clear()
+            self.map.show_grid(None, "Run a prompt to see where heads look.")
+            return
+        maps = head_maps(session, arrays, layer)
+        if isinstance(maps, Missing):
+            self.map.show_grid(None, maps.reason)
+            return
+        self._shown = (layer, min(head, len(maps) - 1))
+        self.thumbnails.show_maps(maps)
+        self.thumbnails.select(self._shown[1])
+        self._name_heads(layer, len(maps))
+        grid = attention_grid(session, arrays, *self._shown)
+        if isinstance(grid, Missing):
+            self.map.show_grid(None, grid.reason)
+        else:
+            self.map.show_grid(grid, grid.title)
+            self._mark(self.context.selection.current.position)
+
+    def _name_heads(self, layer: int, count: int) -> None:
+        session = self.context.workspace.session
+        layers = layers_with_patterns(session)
+        self.layer.setCurrentIndex(layers.index(layer) if layer in layers else -1)
+        self.head.clear()
+        for head in range(count):
+            labels = detector_labels(session, layer, head) if session is not None else []
+            names = " · ".join(name for name, _ in labels)
+            self.head.addItem(f"Head {head} · {names}" if names else f"Head {head}")
+        self.head.setCurrentIndex(self._shown[1])
+
+    def _mark(self, position: int | None) -> None:
+        """Frame the row of the token that looks."""
+        grid = self.map.grid
+        inside = position is not None and grid is not None and position < len(grid.rows)
+        self.map.mark(position if inside else None, None)

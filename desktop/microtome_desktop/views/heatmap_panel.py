@@ -1,0 +1,90 @@
+"""The layer × position map of a chosen quantity."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from microtome_desktop.presenters.heatmaps import Grid, Quantity, heatmap
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.grid_plot import GridPlot
+from microtome_desktop.views.panel import Panel, PanelContext
+
+
+class HeatmapPanel(Panel):
+    """Shows one quantity of the run by layer and position; a click selects both."""
+
+    name = "heatmap"
+    title = "Layer × position"
+    icon = "mdi6.grid"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.quantity = QComboBox()
+        self.quantity.setObjectName("heatmap_quantity")
+        self.quantity.addItems([str(quantity) for quantity in Quantity])
+        self.heading = ElidedLabel()
+        self.map = GridPlot()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 4, 6, 6)
+        layout.addWidget(self.quantity)
+        layout.addWidget(self.heading)
+        layout.addWidget(self.map, 1)
+        self.quantity.currentIndexChanged.connect(self._on_quantity)
+        self.map.cell_clicked.connect(self._on_click)
+        self.map.cell_hovered.connect(self._on_hover)
+        self.show_session()
+
+    def _on_quantity(self, index: int) -> None:
+        self.show_session()
+
+    def _on_click(self, row: int, column: int) -> None:
+        grid = self.map.grid
+        if grid is not None:
+            layer = grid.layers[row]
+            self.context.selection.update(position=column, layer=layer if layer >= 0 else None)
+
+    def _on_hover(self, row: int, column: int) -> None:
+        self.context.selection.update(hovered_position=column if column >= 0 else None)
+
+    def show_session(self) -> None:
+        """Draw the chosen quantity of the session on screen."""
+        session = self.context.workspace.session
+        chosen = Quantity(self.quantity.currentText())
+        if session is None:
+            self.heading.setText("")
+            self.map.show_grid(None, "Run a prompt to see its layers.")
+            return
+        drawing = heatmap(session, self.context.workspace.arrays, chosen)
+        if isinstance(drawing, Grid):
+            self.heading.setText(drawing.title)
+            self.map.show_grid(drawing)
+            self._mark()
+        else:
+            self.heading.setText("")
+            self.map.show_grid(None, drawing.reason)
+
+    def show_part(self, part: str) -> None:
+        """Draw again when the run or one of the analyses changed."""
+        if part in {"traces", "analyses/logit-lens", "analyses/direct-attribution"}:
+            self.show_session()
+
+    def show_array(self, key: ArrayKey) -> None:
+        """Draw again when the residual stream was read from the file."""
+        if key.site == "resid_post":
+            self.show_session()
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Frame the selected layer and position."""
+        if changed & {"position", "layer"}:
+            self._mark()
+
+    def _mark(self) -> None:
+        grid, selected = self.map.grid, self.context.selection.current
+        if grid is None:
+            return
+        row = grid.layers.index(selected.layer) if selected.layer in grid.layers else None
+        width = len(grid.columns)
+        inside = selected.position is not None and selected.position < width
+        self.map.mark(row, selected.position if inside else None)

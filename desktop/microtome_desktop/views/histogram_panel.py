@@ -1,0 +1,145 @@
+"""The histogram of the values at a chosen site."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from microtome.sites import kind_of
+from microtome_desktop import palette
+from microtome_desktop.presenters.heatmaps import Missing
+from microtome_desktop.presenters.neurons import Histogram, histogram, layers_of
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.panel import Panel, PanelContext
+
+
+class HistogramPanel(Panel):
+    """Shows how the values of one site are distributed, with a logarithmic count."""
+
+    name = "histogram"
+    title = "Histogram"
+    icon = "mdi6.chart-histogram"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.site = QComboBox()
+        self.site.setObjectName("histogram_site")
+        self.layer = QComboBox()
+        self.layer.setObjectName("histogram_layer")
+        self.caption = ElidedLabel()
+        self.drawing: Histogram | None = None
+        self.plot = self._make_plot()
+        choice = QHBoxLayout()
+        choice.addWidget(self.site, 1)
+        choice.addWidget(self.layer)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 4, 6, 6)
+        layout.addLayout(choice)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.caption)
+        self.site.activated.connect(self._on_site)
+        self.layer.activated.connect(self._on_layer)
+        self.plot.scene().sigMouseMoved.connect(self._on_move)
+        self.show_session()
+
+    def _make_plot(self) -> pg.PlotWidget:
+        plot = pg.PlotWidget(background=palette.CARD)
+        plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
+        plot.hideButtons()
+        plot.setMenuEnabled(False)
+        plot.setMouseTracking(True)
+        for name in ("left", "bottom"):
+            axis = plot.getAxis(name)
+            axis.setPen(None)
+            axis.setTextPen(palette.TEXT_DIM)
+            axis.setStyle(tickLength=0, tickFont=mono_font(10))
+        plot.setLabel("left", "values", color=palette.TEXT_FAINT)
+        plot.setLogMode(y=True)
+        self._curve = pg.PlotDataItem(
+            stepMode="center", fillLevel=0, brush=palette.ACCENT, pen=None
+        )
+        plot.addItem(self._curve)
+        return plot
+
+    def _on_site(self, index: int) -> None:
+        self._offer_layers()
+        self._draw()
+
+    def _on_layer(self, index: int) -> None:
+        layer = self.layer.currentData()
+        self._draw()
+        if layer is not None:
+            self.context.selection.update(layer=layer)
+
+    def _on_move(self, place: QPointF) -> None:
+        if self.drawing is not None:
+            value = self.plot.getViewBox().mapSceneToView(place).x()
+            self.caption.setText(self.drawing.describe(value))
+
+    def show_session(self) -> None:
+        """Offer the sites that the session holds and draw the chosen one."""
+        session = self.context.workspace.session
+        trace = None if session is None else session.clean
+        before = self.site.currentData()
+        self.site.clear()
+        for name in trace.activations if trace is not None else ():
+            self.site.addItem(kind_of(name).title.capitalize(), name)
+        wanted = self.site.findData(before if before is not None else "resid_post")
+        self.site.setCurrentIndex(max(0, wanted))
+        self._offer_layers()
+        self._draw()
+
+    def show_part(self, part: str) -> None:
+        """Draw again when the run changed."""
+        if part == "traces":
+            self.show_session()
+
+    def show_array(self, key: ArrayKey) -> None:
+        """Draw again when the values were read from the file."""
+        if key.site == self.site.currentData():
+            self._draw()
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow the selected layer."""
+        index = self.layer.findData(selected.layer)
+        if "layer" in changed and index >= 0 and index != self.layer.currentIndex():
+            self.layer.setCurrentIndex(index)
+            self._draw()
+
+    def _offer_layers(self) -> None:
+        layers = layers_of(self.context.workspace.session, self.site.currentData() or "")
+        before = self.layer.currentData()
+        self.layer.clear()
+        for layer in layers:
+            self.layer.addItem(f"Layer {layer}", layer)
+        self.layer.setVisible(bool(layers))
+        found = self.layer.findData(before)
+        self.layer.setCurrentIndex(found if found >= 0 else len(layers) - 1)
+
+    def _draw(self) -> None:
+        session, site = self.context.workspace.session, self.site.currentData()
+        if session is None or site is None:
+            self._show_nothing("Run a prompt to see how values are distributed.")
+            return
+        arrays, layer = self.context.workspace.arrays, self.layer.currentData()
+        found = histogram(session, arrays, site, layer)
+        if isinstance(found, Missing):
+            self._show_nothing(found.reason)
+            return
+        self.drawing = found
+        # An empty bin has no logarithm; half a count draws it as nothing.
+        self._curve.setData(found.edges, np.maximum(found.counts, 0.5))
+        self._curve.setVisible(True)
+        self.plot.setYRange(np.log10(0.5), np.log10(max(found.counts.max(), 1)) + 0.1, padding=0)
+        self.plot.setXRange(found.edges[0], found.edges[-1], padding=0.02)
+        self.caption.setText(found.summary)
+
+    def _show_nothing(self, reason: str) -> None:
+        self.drawing = None
+        self._curve.setVisible(False)
+        self.caption.setText(reason)

@@ -1,0 +1,105 @@
+"""The neurons of the selected MLP that fire, over the tokens."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+
+from microtome_desktop.presenters.heatmaps import Missing
+from microtome_desktop.presenters.neurons import layers_of, strongest_neurons
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.grid_plot import GridPlot
+from microtome_desktop.views.panel import Panel, PanelContext
+
+_SITE = "mlp_post"
+
+
+class NeuronPanel(Panel):
+    """Shows one MLP's strongest neurons; follows the selected layer and position."""
+
+    name = "neurons"
+    title = "Neurons"
+    icon = "mdi6.chart-bell-curve-cumulative"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.layer = QComboBox()
+        self.layer.setObjectName("neuron_layer")
+        self.heading = ElidedLabel()
+        self.map = GridPlot(top_down=True)
+        self._shown = 0
+        choice = QHBoxLayout()
+        choice.addWidget(self.layer)
+        choice.addWidget(self.heading, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 4, 6, 6)
+        layout.addLayout(choice)
+        layout.addWidget(self.map, 1)
+        self.layer.activated.connect(self._on_layer)
+        self.map.cell_clicked.connect(self._on_cell)
+        self.show_session()
+
+    def _on_layer(self, index: int) -> None:
+        layers = layers_of(self.context.workspace.session, _SITE)
+        self.context.selection.update(layer=layers[index], neuron=None)
+
+    def _on_cell(self, row: int, column: int) -> None:
+        grid = self.map.grid
+        if grid is not None:
+            neuron = grid.layers[row]
+            self.context.selection.update(position=column, layer=self._shown, neuron=neuron)
+
+    def show_session(self) -> None:
+        """Offer the session's layers and draw the selected MLP."""
+        layers = layers_of(self.context.workspace.session, _SITE)
+        self.layer.clear()
+        self.layer.addItems([f"MLP {layer}" for layer in layers])
+        selected = self.context.selection.current.layer
+        last = layers[-1] if layers else 0
+        self._draw(selected if selected in layers else last)
+
+    def show_part(self, part: str) -> None:
+        """Draw again when the run changed."""
+        if part == "traces":
+            self.show_session()
+
+    def show_array(self, key: ArrayKey) -> None:
+        """Draw again when these neurons were read from the file."""
+        if key.site == _SITE and key.layer == self._shown:
+            self._draw(self._shown)
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow the selected layer, position and neuron."""
+        layers = layers_of(self.context.workspace.session, _SITE)
+        if changed & {"layer", "position"}:
+            self._draw(selected.layer if selected.layer in layers else self._shown)
+        elif "neuron" in changed:
+            self._mark()
+
+    def _draw(self, layer: int) -> None:
+        session, arrays = self.context.workspace.session, self.context.workspace.arrays
+        layers = layers_of(session, _SITE)
+        self._shown = layer
+        self.layer.setCurrentIndex(layers.index(layer) if layer in layers else -1)
+        if session is None:
+            self.heading.setText("")
+            self.map.show_grid(None, "Run a prompt to see neurons.")
+            return
+        position = self.context.selection.current.position
+        grid = strongest_neurons(session, arrays, layer, position)
+        if isinstance(grid, Missing):
+            self.heading.setText("")
+            self.map.show_grid(None, grid.reason)
+            return
+        self.heading.setText(grid.title)
+        self.map.show_grid(grid)
+        self._mark()
+
+    def _mark(self) -> None:
+        grid, selected = self.map.grid, self.context.selection.current
+        if grid is None:
+            return
+        row = grid.layers.index(selected.neuron) if selected.neuron in grid.layers else None
+        inside = selected.position is not None and selected.position < len(grid.columns)
+        self.map.mark(row, selected.position if inside else None)
