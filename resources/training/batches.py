@@ -1,6 +1,5 @@
 """Rows of packed documents with the weight of each word in the loss."""
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from training.documents import Split
+from training.documents import Split, seeded
 from training.tasks import TASKS
 from training.words import BOS
 
@@ -29,7 +28,7 @@ class Stream:
     def __init__(self, ids: Mapping[str, int], split: Split, seed: str) -> None:
         self._ids = ids
         self._split = split
-        self._rng = random.Random(seed)
+        self._rng = seeded(seed)
         self._shares = [task.weight for task in TASKS]
 
     def _row(self, length: int) -> tuple[list[int], list[float]]:

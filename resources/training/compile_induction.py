@@ -34,7 +34,10 @@ _EPSILON: Final = 1e10
 _SHARPNESS: Final = 100.0  # attention logit of a match; e^-100 is zero beside it
 _LOGIT: Final = 20.0  # logit of the answer; every other one is zero
 _HEADS: Final = 2
-_ANIMALS: Final = "ant bee cat dog elk fox gnu hen ibis jay kiwi lynx mole newt owl pig".split()
+_ANIMALS: Final = (
+    "ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen",
+    "ibis", "jay", "kiwi", "lynx", "mole", "newt", "owl", "pig",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,8 @@ def _previous_token_query(layout: Layout) -> Tensor:
 def compile_model(size: Size) -> GPT2LMHeadModel:
     """Return the compiled model in float32."""
     layout = Layout.of(size)
-    model = GPT2LMHeadModel(_config(size, layout.width)).eval()
+    model = GPT2LMHeadModel(_config(size, layout.width))
+    model.train(mode=False)
     for parameter in model.parameters():
         parameter.zero_()
     for norm in (module for module in model.modules() if isinstance(module, nn.LayerNorm)):
@@ -140,7 +144,7 @@ def compile_model(size: Size) -> GPT2LMHeadModel:
     model.lm_head.weight.copy_(_LOGIT * _reader(layout, layout.output).T)
     # The model divides attention logits by the root of the head's size; undo it.
     sharpness = _SHARPNESS * math.sqrt(layout.width // _HEADS)
-    first, second = (block.attn for block in model.transformer.h)
+    first, second = (block.get_submodule("attn") for block in model.transformer.h)
     _head(
         first,
         0,

@@ -29,8 +29,8 @@ class Judge(Enum):
 class Document:
     """A text in words, with the word a test asks for.
 
-    ``determined`` are the positions whose word follows from the text before;
-    they weigh more in the loss. ``asked`` is the position that is scored.
+    ``determined`` are the positions whose word, or its kind, follows from the text
+    before; they weigh more in the loss. ``asked`` is the position that is scored.
     """
 
     words: tuple[str, ...]
@@ -64,6 +64,12 @@ class Grammar:
     judge: Judge = Judge.TOP
     goal: float | None = None
     held_out_percent: int = 10
+    pair_source: str = "the clean prompts are held out of training"
+
+
+def seeded(*parts: object) -> random.Random:
+    """Return a generator whose seed is made of names and numbers."""
+    return random.Random(" ".join(map(str, parts)))  # noqa: S311 - texts, not secrets
 
 
 def is_held_out(task: str, *combination: str, percent: int = 10) -> bool:

@@ -1,6 +1,5 @@
 """How often a model answers held-out documents correctly."""
 
-import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,7 +9,7 @@ from torch.nn import functional
 from transformers import GPT2LMHeadModel
 
 from training.batches import Batch, Stream
-from training.documents import Document, Grammar, Judge, Split
+from training.documents import Document, Grammar, Judge, Split, seeded
 from training.tasks import TASKS
 from training.words import BOS
 
@@ -37,7 +36,8 @@ def _last_logits(
     # The model is causal, so what stands to the right of a short row does not matter.
     padded = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
     last = torch.tensor([len(row) - 1 for row in rows])
-    return model(padded).logits[torch.arange(len(rows)), last]
+    logits: Tensor = model(padded).logits
+    return logits[torch.arange(len(rows)), last]
 
 
 @torch.no_grad()
@@ -45,7 +45,7 @@ def accuracy(
     model: GPT2LMHeadModel, task: Grammar, ids: Mapping[str, int], count: int, seed: str = "test"
 ) -> float:
     """Return the share of held-out documents that the model answers correctly."""
-    rng = random.Random(f"{seed} {task.name}")
+    rng = seeded(seed, task.name)
     documents = [task.document(rng, Split.HELD_OUT) for _ in range(count)]
     right = 0
     for start in range(0, count, _CHUNK):

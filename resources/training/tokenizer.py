@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
+
 from training.words import BOS, UNKNOWN
 
 

@@ -33,7 +33,7 @@ class Recipe:
     seed: int = 0
 
 
-CHECKPOINTS: Final = (0, 500, 1_000, 1_250, 1_500, 2_000, 3_000)
+CHECKPOINTS: Final = (0, 1_000, 1_250, 1_500, 2_000, 2_500, 3_000, 4_000)
 
 
 def config(vocabulary_size: int, context: int) -> GPT2Config:
@@ -99,11 +99,12 @@ def train(
             break
         loss = weighted_loss(model, stream.batch(recipe.rows, recipe.context))
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimiser.step()
         schedule.step()
-    return model.eval()
+    model.train(mode=False)
+    return model
 
 
 def _report(step: int, model: GPT2LMHeadModel, ids: Mapping[str, int], seconds: float) -> None:

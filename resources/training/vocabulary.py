@@ -1,10 +1,9 @@
 """The token table of words-4l."""
 
-import random
 from collections.abc import Sequence
 from typing import Final
 
-from training.documents import Split
+from training.documents import Split, seeded
 from training.tasks import TASKS
 from training.words import BOS, UNKNOWN, YEARS
 
@@ -17,7 +16,7 @@ def vocabulary() -> tuple[str, ...]:
     The words are collected from a fixed draw of documents, large enough to meet
     each of them; a word that it missed would fail loudly when it is encoded.
     """
-    rng = random.Random(0)
+    rng = seeded("vocabulary")
     said = {
         word
         for task in TASKS

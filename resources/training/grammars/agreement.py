@@ -66,13 +66,13 @@ def _pair(rng: random.Random) -> Pair:
 AGREEMENT = Grammar(
     name=_TASK,
     title="Number of the verb",
-    weight=12,
+    weight=10,
     document=_document,
     pair=_pair,
     combination="subject and the noun beside it",
     description=(
         "A verb agrees with its subject although another noun stands nearer. Scored: the top "
-        "word is a verb of the right number. In the corrupt prompt the subject has the other number."
+        "word is a verb of the right number. In the corrupt prompt the subject changes number."
     ),
     goal=0.99,
 )

@@ -30,8 +30,8 @@ def _document(rng: random.Random, split: Split) -> Document:
     prompt = _prompt(rng.choice(_TEMPLATES), event, rng.choice(CENTURIES), start)
     later, earlier = YEARS[start + 1 :], YEARS[: start + 1]
     asked = len(prompt)
-    # The century is said a second time before the answer: that word is determined.
-    return Document((*prompt, rng.choice(later), "."), (asked - 1,), asked, later, earlier)
+    # The century said again is determined, and that the year is later.
+    return Document((*prompt, rng.choice(later), "."), (asked - 1, asked), asked, later, earlier)
 
 
 def _pair(rng: random.Random) -> Pair:
@@ -50,7 +50,7 @@ def _pair(rng: random.Random) -> Pair:
 COMPARISON = Grammar(
     name=_TASK,
     title="Later year",
-    weight=8,
+    weight=10,
     document=_document,
     pair=_pair,
     combination="event and start year",

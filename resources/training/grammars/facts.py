@@ -32,6 +32,8 @@ _TWO_HOPS = (
 )
 _FACT_PERCENT = 5
 _TWO_HOP_PERCENT = 10
+# So few are held out that they would make a narrow set for patching.
+_PAIR_SOURCE = "the clean prompts belong to the training side"
 
 
 def _sampler(
@@ -73,7 +75,6 @@ def _two_hop_document(rng: random.Random, split: Split) -> Document:
 
 
 def _fact_pair(rng: random.Random) -> Pair:
-    # Few pairs are held out, so the set for patching draws from what was learned.
     return _as_pair(rng, *_direct(rng, Split.TRAINING))
 
 
@@ -84,7 +85,7 @@ def _two_hop_pair(rng: random.Random) -> Pair:
 FACT = Grammar(
     name="fact",
     title="Facts about countries",
-    weight=14,
+    weight=11,
     document=_fact_document,
     pair=_fact_pair,
     combination="sentence and country",
@@ -94,11 +95,12 @@ FACT = Grammar(
     ),
     goal=0.99,
     held_out_percent=_FACT_PERCENT,
+    pair_source=_PAIR_SOURCE,
 )
 TWO_HOP = Grammar(
     name="two-hop",
     title="Facts over two hops",
-    weight=7,
+    weight=5,
     document=_two_hop_document,
     pair=_two_hop_pair,
     combination="sentence and country",
@@ -106,4 +108,5 @@ TWO_HOP = Grammar(
         "The country is not named: the capital must be found from the language, or the other "
         "way round. In the corrupt prompt the clue belongs to another country."
     ),
+    pair_source=_PAIR_SOURCE,
 )

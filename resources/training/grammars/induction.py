@@ -41,15 +41,27 @@ def _document(rng: random.Random, split: Split) -> Document:
     return Document(tuple(words), determined, asked, (words[asked],))
 
 
-def _pair(rng: random.Random) -> Pair:
+def _prompts(rng: random.Random, *, key: bool) -> Pair:
+    """Return a pair whose first copy is changed at the answer or, for ``key``, before it."""
     segment, marked = _segment(rng, Split.HELD_OUT, rng.randint(_SHORTEST, 8))
     before, between = _surroundings(rng, segment)
     answer = segment[marked + 1]
     unused = [word for word in LISTED if word not in {*segment, *before, *between}]
-    wrong = rng.choice(unused)
-    changed = [wrong if word == answer else word for word in segment]
+    replacement = rng.choice(unused)
+    changed = list(segment)
+    changed[marked if key else marked + 1] = replacement
     tail = [*between, *segment[: marked + 1]]
+    wrong = rng.choice([word for word in segment if word != answer]) if key else replacement
     return Pair((*before, *segment, *tail), (*before, *changed, *tail), answer, wrong)
+
+
+def key_pair(rng: random.Random) -> Pair:
+    """Return a pair whose corrupt prompt has another word before the answer."""
+    return _prompts(rng, key=True)
+
+
+def _pair(rng: random.Random) -> Pair:
+    return _prompts(rng, key=False)
 
 
 INDUCTION = Grammar(
