@@ -68,7 +68,8 @@ def space(analysis: Analysis, by: ColourBy) -> Space:
     """The drawing of one projection."""
     raw = np.asarray(analysis.array("points"), dtype=np.float64)[:, :3]
     points = np.zeros((len(raw), 3))
-    centred = raw - raw.mean(axis=0)
+    low, high = np.quantile(raw, (0.01, 0.99), axis=0) if len(raw) else (0.0, 0.0)
+    centred = raw - (low + high) / 2
     reach = np.quantile(np.linalg.norm(centred, axis=1), 0.98) if len(raw) else 1.0
     points[:, : raw.shape[1]] = centred / (reach or 1.0)
     values = np.asarray(analysis.array(f"point_{by.value.lower()}"))

@@ -22,7 +22,8 @@ class _Axis(pg.AxisItem):
     """Names at whole numbers, as many as fit."""
 
     def __init__(self, orientation: str) -> None:
-        super().__init__(orientation, pen=None, textPen=colours.TEXT_DIM, tickLength=0)
+        super().__init__(orientation, textPen=colours.TEXT_DIM, tickLength=0)
+        self.setPen(pg.mkPen(None))
         self.names: tuple[str, ...] = ()
         self.setStyle(tickFont=mono_font(10), autoReduceTextSpace=False)
 
@@ -39,10 +40,11 @@ class _Axis(pg.AxisItem):
         self, minVal: float, maxVal: float, size: float
     ) -> list[tuple[float, list[float]]]:
         """Every n-th name, so that neighbours do not touch."""
-        first, last = max(0, int(np.ceil(minVal))), min(len(self.names) - 1, int(maxVal))
+        low, high = sorted((minVal, maxVal))  # an axis that runs downward gives them reversed
+        first, last = max(0, int(np.ceil(low))), min(len(self.names) - 1, int(high))
         if last < first or size <= 0:
             return []
-        per_cell = size / max(maxVal - minVal, 1e-9)
+        per_cell = size / max(high - low, 1e-9)
         longest = max(len(name) for name in self.names)
         wanted = _LABEL_PIXELS if self.orientation == "left" else longest * _LETTER_PIXELS + 6
         step = max(1, int(np.ceil(wanted / max(per_cell, 1e-9))))
@@ -174,7 +176,7 @@ class ColourBar(QWidget):
         self._plot.hideAxis("bottom")
         self._plot.showAxis("right")
         self._axis = self._plot.getAxis("right")
-        self._axis.setPen(None)
+        self._axis.setPen(pg.mkPen(None))
         self._axis.setTextPen(colours.TEXT_DIM)
         self._axis.setStyle(tickLength=0, tickFont=mono_font(10))
         self._axis.setWidth(34)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from microtome_desktop import palette
@@ -91,14 +91,14 @@ class HeadThumbnails(QWidget):
     def _paint_head(self, painter: QPainter, cell: QRect, head: HeadMap, picture: QImage) -> None:
         chosen = head.head == self._selected
         painter.drawImage(cell, picture)
-        painter.setPen(QPen(palette.ACCENT if chosen else palette.LINE, 2 if chosen else 1))
+        painter.setPen(QPen(QColor(palette.ACCENT if chosen else palette.LINE), 2 if chosen else 1))
         painter.drawRect(cell)
-        painter.setPen(palette.TEXT if chosen else palette.TEXT_DIM)
+        painter.setPen(QColor(palette.TEXT if chosen else palette.TEXT_DIM))
         painter.setFont(mono_font(10))
         below = QRect(cell.left(), cell.bottom() + 2, _SIDE, 12)
         painter.drawText(below, Qt.AlignmentFlag.AlignHCenter, f"H{head.head}")
         if head.label:
-            painter.setPen(palette.WARM)
+            painter.setPen(QColor(palette.WARM))
             painter.setFont(text_font(9))
             line = QRect(cell.left() - 4, cell.bottom() + 13, _SIDE + 8, 12)
             painter.drawText(

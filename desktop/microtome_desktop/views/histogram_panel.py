@@ -55,11 +55,10 @@ class HistogramPanel(Panel):
         plot.setMouseTracking(True)
         for name in ("left", "bottom"):
             axis = plot.getAxis(name)
-            axis.setPen(None)
+            axis.setPen(pg.mkPen(None))
             axis.setTextPen(palette.TEXT_DIM)
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         plot.setLabel("left", "values", color=palette.TEXT_FAINT)
-        plot.setLogMode(y=True)
         self._curve = pg.PlotDataItem(
             stepMode="center", fillLevel=0, brush=palette.ACCENT, pen=None
         )
@@ -132,10 +131,14 @@ class HistogramPanel(Panel):
             self._show_nothing(found.reason)
             return
         self.drawing = found
-        # An empty bin has no logarithm; half a count draws it as nothing.
-        self._curve.setData(found.edges, np.maximum(found.counts, 0.5))
+        # log(1 + count): an empty bin stays empty, a single value stays visible.
+        heights = np.log10(1 + found.counts)
+        self._curve.setData(found.edges, heights)
         self._curve.setVisible(True)
-        self.plot.setYRange(np.log10(0.5), np.log10(max(found.counts.max(), 1)) + 0.1, padding=0)
+        powers = [10**power for power in range(int(heights.max()) + 1)]
+        ticks = [(0.0, "0"), *((float(np.log10(1 + count)), f"{count:,}") for count in powers)]
+        self.plot.getAxis("left").setTicks([ticks])
+        self.plot.setYRange(0, float(heights.max()) * 1.05, padding=0)
         self.plot.setXRange(found.edges[0], found.edges[-1], padding=0.02)
         self.caption.setText(found.summary)
 

@@ -81,7 +81,7 @@ class SolidSpace(SpaceView):
                 list(space.label_texts),
                 pos=space.label_places,
                 color=palette.TEXT,
-                font_size=7,
+                font_size=8,
                 parent=self._view.scene,
             )
             self._texts.set_gl_state("translucent", depth_test=False)
