@@ -166,7 +166,7 @@ class ColourBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedWidth(46)
+        self.setFixedWidth(56)
         self._plot = pg.PlotWidget(background=colours.CARD)
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.setMouseEnabled(False, False)
@@ -179,7 +179,7 @@ class ColourBar(QWidget):
         self._axis.setPen(pg.mkPen(None))
         self._axis.setTextPen(colours.TEXT_DIM)
         self._axis.setStyle(tickLength=0, tickFont=mono_font(10))
-        self._axis.setWidth(34)
+        self._axis.setWidth(44)
         self._image = pg.ImageItem(axisOrder="row-major")
         self._plot.addItem(self._image)
         layout = QGridLayout(self)

@@ -1,0 +1,262 @@
+"""The command line: the window's operations on the same engine and the same file.
+
+Bad input gives one line on standard error and exit status 2; nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from microtome.errors import InputError, MicrotomeError
+
+_BAD_INPUT, _CHECK_FAILED, _INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for a failed check, 2 for bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not given or (given[0] not in _COMMANDS and not given[0].startswith("-")):
+            return _open_window(given)
+        options = _parser().parse_args(given)
+        return int(_COMMANDS[options.command](options))
+    except MicrotomeError as error:
+        print(f"microtome: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except KeyboardInterrupt:
+        print("microtome: stopped", file=sys.stderr)
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="microtome",
+        description="Look into neural networks. Without a command: open the window, "
+        "with the session file given, if any.",
+    )
+    from microtome import __version__  # noqa: PLC0415 - the facade must not load for every command
+
+    parser.add_argument("--version", action="version", version=f"microtome {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="run a prompt and save the session"))
+    models = commands.add_parser("models", help="list the embedded models")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    check = commands.add_parser("check", help="run the self-checks on a model")
+    check.add_argument("model", help="embedded name, folder or hub id")
+    _add_model_options(check)
+    check.add_argument("--json", action="store_true", help="print JSON")
+    info = commands.add_parser("info", help="say what a session file holds")
+    info.add_argument("session", type=Path)
+    info.add_argument("--json", action="store_true", help="print JSON")
+    render = commands.add_parser("render", help="draw the window with a session into a picture")
+    render.add_argument("session", type=Path)
+    render.add_argument("--out", type=Path, required=True, help="the PNG file to write")
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--model", required=True, help="embedded name, folder or hub id")
+    run.add_argument(
+        "--prompt", required=True, help="the prompt, or comma-separated token ids with --ids"
+    )
+    run.add_argument("--corrupt", help="a corrupt prompt of the same number of tokens")
+    run.add_argument("--answer", help="the word that should follow")
+    run.add_argument("--wrong", help="the word to compare it with")
+    run.add_argument("--ids", action="store_true", help="prompts and answers are token ids")
+    run.add_argument("--values-only", action="store_true", help="leave out key and query edges")
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--out", type=Path, required=True, help="the session file to write")
+    run.add_argument("--json", action="store_true", help="print a summary as JSON")
+    _add_model_options(run)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--dtype", default="float32", help="float32, float64, bfloat16, float16")
+    parser.add_argument("--download", action="store_true", help="allow a download from the hub")
+
+
+def _load(options: argparse.Namespace) -> Any:
+    from microtome.models.loading import load_model  # noqa: PLC0415 - brings torch
+
+    return load_model(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        allow_download=options.download,
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from microtome.prompts import Question  # noqa: PLC0415
+
+    read: Callable[[str], Any] = _ids if options.ids else str
+    words: Callable[[str], Any] = _id if options.ids else str
+    given = {"corrupt": options.corrupt and read(options.corrupt)}
+    given |= {
+        name: getattr(options, name) and words(getattr(options, name))
+        for name in ("answer", "wrong")
+    }
+    question = Question(
+        read(options.prompt), **given, values_only=options.values_only, seed=options.seed
+    )
+    _writable(options.out)
+    from microtome.examine import examine  # noqa: PLC0415 - brings torch
+    from microtome.session.writer import save_session  # noqa: PLC0415
+
+    session = examine(_load(options), question)
+    save_session(options.out, session)
+    summary = _summary(session) | {"file": str(options.out)}
+    print(json.dumps(summary, indent=2) if options.json else _as_text(summary))
+    return 0
+
+
+def _writable(path: Path) -> None:
+    """Refuse a place that cannot be written before the work, not after it.
+
+    Raises InputError.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"There is no folder {path.parent}.", "Create it, or choose another place."
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
+
+
+def _summary(session: Any) -> dict[str, Any]:
+    trace, circuit = session.clean, session.circuit
+    rows = zip(trace.top_tokens[-1], trace.top_probabilities[-1], strict=True)
+    predictions = [{"token": token, "probability": float(p)} for token, p in list(rows)[:5]]
+    return {
+        "model": session.model.name,
+        "tokens": list(trace.tokens),
+        "predictions": predictions,
+        "metric": dict(session.metric),
+        "nodes": circuit.n_nodes,
+        "edges": circuit.n_edges,
+        "unexplored": circuit.metadata.get("unexplored"),
+        "cancellation": circuit.metadata.get("cancellation"),
+    }
+
+
+def _as_text(summary: dict[str, Any]) -> str:
+    best = summary["predictions"][0]
+    return (
+        f"{summary['model']}: {best['token'].strip()} with probability {best['probability']:.3f}\n"
+        f"{summary['metric']['name']} = {summary['metric']['value']:.4g}\n"
+        f"circuit: {summary['nodes']} nodes, {summary['edges']} edges\n"
+        f"saved to {summary['file']}"
+    )
+
+
+def _models(options: argparse.Namespace) -> int:
+    import microtome_resources as resources  # noqa: PLC0415
+
+    rows = [
+        {"name": name, "checkpoints": list(resources.checkpoints(name))}
+        for name in resources.model_names()
+    ]
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        steps = ", ".join(f"@{step}" for step in row["checkpoints"])
+        print(f"{row['name']}  checkpoints {steps}" if steps else row["name"])
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from microtome.selfcheck.suite import self_check  # noqa: PLC0415 - brings torch
+
+    report = self_check(_load(options))
+    if options.json:
+        print(json.dumps(asdict(report) | {"passed": report.passed}, indent=2))
+    else:
+        for result in report.results:
+            print(_check_line(result))
+    return 0 if report.passed else _CHECK_FAILED
+
+
+def _check_line(result: Any) -> str:
+    measured = "" if result.measured is None else f"  {result.measured:.2g}"
+    allowed = "" if result.allowed is None else f" (allowed {result.allowed:.2g})"
+    reason = f"  {result.reason}" if result.reason else ""
+    return f"{result.number:>2}  {result.verdict:<14}  {result.title}{measured}{allowed}{reason}"
+
+
+def _info(options: argparse.Namespace) -> int:
+    from microtome.session.reader import info  # noqa: PLC0415 - brings h5py
+
+    found = info(options.session)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for key, value in found.items():
+        print(f"{key}: {json.dumps(value) if isinstance(value, dict | list) else value}")
+    return 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    _writable(options.out)
+    _window("render")(options.session, options.out)
+    return 0
+
+
+def _open_window(arguments: Sequence[str]) -> int:
+    if len(arguments) > 1:
+        raise InputError(
+            f"One session file can be opened, not {len(arguments)}.", "See microtome --help."
+        )
+    path = Path(arguments[0]) if arguments else None
+    if path is not None and not path.exists():
+        known = ", ".join(_COMMANDS)
+        raise InputError(f"There is no file or command {path}.", f"Commands: {known}.")
+    return int(_window("open")(path) or 0)
+
+
+def _window(name: str) -> Callable[..., Any]:
+    """The window's function of this name, found without naming a desktop module.
+
+    Raises InputError that says what to install when there is no window.
+    """
+    for entry in entry_points(group="microtome.window", name=name):
+        try:
+            return entry.load()  # type: ignore[no-any-return]
+        except ModuleNotFoundError as missing:
+            raise InputError(
+                f"The window needs {missing.name}, which is not installed.",
+                "Install it with: pip install 'microtome[desktop]'.",
+            ) from missing
+    raise InputError(
+        "The window is not installed.", "Install it with: pip install 'microtome[desktop]'."
+    )
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    return tuple(_id(part) for part in text.replace(",", " ").split())
+
+
+def _id(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"{text!r} is not a token id.", "Give whole numbers, or leave out --ids."
+        ) from None
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "models": _models,
+    "check": _check,
+    "info": _info,
+    "render": _render,
+}
