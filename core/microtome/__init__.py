@@ -38,7 +38,31 @@ _PUBLIC = {
     "trace": "activations.capture",
 }
 
-__all__ = [*_PUBLIC]  # noqa: PLE0604
+__all__ = [
+    "Ablate",
+    "Circuit",
+    "LogitDifference",
+    "LogitOverMean",
+    "MicrotomeError",
+    "Patch",
+    "PromptPair",
+    "Question",
+    "Session",
+    "Site",
+    "Trace",
+    "component_graph",
+    "direct_logit_attribution",
+    "examine",
+    "head_scores",
+    "load_model",
+    "logit_lens",
+    "open_session",
+    "project",
+    "prune",
+    "save_session",
+    "self_check",
+    "trace",
+]
 
 if TYPE_CHECKING:
     from microtome.activations.capture import trace
