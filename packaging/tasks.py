@@ -21,14 +21,19 @@ INTERRUPTED = 130
 START_EXAMPLE = """
 import json
 from microtome_resources import START_EXAMPLE as example
-print(json.dumps(example.run_arguments()))
+print(json.dumps([
+    "--model", example.model, "--prompt", example.clean, "--corrupt", example.corrupt,
+    "--answer", example.answer, "--wrong", example.wrong,
+]))
 """
+
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command as lint; lint(['--no-logo'])"
 
 CHECKS = {
     "lint": ["-m", "ruff", "check"],
     "format": ["-m", "ruff", "format", "--check"],
     "types": ["-m", "mypy"],
-    "imports": ["-c", "from importlinter.cli import lint_imports_command as c; c()"],
+    "imports": ["-c", LINT_IMPORTS],
     "sizes": ["-m", "pytest", "-q", "tests/architecture/test_sizes.py"],
 }
 

@@ -8,7 +8,7 @@ one token is found, anything else is refused by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -16,9 +16,9 @@ from jaxtyping import Float
 from microtome.errors import MetricError
 
 Word = str | int
-SelfMetric = TypeVar("SelfMetric", bound="LinearMetric")
 
 
+@runtime_checkable
 class Vocabulary(Protocol):
     """What a metric needs of a model to turn words into token ids."""
 
@@ -38,7 +38,7 @@ class LinearMetric:
     answer: Word
     position: int = -1
 
-    def resolve(self: SelfMetric, vocabulary: Vocabulary) -> SelfMetric:
+    def resolve(self, vocabulary: Vocabulary) -> Self:
         """The same metric with token ids in place of words."""
         return replace(self, answer=vocabulary.answer_token(self.answer))
 
@@ -63,7 +63,9 @@ class LinearMetric:
 
 def _token(word: Word) -> int:
     if isinstance(word, str):
-        raise MetricError(f"The metric still holds the word {word!r}.", "Call resolve(model) first.")
+        raise MetricError(
+            f"The metric still holds the word {word!r}.", "Call resolve(model) first."
+        )
     return word
 
 
@@ -78,7 +80,7 @@ class LogitDifference(LinearMetric):
         object.__setattr__(self, "wrong", wrong)
         object.__setattr__(self, "position", position)
 
-    def resolve(self, vocabulary: Vocabulary) -> LogitDifference:
+    def resolve(self, vocabulary: Vocabulary) -> Self:
         """The same metric with token ids in place of words.
 
         Raises MetricError when both words are the same token.
@@ -86,8 +88,10 @@ class LogitDifference(LinearMetric):
         answer, wrong = (vocabulary.answer_token(word) for word in (self.answer, self.wrong))
         if answer == wrong:
             text = vocabulary.token_text(answer)
-            raise MetricError(f"Answer and wrong answer are both {text!r}.", "Give two different words.")
-        return LogitDifference(answer, wrong, self.position)
+            raise MetricError(
+                f"Answer and wrong answer are both {text!r}.", "Give two different words."
+            )
+        return replace(self, answer=answer, wrong=wrong)
 
     def coefficients(self, size: int) -> Float[np.ndarray, " vocabulary"]:
         """+1 at the answer, -1 at the wrong answer."""

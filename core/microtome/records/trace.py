@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
 
+@runtime_checkable
 class ArraySource(Protocol):
     """An array in memory or on disk: has a shape, gives numpy when indexed."""
 

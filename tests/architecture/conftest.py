@@ -1,0 +1,63 @@
+"""The source tree as the architecture tests read it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "microtome": ROOT / "core" / "microtome",
+    "microtome_desktop": ROOT / "desktop" / "microtome_desktop",
+    "microtome_resources": ROOT / "resources" / "microtome_resources",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file: its path from the root, its text and its syntax tree."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+    @property
+    def name(self) -> str:
+        return self.path.relative_to(ROOT).as_posix()
+
+
+def parse(*folders: Path) -> list[Source]:
+    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
+    return [Source(file, text, ast.parse(text)) for file, text in texts.items()]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def packages() -> dict[str, Path]:
+    return PACKAGES
+
+
+@pytest.fixture(scope="session")
+def package_sources() -> list[Source]:
+    """Every module of the three packages."""
+    return parse(*PACKAGES.values())
+
+
+@pytest.fixture(scope="session")
+def shipped_sources() -> list[Source]:
+    """The packages, the training scripts beside them and the set-up."""
+    return parse(ROOT / "core", ROOT / "desktop", ROOT / "resources", ROOT / "packaging")
+
+
+@pytest.fixture(scope="session")
+def all_sources() -> list[Source]:
+    """Every Python file of the project, tests included."""
+    return parse(*(ROOT / name for name in ("core", "desktop", "resources", "packaging", "tests")))

@@ -1,0 +1,118 @@
+"""What every test starts from: seeds, settings of its own, a screen, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Hub names must fail at once, and Qt asks for a runtime folder of its own.
+os.environ["HF_HUB_OFFLINE"] = "1"
+if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SEED = 0
+LEAK_CHECKED = Path(__file__).parent / "desktop"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what draws through OpenGL where Qt has none."""
+    if os.environ.get("QT_QPA_PLATFORM") != "offscreen":
+        return
+    for item in items:
+        if item.get_closest_marker("gl"):
+            item.add_marker(pytest.mark.skip(reason="Qt's offscreen platform has no OpenGL"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Give Qt a private runtime folder where the session has none, as in a container."""
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        folder = tmp_path_factory.mktemp("runtime")
+        folder.chmod(0o700)
+        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Seed every generator; torch only where a test file has imported it."""
+    random.seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002  libraries still draw from the global generator
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(SEED)
+
+
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the fresh folder that holds this test's settings, recent files and state."""
+    folder = tmp_path / "settings"
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(folder / name.lower()))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Return the folder of models and files outside the repository, or skip."""
+    named = os.environ.get("MICROTOME_TEST_DATA")
+    if not named:
+        pytest.skip("MICROTOME_TEST_DATA names no folder with models outside the repository")
+    folder = Path(named)
+    assert folder.is_dir(), f"MICROTOME_TEST_DATA names {folder}, which is no folder"
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a desktop test that leaves a window or a running thread behind."""
+    if LEAK_CHECKED not in request.path.parents:
+        yield
+        return
+    started = _watch_qthreads(monkeypatch)
+    threads, windows = set(threading.enumerate()), _windows()
+    yield
+    _delete_what_qt_deletes_later()
+    if leaked := _windows() - windows:
+        # A window in a reference cycle goes only when the collector comes by.
+        del leaked
+        gc.collect()
+        _delete_what_qt_deletes_later()
+    assert not _windows() - windows, "windows left open"
+    assert not [thread for thread in started if thread.isRunning()], "QThreads left running"
+    new = [thread for thread in threading.enumerate() if thread not in threads]
+    assert not [thread for thread in new if not thread.daemon], "threads left running"
+
+
+def _watch_qthreads(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet:
+    from PySide6.QtCore import QThread
+
+    started: weakref.WeakSet = weakref.WeakSet()
+    start = QThread.start
+
+    def watched_start(thread: QThread, *arguments: object) -> None:
+        started.add(thread)
+        start(thread, *arguments)
+
+    monkeypatch.setattr(QThread, "start", watched_start)
+    return started
+
+
+def _windows() -> set:
+    from PySide6.QtWidgets import QApplication
+
+    return set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
+
+
+def _delete_what_qt_deletes_later() -> None:
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    if QCoreApplication.instance():
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
