@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Look into neural networks. Without a command: open the window, "
         "with the session file given, if any.",
     )
-    from microtome import __version__  # noqa: PLC0415 - the facade must not load for every command
+    from microtome import __version__
 
     parser.add_argument("--version", action="version", version=f"microtome {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -84,7 +84,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _load(options: argparse.Namespace) -> Any:
-    from microtome.models.loading import load_model  # noqa: PLC0415 - brings torch
+    from microtome.models.loading import load_model
 
     return load_model(
         options.model,
@@ -95,7 +95,7 @@ def _load(options: argparse.Namespace) -> Any:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from microtome.prompts import Question  # noqa: PLC0415
+    from microtome.prompts import Question
 
     read: Callable[[str], Any] = _ids if options.ids else str
     words: Callable[[str], Any] = _id if options.ids else str
@@ -108,8 +108,8 @@ def _run(options: argparse.Namespace) -> int:
         read(options.prompt), **given, values_only=options.values_only, seed=options.seed
     )
     _writable(options.out)
-    from microtome.examine import examine  # noqa: PLC0415 - brings torch
-    from microtome.session.writer import save_session  # noqa: PLC0415
+    from microtome.examine import examine
+    from microtome.session.writer import save_session
 
     session = examine(_load(options), question)
     save_session(options.out, session)
@@ -158,7 +158,7 @@ def _as_text(summary: dict[str, Any]) -> str:
 
 
 def _models(options: argparse.Namespace) -> int:
-    import microtome_resources as resources  # noqa: PLC0415
+    import microtome_resources as resources
 
     rows = [
         {"name": name, "checkpoints": list(resources.checkpoints(name))}
@@ -174,7 +174,7 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from microtome.selfcheck.suite import self_check  # noqa: PLC0415 - brings torch
+    from microtome.selfcheck.suite import self_check
 
     report = self_check(_load(options))
     if options.json:
@@ -193,7 +193,7 @@ def _check_line(result: Any) -> str:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from microtome.session.reader import info  # noqa: PLC0415 - brings h5py
+    from microtome.session.reader import info
 
     found = info(options.session)
     if options.json:

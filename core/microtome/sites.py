@@ -124,6 +124,8 @@ class Site:
             return cls(_BY_LENS_NAME[template], int(block[1]) if block else None)
         own = _OWN.match(text)
         if not own:
-            raise InputError(f"{text!r} is not a site.", "Write for example z.3.5 or blocks.3.attn.hook_z.")
+            raise InputError(
+                f"{text!r} is not a site.", "Write for example z.3.5 or blocks.3.attn.hook_z."
+            )
         numbers = [int(part) if part is not None else None for part in (own[2], own[3])]
         return cls(own[1], *numbers)

@@ -28,7 +28,9 @@ class Session:
     circuit: Circuit | None = None
     analyses: Mapping[str, Analysis] = field(default_factory=lambda: MappingProxyType({}))
     question: Question | None = None
-    metric: Mapping[str, Any] = field(default_factory=dict)  # name, kind, answer ids and words, value
+    metric: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # name, kind, answer ids and words, value
     checks: CheckReport | None = None
     view: Mapping[str, Any] = field(default_factory=dict)
     uuid: str = ""
