@@ -8,7 +8,7 @@ one token is found, anything else is refused by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -38,7 +38,7 @@ class LinearMetric:
     answer: Word
     position: int = -1
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> LinearMetric:
         """The same metric with token ids in place of words."""
         return replace(self, answer=vocabulary.answer_token(self.answer))
 
@@ -80,7 +80,7 @@ class LogitDifference(LinearMetric):
         object.__setattr__(self, "wrong", wrong)
         object.__setattr__(self, "position", position)
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> LinearMetric:
         """The same metric with token ids in place of words.
 
         Raises MetricError when both words are the same token.
