@@ -177,11 +177,13 @@ def _explain(complaints: str) -> str:
             f"The disk ran full. Free some space in {ROOT} and in the folder for temporary files "
             "(TMPDIR chooses another one), then run the same command again."
         )
-    if any(sign in text for sign in ("connection", "resolution", "timed out", "max retries")):
+    # Inside its own build steps pip hides the broken connection and reports that nothing exists.
+    signs = ("connection", "resolution", "timed out", "max retries", "from versions: none")
+    if any(sign in text for sign in signs):
         return (
-            "The package index could not be reached. Check the network or the proxy, or name "
-            "another index with PIP_INDEX_URL or a folder of wheels with PIP_FIND_LINKS, "
-            "then run the same command again."
+            "The package index could not be reached, or lacks a package named above. Check the "
+            "network or the proxy, or name another index with PIP_INDEX_URL or a folder of wheels "
+            "with PIP_FIND_LINKS, then run the same command again."
         )
     return (
         f"pip could not install Microtome's packages for Python {platform.python_version()}; "
