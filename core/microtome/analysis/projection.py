@@ -145,7 +145,7 @@ def project(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointLabels:
-    """Where each point came from: row in the prompt list, position, layer (-1: none), token, task."""
+    """Where each point came from: row of the prompt list, position, layer (-1: none), texts."""
 
     prompt: Int[np.ndarray, " point"]
     position: Int[np.ndarray, " point"]

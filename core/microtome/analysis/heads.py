@@ -1,0 +1,141 @@
+"""Head detectors: how much of each head's attention goes where a known kind of head looks.
+
+A detector is a rule that says which keys such a head would attend to; its score is the
+attention that falls on those keys, averaged over the queries that have any. Heads are known by
+their behaviour on random tokens said twice, where position and repetition are all there is
+(Olsson et al., "In-context learning and induction heads", 2022; Wang et al., "Interpretability
+in the wild", 2022, for duplicate token heads).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from microtome.activations.capture import trace as run_trace
+from microtome.errors import InputError
+from microtome.jobs import Job, job_or_default
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.trace import Trace
+
+if TYPE_CHECKING:
+    from microtome.models.model import Model
+
+Keys = Bool[np.ndarray, "query key"]
+Ids = Int[np.ndarray, " position"]
+
+
+def previous_token_keys(ids: Ids) -> Keys:
+    """The token just before each query."""
+    return np.eye(len(ids), k=-1, dtype=bool)
+
+
+def duplicate_token_keys(ids: Ids) -> Keys:
+    """Earlier occurrences of each query's own token."""
+    return np.tril(ids[:, None] == ids[None, :], k=-1)
+
+
+def induction_keys(ids: Ids) -> Keys:
+    """What followed earlier occurrences of each query's token, before the query itself."""
+    follows = np.zeros((len(ids), len(ids)), dtype=bool)
+    follows[:, 1:] = duplicate_token_keys(ids)[:, :-1]
+    return np.tril(follows, k=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A kind of head, by the keys that it attends to."""
+
+    name: str
+    keys: Callable[[Ids], Keys]
+
+
+DETECTORS = (
+    Detector("previous token", previous_token_keys),
+    Detector("duplicate token", duplicate_token_keys),
+    Detector("induction", induction_keys),
+)
+
+
+def detect(
+    patterns: Float[np.ndarray, "layer head query key"], ids: Ids
+) -> Float[np.ndarray, "detector layer head"]:
+    """The score of every detector on every head, 0 to 1, in the order of ``DETECTORS``.
+
+    A detector that no query of this prompt gives anything to look at scores 0; see ``applies``.
+    """
+    keys = np.stack([detector.keys(ids) for detector in DETECTORS])
+    queries = np.maximum(1, keys.any(axis=2).sum(axis=1))  # [detector]
+    attention = np.einsum("lhqk,dqk->dlh", patterns, keys.astype(patterns.dtype), optimize=True)
+    return np.asarray(attention / queries[:, None, None], dtype=np.float32)
+
+
+def applies(ids: Ids) -> Bool[np.ndarray, " detector"]:
+    """Which detectors have anything to look at in a prompt: repetition needs repeated tokens."""
+    return np.array([bool(detector.keys(ids).any()) for detector in DETECTORS])
+
+
+def head_scores(
+    model: Model,
+    *,
+    seed: int = 0,
+    length: int = 24,
+    batch: int = 4,
+    trace: Trace | None = None,
+    job: Job | None = None,
+) -> Analysis:
+    """Detector scores of all heads, measured on ``batch`` sequences of random tokens said twice.
+
+    ``length`` is that of the part which is repeated; a short context shortens it. With a
+    ``trace`` the scores on its own pattern are added as ``on_prompt``, where
+    ``params["on_prompt_applies"]`` says which detectors find anything there.
+    Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
+    """
+    job = job_or_default(job)
+    sequences = repeated_tokens(
+        model.identity.vocabulary, _fitting(length, model.identity.context), batch, seed
+    )
+    found = []
+    for done, ids in enumerate(sequences):
+        job.progress("Detecting head types", done, batch)
+        run = run_trace(model, tuple(ids.tolist()), sites=("pattern",), job=job)
+        found.append(detect(run.activation("pattern"), ids))
+    axes, scores = ("detector", "layer", "head"), np.mean(found, axis=0)
+    arrays = {"score": Labelled(axes, scores, long_name="share of attention")}
+    params = {
+        "detectors": [detector.name for detector in DETECTORS],
+        "seed": seed,
+        "length": sequences.shape[1] // 2,
+        "batch": batch,
+    }
+    if trace is not None:
+        own = detect(trace.activation("pattern"), trace.token_ids)
+        arrays["on_prompt"] = Labelled(axes, own, long_name="share of attention on the prompt")
+        params["on_prompt_applies"] = applies(trace.token_ids).tolist()
+    return Analysis("head-scores", "head-scores", "Head types", arrays, params)
+
+
+def repeated_tokens(
+    vocabulary: int, length: int, batch: int, seed: int
+) -> Int[np.ndarray, "batch position"]:
+    """Random token ids, each row its first half twice; no token twice in a half if possible.
+
+    Raises InputError when a length or the batch is not positive.
+    """
+    if length < 1 or batch < 1:
+        raise InputError(
+            f"{batch} sequences of {length} repeated tokens were asked for.",
+            "Both must be at least 1.",
+        )
+    random = np.random.default_rng(seed)
+    alike = length > vocabulary
+    halves = [random.choice(vocabulary, length, replace=alike) for _ in range(batch)]
+    return np.tile(np.array(halves, dtype=np.int32), 2)
+
+
+def _fitting(length: int, context: int | None) -> int:
+    return length if context is None else min(length, context // 2)

@@ -1,0 +1,149 @@
+"""From the residual stream to logits and back, with the model's own final norm and unembedding.
+
+All arithmetic is in float32 (float64 for a float64 model), whatever type the weights are kept
+in: sums over bfloat16 values are off by several per cent of the smaller terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.errors import SiteMissing
+from microtome.models.anatomy import Anatomy, Norm
+from microtome.models.arithmetic import norm_run, normalise, soft_cap
+from microtome.records.trace import Trace
+
+if TYPE_CHECKING:
+    from microtome.models.model import Model
+
+# Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model
+# would be tens of gigabytes.
+_CELLS = 1 << 24
+
+
+def live_model(trace: Trace, purpose: str) -> Model:
+    """The model that made a trace.
+
+    Raises SiteMissing when the trace came from a file, which holds no weights.
+    """
+    if trace.live is None:
+        raise SiteMissing(
+            f"{purpose} needs the weights of {trace.model.name}, and a session file holds none.",
+            "Load that model and attach it to the session.",
+        )
+    model: Model = trace.live
+    return model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenNorm:
+    """A norm with its scale held as it was for some inputs: a linear map and a bias.
+
+    ``scale`` is sqrt(mean(x²) + eps) of each input, [..., 1]. A missing norm is the identity.
+    """
+
+    norm: Norm | None
+    scale: Tensor
+
+    @classmethod
+    def at(cls, norm: Norm | None, inputs: Float[Tensor, "*rows d"]) -> FrozenNorm:
+        """The norm frozen at its inputs."""
+        ran = norm_run(norm, inputs)
+        return cls(norm, torch.ones_like(inputs[..., :1]) if ran is None else ran.scale)
+
+    def row(self, index: int) -> FrozenNorm:
+        """The norm of one input."""
+        return FrozenNorm(self.norm, self.scale[index])
+
+    def linear(self, vectors: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """What the norm makes of a part of its input, without the bias."""
+        if self.norm is None:
+            return vectors
+        return self._weighted(_centred(self.norm, vectors)) / self.scale
+
+    def transposed(self, directions: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """The direction at the input that a direction at the output reads."""
+        if self.norm is None:
+            return directions
+        return _centred(self.norm, self._weighted(directions) / self.scale)
+
+    def bias(self) -> Tensor | None:
+        """What the norm adds, None when nothing."""
+        if self.norm is None or self.norm.bias is None:
+            return None
+        return self.norm.bias.to(self.scale)
+
+    def _weighted(self, vectors: Tensor) -> Tensor:
+        weight = None if self.norm is None else self.norm.weight
+        return vectors if weight is None else vectors * weight.to(vectors)
+
+
+def _centred(norm: Norm, vectors: Tensor) -> Tensor:
+    return vectors - vectors.mean(-1, keepdim=True) if norm.centred else vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """The way from the last residual stream to the logits."""
+
+    anatomy: Anatomy
+
+    def tensor(self, values: Any) -> Tensor:
+        """Numbers as a tensor beside the weights, in the type used for arithmetic."""
+        weight = self.anatomy.unembedding
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        return torch.as_tensor(values).to(weight.device, wide)
+
+    def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """What the unembedding reads."""
+        return normalise(self.anatomy.final_norm, residual)
+
+    def weights(self, words: slice | Tensor) -> Float[Tensor, "word d"]:
+        """Rows of the unembedding."""
+        return self.tensor(self.anatomy.unembedding[words])
+
+    def bias(self, words: slice | Tensor) -> Float[Tensor, " word"] | None:
+        """What the unembedding adds to the logits of some words, None when nothing."""
+        bias = self.anatomy.unembedding_bias
+        return None if bias is None else self.tensor(bias[words])
+
+    def raw_logits(
+        self, normed: Float[Tensor, "*rows d"], words: slice | Tensor
+    ) -> Float[Tensor, "*rows word"]:
+        """Logits of some words before the soft cap."""
+        logits, bias = normed @ self.weights(words).T, self.bias(words)
+        return logits if bias is None else logits + bias
+
+    def capped(self, raw: Tensor) -> Tensor:
+        """Logits as the model gives them out."""
+        return soft_cap(raw, self.anatomy.soft_cap)
+
+    def cap_slope(self, raw: Tensor) -> Tensor:
+        """The secant slope of the soft cap, capped logit over raw logit; 1 without a cap."""
+        cap = self.anatomy.soft_cap
+        if cap is None:
+            return torch.ones_like(raw)
+        z = raw / cap
+        small = z.abs() < 1e-4  # where the quotient is 0/0, its series
+        return torch.where(small, 1 - z.square() / 3, torch.tanh(z) / torch.where(small, 1.0, z))
+
+    def words(self, rows: int, first: int = 0) -> Iterator[slice]:
+        """The vocabulary in chunks, small enough for ``rows`` rows; that of ``first`` leads."""
+        size = self.anatomy.unembedding.shape[0]
+        step = max(1, min(size, _CELLS // max(1, rows)))
+        starts = list(range(0, size, step))
+        lead = first // step
+        for start in (*starts[lead:], *starts[:lead]):
+            yield slice(start, min(size, start + step))
+
+
+def as_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[Any]]:
+    """A result off the device."""
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,133 @@
+"""The feature space of a site: its activations over many prompts, along their principal axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from microtome.activations.capture import trace as run_trace
+from microtome.analysis.projection import PointLabels, project, to_analysis
+from microtome.errors import InputError
+from microtome.jobs import Job, job_or_default
+from microtome.prompt_sets import PromptSet
+from microtome.records.analysis import Analysis
+from microtome.records.trace import Trace
+from microtome.sites import Site
+
+if TYPE_CHECKING:
+    from microtome.models.model import Model
+
+# A first picture after this many prompts, then whenever there are twice as many: all partial
+# pictures together cost no more than the last.
+_FIRST_PICTURE = 8
+
+
+def feature_space(
+    model: Model,
+    site: Site,
+    prompts: PromptSet | Sequence[PromptSet | str],
+    *,
+    tasks: Sequence[str] | None = None,
+    limit: int = 4000,
+    components: int = 3,
+    job: Job | None = None,
+) -> Analysis:
+    """The principal components of a site over all positions of many prompts.
+
+    Prompt sets give their clean prompts, with the set's name as task; texts have the task given
+    beside them in ``tasks``, or none. Tasks take turns, so that ``limit`` (in points) cuts all
+    of them alike. A site without a layer gives points from every layer. Partial results are
+    handed to the job as ``"analysis"`` while prompts run.
+    Raises InputError for no prompts, or a site that has no positions.
+    """
+    job = job_or_default(job)
+    if site.kind.axes[0] != "position" or len(site.kind.axes) < 2:
+        raise InputError(
+            f"The site {site} has no activation vector at each position.",
+            "Choose for example resid_post, mlp_out or z.",
+        )
+    asked = list(_in_turns(_with_tasks(prompts, tasks)))
+    if not asked:
+        raise InputError("There are no prompts to take activations from.")
+    cloud, picture = _Cloud(site, limit), _FIRST_PICTURE
+    for done, (text, task) in enumerate(asked):
+        job.progress("Collecting activations", max(done, len(asked) * cloud.share), len(asked))
+        cloud.add(run_trace(model, text, sites=(site,), top_k=1, job=job), task)
+        if cloud.share >= 1:
+            break
+        if done + 1 == picture:
+            job.partial("analysis", cloud.analysis(components))
+            picture *= 2
+    job.progress("Finding principal components", len(asked), len(asked))
+    return cloud.analysis(components)
+
+
+def _with_tasks(
+    prompts: PromptSet | Sequence[PromptSet | str], tasks: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Task -> its prompts."""
+    listed = [prompts] if isinstance(prompts, PromptSet) else list(prompts)
+    if tasks is not None and len(tasks) != len(listed):
+        raise InputError(f"{len(tasks)} tasks were given for {len(listed)} prompts.")
+    groups: dict[str, list[str]] = {}
+    for row, item in enumerate(listed):
+        if isinstance(item, PromptSet):
+            groups.setdefault(item.name, []).extend(pair.clean for pair in item.pairs)
+        else:
+            groups.setdefault(tasks[row] if tasks else "", []).append(item)
+    return groups
+
+
+def _in_turns(groups: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """Prompts and their tasks, one of every task, then the next of every task."""
+    for turn in zip_longest(*groups.values()):
+        for task, text in zip(groups, turn, strict=True):
+            if text is not None:
+                yield text, task
+
+
+@dataclass(slots=True)
+class _Cloud:
+    """Points gathered so far, at most ``limit`` of them."""
+
+    site: Site
+    limit: int
+    prompts: list[str] = field(default_factory=list)
+    rows: list[Float[np.ndarray, "some d"]] = field(default_factory=list)
+    labels: list[tuple[int, int, int, str, str]] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        return len(self.labels) / self.limit
+
+    def add(self, run: Trace, task: str) -> None:
+        """All positions of one run, layer by layer, as far as the limit allows."""
+        row, length = len(self.prompts), len(run.tokens)
+        self.prompts.append(run.prompt)
+        for layer in self._layers(run):
+            free = self.limit - len(self.labels)
+            values = np.asarray(run.activation(Site(self.site.name, layer, self.site.head)))
+            self.rows.append(values.reshape(length, -1)[:free].astype(np.float32))
+            number = -1 if layer is None else layer
+            self.labels.extend(
+                (row, position, number, token, task)
+                for position, token in enumerate(run.tokens[:free])
+            )
+
+    def _layers(self, run: Trace) -> Iterable[int | None]:
+        if self.site.layer is not None or not self.site.kind.per_layer:
+            return (self.site.layer,)
+        return run.activations[self.site.name].layers
+
+    def analysis(self, components: int) -> Analysis:
+        prompt, position, layer, token, task = zip(*self.labels, strict=True)
+        labels = PointLabels(
+            np.array(prompt, np.int32), np.array(position, np.int32), np.array(layer, np.int32),
+            token, task,
+        )  # fmt: skip
+        return to_analysis(project(self.rows, components), self.site, labels, self.prompts)
