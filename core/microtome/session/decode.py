@@ -1,0 +1,180 @@
+"""The parts of a file back into records; everything large stays in the file."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.errors import SessionDamaged
+from microtome.prompts import Prompt, Question
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.checks import CheckReport, CheckResult, Verdict
+from microtome.records.circuit import Circuit
+from microtome.records.model import ModelIdentity
+from microtome.records.session import Session
+from microtome.session.decode_traces import decode_traces
+from microtome.session.handle import Handle
+from microtome.session.lazy import LazyArray
+
+_NODE_NUMBERS = ("layer", "position", "head", "feature")
+_VALUES = ("node_score", "node_influence", "node_bias", "edge_weight", "edge_influence")
+
+
+def decode_session(handle: Handle) -> Session:
+    """The session of an inspected file.
+
+    Raises SessionDamaged that names what is missing or contradicts itself.
+    """
+    root = handle.attributes("/")
+    with expecting("model"):
+        model, versions = _model(handle)
+    with expecting("question"):
+        question = _question(handle.json("/question/question_json"))
+        metric = handle.json("/question/metric_json")
+    with expecting("self-checks"):
+        checks = _checks(handle)
+    with expecting("runs"):
+        traces = decode_traces(handle, model)
+    with expecting("circuit"):
+        circuit = _circuit(handle)
+    with expecting("analyses"):
+        analyses = _analyses(handle)
+    view = handle.json("/view/state_json") if handle.kind("/view/state_json") else {}
+    return Session(
+        model=model, traces=traces, circuit=circuit, analyses=MappingProxyType(analyses),
+        question=question, metric=metric, checks=checks, view=view,
+        uuid=str(root.get("uuid", "")), created=str(root.get("created", "")), versions=versions,
+    )  # fmt: skip
+
+
+class expecting:  # noqa: N801 - reads as a phrase
+    """Turns a missing key or a wrong kind of value into SessionDamaged that names the part."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, KeyError | TypeError | ValueError | IndexError | AttributeError):
+            raise SessionDamaged(
+                f"The {self._part} in the session cannot be understood ({str(error)[:120]}).",
+                "Open another copy of the session.",
+            ) from error
+
+
+def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
+    held = handle.attributes("/model")
+    versions = handle.json("/model/versions_json")
+    context = int(held["context"])
+    sizes = {
+        name: int(held[name])
+        for name in (
+            "n_layers", "n_heads", "n_kv_heads", "d_model", "d_head", "d_mlp", "vocabulary",
+            "n_parameters",
+        )
+    }  # fmt: skip
+    model = ModelIdentity(
+        name=str(held["name"]), architecture=str(held["architecture"]),
+        fingerprint=str(held["weights_fingerprint"]), context=None if context < 0 else context,
+        dtype=str(held["dtype"]), device=str(held["device"]),
+        attention=str(held["attn_implementation"]),
+        tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
+        config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]), **sizes,
+    )  # fmt: skip
+    return model, dict(versions["session"])
+
+
+def _question(held: dict[str, Any] | None) -> Question | None:
+    if held is None:
+        return None
+    corrupt = None if held["corrupt"] is None else _prompt(held["corrupt"])
+    return Question(
+        prompt=_prompt(held["prompt"]), corrupt=corrupt, answer=held["answer"], wrong=held["wrong"],
+        values_only=bool(held["values_only"]), seed=int(held["seed"]),
+    )  # fmt: skip
+
+
+def _prompt(held: Any) -> Prompt:
+    return held if isinstance(held, str) else tuple(int(token) for token in held)
+
+
+def _checks(handle: Handle) -> CheckReport | None:
+    if handle.kind("/model/selfcheck_json") is None:
+        return None
+    held = handle.json("/model/selfcheck_json")
+    results = tuple(
+        CheckResult(**{**result, "verdict": Verdict(result["verdict"])})
+        for result in held["results"]
+    )
+    return CheckReport(held["model"], held["dtype"], results, held["seconds"])
+
+
+def _circuit(handle: Handle) -> Circuit | None:
+    if not handle.members("/circuit"):
+        return None
+    path = "/circuit/{}".format
+    texts = {
+        name: tuple(handle.texts(path(name))) for name in ("node_id", "node_kind", "node_label")
+    }
+    names = [*(f"node_{name}" for name in _NODE_NUMBERS), *_VALUES]
+    edges = ("edge_source", "edge_target", "edge_kind")
+    numbers = {name: handle.read(path(name)) for name in (*names, *edges)}
+    _check_columns(texts, numbers)
+    metadata = dict(handle.json(path("method_json")))
+    if handle.kind(path("extra_json")):
+        metadata["source"] = handle.json(path("extra_json"))
+    return Circuit(**texts, **numbers, metadata=metadata)
+
+
+def _check_columns(texts: dict[str, tuple[str, ...]], numbers: dict[str, NDArray[Any]]) -> None:
+    nodes, edges = len(texts["node_id"]), len(numbers["edge_source"])
+    for name, column in (*texts.items(), *numbers.items()):
+        expected = nodes if name.startswith("node") else edges
+        if isinstance(column, np.ndarray) and column.ndim != 1:
+            raise SessionDamaged(f"The circuit's {name} has {column.ndim} axes instead of one.")
+        if len(column) != expected:
+            raise SessionDamaged(f"The circuit's {name} has {len(column)} rows, not {expected}.")
+    for name in ("edge_source", "edge_target"):
+        ends = numbers[name]
+        if ends.dtype.kind not in "iu" or (edges and not 0 <= ends.min() <= ends.max() < nodes):
+            raise SessionDamaged(f"The circuit's {name} names nodes that it does not have.")
+
+
+def _analyses(handle: Handle) -> dict[str, Analysis]:
+    found = (_analysis(handle, f"/analyses/{name}") for name in handle.members("/analyses"))
+    return {analysis.id: analysis for analysis in found if analysis is not None}
+
+
+def _analysis(handle: Handle, path: str) -> Analysis | None:
+    held = handle.attributes(path)
+    if held.get("encoding-type") != "analysis":
+        return None
+    arrays = {}
+    for name in handle.members(path):
+        attributes = handle.attributes(f"{path}/{name}")
+        if "name" in attributes:
+            arrays[str(attributes["name"])] = _labelled(handle, f"{path}/{name}", attributes)
+    return Analysis(
+        id=str(held["id"]), kind=str(held["kind"]), title=str(held["title"]),
+        arrays=MappingProxyType(arrays), params=dict(handle.json(f"{path}/params_json")),
+        created=str(held["created"]),
+    )  # fmt: skip
+
+
+def _labelled(handle: Handle, path: str, attributes: dict[str, Any]) -> Labelled:
+    kind = handle.kind(path)
+    if kind is None:
+        raise SessionDamaged(f"{path} is not a dataset.")
+    shape, dtype = kind
+    encoding = attributes.get("encoding-type")
+    values: Any = LazyArray(handle, path, shape, dtype)
+    if encoding == "text":
+        values = np.array(handle.texts(path), dtype=np.str_).reshape(shape)
+    elif encoding == "bool":
+        values = handle.read(path).astype(bool)
+    dims = tuple(str(attributes["dims"]).split(",")) if shape else ()
+    return Labelled(dims, values, str(attributes["units"]), str(attributes["long_name"]))

@@ -1,0 +1,145 @@
+"""Runs read back from a file: tokens at once, activations and logits when they are asked for."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.errors import SessionDamaged
+from microtome.records.model import ModelIdentity
+from microtome.records.trace import Activation, Trace
+from microtome.session.handle import Handle
+from microtome.session.lazy import LazyArray
+from microtome.sites import SITES, SiteKind
+
+_TEXT_AXES = {"position", "query", "key"}
+
+
+def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
+    """All runs of a file.
+
+    Raises SessionDamaged for shapes that disagree or ids outside the vocabulary.
+    """
+    if not handle.members("/tokens"):
+        return ()
+    runs = handle.json("/tokens/runs_json")
+    tokens = {name: handle.read(f"/tokens/{name}") for name in ("ids", "unknown")}
+    top = {name: handle.read(f"/logits/top_{name}") for name in ("ids", "logits", "probabilities")}
+    shape, top_shape = tokens["ids"].shape, top["ids"].shape
+    _check_shapes(len(runs), tokens, top)
+    _check_ids("token ids", tokens["ids"], model)
+    _check_ids("top tokens", top["ids"], model)
+    texts = _texts(handle, "/tokens/text", shape)
+    words = _texts(handle, "/logits/top_text", top_shape)
+    lengths = [_within(run["length"], shape[1], "tokens") for run in runs]
+    sites = _activations(handle, model, lengths)
+    logits = _logits(handle, model, lengths)
+    traces = []
+    for row, (run, n) in enumerate(zip(runs, lengths, strict=True)):
+        k = _within(run["top"], top_shape[2], "top tokens")
+        traces.append(Trace(
+            model=model, prompt=str(run["prompt"]), token_ids=tokens["ids"][row, :n],
+            tokens=tuple(texts[row, :n].tolist()), top_ids=top["ids"][row, :n, :k],
+            top_logits=top["logits"][row, :n, :k],
+            top_probabilities=top["probabilities"][row, :n, :k],
+            top_tokens=tuple(tuple(at) for at in words[row, :n, :k].tolist()),
+            logits=logits.get(row), activations=MappingProxyType(sites[row]),
+            edits=tuple(map(str, run["edits"])), seconds=float(run["seconds"]),
+            unknown=tuple(np.flatnonzero(tokens["unknown"][row, :n]).tolist()),
+        ))  # fmt: skip
+    return tuple(traces)
+
+
+def _texts(handle: Handle, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.array(handle.texts(path), dtype=object).reshape(shape)
+
+
+def _within(length: Any, longest: int, what: str) -> int:
+    if not isinstance(length, int) or not 0 <= length <= longest:
+        raise SessionDamaged(f"A run claims {length} {what}; the file holds {longest}.")
+    return length
+
+
+def _check_shapes(n_runs: int, tokens: dict[str, Any], top: dict[str, Any]) -> None:
+    shape = tokens["ids"].shape
+    if len(shape) != 2 or shape[0] != n_runs or tokens["unknown"].shape != shape:
+        raise SessionDamaged(f"The tokens have the shape {shape} for {n_runs} runs.")
+    for name, values in top.items():
+        if values.ndim != 3 or values.shape[:2] != shape or values.shape != top["ids"].shape:
+            raise SessionDamaged(f"The top {name} have the shape {values.shape} for tokens {shape}.")
+
+
+def _check_ids(what: str, ids: NDArray[Any], model: ModelIdentity) -> None:
+    if ids.dtype.kind not in "iu":
+        raise SessionDamaged(f"The {what} are stored as {ids.dtype}, not as whole numbers.")
+    if ids.size and not 0 <= ids.min() <= ids.max() < model.vocabulary:
+        raise SessionDamaged(
+            f"The {what} go from {ids.min()} to {ids.max()}, outside the vocabulary of {model.vocabulary}."
+        )
+
+
+def _activations(
+    handle: Handle, model: ModelIdentity, lengths: list[int]
+) -> list[dict[str, Activation]]:
+    """For each run its sites by name."""
+    found: list[dict[str, Activation]] = [{} for _ in lengths]
+    for path in _site_paths(handle):
+        attributes = handle.attributes(path)
+        kind = SITES.get(str(attributes.get("site", "")))
+        held = handle.kind(path)
+        if kind is None or held is None:
+            continue
+        layers = tuple(int(layer) for layer in attributes["layers"])
+        if layers and not 0 <= min(layers) <= max(layers) < model.n_layers:
+            raise SessionDamaged(f"{path} names layers {list(layers)} of {model.n_layers}.")
+        for row, run in enumerate(int(run) for run in attributes["prompts"]):
+            _within(run, len(lengths) - 1, "as its number")
+            shape = _window(path, kind, held[0], len(layers), lengths[run])
+            array = LazyArray(handle, path, shape, held[1], row)
+            found[run][kind.name] = Activation(array, layers)
+    return [{name: site[name] for name in SITES if name in site} for site in found]
+
+
+def _site_paths(handle: Handle) -> list[str]:
+    folders = ("/activations", "/attention")
+    return [f"{folder}/{name}" for folder in folders for name in handle.members(folder)]
+
+
+def _window(
+    path: str, kind: SiteKind, shape: tuple[int, ...], n_layers: int, n_tokens: int
+) -> tuple[int, ...]:
+    """One run's shape inside a dataset [prompt, layer, …]."""
+    inner = shape[1:]
+    front = 1 if kind.per_layer else 0
+    agrees = len(inner) == front + len(kind.axes) and (not front or inner[0] == n_layers)
+    window = list(inner)
+    for axis, name in enumerate(kind.axes, start=front):
+        if agrees and name in _TEXT_AXES:
+            agrees = n_tokens <= inner[axis]
+            window[axis] = n_tokens
+    if not agrees:
+        raise SessionDamaged(
+            f"{path} has the shape {shape}, which does not fit {n_layers} layers and {n_tokens} tokens."
+        )
+    return tuple(window)
+
+
+def _logits(handle: Handle, model: ModelIdentity, lengths: list[int]) -> dict[int, Any]:
+    path = "/logits/logits"
+    held = handle.kind(path)
+    if held is None:
+        return {}
+    rows = [int(run) for run in handle.attributes(path)["prompts"]]
+    shape, dtype = held
+    if len(shape) != 3 or shape[0] != len(rows) or shape[2] != model.vocabulary:
+        raise SessionDamaged(f"{path} has the shape {shape} for {len(rows)} runs.")
+    for run in rows:
+        _within(run, len(lengths) - 1, "as its number")
+        _within(lengths[run], shape[1], "tokens")
+    return {
+        run: LazyArray(handle, path, (lengths[run], shape[2]), dtype, row)
+        for row, run in enumerate(rows)
+    }

@@ -1,0 +1,139 @@
+"""An open session file: one lock around every read, and failures in the user's words."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.errors import NotASession, SessionDamaged, SessionError
+from microtome.session.hdf5 import all_finite
+from microtome.session.lazy import Selection
+from microtome.session.schema import parse_json, plain_text
+
+_CHUNK_CACHE = 8 << 20
+_BROKEN = (OSError, RuntimeError, SystemError, KeyError, ValueError, TypeError)
+
+
+class Handle:
+    """Reads one file by path inside it, from any thread, one at a time.
+
+    A file that is replaced on disk stays readable here as it was. After ``close`` every read
+    raises SessionError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        try:
+            self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE, locking="best-effort")
+        except BlockingIOError as error:
+            raise SessionError(
+                f"{path.name} is in use by another program.", "Close it there first."
+            ) from error
+        except _BROKEN as error:
+            raise _cannot_open(path, error) from error
+        self._open = True
+
+    @property
+    def hdf5(self) -> h5py.File:
+        """The open file. Raises SessionError after ``close``."""
+        if not self._open:
+            raise SessionError(f"{self.path.name} was closed.", "Open the session again.")
+        return self._file
+
+    def close(self) -> None:
+        """Let go of the file. Twice is fine."""
+        with self.lock:
+            if self._open:
+                self._open = False
+                self._file.close()
+
+    @contextlib.contextmanager
+    def reading(self, what: str) -> Iterator[h5py.File]:
+        """The file under the lock; what HDF5 cannot read becomes SessionDamaged."""
+        with self.lock:
+            file = self.hdf5
+            try:
+                yield file
+            except _BROKEN as error:
+                raise SessionDamaged(
+                    f"{what} in {self.path.name} cannot be read: {_first_line(error)}.",
+                    "Open another copy of the session.",
+                ) from error
+
+    def read(self, path: str, selection: Selection | None = None) -> NDArray[Any]:
+        """Values of a dataset, or of the part that one integer or slice for each axis selects.
+
+        Raises SessionDamaged when they cannot be read, or hold numbers that are not finite
+        although the file says that there are none.
+        """
+        with self.reading(path) as file:
+            dataset = file[path]
+            values = np.asarray(dataset[... if selection is None else selection])
+            promised = values.dtype.kind == "f" and bool(dataset.attrs.get("finite", 1))
+        if promised and not all_finite(values):
+            raise SessionDamaged(
+                f"{path} in {self.path.name} holds numbers that are not finite.",
+                "Open another copy of the session.",
+            )
+        return values
+
+    def texts(self, path: str) -> list[str]:
+        """The texts of a dataset, flattened."""
+        return plain_text(self.read(path))
+
+    def json(self, path: str) -> Any:
+        """The value of a dataset that holds JSON."""
+        return parse_json(self.read(path).tobytes(), path)
+
+    def attributes(self, path: str) -> dict[str, Any]:
+        """Attributes of an object: texts, numbers and arrays."""
+        with self.reading(path) as file:
+            held = file[path].attrs
+            # The lists of dimension scales are HDF5's own references; nobody reads them here.
+            names = [name for name in held if name not in {"DIMENSION_LIST", "REFERENCE_LIST"}]
+            return {name: _value(held[name]) for name in names}
+
+    def members(self, path: str) -> list[str]:
+        """Names inside a group, in the order of writing; none when there is no such group."""
+        with self.reading(path) as file:
+            return list(file[path]) if path in file and isinstance(file[path], h5py.Group) else []
+
+    def kind(self, path: str) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+        """Shape and type of a dataset, None when there is no dataset at that path."""
+        with self.reading(path) as file:
+            if path not in file or not isinstance(file[path], h5py.Dataset):
+                return None
+            return file[path].shape, file[path].dtype
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+
+
+def _cannot_open(path: Path, error: BaseException) -> SessionError:
+    text = str(error)
+    if "truncated" in text:
+        return SessionDamaged(
+            f"{path.name} is cut short: part of it was never copied.", "Copy or download it again."
+        )
+    if "signature" in text:
+        return NotASession(f"{path.name} is not an HDF5 file.", "Choose a session file.")
+    return SessionDamaged(
+        f"{path.name} cannot be opened: {_first_line(error)}.", "Open another copy of the session."
+    )
