@@ -19,7 +19,7 @@ def chain() -> Circuit:
     column = np.arange(3, dtype=np.int32)
     values = np.arange(3, dtype=np.float32)
     return Circuit(
-        ("a", "b", "c"), ("head",) * 3, ("A", "B", "C"),
+        node_id=("a", "b", "c"), node_kind=("head",) * 3, node_label=("A", "B", "C"),
         node_layer=column, node_position=column, node_head=column, node_feature=column,
         node_score=values, node_influence=values, node_bias=values,
         edge_source=np.array([0, 1, 0]), edge_target=np.array([1, 2, 2]),
@@ -91,7 +91,7 @@ def test_an_empty_prompt_is_refused(prompt):
 
 
 def test_questions_are_values():
-    first, second = (Question([1, 2], (3, 4), "a") for _ in range(2))
+    first, second = (Question((1, 2), (3, 4), "a") for _ in range(2))
     assert first == second
     assert hash(first) == hash(second)
     assert first.pair == PromptPair((1, 2), (3, 4))
