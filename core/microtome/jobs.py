@@ -18,14 +18,17 @@ from microtome.errors import Cancelled
 # thread by more than half a second.
 _REPORT_INTERVAL = 1 / 30
 
+# Both spelled out: the type checker of the tests does not take an int for a float.
+Steps = int | float
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is: ``done`` of ``total`` steps after ``elapsed`` seconds."""
 
     title: str
-    done: float
-    total: float
+    done: Steps
+    total: Steps
     elapsed: float
 
     @property
@@ -75,7 +78,7 @@ class Job:
         if self._stop.is_set():
             raise Cancelled
 
-    def progress(self, title: str, done: float, total: float) -> None:
+    def progress(self, title: str, done: Steps, total: Steps) -> None:
         """Report progress at most 30 times a second, and be a checkpoint.
 
         A new title and the last step are always reported.

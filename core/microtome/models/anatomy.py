@@ -36,7 +36,9 @@ class Rotary:
     """
 
     n_rotated: int
-    angles: Callable[[int], tuple[Float[Tensor, "position rotated"], Float[Tensor, "position rotated"]]]
+    angles: Callable[
+        [int], tuple[Float[Tensor, "position rotated"], Float[Tensor, "position rotated"]]
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,48 @@
+"""Where a model can run and in which number format."""
+
+from __future__ import annotations
+
+import torch
+
+from microtome.errors import InputError
+
+_DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+DTYPES = tuple(_DTYPES)
+
+
+def available_devices() -> tuple[str, ...]:
+    """Devices of this machine, ``cpu`` first: ``cuda:0`` … and ``mps`` where there are any."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return tuple(found)
+
+
+def device_of(name: str) -> torch.device:
+    """The torch device of a name; ``cuda`` means the first one.
+
+    Raises InputError that lists the devices of this machine.
+    """
+    wanted = "cuda:0" if name == "cuda" else name
+    found = available_devices()
+    if wanted not in found:
+        raise InputError(f"There is no device {name!r} here.", f"Choose one of {', '.join(found)}.")
+    return torch.device(wanted)
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The torch type of a name.
+
+    Raises InputError that lists the names.
+    """
+    if name not in _DTYPES:
+        known = ", ".join(DTYPES)
+        raise InputError(f"There is no number format {name!r}.", f"Choose one of {known}.")
+    return _DTYPES[name]

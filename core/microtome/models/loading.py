@@ -1,0 +1,209 @@
+"""Opening a model: an embedded one, a local folder, or a hub id.
+
+Files are examined before transformers sees them, transformers never runs code of a model, and
+whatever goes wrong becomes one readable error.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
+from microtome.jobs import Job, job_or_default
+from microtome.models import attention
+from microtome.models.devices import device_of, dtype_of
+from microtome.models.families import Family, family_of
+from microtome.models.model import Model
+from microtome.models.places import Place, find_place
+from microtome.models.resolve import Shape, resolve
+from microtome.models.settings import read_settings
+from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
+from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
+from microtome.records.model import ModelIdentity
+
+# What transformers and its helpers raise for files that do not fit together.
+_LOAD_ERRORS = (
+    AttributeError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    SafetensorError,
+)
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+def load_model(
+    name: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    allow_download: bool = False,
+    job: Job | None = None,
+) -> Model:
+    """The model of an embedded name, a local folder or a hub id, ready to run.
+
+    ``words-4l@1500`` is a checkpoint of an embedded model. A hub id is looked up in the local
+    cache; only ``allow_download`` lets it come over the network.
+    Raises ModelNotFound, ModelDamaged, UnsafeModel, UnknownArchitecture, Offline or
+    MemoryExceeded, each with the way out.
+    """
+    job = job_or_default(job)
+    where, number = device_of(device), dtype_of(dtype)
+    place = find_place(name, allow_download=allow_download, job=job)
+    job.progress("Checking the model's files", 0, 3)
+    files = _Files.examine(place)
+    job.progress("Loading the weights", 1, 3)
+    module = files.load(number).to(where)
+    tokenizer = load_tokenizer(place.folder)
+    job.progress("Recognising the model", 2, 3)
+    identity = files.identify(module, tokenizer, job)
+    job.progress("Recognising the model", 3, 3)
+    return Model(module, files.family, identity, tokenizer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The checked files of a model and what they say it is."""
+
+    place: Place
+    settings: dict[str, Any]
+    family: Family
+    weights: tuple[WeightFile, ...]
+
+    @classmethod
+    def examine(cls, place: Place) -> _Files:
+        settings = read_settings(place.folder)
+        family = family_of(settings["model_type"], place.name)
+        return cls(place, settings, family, find_weights(place.folder, place.weights))
+
+    def load(self, dtype: torch.dtype) -> nn.Module:
+        """The transformers model in evaluation mode, weights frozen."""
+        model_class = getattr(transformers, self.family.class_name)
+        config = self._config(model_class)
+        _quieten()
+        try:
+            module, report = self._from_pretrained(model_class, config, dtype)
+        except _LOAD_ERRORS as error:
+            raise _load_error(self.place.name, error) from error
+        except MemoryError as error:
+            raise _too_large(self.place.name) from error
+        if report["missing_keys"]:
+            missing = sorted(report["missing_keys"])
+            raise ModelDamaged(
+                f"The weights of {self.place.name} lack {len(missing)} tensors, such as "
+                f"{missing[0]}.",
+                "They may belong to another model than config.json.",
+            )
+        frozen: nn.Module = module.eval().requires_grad_(requires_grad=False)
+        return frozen
+
+    def _config(self, model_class: Any) -> Any:
+        """The configuration object, once a model of its size is known to fit the weight files."""
+        stored = element_count(self.weights)
+        tensors = sum(len(file.entries) for file in self.weights)
+        try:
+            config = model_class.config_class.from_dict(self.settings)
+            layers = config.num_hidden_layers
+            if layers > tensors:
+                raise self._mismatch(f"{layers} layers", f"{tensors} tensors")
+            with torch.device("meta"):
+                expected = sum(weight.numel() for weight in model_class(config).parameters())
+        except ModelError:
+            raise
+        except (*_LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
+            raise ModelDamaged(
+                f"config.json of {self.place.name} describes no possible model: "
+                f"{_first_line(error)}",
+                "Download the model again.",
+            ) from error
+        if expected > stored:
+            raise self._mismatch(f"{expected:,} parameters", f"{stored:,}")
+        return config
+
+    def _mismatch(self, announced: str, held: str) -> ModelDamaged:
+        return ModelDamaged(
+            f"config.json of {self.place.name} announces {announced}, but the weight files hold "
+            f"{held}.",
+            "They do not belong together, or the download is not complete.",
+        )
+
+    def _from_pretrained(self, model_class: Any, config: Any, dtype: torch.dtype) -> Any:
+        own_file = self.place.weights is not None
+        source = None if own_file else self.place.folder
+        extra = {"state_dict": load_file(self.weights[0].path)} if own_file else {}
+        return model_class.from_pretrained(
+            source,
+            config=config,
+            dtype=dtype,
+            attn_implementation=attention.NAME,
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **extra,
+        )
+
+    def identify(self, module: nn.Module, tokenizer: Any, job: Job) -> ModelIdentity:
+        """What a session remembers of the model."""
+        config: Any = module.config
+        shape = Shape.of(resolve(module, self.family, config), config)
+        weight = next(module.parameters())
+        return ModelIdentity(
+            name=self.place.name,
+            architecture=self.family.model_type,
+            fingerprint=fingerprint_of_files(self.weights, job),
+            n_layers=shape.n_layers,
+            n_heads=shape.n_heads,
+            n_kv_heads=shape.n_kv_heads,
+            d_model=shape.d_model,
+            d_head=shape.d_head,
+            d_mlp=shape.d_mlp,
+            vocabulary=shape.vocabulary,
+            context=shape.context,
+            n_parameters=sum(parameter.numel() for parameter in module.parameters()),
+            dtype=str(weight.dtype).removeprefix("torch."),
+            device=str(weight.device),
+            tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
+            config_json=json.dumps(self.settings, sort_keys=True),
+            versions={name: version(name) for name in ("microtome", "torch", "transformers")},
+        )
+
+
+def _quieten() -> None:
+    """Keep transformers' progress bars off standard error: ours are in the window."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return f"{text.splitlines()[0] if text else type(error).__name__}."
+
+
+def _too_large(name: str) -> MemoryExceeded:
+    return MemoryExceeded(
+        f"The weights of {name} do not fit into memory.",
+        "Choose a smaller model, or bfloat16, or close other programs.",
+    )
+
+
+def _load_error(name: str, error: Exception) -> ModelError | MemoryExceeded:
+    if isinstance(error, torch.OutOfMemoryError) or any(
+        phrase in str(error).lower() for phrase in _NO_MEMORY
+    ):
+        return _too_large(name)
+    return ModelDamaged(
+        f"{name} could not be loaded: {_first_line(error)}", "Download the model again."
+    )

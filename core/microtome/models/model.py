@@ -1,0 +1,92 @@
+"""A loaded model: weights, tokenizer, and what Microtome needs to know of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from microtome.models.anatomy import Anatomy
+from microtome.models.families import Family
+from microtome.models.resolve import resolve
+from microtome.models.tokens import Lexicon, Tokens
+from microtome.prompts import Prompt
+from microtome.records.model import ModelIdentity
+
+
+class Model:
+    """A causal language model ready to be run, read and edited.
+
+    ``module`` is the transformers model, in evaluation mode and with frozen weights. One thread
+    uses a model at a time.
+    """
+
+    def __init__(
+        self, module: nn.Module, family: Family, identity: ModelIdentity, tokenizer: Any
+    ) -> None:
+        self.module = module
+        self.family = family
+        self.identity = identity
+        self.tokenizer = tokenizer
+        self.lexicon = Lexicon(tokenizer, identity.vocabulary, identity.context, identity.name)
+
+    @property
+    def config(self) -> Any:
+        """The transformers configuration."""
+        return self.module.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.module.parameters()).dtype
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """Where every weight lives; views of the module's parameters."""
+        return resolve(self.module, self.family, self.config)
+
+    def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:
+        """The tokens of a text or of ids; see ``Lexicon.tokenize`` for what it refuses."""
+        return self.lexicon.tokenize(prompt)
+
+    def token_text(self, token: int) -> str:
+        """How a token reads."""
+        return self.lexicon.token_text(token)
+
+    def answer_token(self, answer: str | int) -> int:
+        """The id of an answer that is one token; AnswerError otherwise."""
+        return self.lexicon.answer_token(answer)
+
+    def vocabulary_words(self) -> tuple[str, ...]:
+        """Words that are one token, for completion."""
+        return self.lexicon.vocabulary_words()
+
+    def forward(
+        self, ids: Int[Tensor, "batch position"], **options: Any
+    ) -> Float[Tensor, "batch position vocabulary"]:
+        """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …)."""
+        with torch.inference_mode():
+            output = self.module(input_ids=ids.to(self.device).long(), use_cache=False, **options)
+        logits: Tensor = output.logits
+        return logits
+
+    @contextmanager
+    def attending(self, implementation: str) -> Iterator[None]:
+        """Run with another attention implementation of transformers, ``eager`` or ``sdpa``."""
+        config: Any = self.config
+        before = config._attn_implementation  # noqa: SLF001
+        self.module.set_attn_implementation(implementation)  # type: ignore[operator]
+        try:
+            yield
+        finally:
+            self.module.set_attn_implementation(before)  # type: ignore[operator]

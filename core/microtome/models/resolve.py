@@ -1,0 +1,286 @@
+"""From a transformers model and its family row to the anatomy: views of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from microtome.errors import UnknownArchitecture
+from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
+from microtome.models.families import Family, head_width
+
+# transformers' names of activations -> ours.
+_ACTIVATIONS = {
+    "gelu": "gelu",
+    "gelu_fast": "gelu_tanh",
+    "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "relu": "relu",
+    "silu": "silu",
+    "swish": "silu",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The counts and widths of a model."""
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_mlp: int
+    vocabulary: int
+    context: int | None
+
+    @classmethod
+    def of(cls, anatomy: Anatomy, config: Any) -> Shape:
+        """Read from the weights themselves; only the context comes from the config."""
+        attention, mlp = anatomy.blocks[0].attention, anatomy.blocks[0].mlp
+        n_heads, d_head, d_model = attention.w_q.shape
+        context = getattr(config, "max_position_embeddings", None)
+        return cls(
+            n_layers=len(anatomy.blocks),
+            n_heads=n_heads,
+            n_kv_heads=attention.w_k.shape[0],
+            d_model=d_model,
+            d_head=d_head,
+            d_mlp=mlp.w_in.shape[0],
+            vocabulary=anatomy.unembedding.shape[0],
+            context=int(context) if context else None,
+        )
+
+
+def part(root: nn.Module, path: str, owner: str) -> Any:
+    """The module or parameter at a dotted path.
+
+    Raises UnknownArchitecture that names what could not be found.
+    """
+    found: Any = root
+    for name in path.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            raise UnknownArchitecture(
+                f"{owner}: could not find {path!r} in {type(root).__name__}.",
+                "Its files may be of a variant that this version of Microtome does not know.",
+            )
+    return found
+
+
+class _Block:
+    """Reads one block by its row."""
+
+    def __init__(self, block: nn.Module, row: Family, config: Any, layer: int) -> None:
+        self._block, self._row, self._config, self._layer = block, row, config, layer
+        self._owner = f"{row.title}, layer {layer}"
+
+    def _part(self, path: str | None) -> Any:
+        return None if path is None else part(self._block, path, self._owner)
+
+    def _linear(self, path: str) -> tuple[Tensor, Tensor | None]:
+        """Weight [out, in] and bias of a matrix."""
+        module = self._part(path)
+        weight = module.weight.detach()
+        bias = module.bias
+        return (
+            weight.T if self._row.input_major else weight,
+            None if bias is None else bias.detach(),
+        )
+
+    def norm(self, path: str | None) -> Norm | None:
+        module = self._part(path)
+        return None if module is None else norm_of(module, self._row)
+
+    def _projections(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Weights [head, d_head, d_model] and biases [head, d_head] of q, k and v."""
+        row, config = self._row, self._config
+        if row.qkv is not None:
+            weight, bias = self._linear(row.qkv)
+            biases = (None,) * 3 if bias is None else split_qkv(bias, 0, row, config)
+            return list(zip(split_qkv(weight, 0, row, config), biases, strict=True))
+        width = head_width(config)
+        found = [self._linear(name) for name in (row.q, row.k, row.v) if name is not None]
+        return [
+            (split_heads(weight, 0, width), None if bias is None else split_heads(bias, 0, width))
+            for weight, bias in found
+        ]
+
+    def attention(self, window: int | None, rotary: Rotary | None) -> Attention:
+        row, config = self._row, self._config
+        (w_q, b_q), (w_k, b_k), (w_v, b_v) = self._projections()
+        w_o, b_o = self._linear(row.o)
+        return Attention(
+            w_q=w_q,
+            w_k=w_k,
+            w_v=w_v,
+            w_o=w_o.unflatten(1, (-1, head_width(config))).permute(1, 0, 2),
+            b_q=b_q,
+            b_k=b_k,
+            b_v=b_v,
+            b_o=b_o,
+            scale=row.scale(config, self._layer),
+            soft_cap=soft_cap(config, row, "attn_logit_softcapping"),
+            window=window,
+            q_norm=self.norm(row.q_norm),
+            k_norm=self.norm(row.k_norm),
+            rotary=rotary,
+        )
+
+    def mlp(self) -> Mlp:
+        row = self._row
+        gate: tuple[Tensor | None, Tensor | None] = (None, None)
+        if row.gate_up is not None:
+            weight, bias = self._linear(row.gate_up)
+            w_gate, w_in = weight.chunk(2)
+            b_gate, b_in = (None, None) if bias is None else bias.chunk(2)
+            gate = (w_gate, b_gate)
+        else:
+            w_in, b_in = self._linear(row.w_in or row.mlp)
+            if row.w_gate is not None:
+                gate = self._linear(row.w_gate)
+        w_out, b_out = self._linear(row.w_out)
+        activation = _activation(self._config, row)
+        return Mlp(activation, w_in, w_out, b_in, b_out, w_gate=gate[0], b_gate=gate[1])
+
+    def block(self, window: int | None, rotary: Rotary | None) -> Block:
+        row = self._row
+        return Block(
+            attention=self.attention(window, rotary),
+            mlp=self.mlp(),
+            norm1=self.norm(row.norm1),
+            norm2=self.norm(row.norm2),
+            attention_norm=self.norm(row.attention_norm),
+            mlp_norm=self.norm(row.mlp_norm),
+            parallel=is_parallel(row, self._config),
+        )
+
+
+def split_heads(values: Tensor, dim: int, width: int) -> Tensor:
+    """A view whose axis ``dim`` is split into heads and dimensions of a head."""
+    split: Tensor = values.unflatten(dim, (-1, width))
+    return split
+
+
+def split_qkv(fused: Tensor, dim: int, row: Family, config: Any) -> tuple[Tensor, ...]:
+    """Views of the q, k and v parts of a fused axis, each split into heads and dimensions."""
+    dim, width, n_heads = dim % fused.dim(), head_width(config), config.num_attention_heads
+    if row.packing == "heads":
+        return split_heads(fused, dim, width).unflatten(dim, (n_heads, 3)).unbind(dim + 1)  # type: ignore[no-any-return]
+    n_q = n_heads * width
+    n_kv = (fused.shape[dim] - n_q) // 2
+    return tuple(split_heads(part, dim, width) for part in fused.split([n_q, n_kv, n_kv], dim))
+
+
+def is_parallel(row: Family, config: Any) -> bool:
+    """Whether attention and MLP both read the layer's input."""
+    return row.parallel if row.parallel_key is None else bool(getattr(config, row.parallel_key))
+
+
+def soft_cap(config: Any, row: Family, key: str) -> float | None:
+    """A soft cap of the config, None for families that have none."""
+    return getattr(config, key, None) if row.soft_caps else None
+
+
+def norm_of(module: nn.Module, row: Family) -> Norm:
+    """The norm of a module, epsilon as the module has it."""
+    weight, bias = (getattr(module, name, None) for name in ("weight", "bias"))
+    eps = getattr(module, "eps", None)
+    if weight is not None:
+        weight = weight.detach()
+        # The sum is made in float32, as the models do it: 1 + w would round away small weights.
+        weight = weight.float() + row.norm_offset if row.norm_offset else weight
+    return Norm(
+        centred=not row.rms,
+        eps=float(module.variance_epsilon if eps is None else eps),  # type: ignore[arg-type]
+        weight=weight,
+        bias=None if bias is None else bias.detach(),
+    )
+
+
+def _activation(config: Any, row: Family) -> str:
+    names = [getattr(config, key, None) for key in row.activation_keys]
+    name = next((found for found in names if found), None)
+    if name not in _ACTIVATIONS:
+        known = ", ".join(sorted(_ACTIVATIONS))
+        raise UnknownArchitecture(
+            f"{row.title}: the activation function {name!r} is not known.", f"Known: {known}."
+        )
+    return _ACTIVATIONS[name]
+
+
+def windows(config: Any, row: Family) -> list[int | None]:
+    """The visible keys of each layer; None where a query sees everything before it."""
+    n_layers = config.num_hidden_layers
+    size = getattr(config, "sliding_window", None)
+    if row.window == "none" or size is None:
+        return [None] * n_layers
+    if row.window == "all":
+        return [size] * n_layers
+    known = {"full_attention": None, "sliding_attention": size}
+    for layer, kind in enumerate(config.layer_types):
+        if kind not in known:
+            raise UnknownArchitecture(f"{row.title}, layer {layer}: attention of type {kind!r}.")
+    return [known[kind] for kind in config.layer_types]
+
+
+def _rotary(module: nn.Module, row: Family, like: Tensor, layer_type: str | None) -> Rotary:
+    extra = (layer_type,) if row.rotary_by_layer_type else ()
+
+    def angles(length: int) -> tuple[Tensor, Tensor]:
+        positions = torch.arange(length, device=like.device)[None]
+        with torch.inference_mode():
+            cosines, sines = module(like, positions, *extra)
+        return cosines[0].clone(), sines[0].clone()
+
+    return Rotary(n_rotated=angles(1)[0].shape[-1], angles=angles)
+
+
+def _rotaries(module: nn.Module, row: Family, config: Any, like: Tensor) -> list[Rotary | None]:
+    """The rotation of each layer; layers of one type share it."""
+    n_layers = config.num_hidden_layers
+    if row.rotary is None:
+        return [None] * n_layers
+    source = part(module, row.rotary, row.title)
+    types = config.layer_types if row.rotary_by_layer_type else [None] * n_layers
+    made = {kind: _rotary(source, row, like, kind) for kind in dict.fromkeys(types)}
+    return [made[kind] for kind in types]
+
+
+def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
+    """The anatomy of a transformers model.
+
+    Raises UnknownArchitecture that names the part that could not be found.
+    """
+    find: Callable[[str], Any] = lambda path: part(module, path, row.title)  # noqa: E731
+    embedding = find(row.embedding)
+    weight = embedding.weight.detach()
+    positions = None if row.positions is None else find(row.positions).weight.detach()
+    head = find(row.unembedding)
+    rotaries = _rotaries(module, row, config, weight[:1, None])
+    per_layer = zip(find(row.blocks), windows(config, row), rotaries, strict=True)
+    return Anatomy(
+        embedding=weight,
+        embedding_scale=_embedding_scale(embedding),
+        positions=None if positions is None else positions[row.position_offset :],
+        blocks=tuple(
+            _Block(block, row, config, layer).block(window, rotary)
+            for layer, (block, window, rotary) in enumerate(per_layer)
+        ),
+        final_norm=None if row.final_norm is None else norm_of(find(row.final_norm), row),
+        unembedding=head.weight.detach(),
+        unembedding_bias=None if head.bias is None else head.bias.detach(),
+        soft_cap=soft_cap(config, row, "final_logit_softcapping"),
+    )
+
+
+def _embedding_scale(embedding: nn.Module) -> float:
+    """What the embedding module multiplies by, rounded as it rounds it."""
+    scale: Any = getattr(embedding, "embed_scale", None)
+    if scale is None:
+        return 1.0
+    return float(torch.as_tensor(scale).to(embedding.weight.dtype))  # type: ignore[arg-type]

@@ -1,0 +1,203 @@
+"""Between text and token ids: what a model reads, and how its tokens read to people."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from microtome.errors import AnswerError, PromptError, TokenizerMissing
+from microtome.models.tokenizer import TokenizerEdge
+from microtome.prompts import Prompt, as_prompt
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+_NO_TOKENIZER = "The model {name} has no tokenizer, so text cannot be read."
+_BROKE_DOWN = "The model's tokenizer broke down on this text"
+_GIVE_IDS = "Give token ids instead, for example 12 7 305."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tokens:
+    """A prompt as the model reads it.
+
+    ``texts`` are the readable tokens; ``unknown`` are positions whose text the tokenizer does
+    not know, where ``texts`` holds what was written there.
+    """
+
+    ids: Int[np.ndarray, " position"]
+    texts: tuple[str, ...]
+    unknown: tuple[int, ...]
+    prompt: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Lexicon:
+    """A model's tokenizer, or the lack of one, as the rest of Microtome sees it.
+
+    ``size`` is the number of rows of the embedding, which may exceed the tokenizer's vocabulary.
+    """
+
+    def __init__(self, tokenizer: Any, size: int, context: int | None, name: str) -> None:
+        self._tokenizer, self._size, self._context, self._name = tokenizer, size, context, name
+        self._texts: dict[int, str] = {}
+
+    def _required(self) -> Any:
+        if self._tokenizer is None:
+            raise TokenizerMissing(_NO_TOKENIZER.format(name=self._name), _GIVE_IDS)
+        return self._tokenizer
+
+    @cached_property
+    def _known(self) -> int:
+        return 0 if self._tokenizer is None else len(self._tokenizer)
+
+    # ------------------------------------------------------------------ prompts
+
+    def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:
+        """The tokens of a text, exactly as the tokenizer gives them, or of ids as they are.
+
+        Raises PromptError for an empty prompt, one longer than the context or with ids outside
+        the vocabulary; TokenizerMissing for text without a tokenizer.
+        """
+        given = as_prompt(prompt)
+        tokens = self._from_text(given) if isinstance(given, str) else self._from_ids(given)
+        self._check(tokens)
+        return tokens
+
+    def _from_text(self, text: str) -> Tokens:
+        tokenizer = self._required()
+        fast = bool(getattr(tokenizer, "is_fast", False))
+        with TokenizerEdge(_BROKE_DOWN, PromptError):
+            encoded = tokenizer(text, return_offsets_mapping=fast)
+        ids = [int(token) for token in encoded["input_ids"]]
+        unknown = tuple(at for at, token in enumerate(ids) if token == tokenizer.unk_token_id)
+        texts = [self.token_text(token) for token in ids]
+        if fast:
+            for at in unknown:
+                start, end = encoded["offset_mapping"][at]
+                texts[at] = text[start:end].strip() or texts[at]
+        return Tokens(np.array(ids, dtype=np.int32), tuple(texts), unknown, text)
+
+    def _from_ids(self, ids: Sequence[int]) -> Tokens:
+        self._check_ids(ids)
+        texts = tuple(self.token_text(token) for token in ids)
+        shown = "".join(texts) if self._tokenizer is not None else " ".join(map(str, ids))
+        if self._tokenizer is not None:
+            with TokenizerEdge(_BROKE_DOWN, PromptError):
+                shown = str(self._tokenizer.decode(list(ids)))
+        return Tokens(np.array(ids, dtype=np.int32), texts, (), shown)
+
+    def _check(self, tokens: Tokens) -> None:
+        if not len(tokens):
+            raise PromptError("The prompt has no tokens.", "Type a text, or give token ids.")
+        if self._context is not None and len(tokens) > self._context:
+            raise PromptError(
+                f"The prompt has {len(tokens)} tokens, but {self._name} reads at most "
+                f"{self._context}.",
+                f"Shorten it by {len(tokens) - self._context} tokens.",
+            )
+        self._check_ids(tokens.ids.tolist())
+
+    def _check_ids(self, ids: Sequence[int]) -> None:
+        outside = next((token for token in ids if not 0 <= token < self._size), None)
+        if outside is not None:
+            raise PromptError(
+                f"The token id {outside} is outside the vocabulary of {self._name}.",
+                f"Use ids from 0 to {self._size - 1}.",
+            )
+
+    # ------------------------------------------------------------------ texts
+
+    def token_text(self, token: int) -> str:
+        """How a token reads, with its leading space; ``<id>`` where the tokenizer has no text."""
+        if token not in self._texts:
+            self._texts[token] = self._read(int(token))
+        return self._texts[token]
+
+    def _read(self, token: int) -> str:
+        if not 0 <= token < self._known:
+            return f"<{token}>"
+        raw = self._tokenizer.convert_ids_to_tokens(token)
+        if raw is None:
+            return f"<{token}>"
+        with TokenizerEdge(_BROKE_DOWN, PromptError):
+            text = str(self._tokenizer.decode([token], clean_up_tokenization_spaces=False))
+        if _REPLACEMENT in text or not text:
+            # Part of a character, or a special token that decodes to nothing.
+            return str(raw)
+        return f" {text}" if raw.startswith(_METASPACE) and not text.startswith(" ") else text
+
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        """Each word that is one token, and its id, in the order of ids."""
+        special = set(getattr(self._tokenizer, "all_special_ids", ()))
+        words: dict[str, int] = {}
+        for token in range(min(self._known, self._size)):
+            word = self.token_text(token).strip()
+            if word and token not in special:
+                words.setdefault(word, token)
+        return words
+
+    def vocabulary_words(self) -> tuple[str, ...]:
+        """Words that are one token, for completion, without surrounding spaces."""
+        return tuple(self._words) if self._tokenizer is not None else ()
+
+    # ------------------------------------------------------------------ answers
+
+    def answer_token(self, answer: str | int) -> int:
+        """The id of an answer that is exactly one known token.
+
+        A word without a leading space is first looked for with one, as it would follow a text.
+        Raises AnswerError that names what the word is instead, and words near to it.
+        """
+        if isinstance(answer, int | np.integer):
+            if not 0 <= answer < self._size:
+                raise AnswerError(
+                    f"The answer {answer} is outside the vocabulary of {self._name}.",
+                    f"Use an id from 0 to {self._size - 1}.",
+                )
+            return int(answer)
+        if self._tokenizer is None and answer.strip().isdecimal():
+            return self.answer_token(int(answer))
+        return self._answer_word(answer)
+
+    def _answer_word(self, answer: str) -> int:
+        if not answer.strip():
+            raise AnswerError("The answer is empty.", "Type one word, or leave it out.")
+        tokenizer = self._required()
+        found = [self._encode(spelling) for spelling in _spellings(answer)]
+        for ids in found:
+            if len(ids) == 1 and ids[0] != tokenizer.unk_token_id and ids[0] < self._size:
+                return ids[0]
+        raise self._refusal(answer, min(found, key=len))
+
+    def _encode(self, text: str) -> list[int]:
+        with TokenizerEdge(_BROKE_DOWN, PromptError):
+            return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
+
+    def _refusal(self, answer: str, ids: list[int]) -> AnswerError:
+        near = difflib.get_close_matches(answer.strip(), self._words, n=3, cutoff=0.6)
+        way_out = f"Near to it: {', '.join(near)}." if near else "Choose a word the model knows."
+        unknown = self._tokenizer.unk_token_id
+        if len(ids) <= 1 or unknown in ids:
+            return AnswerError(f"The answer {answer!r} is not in the model's vocabulary.", way_out)
+        pieces = " + ".join(repr(self.token_text(token)) for token in ids)
+        return AnswerError(
+            f"The answer {answer!r} is {len(ids)} tokens ({pieces}); an answer must be one.",
+            way_out,
+        )
+
+
+def _spellings(answer: str) -> tuple[str, ...]:
+    """The ways to write an answer, the likeliest to follow a text first."""
+    word = answer.strip()
+    if answer != word or not word[0].isalnum():
+        return (answer, f" {word}", word)
+    return (f" {word}", word)

@@ -1,0 +1,96 @@
+"""Fixtures that every test of the engine may use."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from microtome.models.model import Model
+
+
+def _neighbour(name: str) -> Any:
+    """A helper module beside this file; importlib mode puts no test folder on the path."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        assert spec
+        assert spec.loader
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+tiny_models = _neighbour("tiny_models")
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``tiny_folder(name, **changes)``: the folder of a random model, without a tokenizer.
+
+    Shared by all tests, so read only.
+    """
+    made: dict[tuple[Any, ...], Path] = {}
+
+    def folder(name: str, *, seed: int = 0, **changes: Any) -> Path:
+        key = (name, seed, *sorted(changes.items()))
+        if key not in made:
+            made[key] = tiny_models.save(name, tmp_path_factory.mktemp(name), seed, **changes)
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder: Callable[..., Path]) -> Callable[..., Model]:
+    """``tiny_model(name, dtype="float32", **changes)``: a loaded random model without a tokenizer.
+
+    Shared by all tests, so nobody may change its weights. Names are ``tiny_models.FAMILIES``.
+    """
+    made: dict[tuple[Any, ...], Model] = {}
+
+    def model(name: str, *, dtype: str = "float32", seed: int = 0, **changes: Any) -> Model:
+        from microtome.models.loading import load_model
+
+        key = (name, dtype, seed, *sorted(changes.items()))
+        if key not in made:
+            made[key] = load_model(tiny_folder(name, seed=seed, **changes), dtype=dtype)
+        return made[key]
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Callable[[str], Model]:
+    """``embedded(name)``: an embedded model, loaded once for all tests."""
+    made: dict[str, Model] = {}
+
+    def model(name: str) -> Model:
+        from microtome.models.loading import load_model
+
+        return made.setdefault(name, made.get(name) or load_model(name))
+
+    return model
+
+
+@pytest.fixture(scope="session")
+def stories() -> Model:
+    """A real Llama of 260 k parameters, from the test data outside the repository."""
+    from microtome.models.loading import load_model
+
+    data = os.environ.get("MICROTOME_TEST_DATA")
+    folder = Path(data or ".") / "models" / "stories260k"
+    if not data or not folder.is_dir():
+        pytest.skip("MICROTOME_TEST_DATA names no folder with models/stories260k")
+    return load_model(folder)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for ``family`` on every family."""
+    if "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", tiny_models.FAMILIES)

@@ -1,0 +1,116 @@
+"""Tiny models with random weights, one of every family, saved as a user would have them.
+
+All weights and biases are random, norms included, so that a forgotten one changes the logits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+VOCABULARY = 61
+CONTEXT = 48
+
+_SHARED = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 40,
+    "max_position_embeddings": CONTEXT,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": None,
+    "tie_word_embeddings": False,
+}
+# Grouped heads, and heads wider than an even share of the model.
+_GROUPED = {**_SHARED, "num_key_value_heads": 2, "head_dim": 8}
+_NEOX = {
+    **_SHARED,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
+}
+
+# Name -> config class and settings. A name may be a variant of a family.
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "gpt2": (
+        "GPT2Config",
+        {
+            "vocab_size": VOCABULARY,
+            "n_embd": 24,
+            "n_layer": 3,
+            "n_head": 4,
+            "n_positions": CONTEXT,
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+            "resid_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "attn_pdrop": 0.1,
+        },
+    ),
+    "gpt_neox": ("GPTNeoXConfig", {**_NEOX, "use_parallel_residual": True}),
+    "gpt_neox_serial": (
+        "GPTNeoXConfig",
+        {**_NEOX, "use_parallel_residual": False, "hidden_act": "gelu"},
+    ),
+    "llama": ("LlamaConfig", {**_GROUPED, "attention_bias": True, "mlp_bias": True}),
+    "mistral": ("MistralConfig", {**_GROUPED, "sliding_window": 5}),
+    "qwen2": (
+        "Qwen2Config",
+        {
+            **{key: value for key, value in _GROUPED.items() if key != "head_dim"},
+            "use_sliding_window": True,
+            "sliding_window": 5,
+            "max_window_layers": 1,
+        },
+    ),
+    "qwen3": ("Qwen3Config", _GROUPED),
+    "gemma2": (
+        "Gemma2Config",
+        {
+            **_GROUPED,
+            "attn_logit_softcapping": 5.0,
+            "final_logit_softcapping": 4.0,
+            "query_pre_attn_scalar": 11,
+            "sliding_window": 5,
+            "tie_word_embeddings": True,
+        },
+    ),
+}
+FAMILIES = tuple(CONFIGS)
+
+
+def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
+    """A random transformers model of a family, in float32 and evaluation mode."""
+    class_name, settings = CONFIGS[name]
+    config = getattr(transformers, class_name)(**{**settings, **changes})
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for path, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator)
+            centre = 1.0 if weight.dim() == 1 and path.endswith("weight") else 0.0
+            weight.copy_(centre + (0.25 if weight.dim() > 1 else 0.3) * noise)
+    return model
+
+
+def save(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
+    """The folder of a random model of a family, as safetensors, without a tokenizer."""
+    build(name, seed, **changes).save_pretrained(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path, words: tuple[str, ...] = (), size: int = VOCABULARY) -> None:
+    """A word-level tokenizer: ``<unk>``, the given words, then w3, w4 …"""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    names = ["<unk>", *words]
+    names += [f"w{at}" for at in range(len(names), size)]
+    vocabulary = {name: at for at, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+    fast.save_pretrained(folder)
