@@ -1,0 +1,130 @@
+"""What every place in the model is worth to the metric: one closed-form sweep from the top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
+from microtome.circuits.norms import rotate_back
+from microtome.jobs import Job, job_or_default
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerGradient:
+    """One layer. ``heads`` and ``mlp`` are the worth of what heads and MLP write.
+
+    ``gamma`` is a head's worth before its output matrix, ``score`` the worth of each attention
+    score, ``query`` and ``key`` the worth of what is projected (before rotation and norms; zero
+    in values-only mode), ``neurons`` the worth of each neuron, and ``mlp_read`` of what the MLP
+    reads from the residual stream.
+    """
+
+    heads: Float[Tensor, "position d_model"]
+    mlp: Float[Tensor, "position d_model"]
+    gamma: Float[Tensor, "head position d_head"]
+    score: Float[Tensor, "head query key"] | None
+    query: Float[Tensor, "head position d_head"] | None
+    neurons: Float[Tensor, "position d_mlp"]
+    mlp_read: Float[Tensor, "position d_model"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gradient:
+    """The worth of every place: of the layers, of the embeddings, and at the metric's position."""
+
+    coefficients: Coefficients
+    position: int
+    logits: Float[Tensor, " d_model"]  # the metric's direction behind the final norm
+    final: Float[Tensor, "position d_model"]  # zero but at the metric's position
+    layers: tuple[LayerGradient, ...]
+    embedding: Float[Tensor, "position d_model"]
+
+
+def backward(
+    coefficients: Coefficients,
+    weights: Float[Tensor, " vocabulary"],
+    position: int,
+    *,
+    values_only: bool = False,
+    job: Job | None = None,
+) -> Gradient:
+    """The worth of every place to the metric ``weights · logits[position]``."""
+    job = job_or_default(job)
+    anatomy = coefficients.anatomy
+    slope = coefficients.logit_slope
+    direction = (weights if slope is None else weights * slope) @ anatomy.unembedding
+    n_positions = coefficients.attention[0].q.shape[-2]
+    final = direction.new_zeros(n_positions, direction.shape[-1])
+    final[position] = coefficients.final.at(position).transpose(direction)
+    worth, layers = final, []
+    for layer in reversed(range(len(anatomy.blocks))):
+        job.progress("Tracing the answer back", len(layers), len(anatomy.blocks))
+        attention, mlp = coefficients.attention[layer], coefficients.mlp[layer]
+        neurons, read = _through_mlp(mlp, worth)
+        heads = worth if anatomy.blocks[layer].parallel else worth + read
+        gamma, score, query, below = _through_attention(attention, heads, values_only)
+        layers.append(LayerGradient(heads, worth, gamma, score, query, neurons, read))
+        worth = worth + read + below
+    return Gradient(coefficients, position, direction, final, tuple(reversed(layers)), worth)
+
+
+def _through_mlp(mlp: MlpCoefficients, worth: Tensor) -> tuple[Tensor, Tensor]:
+    weights = mlp.weights
+    neurons = mlp.out_norm.transpose(worth) @ weights.w_out
+    read = (neurons * mlp.slope) @ weights.w_in
+    if weights.w_gate is not None and mlp.gate_slope is not None:
+        read = read + (neurons * mlp.gate_slope) @ weights.w_gate
+    return neurons, mlp.norm.transpose(read)
+
+
+def _through_attention(
+    attention: AttentionCoefficients, worth: Tensor, values_only: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
+    weights = attention.weights
+    gamma = attention.out_norm.transpose(worth) @ weights.w_o  # [head, position, d_head]
+    value = attention.pattern.mT @ gamma
+    read = unproject(value, weights.w_v)
+    score = query = None
+    if not values_only:
+        score = _score_worth(attention, gamma)
+        scaled = attention.score_scale * score
+        query = query_back(attention, scaled @ attention.k)
+        key = key_back(attention, scaled.mT @ attention.q)
+        read = read + unproject(query, weights.w_q) + unproject(key, weights.w_k)
+    return gamma, score, query, attention.norm.transpose(read)
+
+
+def _score_worth(attention: AttentionCoefficients, gamma: Tensor) -> Tensor:
+    """The softmax's Jacobian with the logarithmic mean in place of the pattern."""
+    mean = attention.log_mean
+    worth = attention.value_share * (gamma @ attention.v.mT)
+    average = (mean * worth).sum(-1, keepdim=True) / mean.sum(-1, keepdim=True)
+    score = mean * (worth - average)
+    return score if attention.cap_slope is None else score * attention.cap_slope
+
+
+def unproject(
+    heads: Float[Tensor, "head position d_head"], weight: Float[Tensor, "some_head d_head d_model"]
+) -> Float[Tensor, "position d_model"]:
+    """The transpose of a projection to heads; heads of a group are added first."""
+    grouped = heads.unflatten(0, (weight.shape[0], -1)).sum(1)
+    return torch.einsum("hpe,hed->pd", grouped, weight)
+
+
+def query_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
+    """From the queries that are multiplied back to those that are projected."""
+    if attention.angles is not None:
+        worth = rotate_back(worth, *attention.angles)
+    return attention.q_norm.transpose(worth)
+
+
+def key_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
+    """From the keys that are multiplied (by head) back to those that are projected (by group)."""
+    grouped = worth.unflatten(0, (attention.weights.w_k.shape[0], -1)).sum(1)
+    if attention.angles is not None:
+        grouped = rotate_back(grouped, *attention.angles)
+    return attention.k_norm.transpose(grouped)

@@ -1,0 +1,94 @@
+"""Norms as linear maps: the scale frozen in one run, or exact between two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.models.anatomy import Norm
+from microtome.models.arithmetic import NormRun
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormMap:
+    """The linear part of a norm: ``w * (C(u) * inverse + middle * kappa * (middle · C(u)))``.
+
+    ``C`` subtracts the mean where the norm centres. ``inverse`` is one over the root. Between
+    two runs it is the average of both, and ``kappa`` and ``middle`` (the average of both inputs)
+    carry the change of the root; None for one run. ``inverse`` None is the identity.
+    """
+
+    centred: bool = False
+    weight: Float[Tensor, " d"] | None = None
+    inverse: Float[Tensor, "*axes 1"] | None = None
+    middle: Float[Tensor, "*axes d"] | None = None
+    kappa: Float[Tensor, "*axes 1"] | None = None
+
+    def apply(self, u: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
+        """The map, without the norm's bias."""
+        return u if self.inverse is None else self.weighted(self._rescaled(self.centre(u)))
+
+    def transpose(self, y: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
+        """The transposed map."""
+        return y if self.inverse is None else self.centre(self._rescaled(self.weighted(y)))
+
+    def at(self, *index: slice | Tensor | int) -> NormMap:
+        """The maps of some of the axes."""
+        if self.inverse is None:
+            return self
+        middle, kappa = self.middle, self.kappa
+        return NormMap(
+            self.centred,
+            self.weight,
+            self.inverse[index],
+            None if middle is None else middle[index],
+            None if kappa is None else kappa[index],
+        )
+
+    def weighted(self, y: Tensor) -> Tensor:
+        """``w * y``."""
+        return y if self.weight is None else self.weight * y
+
+    def centre(self, u: Tensor) -> Tensor:
+        """``C(u)``."""
+        return u - u.mean(-1, keepdim=True) if self.centred else u
+
+    def _rescaled(self, t: Tensor) -> Tensor:
+        out = t * self.inverse
+        if self.middle is None or self.kappa is None:
+            return out
+        return out + self.middle * (self.kappa * (self.middle * t).sum(-1, keepdim=True))
+
+
+IDENTITY = NormMap()
+
+
+def norm_map(norm: Norm | None, a: NormRun | None, b: NormRun | None = None) -> NormMap:
+    """The map of a norm in run ``a``, or exact between the runs ``a`` and ``b``.
+
+    Between two runs the outputs differ by exactly the map of the inputs' difference, because
+    the squares of the roots differ by ``2/d * middle · difference``.
+    """
+    if norm is None or a is None:
+        return IDENTITY
+    if b is None:
+        return NormMap(norm.centred, norm.weight, 1 / a.scale)
+    d = a.centred.shape[-1]
+    product = a.scale * b.scale
+    return NormMap(
+        norm.centred,
+        norm.weight,
+        (a.scale + b.scale) / (2 * product),
+        (a.centred + b.centred) / 2,
+        -2 / (d * product * (a.scale + b.scale)),
+    )
+
+
+def rotate_back(y: Float[Tensor, "*axes d_head"], cos: Tensor, sin: Tensor) -> Tensor:
+    """The transpose of a rotation on the first dimensions of a head."""
+    turned, rest = y[..., : cos.shape[-1]], y[..., cos.shape[-1] :]
+    first, second = (turned * sin).chunk(2, dim=-1)
+    return torch.cat([turned * cos + torch.cat([second, -first], dim=-1), rest], dim=-1)

@@ -1,0 +1,282 @@
+"""A model's forward pass written out from its anatomy, with every intermediate kept.
+
+This is the arithmetic that circuits are computed on: one prompt, no batch, no autograd. It
+agrees with the transformers module to rounding, which the tests and the self-checks measure.
+Axes: heads first, then positions, then the last axis of each site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from microtome.jobs import Job, job_or_default
+from microtome.models.activation_functions import activation_function
+from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
+
+# An edit sees the name of a site, the layer (-1 outside the layers) and the value there, and
+# returns what the pass goes on with.
+Edit = Callable[[str, int, Tensor], Tensor]
+
+# Finite, so that the difference of two masked logarithms is 0 and not "not a number".
+MASKED = -1e30
+
+
+def anatomy_in(anatomy: Any, dtype: torch.dtype) -> Any:
+    """The same anatomy (or a part of one) with all weights in another dtype.
+
+    Weights that have it already are shared, not copied.
+    """
+    if isinstance(anatomy, Tensor):
+        return anatomy.detach().to(dtype)
+    if isinstance(anatomy, tuple):
+        return tuple(anatomy_in(part, dtype) for part in anatomy)
+    if isinstance(anatomy, Rotary):
+        return replace(anatomy, angles=_angles_in(anatomy, dtype))
+    if is_dataclass(anatomy) and not isinstance(anatomy, type):
+        parts = {field.name: getattr(anatomy, field.name) for field in fields(anatomy)}
+        return replace(anatomy, **{name: anatomy_in(part, dtype) for name, part in parts.items()})
+    return anatomy
+
+
+def _angles_in(rotary: Rotary, dtype: torch.dtype) -> Callable[[int], tuple[Tensor, Tensor]]:
+    def angles(count: int) -> tuple[Tensor, Tensor]:
+        cos, sin = rotary.angles(count)
+        return cos.to(dtype), sin.to(dtype)
+
+    return angles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormRun:
+    """What a norm did: its input (centred if it centres) and the root it divided by."""
+
+    centred: Float[Tensor, "*axes d"]
+    scale: Float[Tensor, "*axes 1"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionRun:
+    """One attention layer. ``q`` and ``k`` are as multiplied, ``scores`` before cap and mask."""
+
+    norm: NormRun | None
+    q_norm: NormRun | None
+    k_norm: NormRun | None
+    out_norm: NormRun | None
+    q: Float[Tensor, "head position d_head"]
+    k: Float[Tensor, "kv_head position d_head"]
+    v: Float[Tensor, "kv_head position d_head"]
+    visible: Bool[Tensor, "query key"]
+    scores: Float[Tensor, "head query key"]
+    log_pattern: Float[Tensor, "head query key"]
+    pattern: Float[Tensor, "head query key"]
+    z: Float[Tensor, "head position d_head"]
+    out: Float[Tensor, "position d_model"]  # before a norm on the branch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MlpRun:
+    """One MLP: what its neurons read (``pre``), their gate, and its output."""
+
+    norm: NormRun | None
+    out_norm: NormRun | None
+    pre: Float[Tensor, "position d_mlp"]
+    gate: Float[Tensor, "position d_mlp"] | None
+    out: Float[Tensor, "position d_model"]  # before a norm on the branch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockRun:
+    """One layer: the residual stream before and after, and its two branches."""
+
+    resid_pre: Float[Tensor, "position d_model"]
+    attention: AttentionRun
+    mlp: MlpRun
+    resid_post: Float[Tensor, "position d_model"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One forward pass over one prompt."""
+
+    anatomy: Anatomy
+    ids: Int[Tensor, " position"]
+    embedding: Float[Tensor, "position d_model"]
+    position_embedding: Float[Tensor, "position d_model"] | None
+    blocks: tuple[BlockRun, ...]
+    final: Float[Tensor, "position d_model"]
+    final_norm: NormRun | None
+
+    @property
+    def n_positions(self) -> int:
+        """Number of tokens."""
+        return int(self.ids.shape[0])
+
+    def raw_logits(
+        self, position: int | slice = slice(None)
+    ) -> Float[Tensor, "*position vocabulary"]:
+        """The logits before a soft cap, of one position or of all."""
+        anatomy = self.anatomy
+        normed = _scaled(anatomy.final_norm, self.final_norm, self.final)[position]
+        logits = normed @ anatomy.unembedding.T
+        return logits if anatomy.unembedding_bias is None else logits + anatomy.unembedding_bias
+
+    def logits(self, position: int | slice = slice(None)) -> Float[Tensor, "*position vocabulary"]:
+        """The model's logits, of one position or of all."""
+        return soft_cap(self.raw_logits(position), self.anatomy.soft_cap)
+
+
+def run(
+    anatomy: Anatomy,
+    ids: Int[Tensor, " position"],
+    *,
+    edit: Edit | None = None,
+    job: Job | None = None,
+) -> Run:
+    """The forward pass over one prompt, in the anatomy's dtype.
+
+    ``edit`` may change the sites embed, pos_embed, z, attn_out, mlp_out (both before a norm on
+    the branch) and resid_final.
+    """
+    job = job_or_default(job)
+    edit = edit or _unchanged
+    ids = ids.to(anatomy.embedding.device).long()
+    with torch.no_grad():
+        embedding = edit("embed", -1, anatomy.embedding[ids] * anatomy.embedding_scale)
+        positions = anatomy.positions
+        if positions is not None:
+            positions = edit("pos_embed", -1, positions[: len(ids)])
+        stream = embedding if positions is None else embedding + positions
+        blocks = []
+        for layer, block in enumerate(anatomy.blocks):
+            job.progress("Running the model", layer, len(anatomy.blocks))
+            blocks.append(_run_block(block, layer, stream, edit))
+            stream = blocks[-1].resid_post
+        final = edit("resid_final", -1, stream)
+        final_norm = norm_run(anatomy.final_norm, final)
+    return Run(anatomy, ids, embedding, positions, tuple(blocks), final, final_norm)
+
+
+def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
+    return value
+
+
+def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
+    attention = _run_attention(block, layer, stream, edit)
+    middle = stream + _scaled(block.attention_norm, attention.out_norm, attention.out)
+    mlp = _run_mlp(block, layer, stream if block.parallel else middle, edit)
+    after = middle + _scaled(block.mlp_norm, mlp.out_norm, mlp.out)
+    return BlockRun(stream, attention, mlp, after)
+
+
+def _run_attention(block: Block, layer: int, stream: Tensor, edit: Edit) -> AttentionRun:
+    weights = block.attention
+    norm = norm_run(block.norm1, stream)
+    read = _scaled(block.norm1, norm, stream)
+    q, q_norm = _prepared(weights, weights.q_norm, project(read, weights.w_q, weights.b_q))
+    k, k_norm = _prepared(weights, weights.k_norm, project(read, weights.w_k, weights.b_k))
+    v = project(read, weights.w_v, weights.b_v)
+    visible = visible_keys(len(stream), weights.window, stream.device)
+    scores = weights.scale * (q @ per_head(k, weights).mT)
+    capped = soft_cap(scores, weights.soft_cap).masked_fill(~visible, MASKED)
+    log_pattern = torch.log_softmax(capped, dim=-1)
+    pattern = log_pattern.exp()
+    z = edit("z", layer, pattern @ per_head(v, weights))
+    out = torch.einsum("hqe,hde->qd", z, weights.w_o)
+    out = edit("attn_out", layer, out if weights.b_o is None else out + weights.b_o)
+    out_norm = norm_run(block.attention_norm, out)
+    return AttentionRun(
+        norm, q_norm, k_norm, out_norm, q, k, v, visible, scores, log_pattern, pattern, z, out
+    )
+
+
+def _run_mlp(block: Block, layer: int, stream: Tensor, edit: Edit) -> MlpRun:
+    norm = norm_run(block.norm2, stream)
+    read = _scaled(block.norm2, norm, stream)
+    pre, gate, out = mlp_output(block.mlp, read)
+    out = edit("mlp_out", layer, out)
+    return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, out)
+
+
+def mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+    """What the neurons read, their gate if there is one, and the MLP's output."""
+    act = activation_function(mlp.activation)
+    pre = torch.nn.functional.linear(read, mlp.w_in, mlp.b_in)
+    gate = None
+    if mlp.w_gate is None:
+        post = act.value(pre)
+    else:
+        gate = torch.nn.functional.linear(read, mlp.w_gate, mlp.b_gate)
+        post = act.value(gate) * pre
+    return pre, gate, torch.nn.functional.linear(post, mlp.w_out, mlp.b_out)
+
+
+def norm_run(norm: Norm | None, x: Tensor) -> NormRun | None:
+    """Input and root of a norm, None where there is no norm."""
+    if norm is None:
+        return None
+    centred = x - x.mean(-1, keepdim=True) if norm.centred else x
+    return NormRun(centred, (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt())
+
+
+def _scaled(norm: Norm | None, ran: NormRun | None, x: Tensor) -> Tensor:
+    if norm is None or ran is None:
+        return x
+    y = ran.centred / ran.scale
+    y = y if norm.weight is None else y * norm.weight
+    return y if norm.bias is None else y + norm.bias
+
+
+def normalise(norm: Norm | None, x: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
+    """The output of a norm; the input itself where there is no norm."""
+    return _scaled(norm, norm_run(norm, x), x)
+
+
+def project(read: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What heads [head, d_head, d_model] read: [head, position, d_head]."""
+    out = read @ weight.mT
+    return out if bias is None else out + bias[:, None, :]
+
+
+def _prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:
+    """Queries or keys after their norm and rotation."""
+    ran = norm_run(norm, raw)
+    return rotate(_scaled(norm, ran, raw), weights.rotary), ran
+
+
+def per_head(x: Float[Tensor, "kv_head *axes"], weights: Attention) -> Float[Tensor, "head *axes"]:
+    """Keys or values repeated for every head of their group."""
+    return x if weights.group == 1 else x.repeat_interleave(weights.group, dim=0)
+
+
+def rotate(
+    x: Float[Tensor, "*head position d_head"], rotary: Rotary | None
+) -> Float[Tensor, "*head position d_head"]:
+    """Rotary positions applied; row i of the position axis is position i."""
+    if rotary is None:
+        return x
+    cos, sin = rotary.angles(x.shape[-2])
+    turned, rest = x[..., : rotary.n_rotated], x[..., rotary.n_rotated :]
+    first, second = turned.chunk(2, dim=-1)
+    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.cat([turned, rest], dim=-1)
+
+
+def soft_cap(x: Tensor, cap: float | None) -> Tensor:
+    """``cap * tanh(x / cap)``, or the value itself without a cap."""
+    return x if cap is None else cap * torch.tanh(x / cap)
+
+
+@lru_cache(maxsize=16)
+def visible_keys(count: int, window: int | None, device: torch.device) -> Bool[Tensor, "query key"]:
+    """Which keys a query sees: itself and what came before, inside the window if there is one."""
+    query = torch.arange(count, device=device)[:, None]
+    key = torch.arange(count, device=device)[None, :]
+    seen = key <= query
+    return seen if window is None else seen & (key > query - window)
