@@ -25,6 +25,15 @@ def available_devices() -> tuple[str, ...]:
     return tuple(found)
 
 
+def use_threads(count: int) -> int:
+    """Let torch compute on this many threads from now on; the window leaves one core free.
+
+    Returns the number in use.
+    """
+    torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
 def device_of(name: str) -> torch.device:
     """The torch device of a name; ``cuda`` means the first one.
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from psygnal import Signal
+
 from microtome.records.analysis import Analysis
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
-from psygnal import Signal
-
 from microtome_desktop.state.arrays import Arrays
 
 
@@ -67,7 +67,9 @@ class Workspace:
         self._model = model
         self.model_changed.emit(model)
 
-    def show(self, session: Session | None, path: Path | None = None, *, dirty: bool = True) -> None:
+    def show(
+        self, session: Session | None, path: Path | None = None, *, dirty: bool = True
+    ) -> None:
         """Show a session: a new run, or one opened from ``path``."""
         self._session, self._path = session, path
         self.arrays.use(session)
@@ -93,6 +95,14 @@ class Workspace:
         """The session on screen is in this file now."""
         self._path = path
         self._set_dirty(False)
+
+    def mark_clean(self) -> None:
+        """Nothing here is worth a question on closing, as with the example of the start."""
+        self._set_dirty(False)
+
+    def mark_dirty(self) -> None:
+        """There is something that no file holds, after all."""
+        self._set_dirty(True)
 
     def _set_dirty(self, dirty: bool) -> None:
         if dirty != self._dirty:

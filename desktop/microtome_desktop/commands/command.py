@@ -1,0 +1,67 @@
+"""What a command is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+from microtome_desktop.state.desk import Desk
+
+
+class CommandId(StrEnum):
+    """Everything that can be done from a menu, the tool bar or the keyboard."""
+
+    OPEN_SESSION = auto()
+    SAVE = auto()
+    SAVE_AS = auto()
+    QUIT = auto()
+    SWAP_PROMPTS = auto()
+    CLEAR_SELECTION = auto()
+    COPY_PICTURE = auto()
+    RESET_LAYOUT = auto()
+    FULL_SCREEN = auto()
+    OPEN_MODEL_FOLDER = auto()
+    OPEN_MODEL_HUB = auto()
+    ATTACH_MODEL = auto()
+    RUN_CHECKS = auto()
+    SHOW_CHECKS = auto()
+    RUN = auto()
+    STOP = auto()
+    REPRODUCE = auto()
+    FOCUS_PROMPT = auto()
+    DOCUMENTATION = auto()
+    MESSAGES = auto()
+    ABOUT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What decides whether a command can be used: the state, and whether a job is under way."""
+
+    desk: Desk
+    busy: bool = False
+
+
+def always(now: Situation) -> str:
+    """Nothing stands in the way."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row of the table.
+
+    ``blocked`` gives the reason why the command cannot be used now, empty when it can; the
+    reason is shown as its tool tip.
+    """
+
+    id: CommandId
+    menu: str
+    title: str
+    tip: str
+    icon: str = ""
+    shortcut: str = ""
+    blocked: Callable[[Situation], str] = always
+    tool_bar: bool = False
+    starts_group: bool = False  # a line above it in its menu

@@ -1,0 +1,44 @@
+"""What the model thread owns: the loaded model, and its share of the machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+from microtome.errors import ModelError
+from microtome_desktop.state.library import Machine
+
+# Low enough that the GUI thread always goes first, high enough to run on a busy machine.
+_NICENESS = 15
+
+
+class Engine:
+    """The model that requests work on. Only the model thread touches it."""
+
+    def __init__(self) -> None:
+        self.model: Any = None  # microtome.models.model.Model
+
+    @property
+    def loaded(self) -> Any:
+        """The model.
+
+        Raises ModelError when none is loaded.
+        """
+        if self.model is None:
+            raise ModelError("No model is loaded.", "Choose one in the Model menu.")
+        return self.model
+
+
+def step_back() -> None:
+    """Let the GUI thread go first, where a single thread can be slowed (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def share_of_machine() -> Machine:
+    """Start torch with one core left for the window; what the machine offers."""
+    from microtome.models.devices import available_devices, use_threads
+
+    return Machine(available_devices(), use_threads(max(1, (os.cpu_count() or 2) - 1)))

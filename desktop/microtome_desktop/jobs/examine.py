@@ -1,0 +1,142 @@
+"""The request that runs a prompt, and how its parts come on screen."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from microtome.jobs import Job
+from microtome.prompts import Question
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import HEAD, Circuit
+from microtome.records.session import Session
+from microtome.records.trace import Trace
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.desk import Desk
+
+# What a new run or another model makes meaningless.
+SESSION_SLOTS = frozenset({"examine", "verify", "why", "share", "project"})
+
+
+def _new_name() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class Examine(Request):
+    """Put one question to the model; parts are shown as they come.
+
+    ``example`` marks the run at the start, which nobody is asked to save. ``uuid`` names the
+    session that the run makes.
+    """
+
+    slot: ClassVar[str] = "examine"
+    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS
+
+    question: Question
+    example: bool = False
+    uuid: str = field(default_factory=_new_name)
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return "Running the prompt"
+
+    def perform(self, engine: Engine, job: Job) -> Session:
+        """The whole session; its parts are handed out before."""
+        from microtome.examine import examine
+
+        return replace(examine(engine.loaded, self.question, job=job), uuid=self.uuid)
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Show the runs, the metric, the circuit and each analysis when they arrive."""
+        if name == "trace":  # the old session stays on screen until there is a run to show
+            show_new(desk, Session(value.model, (value,), question=self.question, uuid=self.uuid))
+        elif name in _SHOW_PART and self._on_screen(desk):
+            _SHOW_PART[name](desk, value)
+
+    def deliver(self, desk: Desk, result: Session) -> None:
+        """Add what was not handed out before."""
+        if self._on_screen(desk):
+            _complete(desk, result)
+        else:
+            show_new(desk, result)
+        if self.example:
+            desk.workspace.mark_clean()
+
+    def _on_screen(self, desk: Desk) -> bool:
+        session = desk.workspace.session
+        return session is not None and session.uuid == self.uuid
+
+
+def show_new(desk: Desk, session: Session) -> None:
+    """Show a new session, with its last token selected and its strongest head if it has one."""
+    desk.selection.clear()
+    desk.workspace.show(session)
+    if session.clean is not None:
+        desk.selection.update(position=len(session.clean.tokens) - 1)
+    select_strongest_head(desk)
+
+
+def _show_corrupt(desk: Desk, trace: Trace) -> None:
+    session = desk.workspace.session
+    if session is not None:
+        desk.workspace.change("traces", traces=(*session.traces[:1], trace))
+
+
+def _show_metric(desk: Desk, metric: Any) -> None:
+    desk.workspace.change("metric", metric=metric)
+
+
+def _show_circuit(desk: Desk, circuit: Circuit) -> None:
+    desk.workspace.change("circuit", circuit=circuit)
+    select_strongest_head(desk)
+
+
+def _show_analysis(desk: Desk, analysis: Analysis) -> None:
+    desk.workspace.add_analysis(analysis)
+
+
+_SHOW_PART: dict[str, Callable[[Desk, Any], None]] = {
+    "corrupt": _show_corrupt,
+    "metric": _show_metric,
+    "circuit": _show_circuit,
+    "analysis": _show_analysis,
+}
+
+
+def _complete(desk: Desk, session: Session) -> None:
+    """Bring the session on screen to the finished one, touching only what differs."""
+    shown = desk.workspace.session
+    if shown is None:
+        return
+    if len(shown.traces) != len(session.traces):
+        desk.workspace.change("traces", traces=session.traces)
+    if session.circuit is not None and shown.circuit is not session.circuit:
+        _show_circuit(desk, session.circuit)
+    for analysis in session.analyses.values():
+        if shown.analyses.get(analysis.id) is not analysis:
+            desk.workspace.add_analysis(analysis)
+    desk.workspace.change(
+        "metric", metric=session.metric, created=session.created, versions=session.versions
+    )
+
+
+def select_strongest_head(desk: Desk) -> None:
+    """Select the head with the most influence, unless a node is selected already."""
+    session = desk.workspace.session
+    circuit = session.circuit if session is not None else None
+    if circuit is None or desk.selection.current.node is not None:
+        return
+    heads = [row for row, kind in enumerate(circuit.node_kind) if kind == HEAD]
+    if heads:
+        row = max(heads, key=lambda i: float(circuit.node_influence[i]))
+        desk.selection.update(
+            node=circuit.node_id[row],
+            layer=int(circuit.node_layer[row]),
+            head=int(circuit.node_head[row]),
+            position=int(circuit.node_position[row]),
+        )

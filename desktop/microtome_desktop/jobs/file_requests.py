@@ -1,0 +1,151 @@
+"""Requests of the IO thread: sessions, and activations that lie in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from microtome.jobs import Job
+from microtome.records.session import Session
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.examine import SESSION_SLOTS, select_strongest_head
+from microtome_desktop.jobs.request import Request, Thread
+from microtome_desktop.state.arrays import ArrayKey, read
+from microtome_desktop.state.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession(Request):
+    """Open a session file for review."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "open"
+    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"open"}
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Opening {self.path.name}"
+
+    def perform(self, engine: Engine, job: Job) -> Session:
+        """The session, its arrays still in the file."""
+        from microtome.session.reader import open_session
+
+        return open_session(self.path)
+
+    def deliver(self, desk: Desk, result: Session) -> None:
+        """Show it; the question appears in the prompt panel."""
+        desk.selection.clear()
+        if result.question is not None:
+            desk.draft.fill(result.question)
+        desk.workspace.show(result, self.path, dirty=False)
+        desk.selection.update(**restored(result))
+        select_strongest_head(desk)
+        desk.settings.remember_session(self.path)
+
+
+def restored(session: Session) -> dict[str, Any]:
+    """The fields of the selection that a session remembers."""
+    held = session.view.get("selection", {})
+    known = {"position", "layer", "head", "neuron", "site", "node"}
+    found = {name: value for name, value in held.items() if name in known}
+    if session.circuit is None or found.get("node") not in session.circuit.node_id:
+        found.pop("node", None)
+    if not found and session.clean is not None:
+        found = {"position": len(session.clean.tokens) - 1}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSession(Request):
+    """Save a session as it was when this was asked for."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "save"
+
+    path: Path
+    session: Session = field(repr=False)
+    include: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Saving {self.path.name}"
+
+    def perform(self, engine: Engine, job: Job) -> Path:
+        """The file, complete and on the disk."""
+        from microtome.session.writer import save_session
+
+        return save_session(self.path, self.session, include=self.include or None, job=job)
+
+    def deliver(self, desk: Desk, result: Path) -> None:
+        """Say so; what changed since is still unsaved."""
+        desk.settings.remember_session(result)
+        shown = desk.workspace.session
+        if shown is not None and shown.uuid == self.session.uuid:
+            desk.workspace.saved(result)
+            if not same_content(shown, self.session):
+                desk.workspace.mark_dirty()
+        desk.notices.info(f"Saved {result.name}")
+
+
+def same_content(one: Session, other: Session) -> bool:
+    """Whether two states of a session hold the same results."""
+    parts = ("traces", "circuit", "analyses", "question", "checks")
+    return all(getattr(one, name) is getattr(other, name) for name in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateSession(Request):
+    """How large each part of a session's file would be."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "estimate"
+    replaces: ClassVar[frozenset[str]] = frozenset({"estimate"})
+    quiet: ClassVar[bool] = True
+
+    session: Session = field(repr=False)
+    include: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Measuring the session"
+
+    def perform(self, engine: Engine, job: Job) -> tuple[tuple[str, int], ...]:
+        """Title and bytes of each part."""
+        from microtome.session.writer import estimate
+
+        return tuple(estimate(self.session, self.include or None))
+
+    def deliver(self, desk: Desk, result: tuple[tuple[str, int], ...]) -> None:
+        """Show it in the save dialog."""
+        desk.sizes.put(result)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadArray(Request):
+    """An activation that a panel draws and a file holds."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    about_session: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+    session: Session = field(repr=False)
+    key: ArrayKey
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return f"Reading {self.key.site}"
+
+    def perform(self, engine: Engine, job: Job) -> Any:
+        """The values as numpy."""
+        return read(self.session, self.key)
+
+    def deliver(self, desk: Desk, result: Any) -> None:
+        """Give it to the panels."""
+        desk.workspace.arrays.put(self.key, result)

@@ -1,0 +1,193 @@
+"""Requests that load a model, read what is typed, and check the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from microtome.errors import MicrotomeError, ModelMismatch
+from microtome.jobs import Job
+from microtome.prompts import Question
+from microtome.records.checks import CheckReport
+from microtome.records.model import ModelIdentity
+from microtome_desktop.jobs.engine import Engine, share_of_machine
+from microtome_desktop.jobs.examine import SESSION_SLOTS
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.draft import DraftText, Reading
+from microtome_desktop.state.library import Machine, ModelFacts
+from microtome_desktop.state.notices import Level, Notice
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model that is ready, and what panels need of it."""
+
+    identity: ModelIdentity
+    facts: ModelFacts
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
+class LoadModel(Request):
+    """Load a model by embedded name, folder or hub id.
+
+    ``fingerprint`` is set to attach the model of a session: another one is refused.
+    """
+
+    slot: ClassVar[str] = "model"
+    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
+
+    name: str
+    device: str = "cpu"
+    allow_download: bool = False
+    fingerprint: str = ""
+    remember: bool = False  # among the recent models: a folder or a hub id
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Loading {self.name}"
+
+    def started(self, desk: Desk) -> None:
+        """Say which model is on its way."""
+        desk.library.update(loading=self.name)
+
+    def perform(self, engine: Engine, job: Job) -> Loaded:
+        """The model is in the engine afterwards; a failed load leaves the old one there.
+
+        Raises ModelMismatch when the session was made by another model.
+        """
+        job.progress("Starting the engine", 0, 1)
+        machine = share_of_machine()
+        from microtome.models.loading import load_model
+
+        download = self.allow_download
+        model = load_model(self.name, device=self.device, allow_download=download, job=job)
+        if self.fingerprint and model.identity.fingerprint != self.fingerprint:
+            raise ModelMismatch(
+                f"{self.name} is not the model that made this session: its weights differ.",
+                "Choose the folder or checkpoint the session was made with.",
+            )
+        engine.model = model
+        return Loaded(model.identity, _facts(model), machine)
+
+    def deliver(self, desk: Desk, result: Loaded) -> None:
+        """The model can be used."""
+        desk.library.update(facts=result.facts, machine=result.machine)
+        desk.draft.update(as_ids=not result.facts.has_tokenizer)
+        desk.workspace.set_model(result.identity)
+        if self.remember:
+            desk.settings.remember_model(self.name)
+
+    def ended(self, desk: Desk) -> None:
+        """Nothing is on its way any more."""
+        if desk.library.shelf.loading == self.name:
+            desk.library.update(loading="")
+
+
+def _facts(model: Any) -> ModelFacts:
+    from microtome.examine import prompt_sets_of
+
+    has_tokenizer = model.tokenizer is not None
+    return ModelFacts(
+        words=tuple(model.vocabulary_words()) if has_tokenizer else (),
+        has_tokenizer=has_tokenizer,
+        prompt_sets=prompt_sets_of(model),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDraft(Request):
+    """How the model splits what is typed; what is wrong with it is part of the answer."""
+
+    slot: ClassVar[str] = "read"
+    replaces: ClassVar[frozenset[str]] = frozenset({"read"})
+    quiet: ClassVar[bool] = True
+
+    text: DraftText
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Reading the prompt"
+
+    def perform(self, engine: Engine, job: Job) -> Reading:
+        """The tokens of both prompts, and a plain sentence for each thing that is wrong."""
+        if engine.model is None or not self.text.prompt.strip():
+            return Reading()
+        try:
+            return _read(engine.model, self.text.question(), engine.model.tokenize)
+        except MicrotomeError as error:
+            return Reading(problem=str(error))
+
+    def deliver(self, desk: Desk, result: Reading) -> None:
+        """Show it beside the fields."""
+        desk.draft.read(result)
+
+
+def _read(model: Any, question: Question, tokenize: Any) -> Reading:
+    clean = tokenize(question.prompt)
+    corrupt = None if question.corrupt is None else tokenize(question.corrupt)
+    problem = ""
+    if corrupt is not None and len(corrupt.texts) != len(clean.texts):
+        counts = f"{len(clean.texts)} tokens, the corrupt prompt {len(corrupt.texts)}"
+        problem = f"The prompt has {counts}; a pair needs the same number."
+    return Reading(
+        clean=tuple(clean.texts),
+        corrupt=() if corrupt is None else tuple(corrupt.texts),
+        unknown_clean=tuple(clean.unknown),
+        unknown_corrupt=() if corrupt is None else tuple(corrupt.unknown),
+        problem=problem,
+        answer_problem=_answer_problem(model, question.answer),
+        wrong_problem=_answer_problem(model, question.wrong),
+    )
+
+
+def _answer_problem(model: Any, answer: str | int | None) -> str:
+    if answer is None:
+        return ""
+    try:
+        model.answer_token(answer)
+    except MicrotomeError as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunChecks(Request):
+    """The numeric self-checks of the loaded model."""
+
+    slot: ClassVar[str] = "checks"
+    replaces: ClassVar[frozenset[str]] = frozenset({"checks"})
+
+    fingerprint: str
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return "Checking the model's numbers"
+
+    def perform(self, engine: Engine, job: Job) -> CheckReport:
+        """What each check found."""
+        from microtome.selfcheck.suite import self_check
+
+        return self_check(engine.loaded, job=job)
+
+    def deliver(self, desk: Desk, result: CheckReport) -> None:
+        """Keep the report with the model and the session; a failed check is told."""
+        model, session = desk.workspace.model, desk.workspace.session
+        if model is None or model.fingerprint != self.fingerprint:
+            return
+        desk.library.update(checks=result)
+        if session is not None and session.model.fingerprint == self.fingerprint:
+            clean = not desk.workspace.dirty
+            desk.workspace.change("checks", checks=result)
+            if clean:
+                desk.workspace.mark_clean()
+        if result.failures:
+            names = ", ".join(check.title for check in result.failures)
+            what = f"Failed for {result.model}: {names}."
+            desk.notices.post(
+                Notice(Level.WARNING, "Self-checks failed", what, "See Model, Self-checks.")
+            )

@@ -1,0 +1,58 @@
+"""What every request is: frozen, self-sufficient, and able to travel to another process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Self
+
+from microtome.jobs import Job
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.state.desk import Desk
+
+
+class Thread(Enum):
+    """Where a request is performed."""
+
+    MODEL = "model"  # owns the model
+    IO = "io"  # all files
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One piece of work: ``perform`` runs in its thread, the others in the GUI thread.
+
+    A request takes the place of everything whose ``slot`` is among its ``replaces``: that work
+    is cancelled and its result dropped.
+    """
+
+    thread: ClassVar[Thread] = Thread.MODEL
+    slot: ClassVar[str] = ""
+    replaces: ClassVar[frozenset[str]] = frozenset()
+    about_session: ClassVar[bool] = False  # its answer means nothing to another session
+    quiet: ClassVar[bool] = False  # too short for the status bar
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return type(self).__name__
+
+    def bound(self, desk: Desk) -> Self:
+        """The request with what it needs of the session on screen."""
+        return self
+
+    def perform(self, engine: Engine, job: Job) -> Any:
+        """Do the work; imports the engine's functions when called."""
+        raise NotImplementedError
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Put a part of the answer into the state."""
+
+    def deliver(self, desk: Desk, result: Any) -> None:
+        """Put the answer into the state."""
+
+    def started(self, desk: Desk) -> None:
+        """Show that the work was asked for."""
+
+    def ended(self, desk: Desk) -> None:
+        """Tidy up, however the work ended."""

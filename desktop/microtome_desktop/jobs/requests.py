@@ -1,0 +1,218 @@
+"""Requests of the panels: run a prompt, and look closer at what a run found.
+
+A panel names only what it points at; ``bound`` adds question, circuit and metric of the session
+on screen, so that the request can travel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from microtome.errors import InputError
+from microtome.jobs import Job
+from microtome.metrics import LinearMetric, LogitDifference, LogitOverMean
+from microtome.prompts import Prompt, PromptPair, Question
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import Circuit
+from microtome.records.session import Session
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.desk import Desk
+
+__all__ = [
+    "AblateEdge",
+    "AblateNode",
+    "Examine",
+    "ExplainAttention",
+    "ProjectSite",
+    "ReproducedShare",
+    "Subject",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a closer look is about: the question, its circuit and its metric."""
+
+    question: Question
+    circuit: Circuit
+    metric: LinearMetric
+
+    @property
+    def asked(self) -> Prompt | PromptPair:
+        """The pair, or the single prompt."""
+        return self.question.pair or self.question.prompt
+
+    @classmethod
+    def of(cls, session: Session | None) -> Subject:
+        """The subject of the session on screen.
+
+        Raises InputError when it holds no circuit yet.
+        """
+        if session is None or session.question is None or session.circuit is None:
+            raise InputError("There is no circuit on screen.", "Run a prompt first.")
+        return cls(session.question, session.circuit, metric_of(session))
+
+
+def metric_of(session: Session) -> LinearMetric:
+    """The metric of a session, with token ids."""
+    held = session.metric
+    position = int(held.get("position", -1))
+    if "wrong_id" in held:
+        return LogitDifference(int(held["answer_id"]), int(held["wrong_id"]), position)
+    return LogitOverMean(int(held["answer_id"]), position)
+
+
+@dataclass(frozen=True, slots=True)
+class _Closer(Request):
+    """A request whose answer is one more analysis of the session it was asked about."""
+
+    about_session: ClassVar[bool] = True
+
+    subject: Subject | None = field(default=None, kw_only=True, repr=False)
+
+    def bound(self, desk: Desk) -> Self:
+        """The request with what it needs of the session on screen."""
+        return self if self.subject else replace(self, subject=Subject.of(desk.workspace.session))
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Show a first picture of the analysis."""
+        if name == "analysis":
+            desk.workspace.add_analysis(value)
+
+    def deliver(self, desk: Desk, result: Analysis) -> None:
+        """Add the analysis."""
+        desk.workspace.add_analysis(result)
+
+    @property
+    def _about(self) -> Subject:
+        if self.subject is None:
+            raise InputError(f"{self.title} needs a circuit.", "Run a prompt first.")
+        return self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class AblateNode(_Closer):
+    """Ablate one node of the circuit for real: predicted beside true effect."""
+
+    slot: ClassVar[str] = "verify"
+
+    node: str
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Ablating {self.node}"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """A verification."""
+        from microtome.circuits.verify import ablate_node
+
+        about = self._about
+        return ablate_node(
+            engine.loaded, about.asked, about.circuit, self.node, about.metric, job=job
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AblateEdge(_Closer):
+    """Ablate one edge for real. ``kind`` is the edge kind's number."""
+
+    slot: ClassVar[str] = "verify"
+
+    source: str
+    target: str
+    kind: int
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Ablating {self.source} \N{RIGHTWARDS ARROW} {self.target}"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """A verification."""
+        from microtome.circuits.verify import ablate_edge
+
+        about, edge = self._about, (self.source, self.target, self.kind)
+        return ablate_edge(engine.loaded, about.asked, about.circuit, edge, about.metric, job=job)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainAttention(_Closer):
+    """Why a head looks from ``query`` to ``key``: the exact table of sources."""
+
+    slot: ClassVar[str] = "why"
+    replaces: ClassVar[frozenset[str]] = frozenset({"why"})
+
+    layer: int
+    head: int
+    query: int
+    key: int | None = None
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Explaining where L{self.layer}H{self.head} looks"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """The query-source × key-source table."""
+        from microtome.circuits.why import attention_sources
+
+        place = (self.layer, self.head, self.query, self.key)
+        return attention_sources(engine.loaded, self._about.asked, *place, job=job)
+
+
+@dataclass(frozen=True, slots=True)
+class ReproducedShare(_Closer):
+    """How much of the metric the given nodes alone reproduce."""
+
+    slot: ClassVar[str] = "share"
+    replaces: ClassVar[frozenset[str]] = frozenset({"share"})
+
+    nodes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Running {len(self.nodes)} nodes alone"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """The share, in the analysis' params."""
+        from microtome.circuits.verify import reproduced_share
+
+        about = self._about
+        return reproduced_share(engine.loaded, about.asked, self.nodes, about.metric, job=job)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSite(_Closer):
+    """The PCA of one site over a prompt set; None takes all sets made for the model."""
+
+    slot: ClassVar[str] = "project"
+    replaces: ClassVar[frozenset[str]] = frozenset({"project"})
+
+    site: str
+    prompt_set: str | None = None
+
+    def bound(self, desk: Desk) -> Self:
+        """The request itself: it is about the model."""
+        return self
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Projecting {self.site}"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """A projection."""
+        from microtome.prompt_sets import load_prompt_set
+
+        from microtome.analysis.space import feature_space
+        from microtome.examine import prompt_sets_of
+        from microtome.sites import Site
+
+        model, chosen = engine.loaded, self.prompt_set
+        sets = prompt_sets_of(model) if chosen is None else (load_prompt_set(chosen),)
+        return feature_space(model, Site.parse(self.site), sets, job=job)

@@ -1,0 +1,181 @@
+"""Sends requests to the model thread and the IO thread, and brings the answers back.
+
+The newest request wins: what it replaces is cancelled at once, and whatever still arrives from
+it is dropped. A worker cannot be interrupted inside one long call; the window is free all the
+same, and the next request starts when that call returns.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from PySide6.QtCore import QObject, QThread, Signal, Slot
+
+from microtome.errors import MicrotomeError
+from microtome.jobs import Progress
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.failure import Failure
+from microtome_desktop.jobs.request import Request, Thread
+from microtome_desktop.jobs.worker import Ticket, Worker, job_for
+from microtome_desktop.state.desk import Desk
+
+# A worker that runs pure Python holds the interpreter this long at most before the GUI thread
+# gets its turn; with the usual 5 ms its lateness was measured four times as large.
+_SWITCH_INTERVAL = 0.001
+
+
+class JobRunner(QObject):
+    """The two worker threads and everything under way. Lives in the GUI thread."""
+
+    changed = Signal()  # what is under way changed
+    progressed = Signal(object, object)  # Request, Progress
+    finished = Signal(object)  # Request: its answer is in the state
+    failed = Signal(object, object)  # Request, Failure
+    stopped = Signal(object)  # Request
+    _to_model = Signal(object)
+    _to_io = Signal(object)
+
+    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._desk = desk
+        self._number = 0
+        self._live: dict[int, Ticket] = {}
+        self._running: set[int] = set()  # also those that were dropped but still compute
+        engine = Engine()
+        self._workers = {thread: Worker(engine) for thread in Thread}
+        self._threads = {thread: self._start(thread) for thread in Thread}
+        self._to_model.connect(self._workers[Thread.MODEL].perform)
+        self._to_io.connect(self._workers[Thread.IO].perform)
+
+    def _start(self, kind: Thread) -> QThread:
+        thread, worker = QThread(self), self._workers[kind]
+        thread.setObjectName(f"microtome {kind.value}")
+        worker.moveToThread(thread)
+        thread.started.connect(worker.prepare)
+        worker.started.connect(self._on_started)
+        worker.progressed.connect(self._on_progress)
+        worker.partial.connect(self._on_partial)
+        worker.finished.connect(self._on_finished)
+        worker.failed.connect(self._on_failed)
+        worker.stopped.connect(self._on_stopped)
+        thread.start()
+        return thread
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way, not even what was dropped."""
+        return not self._live and not self._running
+
+    @property
+    def stopping(self) -> bool:
+        """Whether dropped work still has to reach its next checkpoint."""
+        return any(number not in self._live for number in self._running)
+
+    @property
+    def under_way(self) -> tuple[Request, ...]:
+        """Requests that somebody waits for, oldest first, without the quiet ones."""
+        return tuple(t.request for t in self._live.values() if not t.request.quiet)
+
+    def ask(self, request: Request) -> None:
+        """Queue a request; what it replaces is cancelled. Returns at once."""
+        try:
+            bound = request.bound(self._desk)
+        except MicrotomeError as error:
+            self._desk.notices.post(Failure.of(f"{request.title} failed", error).notice)
+            return
+        self.cancel(*bound.replaces)
+        self._number += 1
+        worker = self._workers[bound.thread]
+        ticket = Ticket(self._number, bound, self._session(), job_for(worker, self._number))
+        self._live[ticket.number] = ticket
+        bound.started(self._desk)
+        (self._to_model if bound.thread is Thread.MODEL else self._to_io).emit(ticket)
+        self.changed.emit()
+
+    def cancel(self, *slots: str) -> None:
+        """Stop everything in these slots; their results are dropped from now on."""
+        for ticket in [t for t in self._live.values() if t.request.slot in slots]:
+            self._drop(ticket)
+
+    def cancel_visible(self) -> None:
+        """Stop everything that the status bar shows."""
+        for ticket in [t for t in self._live.values() if not t.request.quiet]:
+            self._drop(ticket)
+
+    def _drop(self, ticket: Ticket) -> None:
+        # The event is set from here: the worker's own event loop is busy with the work.
+        ticket.job.cancel()
+        del self._live[ticket.number]
+        ticket.request.ended(self._desk)
+        self.stopped.emit(ticket.request)
+        self.changed.emit()
+
+    def shut_down(self, patience_ms: int = 10_000) -> bool:
+        """Cancel everything but a save, and end both threads; False when one did not end."""
+        for ticket in [t for t in self._live.values() if t.request.slot != "save"]:
+            ticket.job.cancel()
+        self._live = {n: t for n, t in self._live.items() if t.request.slot == "save"}
+        for thread in self._threads.values():
+            thread.quit()
+        ended = [thread.wait(patience_ms) for thread in self._threads.values()]
+        return all(ended)
+
+    def _session(self) -> str:
+        session = self._desk.workspace.session
+        return "" if session is None else session.uuid
+
+    def _current(self, number: int) -> Ticket | None:
+        """The ticket, unless its answer is not wanted any more."""
+        ticket = self._live.get(number)
+        if ticket is not None and ticket.request.about_session:
+            return ticket if ticket.session == self._session() else None
+        return ticket
+
+    def _done(self, number: int) -> Ticket | None:
+        self._running.discard(number)
+        current = self._current(number)
+        ticket = self._live.pop(number, None)
+        if ticket is not None:
+            ticket.request.ended(self._desk)
+        return current
+
+    @Slot(int)
+    def _on_started(self, number: int) -> None:
+        self._running.add(number)
+
+    @Slot(int, object)
+    def _on_progress(self, number: int, progress: Progress) -> None:
+        ticket = self._current(number)
+        if ticket is not None and not ticket.request.quiet:
+            self.progressed.emit(ticket.request, progress)
+
+    @Slot(int, str, object)
+    def _on_partial(self, number: int, name: str, value: Any) -> None:
+        ticket = self._current(number)
+        if ticket is not None:
+            ticket.request.deliver_partial(self._desk, name, value)
+
+    @Slot(int, object)
+    def _on_finished(self, number: int, result: Any) -> None:
+        ticket = self._done(number)
+        try:
+            if ticket is not None:
+                ticket.request.deliver(self._desk, result)
+                self.finished.emit(ticket.request)
+        finally:
+            self.changed.emit()
+
+    @Slot(int, object)
+    def _on_failed(self, number: int, failure: Failure) -> None:
+        ticket = self._done(number)
+        if ticket is not None:
+            self._desk.notices.post(failure.notice)
+            self.failed.emit(ticket.request, failure)
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_stopped(self, number: int) -> None:
+        self._done(number)
+        self.changed.emit()

@@ -1,0 +1,74 @@
+"""The object that lives in a worker thread and performs tickets one after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from microtome.errors import Cancelled
+from microtome.jobs import Job, Progress
+from microtome_desktop.jobs.engine import Engine, step_back
+from microtome_desktop.jobs.failure import Failure
+from microtome_desktop.jobs.request import Request
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """A request on its way: its generation number, and the session it is about."""
+
+    number: int
+    request: Request
+    session: str
+    job: Job
+
+
+class Worker(QObject):
+    """Performs tickets in the thread it was moved to; all signals carry the ticket's number."""
+
+    started = Signal(int)
+    progressed = Signal(int, object)  # Progress
+    partial = Signal(int, str, object)
+    finished = Signal(int, object)
+    failed = Signal(int, object)  # Failure
+    stopped = Signal(int)
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self._engine = engine
+
+    @Slot()
+    def prepare(self) -> None:
+        """The first thing in the thread."""
+        step_back()
+
+    @Slot(object)
+    def perform(self, ticket: Ticket) -> None:
+        """Do one request. This is the job boundary: every error becomes a signal here."""
+        number, request, job = ticket.number, ticket.request, ticket.job
+        if job.cancelled:
+            self.stopped.emit(number)
+            return
+        self.started.emit(number)
+        try:
+            result = request.perform(self._engine, job)
+            job.check()
+        except Cancelled:
+            self.stopped.emit(number)
+        except Exception as error:  # noqa: BLE001 - nothing may fail silently or end the thread
+            self.failed.emit(number, Failure.of(f"{request.title} failed", error))
+        else:
+            self.finished.emit(number, result)
+
+
+def job_for(worker: Worker, number: int) -> Job:
+    """A job that reports through the worker's signals."""
+
+    def on_progress(progress: Progress) -> None:
+        worker.progressed.emit(number, progress)
+
+    def on_partial(name: str, value: Any) -> None:
+        worker.partial.emit(number, name, value)
+
+    return Job(on_progress, on_partial)

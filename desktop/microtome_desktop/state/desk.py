@@ -1,0 +1,30 @@
+"""All state of one window, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.library import Library
+from microtome_desktop.state.notices import Notices
+from microtome_desktop.state.selection import Selection
+from microtome_desktop.state.settings import MemoryStore, Settings
+from microtome_desktop.state.sizes import Sizes
+from microtome_desktop.state.workspace import Workspace
+
+
+def _unsaved_settings() -> Settings:
+    return Settings(MemoryStore())
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the window works on, what is selected, typed, known and remembered."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+    selection: Selection = field(default_factory=Selection)
+    draft: Draft = field(default_factory=Draft)
+    library: Library = field(default_factory=Library)
+    notices: Notices = field(default_factory=Notices)
+    sizes: Sizes = field(default_factory=Sizes)
+    settings: Settings = field(default_factory=_unsaved_settings)

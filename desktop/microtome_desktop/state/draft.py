@@ -1,0 +1,122 @@
+"""The question as it is being typed, and how the model reads it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from psygnal import Signal
+
+from microtome.prompts import Prompt, Question
+
+_IDS = re.compile(r"\s*\d+(?:[\s,]+\d+)*\s*,?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class DraftText:
+    """The fields of the prompt panel, as typed."""
+
+    prompt: str = ""
+    corrupt: str = ""
+    answer: str = ""
+    wrong: str = ""
+    values_only: bool = False
+    as_ids: bool = False  # the model has no tokenizer: prompts and answers are token ids
+
+    def question(self) -> Question:
+        """What a run would ask.
+
+        Raises PromptError for an empty prompt.
+        """
+        corrupt = self._prompt(self.corrupt) if self.corrupt.strip() else None
+        return Question(
+            self._prompt(self.prompt),
+            corrupt,
+            self._word(self.answer),
+            self._word(self.wrong),
+            values_only=self.values_only,
+        )
+
+    def _prompt(self, text: str) -> Prompt:
+        if self.as_ids and _IDS.fullmatch(text):
+            return tuple(int(part) for part in text.replace(",", " ").split())
+        return text
+
+    def _word(self, text: str) -> str | int | None:
+        word = text.strip()
+        if not word:
+            return None
+        return int(word) if self.as_ids and word.isdecimal() else word
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the model splits the prompts: tokens, which it does not know, and what is wrong."""
+
+    clean: tuple[str, ...] = ()
+    corrupt: tuple[str, ...] = ()
+    unknown_clean: tuple[int, ...] = ()
+    unknown_corrupt: tuple[int, ...] = ()
+    problem: str = ""  # of the prompts
+    answer_problem: str = ""
+    wrong_problem: str = ""
+
+    @property
+    def differing(self) -> tuple[int, ...]:
+        """Positions at which the two prompts differ."""
+        if not self.corrupt:
+            return ()
+        longest = max(len(self.clean), len(self.corrupt))
+        return tuple(i for i in range(longest) if self.clean[i : i + 1] != self.corrupt[i : i + 1])
+
+
+class Draft:
+    """Holds what is typed and how the model reads it."""
+
+    changed = Signal(DraftText)
+    reading_changed = Signal(Reading)
+
+    def __init__(self) -> None:
+        self._text = DraftText()
+        self._reading = Reading()
+
+    @property
+    def text(self) -> DraftText:
+        """What is typed now."""
+        return self._text
+
+    @property
+    def reading(self) -> Reading:
+        """How the model read what was typed last."""
+        return self._reading
+
+    def update(self, **changes: Any) -> None:
+        """Change some fields; nothing is emitted when nothing differs."""
+        new = replace(self._text, **changes)
+        if new != self._text:
+            self._text = new
+            self.changed.emit(new)
+
+    def fill(self, question: Question) -> None:
+        """Show the question of a session."""
+        values = {f.name: getattr(question, f.name) for f in fields(Question)}
+        texts = {name: _as_typed(values[name]) for name in ("prompt", "corrupt", "answer", "wrong")}
+        self.update(**texts, values_only=question.values_only)
+
+    def swap(self) -> None:
+        """Exchange clean and corrupt prompt, and answer and wrong answer."""
+        old = self._text
+        self.update(prompt=old.corrupt, corrupt=old.prompt, answer=old.wrong, wrong=old.answer)
+
+    def read(self, reading: Reading) -> None:
+        """The model has read what was typed."""
+        if reading != self._reading:
+            self._reading = reading
+            self.reading_changed.emit(reading)
+
+
+def _as_typed(value: Prompt | int | None) -> str:
+    if value is None:
+        return ""
+    return ", ".join(str(token) for token in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,71 @@
+"""What can be loaded, and what is known of the loaded model and of this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from microtome.records.checks import CheckReport
+
+if TYPE_CHECKING:
+    from microtome.prompt_sets import PromptSet
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEntry:
+    """An embedded model and the training steps it was kept at."""
+
+    name: str
+    checkpoints: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What panels need of a loaded model besides its identity."""
+
+    words: tuple[str, ...] = ()  # the vocabulary, for completion
+    has_tokenizer: bool = True
+    prompt_sets: tuple[PromptSet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the model thread runs on."""
+
+    devices: tuple[str, ...] = ("cpu",)
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Everything that the library knows."""
+
+    embedded: tuple[EmbeddedEntry, ...] = ()
+    facts: ModelFacts = field(default_factory=ModelFacts)
+    machine: Machine = field(default_factory=Machine)
+    checks: CheckReport | None = None  # of the loaded model
+    loading: str = ""  # the model that is being loaded
+
+
+class Library:
+    """Holds the shelf and tells who listens when it changes."""
+
+    changed = Signal(object, frozenset)  # Shelf, names of the fields that differ
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+
+    @property
+    def shelf(self) -> Shelf:
+        """What is known now."""
+        return self._shelf
+
+    def update(self, **changes: Any) -> None:
+        """Change the named fields; nothing is emitted when nothing differs."""
+        old, new = self._shelf, replace(self._shelf, **changes)
+        differing = frozenset(n for n in changes if getattr(old, n) != getattr(new, n))
+        if differing:
+            self._shelf = new
+            self.changed.emit(new, differing)

@@ -1,0 +1,113 @@
+"""What the window remembers between starts, on any store of keys and values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from psygnal import Signal
+
+_MOST_RECENT = 8
+
+
+class Store(Protocol):
+    """Where settings lie: QSettings in the window, a plain one in tests."""
+
+    def value(self, key: str, default: Any = None, /) -> Any:
+        """What is kept under a key."""
+        ...
+
+    def setValue(self, key: str, value: Any, /) -> None:
+        """Keep a value under a key."""
+        ...
+
+
+class MemoryStore:
+    """A store that forgets at exit."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def value(self, key: str, default: Any = None, /) -> Any:
+        """What is kept under a key."""
+        return self._values.get(key, default)
+
+    def setValue(self, key: str, value: Any, /) -> None:
+        """Keep a value under a key."""
+        self._values[key] = value
+
+
+class Settings:
+    """Recent files and models, the device, and the layout of the window.
+
+    Lists are kept as JSON text, since an ini file gives every list of one entry back as text.
+    """
+
+    recent_changed = Signal()
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def recent_sessions(self) -> tuple[Path, ...]:
+        """Session files that were opened or saved, newest first."""
+        return tuple(Path(text) for text in self._list("recent/sessions"))
+
+    @property
+    def recent_models(self) -> tuple[str, ...]:
+        """Folders and hub ids of models that were loaded, newest first."""
+        return self._list("recent/models")
+
+    def remember_session(self, path: Path) -> None:
+        """Put a session file first."""
+        self._remember("recent/sessions", str(path.resolve()))
+
+    def remember_model(self, name: str) -> None:
+        """Put a model first."""
+        self._remember("recent/models", name)
+
+    def forget_session(self, path: Path) -> None:
+        """Drop a session file that is gone."""
+        self._keep("recent/sessions", (p for p in self._list("recent/sessions") if p != str(path)))
+
+    @property
+    def device(self) -> str:
+        """Where models are loaded."""
+        return str(self._store.value("model/device", "cpu"))
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._store.setValue("model/device", name)
+
+    @property
+    def folder(self) -> str:
+        """The folder of the last file dialog."""
+        return str(self._store.value("files/folder", ""))
+
+    @folder.setter
+    def folder(self, path: str) -> None:
+        self._store.setValue("files/folder", path)
+
+    def layout(self, name: str) -> Any:
+        """The bytes of a saved layout, None when there is none."""
+        return self._store.value(f"layout/{name}")
+
+    def set_layout(self, name: str, data: Any) -> None:
+        """Keep the bytes of a layout."""
+        self._store.setValue(f"layout/{name}", data)
+
+    def _list(self, key: str) -> tuple[str, ...]:
+        try:
+            held = json.loads(self._store.value(key, "[]"))
+        except (TypeError, ValueError):  # an ini file that somebody edited
+            return ()
+        return tuple(str(entry) for entry in held) if isinstance(held, list) else ()
+
+    def _remember(self, key: str, entry: str) -> None:
+        self._keep(key, [entry, *(other for other in self._list(key) if other != entry)])
+
+    def _keep(self, key: str, entries: Iterable[str]) -> None:
+        self._store.setValue(key, json.dumps([*entries][:_MOST_RECENT]))
+        self.recent_changed.emit()
