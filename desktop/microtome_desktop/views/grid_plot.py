@@ -76,10 +76,10 @@ class GridPlot(QWidget):
         self.plot.addItem(self._image)
         self._mark = pg.PlotCurveItem(pen=pg.mkPen(colours.TEXT, width=1.5))
         self.plot.addItem(self._mark)
-        self._caption = QLabel()
-        self._caption.setObjectName("dim")
-        self._caption.setTextFormat(Qt.TextFormat.PlainText)
-        self._caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.caption = QLabel()
+        self.caption.setObjectName("dim")
+        self.caption.setTextFormat(Qt.TextFormat.PlainText)
+        self.caption.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._build_layout(bar)
         self.plot.scene().sigMouseMoved.connect(self._on_move)
         self.plot.scene().sigMouseClicked.connect(self._on_click)
@@ -92,13 +92,13 @@ class GridPlot(QWidget):
         self._bar = ColourBar() if bar else None
         if self._bar is not None:
             layout.addWidget(self._bar, 0, 1)
-        layout.addWidget(self._caption, 1, 0, 1, 2)
+        layout.addWidget(self.caption, 1, 0, 1, 2)
 
     def show_grid(self, grid: Grid | None, caption: str = "") -> None:
         """Draw a grid, or nothing with ``caption`` as the reason."""
         self.grid = grid
         self._image.setVisible(grid is not None)
-        self._caption.setText(caption)
+        self.caption.setText(caption)
         if grid is None:
             self.mark(None, None)
             return
@@ -151,7 +151,7 @@ class GridPlot(QWidget):
         if cell is None or self.grid is None:
             self.cell_hovered.emit(-1, -1)
             return
-        self._caption.setText(self.grid.describe(*cell))
+        self.caption.setText(self.grid.describe(*cell))
         self.cell_hovered.emit(*cell)
 
     def _on_click(self, event: Any) -> None:

@@ -1,0 +1,164 @@
+"""The feature space, flat and in 3-D: picking, colours, and following the selection."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from microtome_desktop.presenters.space import ColourBy, colourings, nearest, space
+from microtome_desktop.state.selection import Selection
+from microtome_desktop.state.workspace import Workspace
+from microtome_desktop.views import feature_space_panel
+from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
+from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.space_flat import FlatSpace
+
+
+@pytest.fixture
+def asked():
+    return []
+
+
+@pytest.fixture
+def context(sample_session, asked):
+    workspace = Workspace()
+    workspace.show(sample_session)
+    return PanelContext(workspace, Selection(), asked.append)
+
+
+@pytest.fixture
+def analysis(sample_session):
+    return next(a for a in sample_session.analyses.values() if a.kind == "projection")
+
+
+def shown(qtbot, context):
+    panel = FeatureSpacePanel(context)
+    panel.resize(700, 520)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitExposed(panel)
+    return panel
+
+
+@pytest.fixture
+def flat(monkeypatch):
+    monkeypatch.setattr(feature_space_panel, "opengl_problem", lambda: "it was switched off")
+
+
+def lonely_point(panel):
+    """A point that no other point covers."""
+    places = panel.view.screen_places()
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    point = int(apart.min(axis=1).argmax())
+    return point, QPoint(*(round(v) for v in places[point]))
+
+
+def test_without_opengl_the_space_is_flat_and_says_why(qtbot, context, flat):
+    panel = shown(qtbot, context)
+    assert isinstance(panel.view, FlatSpace)
+    assert "flat, because it was switched off" in panel.caption.text()
+
+
+def test_a_click_on_a_flat_point_selects_its_token(qtbot, context, flat):
+    panel = shown(qtbot, context)
+    point, place = lonely_point(panel)
+    QTest.mouseClick(panel.view.surface(), Qt.MouseButton.LeftButton, pos=place)
+    assert context.selection.current.position == panel.drawing.positions[point]
+
+
+@pytest.mark.gl
+def test_a_click_on_a_point_in_space_selects_its_token(qtbot, context):
+    panel = shown(qtbot, context)
+    panel.view.canvas.render()
+    point, place = lonely_point(panel)
+    QTest.mouseClick(panel.view.surface(), Qt.MouseButton.LeftButton, pos=place)
+    selected = context.selection.current
+    assert selected.position == panel.drawing.positions[point]
+    assert (-1 if selected.prompt is None else selected.prompt) == panel.drawing.prompts[point]
+
+
+@pytest.mark.gl
+def test_points_light_up_where_they_are_projected(qtbot, context):
+    panel = shown(qtbot, context)
+    picture = panel.view.canvas.render()[..., :3].astype(int)
+    places = panel.view.screen_places() * (picture.shape[1] / panel.view.surface().width())
+    rows = np.clip(places[:, 1].round().astype(int), 0, picture.shape[0] - 1)
+    columns = np.clip(places[:, 0].round().astype(int), 0, picture.shape[1] - 1)
+    lit = np.abs(picture[rows, columns] - picture[0, 0]).max(axis=1) > 8
+    assert lit.mean() >= 0.95
+
+
+@pytest.mark.gl
+def test_dragging_turns_the_space_and_selects_nothing(qtbot, context):
+    panel = shown(qtbot, context)
+    panel.view.canvas.render()
+    before = panel.view.screen_places()
+    surface = panel.view.surface()
+    middle = surface.rect().center()
+    QTest.mousePress(surface, Qt.MouseButton.LeftButton, pos=middle)
+    for step in range(1, 6):
+        QTest.mouseMove(surface, middle + QPoint(12 * step, 4 * step))
+    QTest.mouseRelease(surface, Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 20))
+    panel.view.canvas.render()
+    assert np.abs(panel.view.screen_places() - before).max() > 5
+    assert context.selection.current.position is None
+
+
+def test_points_keep_their_proportions(analysis):
+    drawing = space(analysis, ColourBy.TASK)
+    raw = np.asarray(analysis.array("points"))[:, :3].astype(float)
+    pairs = np.random.default_rng(0).integers(0, len(raw), size=(50, 2))
+    drawn = np.linalg.norm(drawing.points[pairs[:, 0]] - drawing.points[pairs[:, 1]], axis=1)
+    measured = np.linalg.norm(raw[pairs[:, 0]] - raw[pairs[:, 1]], axis=1)
+    apart = measured > 0
+    ratios = drawn[apart] / measured[apart]
+    assert ratios == pytest.approx(ratios[0], rel=1e-6)
+
+
+def test_points_of_one_task_share_a_colour_and_tasks_differ(analysis):
+    drawing = space(analysis, ColourBy.TASK)
+    tasks = np.asarray(analysis.array("point_task"))
+    seen = {task: np.unique(drawing.colours[tasks == task], axis=0) for task in np.unique(tasks)}
+    assert all(len(colours) == 1 for colours in seen.values())
+    assert len({tuple(colours[0]) for colours in seen.values()}) == len(seen)
+
+
+def test_only_colourings_that_say_something_are_offered(analysis):
+    constant = np.zeros(len(analysis.array("point_layer")), dtype=np.int32)
+    held = {
+        **analysis.arrays,
+        "point_layer": replace(analysis.arrays["point_layer"], values=constant),
+    }
+    assert ColourBy.LAYER not in colourings(replace(analysis, arrays=held))
+    assert ColourBy.TASK in colourings(analysis)
+
+
+def test_the_front_most_point_under_the_cursor_is_hit():
+    places = np.array([[10.0, 10], [11, 10], [100, 100]])
+    assert nearest(places, np.array([0.5, 0.1, 0.0]), (10, 10)) == 1
+    assert nearest(places, np.array([0.5, 0.1, 0.0]), (50, 50)) is None
+
+
+def test_the_selected_token_is_ringed_among_its_own_prompt(qtbot, context, flat):
+    panel = shown(qtbot, context)
+    prompt, position = int(panel.drawing.prompts[0]), int(panel.drawing.positions[0])
+    context.selection.update(prompt=prompt if prompt >= 0 else None, position=position)
+    same = (panel.drawing.prompts == prompt) & (panel.drawing.positions == position)
+    assert len(panel.view._marks.points()) == same.sum() > 0
+
+
+def test_another_site_is_asked_for_and_only_with_the_model(
+    qtbot, context, asked, sample_identity, flat
+):
+    panel = shown(qtbot, context)
+    assert not panel.compute.isEnabled()
+    assert "Needs the model" in panel.compute.toolTip()
+    context.workspace.set_model(sample_identity)
+    panel.site.setCurrentIndex(panel.site.findData("mlp_out.1"))
+    QTest.mouseClick(panel.compute, Qt.MouseButton.LeftButton)
+    assert [request.site for request in asked] == ["mlp_out.1"]
