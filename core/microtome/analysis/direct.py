@@ -27,6 +27,9 @@ from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
 from microtome.sites import Site
 
+# Up to this many weighted words are gathered from the unembedding, more are read in chunks.
+_FEW = 1000
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neurons:
@@ -76,15 +79,10 @@ def direct_logit_attribution(
 
     The trace must hold ``embed``, ``pos_embed`` where the model has positions, ``z``,
     ``attn_out``, ``mlp_out`` and ``resid_post``; without ``mlp_post`` no neurons are given.
-    Raises SiteMissing when one is missing or the trace came from a file, MetricError for a
-    metric that is not a weighted sum of logits or a position outside the prompt.
+    Raises SiteMissing when one is missing or the trace came from a file, MetricError for
+    a position outside the prompt.
     """
     model = live_model(trace, "Direct logit attribution")
-    if not isinstance(metric, LinearMetric):
-        raise MetricError(
-            f"{type(metric).__name__} is not a weighted sum of logits.",
-            "Contributions need a linear metric, for example LogitDifference.",
-        )
     resolved = metric.resolve(model)
     parts = attribute(trace, model.anatomy, resolved, top_neurons=top_neurons)
     value = parts.metric_value
@@ -164,7 +162,7 @@ def _weighted_words(
 ) -> list[Tensor] | list[slice]:
     """The words a metric weighs: a few ids, or all of them in chunks."""
     chosen = np.flatnonzero(weights)
-    if len(chosen) < 1000:
+    if len(chosen) <= _FEW:
         return [torch.from_numpy(chosen)]
     return list(readout.words(rows))
 

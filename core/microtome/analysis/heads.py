@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,11 +18,9 @@ from jaxtyping import Bool, Float, Int
 from microtome.activations.capture import trace as run_trace
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
+from microtome.models.model import Model
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
-
-if TYPE_CHECKING:
-    from microtome.models.model import Model
 
 Keys = Bool[np.ndarray, "query key"]
 Ids = Int[np.ndarray, " position"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +18,8 @@ from torch import Tensor
 from microtome.errors import SiteMissing
 from microtome.models.anatomy import Anatomy, Norm
 from microtome.models.arithmetic import norm_run, normalise, soft_cap
+from microtome.models.model import Model
 from microtome.records.trace import Trace
-
-if TYPE_CHECKING:
-    from microtome.models.model import Model
 
 # Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model
 # would be tens of gigabytes.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -14,13 +13,12 @@ from microtome.activations.capture import trace as run_trace
 from microtome.analysis.projection import PointLabels, project, to_analysis
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
+from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
+from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis
 from microtome.records.trace import Trace
 from microtome.sites import Site
-
-if TYPE_CHECKING:
-    from microtome.models.model import Model
 
 # A first picture after this many prompts, then whenever there are twice as many: all partial
 # pictures together cost no more than the last.
@@ -30,7 +28,7 @@ _FIRST_PICTURE = 8
 def feature_space(
     model: Model,
     site: Site,
-    prompts: PromptSet | Sequence[PromptSet | str],
+    prompts: PromptSet | Sequence[PromptSet | Prompt],
     *,
     tasks: Sequence[str] | None = None,
     limit: int = 4000,
@@ -68,13 +66,13 @@ def feature_space(
 
 
 def _with_tasks(
-    prompts: PromptSet | Sequence[PromptSet | str], tasks: Sequence[str] | None
-) -> dict[str, list[str]]:
+    prompts: PromptSet | Sequence[PromptSet | Prompt], tasks: Sequence[str] | None
+) -> dict[str, list[Prompt]]:
     """Task -> its prompts."""
     listed = [prompts] if isinstance(prompts, PromptSet) else list(prompts)
     if tasks is not None and len(tasks) != len(listed):
         raise InputError(f"{len(tasks)} tasks were given for {len(listed)} prompts.")
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[Prompt]] = {}
     for row, item in enumerate(listed):
         if isinstance(item, PromptSet):
             groups.setdefault(item.name, []).extend(pair.clean for pair in item.pairs)
@@ -83,7 +81,7 @@ def _with_tasks(
     return groups
 
 
-def _in_turns(groups: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+def _in_turns(groups: dict[str, list[Prompt]]) -> Iterator[tuple[Prompt, str]]:
     """Prompts and their tasks, one of every task, then the next of every task."""
     for turn in zip_longest(*groups.values()):
         for task, text in zip(groups, turn, strict=True):

@@ -1,0 +1,105 @@
+"""Checks of attention: patterns, padding, and other implementations of the same arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microtome.models.anatomy import Attention, Block
+from microtome.models.arithmetic import (
+    MASKED,
+    anatomy_in,
+    normalise,
+    per_head,
+    project,
+    rotate,
+    soft_cap,
+    visible_keys,
+)
+from microtome.selfcheck.subject import PADDING, DoesNotApply, Measurement, Subject, furthest
+
+
+def _visible(subject: Subject, attention: Attention) -> Tensor:
+    return visible_keys(len(subject.ids), attention.window, subject.model.device)
+
+
+@torch.inference_mode()
+def patterns(subject: Subject) -> Iterator[Measurement]:
+    """6. Rows of attention patterns sum to 1, and fall on what their query may see."""
+    for layer, block in enumerate(subject.anatomy.blocks):
+        pattern = subject.values("pattern", layer)
+        seen = _visible(subject, block.attention)
+        off = float((pattern.sum(-1) - 1).abs().max())
+        yield Measurement(off, subject.goal(1e-5, 1e-2), f"row sums of layer {layer} against 1")
+        ahead = float(pattern.masked_fill(seen, 0.0).abs().max())
+        yield Measurement(ahead, 0.0, f"attention of layer {layer} to what is out of sight")
+        window = block.attention.window
+        if window is not None and window < len(subject.ids):
+            edge = pattern.diagonal(-(window - 1), dim1=-2, dim2=-1)
+            unused = float(not edge.any())
+            yield Measurement(unused, 0.0, f"layer {layer} ignores the last key of its window")
+
+
+@torch.inference_mode()
+def rebuilt_patterns(subject: Subject) -> Iterator[Measurement]:
+    """9. Patterns recomputed from the query and key weights are those that the model used."""
+    goal = subject.goal(1e-5, 1e-2)
+    for layer, stored in enumerate(subject.anatomy.blocks):
+        subject.job.check()
+        block: Block = anatomy_in(stored, subject.wide)
+        weights = block.attention
+        read = normalise(block.norm1, subject.values("resid_pre", layer))
+        raw_q, raw_k = (
+            project(read, weights.w_q, weights.b_q),
+            project(read, weights.w_k, weights.b_k),
+        )
+        q = rotate(normalise(weights.q_norm, raw_q), weights.rotary)
+        k = rotate(normalise(weights.k_norm, raw_k), weights.rotary)
+        scores = soft_cap(weights.scale * (q @ per_head(k, weights).mT), weights.soft_cap)
+        pattern = scores.masked_fill(~_visible(subject, weights), MASKED).softmax(-1)
+        found = float((pattern - subject.values("pattern", layer)).abs().max())
+        yield Measurement(found, goal, f"largest difference in layer {layer}")
+
+
+def padding(subject: Subject) -> Iterator[Measurement]:
+    """7. A padded prompt with its own positions gives the logits of the prompt alone."""
+    count, ids = len(subject.ids), subject.ids
+    context = subject.model.identity.context
+    if context is not None and count + PADDING > context:
+        raise DoesNotApply(f"the context of {context} tokens has no room for padding")
+    pad = (0,) * PADDING
+    places = torch.arange(count)
+    goal = subject.logit_goal(1e-4, 1e-1)
+    mask, unpadded = torch.ones(count, dtype=torch.long), torch.zeros(PADDING, dtype=torch.long)
+    left = _padded_run(subject, pad + ids, (unpadded, mask), (unpadded, places))
+    yield Measurement(furthest(left[PADDING:], subject.logits), goal, "padded on the left")
+    right = _padded_run(subject, ids + pad, (mask, unpadded), (places, unpadded))
+    yield Measurement(furthest(right[:count], subject.logits), goal, "padded on the right")
+
+
+def _padded_run(
+    subject: Subject,
+    ids: tuple[int, ...],
+    mask: tuple[Tensor, Tensor],
+    positions: tuple[Tensor, Tensor],
+) -> np.ndarray:
+    device = subject.model.device
+    return subject.plain(
+        ids,
+        attention_mask=torch.cat(mask)[None].to(device),
+        position_ids=torch.cat(positions)[None].to(device),
+    )
+
+
+def implementations(subject: Subject) -> Iterator[Measurement]:
+    """8. Another implementation of attention gives the same logits."""
+    capped = any(block.attention.soft_cap is not None for block in subject.anatomy.blocks)
+    # Fused attention has no soft cap, and transformers' answer to it differs by version.
+    name = "eager" if capped else "sdpa"
+    with subject.model.attending(name):
+        other = subject.plain(subject.ids)
+    goal = subject.logit_goal(1e-4, 1e-1)
+    yield Measurement(furthest(other, subject.logits), goal, f"logits against {name} attention")

@@ -1,0 +1,128 @@
+"""What a self-check measures, and the run that most of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.activations.capture import trace
+from microtome.jobs import Job
+from microtome.models.anatomy import Anatomy
+from microtome.models.model import Model
+from microtome.records.trace import Trace
+from microtome.sites import Site
+
+# Long enough for a window of a tiny model, short enough to cost nothing; and the room that the
+# padded runs need on top.
+_LENGTH, PADDING = 18, 3
+
+
+class DoesNotApply(Exception):
+    """The model lacks what a check looks at; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number of a check, the most it may be, and what it is of."""
+
+    value: float
+    allowed: float
+    what: str
+
+    @property
+    def excess(self) -> float:
+        """Measured over allowed; above 1 the check fails, infinite for anything not finite."""
+        if not np.isfinite(self.value):
+            return float("inf")
+        if self.allowed:
+            return self.value / self.allowed
+        return float("inf") if self.value > 0 else 0.0
+
+
+def worst(measurements: Iterable[Measurement]) -> Measurement:
+    """The measurement that comes closest to failing, or fails most.
+
+    Raises ValueError when nothing was measured.
+    """
+    return max(measurements, key=lambda one: one.excess)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under check, a prompt of random tokens, and the full run on it."""
+
+    model: Model
+    job: Job
+    seed: int = 0
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """The prompt: random token ids, the same every time."""
+        identity = self.model.identity
+        room = identity.context - PADDING if identity.context else _LENGTH
+        random = np.random.default_rng(self.seed)
+        length = max(1, min(_LENGTH, room))
+        return tuple(random.integers(0, identity.vocabulary, length).tolist())
+
+    @cached_property
+    def run(self) -> Trace:
+        """Everything captured in one run."""
+        return self.trace()
+
+    @cached_property
+    def logits(self) -> Float[np.ndarray, "position vocabulary"]:
+        """The logits of a run without hooks."""
+        return self.plain(self.ids)
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Where the weights are."""
+        return self.model.anatomy
+
+    @property
+    def wide(self) -> torch.dtype:
+        """The type that checks compute in: float32, float64 for a float64 model."""
+        return torch.promote_types(self.model.dtype, torch.float32)
+
+    def trace(self, **options: Any) -> Trace:
+        """A run on the prompt; ``options`` are those of ``trace``."""
+        return trace(self.model, self.ids, **{"job": self.job, "top_k": 1, **options})
+
+    def plain(
+        self, ids: tuple[int, ...], **options: Any
+    ) -> Float[np.ndarray, "position vocabulary"]:
+        """The logits of a run without hooks; ``options`` go to the model."""
+        self.job.check()
+        logits = self.model.forward(torch.tensor([ids]), **options)[0]
+        return np.asarray(logits.to(self.wide).cpu().numpy())
+
+    def values(self, name: str, layer: int | None = None) -> Tensor:
+        """A captured activation beside the weights, in the type that checks compute in."""
+        values = torch.from_numpy(np.array(self.run.activation(Site(name, layer))))
+        return values.to(self.model.device, self.wide)
+
+    def goal(self, full: float, half: float) -> float:
+        """What is allowed: in float32 and float64, or in a half-precision type."""
+        return full if self.wide == self.model.dtype else half
+
+    def logit_goal(self, full: float, half: float) -> float:
+        """What is allowed between logits: goals for logits up to 10, in proportion above."""
+        return self.goal(full, half) * max(1.0, float(np.abs(self.logits).max()) / 10)
+
+
+def relative(found: Tensor, expected: Tensor) -> float:
+    """Norm of the difference over the norm of what was expected."""
+    size = float(expected.norm())
+    return float((found - expected).norm()) / (size if size > 0 else 1.0)
+
+
+def furthest(found: Any, expected: Any) -> float:
+    """Largest absolute difference."""
+    return float(np.abs(np.asarray(found) - np.asarray(expected)).max())

@@ -1,0 +1,88 @@
+"""The self-checks of a model: numbers that must agree if it is read correctly.
+
+They run on a short prompt of random tokens as soon as a model is loaded, and their outcome is
+kept with every session. The numbers of the checks are fixed; those that a later part of
+Microtome needs are missing from the table until then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.errors import MicrotomeError
+from microtome.jobs import Job, job_or_default
+from microtome.models.model import Model
+from microtome.records.checks import CheckReport, CheckResult, Verdict
+from microtome.selfcheck import attention, editing, sums
+from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, worst
+
+# What a model that is read wrongly raises from torch and numpy: shapes that do not fit, parts
+# that are missing. The check has then failed, and says so; the user's cancel goes through.
+_CRASHES = (
+    MicrotomeError, ArithmeticError, AttributeError, LookupError, NotImplementedError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A row of the table; ``measure`` gives the numbers, or raises ``DoesNotApply``."""
+
+    number: int
+    title: str
+    measure: Callable[[Subject], Iterator[Measurement]]
+
+
+CHECKS = (
+    Check(1, "parts sum to the final residual stream", sums.residual_sum),
+    Check(2, "direct contributions sum to the logit", sums.contributions),
+    Check(3, "heads and neurons sum to their branch", sums.branches),
+    Check(4, "patching a site with its own value changes nothing", editing.own_values),
+    Check(5, "a run after hooks were removed is the run before", editing.after_hooks),
+    Check(6, "patterns sum to 1 and look at nothing hidden", attention.patterns),
+    Check(7, "a padded prompt gives the same logits", attention.padding),
+    Check(8, "another attention implementation agrees", attention.implementations),
+    Check(9, "patterns recomputed from the weights agree", attention.rebuilt_patterns),
+    Check(10, "a captured run is the plain run", editing.hooked),
+    Check(12, "a stopped run leaves no hook behind", editing.interrupted),
+    Check(13, "zero ablation gives one result in any order", editing.ablation),
+)
+
+
+def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
+    """Run every check on a model; each passes, fails, or does not apply with the reason.
+
+    A check that crashes has failed. Raises Cancelled when the job is cancelled, nothing else.
+    """
+    job = job_or_default(job)
+    start = time.perf_counter()
+    subject, results = Subject(model, job), []
+    for done, check in enumerate(CHECKS):
+        job.progress("Checking the model", done, len(CHECKS))
+        results.append(_result(check, subject))
+    job.progress("Checking the model", len(CHECKS), len(CHECKS))
+    identity = model.identity
+    return CheckReport(identity.name, identity.dtype, tuple(results), time.perf_counter() - start)
+
+
+def _result(check: Check, subject: Subject) -> CheckResult:
+    try:
+        found = worst(check.measure(subject))
+    except DoesNotApply as missing:
+        return CheckResult(check.number, check.title, Verdict.SKIPPED, reason=str(missing))
+    except _CRASHES as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return CheckResult(check.number, check.title, Verdict.FAIL, reason=reason)
+    return _judged(check, found)
+
+
+def _judged(check: Check, found: Measurement) -> CheckResult:
+    verdict = Verdict.PASS if found.excess <= 1 else Verdict.FAIL
+    finite = bool(np.isfinite(found.value))
+    reason = found.what if finite else f"{found.what}: not a finite number"
+    measured = found.value if finite else None
+    return CheckResult(check.number, check.title, verdict, measured, found.allowed, reason)
