@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
         print(USAGE, file=sys.stderr)
         return 2
     extras, task = TASKS[arguments[0]]
+    # Asked to end, this process still has a screen in memory to switch off.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         set_up(extras)
         return task(list(arguments[1:]))

@@ -85,3 +85,17 @@ def test_constraints_are_names_and_versions(root):
 
 def test_contributing_is_short(root):
     assert len((root / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 60
+
+
+def test_protocols_can_be_checked_at_run_time(package_sources):
+    """The shape checks of the tests cannot look at a Protocol that is not."""
+    unmarked = [
+        f"{source.name}:{node.lineno} {node.name}"
+        for source in package_sources
+        if source.name.startswith("core/")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+        and "runtime_checkable" not in [ast.unparse(mark) for mark in node.decorator_list]
+    ]
+    assert not unmarked
