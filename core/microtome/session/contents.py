@@ -48,7 +48,7 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     for trace in session.traces:
         if trace.model.fingerprint != session.model.fingerprint:
             raise ModelMismatch(
-                f"A run was made by {trace.model.name}, the session's model is {session.model.name}.",
+                f"A run was made by {trace.model.name}, not by the session's {session.model.name}.",
                 "Keep the runs of one model in one session.",
             )
     root = _root_lengths(session)

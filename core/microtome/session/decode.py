@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.errors import SessionDamaged
+from microtome.errors import InputError, SessionDamaged
 from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.checks import CheckReport, CheckResult, Verdict
@@ -50,20 +52,16 @@ def decode_session(handle: Handle) -> Session:
     )  # fmt: skip
 
 
-class expecting:  # noqa: N801 - reads as a phrase
-    """Turns a missing key or a wrong kind of value into SessionDamaged that names the part."""
-
-    def __init__(self, part: str) -> None:
-        self._part = part
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, KeyError | TypeError | ValueError | IndexError | AttributeError):
-            raise SessionDamaged(
-                f"The {self._part} in the session cannot be understood ({str(error)[:120]}).",
-                "Open another copy of the session.",
-            ) from error
+@contextlib.contextmanager
+def expecting(part: str) -> Iterator[None]:
+    """Turn a missing key or a wrong kind of value into SessionDamaged that names the part."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, InputError) as error:
+        raise SessionDamaged(
+            f"The {part} in the session cannot be understood ({str(error)[:120]}).",
+            "Open another copy of the session.",
+        ) from error
 
 
 def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
@@ -83,7 +81,8 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         dtype=str(held["dtype"]), device=str(held["device"]),
         attention=str(held["attn_implementation"]),
         tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
-        config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]), **sizes,
+        config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
+        **sizes,
     )  # fmt: skip
     return model, dict(versions["session"])
 
@@ -107,9 +106,12 @@ def _checks(handle: Handle) -> CheckReport | None:
         return None
     held = handle.json("/model/selfcheck_json")
     results = tuple(
-        CheckResult(**{**result, "verdict": Verdict(result["verdict"])})
-        for result in held["results"]
-    )
+        CheckResult(
+            number=int(one["number"]), title=str(one["title"]), verdict=Verdict(one["verdict"]),
+            measured=one["measured"], allowed=one["allowed"], reason=str(one["reason"]),
+        )
+        for one in held["results"]
+    )  # fmt: skip
     return CheckReport(held["model"], held["dtype"], results, held["seconds"])
 
 
@@ -127,17 +129,17 @@ def _circuit(handle: Handle) -> Circuit | None:
     metadata = dict(handle.json(path("method_json")))
     if handle.kind(path("extra_json")):
         metadata["source"] = handle.json(path("extra_json"))
-    return Circuit(**texts, **numbers, metadata=metadata)
+    columns: dict[str, Any] = {**texts, **numbers}
+    return Circuit(**columns, metadata=metadata)
 
 
 def _check_columns(texts: dict[str, tuple[str, ...]], numbers: dict[str, NDArray[Any]]) -> None:
     nodes, edges = len(texts["node_id"]), len(numbers["edge_source"])
-    for name, column in (*texts.items(), *numbers.items()):
-        expected = nodes if name.startswith("node") else edges
-        if isinstance(column, np.ndarray) and column.ndim != 1:
-            raise SessionDamaged(f"The circuit's {name} has {column.ndim} axes instead of one.")
-        if len(column) != expected:
-            raise SessionDamaged(f"The circuit's {name} has {len(column)} rows, not {expected}.")
+    shapes = {name: (len(column),) for name, column in texts.items()}
+    for name, shape in {**shapes, **{name: held.shape for name, held in numbers.items()}}.items():
+        expected = (nodes,) if name.startswith("node") else (edges,)
+        if shape != expected:
+            raise SessionDamaged(f"The circuit's {name} has the shape {shape}, not {expected}.")
     for name in ("edge_source", "edge_target"):
         ends = numbers[name]
         if ends.dtype.kind not in "iu" or (edges and not 0 <= ends.min() <= ends.max() < nodes):

@@ -69,7 +69,9 @@ def _check_shapes(n_runs: int, tokens: dict[str, Any], top: dict[str, Any]) -> N
         raise SessionDamaged(f"The tokens have the shape {shape} for {n_runs} runs.")
     for name, values in top.items():
         if values.ndim != 3 or values.shape[:2] != shape or values.shape != top["ids"].shape:
-            raise SessionDamaged(f"The top {name} have the shape {values.shape} for tokens {shape}.")
+            raise SessionDamaged(
+                f"The top {name} have the shape {values.shape} for tokens {shape}."
+            )
 
 
 def _check_ids(what: str, ids: NDArray[Any], model: ModelIdentity) -> None:
@@ -77,7 +79,7 @@ def _check_ids(what: str, ids: NDArray[Any], model: ModelIdentity) -> None:
         raise SessionDamaged(f"The {what} are stored as {ids.dtype}, not as whole numbers.")
     if ids.size and not 0 <= ids.min() <= ids.max() < model.vocabulary:
         raise SessionDamaged(
-            f"The {what} go from {ids.min()} to {ids.max()}, outside the vocabulary of {model.vocabulary}."
+            f"The {what} go from {ids.min()} to {ids.max()}; the vocabulary has {model.vocabulary}."
         )
 
 
@@ -122,7 +124,7 @@ def _window(
             window[axis] = n_tokens
     if not agrees:
         raise SessionDamaged(
-            f"{path} has the shape {shape}, which does not fit {n_layers} layers and {n_tokens} tokens."
+            f"{path} has the shape {shape}; there are {n_layers} layers and {n_tokens} tokens."
         )
     return tuple(window)
 

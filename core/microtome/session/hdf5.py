@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.session.chunks import chunk_offsets, chunk_shape, chunk_values
+from microtome.session.chunks import all_finite, chunk_offsets, chunk_shape, chunk_values
 from microtome.session.parts import Attributes, Column, Part, Scale
 from microtome.session.schema import fixed_text
 
@@ -22,14 +22,6 @@ _NO_COORDINATES = "This is a netCDF dimension but not a netCDF variable. {:9d}"
 MANIFEST = "/manifest"
 
 OnChunk = Callable[[int], None]
-
-
-def all_finite(values: NDArray[Any]) -> bool:
-    """Whether every number is finite. A finite sum says so at the speed of memory."""
-    if values.dtype.kind != "f":
-        return True
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 class Staging:
@@ -101,7 +93,7 @@ class Staging:
         dataset = self._file.create_dataset(path, values.shape, values.dtype, track_order=True)
         if values.size:
             dataset[...] = values
-            self._sums.append((path, 0, values.nbytes, zlib.crc32(values)))
+            self._sums.append((path, 0, values.nbytes, zlib.crc32(values.data)))
         return all_finite(values)
 
     def _write_chunks(self, column: Column, single: int, on_chunk: OnChunk) -> bool:
@@ -115,7 +107,7 @@ class Staging:
             values = chunk_values(column.values, offset, chunk)
             # Whole chunks go to the disk as they are, past HDF5's own copying.
             dataset.id.write_direct_chunk(offset, values)
-            self._sums.append((column.path, number, values.nbytes, zlib.crc32(values)))
+            self._sums.append((column.path, number, values.nbytes, zlib.crc32(values.data)))
             finite = finite and all_finite(values)
             on_chunk(values.nbytes)
         return finite

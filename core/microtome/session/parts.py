@@ -80,7 +80,7 @@ class GroupBuilder:
         self._columns: dict[str, Column] = {}
         self._scales: dict[str, Scale] = {}
 
-    def add(  # noqa: PLR0913
+    def add(
         self,
         name: str,
         dims: tuple[str, ...],

@@ -3,33 +3,94 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from microtome.errors import MicrotomeError
-from microtome.records.session import Session
-from microtome.session.decode import decode_session
-from microtome.session.handle import Handle
+from microtome.session.trial import Trial
+from microtome.session.trust import is_own
 
-__all__ = ["SessionFile", "open_session"]
+if TYPE_CHECKING:
+    from microtome.records.session import Session
+
+__all__ = ["SessionFile", "info", "open_session"]
 
 
 class SessionFile:
-    """An open session file and its session, whose arrays read from it until ``close``."""
+    """An open session file; arrays of its ``session`` read from it until ``close``.
+
+    A file that this process did not write itself is first read by a child process.
+    Raises SessionError when the file cannot be read, NotASession, NewerSession, or
+    SessionDamaged; each names its reason.
+    """
+
+    session: Session
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        from pathlib import Path
-        self._handle = Handle(Path(path))
+        place = Path(path)
+        trial = _begin_trial(place)
         try:
-            self.session: Session = decode_session(self._handle)
+            # Imported while the child is already at work: both take a tenth of a second.
+            from microtome.session.decode import decode_session
+            from microtome.session.handle import Handle
+        except BaseException:
+            if trial:
+                trial.cancel()
+            raise
+        examined = trial.finish() if trial else is_own(place)
+        self._handle = Handle(place)
+        try:
+            if not examined:
+                self._handle.inspect()
+            self.session = decode_session(self._handle)
         except BaseException:
             self._handle.close()
             raise
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def close(self) -> None:
-        """Let go of the file; arrays that were not read yet raise SessionError from then on."""
+        """Let go of the file; what was not read yet raises SessionError from then on."""
         self._handle.close()
+
+    def summary(self) -> dict[str, Any]:
+        """What the file holds, as plain JSON values."""
+        from microtome.session.summary import summarise
+
+        return summarise(self._handle, self.session)
+
+
+def _begin_trial(path: Path) -> Trial | None:
+    try:
+        plain = path.is_file() and path.stat().st_size > 0
+    except OSError:
+        plain = False
+    return Trial(path) if plain and not is_own(path) else None
 
 
 def open_session(path: str | os.PathLike[str]) -> Session:
+    """The session of a file, without torch; arrays are read when they are indexed.
+
+    The file stays open as long as the session or one of its arrays is used; a file that is
+    replaced meanwhile stays readable as it was.
+    Raises SessionError, NotASession, NewerSession or SessionDamaged.
+    """
     return SessionFile(path).session
+
+
+def info(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a session file holds, as plain JSON values.
+
+    Raises what ``open_session`` raises.
+    """
+    with SessionFile(path) as file:
+        return file.summary()

@@ -120,7 +120,7 @@ def json_bytes(value: Any, what: str) -> NDArray[np.uint8]:
     data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
     if len(data) > MAX_JSON_BYTES:
         raise StorageError(
-            f"The {what} takes {len(data) >> 20} MB as JSON; a session holds {MAX_JSON_BYTES >> 20} MB."
+            f"The {what} takes {len(data) >> 20} MB as JSON, over {MAX_JSON_BYTES >> 20} MB."
         )
     return data
 

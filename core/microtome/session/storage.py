@@ -75,7 +75,7 @@ def prepare_target(path: str | os.PathLike[str], size: int) -> Path:
     needed = size + size // 10 + min(size, _RESERVE) + _MEGABYTE
     if free < needed:
         raise StorageError(
-            f"Saving {target.name} needs {_megabytes(needed)}, the disk has {_megabytes(free)} free.",
+            f"Saving {target.name} needs {_megabytes(needed)}, but {_megabytes(free)} are free.",
             "Free some space, save to another disk, or save fewer activations.",
         )
     return target

@@ -69,11 +69,12 @@ def logits_part(traces: Sequence[Trace], root: Mapping[str, int], *, full: bool)
     group.add_text("top_text", dims, _top_texts(traces, shape), shape)
     kept = [row for row, trace in enumerate(traces) if _keeps_logits(trace, full=full)]
     if kept:
-        values = Stacked(tuple(_source(traces[row].logits) for row in kept))
-        extra = {"prompts": np.array(kept, np.int32), "units": "1", "long_name": "logits"}
+        stack = Stacked(tuple(_source(traces[row].logits) for row in kept))
+        extra: dict[str, Any] = {"units": "1", "long_name": LOGITS}
+        extra["prompts"] = np.array(kept, np.int32)
         rows = None if len(kept) == len(traces) else {"prompt": np.array(kept, np.int32)}
         dims = ("prompt", "position", "vocabulary")
-        group.add(LOGITS, dims, values, extra, single=1, coordinates=rows)
+        group.add(LOGITS, dims, stack, extra, single=1, coordinates=rows)
     return group.part("top logits" if not kept else "logits")
 
 
@@ -99,7 +100,7 @@ def _padded(
 ) -> NDArray[Any]:
     out = np.zeros(shape, dtype or arrays[0].dtype)
     for row, values in enumerate(arrays):
-        out[(row, *(slice(0, length) for length in values.shape))] = values
+        out[row][tuple(slice(0, length) for length in values.shape)] = values
     return out
 
 
@@ -121,11 +122,11 @@ def site_parts(
 def _site_part(
     kind: SiteKind, kept: list[tuple[int, Activation]], root: Mapping[str, int], model_dtype: str
 ) -> Part:
-    folder = "/attention" if _ATTENTION_AXES <= set(kind.axes) else "/activations"
+    folder = "/attention" if set(kind.axes) >= _ATTENTION_AXES else "/activations"
     group = GroupBuilder(folder, root, {"encoding-type": folder[1:], "encoding-version": "1.0"})
     dims = ("prompt", *(("layer",) if kind.per_layer else ()), *kind.axes)
     for rows, layers, values in _alike(kind, kept):
-        attributes = {
+        attributes: dict[str, Any] = {
             "encoding-type": "activation", "encoding-version": "1.0", "site": kind.name,
             "hook": kind.lens_name, "model_dtype": model_dtype, "long_name": kind.title,
             "units": "1", "prompts": np.array(rows, np.int32), "layers": np.array(layers, np.int32),

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-_written: set[tuple[int, int, int, int]] = set()
+Stamp = tuple[int, int, int, int]
+_written: set[Stamp] = set()
 
 
-def _stamp(path: Path) -> tuple[int, int, int, int]:
-    state = os.stat(path)
+def stamp(path: Path) -> Stamp:
+    """What tells whether a file is still the same: device, number, size, time of change."""
+    state = path.stat()
     return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def remember(path: Path) -> None:
     """Note that this process has just written a file."""
-    _written.add(_stamp(path))
+    _written.add(stamp(path))
 
 
 def is_own(path: Path) -> bool:
     """Whether a file is, unchanged, one that this process wrote."""
-    return _stamp(path) in _written
+    try:
+        return stamp(path) in _written
+    except OSError:
+        return False

@@ -1,0 +1,53 @@
+"""A session file in a few plain values, for the command line and for programs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from microtome.records.session import Session
+from microtome.records.trace import ArraySource, Trace
+from microtome.session.handle import Handle
+
+
+def summarise(handle: Handle, session: Session) -> dict[str, Any]:
+    """Format, model, runs, circuit, analyses, checks, and the size of every stored array."""
+    root, model = handle.attributes("/"), session.model
+    names = ("format", "format_version", "creator", "created", "saved", "uuid")
+    return {
+        **{name: root.get(name, "") for name in names},
+        "file_bytes": handle.path.stat().st_size,
+        "model": {
+            "name": model.name, "architecture": model.architecture, "dtype": model.dtype,
+            "layers": model.n_layers, "heads": model.n_heads, "d_model": model.d_model,
+            "parameters": model.n_parameters, "fingerprint": model.fingerprint,
+        },
+        "metric": dict(session.metric),
+        "runs": [_run(trace) for trace in session.traces],
+        "circuit": None if session.circuit is None else {
+            "nodes": session.circuit.n_nodes, "edges": session.circuit.n_edges,
+            "metric": session.circuit.metadata.get("metric"),
+            "method": session.circuit.metadata.get("method"),
+        },
+        "analyses": [
+            {"id": one.id, "kind": one.kind, "title": one.title}
+            for one in session.analyses.values()
+        ],
+        "checks": None if session.checks is None else {
+            "passed": session.checks.passed, "failed": [r.title for r in session.checks.failures],
+        },
+    }  # fmt: skip
+
+
+def _nbytes(values: ArraySource) -> int:
+    return math.prod(values.shape) * values.dtype.itemsize
+
+
+def _run(trace: Trace) -> dict[str, Any]:
+    return {
+        "prompt": trace.prompt,
+        "tokens": list(trace.tokens),
+        "edits": list(trace.edits),
+        "logits": trace.logits is not None,
+        "sites": {name: _nbytes(held.values) for name, held in trace.activations.items()},
+    }

@@ -1,0 +1,170 @@
+"""A trial reading in a child process: a file that hangs or crashes HDF5 does so there.
+
+The child is a bare interpreter that imports numpy and h5py only, limited in time and memory.
+It walks the file as the reader would, and reads all that the reader reads on opening.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from microtome import errors
+from microtome.errors import MicrotomeError, SessionDamaged
+from microtome.session.trust import stamp
+
+_SECONDS = 10
+_MEMORY = 1 << 30
+_CANNOT_START = 3
+_SMALL = 1 << 20
+_PROGRAM = f"""
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+try:
+    from microtome.session.trial import main
+    import microtome.session.handle
+except ImportError:
+    sys.exit({_CANNOT_START})
+main()
+"""
+
+_waiting: list[subprocess.Popen[bytes]] = []
+
+
+def prepare() -> None:
+    """Start the child of the next trial ahead of time, for example when a dialog opens.
+
+    It waits for its file, and ends with this process.
+    """
+    if not _waiting:
+        _waiting.append(_start())
+        atexit.register(_dismiss)
+
+
+def _dismiss() -> None:
+    while _waiting:
+        child = _waiting.pop()
+        child.kill()
+        child.communicate()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    # No plugin may load, and one thread of arithmetic is one more than is needed.
+    settings = {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(_search_path())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **settings},
+    )
+
+
+class Trial:
+    """A child that reads a file; begun at once, so that the caller can go on meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = stamp(path)
+        self._child = _waiting.pop() if _waiting else _start()
+        assert self._child.stdin is not None  # noqa: S101 - it was asked for
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(os.fsencode(path.absolute()))
+            self._child.stdin.close()
+        self._child.stdin = None
+
+    def finish(self) -> bool:
+        """Wait for the child; whether it looked at the file, and the file is still the same.
+
+        Raises what it raised, or SessionDamaged when it crashed, hung or ran out of memory.
+        """
+        try:
+            output, _ = self._child.communicate(timeout=_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise self._failed(f"took longer than {_SECONDS} seconds to look at") from None
+        finally:
+            self.cancel()
+        if self._child.returncode == _CANNOT_START:
+            return False
+        if self._child.returncode != 0:
+            raise self._failed(f"stopped the reader ({_exit_name(self._child.returncode)})")
+        verdict = json.loads(output)
+        if verdict is not None:
+            raise getattr(errors, verdict["kind"])(verdict["what"], verdict["way_out"])
+        return stamp(self._path) == self._stamp
+
+    def cancel(self) -> None:
+        """Stop the child if it still runs."""
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.communicate()
+
+    def _failed(self, what: str) -> SessionDamaged:
+        return SessionDamaged(
+            f"{self._path.name} {what}: it is damaged, or was made to do harm.",
+            "Open another copy of the session.",
+        )
+
+
+def _exit_name(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit status {code}"
+
+
+def _search_path() -> list[str]:
+    """Folders of the standard library, of this program, numpy and h5py; without site's hooks."""
+    found = [Path(__file__).parents[2]]
+    specs = (find_spec(name) for name in ("numpy", "h5py"))
+    found += [Path(spec.origin).parents[1] for spec in specs if spec and spec.origin]
+    standard = [Path(os.__file__).parent, Path(os.__file__).parent / "lib-dynload"]
+    return list(dict.fromkeys(str(folder) for folder in [*standard, *found]))
+
+
+def main() -> None:
+    """What the child does: read a path, write null or the error as JSON."""
+    path = Path(os.fsdecode(sys.stdin.buffer.read()))
+    if not path.name:
+        return
+    _limit()
+    verdict: dict[str, Any] | None = None
+    try:
+        _try(path)
+    except MicrotomeError as error:
+        kind = type(error).__name__
+        verdict = {"kind": kind, "what": error.what, "way_out": error.way_out}
+    except MemoryError:
+        verdict = {
+            "kind": "SessionDamaged",
+            "what": f"{path.name} takes more memory to open than any session.",
+            "way_out": "Open another copy of the session.",
+        }
+    sys.stdout.write(json.dumps(verdict))
+
+
+def _limit() -> None:
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _try(path: Path) -> None:
+    from microtome.session.handle import Handle
+
+    handle = Handle(path)
+    for dataset in handle.inspect():
+        handle.attributes(dataset)
+        shape, dtype = handle.kind(dataset) or ((), None)
+        if dtype is not None and math.prod(shape) * dtype.itemsize <= _SMALL:
+            handle.read(dataset)
+    handle.close()
