@@ -8,7 +8,7 @@ from typing import Any
 import huggingface_hub
 from huggingface_hub.errors import (
     HFValidationError,
-    HTTPError,
+    HTTPError,  # type: ignore[attr-defined]
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from microtome.models.anatomy import Anatomy
 from microtome.models.families import Family
+from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
 from microtome.prompts import Prompt
 from microtome.records.model import ModelIdentity
+from microtome.sites import SITES
 
 
 class Model:
@@ -54,6 +56,18 @@ class Model:
     def anatomy(self) -> Anatomy:
         """Where every weight lives; views of the module's parameters."""
         return resolve(self.module, self.family, self.config)
+
+    @cached_property
+    def ports(self) -> dict[str, Port]:
+        """Where each site is tapped, for every site that the model has, in their usual order."""
+        block = self.anatomy.blocks[0]
+        norms = {
+            "norm1": block.norm1,
+            "norm2": block.norm2,
+            "final_norm": self.anatomy.final_norm,
+        }
+        found = ports_of(self.family, self.config, norms)
+        return {name: found[name] for name in SITES if name in found}
 
     def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:
         """The tokens of a text or of ids; see ``Lexicon.tokenize`` for what it refuses."""

@@ -1,0 +1,157 @@
+"""One run of a model on one prompt, with every activation that was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.activations.budget import Plan, plan_capture, shape_of, stored_dtype
+from microtome.errors import MemoryExceeded
+from microtome.jobs import Job, job_or_default
+from microtome.models.hooks import Tap, tapping
+from microtome.models.model import Model
+from microtome.models.tokens import Tokens
+from microtome.prompts import Prompt
+from microtome.records.trace import Activation, Trace
+from microtome.sites import SITES, Site
+
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+@runtime_checkable
+class Edit(Protocol):
+    """A change of the values at some sites during a run (see ``microtome.interventions``)."""
+
+    def taps(self, model: Model, positions: int, job: Job) -> Mapping[Site, Tap]:
+        """What to do at each place, for a prompt of so many tokens."""
+        ...
+
+
+def trace(
+    model: Model,
+    prompt: Prompt | Sequence[int],
+    *,
+    sites: Iterable[Site | str] | None = None,
+    edits: Sequence[Edit] = (),
+    budget: int | None = None,
+    top_k: int = 20,
+    job: Job | None = None,
+) -> Trace:
+    """The run of a prompt: tokens, logits, predictions and activations, edits applied.
+
+    Activations are float32 (float64 for a float64 model) with the axes of the site table behind
+    a layer axis; they leave the device as they arise. A site that was edited is recorded as the
+    model went on with it. Without ``sites`` every site that fits ``budget`` bytes is captured.
+    Raises PromptError, SiteMissing, EditError, or MemoryExceeded before or during the run.
+    """
+    job = job_or_default(job)
+    tokens = model.tokenize(prompt)
+    plan = plan_capture(model, len(tokens), sites, budget)
+    recorder = _Recorder(model, len(tokens), plan)
+    chains = _chains(model, len(tokens), edits, job)
+    for site, tap in recorder.taps().items():
+        chains.setdefault(site, []).append(tap)
+    started = time.perf_counter()
+    logits = _run(model, tokens, chains, job)
+    seconds = time.perf_counter() - started
+    return _record(model, tokens, recorder, logits, edits=edits, top_k=top_k, seconds=seconds)
+
+
+def _chains(model: Model, positions: int, edits: Sequence[Edit], job: Job) -> dict[Site, list[Tap]]:
+    """The edits at each place, in the order given."""
+    chains: dict[Site, list[Tap]] = {}
+    for edit in edits:
+        for site, tap in edit.taps(model, positions, job).items():
+            chains.setdefault(site, []).append(tap)
+    return chains
+
+
+def _run(
+    model: Model, tokens: Tokens, chains: Mapping[Site, Sequence[Tap]], job: Job
+) -> Float[Tensor, "position vocabulary"]:
+    """The logits of a tapped run, on the CPU in the stored type."""
+    ids = torch.from_numpy(tokens.ids)[None]
+    try:
+        with tapping(model, chains, job.check):
+            logits = model.forward(ids)[0]
+        return logits.to("cpu", torch.promote_types(logits.dtype, torch.float32))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY):
+            raise MemoryExceeded(
+                f"Memory ran out while {model.identity.name} ran on {len(tokens)} tokens.",
+                "Choose fewer sites, a shorter prompt or a smaller model.",
+            ) from error
+        raise
+
+
+class _Recorder:
+    """Arrays for what a plan captures, and the taps that fill them during the run."""
+
+    def __init__(self, model: Model, positions: int, plan: Plan) -> None:
+        self._layers = plan.layers
+        self._arrays: dict[str, np.ndarray[Any, Any]] = {}
+        for name, layers in plan.layers.items():
+            shape = shape_of(model, name, positions)
+            stack = (len(layers), *shape) if SITES[name].per_layer else shape
+            self._arrays[name] = np.empty(stack, stored_dtype(model))
+
+    def taps(self) -> dict[Site, Tap]:
+        """A tap for each captured place."""
+        taps: dict[Site, Tap] = {}
+        for name, array in self._arrays.items():
+            values = torch.from_numpy(array)
+            if SITES[name].per_layer:
+                rows = zip(self._layers[name], values, strict=True)
+                taps |= {Site(name, layer): _copy_into(row) for layer, row in rows}
+            else:
+                taps[Site(name)] = _copy_into(values)
+        return taps
+
+    def activations(self) -> dict[str, Activation]:
+        """What was captured."""
+        return {name: Activation(self._arrays[name], self._layers[name]) for name in self._arrays}
+
+
+def _copy_into(row: Tensor) -> Tap:
+    def tap(values: Tensor) -> Tensor:
+        row.copy_(values[0])
+        return values
+
+    return tap
+
+
+def _record(
+    model: Model,
+    tokens: Tokens,
+    recorder: _Recorder,
+    logits: Tensor,
+    *,
+    edits: Sequence[Edit],
+    top_k: int,
+    seconds: float,
+) -> Trace:
+    top = logits.topk(min(top_k, logits.shape[-1]))
+    probabilities = (top.values - logits.logsumexp(-1, keepdim=True)).exp()
+    ids = top.indices.to(torch.int32).numpy()
+    return Trace(
+        model=model.identity,
+        prompt=tokens.prompt,
+        token_ids=tokens.ids,
+        tokens=tokens.texts,
+        top_ids=ids,
+        top_logits=top.values.numpy(),
+        top_probabilities=probabilities.numpy(),
+        top_tokens=tuple(tuple(model.token_text(token) for token in row) for row in ids.tolist()),
+        logits=logits.numpy(),
+        activations=recorder.activations(),
+        edits=tuple(str(edit) for edit in edits),
+        unknown=tokens.unknown,
+        seconds=seconds,
+        live=model,
+    )

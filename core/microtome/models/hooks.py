@@ -1,0 +1,139 @@
+"""Taps on a running model: read or replace the values at any site, and always let go.
+
+A tap is called with a site's values, batch first, and returns what the model goes on with. All
+hooks hang on one exit stack: whatever happens inside, a model is left as it was found.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from microtome.errors import SiteMissing
+from microtome.models import attention
+from microtome.models.model import Model
+from microtome.models.ports import Port
+from microtome.models.resolve import part
+from microtome.sites import SITES, Site
+
+Tap = Callable[[Tensor], Tensor]
+
+
+def layers_of(model: Model, site: Site) -> tuple[int | None, ...]:
+    """The layers that a site means: its own, all when it names none, none for a single site.
+
+    Raises SiteMissing when the model has no such site or layer.
+    """
+    name, count = model.identity.name, model.identity.n_layers
+    if site.name not in model.ports:
+        raise SiteMissing(
+            f"{name} has no site {site.name} ({site.kind.title}).",
+            f"It has {', '.join(model.ports)}.",
+        )
+    if not site.kind.per_layer:
+        return (None,)
+    if site.layer is None:
+        return tuple(range(count))
+    if not 0 <= site.layer < count:
+        raise SiteMissing(f"{name} has no layer {site.layer}.", f"Its layers are 0 to {count - 1}.")
+    return (site.layer,)
+
+
+@contextmanager
+def tapping(
+    model: Model,
+    taps: Mapping[Site, Sequence[Tap]],
+    checkpoint: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """Within the context the model runs through the taps of each site, one after another.
+
+    A site that exists once a layer must name one; heads are for the taps. ``checkpoint`` is called before every module and may raise.
+    Raises SiteMissing when the model has no such site.
+    """
+    with ExitStack() as stack:
+        if checkpoint is not None:
+            _hang_checkpoints(model.module, checkpoint, stack)
+        _hang(model, taps, stack)
+        yield
+
+
+def _hang_checkpoints(module: nn.Module, checkpoint: Callable[[], None], stack: ExitStack) -> None:
+    def hook(_module: nn.Module, _args: Any) -> None:
+        checkpoint()
+
+    for inner in module.modules():
+        stack.callback(inner.register_forward_pre_hook(hook).remove)
+
+
+def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) -> None:
+    within: dict[nn.Module, dict[str, Sequence[Tap]]] = defaultdict(dict)
+    # In the order of the table, so that of two sites of one module the earlier is served first.
+    for site, chain in sorted(taps.items(), key=lambda item: list(SITES).index(item[0].name)):
+        layers_of(model, site)
+        port = model.ports[site.name]
+        module = _module(model, port.path, site.layer)
+        if port.when == "within":
+            within[module][site.name] = chain
+        elif port.when == "before":
+            hook = _before_hook(port, chain)
+            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        else:
+            hook = _after_hook(port, chain)
+            stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+    if within:
+        named = {module: _by_name(chains) for module, chains in within.items()}
+        stack.enter_context(attention.tapped(named))
+
+
+def _module(model: Model, path: str, layer: int | None) -> nn.Module:
+    root = model.module
+    if layer is not None:
+        root = part(root, model.family.blocks, model.family.title)[layer]
+    found: nn.Module = part(root, path, model.family.title) if path else root
+    return found
+
+
+def _by_name(chains: Mapping[str, Sequence[Tap]]) -> attention.Tap:
+    def tap(name: str, values: Tensor) -> Tensor:
+        for step in chains.get(name, ()):
+            values = step(values)
+        return values
+
+    return tap
+
+
+def _through(port: Port, taps: Sequence[Tap], given: Tensor, made: Tensor) -> Tensor | None:
+    """What replaces the module's input or output; None when no tap changed anything."""
+    before = values = port.read(given, made)
+    for tap in taps:
+        values = tap(values)
+    return None if values is before else port.write(given, made, values)
+
+
+def _before_hook(port: Port, taps: Sequence[Tap]) -> Any:
+    def hook(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        given = args[0] if args else kwargs["hidden_states"]
+        new = _through(port, taps, given, given)
+        if new is None:
+            return None
+        if args:
+            return (new, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": new}
+
+    return hook
+
+
+def _after_hook(port: Port, taps: Sequence[Tap]) -> Any:
+    def hook(_module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+        given = args[0] if args else next(iter(kwargs.values()))
+        made = output[0] if isinstance(output, tuple) else output
+        new = _through(port, taps, given, made)
+        if new is None:
+            return None
+        return (new, *output[1:]) if isinstance(output, tuple) else new
+
+    return hook

@@ -1,0 +1,169 @@
+"""Ports: at which module, and how, each site of a model is read and replaced.
+
+The table is made from a family's row, so that hooks know no family. A value always comes with a
+batch axis in front of the site's own axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from microtome.models.anatomy import Norm
+from microtome.models.families import Family, head_width
+from microtome.models.resolve import is_parallel, split_heads, split_qkv
+
+# Given a module's input and output, the values of a site.
+Read = Callable[[Tensor, Tensor], Tensor]
+# Given the same and new values, what takes the place of that input or output.
+Write = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where a site is tapped: before or after a module, or within the attention function."""
+
+    path: str  # from the block for a site of a layer, else from the model
+    when: Literal["before", "after", "within"]
+    read: Read
+    write: Write
+
+
+def ports_of(family: Family, config: Any, norms: dict[str, Norm | None]) -> dict[str, Port]:
+    """The port of every site that the model has.
+
+    ``norms`` are the anatomy's norm1, norm2 and final_norm; of the first two any layer's.
+    """
+    ports = {
+        **_outside(family),
+        **_stream(family, config),
+        **_attention(family, config),
+        **_mlp(family),
+    }
+    for site, norm in norms.items():
+        path = getattr(family, site)
+        if path is not None and norm is not None:
+            ports[site] = _after(path)
+            ports[f"{site}_scale"] = _scale(path, norm)
+    return ports
+
+
+def _outside(family: Family) -> dict[str, Port]:
+    ports = {"embed": _after(family.embedding)}
+    if family.positions is not None:
+        ports["pos_embed"] = _after(family.positions)
+    return ports
+
+
+def _stream(family: Family, config: Any) -> dict[str, Port]:
+    """The residual stream; the block itself has the empty path."""
+    ports = {"resid_pre": _before(""), "resid_post": _after("")}
+    if not is_parallel(family, config):
+        # The block keeps this tensor to add to it later, so only a change in place reaches both
+        # the second norm and that sum.
+        ports["resid_mid"] = Port(family.norm2 or family.mlp, "before", _input, _into_input)
+    return ports
+
+
+def _attention(family: Family, config: Any) -> dict[str, Port]:
+    within = ("rot_q", "rot_k", "scores", "pattern", "z")
+    ports = {site: Port(family.attention, "within", _output, _replacement) for site in within}
+    ports["attn_out"] = _after(family.attention_norm or family.o)
+    for index, site in enumerate(("q", "k", "v")):
+        if family.qkv is None:
+            split: Split = partial(_heads, width=head_width(config))
+            path = str(getattr(family, site))
+        else:
+            split = partial(_packed, index=index, family=family, config=config)
+            path = family.qkv
+        ports[site] = Port(path, "after", partial(_read_part, split), partial(_write_part, split))
+    return ports
+
+
+def _mlp(family: Family) -> dict[str, Port]:
+    return {
+        "mlp_in": _before(family.mlp),
+        "mlp_pre": _before(family.act),
+        "mlp_post": _before(family.w_out),
+        "mlp_out": _after(family.mlp_norm or family.w_out),
+    }
+
+
+# ---------------------------------------------------------------------- plain ports
+
+
+def _input(given: Tensor, _made: Tensor) -> Tensor:
+    return given
+
+
+def _output(_given: Tensor, made: Tensor) -> Tensor:
+    return made
+
+
+def _replacement(_given: Tensor, made: Tensor, new: Tensor) -> Tensor:
+    return new.expand_as(made)
+
+
+def _into_input(given: Tensor, _made: Tensor, new: Tensor) -> Tensor:
+    return given.copy_(new)
+
+
+def _before(path: str) -> Port:
+    return Port(path, "before", _input, _replacement)
+
+
+def _after(path: str) -> Port:
+    return Port(path, "after", _output, _replacement)
+
+
+# ---------------------------------------------------------------------- parts of a projection
+
+# The view of a projection's output that is one site.
+Split = Callable[[Tensor], Tensor]
+
+
+def _heads(made: Tensor, *, width: int) -> Tensor:
+    return split_heads(made, -1, width)
+
+
+def _packed(made: Tensor, *, index: int, family: Family, config: Any) -> Tensor:
+    return split_qkv(made, -1, family, config)[index]
+
+
+def _read_part(split: Split, _given: Tensor, made: Tensor) -> Tensor:
+    return split(made)
+
+
+def _write_part(split: Split, _given: Tensor, made: Tensor, new: Tensor) -> Tensor:
+    changed = made.clone()
+    split(changed).copy_(new)
+    return changed
+
+
+# ---------------------------------------------------------------------- scales of norms
+
+
+def _scale(path: str, norm: Norm) -> Port:
+    return Port(path, "after", partial(_read_scale, norm), partial(_write_scale, norm))
+
+
+def _read_scale(norm: Norm, given: Tensor, _made: Tensor) -> Tensor:
+    """What the norm divides by: sqrt(mean square + epsilon), centred where the norm centres."""
+    wide = given.to(torch.promote_types(given.dtype, torch.float32))
+    if norm.centred:
+        wide = wide - wide.mean(-1, keepdim=True)
+    return (wide.square().mean(-1) + norm.eps).sqrt()
+
+
+def _write_scale(norm: Norm, given: Tensor, made: Tensor, new: Tensor) -> Tensor:
+    scale = _read_scale(norm, given, made)
+    ratio = (scale / new)[..., None]
+    shift = 0 if norm.bias is None else norm.bias
+    changed = ((made - shift) * ratio + shift).to(made.dtype)
+    # Where the scale stays, so does the output, to the last bit.
+    return torch.where(ratio == 1, made, changed)
