@@ -78,8 +78,9 @@ def test(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """Run the measurements, one after another, with their ratios shown."""
-    return _pytest(["tests/benchmarks", "-m", "benchmark", "-s", *arguments])
+    """Run the measurements, with their ratios shown and without the tests' shape checks."""
+    plain = ["-m", "benchmark", "--jaxtyping-packages=", "-s"]
+    return _pytest(["tests/benchmarks", *plain, *arguments])
 
 
 def check(_arguments: list[str]) -> int:

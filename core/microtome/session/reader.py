@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
@@ -47,7 +47,7 @@ class SessionFile:
             self._handle.close()
             raise
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> SessionFile:
         return self
 
     def __exit__(

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
@@ -54,7 +53,7 @@ class SessionWriter:
             discard(self._temporary)
             raise
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> SessionWriter:
         return self
 
     def __exit__(
