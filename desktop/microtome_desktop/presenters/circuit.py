@@ -1,0 +1,95 @@
+"""From a circuit to what the canvas draws, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from microtome.circuits.prune import prune
+from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
+from microtome_desktop.presenters.circuit_curves import Curves, curves
+from microtome_desktop.presenters.circuit_layout import Layout, lay_out
+
+NODES = (10, 150)  # ends of the slider
+DEFAULT_NODES, DEFAULT_EDGE_SHARE = 40, 0.8
+# Beyond this many curves a picture shows nothing more, and a repaint takes seconds.
+MOST_EDGES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How much of a circuit is wanted: the two sliders."""
+
+    nodes: int = DEFAULT_NODES
+    edge_share: float = DEFAULT_EDGE_SHARE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """A pruned circuit with its places and curves; rows agree with the circuit's."""
+
+    circuit: Circuit
+    layout: Layout
+    curves: Curves
+
+    @property
+    def n_edges(self) -> int:
+        """How many edges are really drawn, the strongest."""
+        return min(self.circuit.n_edges, MOST_EDGES)
+
+
+def pruned(explored: Circuit, view: View) -> Circuit:
+    """The part of a circuit that the sliders ask for.
+
+    Pruning lets the influence flow again among what is left; here every node and edge keeps the
+    influence that it has in the whole circuit, so that all panels tell the same numbers.
+    """
+    drawn = prune(explored, view.nodes, view.edge_share)
+    of_node = dict(zip(explored.node_id, explored.node_influence, strict=True))
+    of_edge = dict(zip(edge_names(explored), explored.edge_influence, strict=True))
+    return replace(
+        drawn,
+        node_influence=np.array([of_node[name] for name in drawn.node_id], dtype=np.float32),
+        edge_influence=np.array([of_edge[name] for name in edge_names(drawn)], dtype=np.float32),
+    )
+
+
+def edge_names(circuit: Circuit) -> list[tuple[str, str, int]]:
+    """How the selection names each edge: source id, target id, kind."""
+    ids = circuit.node_id
+    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
+    return [(ids[source], ids[target], int(kind)) for source, target, kind in ends]
+
+
+def draw(circuit: Circuit, width: float, height: float) -> Drawing:
+    """A circuit laid out for a canvas of this many pixels."""
+    layout = lay_out(circuit, width, height)
+    return Drawing(circuit, layout, curves(circuit, layout))
+
+
+def selection_of(circuit: Circuit, node: int) -> dict[str, str | int | None]:
+    """The fields of the selection that a click on a node sets."""
+    kind = circuit.node_kind[node]
+    layer = int(circuit.node_layer[node])
+    position = int(circuit.node_position[node])
+    return {
+        "node": circuit.node_id[node],
+        "position": position if position >= 0 else None,
+        "layer": layer if layer >= 0 and kind != OUTPUT else None,
+        "head": int(circuit.node_head[node]) if kind == HEAD else None,
+    }
+
+
+def kin(circuit: Circuit, layer: int | None, head: int | None) -> tuple[int, ...]:
+    """The nodes that are one component at any position: head ``head`` of a layer."""
+    if layer is None or head is None:
+        return ()
+    same = (circuit.node_layer == layer) & (circuit.node_head == head)
+    return tuple(int(row) for row in np.flatnonzero(same))
+
+
+def inner_nodes(circuit: Circuit) -> tuple[str, ...]:
+    """Ids of the heads and MLPs: the nodes that an ablation can keep or cut."""
+    pairs = zip(circuit.node_id, circuit.node_kind, strict=True)
+    return tuple(node_id for node_id, kind in pairs if kind in {HEAD, MLP})

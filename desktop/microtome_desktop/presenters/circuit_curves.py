@@ -1,0 +1,125 @@
+"""The edges of a circuit as cubic curves, each with one of sixteen pens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from microtome.records.circuit import Circuit
+from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.presenters.circuit_layout import Layout
+
+LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
+_BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
+_SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
+_BOW = 9.0  # the least that an edge within one column swings around the nodes between
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Every edge's four control points and its looks, in the order of the circuit's edges.
+
+    ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest); ``order`` gives the rows
+    strongest first.
+    """
+
+    points: Float[np.ndarray, "edge 4 2"]
+    level: Int[np.ndarray, " edge"]
+    positive: Bool[np.ndarray, " edge"]
+    kind: Int[np.ndarray, " edge"]
+    order: Int[np.ndarray, " edge"]
+
+    @property
+    def pen(self) -> Int[np.ndarray, " edge"]:
+        """The number of each edge's pen: ``LEVELS`` of them inhibit, ``LEVELS`` excite."""
+        return np.asarray(self.level + LEVELS * self.positive)
+
+    def sampled(self, n: int) -> Float[np.ndarray, "edge n 2"]:
+        """``n`` places along each curve, its ends included."""
+        t = np.linspace(0, 1, n)[:, None]
+        weights = np.concatenate(
+            [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1
+        )  # n 4
+        return np.asarray(np.einsum("nk,ekd->end", weights, self.points))
+
+
+def curves(circuit: Circuit, layout: Layout) -> Curves:
+    """Curves that leave a node upward and reach the next from below.
+
+    A key edge arrives from the left and a query edge from the right; the edges of one pair run
+    side by side as a bundle.
+    """
+    strength = np.abs(np.nan_to_num(circuit.edge_weight)).astype(float)
+    return Curves(
+        points=_control_points(circuit, layout),
+        level=strength_levels(strength),
+        positive=circuit.edge_weight > 0,
+        kind=circuit.edge_kind.astype(np.int64),
+        order=np.argsort(-strength, kind="stable"),
+    )
+
+
+def strength_levels(strength: Float[np.ndarray, " edge"]) -> Int[np.ndarray, " edge"]:
+    """The level of each edge by the root of its weight's share of the largest.
+
+    Equal shares of the edges a level would draw an edge of a thousandth as wide as one of a
+    half; the root keeps width honest and still tells the small ones apart.
+    """
+    largest = strength.max(initial=0.0)
+    if largest <= 0:
+        return np.zeros(len(strength), dtype=np.int64)
+    shares = np.sqrt(strength / largest)
+    return np.asarray(np.minimum(LEVELS * shares, LEVELS - 1).astype(np.int64))
+
+
+def _control_points(circuit: Circuit, layout: Layout) -> Float[np.ndarray, "edge 4 2"]:
+    source, target = circuit.edge_source, circuit.edge_target
+    start = np.stack([layout.x[source], layout.y[source]], axis=1)
+    end = np.stack([layout.x[target], layout.y[target]], axis=1)
+    across, up = (end - start).T
+    rise = np.maximum(np.abs(up) * 0.5, 14.0)
+    styles = [edge_style(int(kind)) for kind in circuit.edge_kind]
+    side = np.array([style.side for style in styles], dtype=float)
+    bow = np.array([style.bow for style in styles], dtype=float)
+    detour = bow * _detour(across, up, _room_beside(circuit, layout))
+    length = np.maximum(np.hypot(across, up), 1.0)
+    apart = _bundle_offsets(circuit)[:, None] * np.stack([up, -across], axis=1) / length[:, None]
+    reach = side * np.minimum(_SIDE, 0.35 * length)
+    first = start + apart + np.stack([detour, rise], axis=1)
+    last = end + apart + np.stack([detour + reach, -rise], axis=1)
+    return np.stack([start, first, last, end], axis=1)
+
+
+def _detour(
+    across: Float[np.ndarray, " edge"],
+    up: Float[np.ndarray, " edge"],
+    room: Float[np.ndarray, " edge"],
+) -> Float[np.ndarray, " edge"]:
+    """How far edges that stay in their column swing around the nodes between, within its room.
+
+    A curve reaches three quarters of the way to its control points.
+    """
+    steep = np.abs(across) < 0.12 * np.abs(up)
+    long = np.abs(up) > 40.0
+    wide = np.minimum(_BOW + 0.14 * np.abs(up), np.maximum(room / 0.75, 2 * _BOW))
+    return np.asarray(np.where(steep & long, wide, 0.0))
+
+
+def _room_beside(circuit: Circuit, layout: Layout) -> Float[np.ndarray, " edge"]:
+    column = np.clip(circuit.node_position, 0, len(layout.columns) - 1)[circuit.edge_source]
+    return np.asarray(layout.column_widths[column] / 2)
+
+
+def _bundle_offsets(circuit: Circuit) -> Float[np.ndarray, " edge"]:
+    """Shifts that part the edges of one pair, centred on the way of a single one."""
+    if not circuit.n_edges:
+        return np.zeros(0)
+    pair = circuit.edge_source.astype(np.int64) * circuit.n_nodes + circuit.edge_target
+    _, group, sizes = np.unique(pair, return_inverse=True, return_counts=True)
+    order = np.lexsort((circuit.edge_kind, group))
+    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    place = np.empty(circuit.n_edges)
+    place[order] = np.arange(circuit.n_edges) - firsts[group[order]]
+    return (place - (sizes[group] - 1) / 2) * _BUNDLE_GAP

@@ -1,0 +1,111 @@
+"""Which nodes get a label and where: the most important first, none over another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from microtome.records.circuit import POSITION, TOKEN, Circuit
+from microtome_desktop.presenters.circuit_focus import Focus
+
+LABEL_LIMIT = 40
+_CLEARANCE = 3.0  # between a node's rim and its label
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label of ``node`` whose box has its lower left corner at (x, y), in pixels, y upward."""
+
+    node: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def label_order(
+    circuit: Circuit, focus: Focus | None, first: int | None
+) -> Int[np.ndarray, " some"]:
+    """The nodes worth a label, the most important first.
+
+    Embeddings are named by the axis below; what is out of focus stays unnamed; ``first`` is the
+    selected node.
+    """
+    named = np.array([kind not in {TOKEN, POSITION} for kind in circuit.node_kind], dtype=bool)
+    if focus is not None:
+        named &= focus.nodes
+    if first is not None:
+        named[first] = True
+    rows = np.flatnonzero(named)
+    rank = circuit.node_influence[rows].astype(float)
+    if first is not None:
+        rank[rows == first] = np.inf
+    return rows[np.argsort(-rank, kind="stable")]
+
+
+def place_labels(
+    order: Int[np.ndarray, " some"],
+    centres: Float[np.ndarray, "node 2"],
+    radii: Float[np.ndarray, " node"],
+    widths: Float[np.ndarray, " node"],
+    height: float,
+    bounds: tuple[float, float],
+) -> tuple[Label, ...]:
+    """Boxes above, below or beside their nodes, greedily: the first free place wins.
+
+    A label that would cover a node, another label or the rim of the canvas is left out.
+    """
+    low, high = centres - radii[:, None], centres + radii[:, None]
+    obstacles = np.concatenate([low, high], axis=1)  # node 4
+    placed: list[Label] = []
+    for node in order:
+        if len(placed) == LABEL_LIMIT:
+            break
+        boxes = _places(centres[node], radii[node], widths[node], height)
+        blocked = _collisions(boxes, obstacles) | _outside(boxes, bounds)
+        if blocked.all():
+            continue
+        x0, y0, x1, y1 = boxes[np.argmin(blocked)]
+        placed.append(Label(int(node), float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
+        obstacles = np.concatenate([obstacles, [[x0, y0, x1, y1]]])
+    return tuple(placed)
+
+
+def _places(
+    centre: Float[np.ndarray, " 2"], radius: float, width: float, height: float
+) -> Float[np.ndarray, "place 4"]:
+    x, y = centre
+    away = radius + _CLEARANCE
+    corners = [
+        (x - width / 2, y + away),
+        (x + away, y - height / 2),
+        (x - away - width, y - height / 2),
+        (x - width / 2, y - away - height),
+        (x, y + away),
+        (x - width, y + away),
+    ]
+    return np.array([(left, low, left + width, low + height) for left, low in corners])
+
+
+def _collisions(
+    boxes: Float[np.ndarray, "place 4"], obstacles: Float[np.ndarray, "other 4"]
+) -> Bool[np.ndarray, " place"]:
+    a, b = boxes[:, None], obstacles[None]
+    apart = (
+        (a[..., 0] >= b[..., 2])
+        | (a[..., 2] <= b[..., 0])
+        | (a[..., 1] >= b[..., 3])
+        | (a[..., 3] <= b[..., 1])
+    )
+    return np.asarray(~apart.all(axis=1))
+
+
+def _outside(
+    boxes: Float[np.ndarray, "place 4"], bounds: tuple[float, float]
+) -> Bool[np.ndarray, " place"]:
+    width, height = bounds
+    return np.asarray(
+        (boxes[:, 0] < 0) | (boxes[:, 1] < 0) | (boxes[:, 2] > width) | (boxes[:, 3] > height)
+    )

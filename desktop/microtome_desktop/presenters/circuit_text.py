@@ -1,0 +1,183 @@
+"""Every sentence that the circuit panel says: tool tips, metric line, counts, empty states."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.session import Session
+from microtome_desktop.presenters.circuit_kinds import (
+    NODE_STYLES,
+    OTHER_NODE,
+    NodeStyle,
+    edge_style,
+)
+from microtome_desktop.presenters.tokens import shown_token
+
+CANCELLATION_LIMIT = 5.0  # above it the parts are far larger than what they add up to
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number of the header: how it reads, what it means, and whether to worry."""
+
+    text: str
+    tip: str
+    warning: bool = False
+
+
+def empty_text(session: Session | None, offline: bool) -> tuple[str, str]:
+    """Headline and advice for a canvas without a circuit."""
+    if session is None:
+        return "No circuit yet", "Open a model, type a prompt and press Run."
+    if session.circuit is None:
+        if offline:
+            return "This session holds no circuit", "Load its model and press Run to compute one."
+        return "No circuit yet", "It appears here as soon as the run has got that far."
+    return "The circuit is empty", "Nothing carries influence to the metric. Try another answer."
+
+
+def signed(value: float) -> str:
+    """A number with its sign, three significant digits."""
+    text = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):.0f}"
+    return f"\N{MINUS SIGN}{text}" if value < 0 else f"+{text}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage, finer where it is small."""
+    value = 100 * share
+    digits = 0 if abs(value) >= 9.95 or value == 0 else 1 if abs(value) >= 0.095 else 2
+    return f"{value:.{digits}f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def token_at(circuit: Circuit, position: int) -> str:
+    """The token of a position, empty where it is not known."""
+    tokens = circuit.metadata.get("tokens", ())
+    return shown_token(str(tokens[position]), 24) if 0 <= position < len(tokens) else ""
+
+
+def place_text(circuit: Circuit, node: int) -> str:
+    """Where a node sits: its token in quotes with the position's number."""
+    position = int(circuit.node_position[node])
+    if position < 0:
+        return ""
+    token = token_at(circuit, position)
+    return f"“{token}” ({position})" if token else f"position {position}"
+
+
+def node_title(circuit: Circuit, node: int) -> str:
+    """A node's label with its place: ``L2H1 at “to” (14)``."""
+    place = place_text(circuit, node)
+    named_by_place = circuit.node_kind[node] in {TOKEN, OUTPUT}
+    label = circuit.node_label[node]
+    if named_by_place or not place:
+        position = int(circuit.node_position[node])
+        return f"{label} ({position})" if circuit.node_kind[node] == TOKEN else label
+    return f"{label} at {place}"
+
+
+def short_label(circuit: Circuit, node: int) -> str:
+    """What stands beside a node on the canvas."""
+    label = circuit.node_label[node]
+    kind = circuit.node_kind[node]
+    return shown_token(label, 18) if kind in {TOKEN, POSITION} else label
+
+
+def node_tip(circuit: Circuit, node: int) -> str:
+    """The tool tip of a node, plain text."""
+    return (
+        f"{node_title(circuit, node)}\n"
+        f"score {signed(float(circuit.node_score[node]))}   "
+        f"influence {percent(float(circuit.node_influence[node]))}"
+    )
+
+
+def edge_tip(circuit: Circuit, edge: int) -> str:
+    """The tool tip of an edge, plain text."""
+    source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
+    return (
+        f"{node_title(circuit, source)} → {node_title(circuit, target)}\n"
+        f"{edge_style(int(circuit.edge_kind[edge])).title}   "
+        f"weight {signed(float(circuit.edge_weight[edge]))}   "
+        f"carries {percent(float(circuit.edge_influence[edge]))}"
+    )
+
+
+def legend_counts(circuit: Circuit) -> tuple[tuple[NodeStyle, int], ...]:
+    """The node kinds that are drawn, in the order of the table, with how many there are."""
+    counts = Counter(kind if kind in NODE_STYLES else OTHER_NODE.kind for kind in circuit.node_kind)
+    styles = [*NODE_STYLES.values(), OTHER_NODE]
+    return tuple((style, counts[style.kind]) for style in styles if counts[style.kind])
+
+
+def edge_counts(circuit: Circuit) -> tuple[tuple[int, int], ...]:
+    """The edge kinds that are drawn with how many there are."""
+    kinds, counts = np.unique(circuit.edge_kind, return_counts=True)
+    return tuple((int(kind), int(count)) for kind, count in zip(kinds, counts, strict=True))
+
+
+def drawn_text(drawn: Circuit, explored: Circuit, n_edges: int) -> str:
+    """How much of the explored graph is on screen: ``n of m``."""
+    return (
+        f"{drawn.n_nodes:,} of {explored.n_nodes:,} nodes   "
+        f"{n_edges:,} of {explored.n_edges:,} edges drawn"
+    )
+
+
+def metric_text(circuit: Circuit) -> str:
+    """The metric's name and value; for a pair the difference that is explained."""
+    name = str(circuit.metadata.get("metric", "metric"))
+    value = circuit.metadata.get("metric_value")
+    if value is None:
+        return name
+    corrupt = circuit.metadata.get("metric_value_corrupt")
+    if corrupt is None:
+        return f"{name} = {signed(float(value))}"
+    difference = signed(float(value) - float(corrupt))
+    return f"{name}: {signed(float(value))} clean, {signed(float(corrupt))} corrupt, Δ {difference}"
+
+
+def facts(circuit: Circuit) -> tuple[Fact, ...]:
+    """What a reader must know before trusting the picture."""
+    held = circuit.metadata
+    shown: list[Fact] = []
+    if held.get("cancellation") is not None:
+        times = float(held["cancellation"])
+        bad = not times <= CANCELLATION_LIMIT
+        tip = "Sum of the sizes of all direct parts, over the size of the metric."
+        if bad:
+            tip += " Large parts cancel here: name an answer and a wrong answer, or give a pair."
+        shown.append(Fact(f"cancellation {times:.1f}×", tip, bad))
+    if held.get("unexplored") is not None:
+        share = float(held["unexplored"])
+        tip = "Share of the influence that ends at nodes too weak to be followed to the embeddings."
+        shown.append(Fact(f"unexplored {percent(share)}", tip, share > 0.2))
+    rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
+    if held.get("values_only"):
+        tip = "Attention patterns are taken as they were: no key or query edges."
+        shown.append(Fact("values only", tip))
+    elif held.get("rule"):
+        tip = (
+            "Exact sums, no remainder; ablations beyond it are one click away."
+            if held["rule"] == "two-point"
+            else "Key and query edges approximate ablations: verify those that matter."
+        )
+        shown.append(Fact(rule, tip))
+    return tuple(shown)
+
+
+def reproduced_text(analysis: Analysis | None, nodes: tuple[str, ...]) -> Fact | None:
+    """How much of the metric the drawn nodes give alone; None before it was measured for them."""
+    if analysis is None or set(analysis.params.get("nodes", ())) != set(nodes):
+        return None
+    share = float(analysis.params["share"])
+    tip = (
+        f"All other heads and MLPs were replaced in one real run. {analysis.params.get('how', '')}"
+    )
+    return Fact(
+        f"these nodes alone reproduce {percent(share)}", tip.strip(), not 0.5 <= share <= 1.5
+    )

@@ -1,0 +1,125 @@
+"""The axes of the circuit: tokens below, layers at the left; a click picks one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from microtome_desktop.views import colours
+from microtome_desktop.views.fonts import mono_font
+
+_GAP = 7.0  # between two names
+
+
+class AxisStrip(QWidget):
+    """Names along a line; where they would touch, the more important ones stay."""
+
+    picked = Signal(int)
+    hovered = Signal(int)  # -1 when the cursor leaves
+
+    def __init__(self, orientation: Qt.Orientation, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._across = orientation == Qt.Orientation.Horizontal
+        self._font = mono_font(11)
+        self._metrics = QFontMetricsF(self._font)
+        self._names: tuple[str, ...] = ()
+        self._places: Float[np.ndarray, " name"] = np.zeros(0)
+        self._important: frozenset[int] = frozenset()
+        self._selected: int | None = None
+        self._scale, self._shift = 1.0, 0.0
+        self.setMouseTracking(True)
+        fixed, free = QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Ignored
+        self.setSizePolicy(*((free, fixed) if self._across else (fixed, free)))
+
+    def sizeHint(self) -> QSize:
+        return QSize(100, 26) if self._across else QSize(48, 100)
+
+    def set_names(
+        self, names: Sequence[str], places: Float[np.ndarray, " name"], important: Sequence[int]
+    ) -> None:
+        """Show these names at these places; the important ones are brighter and win."""
+        self._names, self._places = tuple(names), places
+        self._important = frozenset(important)
+        self.update()
+
+    def set_selected(self, index: int | None) -> None:
+        """Mark one name."""
+        if index != self._selected:
+            self._selected = index
+            self.update()
+
+    def set_view(self, scale: float, shift: float) -> None:
+        """Follow the canvas: a place p lies at pixel ``scale`` * p + ``shift``."""
+        if (scale, shift) != (self._scale, self._shift):
+            self._scale, self._shift = scale, shift
+            self.update()
+
+    def shown(self) -> tuple[tuple[int, QRectF], ...]:
+        """The names that fit, with their boxes."""
+        order = sorted(
+            range(len(self._names)), key=lambda i: (i != self._selected, i not in self._important)
+        )
+        taken: list[QRectF] = []
+        chosen = []
+        room = self.width() if self._across else self.height()
+        for index in order:
+            box = self._box(index)
+            low, high = (box.left(), box.right()) if self._across else (box.top(), box.bottom())
+            if low < 0 or high > room:
+                continue
+            wide = box.adjusted(-_GAP, 0, _GAP, 0) if self._across else box
+            if any(wide.intersects(other) for other in taken):
+                continue
+            taken.append(box)
+            chosen.append((index, box))
+        return tuple(chosen)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the names that fit."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font)
+        for index, box in self.shown():
+            selected = index == self._selected
+            if selected:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(colours.LINE))
+                painter.drawRoundedRect(box.adjusted(-4, 0, 4, 0), 3, 3)
+            bright = colours.TEXT if selected else colours.TEXT_DIM
+            painter.setPen(
+                QColor(bright if selected or index in self._important else colours.TEXT_FAINT)
+            )
+            align = Qt.AlignmentFlag.AlignHCenter if self._across else Qt.AlignmentFlag.AlignRight
+            painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, self._names[index])
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A left click picks the nearest name."""
+        index = self._at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and index >= 0:
+            self.picked.emit(index)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self.hovered.emit(self._at(event.position()))
+
+    def leaveEvent(self, event: object) -> None:
+        self.hovered.emit(-1)
+
+    def _at(self, place: QPointF) -> int:
+        if not len(self._places):
+            return -1
+        pixel = place.x() if self._across else place.y()
+        return int(np.argmin(np.abs(self._places * self._scale + self._shift - pixel)))
+
+    def _box(self, index: int) -> QRectF:
+        pixel = float(self._places[index]) * self._scale + self._shift
+        height = self._metrics.height()
+        if self._across:
+            width = self._metrics.horizontalAdvance(self._names[index])
+            return QRectF(pixel - width / 2, (self.height() - height) / 2, width, height)
+        width = self._metrics.horizontalAdvance(self._names[index])
+        return QRectF(self.width() - 8 - width, pixel - height / 2, width, height)

@@ -1,0 +1,294 @@
+"""The canvas of the circuit: layers of drawing, the mouse, and the axes around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QTransform
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+
+from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_focus import Focus
+from microtome_desktop.presenters.circuit_hits import HitIndex
+from microtome_desktop.presenters.circuit_labels import label_order
+from microtome_desktop.presenters.circuit_text import edge_tip, node_tip, short_label
+from microtome_desktop.views import colours
+from microtome_desktop.views.circuit_axes import AxisStrip
+from microtome_desktop.views.circuit_guides import GuideLayer
+from microtome_desktop.views.edge_layer import EdgeLayer
+from microtome_desktop.views.labels import LabelLayer, Ring
+from microtome_desktop.views.node_layer import NodeLayer
+
+_IDLE_MS = 120  # after which labels are placed anew
+_HIT_EDGES = 1_500  # the strongest, which a cursor can find
+
+
+class CircuitCanvas(QWidget):
+    """Shows a ``Drawing``. Rows in its signals are rows of the drawn circuit."""
+
+    node_clicked = Signal(int)
+    edge_clicked = Signal(int)
+    empty_clicked = Signal()
+    node_hovered = Signal(int)  # -1: none
+    position_picked = Signal(int)
+    row_picked = Signal(int)  # of the layout
+    resized = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.drawing: Drawing | None = None
+        self._focus: Focus | None = None
+        self._node: int | None = None
+        self._hits: HitIndex | None = None
+        self._fitted = True
+        self._build_view()
+        self._build_axes()
+        self.tip = HoverTip(self.view.viewport())
+        self._settle = QTimer(self, singleShot=True, interval=_IDLE_MS)
+        self._settle.timeout.connect(self._arrange_labels)
+
+    def _build_view(self) -> None:
+        self.view = pg.GraphicsView(background=colours.CARD)
+        self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
+        self.view.viewport().installEventFilter(self)
+        self.box = pg.ViewBox(lockAspect=True, enableMenu=False, defaultPadding=0)
+        self.view.setCentralItem(self.box)
+        self.guides, self.edges, self.path_edges = (
+            GuideLayer(),
+            EdgeLayer(),
+            EdgeLayer(at_once=True),
+        )
+        self.labels = LabelLayer()
+        layers = (self.guides, self.edges, self.path_edges, self.labels)
+        for layer, z in zip(layers, (0, 10, 20, 40), strict=True):
+            layer.setZValue(z)
+            self.box.addItem(layer, ignoreBounds=True)
+        self.nodes = NodeLayer(self.box, z=30)
+        self.box.sigRangeChanged.connect(self._on_transform)
+        self.box.sigRangeChangedManually.connect(self._on_moved)
+        self.view.scene().sigMouseMoved.connect(self._on_hover)
+        self.view.scene().sigMouseClicked.connect(self._on_click)
+
+    def _build_axes(self) -> None:
+        self.token_axis = AxisStrip(Qt.Orientation.Horizontal)
+        self.layer_axis = AxisStrip(Qt.Orientation.Vertical)
+        self.token_axis.picked.connect(self.position_picked)
+        self.layer_axis.picked.connect(self.row_picked)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(0)
+        grid.addWidget(self.layer_axis, 0, 0)
+        grid.addWidget(self.view, 0, 1)
+        grid.addWidget(self.token_axis, 1, 1)
+
+    @property
+    def room(self) -> tuple[float, float]:
+        """Pixels there are for a drawing."""
+        port = self.view.viewport().rect()
+        return max(port.width(), 120), max(port.height(), 120)
+
+    @property
+    def scale(self) -> float:
+        """Pixels that one unit of the layout takes; 1 at fit."""
+        return 1.0 / max(float(self.box.viewPixelSize()[0]), 1e-9)
+
+    def show_drawing(self, drawing: Drawing | None) -> None:
+        """Draw another circuit; the view stays where it is unless it was fitted."""
+        self.drawing, self._focus, self._node, self._hits = drawing, None, None, None
+        self.tip.hide()
+        bounds = QRectF() if drawing is None else _bounds(drawing)
+        layout = drawing.layout if drawing else None
+        self.guides.set_layout(layout)
+        limit = drawing.n_edges if drawing else 0
+        self.edges.set_curves(drawing.curves if drawing else None, bounds, limit=limit)
+        self.path_edges.set_curves(None, bounds)
+        self.edges.setOpacity(1.0)
+        self.nodes.show(drawing)
+        texts = (
+            [short_label(drawing.circuit, n) for n in range(drawing.circuit.n_nodes)]
+            if drawing
+            else []
+        )
+        self.labels.set_nodes(layout, texts)
+        self._name_axes()
+        self._limit_view()
+        if self._fitted:
+            self.fit()
+        self._arrange_labels()
+
+    def set_focus(
+        self, focus: Focus | None, node: int | None, rings: tuple[Ring, ...] = ()
+    ) -> None:
+        """Dim everything outside a focus; ring the selected node and its kin."""
+        if self.drawing is None:
+            return
+        self._focus, self._node = focus, node
+        self.edges.setOpacity(1.0 if focus is None else colours.DIMMED)
+        mask = None if focus is None else focus.edges
+        curves = None if focus is None else self.drawing.curves
+        self.path_edges.set_curves(curves, _bounds(self.drawing), mask, self.drawing.n_edges)
+        self.nodes.set_focus(None if focus is None else focus.nodes)
+        chosen = () if node is None else (Ring(node),)
+        self.labels.set_rings((*rings, *chosen))
+        self._arrange_labels()
+
+    def set_place(self, position: int | None, row: int | None, hovered: int | None) -> None:
+        """Mark the selected token and layer on the axes and behind the nodes."""
+        self.guides.set_bands(position, row, hovered)
+        self.token_axis.set_selected(position)
+        self.layer_axis.set_selected(row)
+
+    def fit(self) -> None:
+        """Show the whole circuit."""
+        self._fitted = True
+        if self.drawing is not None:
+            layout = self.drawing.layout
+            self.box.setRange(QRectF(0, 0, layout.width, layout.height), padding=0)
+            self._on_transform()
+
+    def finish(self) -> None:
+        """Complete every pending drawing now."""
+        self.edges.finish()
+        self.path_edges.finish()
+        self._arrange_labels()
+
+    def place_of(self, node: int) -> QPointF:
+        """Where a node lies in the view's viewport, in pixels."""
+        if self.drawing is None:
+            return QPointF()
+        layout = self.drawing.layout
+        return self._to_view().map(QPointF(layout.x[node], layout.y[node]))
+
+    def middle_of(self, edge: int) -> QPointF:
+        """A place on an edge in the view's viewport, in pixels."""
+        if self.drawing is None:
+            return QPointF()
+        x, y = self.drawing.curves.sampled(3)[edge, 1]
+        return self._to_view().map(QPointF(x, y))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A new size asks for a new layout; a cursor that leaves takes its tool tip along."""
+        if event.type() == QEvent.Type.Resize:
+            self.resized.emit()
+        elif event.type() == QEvent.Type.Leave:
+            self._hover(None, None)
+        return super().eventFilter(watched, event)
+
+    def _to_view(self) -> QTransform:
+        # childTransform brings the box up to date; its scene transform lags until it is painted.
+        item: QTransform = self.box.childTransform() * self.box.sceneTransform()
+        to_view: QTransform = item * self.view.viewportTransform()
+        return to_view
+
+    def _on_transform(self, *_: object) -> None:
+        to_view = self._to_view()
+        self.nodes.set_scale(to_view.m11())
+        self.token_axis.set_view(to_view.m11(), to_view.dx())
+        self.layer_axis.set_view(to_view.m22(), to_view.dy())
+        self._settle.start()
+
+    def _on_moved(self, axes: object = None) -> None:
+        self._fitted = False
+        self.tip.hide()
+
+    def _on_hover(self, place: QPointF) -> None:
+        if self.view.scene().dragButtons or self.drawing is None:
+            return
+        node, edge = self._under(place)
+        self._hover(node, edge, place)
+
+    def _hover(self, node: int | None, edge: int | None, place: QPointF | None = None) -> None:
+        self.node_hovered.emit(-1 if node is None else node)
+        over = node is not None or edge is not None
+        shape = Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor
+        self.view.viewport().setCursor(shape)
+        if self.drawing is None or place is None or not over:
+            self.tip.hide()
+        elif node is not None:
+            self.tip.tell(node_tip(self.drawing.circuit, node), place)
+        elif edge is not None:
+            self.tip.tell(edge_tip(self.drawing.circuit, edge), place)
+
+    def _on_click(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton or self.drawing is None:
+            return
+        node, edge = self._under(event.scenePos())
+        if event.double():
+            self.fit()
+        elif node is not None:
+            self.node_clicked.emit(node)
+        elif edge is not None:
+            self.edge_clicked.emit(edge)
+        else:
+            self.empty_clicked.emit()
+        event.accept()
+
+    def _under(self, place: QPointF) -> tuple[int | None, int | None]:
+        if self.drawing is None:
+            return None, None
+        if self._hits is None:
+            shown = min(_HIT_EDGES, self.drawing.n_edges)
+            self._hits = HitIndex(self.drawing.layout, self.drawing.curves, shown)
+        at = self.box.mapSceneToView(place)
+        node = self._hits.node_at(at.x(), at.y(), self.scale)
+        return node, None if node is not None else self._hits.edge_at(at.x(), at.y(), self.scale)
+
+    def _name_axes(self) -> None:
+        if self.drawing is None:
+            self.token_axis.set_names((), np.zeros(0), ())
+            self.layer_axis.set_names((), np.zeros(0), ())
+            return
+        layout, circuit = self.drawing.layout, self.drawing.circuit
+        self.token_axis.set_names(layout.tokens, layout.columns, circuit.node_position.tolist())
+        self.layer_axis.set_names(layout.row_names, layout.rows, range(len(layout.rows)))
+
+    def _limit_view(self) -> None:
+        if self.drawing is None:
+            return
+        width, height = self.drawing.layout.width, self.drawing.layout.height
+        self.box.setLimits(
+            xMin=-0.3 * width, xMax=1.3 * width, yMin=-0.3 * height, yMax=1.3 * height,
+            minXRange=width / 30, minYRange=height / 30,
+        )  # fmt: skip
+
+    def _arrange_labels(self) -> None:
+        if self.drawing is not None:
+            order = label_order(self.drawing.circuit, self._focus, self._node)
+            self.labels.arrange(order, self._to_view(), self.room)
+
+
+class HoverTip(QLabel):
+    """What is under the cursor, in plain text: a token may look like HTML."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._canvas = parent
+        self.setObjectName("hover_tip")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setStyleSheet(
+            f"background: {colours.RAISED}; color: {colours.TEXT};"
+            f"border: 1px solid {colours.LINE}; border-radius: 6px; padding: 5px 8px;"
+        )
+        self.hide()
+
+    def tell(self, text: str, at: QPointF) -> None:
+        """Say this beside the cursor, inside the canvas."""
+        self.setText(text)
+        self.adjustSize()
+        room = self._canvas.rect()
+        x, y = int(at.x()) + 14, int(at.y()) + 16
+        if y + self.height() > room.height() - 4:
+            y = int(at.y()) - self.height() - 10
+        self.move(max(4, min(x, room.width() - self.width() - 4)), max(4, y))
+        self.show()
+
+
+def _bounds(drawing: Drawing) -> QRectF:
+    layout = drawing.layout
+    # Curves swing out beyond the columns a little.
+    room = QRectF(0, 0, layout.width, layout.height)
+    return room.adjusted(-60, -60, 60, 60)

@@ -1,0 +1,232 @@
+"""The edges of a circuit as one graphics item that stays fast however many there are.
+
+While the view moves, the item blits its last picture with the change of the transform. Once
+the view has been still for a moment it paints a new one in slices short enough that nothing
+else waits, the strongest edges first, and shows it when it is better than the old one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from jaxtyping import Bool, Float
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QTransform
+from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
+
+from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
+from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.views import colours
+
+_SLICE = 0.008  # seconds of painting before the event loop gets its turn
+_IDLE_MS = 130  # how long the view must be still before a repaint
+_PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old one
+_MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panning has edges to show
+
+
+@cache
+def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
+    """The pen of a level, sign and dash pattern: width and opacity grow with the level."""
+    level = number % LEVELS / (LEVELS - 1)
+    colour = QColor(colours.EXCITES if number >= LEVELS else colours.INHIBITS)
+    colour.setAlphaF(faintest + (0.95 - faintest) * level)
+    width = 1.0 + 2.8 * level
+    pen = QPen(colour, width)
+    pen.setCosmetic(True)
+    if dash:
+        # Qt counts dashes in pen widths; dividing keeps a fat line's rhythm that of a thin one.
+        pen.setDashPattern([max(step / width**0.5, 0.1) for step in dash])
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    else:
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    return pen
+
+
+@dataclass(slots=True)
+class _Picture:
+    """Painted edges: the pixels, the transform they were painted with, and what is still to do."""
+
+    pixmap: QPixmap
+    transform: QTransform
+    corner: QPoint  # of the pixmap, in viewport pixels
+    todo: list[int]
+    started: float = field(default_factory=time.perf_counter)
+    painted: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every edge is in the picture."""
+        return self.painted >= len(self.todo)
+
+
+class EdgeLayer(QGraphicsObject):
+    """Draws curves. ``at_once`` paints whole pictures: for a few edges that must not lag."""
+
+    def __init__(self, *, at_once: bool = False) -> None:
+        super().__init__()
+        self._at_once = at_once
+        self._points = np.zeros((0, 4, 2))
+        self._boxes = np.zeros((0, 4))
+        self._pen_of: list[QPen] = []
+        self._rows: list[int] = []
+        self._bounds = QRectF()
+        self._shown: _Picture | None = None
+        self._fresh: _Picture | None = None
+        self._seen: tuple[QTransform, QRect, float] | None = None
+        self._idle = QTimer(self, singleShot=True, interval=_IDLE_MS)
+        self._idle.timeout.connect(self._begin)
+        self._slices = QTimer(self, interval=0)
+        self._slices.timeout.connect(self._paint_slice)
+
+    @property
+    def n_drawn(self) -> int:
+        """How many edges the layer holds."""
+        return len(self._rows)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the picture on screen is whole and belongs to the view as it is."""
+        if self._seen is None or not self._rows:
+            return True
+        shown = self._shown
+        return shown is not None and shown.complete and shown.transform == self._seen[0]
+
+    def set_curves(
+        self,
+        curves: Curves | None,
+        bounds: QRectF,
+        edges: Bool[np.ndarray, " edge"] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Draw these curves (all, or those of a mask), at most ``limit``, strongest first."""
+        self.prepareGeometryChange()
+        self._bounds = bounds
+        self._rows = []
+        if curves is not None:
+            self._points, self._boxes = curves.points, _boxes(curves.points)
+            rows = curves.order if edges is None else curves.order[edges[curves.order]]
+            self._rows = rows[:limit].tolist()
+            faintest = _faintest(len(self._rows))
+            numbers = zip(curves.pen.tolist(), curves.kind.tolist(), strict=True)
+            self._pen_of = [edge_pen(n, edge_style(kind).dashes, faintest) for n, kind in numbers]
+        self._fresh = None
+        self._slices.stop()
+        if self._at_once or self._shown is None or not self._rows:
+            self._shown = None
+        if self._seen is not None:
+            self._begin()
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionGraphicsItem,
+        widget: QWidget | None = None,
+    ) -> None:
+        """Blit the last picture; see to a new one when the view has moved."""
+        port = widget.rect() if widget is not None else painter.viewport()
+        ratio = painter.device().devicePixelRatio()
+        seen = (painter.worldTransform(), port, ratio)
+        if self._seen != seen:
+            self._seen = seen
+            if self._shown is None:
+                self._begin()
+            else:
+                self._slices.stop()
+                self._fresh = None
+                self._idle.start()
+        if self._shown is None:
+            return
+        inverse, invertible = self._shown.transform.inverted()
+        if not invertible:
+            return
+        painter.save()
+        painter.setWorldTransform(inverse * painter.worldTransform())
+        painter.drawPixmap(self._shown.corner, self._shown.pixmap)
+        painter.restore()
+
+    def finish(self) -> None:
+        """Paint what is missing now, however long it takes: for exports and tests."""
+        self._idle.stop()
+        if not self.settled and self._fresh is None:
+            self._begin()
+        while self._slices.isActive():
+            self._paint_slice()
+
+    def _begin(self) -> None:
+        """Start a new picture of the view as it is now."""
+        if self._seen is None or not self._rows:
+            return
+        transform, port, ratio = self._seen
+        margin_x, margin_y = int(port.width() * _MARGIN), int(port.height() * _MARGIN)
+        frame = port.adjusted(-margin_x, -margin_y, margin_x, margin_y)
+        pixmap = QPixmap(frame.size() * ratio)
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        todo = self._visible(transform, QRectF(frame))
+        self._fresh = _Picture(pixmap, QTransform(transform), frame.topLeft(), todo)
+        self._slices.start()
+        if self._at_once:
+            self._paint_slice(float("inf"))
+
+    def _visible(self, transform: QTransform, frame: QRectF) -> list[int]:
+        inverse, invertible = transform.inverted()
+        if not invertible:
+            return []
+        window = inverse.mapRect(frame)
+        left, low, right, high = self._boxes[self._rows].T
+        inside = (right >= window.left()) & (left <= window.right())
+        inside &= (high >= window.top()) & (low <= window.bottom())
+        return [row for row, wanted in zip(self._rows, inside, strict=True) if wanted]
+
+    def _paint_slice(self, seconds: float = _SLICE) -> None:
+        picture = self._fresh
+        if picture is None:
+            self._slices.stop()
+            return
+        painter = QPainter(picture.pixmap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        # The strongest come first and must end up on top: later ones go underneath.
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationOver)
+        shift = QTransform.fromTranslate(-picture.corner.x(), -picture.corner.y())
+        painter.setWorldTransform(picture.transform * shift)
+        deadline = time.perf_counter() + seconds
+        while not picture.complete:
+            row = picture.todo[picture.painted]
+            painter.setPen(self._pen_of[row])
+            painter.drawPath(_path(self._points[row]))
+            picture.painted += 1
+            if time.perf_counter() >= deadline:
+                break
+        painter.end()
+        overdue = time.perf_counter() - picture.started > _PATIENCE
+        if picture.complete or overdue or self._shown is None:
+            self._shown = picture
+            self.update()
+        if picture.complete:
+            self._fresh = None
+            self._slices.stop()
+
+
+def _faintest(n_edges: int) -> float:
+    """Opacity of the weakest edges: among a thousand they must not drown the strong ones."""
+    return round(float(np.clip(0.38 - 0.28 * (n_edges - 150) / 850, 0.10, 0.38)), 2)
+
+
+def _path(points: Float[np.ndarray, "4 2"]) -> QPainterPath:
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points.tolist()
+    path = QPainterPath()
+    path.moveTo(x0, y0)
+    path.cubicTo(x1, y1, x2, y2, x3, y3)
+    return path
+
+
+def _boxes(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, "edge 4"]:
+    """A box around each curve: left, low, right, high. A curve lies inside its control points."""
+    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)

@@ -1,0 +1,160 @@
+"""Names beside nodes and rings around them, drawn in pixels over everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QTransform
+from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
+
+from microtome_desktop.presenters.circuit_labels import Label, place_labels
+from microtome_desktop.presenters.circuit_layout import Layout
+from microtome_desktop.views import colours
+from microtome_desktop.views.fonts import mono_font
+
+_PAD_X, _HEIGHT = 4.0, 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A ring around a node: how far from its rim, how thick, in which colour."""
+
+    node: int
+    gap: float = 3.0
+    width: float = 2.0
+    colour: str = colours.TEXT
+
+
+class LabelLayer(QGraphicsObject):
+    """Draws labels where they fit. They keep their place beside the node while the view moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._font = mono_font(10)
+        self._metrics = QFontMetricsF(self._font)
+        self._layout: Layout | None = None
+        self._texts: Sequence[str] = ()
+        self._labels: tuple[Label, ...] = ()
+        self._offsets: list[QPointF] = []
+        self._rings: tuple[Ring, ...] = ()
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels on screen, in pixels of the view they were placed for."""
+        return self._labels
+
+    def text_of(self, node: int) -> str:
+        """What a node's label says."""
+        return self._texts[node]
+
+    def set_nodes(self, layout: Layout | None, texts: Sequence[str]) -> None:
+        """Other nodes: nothing is labelled until ``arrange``."""
+        self.prepareGeometryChange()
+        self._layout, self._texts = layout, texts
+        self._labels, self._offsets, self._rings = (), [], ()
+        self.update()
+
+    def set_rings(self, rings: tuple[Ring, ...]) -> None:
+        """Draw these rings."""
+        self._rings = rings
+        self.update()
+
+    def arrange(
+        self, order: Int[np.ndarray, " some"], to_view: QTransform, size: tuple[float, float]
+    ) -> None:
+        """Choose and place labels for a view: ``to_view`` maps the layout to its pixels."""
+        if self._layout is None:
+            return
+        centres = self._centres(to_view)
+        flipped = np.stack([centres[:, 0], size[1] - centres[:, 1]], axis=1)  # y upward
+        widths = np.array([self._metrics.horizontalAdvance(text) for text in self._texts])
+        self._labels = place_labels(
+            order,
+            flipped,
+            self._layout.diameters(_scale(to_view)) / 2,
+            widths + 2 * _PAD_X,
+            _HEIGHT,
+            size,
+        )
+        self._offsets = [
+            QPointF(
+                label.x - flipped[label.node, 0],
+                flipped[label.node, 1] - label.y - label.height,
+            )
+            for label in self._labels
+        ]
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        # Labels are pixels, so their room in layout units changes with the zoom: claim plenty.
+        if self._layout is None:
+            return QRectF()
+        width, height = self._layout.width, self._layout.height
+        return QRectF(-width, -height, 3 * width, 3 * height)
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionGraphicsItem,
+        widget: QWidget | None = None,
+    ) -> None:
+        """Rings first, then labels."""
+        if self._layout is None:
+            return
+        to_view = painter.worldTransform()
+        painter.save()
+        painter.resetTransform()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._paint_rings(painter, to_view)
+        self._paint_labels(painter, to_view)
+        painter.restore()
+
+    def _paint_rings(self, painter: QPainter, to_view: QTransform) -> None:
+        if self._layout is None:
+            return
+        diameters = self._layout.diameters(_scale(to_view))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for ring in self._rings:
+            radius = diameters[ring.node] / 2 + ring.gap
+            painter.setPen(QPen(QColor(ring.colour), ring.width))
+            painter.drawEllipse(self._centre(ring.node, to_view), radius, radius)
+
+    def _paint_labels(self, painter: QPainter, to_view: QTransform) -> None:
+        chip = QColor(colours.RAISED)
+        chip.setAlpha(225)
+        painter.setFont(self._font)
+        for label, offset in zip(self._labels, self._offsets, strict=True):
+            box = QRectF(
+                self._centre(label.node, to_view) + offset, QSizeF(label.width, label.height)
+            )
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(chip)
+            painter.drawRoundedRect(box, 3, 3)
+            painter.setPen(QColor(colours.TEXT))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._texts[label.node])
+
+    def _centre(self, node: int, to_view: QTransform) -> QPointF:
+        if self._layout is None:
+            return QPointF()
+        return to_view.map(QPointF(self._layout.x[node], self._layout.y[node]))
+
+    def _centres(self, to_view: QTransform) -> Float[np.ndarray, "node 2"]:
+        if self._layout is None:
+            return np.zeros((0, 2))
+        x, y = self._layout.x, self._layout.y
+        return np.stack(
+            [
+                to_view.m11() * x + to_view.m21() * y + to_view.dx(),
+                to_view.m12() * x + to_view.m22() * y + to_view.dy(),
+            ],
+            axis=1,
+        )
+
+
+def _scale(to_view: QTransform) -> float:
+    """Pixels that one unit of the layout takes."""
+    return abs(to_view.m11())

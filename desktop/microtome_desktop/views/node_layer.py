@@ -1,0 +1,146 @@
+"""The nodes of a circuit: one scatter for each kind, bright in focus and dimmed outside."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pyqtgraph as pg
+from jaxtyping import Bool
+from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
+
+from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
+from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
+from microtome_desktop.views import colours
+
+_COLOURS = {
+    TOKEN: colours.TOKEN,
+    POSITION: "#7f9fb5",
+    HEAD: colours.HEAD,
+    MLP: colours.MLP,
+    OUTPUT: colours.OUTPUT,
+    "feature": colours.ACCENT,
+}
+# So that all glyphs of one diameter weigh the same to the eye.
+_SCALE = {"s": 0.88, "d": 1.2, "star": 1.25, "t1": 1.0}
+
+
+def mixed(colour: str, share: float, ground: str = colours.CARD) -> QColor:
+    """A colour laid over the card with this opacity, itself opaque: no edge shines through."""
+    over, under = QColor(colour), QColor(ground)
+    parts = zip(over.getRgb()[:3], under.getRgb()[:3], strict=True)  # type: ignore[index]
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in parts))
+
+
+def node_colour(kind: str) -> str:
+    """The colour of a node kind."""
+    return _COLOURS.get(kind, colours.TEXT_DIM)
+
+
+@cache
+def _paints(kind: str, negative: bool, dim: bool) -> tuple[QBrush, QPen]:
+    # Dimmed glyphs keep a little more than dimmed edges: they are small and must stay legible.
+    share = colours.DIMMED + 0.08 if dim else 1.0
+    rim = colours.INHIBITS if negative else colours.CARD
+    pen = QPen(mixed(rim, share), 1.4 if negative else 1.1)
+    pen.setCosmetic(True)  # glyphs are unit shapes, scaled
+    return QBrush(mixed(node_colour(kind), share)), pen
+
+
+class NodeLayer:
+    """The scatters, added to a view box."""
+
+    def __init__(self, box: pg.ViewBox, z: float) -> None:
+        self._drawing: Drawing | None = None
+        self._members: dict[str, np.ndarray] = {}
+        self._step = 0
+        self._scatters = {}
+        for style in (*NODE_STYLES.values(), OTHER_NODE):
+            scatter = pg.ScatterPlotItem(pxMode=True, symbol=style.symbol, useCache=True)
+            scatter.setZValue(z)
+            box.addItem(scatter, ignoreBounds=True)
+            self._scatters[style.kind] = scatter
+
+    def show(self, drawing: Drawing | None) -> None:
+        """Draw other nodes, all bright."""
+        self._drawing = drawing
+        self._members = {}
+        for kind, scatter in self._scatters.items():
+            rows = np.zeros(0, dtype=np.int64) if drawing is None else _rows_of(drawing, kind)
+            self._members[kind] = rows
+            if drawing is None or not len(rows):
+                scatter.clear()
+                continue
+            layout = drawing.layout
+            size = self._sizes(rows, scatter.opts["symbol"])
+            brushes, pens = self._looks(rows, None)
+            scatter.setData(x=layout.x[rows], y=layout.y[rows], size=size, brush=brushes, pen=pens)
+
+    def set_scale(self, scale: float) -> None:
+        """Follow the zoom: crowded nodes are small at fit and grow to their natural size."""
+        if self._drawing is None:
+            return
+        # A step of a twentieth is not seen, and each change of size costs a new set of glyphs.
+        step = round(20 * np.log(min(scale, 1 / self._drawing.layout.shrink)))
+        if step == self._step:
+            return
+        self._step = step
+        for kind, scatter in self._scatters.items():
+            if len(self._members[kind]):
+                scatter.setSize(self._sizes(self._members[kind], scatter.opts["symbol"]))
+
+    def set_focus(self, nodes: Bool[np.ndarray, " node"] | None) -> None:
+        """Dim all nodes outside a mask; None brightens all."""
+        for kind, scatter in self._scatters.items():
+            rows = self._members.get(kind)
+            if rows is not None and len(rows):
+                brushes, pens = self._looks(rows, nodes)
+                scatter.setBrush(brushes, update=False)
+                scatter.setPen(pens)
+
+    def _sizes(self, rows: np.ndarray, symbol: str) -> np.ndarray:
+        if self._drawing is None:
+            return np.zeros(0)
+        scale = float(np.exp(self._step / 20))
+        sizes = self._drawing.layout.diameters(scale)[rows] * _SCALE.get(symbol, 1.0)
+        return np.asarray(np.maximum(sizes, 2.0))
+
+    def _looks(
+        self, rows: np.ndarray, nodes: Bool[np.ndarray, " node"] | None
+    ) -> tuple[list[QBrush], list[QPen]]:
+        if self._drawing is None:
+            return [], []
+        circuit = self._drawing.circuit
+        negative = circuit.node_score < 0
+        looks = [
+            _paints(
+                circuit.node_kind[row], bool(negative[row]), nodes is not None and not nodes[row]
+            )
+            for row in rows
+        ]
+        return [brush for brush, _ in looks], [pen for _, pen in looks]
+
+
+def _rows_of(drawing: Drawing, kind: str) -> np.ndarray:
+    kinds = drawing.circuit.node_kind
+    wanted = [
+        held == kind or (kind == OTHER_NODE.kind and held not in NODE_STYLES) for held in kinds
+    ]
+    return np.flatnonzero(wanted)
+
+
+def glyph(style: NodeStyle, size: int = 11, ratio: float = 1.0) -> QPixmap:
+    """A node kind's glyph as the canvas draws it, for the legend."""
+    pixmap = QPixmap(QSize(size + 3, size + 3) * ratio)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.translate((size + 3) / 2, (size + 3) / 2)
+    brush, pen = _paints(style.kind, False, False)
+    drawSymbol(painter, style.symbol, size * _SCALE.get(style.symbol, 1.0), pen, brush)
+    painter.end()
+    return pixmap
