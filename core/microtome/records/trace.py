@@ -72,7 +72,7 @@ class Trace:
     top_logits: Float[np.ndarray, "position k"]
     top_probabilities: Float[np.ndarray, "position k"]
     top_tokens: tuple[tuple[str, ...], ...]  # [position][k]
-    logits: Float[np.ndarray, "position vocabulary"] | None
+    logits: Float[np.ndarray, "position vocabulary"] | ArraySource | None
     activations: Mapping[str, Activation]
     edits: tuple[str, ...] = ()
     unknown: tuple[int, ...] = ()  # positions whose text the tokenizer does not know
