@@ -18,9 +18,9 @@ class LayerGradient:
     """One layer. ``heads`` and ``mlp`` are the worth of what heads and MLP write.
 
     ``gamma`` is a head's worth before its output matrix, ``score`` the worth of each attention
-    score, ``query`` and ``key`` the worth of what is projected (before rotation and norms; zero
+    score, ``query`` and ``key`` the worth of what is projected (before rotation and norms; None
     in values-only mode), ``neurons`` the worth of each neuron, and ``mlp_read`` of what the MLP
-    reads from the residual stream.
+    reads from the residual stream, ``mlp_normed`` behind the norm.
     """
 
     heads: Float[Tensor, "position d_model"]
@@ -29,6 +29,7 @@ class LayerGradient:
     score: Float[Tensor, "head query key"] | None
     query: Float[Tensor, "head position d_head"] | None
     neurons: Float[Tensor, "position d_mlp"]
+    mlp_normed: Float[Tensor, "position d_model"]
     mlp_read: Float[Tensor, "position d_model"]
 
 
@@ -60,14 +61,16 @@ def backward(
     n_positions = coefficients.attention[0].q.shape[-2]
     final = direction.new_zeros(n_positions, direction.shape[-1])
     final[position] = coefficients.final.at(position).transpose(direction)
-    worth, layers = final, []
+    worth = final
+    layers: list[LayerGradient] = []
     for layer in reversed(range(len(anatomy.blocks))):
         job.progress("Tracing the answer back", len(layers), len(anatomy.blocks))
         attention, mlp = coefficients.attention[layer], coefficients.mlp[layer]
-        neurons, read = _through_mlp(mlp, worth)
+        neurons, normed = _through_mlp(mlp, worth)
+        read = mlp.norm.transpose(normed)
         heads = worth if anatomy.blocks[layer].parallel else worth + read
         gamma, score, query, below = _through_attention(attention, heads, values_only)
-        layers.append(LayerGradient(heads, worth, gamma, score, query, neurons, read))
+        layers.append(LayerGradient(heads, worth, gamma, score, query, neurons, normed, read))
         worth = worth + read + below
     return Gradient(coefficients, position, direction, final, tuple(reversed(layers)), worth)
 
@@ -78,7 +81,7 @@ def _through_mlp(mlp: MlpCoefficients, worth: Tensor) -> tuple[Tensor, Tensor]:
     read = (neurons * mlp.slope) @ weights.w_in
     if weights.w_gate is not None and mlp.gate_slope is not None:
         read = read + (neurons * mlp.gate_slope) @ weights.w_gate
-    return neurons, mlp.norm.transpose(read)
+    return neurons, read
 
 
 def _through_attention(

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import linear
 
-from microtome.circuits.backward import Gradient, query_back
+from microtome.circuits.backward import Gradient
 from microtome.circuits.coefficients import AttentionCoefficients
 from microtome.circuits.sources import Layout
 from microtome.models.anatomy import Anatomy, Norm
@@ -41,7 +40,7 @@ def bias_parts(gradient: Gradient, weights: Float[Tensor, " vocabulary"]) -> Bia
     value, key, query, mlp = [], [], [], []
     for layer, block in enumerate(anatomy.blocks):
         attention = gradient.coefficients.attention[layer]
-        read = _read_bias(attention.norm.apply(carried), block.norm1)
+        read = _with_bias(attention.norm.apply(carried), block.norm1)
         value.append(_value_part(attention, read, gradient, layer))
         if gradient.layers[layer].score is not None:
             key.append(_key_part(attention, read, gradient, layer))
@@ -68,10 +67,6 @@ def node_bias(parts: BiasParts, anatomy: Anatomy) -> Float[Tensor, "component po
     return bias
 
 
-def _read_bias(carried: Tensor, norm: Norm | None) -> Tensor:
-    return carried if norm is None or norm.bias is None else carried + norm.bias
-
-
 def _attention_bias(gradient: Gradient, layer: int) -> Tensor:
     """What the attention's own biases write: [position, d_model]."""
     attention = gradient.coefficients.attention[layer]
@@ -79,7 +74,7 @@ def _attention_bias(gradient: Gradient, layer: int) -> Tensor:
     written = torch.zeros_like(gradient.embedding)
     if attention.weights.b_o is not None:
         written = attention.out_norm.apply(written + attention.weights.b_o)
-    return _read_bias(written, norm)
+    return _with_bias(written, norm)
 
 
 def _value_part(
@@ -124,15 +119,17 @@ def _mlp_part(gradient: Gradient, layer: int, carried: Tensor) -> Tensor:
     block = gradient.coefficients.anatomy.blocks[layer]
     mlp, worth = gradient.coefficients.mlp[layer], gradient.layers[layer]
     weights = mlp.weights
-    constant = _read_bias(mlp.norm.apply(carried), block.norm2)
-    read = mlp.slope * linear(constant, weights.w_in, weights.b_in)
-    if weights.w_gate is not None and mlp.gate_slope is not None:
-        read = read + mlp.gate_slope * linear(constant, weights.w_gate, weights.b_gate)
-    part = (worth.neurons * read).sum(-1)
-    own = torch.zeros_like(worth.mlp)
+    part = (worth.mlp_read * carried).sum(-1)
+    if block.norm2 is not None and block.norm2.bias is not None:
+        part = part + worth.mlp_normed @ block.norm2.bias
+    if weights.b_in is not None:
+        part = part + (worth.neurons * mlp.slope) @ weights.b_in
+    if weights.b_gate is not None and mlp.gate_slope is not None:
+        part = part + (worth.neurons * mlp.gate_slope) @ weights.b_gate
+    written = torch.zeros_like(worth.mlp)
     if weights.b_out is not None:
-        own = mlp.out_norm.apply(own + weights.b_out)
-    return part + (worth.mlp * _read_bias(own, block.mlp_norm)).sum(-1)
+        written = mlp.out_norm.apply(written + weights.b_out)
+    return part + (worth.mlp * _with_bias(written, block.mlp_norm)).sum(-1)
 
 
 def _output_part(gradient: Gradient, weights: Tensor, carried: Tensor) -> Tensor:

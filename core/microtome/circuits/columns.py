@@ -11,7 +11,6 @@ from torch import Tensor
 
 from microtome.circuits.sources import Layout
 from microtome.circuits.sweep import OUT_ROW, Explored
-from microtome.models.anatomy import Anatomy
 from microtome.records.circuit import HEAD, OUTPUT, POSITION, TOKEN, Circuit, component_id
 
 
@@ -22,7 +21,7 @@ class Columns:
     explored: Explored
     scores: Tensor  # [component, position]
     bias: Tensor  # [component, position]
-    anatomy: Anatomy
+    layout: Layout
     output_score: float
     output_bias: float
 
@@ -38,7 +37,7 @@ class NodeTexts:
 
 def as_circuit(columns: Columns, texts: NodeTexts) -> Circuit:
     """All embeddings, every node that an edge touches, and the metric as the last row."""
-    explored, layout = columns.explored, Layout.of(columns.anatomy)
+    explored, layout = columns.explored, columns.layout
     n_positions = columns.scores.shape[1]
     source, target = _numpy(explored.source), _numpy(explored.target)
     touched = np.concatenate([source, target[target != OUT_ROW]])
@@ -47,7 +46,7 @@ def as_circuit(columns: Columns, texts: NodeTexts) -> Circuit:
     row_of[nodes] = np.arange(len(nodes))
     row_of[OUT_ROW] = len(nodes)  # -1 is the last entry
     return Circuit(
-        **_node_columns(columns, layout, nodes, texts),
+        **_node_columns(columns, nodes, texts),
         edge_source=row_of[source],
         edge_target=row_of[target],
         edge_kind=_numpy(explored.kind).astype(np.int8),
@@ -56,9 +55,8 @@ def as_circuit(columns: Columns, texts: NodeTexts) -> Circuit:
     )
 
 
-def _node_columns(
-    columns: Columns, layout: Layout, nodes: NDArray[np.int64], texts: NodeTexts
-) -> dict[str, Any]:
+def _node_columns(columns: Columns, nodes: NDArray[np.int64], texts: NodeTexts) -> dict[str, Any]:
+    layout = columns.layout
     component, position = np.divmod(nodes, columns.scores.shape[1])
     parts = [layout.component(row) for row in range(layout.n_components)]
     kinds, layers, heads = (np.array(part) for part in zip(*parts, strict=True))

@@ -109,7 +109,7 @@ class HeadInputs:
         flat = self.outputs.flatten(0, 1)
         product = (norm.centre(weighted) @ flat.T).unflatten(-1, (self.n_sources, -1))
         scaled = factor if norm.inverse is None else factor * norm.inverse[:, 0]
-        weights = product * scaled[:, None, :]
+        weights: Tensor = product * scaled[:, None, :]
         if norm.middle is not None and norm.kappa is not None and self.along_middle is not None:
             change = factor * norm.kappa[:, 0] * (weighted @ norm.middle.T)
             weights += change[:, None, :] * self.along_middle
@@ -130,6 +130,6 @@ class HeadInputs:
         return torch.cat(found)
 
     def _position_by_position(self, vectors: Tensor, factor: Tensor) -> Tensor:
-        by_position = self.outputs.transpose(0, 1) @ vectors.permute(1, 2, 0)  # [position, n, target]
-        weights = by_position.permute(2, 1, 0) * factor[:, None, :]
-        return weights.flatten(1)
+        outputs = self.outputs.transpose(0, 1)  # [position, component, d_model]
+        by_position = outputs @ vectors.permute(1, 2, 0)  # [position, component, target]
+        return (by_position.permute(2, 1, 0) * factor[:, None, :]).flatten(1)

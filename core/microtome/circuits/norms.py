@@ -29,11 +29,15 @@ class NormMap:
 
     def apply(self, u: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
         """The map, without the norm's bias."""
-        return u if self.inverse is None else self.weighted(self._rescaled(self.centre(u)))
+        if self.inverse is None:
+            return u
+        return self.weighted(self._rescaled(self.centre(u), self.inverse))
 
     def transpose(self, y: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
         """The transposed map."""
-        return y if self.inverse is None else self.centre(self._rescaled(self.weighted(y)))
+        if self.inverse is None:
+            return y
+        return self.centre(self._rescaled(self.weighted(y), self.inverse))
 
     def at(self, *index: slice | Tensor | int) -> NormMap:
         """The maps of some of the axes."""
@@ -56,8 +60,8 @@ class NormMap:
         """``C(u)``."""
         return u - u.mean(-1, keepdim=True) if self.centred else u
 
-    def _rescaled(self, t: Tensor) -> Tensor:
-        out = t * self.inverse
+    def _rescaled(self, t: Tensor, inverse: Tensor) -> Tensor:
+        out = t * inverse
         if self.middle is None or self.kappa is None:
             return out
         return out + self.middle * (self.kappa * (self.middle * t).sum(-1, keepdim=True))

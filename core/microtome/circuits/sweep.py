@@ -76,8 +76,10 @@ class _Sweep:
             self.job.progress("Finding the circuit", done, layout.n_layers)
             self._mlp(layout, layer)
             self._heads(layout, layer)
-        columns = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
-        return Explored(self.influence, *columns, direct=direct)
+        source, target, kind, weight, through = (
+            torch.cat(parts) for parts in zip(*self.kept, strict=True)
+        )
+        return Explored(self.influence, source, target, kind, weight, through, direct)
 
     def _output(self) -> Tensor:
         position = self.gradient.position

@@ -50,7 +50,7 @@ _CUBIC = 0.044715
 
 
 def _gelu_secant(x: Tensor) -> Tensor:
-    return torch.special.erfc(-x * _SQRT_HALF) / 2
+    return torch.erfc(-x * _SQRT_HALF) / 2
 
 
 def _gelu_derivative(x: Tensor) -> Tensor:

@@ -141,8 +141,8 @@ def run(
 ) -> Run:
     """The forward pass over one prompt, in the anatomy's dtype.
 
-    ``edit`` may change the sites embed, pos_embed, z, attn_out, mlp_out (both before a norm on
-    the branch) and resid_final.
+    ``edit`` may change the sites embed, pos_embed, z, mlp_out (behind a norm on the branch, if
+    there is one) and resid_post.
     """
     job = job_or_default(job)
     edit = edit or _unchanged
@@ -158,9 +158,8 @@ def run(
             job.progress("Running the model", layer, len(anatomy.blocks))
             blocks.append(_run_block(block, layer, stream, edit))
             stream = blocks[-1].resid_post
-        final = edit("resid_final", -1, stream)
-        final_norm = norm_run(anatomy.final_norm, final)
-    return Run(anatomy, ids, embedding, positions, tuple(blocks), final, final_norm)
+        final_norm = norm_run(anatomy.final_norm, stream)
+    return Run(anatomy, ids, embedding, positions, tuple(blocks), stream, final_norm)
 
 
 def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
@@ -168,44 +167,62 @@ def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
 
 
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
-    attention = _run_attention(block, layer, stream, edit)
+    attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
     middle = stream + _scaled(block.attention_norm, attention.out_norm, attention.out)
-    mlp = _run_mlp(block, layer, stream if block.parallel else middle, edit)
-    after = middle + _scaled(block.mlp_norm, mlp.out_norm, mlp.out)
-    return BlockRun(stream, attention, mlp, after)
+    mlp = run_mlp(block, stream if block.parallel else middle)
+    written = edit("mlp_out", layer, _scaled(block.mlp_norm, mlp.out_norm, mlp.out))
+    return BlockRun(stream, attention, mlp, edit("resid_post", layer, middle + written))
 
 
-def _run_attention(block: Block, layer: int, stream: Tensor, edit: Edit) -> AttentionRun:
+def head_outputs(
+    block: Block,
+    q_from: Float[Tensor, "position d_model"],
+    k_from: Float[Tensor, "position d_model"],
+    v_from: Float[Tensor, "position d_model"],
+) -> Float[Tensor, "head position d_head"]:
+    """``z`` when queries, keys and values are read from three different residual streams."""
+    weights = block.attention
+    reads = [normalise(block.norm1, stream) for stream in (q_from, k_from, v_from)]
+    q, _ = _prepared(weights, weights.q_norm, project(reads[0], weights.w_q, weights.b_q))
+    k, _ = _prepared(weights, weights.k_norm, project(reads[1], weights.w_k, weights.b_k))
+    v = project(reads[2], weights.w_v, weights.b_v)
+    return _attend(weights, q, k)[2].exp() @ per_head(v, weights)
+
+
+def _attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which keys are visible, the scores before cap and mask, and the pattern's logarithm."""
+    visible = visible_keys(q.shape[-2], weights.window, q.device)
+    scores = weights.scale * (q @ per_head(k, weights).mT)
+    capped = soft_cap(scores, weights.soft_cap).masked_fill(~visible, MASKED)
+    return visible, scores, torch.log_softmax(capped, dim=-1)
+
+
+def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor]) -> AttentionRun:
     weights = block.attention
     norm = norm_run(block.norm1, stream)
     read = _scaled(block.norm1, norm, stream)
     q, q_norm = _prepared(weights, weights.q_norm, project(read, weights.w_q, weights.b_q))
     k, k_norm = _prepared(weights, weights.k_norm, project(read, weights.w_k, weights.b_k))
     v = project(read, weights.w_v, weights.b_v)
-    visible = visible_keys(len(stream), weights.window, stream.device)
-    scores = weights.scale * (q @ per_head(k, weights).mT)
-    capped = soft_cap(scores, weights.soft_cap).masked_fill(~visible, MASKED)
-    log_pattern = torch.log_softmax(capped, dim=-1)
+    visible, scores, log_pattern = _attend(weights, q, k)
     pattern = log_pattern.exp()
-    z = edit("z", layer, pattern @ per_head(v, weights))
+    z = edit(pattern @ per_head(v, weights))
     out = torch.einsum("hqe,hde->qd", z, weights.w_o)
-    out = edit("attn_out", layer, out if weights.b_o is None else out + weights.b_o)
+    out = out if weights.b_o is None else out + weights.b_o
     out_norm = norm_run(block.attention_norm, out)
     return AttentionRun(
         norm, q_norm, k_norm, out_norm, q, k, v, visible, scores, log_pattern, pattern, z, out
     )
 
 
-def _run_mlp(block: Block, layer: int, stream: Tensor, edit: Edit) -> MlpRun:
+def run_mlp(block: Block, stream: Float[Tensor, "position d_model"]) -> MlpRun:
+    """The MLP of a layer that reads from a residual stream."""
     norm = norm_run(block.norm2, stream)
-    read = _scaled(block.norm2, norm, stream)
-    pre, gate, out = mlp_output(block.mlp, read)
-    out = edit("mlp_out", layer, out)
+    pre, gate, out = _mlp_output(block.mlp, _scaled(block.norm2, norm, stream))
     return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, out)
 
 
-def mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-    """What the neurons read, their gate if there is one, and the MLP's output."""
+def _mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
     act = activation_function(mlp.activation)
     pre = torch.nn.functional.linear(read, mlp.w_in, mlp.b_in)
     gate = None

@@ -1,0 +1,123 @@
+"""A question put to the arithmetic of a model: the runs, and the metric that is explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.errors import MetricError, PromptError
+from microtome.jobs import Job
+from microtome.metrics import LinearMetric, default_metric
+from microtome.models.anatomy import Anatomy
+from microtome.models.arithmetic import Run, anatomy_in, run
+from microtome.models.model import Model
+from microtome.prompts import Prompt, PromptPair, Question, as_prompt
+
+# What a circuit can be asked about; a question brings its answers along.
+Subject: TypeAlias = str | tuple[int, ...] | PromptPair | Question
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A prompt or pair put to a model: the runs and the metric, resolved."""
+
+    clean: Run
+    corrupt: Run | None
+    metric: LinearMetric
+    metric_name: str
+    weights: Float[Tensor, " vocabulary"]
+    position: int  # where the metric reads the logits
+    value: float
+    corrupt_value: float | None
+    tokens: tuple[str, ...]
+    prompt: Prompt
+    corrupt_prompt: Prompt | None
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """The weights that the runs were made with."""
+        return self.clean.anatomy
+
+    def of(self, ran: Run) -> float:
+        """The metric in a run."""
+        return float(self.weights @ ran.logits(self.position))
+
+
+def ask(
+    model: Model,
+    subject: Subject,
+    metric: LinearMetric | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    job: Job | None = None,
+) -> Asked:
+    """Run the model's arithmetic on a prompt or pair and settle the metric.
+
+    Without ``dtype`` half precision is promoted to float32. Raises PromptError for a pair of
+    unequal length, and MetricError for a metric that is not a weighted sum of logits.
+    """
+    prompts = prompts_of(subject)
+    tokens, others = (None if prompt is None else model.tokenize(prompt) for prompt in prompts)
+    assert tokens is not None  # noqa: S101
+    if others is not None and len(others.ids) != len(tokens.ids):
+        raise PromptError(
+            f"The prompt has {len(tokens.ids)} tokens and the corrupt prompt {len(others.ids)}.",
+            "Both need the same number of tokens: replace words by words of as many tokens.",
+        )
+    anatomy = anatomy_in(model.anatomy, dtype or precise(model.anatomy.embedding.dtype))
+    clean = run(anatomy, torch.as_tensor(tokens.ids), job=job)
+    corrupt = None if others is None else run(anatomy, torch.as_tensor(others.ids), job=job)
+    chosen = _metric(model, metric, subject, clean, corrupt)
+    weights = torch.as_tensor(chosen.coefficients(anatomy.unembedding.shape[0])).to(clean.final)
+    position = chosen.position % clean.n_positions
+    return Asked(
+        clean,
+        corrupt,
+        chosen,
+        chosen.name(model),
+        weights,
+        position,
+        float(weights @ clean.logits(position)),
+        None if corrupt is None else float(weights @ corrupt.logits(position)),
+        tuple(tokens.texts),
+        *prompts,
+    )
+
+
+def prompts_of(subject: Subject) -> tuple[Prompt, Prompt | None]:
+    """The clean prompt, and the corrupt one of a pair."""
+    if isinstance(subject, Question):
+        return subject.prompt, subject.corrupt
+    if isinstance(subject, PromptPair):
+        return subject.clean, subject.corrupt
+    return as_prompt(subject), None
+
+
+def precise(dtype: torch.dtype) -> torch.dtype:
+    """float64 for itself, float32 for everything else."""
+    return dtype if dtype == torch.float64 else torch.float32
+
+
+def _metric(
+    model: Model, metric: LinearMetric | None, subject: Subject, clean: Run, corrupt: Run | None
+) -> LinearMetric:
+    if metric is None:
+        end = clean.logits(-1).cpu().numpy()
+        other = None if corrupt is None else corrupt.logits(-1).cpu().numpy()
+        words = (subject.answer, subject.wrong) if isinstance(subject, Question) else (None, None)
+        return default_metric(model, end, other, *words)
+    if not isinstance(metric, LinearMetric):
+        raise MetricError(
+            f"{type(metric).__name__} is no weighted sum of logits.",
+            "An exact circuit needs a linear metric such as LogitDifference.",
+        )
+    if not -clean.n_positions <= metric.position < clean.n_positions:
+        raise MetricError(
+            f"The metric reads position {metric.position} of {clean.n_positions} tokens.",
+            "Positions count from 0 on, or from -1 backwards.",
+        )
+    return metric.resolve(model)
