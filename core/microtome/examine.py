@@ -1,0 +1,157 @@
+"""One question put to a model: the engine behind the window, the command line and Python."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from microtome.activations.capture import trace
+from microtome.analysis.direct import direct_analysis, direct_logit_attribution
+from microtome.analysis.heads import applies, detect, head_scores
+from microtome.analysis.lens import lens_analysis
+from microtome.analysis.placing import place
+from microtome.analysis.space import feature_space
+from microtome.circuits.component import component_graph
+from microtome.errors import PromptError
+from microtome.jobs import Job, job_or_default
+from microtome.metrics import LinearMetric, default_metric
+from microtome.models.model import Model
+from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
+from microtome.prompts import Question
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.session import Session
+from microtome.records.trace import Trace
+from microtome.sites import Site
+
+_SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
+
+# Head scores and feature spaces belong to the model, not to a prompt: made once for each.
+_of_model: WeakKeyDictionary[Model, dict[str, Analysis]] = WeakKeyDictionary()
+
+
+def examine(model: Model, question: Question, *, job: Job | None = None) -> Session:
+    """Run a question and return all that the window shows of it, as one session.
+
+    Partial results are handed out by ``job.partial`` as they come: ``trace`` and ``corrupt``
+    (Trace), ``metric`` (a mapping), ``analysis`` (Analysis), ``circuit`` (Circuit).
+    Raises PromptError, AnswerError or MetricError for a question the model cannot be asked, and
+    Cancelled when the job is stopped.
+    """
+    job = job_or_default(job)
+    traces = _traces(model, question, job)
+    metric, described = _metric(model, question, traces)
+    job.partial("metric", described)
+    found: dict[str, Analysis] = {}
+
+    def keep(analysis: Analysis) -> None:
+        found[analysis.id] = analysis
+        job.partial("analysis", analysis)
+
+    name = described["name"]
+    keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
+    keep(direct_analysis(direct_logit_attribution(traces[0], metric)))
+    asked = question.pair or question.prompt
+    circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
+    job.partial("circuit", circuit)
+    keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
+    space = default_space(model, job)
+    if space is not None:
+        keep(place(space, traces[0]))
+    return Session(
+        model=model.identity,
+        traces=traces,
+        circuit=circuit,
+        analyses=MappingProxyType(found),
+        question=question,
+        metric=described,
+        uuid=str(uuid.uuid4()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=model.identity.versions,
+    )
+
+
+def head_scores_of(model: Model, seed: int, job: Job | None = None) -> Analysis:
+    """The detector scores of a model's heads, made once for each seed and remembered."""
+    held = _of_model.setdefault(model, {})
+    key = f"head-scores/{seed}"
+    if key not in held:
+        held[key] = head_scores(model, seed=seed, job=job)
+    return held[key]
+
+
+def scores_on(scores: Analysis, run: Trace) -> Analysis:
+    """The head scores with those on a run's own tokens beside them."""
+    own = detect(run.activation("pattern"), run.token_ids)
+    beside = Labelled(
+        ("detector", "layer", "head"), own, long_name="share of attention on the prompt"
+    )
+    params = {**scores.params, "on_prompt_applies": applies(run.token_ids).tolist()}
+    return replace(scores, arrays={**scores.arrays, "on_prompt": beside}, params=params)
+
+
+def default_space(model: Model, job: Job | None = None) -> Analysis | None:
+    """The last layer's residual stream over the model's prompt sets; None when it has none."""
+    sets = prompt_sets_of(model)
+    if not sets:
+        return None
+    held = _of_model.setdefault(model, {})
+    if "space" not in held:
+        site = Site("resid_post", model.identity.n_layers - 1)
+        held["space"] = feature_space(model, site, sets, limit=_SPACE_POINTS, job=job)
+    return held["space"]
+
+
+def prompt_sets_of(model: Model) -> tuple[PromptSet, ...]:
+    """The embedded prompt sets made for a model."""
+    return tuple(load_prompt_set(name) for name in prompt_set_names(model.identity.name))
+
+
+def _traces(model: Model, question: Question, job: Job) -> tuple[Trace, ...]:
+    pair = question.pair
+    if pair is None:
+        clean = trace(model, question.prompt, job=job)
+        job.partial("trace", clean)
+        return (clean,)
+    counts = [len(model.tokenize(prompt).ids) for prompt in (pair.clean, pair.corrupt)]
+    if counts[0] != counts[1]:
+        raise PromptError(
+            f"The prompt has {counts[0]} tokens and the corrupt prompt {counts[1]}.",
+            "Both need the same number of tokens: replace words by words of as many tokens.",
+        )
+    clean = trace(model, pair.clean, job=job)
+    job.partial("trace", clean)
+    corrupt = trace(model, pair.corrupt, job=job)
+    job.partial("corrupt", corrupt)
+    return clean, corrupt
+
+
+def _metric(
+    model: Model, question: Question, traces: Sequence[Trace]
+) -> tuple[LinearMetric, Mapping[str, Any]]:
+    ends = [run.logits[-1] for run in traces if run.logits is not None]
+    other = ends[1] if len(ends) > 1 else None
+    metric = default_metric(model, ends[0], other, question.answer, question.wrong)
+    words = {
+        key: model.token_text(int(getattr(metric, key)))
+        for key in ("answer", "wrong")
+        if hasattr(metric, key)
+    }
+    values = [float(metric(end.astype("float64"))) for end in ends]
+    described = {
+        "name": metric.name(model),
+        "kind": type(metric).__name__,
+        "answer_id": int(metric.answer),
+        "position": metric.position,
+        "value": values[0],
+        **words,
+    }
+    if "wrong" in words:
+        described["wrong_id"] = int(metric.wrong)  # type: ignore[attr-defined]
+    if len(values) > 1:
+        described["value_corrupt"] = values[1]
+    return metric, described
