@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.circuit import OUTPUT, TOKEN, Circuit
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_kinds import (
     NODE_STYLES,
@@ -43,6 +43,8 @@ def empty_text(session: Session | None, offline: bool) -> tuple[str, str]:
 
 def signed(value: float) -> str:
     """A number with its sign, three significant digits."""
+    if value == 0:
+        return "0"
     text = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):.0f}"
     return f"\N{MINUS SIGN}{text}" if value < 0 else f"+{text}"
 
@@ -83,8 +85,7 @@ def node_title(circuit: Circuit, node: int) -> str:
 def short_label(circuit: Circuit, node: int) -> str:
     """What stands beside a node on the canvas."""
     label = circuit.node_label[node]
-    kind = circuit.node_kind[node]
-    return shown_token(label, 18) if kind in {TOKEN, POSITION} else label
+    return shown_token(label, 18) if circuit.node_kind[node] == TOKEN else label
 
 
 def node_tip(circuit: Circuit, node: int) -> str:

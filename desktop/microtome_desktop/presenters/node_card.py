@@ -1,0 +1,211 @@
+"""The card of one node: what it is, what it is made of, and what was found out about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, Circuit
+from microtome_desktop.presenters.circuit_kinds import edge_style, node_style
+from microtome_desktop.presenters.circuit_text import (
+    node_title,
+    percent,
+    place_text,
+    short_label,
+    signed,
+    token_at,
+)
+
+MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
+
+_DESCRIPTIONS = {
+    TOKEN: "token embedding",
+    POSITION: "position embedding",
+    HEAD: "attention head",
+    MLP: "MLP",
+    OUTPUT: "the metric",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One edge as seen from a node: the node at its other end, and what it carries.
+
+    ``share`` is the part of the node's influence that passes through the edge; None where the
+    node has none.
+    """
+
+    node: str
+    label: str
+    place: str
+    kind: str
+    weight: float
+    share: float | None
+    edge: tuple[str, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Everything that the card shows of one node, parts strongest first."""
+
+    node: str
+    kind: str
+    title: str
+    description: str
+    score: float
+    influence: float
+    bias: float
+    incoming: tuple[Part, ...]
+    outgoing: tuple[Part, ...]
+
+    @property
+    def is_head(self) -> bool:
+        """Whether there is a pattern to explain."""
+        return self.kind == HEAD
+
+    @property
+    def can_be_ablated(self) -> bool:
+        """Whether it is a component that can be cut out of a run."""
+        return self.kind in {HEAD, MLP}
+
+
+def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
+    """The card of a node; None when the circuit has no such node."""
+    if node_id is None or node_id not in circuit.node_id:
+        return None
+    node = circuit.row(node_id)
+    kind = circuit.node_kind[node]
+    where = place_text(circuit, node)
+    described = _DESCRIPTIONS.get(kind, node_style(kind).title)
+    return Card(
+        node=node_id,
+        kind=kind,
+        title=circuit.node_label[node],
+        description=f"{described} at {where}" if where and kind != OUTPUT else described,
+        score=float(circuit.node_score[node]),
+        influence=float(circuit.node_influence[node]),
+        bias=float(circuit.node_bias[node]),
+        incoming=tuple(_part(circuit, int(edge), node) for edge in circuit.incoming(node)),
+        outgoing=tuple(_part(circuit, int(edge), node) for edge in circuit.outgoing(node)),
+    )
+
+
+def _part(circuit: Circuit, edge: int, node: int) -> Part:
+    source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
+    other = source if target == node else target
+    kind = int(circuit.edge_kind[edge])
+    influence = float(circuit.node_influence[node])
+    return Part(
+        node=circuit.node_id[other],
+        label=short_label(circuit, other),
+        place=_short_place(circuit, other),
+        kind=edge_style(kind).title,
+        weight=float(circuit.edge_weight[edge]),
+        share=float(circuit.edge_influence[edge]) / influence if influence > 0 else None,
+        edge=(circuit.node_id[source], circuit.node_id[target], kind),
+    )
+
+
+def _short_place(circuit: Circuit, node: int) -> str:
+    position = int(circuit.node_position[node])
+    if position < 0 or circuit.node_kind[node] == OUTPUT:
+        return ""
+    if circuit.node_kind[node] in {TOKEN, POSITION}:
+        return str(position)
+    return f"{token_at(circuit, position)} {position}".strip()
+
+
+def edge_title(circuit: Circuit, edge: tuple[str, str, int]) -> str | None:
+    """A selected edge in one line; None when the circuit does not have it."""
+    source, target, kind = edge
+    if source not in circuit.node_id or target not in circuit.node_id:
+        return None
+    ends = (node_title(circuit, circuit.row(name)) for name in (source, target))
+    return f"{' → '.join(ends)}   {edge_style(kind).title}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Predicted beside true effect of one real ablation, in units of the metric."""
+
+    predicted: float
+    true: float
+    caption: str
+
+
+def verification_id(node_or_edge: str | tuple[str, str, int]) -> str:
+    """The id of the analysis that holds the verification of a node or edge."""
+    if isinstance(node_or_edge, str):
+        return f"verification/{node_or_edge}"
+    source, target, kind = node_or_edge
+    return f"verification/{source}>{target}/{kind}"
+
+
+def verification(
+    analyses: Mapping[str, Analysis], node_or_edge: str | tuple[str, str, int]
+) -> Verification | None:
+    """What a real ablation gave; None when there was none."""
+    analysis = analyses.get(verification_id(node_or_edge))
+    if analysis is None:
+        return None
+    predicted, true = (float(np.ravel(analysis.array(name))[0]) for name in ("predicted", "true"))
+    held = analysis.params
+    parts = []
+    if "base" in held and "ablated" in held:
+        parts.append(f"metric {signed(float(held['base']))} → {signed(float(held['ablated']))}")
+    if held.get("how"):
+        parts.append(str(held["how"]))
+    return Verification(predicted, true, ", ".join(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One term of an attention score: what the query reads times what the key reads."""
+
+    query: str
+    key: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Why a head looks where it looks: the terms of its score, largest first."""
+
+    caption: str
+    rows: tuple[Source, ...]
+
+
+def attention_sources(analyses: Mapping[str, Analysis], card: Card) -> Sources | None:
+    """The terms of a head's attention score; None before they were asked for."""
+    analysis = analyses.get(f"why/{card.node}")
+    if analysis is None:
+        return None
+    table = np.asarray(analysis.array("score"), dtype=float)
+    queries = [str(name) for name in analysis.array("query_source")]
+    keys = [str(name) for name in analysis.array("key_source")]
+    order = np.argsort(-np.abs(table), axis=None)[:MOST_SOURCES]
+    rows = tuple(
+        Source(queries[q], keys[k], float(table[q, k]))
+        for q, k in zip(*np.unravel_index(order, table.shape), strict=True)
+    )
+    return Sources(_sources_caption(analysis, float(table.sum())), rows)
+
+
+def _sources_caption(analysis: Analysis, total: float) -> str:
+    held = analysis.params
+    if held.get("key") is None:
+        return f"Terms add up to {signed(total)}, over the mean of the visible keys."
+    token = f"“{held['key_token']}” ({held['key']})" if "key_token" in held else f"{held['key']}"
+    return f"Looking at {token}: {signed(total)} over the mean of the visible keys."
+
+
+def stats(card: Card) -> tuple[tuple[str, str, str], ...]:
+    """Name, value and meaning of the card's numbers."""
+    return (
+        ("score", signed(card.score), "What the node contributes to the metric along all ways."),
+        ("influence", percent(card.influence), "Share of all that flows into the metric."),
+        ("bias", signed(card.bias), "The part of the score that constants of the model explain."),
+    )

@@ -1,0 +1,316 @@
+"""The card of the selected node: its numbers, its parts, and the real ablation one click away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSplitter,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
+from microtome_desktop.presenters.circuit import selection_of
+from microtome_desktop.presenters.circuit_kinds import node_style
+from microtome_desktop.presenters.node_card import (
+    Card,
+    Part,
+    Verification,
+    attention_sources,
+    card_of,
+    edge_title,
+    stats,
+    verification,
+)
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views import colours
+from microtome_desktop.views.circuit_bar import EmptyState
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.node_card_effect import EffectBars
+from microtome_desktop.views.node_card_tables import Cell, CellTable, part_cells, source_cells
+from microtome_desktop.views.node_layer import glyph
+from microtome_desktop.views.panel import Panel, PanelContext
+
+_PARTS = ("at", "kind", "weight", "share")
+
+
+class NodeCardPanel(Panel):
+    """Shows the node that is selected; a click on a part walks there or selects the edge."""
+
+    name = "node_card"
+    title = "Node"
+    icon = "mdi6.card-text-outline"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._card: Card | None = None
+        self.empty = EmptyState()
+        self.heading, self.description = ElidedLabel(), ElidedLabel()
+        self._glyph = QLabel()
+        self.stats = Stats()
+        self.node_check = Check("Ablate this node for real")
+        self.edge_check = Check("Ablate this edge for real")
+        self.reason = QLabel()
+        self.incoming = Section("Incoming parts", ("from", *_PARTS), "incoming", "weight")
+        self.outgoing = Section("Outgoing parts", ("to", *_PARTS), "outgoing", "weight")
+        terms = ("query reads", "key reads", "score")
+        self.sources = Section("Why it looks there", terms, "why", "score")
+        self.why = QPushButton("Why does it look there?")
+        self._splitter = QSplitter(Qt.Orientation.Vertical)
+        self._build()
+        self._connect()
+        self.show_session()
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._glyph)
+        head.addWidget(self.heading, 1)
+        self.heading.setFont(text_font(16))
+        self.reason.setWordWrap(True)
+        self.reason.setFont(text_font(11))
+        self.reason.setStyleSheet(f"color: {colours.WARM};")
+        for section in (self.incoming, self.outgoing, self.sources):
+            self._splitter.addWidget(section)
+        self._splitter.setChildrenCollapsible(False)
+        self._filled = QWidget()
+        column = QVBoxLayout(self._filled)
+        column.setContentsMargins(12, 10, 12, 8)
+        column.setSpacing(6)
+        column.addLayout(head)
+        rest = (self.description, self.stats, self.node_check, self.edge_check, self.reason)
+        for part in (*rest, self.why):
+            column.addWidget(part)
+        column.addWidget(self._splitter, 1)
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._filled)
+
+    def _connect(self) -> None:
+        self.node_check.button.clicked.connect(self._ablate_node)
+        self.edge_check.button.clicked.connect(self._ablate_edge)
+        self.why.clicked.connect(self._explain)
+        self.incoming.table.picked.connect(self._pick_incoming)
+        self.outgoing.table.picked.connect(self._pick_outgoing)
+
+    # ------------------------------------------------------------ state → screen
+
+    def show_session(self) -> None:
+        """Show the selected node of the session's circuit."""
+        self._card = None
+        self._refresh()
+
+    def show_part(self, part: str) -> None:
+        """Show a new circuit, or what was measured."""
+        if part == "circuit":
+            self.show_session()
+        elif part.startswith(("analyses/verification", "analyses/why")):
+            self._tell_findings()
+
+    def show_model(self) -> None:
+        """Enable what the model makes possible."""
+        self._tell_findings()
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow the selected node and edge."""
+        if "node" in changed:
+            self._refresh()
+        elif "edge" in changed:
+            self._tell_findings()
+
+    def _refresh(self) -> None:
+        session = self.context.workspace.session
+        circuit = None if session is None else session.circuit
+        selected = self.context.selection.current.node
+        self._card = None if circuit is None else card_of(circuit, selected)
+        self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
+        if self._card is None:
+            headline = "No node selected" if circuit is not None else "No circuit yet"
+            advice = "Click a node of the circuit." if circuit is not None else ""
+            if selected is not None and circuit is not None:
+                headline, advice = f"{selected} has no card", "It is not part of this circuit."
+            self.empty.tell(headline, advice)
+            return
+        self._tell_card(self._card)
+        self._tell_findings()
+
+    def _tell_card(self, card: Card) -> None:
+        self._glyph.setPixmap(glyph(node_style(card.kind), 14, self.devicePixelRatioF()))
+        self.heading.setText(card.title)
+        self.description.setText(card.description)
+        self.stats.tell(stats(card))
+        self.incoming.tell([part_cells(part) for part in card.incoming])
+        self.outgoing.tell([part_cells(part) for part in card.outgoing])
+
+    def _tell_findings(self) -> None:
+        """What was measured about the node and the selected edge, and what can be."""
+        session, card = self.context.workspace.session, self._card
+        if session is None or session.circuit is None or card is None:
+            return
+        offline = self.context.workspace.offline
+        self.reason.setVisible(offline)
+        self.reason.setText(
+            f"Ablating and explaining need the model {session.model.name}, which is not loaded."
+        )
+        self.node_check.setVisible(card.can_be_ablated)
+        self.node_check.tell("", verification(session.analyses, card.node), not offline)
+        edge = self.context.selection.current.edge
+        line = None if edge is None else edge_title(session.circuit, edge)
+        self.edge_check.setVisible(line is not None)
+        if edge is not None and line is not None:
+            self.edge_check.tell(line, verification(session.analyses, edge), not offline)
+        self._tell_sources(card, offline)
+        self._mark_edge(card, edge)
+
+    def _tell_sources(self, card: Card, offline: bool) -> None:
+        session = self.context.workspace.session
+        found = None if session is None else attention_sources(session.analyses, card)
+        self.why.setVisible(card.is_head and found is None)
+        self.why.setEnabled(not offline)
+        self.sources.setVisible(card.is_head and found is not None)
+        if found is not None:
+            self.sources.tell([source_cells(source) for source in found.rows], found.caption)
+        sections = (self.incoming, self.outgoing, self.sources)
+        self._splitter.setSizes([section.wish for section in sections])
+
+    def _mark_edge(self, card: Card, edge: tuple[str, str, int] | None) -> None:
+        for section, parts in ((self.incoming, card.incoming), (self.outgoing, card.outgoing)):
+            rows = [row for row, part in enumerate(parts) if part.edge == edge]
+            section.table.show_row(rows[0] if rows else None)
+
+    # ------------------------------------------------------------ mouse → selection, requests
+
+    def _pick_incoming(self, row: int, column: int) -> None:
+        if self._card is not None:
+            self._pick(self._card.incoming[row], column)
+
+    def _pick_outgoing(self, row: int, column: int) -> None:
+        if self._card is not None:
+            self._pick(self._card.outgoing[row], column)
+
+    def _pick(self, part: Part, column: int) -> None:
+        """The name is a link to the node; the rest of the row selects the edge."""
+        session = self.context.workspace.session
+        if session is None or session.circuit is None:
+            return
+        if column == 0:
+            chosen = selection_of(session.circuit, session.circuit.row(part.node))
+            self.context.selection.update(**chosen, edge=None)
+        else:
+            self.context.selection.update(edge=part.edge)
+
+    def _ablate_node(self) -> None:
+        if self._card is not None:
+            self.context.ask(AblateNode(self._card.node))
+
+    def _ablate_edge(self) -> None:
+        edge = self.context.selection.current.edge
+        if edge is not None:
+            self.context.ask(AblateEdge(*edge))
+
+    def _explain(self) -> None:
+        session, card = self.context.workspace.session, self._card
+        if session is None or session.circuit is None or card is None:
+            return
+        circuit, node = session.circuit, session.circuit.row(card.node)
+        numbers = (circuit.node_layer, circuit.node_head, circuit.node_position)
+        self.context.ask(ExplainAttention(*(int(column[node]) for column in numbers)))
+
+
+class Stats(QWidget):
+    """Numbers in a row, each over its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._values: dict[str, QLabel] = {}
+
+    def value(self, name: str) -> str:
+        """What stands over a name."""
+        return self._values[name].text()
+
+    def tell(self, numbers: tuple[tuple[str, str, str], ...]) -> None:
+        """Show name, value and meaning of each number."""
+        for name, value, meaning in numbers:
+            if name not in self._values:
+                self._values[name] = self._add(name, meaning)
+            lowers = value.startswith("\N{MINUS SIGN}")
+            self._values[name].setText(value)
+            self._values[name].setStyleSheet(
+                f"color: {colours.INHIBITS if lowers else colours.TEXT};"
+            )
+
+    def _add(self, name: str, meaning: str) -> QLabel:
+        block, value, caption = QWidget(), QLabel(), QLabel(name)
+        block.setToolTip(meaning)
+        value.setFont(mono_font(15))
+        caption.setFont(text_font(11))
+        caption.setStyleSheet(f"color: {colours.TEXT_FAINT};")
+        column = QVBoxLayout(block)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(value)
+        column.addWidget(caption)
+        self._row.addWidget(block, 1)
+        return value
+
+
+class Check(QFrame):
+    """A button that verifies by a real run, and what the run gave."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.caption = ElidedLabel()
+        self.button = QPushButton(action)
+        self.bars = EffectBars()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 2, 0, 2)
+        column.setSpacing(4)
+        for part in (self.caption, self.button, self.bars):
+            column.addWidget(part)
+
+    def tell(self, caption: str, found: Verification | None, enabled: bool) -> None:
+        """Name what is verified, show the result if there is one, allow another run."""
+        self.caption.setText(caption)
+        self.caption.setVisible(bool(caption))
+        self.bars.tell(found)
+        self.button.setEnabled(enabled)
+
+
+class Section(QWidget):
+    """A titled table with its number of rows."""
+
+    def __init__(self, title: str, columns: tuple[str, ...], name: str, measure: str) -> None:
+        super().__init__()
+        self._title = title
+        self.wish = 60  # pixels it would like to have
+        self.header, self.caption = QLabel(title), QLabel()
+        self.caption.setTextFormat(Qt.TextFormat.PlainText)
+        self.caption.setWordWrap(True)
+        self.caption.setFont(text_font(11))
+        self.header.setFont(text_font(12))
+        self.header.setStyleSheet(f"color: {colours.TEXT_DIM};")
+        self.table = CellTable(columns, name, sorted_by=columns.index(measure))
+        self.table.setMinimumHeight(64)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.setSpacing(3)
+        for part in (self.header, self.caption, self.table):
+            column.addWidget(part)
+
+    def tell(self, rows: Sequence[tuple[Cell, ...]], caption: str = "") -> None:
+        """Show other rows."""
+        self.header.setText(f"{self._title}   {len(rows)}")
+        self.caption.setText(caption)
+        self.caption.setVisible(bool(caption))
+        self.table.set_rows(rows)
+        self.wish = 60 + 21 * min(len(rows), 9)

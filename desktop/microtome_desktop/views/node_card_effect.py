@@ -1,0 +1,84 @@
+"""Two bars on one scale: what was predicted, and what a real ablation gave."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from microtome_desktop.presenters.circuit_text import signed
+from microtome_desktop.presenters.node_card import Verification
+from microtome_desktop.views import colours
+from microtome_desktop.views.fonts import mono_font, text_font
+
+_LINE, _NAME, _NUMBER = 17, 62, 58
+
+
+class EffectBars(QWidget):
+    """Draws a ``Verification``; hidden while there is none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Verification | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.hide()
+
+    @property
+    def shown(self) -> Verification | None:
+        """What is drawn."""
+        return self._shown
+
+    def tell(self, verification: Verification | None) -> None:
+        """Draw another result."""
+        self._shown = verification
+        self.setVisible(verification is not None)
+        if verification is not None:
+            predicted, true = signed(verification.predicted), signed(verification.true)
+            self.setAccessibleName(f"predicted {predicted}, true {true}")
+            self.setToolTip("How far the metric falls when it is cut out.")
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, 3 * _LINE + 2)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Predicted above, true below, the circumstances under both."""
+        if self._shown is None:
+            return
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for line, (name, value, colour) in enumerate(
+            (
+                ("predicted", self._shown.predicted, colours.TEXT_FAINT),
+                ("true", self._shown.true, colours.GOOD),
+            )
+        ):
+            self._paint_bar(painter, line * _LINE, name, value, colour)
+        painter.setFont(text_font(11))
+        painter.setPen(QColor(colours.TEXT_FAINT))
+        rest = QRectF(0, 2 * _LINE + 2, self.width(), _LINE)
+        caption = painter.fontMetrics().elidedText(
+            self._shown.caption, Qt.TextElideMode.ElideRight, self.width()
+        )
+        painter.drawText(rest, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, caption)
+
+    def _paint_bar(
+        self, painter: QPainter, top: float, name: str, value: float, colour: str
+    ) -> None:
+        if self._shown is None:
+            return
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.setFont(text_font(11))
+        painter.setPen(QColor(colours.TEXT_DIM))
+        painter.drawText(QRectF(0, top, _NAME, _LINE), left, name)
+        painter.setFont(mono_font(11))
+        painter.setPen(QColor(colours.TEXT))
+        painter.drawText(QRectF(_NAME, top, _NUMBER - 6, _LINE), right, signed(value))
+        room = max(self.width() - _NAME - _NUMBER - 4, 10)
+        low = min(self._shown.predicted, self._shown.true, 0.0)
+        high = max(self._shown.predicted, self._shown.true, 0.0)
+        scale = room / ((high - low) or 1.0)
+        zero = _NAME + _NUMBER - low * scale
+        begin, end = sorted((zero, zero + value * scale))
+        painter.fillRect(QRectF(begin, top + 5, max(end - begin, 1.0), _LINE - 10), QColor(colour))
