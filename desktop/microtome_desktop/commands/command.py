@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum, auto
+from typing import TYPE_CHECKING
 
-from microtome_desktop.state.desk import Desk
+if TYPE_CHECKING:
+    # Only for the type: the first frame is painted before the state is imported.
+    from microtome_desktop.state.desk import Desk
 
 
 class CommandId(StrEnum):
@@ -43,7 +46,7 @@ class Situation:
     busy: bool = False
 
 
-def always(now: Situation) -> str:
+def always(_: Situation) -> str:
     """Nothing stands in the way."""
     return ""
 

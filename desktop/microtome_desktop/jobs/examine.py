@@ -34,7 +34,8 @@ class Examine(Request):
     """
 
     slot: ClassVar[str] = "examine"
-    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS
+    # The self-checks wait: whoever runs a prompt does not want to.
+    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"checks"}
 
     question: Question
     example: bool = False
@@ -121,7 +122,11 @@ def _complete(desk: Desk, session: Session) -> None:
         if shown.analyses.get(analysis.id) is not analysis:
             desk.workspace.add_analysis(analysis)
     desk.workspace.change(
-        "metric", metric=session.metric, created=session.created, versions=session.versions
+        "metric",
+        metric=session.metric,
+        created=session.created,
+        versions=session.versions,
+        checks=desk.library.shelf.checks,
     )
 
 

@@ -14,6 +14,9 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
 
+# The fields of the selection that a file keeps.
+REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSession(Request):
@@ -50,8 +53,7 @@ class OpenSession(Request):
 def restored(session: Session) -> dict[str, Any]:
     """The fields of the selection that a session remembers."""
     held = session.view.get("selection", {})
-    known = {"position", "layer", "head", "neuron", "site", "node"}
-    found = {name: value for name, value in held.items() if name in known}
+    found = {name: value for name, value in held.items() if name in REMEMBERED}
     if session.circuit is None or found.get("node") not in session.circuit.node_id:
         found.pop("node", None)
     if not found and session.clean is not None:

@@ -74,7 +74,7 @@ class LoadModel(Request):
 
     def deliver(self, desk: Desk, result: Loaded) -> None:
         """The model can be used."""
-        desk.library.update(facts=result.facts, machine=result.machine)
+        desk.library.update(facts=result.facts, machine=result.machine, checks=None)
         desk.draft.update(as_ids=not result.facts.has_tokenizer)
         desk.workspace.set_model(result.identity)
         if self.remember:

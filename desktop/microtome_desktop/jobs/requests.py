@@ -207,10 +207,9 @@ class ProjectSite(_Closer):
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """A projection."""
-        from microtome.prompt_sets import load_prompt_set
-
         from microtome.analysis.space import feature_space
         from microtome.examine import prompt_sets_of
+        from microtome.prompt_sets import load_prompt_set
         from microtome.sites import Site
 
         model, chosen = engine.loaded, self.prompt_set

@@ -7,13 +7,17 @@ the model or a file it asks for by ``ask``, and draws when the state changes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
+from microtome_desktop.state.settings import MemoryStore, Settings
 from microtome_desktop.state.workspace import Workspace
 
 
@@ -22,12 +26,18 @@ class PanelContext:
     """All that a panel may touch.
 
     ``ask`` takes a request of ``microtome_desktop.jobs.requests`` and returns at once; the
-    answer arrives as a change of the workspace.
+    answer arrives as a change of the workspace. ``do`` runs a command of the table;
+    ``why_not`` says why it cannot be run now, empty when it can.
     """
 
     workspace: Workspace
     selection: Selection
     ask: Callable[[Any], None]
+    draft: Draft = field(default_factory=Draft)
+    library: Library = field(default_factory=Library)
+    settings: Settings = field(default_factory=lambda: Settings(MemoryStore()))
+    do: Callable[[CommandId], None] = lambda _: None
+    why_not: Callable[[CommandId], str] = lambda _: ""
 
 
 class Panel(QWidget):

@@ -1,0 +1,69 @@
+"""The models that can be loaded, as rows of a tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from microtome.records.model import ModelIdentity
+from microtome_desktop.presenters.sizes import count_text
+from microtome_desktop.state.library import Shelf
+
+_DTYPES = {"float32": "fp32", "float64": "fp64", "float16": "fp16", "bfloat16": "bf16"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A row: what it says, the name to load (empty for a heading or a fact), its children."""
+
+    text: str
+    name: str = ""
+    tip: str = ""
+    loaded: bool = False
+    children: tuple[ModelRow, ...] = ()
+
+
+def model_rows(
+    shelf: Shelf, recent: tuple[str, ...], model: ModelIdentity | None
+) -> tuple[ModelRow, ...]:
+    """Embedded models with their checkpoints, then recent ones; facts below the loaded one."""
+    loaded = "" if model is None else model.name
+    rows = [
+        _row(entry.name, entry.name, model, tuple(
+            ModelRow(f"after {step:,} steps", f"{entry.name}@{step}",
+                     "A checkpoint along training", loaded == f"{entry.name}@{step}")
+            for step in entry.checkpoints))
+        for entry in shelf.embedded
+    ]  # fmt: skip
+    rows += [_row(short_name(name), name, model, ()) for name in recent]
+    known = {row.name for row in rows} | {c.name for row in rows for c in row.children}
+    if model is not None and model.name not in known and short_name(model.name) not in {
+        row.text for row in rows
+    }:
+        rows.append(_row(short_name(model.name), model.name, model, ()))
+    return tuple(rows)
+
+
+def _row(
+    text: str, name: str, model: ModelIdentity | None, children: tuple[ModelRow, ...]
+) -> ModelRow:
+    is_loaded = model is not None and model.name in (name, short_name(name))
+    inside = model is not None and any(child.loaded for child in children)
+    facts = (ModelRow(facts_text(model)),) if model is not None and (is_loaded or inside) else ()
+    return ModelRow(text, name, f"{name}: double-click to load", is_loaded, (*facts, *children))
+
+
+def facts_text(model: ModelIdentity) -> str:
+    """For example ``873k · 4 layers · 4 heads · fp32``."""
+    parts = (
+        count_text(model.n_parameters),
+        f"{model.n_layers} layers",
+        f"{model.n_heads} heads",
+        _DTYPES.get(model.dtype, model.dtype),
+    )
+    return " \N{MIDDLE DOT} ".join(parts)
+
+
+def short_name(name: str) -> str:
+    """The last part of a folder; other names as they are."""
+    return Path(name).name if Path(name).is_absolute() else name

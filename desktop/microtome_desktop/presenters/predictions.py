@@ -1,0 +1,70 @@
+"""The most probable next tokens at one position, as rows of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.records.session import Session
+from microtome.records.trace import Trace
+from microtome_desktop.presenters.tokens import shown_token
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row: the token, its probability, and what the corrupt prompt changes.
+
+    ``difference`` is its logit on the clean prompt minus its logit on the corrupt one; None
+    where there is no pair or the file does not hold that logit.
+    """
+
+    token: str
+    probability: float
+    logit: float
+    difference: float | None
+    is_answer: bool
+    is_wrong: bool
+
+
+def predictions(session: Session, position: int | None, count: int = 8) -> tuple[Prediction, ...]:
+    """The rows of a position, the last one for None; empty without a run."""
+    clean = session.clean
+    if clean is None or not len(clean.tokens):
+        return ()
+    last = len(clean.tokens) - 1
+    place = last if position is None else min(position, last)
+    return tuple(_row(session, clean, place, k) for k in range(min(count, clean.top_ids.shape[1])))
+
+
+def _row(session: Session, clean: Trace, place: int, k: int) -> Prediction:
+    token = int(clean.top_ids[place, k])
+    logit = float(clean.top_logits[place, k])
+    other = None if session.corrupt is None else _logit(session.corrupt, place, token)
+    return Prediction(
+        token=shown_token(clean.top_tokens[place][k]),
+        probability=float(clean.top_probabilities[place, k]),
+        logit=logit,
+        difference=None if other is None else logit - other,
+        is_answer=session.metric.get("answer_id") == token,
+        is_wrong=session.metric.get("wrong_id") == token,
+    )
+
+
+def _logit(trace: Trace, place: int, token: int) -> float | None:
+    if place >= len(trace.tokens):
+        return None
+    if trace.logits is not None:
+        return float(np.asarray(trace.logits[place])[token])
+    found = np.flatnonzero(trace.top_ids[place] == token)
+    return float(trace.top_logits[place, found[0]]) if found.size else None
+
+
+def heading(session: Session | None, position: int | None) -> str:
+    """What the table is about: the position, and the token it follows."""
+    clean = session.clean if session is not None else None
+    if clean is None or not len(clean.tokens):
+        return ""
+    last = len(clean.tokens) - 1
+    place = last if position is None else min(position, last)
+    return f"after {shown_token(clean.tokens[place])}, position {place}"

@@ -1,0 +1,145 @@
+"""One number for each token of the prompt: what the token strip is coloured by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float
+
+from microtome.errors import SiteMissing
+from microtome.records.session import Session
+from microtome.records.trace import Trace
+from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.arrays import Arrays
+from microtome_desktop.state.selection import Selected
+
+
+class Colouring(StrEnum):
+    """What a token's colour can mean."""
+
+    INFLUENCE = "influence on the answer"
+    PREDICTED = "how well it was predicted"
+    ATTENTION = "attention of the selected head"
+    NORM = "size of the residual stream"
+    PAIR = "clean and corrupt differ"
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The tokens, their values (NaN where there is none) and how to read them.
+
+    ``values`` is [position], scaled so that 1 is the strongest colour; ``notes`` says each
+    value in words; ``explanation`` says what the colour means, or why there is none.
+    """
+
+    tokens: tuple[str, ...]
+    values: Float[np.ndarray, " position"]
+    notes: tuple[str, ...]
+    explanation: str
+    unknown: tuple[int, ...] = ()
+
+
+def strip(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -> Strip | None:
+    """The strip of a session; None without a run."""
+    clean = session.clean
+    if clean is None:
+        return None
+    try:
+        values, unit, explanation = _READ[by](_About(session, clean, arrays, selected))
+    except SiteMissing as missing:
+        values, unit, explanation = None, "", str(missing)
+    if values is None:
+        values = np.full(len(clean.tokens), np.nan, dtype=np.float32)
+    strongest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    return Strip(
+        tokens=tuple(shown_token(token) for token in clean.tokens),
+        values=values / strongest if strongest > 0 else values,
+        notes=tuple("" if np.isnan(v) else f"{v:.3g}{unit}" for v in values),
+        explanation=explanation,
+        unknown=clean.unknown,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a value is read from."""
+
+    session: Session
+    clean: Trace
+    arrays: Arrays
+    selected: Selected
+
+
+_Values = tuple[Float[np.ndarray, " position"] | None, str, str]
+
+
+def _influence(about: _About) -> _Values:
+    """The influence of a position's token and position embedding on the metric."""
+    circuit, clean = about.session.circuit, about.clean
+    if circuit is None:
+        return None, "", "The circuit is still being found."
+    embeds = np.isin(np.array(circuit.node_kind), ("token", "position"))
+    places = circuit.node_position[embeds]
+    total = np.bincount(places, circuit.node_influence[embeds], len(clean.tokens))
+    return total, "", "share of the answer that this token's embedding carries"
+
+
+def _predicted(about: _About) -> _Values:
+    clean = about.clean
+    values = np.full(len(clean.tokens), np.nan)
+    for place in range(1, len(clean.tokens)):
+        values[place] = _probability(clean, place - 1, int(clean.token_ids[place]))
+    return values, "", "probability that the model gave this token after the ones before"
+
+
+def _probability(trace: Trace, place: int, token: int) -> float:
+    if trace.logits is not None:
+        logits = np.asarray(trace.logits[place], dtype=np.float64)
+        powers = np.exp(logits - logits.max())
+        return float(powers[token] / powers.sum())
+    found = np.flatnonzero(trace.top_ids[place] == token)
+    return float(trace.top_probabilities[place, found[0]]) if found.size else 0.0
+
+
+def _attention(about: _About) -> _Values:
+    selected = about.selected
+    if selected.layer is None or selected.head is None:
+        return None, "", "Select a head to see where it looks."
+    pattern = about.arrays.get(0, "pattern", selected.layer)
+    if pattern is None:
+        return None, "", "Reading the file…"
+    query = len(about.clean.tokens) - 1 if selected.position is None else selected.position
+    if not (selected.head < pattern.shape[0] and query < pattern.shape[1]):
+        return None, "", "The selected head is not part of this run."
+    name = f"L{selected.layer}H{selected.head}"
+    return pattern[selected.head, query], "", f"where {name} looks from position {query}"
+
+
+def _norm(about: _About) -> _Values:
+    last = about.session.model.n_layers - 1
+    layer = last if about.selected.layer is None else min(max(about.selected.layer, 0), last)
+    values = about.arrays.get(0, "resid_post", layer)
+    if values is None:
+        return None, "", "Reading the file…"
+    norms = np.linalg.norm(values.astype(np.float32), axis=-1)
+    return norms, "", f"length of the residual stream after layer {layer}"
+
+
+def _pair(about: _About) -> _Values:
+    clean, corrupt = about.clean, about.session.corrupt
+    if corrupt is None:
+        return None, "", "There is no corrupt prompt."
+    same = len(clean.tokens) == len(corrupt.tokens)
+    differ = [1.0 if a != b else np.nan for a, b in zip(clean.tokens, corrupt.tokens, strict=same)]
+    return np.array(differ), "", "where the corrupt prompt has another token"
+
+
+_READ = {
+    Colouring.INFLUENCE: _influence,
+    Colouring.PREDICTED: _predicted,
+    Colouring.ATTENTION: _attention,
+    Colouring.NORM: _norm,
+    Colouring.PAIR: _pair,
+}

@@ -1,0 +1,151 @@
+"""The dark theme: Fusion with our own palette, fonts and a short style sheet."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+from microtome_desktop import palette as colours
+
+_ROLES = {
+    QPalette.ColorRole.Window: colours.WINDOW,
+    QPalette.ColorRole.Base: colours.WINDOW,
+    QPalette.ColorRole.AlternateBase: colours.RAISED,
+    QPalette.ColorRole.Button: colours.RAISED,
+    QPalette.ColorRole.ToolTipBase: colours.RAISED,
+    QPalette.ColorRole.WindowText: colours.TEXT,
+    QPalette.ColorRole.Text: colours.TEXT,
+    QPalette.ColorRole.ButtonText: colours.TEXT,
+    QPalette.ColorRole.ToolTipText: colours.TEXT,
+    QPalette.ColorRole.BrightText: "#ffffff",
+    QPalette.ColorRole.PlaceholderText: colours.TEXT_FAINT,
+    QPalette.ColorRole.Highlight: "#2a4266",
+    QPalette.ColorRole.HighlightedText: colours.TEXT,
+    QPalette.ColorRole.Accent: colours.ACCENT,
+    QPalette.ColorRole.Link: colours.ACCENT,
+    QPalette.ColorRole.LinkVisited: colours.ACCENT,
+    QPalette.ColorRole.Light: colours.LINE,
+    QPalette.ColorRole.Midlight: colours.LINE,
+    QPalette.ColorRole.Mid: colours.LINE,
+    QPalette.ColorRole.Dark: colours.WINDOW,
+    QPalette.ColorRole.Shadow: "#000000",
+}
+_FAINT_WHEN_DISABLED = (
+    QPalette.ColorRole.WindowText,
+    QPalette.ColorRole.Text,
+    QPalette.ColorRole.ButtonText,
+)
+
+# Names in capitals stand for colours; "RAISED_MORE" is a card under the pointer.
+_SHEET = """
+* { outline: none; }
+QMainWindow { background: WINDOW; }
+QMainWindow::separator { background: WINDOW; width: 6px; height: 6px; }
+QMainWindow::separator:hover { background: LINE; }
+QMenuBar { background: WINDOW; padding: 4px 6px; }
+QMenuBar::item { padding: 4px 10px; border-radius: 5px; color: DIM; }
+QMenuBar::item:selected { background: RAISED; color: TEXT; }
+QMenu { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 4px; }
+QMenu::item { padding: 5px 22px 5px 10px; border-radius: 4px; }
+QMenu::item:selected { background: #2a4266; }
+QMenu::item:disabled { color: FAINT; }
+QMenu::separator { height: 1px; background: LINE; margin: 4px 8px; }
+QMenu::icon { padding-left: 8px; }
+QToolBar { background: WINDOW; border: none; spacing: 4px; padding: 2px 6px 6px 6px; }
+QToolBar::separator { background: LINE; width: 1px; margin: 5px 6px; }
+QToolButton { border: none; border-radius: 6px; padding: 5px 10px; color: TEXT; }
+QToolButton:hover { background: RAISED; }
+QToolButton:pressed, QToolButton:checked { background: #2a4266; }
+QToolButton:disabled { color: FAINT; }
+QToolButton#tiny { padding: 3px; }
+#card, #card_title, #card_body { background: CARD; }
+#card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
+#card_body { border-bottom-left-radius: 8px; border-bottom-right-radius: 8px; }
+#strip_card { background: CARD; border-radius: 8px; }
+#card_name { color: DIM; font-size: 11px; font-weight: 600; }
+#section { color: DIM; font-weight: 600; font-size: 12px; }
+QLabel#dim { color: DIM; } QLabel#bad { color: BAD; } QLabel#faint { color: FAINT; }
+QStatusBar { background: WINDOW; color: DIM; padding: 0 8px; } QStatusBar::item { border: none; }
+QStatusBar QLabel { color: DIM; }
+QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
+  background: WINDOW; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
+  selection-background-color: #2a4266; }
+QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
+  border-color: ACCENT; }
+QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
+QComboBox::drop-down { border: none; width: 18px; }
+QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
+QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
+QPushButton:hover { background: RAISED_MORE; }
+QPushButton:focus { border-color: ACCENT; }
+QPushButton:disabled { color: FAINT; background: CARD; }
+QPushButton#primary { background: ACCENT; border-color: ACCENT; color: #0b1320; font-weight: 600; }
+QPushButton#primary:hover { background: #86b6ff; }
+QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: FAINT; }
+QTreeView, QTableView, QListView { background: transparent; border: none; }
+QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
+QTreeView::item:hover, QListView::item:hover { background: RAISED; }
+QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
+  background: #2a4266; color: TEXT; }
+QTreeView::branch { background: transparent; }
+QHeaderView::section { background: transparent; border: none; color: FAINT; padding: 3px 4px; }
+QTableView { gridline-color: transparent; }
+QScrollArea { background: transparent; border: none; }
+#clear { background: transparent; }
+QTabBar { background: CARD; }
+QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
+  border-bottom: 2px solid transparent; }
+QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
+QTabBar::tab:hover { color: TEXT; }
+QTabWidget::pane { border: none; }
+QProgressBar { background: RAISED; border: none; border-radius: 3px; max-height: 6px; }
+QProgressBar::chunk { background: ACCENT; border-radius: 3px; }
+QSlider::groove:horizontal { height: 4px; background: LINE; border-radius: 2px; }
+QSlider::sub-page:horizontal { background: ACCENT; border-radius: 2px; }
+QSlider::handle:horizontal { width: 14px; height: 14px; margin: -5px 0; border-radius: 7px;
+  background: TEXT; }
+QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
+QScrollBar:horizontal { background: transparent; height: 10px; margin: 0; }
+QScrollBar::handle { background: LINE; border-radius: 4px; margin: 1px; }
+QScrollBar::handle:vertical { min-height: 24px; } QScrollBar::handle:horizontal { min-width: 24px; }
+QScrollBar::handle:hover { background: FAINT; }
+QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
+QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
+QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid FAINT; border-radius: 4px; }
+QCheckBox::indicator:checked { background: ACCENT; border-color: ACCENT; }
+QToolTip { background: RAISED; color: TEXT; border: 1px solid LINE; padding: 4px; }
+#toast { background: RAISED; border: 1px solid LINE; border-radius: 8px; }
+#banner { background: #33291a; border: 1px solid #5c4526; border-radius: 8px; }
+#dock_empty { color: FAINT; }
+"""
+_NAMES = {
+    "RAISED_MORE": "#262d38", "WINDOW": colours.WINDOW, "CARD": colours.CARD,
+    "RAISED": colours.RAISED, "LINE": colours.LINE, "FAINT": colours.TEXT_FAINT,
+    "DIM": colours.TEXT_DIM, "TEXT": colours.TEXT, "ACCENT": colours.ACCENT,
+    "BAD": colours.BAD,
+}  # fmt: skip
+
+
+def apply(application: QApplication) -> None:
+    """Dress every widget of the application."""
+    application.setStyle("Fusion")
+    application.setPalette(palette())
+    application.setStyleSheet(style_sheet())
+
+
+def palette() -> QPalette:
+    """The palette; disabled text is faint."""
+    made = QPalette()
+    for role, colour in _ROLES.items():
+        made.setColor(role, QColor(colour))
+    for role in _FAINT_WHEN_DISABLED:
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.TEXT_FAINT))
+    return made
+
+
+def style_sheet() -> str:
+    """The style sheet with colours in place of their names."""
+    sheet = _SHEET
+    for name, colour in _NAMES.items():
+        sheet = sheet.replace(name, colour)
+    return sheet

@@ -1,0 +1,71 @@
+"""Menus, tool bar and shortcuts, made from the command table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
+
+from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.table import COMMANDS, MENUS
+
+
+class Actions(QObject):
+    """One QAction a command; they do nothing until handlers are bound."""
+
+    def __init__(self, window: QMainWindow) -> None:
+        super().__init__(window)
+        self._handlers: Mapping[CommandId, Callable[[], None]] = {}
+        self.menus: dict[str, QMenu] = {}
+        self.actions = {row.id: self._action(row.id, row.title, window) for row in COMMANDS}
+        self._fill_menus(window)
+
+    def _action(self, wanted: CommandId, title: str, window: QMainWindow) -> QAction:
+        action = QAction(title, window)
+        action.setObjectName(str(wanted))
+        action.triggered.connect(lambda: self.trigger(wanted))
+        window.addAction(action)
+        return action
+
+    def _fill_menus(self, window: QMainWindow) -> None:
+        for title in MENUS:
+            menu = window.menuBar().addMenu(title)
+            menu.setToolTipsVisible(True)
+            menu.setObjectName(f"menu_{title.lower()}")
+            self.menus[title] = menu
+        for row in COMMANDS:
+            if row.starts_group and not self.menus[row.menu].isEmpty():
+                self.menus[row.menu].addSeparator()
+            self.menus[row.menu].addAction(self.actions[row.id])
+            if row.shortcut:
+                self.actions[row.id].setShortcut(QKeySequence(row.shortcut))
+
+    def fill_tool_bar(self, bar: QToolBar) -> None:
+        """Put the commands of the tool bar there, those that run first."""
+        for menu in ("Run", "File"):
+            if bar.actions():
+                bar.addSeparator()
+            for row in COMMANDS:
+                if row.tool_bar and row.menu == menu:
+                    bar.addAction(self.actions[row.id])
+
+    def bind(self, handlers: Mapping[CommandId, Callable[[], None]]) -> None:
+        """From now on commands act."""
+        self._handlers = handlers
+
+    def trigger(self, wanted: CommandId) -> None:
+        """Run a command."""
+        if wanted in self._handlers:
+            self._handlers[wanted]()
+
+    def update(self, now: Situation) -> None:
+        """Enable what can be done now; the reason of what cannot is its tool tip."""
+        for row in COMMANDS:
+            reason = row.blocked(now)
+            action = self.actions[row.id]
+            action.setEnabled(not reason)
+            keys = f" ({row.shortcut})" if row.shortcut else ""
+            action.setToolTip(reason or f"{row.tip}{keys}")
+            action.setStatusTip("")

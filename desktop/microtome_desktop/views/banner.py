@@ -1,0 +1,71 @@
+"""The bar that says that a session is reviewed without its model."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.views.icons import icon
+from microtome_desktop.views.panel import Panel, PanelContext
+
+
+class OfflineBanner(Panel):
+    """Shown while the session on screen has no model behind it."""
+
+    name = "offline_banner"
+    title = "Offline review"
+    icon = "mdi6.cloud-off-outline"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.setObjectName("banner")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        sign = QLabel()
+        sign.setPixmap(icon("mdi6.link-variant-off", colours.WARM).pixmap(16, 16))
+        self.text = QLabel()
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text.setWordWrap(True)
+        self.attach = QPushButton("Attach model")
+        self.attach.setObjectName("attach_model")
+        self.attach.setToolTip("Load the model that made this session")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 6, 8, 6)
+        layout.addWidget(sign)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self.attach)
+        self.attach.clicked.connect(self._on_attach)
+        context.library.changed.connect(self._on_library)
+        self._update()
+
+    def _on_attach(self) -> None:
+        self.context.do(CommandId.ATTACH_MODEL)
+
+    def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
+        if "loading" in changed:
+            self._update()
+
+    def show_session(self) -> None:
+        """Another session may have its model, or not."""
+        self._update()
+
+    def show_model(self) -> None:
+        """Another model may be the session's, or not."""
+        self._update()
+
+    def _update(self) -> None:
+        workspace = self.context.workspace
+        session = workspace.session
+        self.setVisible(session is not None and workspace.offline)
+        if session is None:
+            return
+        where = f"Reviewing {workspace.path.name}" if workspace.path else "This session"
+        if workspace.model is None:
+            why = f"{where} without its model, {session.model.name}."
+        else:
+            why = f"{where} was made by {session.model.name}, not by {workspace.model.name}."
+        self.text.setText(f"{why} All of it is shown; new runs and ablations need the model.")
+        loading = self.context.library.shelf.loading
+        self.attach.setEnabled(not loading)
+        self.attach.setText(f"Loading {loading}…" if loading else "Attach model")

@@ -1,0 +1,119 @@
+"""Cards: what every panel sits in, as a dock or in the centre of the window."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QLabel,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop.views.fonts import text_font
+
+
+class TitleBar(QWidget):
+    """Icon, name in small capitals, and the buttons that float and close a dock."""
+
+    float_clicked = Signal()
+    close_clicked = Signal()
+
+    def __init__(self, title: str, parent: QWidget | None = None, *, movable: bool = True) -> None:
+        super().__init__(parent)
+        self.setObjectName("card_title")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.picture = QLabel()
+        self.name = QLabel(title.upper())
+        self.name.setObjectName("card_name")
+        font = text_font(11)
+        font.setLetterSpacing(font.SpacingType.AbsoluteSpacing, 0.6)
+        self.name.setFont(font)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(10, 6, 6, 2)
+        layout.setSpacing(6)
+        layout.addWidget(self.picture)
+        layout.addWidget(self.name, 1)
+        self.floating = self._button("Float or dock this panel", self.float_clicked)
+        hide = "Hide this panel; the View menu shows it again"
+        self.close_button = self._button(hide, self.close_clicked)
+        for button in (self.floating, self.close_button):
+            button.setVisible(movable)
+            layout.addWidget(button)
+
+    def _button(self, tip: str, signal: SignalInstance) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName("tiny")
+        button.setToolTip(tip)
+        button.setFixedSize(22, 22)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.clicked.connect(signal)
+        return button
+
+    def set_icons(self, picture: QIcon, floating: QIcon, close: QIcon) -> None:
+        """Icons come after the first frame: their library takes a fifth of a second."""
+        self.picture.setPixmap(picture.pixmap(15, 15))
+        self.floating.setIcon(floating)
+        self.close_button.setIcon(close)
+
+
+class Body(QWidget):
+    """The lower part of a card: empty until its panel is made."""
+
+    def __init__(self, hint: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("card_body")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 4)
+        self._layout.setSpacing(0)
+        self._hint = QLabel(hint, alignment=Qt.AlignmentFlag.AlignCenter)
+        self._hint.setObjectName("dock_empty")
+        self._layout.addWidget(self._hint)
+
+    def hold(self, widget: QWidget) -> None:
+        """Show a panel in place of the hint."""
+        self._hint.hide()
+        self._layout.addWidget(widget, 1)
+
+
+class Card(QWidget):
+    """A title bar over a body, for the centre of the window."""
+
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.bar = TitleBar(title, movable=False)
+        self.body = Body()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.body, 1)
+
+
+class CardDock(QDockWidget):
+    """A dock that looks like a card."""
+
+    def __init__(self, name: str, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(title, parent)
+        self.setObjectName(f"dock_{name}")
+        self.bar = TitleBar(title)
+        self.body = Body()
+        self.setTitleBarWidget(self.bar)
+        self.setWidget(self.body)
+        self.bar.float_clicked.connect(self._toggle_floating)
+        self.bar.close_clicked.connect(self.close)
+        self.bar.installEventFilter(self)
+
+    def _toggle_floating(self) -> None:
+        self.setFloating(not self.isFloating())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A double click on the title bar floats or docks the panel."""
+        if watched is self.bar and event.type() == QEvent.Type.MouseButtonDblClick:
+            self._toggle_floating()
+            return True
+        return super().eventFilter(watched, event)

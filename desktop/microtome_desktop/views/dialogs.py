@@ -1,0 +1,114 @@
+"""Small windows that show text: about, self-checks, messages."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHeaderView,
+    QLabel,
+    QPlainTextEdit,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome.records.checks import CheckReport, Verdict
+from microtome_desktop import palette as colours
+from microtome_desktop.state.notices import Notice
+from microtome_desktop.views.fonts import mono_font
+
+_PARTS = (
+    "microtome", "torch", "transformers", "numpy", "h5py",
+    "PySide6-Essentials", "pyqtgraph", "vispy",
+)  # fmt: skip
+_VERDICTS = {
+    Verdict.PASS: colours.GOOD,
+    Verdict.FAIL: colours.BAD,
+    Verdict.SKIPPED: colours.TEXT_FAINT,
+}
+
+
+class TextWindow(QDialog):
+    """A text to read and copy; does not block the window."""
+
+    def __init__(self, title: str, text: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.text = QPlainTextEdit(text)
+        self.text.setReadOnly(True)
+        self.text.setFont(mono_font(12))
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.text)
+        layout.addWidget(buttons)
+        self.resize(640, 420)
+
+
+def about_text() -> str:
+    """Versions of Microtome and of what it stands on."""
+    lines = ["Microtome: look into neural networks, cut them, keep what you found.", ""]
+    lines += [f"{name:<20} {_version(name)}" for name in _PARTS]
+    lines.append(f"{'Python':<20} {platform.python_version()}")
+    lines.append(f"{'System':<20} {platform.platform()}")
+    return "\n".join(lines)
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def messages_text(history: list[Notice]) -> str:
+    """All notices so far, newest last."""
+    if not history:
+        return "Nothing has been reported."
+    return "\n\n----\n\n".join(notice.as_text for notice in history)
+
+
+class ChecksWindow(QDialog):
+    """What the self-checks found, a row a check."""
+
+    def __init__(self, report: CheckReport, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Self-checks of {report.model}")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.table = QTreeWidget()
+        self.table.setObjectName("checks")
+        self.table.setRootIsDecorated(False)
+        self.table.setHeaderLabels(["", "Check", "Verdict", "Measured", "Allowed", "Reason"])
+        for result in report.results:
+            measured, allowed = result.measured, result.allowed
+            item = QTreeWidgetItem(
+                [
+                    str(result.number),
+                    result.title,
+                    str(result.verdict),
+                    "" if measured is None else f"{measured:.2g}",
+                    "" if allowed is None else f"{allowed:.2g}",
+                    result.reason,
+                ]
+            )
+            item.setForeground(2, QBrush(QColor(_VERDICTS[result.verdict])))
+            item.setToolTip(5, result.reason)
+            self.table.addTopLevelItem(item)
+        header = self.table.header()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        summary = "No check failed" if report.passed else f"{len(report.failures)} checks failed"
+        layout = QVBoxLayout(self)
+        layout.addWidget(QLabel(f"{summary}, {report.dtype}, {report.seconds:.1f} s"))
+        layout.addWidget(self.table)
+        layout.addWidget(buttons)
+        self.resize(760, 440)

@@ -1,0 +1,72 @@
+"""Puts the panels into the shell, one at a time, so that the window stays free meanwhile."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QScrollArea
+
+from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.views.banner import OfflineBanner
+from microtome_desktop.views.icons import icon
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.panel_table import PLACES, Place
+
+
+class Furnishing(QObject):
+    """Makes a panel at each turn of the event loop; ``done`` when all are there."""
+
+    done = Signal()
+
+    def __init__(self, window: MainWindow, context: PanelContext) -> None:
+        super().__init__(window)
+        self._window, self._context = window, context
+        self.panels: dict[str, Panel] = {}
+        self._left = list(PLACES)
+        self.banner = OfflineBanner(context)
+        window.centre.insertWidget(0, self.banner)
+        self._set_icons()
+
+    def start(self) -> None:
+        """Make the first panel at the next turn."""
+        QTimer.singleShot(0, self._step)
+
+    def finish(self) -> None:
+        """Make all that are left now."""
+        while self._left:
+            self._make(self._left.pop(0))
+
+    def _step(self) -> None:
+        if self._left:
+            self._make(self._left.pop(0))
+            QTimer.singleShot(0, self._step)
+        else:
+            self.done.emit()
+
+    def _make(self, place: Place) -> None:
+        panel = place.load()(self._context)
+        self.panels[place.name] = panel
+        self._window.bodies[place.name].hold(scrolling(panel) if place.scrolls else panel)
+
+    def _set_icons(self) -> None:
+        floating, close = icon("mdi6.dock-window"), icon("mdi6.close")
+        for place in PLACES:
+            if place.name in self._window.cards:
+                self._window.cards[place.name].bar.set_icons(icon(place.icon), floating, close)
+        for row in COMMANDS:
+            colour = _TOOL_COLOURS.get(str(row.id), "#8a93a3")
+            self._window.actions_table.actions[row.id].setIcon(icon(row.icon, colour))
+
+
+def scrolling(panel: Panel) -> QScrollArea:
+    """The panel behind a scroll bar, for one that may be higher than its place."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(panel)
+    area.viewport().setAutoFillBackground(False)
+    panel.setAutoFillBackground(False)
+    return area
+
+
+_TOOL_COLOURS = {"run": "#57c785"}

@@ -1,0 +1,269 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox
+
+from microtome.errors import MicrotomeError
+from microtome.records.session import Session
+from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.table import command
+from microtome_desktop.jobs.failure import Failure
+from microtome_desktop.jobs.file_requests import REMEMBERED, OpenSession, SaveSession
+from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
+from microtome_desktop.jobs.requests import Examine, ReproducedShare
+from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.presenters.models import short_name
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.dialogs import (
+    ChecksWindow,
+    TextWindow,
+    about_text,
+    messages_text,
+)
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.save_dialog import FILTER, SaveDialog
+
+DOCUMENTATION = "https://github.com/microtome/microtome/tree/main/docs"
+_SHOWN_NODES, _SHOWN_EDGES = 40, 0.8
+
+
+class Handlers(QObject):
+    """Acts on commands: reads the state, asks the runner, opens dialogs."""
+
+    def __init__(self, window: MainWindow, desk: Desk, runner: JobRunner) -> None:
+        super().__init__(window)
+        self._window, self._desk, self._runner = window, desk, runner
+        self._closing = False
+        self.focus_prompt: Callable[[], None] = window.setFocus
+        runner.finished.connect(self._on_finished)
+        runner.failed.connect(self._on_failed)
+        window.may_close = self.may_close
+
+    def table(self) -> dict[CommandId, Callable[[], None]]:
+        """Every command and what it does."""
+        return {
+            CommandId.OPEN_SESSION: self.open_session,
+            CommandId.SAVE: self.save,
+            CommandId.SAVE_AS: self.save_as,
+            CommandId.QUIT: self._quit,
+            CommandId.SWAP_PROMPTS: self._desk.draft.swap,
+            CommandId.CLEAR_SELECTION: self._desk.selection.clear,
+            CommandId.COPY_PICTURE: self._copy_picture,
+            CommandId.RESET_LAYOUT: self._window.reset_layout,
+            CommandId.FULL_SCREEN: self._full_screen,
+            CommandId.OPEN_MODEL_FOLDER: self.open_model_folder,
+            CommandId.OPEN_MODEL_HUB: self.open_model_hub,
+            CommandId.ATTACH_MODEL: self.attach_model,
+            CommandId.RUN_CHECKS: self.run_checks,
+            CommandId.SHOW_CHECKS: self._show_checks,
+            CommandId.RUN: self.run,
+            CommandId.STOP: self._runner.cancel_visible,
+            CommandId.REPRODUCE: self.reproduce,
+            CommandId.FOCUS_PROMPT: self._focus_prompt,
+            CommandId.DOCUMENTATION: self._documentation,
+            CommandId.MESSAGES: self._messages,
+            CommandId.ABOUT: self._about,
+        }
+
+    # running
+
+    def run(self) -> None:
+        """Run what is typed."""
+        if reason := self.why_not(CommandId.RUN):
+            self._desk.notices.warn("The prompt cannot be run yet", reason)
+            return
+        try:
+            question = self._desk.draft.text.question()
+        except MicrotomeError as error:
+            self._desk.notices.post(Failure.of("The prompt cannot be run", error).notice)
+            return
+        self._runner.ask(Examine(question))
+
+    def why_not(self, wanted: CommandId) -> str:
+        """Why a command cannot be used now, empty when it can."""
+        return command(wanted).blocked(Situation(self._desk, bool(self._runner.under_way)))
+
+    def run_checks(self) -> None:
+        """Check the loaded model's numbers."""
+        model = self._desk.workspace.model
+        if model is not None:
+            self._runner.ask(RunChecks(model.fingerprint))
+
+    def reproduce(self) -> None:
+        """Run the nodes that the default view shows, alone."""
+        session = self._desk.workspace.session
+        if session is not None and session.circuit is not None:
+            from microtome.circuits.prune import prune
+
+            shown = prune(session.circuit, _SHOWN_NODES, _SHOWN_EDGES)
+            self._runner.ask(ReproducedShare(shown.node_id))
+
+    # models
+
+    def load(self, name: str, *, download: bool = False, remember: bool = False) -> None:
+        """Load a model by name."""
+        device = self._desk.settings.device
+        self._runner.ask(LoadModel(name, device, allow_download=download, remember=remember))
+
+    def open_model_folder(self) -> None:
+        """Choose a model folder."""
+        folder = self._choose_folder("Open model folder")
+        if folder:
+            self.load(folder, remember=True)
+
+    def _choose_folder(self, title: str) -> str:
+        start = self._desk.settings.folder
+        folder = QFileDialog.getExistingDirectory(self._window, title, start)
+        if folder:
+            self._desk.settings.folder = folder
+        return folder
+
+    def open_model_hub(self) -> None:
+        """Ask for a hub id."""
+        label = "Hub id, for example openai-community/gpt2.\nIt is downloaded if it is not here."
+        name, given = QInputDialog.getText(self._window, "Open hub id", label)
+        if given and name.strip():
+            self.load(name.strip(), download=True, remember=True)
+
+    def attach_model(self) -> None:
+        """Load the model that made the session; another one is refused."""
+        session = self._desk.workspace.session
+        if session is None:
+            return
+        name = self._place_of(session.model.name)
+        if name:
+            device, fingerprint = self._desk.settings.device, session.model.fingerprint
+            self._runner.ask(LoadModel(name, device, fingerprint=fingerprint))
+
+    def _place_of(self, name: str) -> str:
+        """Where a session's model may lie: embedded, recent, or where the user says."""
+        embedded = {entry.name for entry in self._desk.library.shelf.embedded}
+        if name.partition("@")[0] in embedded:
+            return name
+        for recent in self._desk.settings.recent_models:
+            if name in (recent, short_name(recent)):
+                return recent
+        return self._choose_folder(f"Where is the model {short_name(name)}?")
+
+    def _show_checks(self) -> None:
+        session = self._desk.workspace.session
+        report = self._desk.library.shelf.checks or (session.checks if session else None)
+        if report is not None:
+            ChecksWindow(report, self._window).show()
+
+    # files
+
+    def open_session(self) -> None:
+        """Choose a session file and open it."""
+        start = self._desk.settings.folder
+        chosen, _ = QFileDialog.getOpenFileName(self._window, "Open session", start, FILTER)
+        if chosen:
+            self.open_path(Path(chosen))
+
+    def open_path(self, path: Path) -> None:
+        """Open a session file, once what is unsaved is dealt with."""
+        if self._unsaved_is_settled():
+            self._desk.settings.folder = str(path.parent)
+            self._runner.ask(OpenSession(path))
+
+    def save(self) -> None:
+        """Save to the session's file, or ask for one."""
+        path = self._desk.workspace.path
+        if path is None:
+            self.save_as()
+        else:
+            self._save(path, ())
+
+    def save_as(self) -> bool:
+        """Ask for a file; False when the user thought better of it."""
+        session = self._desk.workspace.session
+        if session is None:
+            return False
+        dialog = SaveDialog(self._desk, self._runner, session, self._window)
+        if dialog.exec() != QDialog.DialogCode.Accepted:
+            return False
+        self._desk.settings.folder = str(dialog.choice.path.parent)
+        self._save(dialog.choice.path, dialog.choice.include)
+        return True
+
+    def _save(self, path: Path, include: tuple[str, ...]) -> None:
+        session = self._desk.workspace.session
+        if session is not None:
+            self._runner.ask(SaveSession(path, self._with_view(session), include))
+
+    def _with_view(self, session: Session) -> Session:
+        selected = self._desk.selection.current
+        kept = {name: getattr(selected, name) for name in REMEMBERED}
+        view = {"selection": {name: value for name, value in kept.items() if value is not None}}
+        return replace(session, view={**session.view, **view})
+
+    def _unsaved_is_settled(self) -> bool:
+        """Whether what is on screen may be lost; asks when no file holds it."""
+        if not self._desk.workspace.dirty:
+            return True
+        box = QMessageBox(self._window)
+        box.setObjectName("unsaved")
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setText("The session has results that no file holds.")
+        box.setInformativeText("Save them first?")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.setDefaultButton(buttons.Save)
+        answer = box.exec()
+        if answer == buttons.Save:
+            self.save()
+        return answer == buttons.Discard
+
+    # the window
+
+    def may_close(self) -> bool:
+        """Ask for unsaved work; a save goes on, and the window closes after it."""
+        if self._closing:
+            return True
+        if self._unsaved_is_settled():
+            return True
+        self._closing = any(isinstance(r, SaveSession) for r in self._runner.under_way)
+        return False
+
+    def _on_finished(self, request: object) -> None:
+        if self._closing and isinstance(request, SaveSession):
+            self._window.close()
+
+    def _on_failed(self, request: object, failure: object) -> None:
+        if isinstance(request, SaveSession):
+            self._closing = False
+        if isinstance(request, OpenSession) and not request.path.exists():
+            self._desk.settings.forget_session(request.path)
+
+    def _quit(self) -> None:
+        self._window.close()
+
+    def _full_screen(self) -> None:
+        if self._window.isFullScreen():
+            self._window.showNormal()
+        else:
+            self._window.showFullScreen()
+
+    def _copy_picture(self) -> None:
+        QGuiApplication.clipboard().setPixmap(self._window.grab())
+        self._desk.notices.info("A picture of the window is on the clipboard")
+
+    def _focus_prompt(self) -> None:
+        self.focus_prompt()
+
+    def _documentation(self) -> None:
+        QDesktopServices.openUrl(QUrl(DOCUMENTATION))
+
+    def _messages(self) -> None:
+        text = messages_text(self._desk.notices.history)
+        TextWindow("Messages", text, self._window).show()
+
+    def _about(self) -> None:
+        TextWindow("About Microtome", about_text(), self._window).show()

@@ -1,0 +1,181 @@
+"""The window's shell: menus, tool bar, cards and status bar, without any panel in them yet.
+
+It imports only Qt and two tables, so that the first frame is on screen before numpy is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QPaintEvent
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QSizePolicy,
+    QTabWidget,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop.views.actions import Actions
+from microtome_desktop.views.card import Body, Card, CardDock
+from microtome_desktop.views.panel_table import PLACES, Area, Place
+
+# Raised when docks change: an older saved layout would put them in wrong places.
+LAYOUT_VERSION = 1
+_DEFAULT_SIZE = QSize(1760, 1080)
+_LEFT, _RIGHT, _BOTTOM = 290, 370, 330
+_DOCK_AREAS = {
+    Area.LEFT: Qt.DockWidgetArea.LeftDockWidgetArea,
+    Area.RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
+    Area.BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea,
+}
+
+
+class MainWindow(QMainWindow):
+    """The shell. ``painted`` comes once, after the first frame."""
+
+    painted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("microtome")
+        self.setWindowTitle("Microtome")
+        self.resize(_DEFAULT_SIZE)
+        self.setDockNestingEnabled(True)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.setContentsMargins(6, 0, 6, 0)
+        # The corners belong to the side docks: they reach from top to bottom.
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.actions_table = Actions(self)
+        self.tool_bar = self._make_tool_bar()
+        self.bodies: dict[str, Body] = {}
+        self.cards: dict[str, Card | CardDock] = {}
+        self.docks: dict[str, CardDock] = {}
+        self.centre = self._make_centre()
+        self._make_docks()
+        self.statusBar().showMessage("Starting…")
+        self.may_close: Callable[[], bool] | None = None
+        self._seen = False
+        self.reset_layout()
+
+    def _make_tool_bar(self) -> QToolBar:
+        bar = QToolBar("Tools", self)
+        bar.setObjectName("tool_bar")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(17, 17))
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        bar.toggleViewAction().setVisible(False)
+        self.actions_table.fill_tool_bar(bar)
+        space = QWidget()
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(space)
+        self.subtitle = QLabel()
+        self.subtitle.setObjectName("dim")
+        self.subtitle.setTextFormat(Qt.TextFormat.PlainText)
+        bar.addWidget(self.subtitle)
+        self.addToolBar(bar)
+        return bar
+
+    def _make_centre(self) -> QVBoxLayout:
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        for place in PLACES:
+            if place.area is Area.STRIP:
+                strip = Body()
+                strip.setObjectName("strip_card")
+                strip.setMinimumHeight(88)
+                self.bodies[place.name] = strip
+                column.addWidget(strip)
+            elif place.area is Area.CENTRE:
+                card = Card(place.title)
+                self.cards[place.name] = card
+                self.bodies[place.name] = card.body
+                column.addWidget(card, 1)
+        self.setCentralWidget(centre)
+        return column
+
+    def _make_docks(self) -> None:
+        for place in PLACES:
+            if place.area in _DOCK_AREAS:
+                dock = CardDock(place.name, place.title, self)
+                self.docks[place.name] = self.cards[place.name] = dock
+                self.bodies[place.name] = dock.body
+
+    def reset_layout(self) -> None:
+        """Put every dock in its first place."""
+        for place in PLACES:
+            if place.name in self.docks:
+                self._place(place)
+        self.set_sizes()
+
+    def _place(self, place: Place) -> None:
+        dock, area = self.docks[place.name], _DOCK_AREAS[place.area]
+        dock.setFloating(False)
+        dock.show()
+        partners = [p for p in PLACES if place.group and p.group == place.group]
+        self.addDockWidget(area, dock)
+        if partners and partners[0] is not place:
+            self.tabifyDockWidget(self.docks[partners[0].name], dock)
+            self.docks[partners[0].name].raise_()
+            return
+        before = [p for p in PLACES[: PLACES.index(place)] if p.area is place.area]
+        if before:
+            down = place.area is Area.RIGHT
+            line = Qt.Orientation.Vertical if down else Qt.Orientation.Horizontal
+            self.splitDockWidget(self.docks[before[-1].name], dock, line)
+
+    def set_sizes(self) -> None:
+        """Give the areas their first sizes."""
+        by_area: dict[Area, list[Place]] = {}
+        for place in PLACES:
+            first_of_group = not place.group or not any(
+                other.group == place.group for other in by_area.get(place.area, [])
+            )
+            if place.name in self.docks and first_of_group:
+                by_area.setdefault(place.area, []).append(place)
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        sides = [self.docks[by_area[area][0].name] for area in (Area.LEFT, Area.RIGHT)]
+        self.resizeDocks(sides, [_LEFT, _RIGHT], across)
+        bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
+        self.resizeDocks([self.docks[bottom[0].name]], [_BOTTOM], down)
+        self._share(bottom, across, self.width() - _LEFT - _RIGHT)
+        self._share(right, down, self.height() - 120)
+
+    def _share(self, places: list[Place], line: Qt.Orientation, length: int) -> None:
+        total = sum(place.size for place in places)
+        docks: list[QDockWidget] = [self.docks[place.name] for place in places]
+        self.resizeDocks(docks, [round(length * place.size / total) for place in places], line)
+
+    def layout_bytes(self) -> tuple[QByteArray, QByteArray]:
+        """Geometry and state, to be remembered."""
+        return self.saveGeometry(), self.saveState(LAYOUT_VERSION)
+
+    def restore_layout(self, geometry: object, state: object) -> bool:
+        """Take up a remembered layout; False, and the first places, when it does not fit."""
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        fits = isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
+        if not fits:
+            self.reset_layout()
+        return fits
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Tell of the first frame, once it is through."""
+        super().paintEvent(event)
+        if not self._seen:
+            self._seen = True
+            QTimer.singleShot(0, self.painted.emit)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask whoever holds the work whether the window may close."""
+        if self.may_close is None or self.may_close():
+            event.accept()
+        else:
+            event.ignore()

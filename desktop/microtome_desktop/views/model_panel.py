@@ -1,0 +1,98 @@
+"""The models that can be loaded, as a tree."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor
+from PySide6.QtWidgets import (
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.presenters.models import ModelRow, model_rows
+from microtome_desktop.views.icons import icon
+from microtome_desktop.views.panel import Panel, PanelContext
+
+_NAME = Qt.ItemDataRole.UserRole
+
+
+class ModelPanel(Panel):
+    """Embedded models with their checkpoints, recent models, and the way to others."""
+
+    name = "models"
+    title = "Models"
+    icon = "mdi6.cube-outline"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        title = QLabel("Models")
+        title.setObjectName("section")
+        self.tree = QTreeWidget()
+        self.tree.setObjectName("models_tree")
+        self.tree.setHeaderHidden(True)
+        self.tree.setIndentation(16)
+        self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.open_folder = QPushButton("Open folder…")
+        self.open_folder.setObjectName("open_model_folder")
+        self.open_folder.setToolTip("Load a model from a folder of this machine")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(title)
+        layout.addWidget(self.tree, 1)
+        layout.addWidget(self.open_folder)
+        self.tree.itemActivated.connect(self._on_activated)
+        self.open_folder.clicked.connect(self._on_open_folder)
+        context.library.changed.connect(self._on_library)
+        context.settings.recent_changed.connect(self._refill)
+        self._refill()
+
+    def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
+        if changed & {"embedded", "loading"}:
+            self._refill()
+
+    def _on_open_folder(self) -> None:
+        self.context.do(CommandId.OPEN_MODEL_FOLDER)
+
+    def _on_activated(self, item: QTreeWidgetItem, column: int) -> None:
+        name = item.data(0, _NAME)
+        if name:
+            recent = name in self.context.settings.recent_models
+            device = self.context.settings.device
+            self.context.ask(LoadModel(name, device, remember=recent))
+
+    def show_model(self) -> None:
+        """Mark the model that is loaded and show its facts."""
+        self._refill()
+
+    def _refill(self) -> None:
+        shelf = self.context.library.shelf
+        rows = model_rows(shelf, self.context.settings.recent_models, self.context.workspace.model)
+        self.tree.clear()
+        for row in rows:
+            item = self._item(row, shelf.loading)
+            self.tree.addTopLevelItem(item)
+            item.setExpanded(row.loaded or any(child.loaded for child in row.children))
+            item.setSelected(row.loaded)
+
+    def _item(self, row: ModelRow, loading: str) -> QTreeWidgetItem:
+        waiting = bool(row.name) and row.name == loading
+        item = QTreeWidgetItem([f"{row.text}   loading…" if waiting else row.text])
+        item.setData(0, _NAME, row.name)
+        item.setToolTip(0, row.tip)
+        if row.children or row.name:
+            colour = colours.ACCENT if row.loaded else colours.TEXT_FAINT
+            item.setIcon(0, icon("mdi6.cube-outline", colour))
+        if not row.name:
+            item.setForeground(0, QBrush(QColor(colours.TEXT_DIM)))
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+        for child in row.children:
+            item.addChild(self._item(child, loading))
+        return item

@@ -1,0 +1,106 @@
+"""Which panels there are and where they sit at first: the one table the window is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from microtome_desktop.views.panel import Panel
+
+
+class Area(Enum):
+    """Where a panel sits when the layout is reset."""
+
+    LEFT = "left"
+    STRIP = "strip"  # above the centre, not movable
+    CENTRE = "centre"  # not movable
+    RIGHT = "right"
+    BOTTOM = "bottom"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A row: the panel, its place, and its share of its area.
+
+    Panels of one ``group`` share a place as tabs. ``load`` imports the class: the shell is
+    painted before any panel is imported.
+    """
+
+    name: str
+    title: str
+    icon: str
+    area: Area
+    load: Callable[[], type[Panel]]
+    size: int = 1
+    group: str = ""
+    scrolls: bool = False  # higher than its place may be
+
+
+def _ask() -> type[Panel]:
+    from microtome_desktop.views.ask_panel import AskPanel
+
+    return AskPanel
+
+
+def _tokens() -> type[Panel]:
+    from microtome_desktop.views.token_strip import TokenStrip
+
+    return TokenStrip
+
+
+def _circuit() -> type[Panel]:
+    from microtome_desktop.views.circuit import CircuitPanel
+
+    return CircuitPanel
+
+
+def _heatmap() -> type[Panel]:
+    from microtome_desktop.views.heatmap_panel import HeatmapPanel
+
+    return HeatmapPanel
+
+
+def _attention() -> type[Panel]:
+    from microtome_desktop.views.attention_panel import AttentionPanel
+
+    return AttentionPanel
+
+
+def _space() -> type[Panel]:
+    from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
+
+    return FeatureSpacePanel
+
+
+def _node() -> type[Panel]:
+    from microtome_desktop.views.node_card import NodeCardPanel
+
+    return NodeCardPanel
+
+
+def _neurons() -> type[Panel]:
+    from microtome_desktop.views.neuron_panel import NeuronPanel
+
+    return NeuronPanel
+
+
+def _histogram() -> type[Panel]:
+    from microtome_desktop.views.histogram_panel import HistogramPanel
+
+    return HistogramPanel
+
+
+PLACES = (
+    Place("ask", "Prompt & model", "mdi6.text-box-outline", Area.LEFT, _ask),
+    Place("token_strip", "Tokens", "mdi6.format-letter-spacing", Area.STRIP, _tokens),
+    Place("circuit", "Circuit", "mdi6.graph-outline", Area.CENTRE, _circuit),
+    Place("heatmap", "Layer × position", "mdi6.grid", Area.RIGHT, _heatmap, 45),
+    Place("attention", "Attention", "mdi6.eye-outline", Area.RIGHT, _attention, 55),
+    Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", Area.BOTTOM, _space, 55),
+    Place("node_card", "Node", "mdi6.card-text-outline", Area.BOTTOM, _node, 45, "detail", scrolls=True),
+    Place("neurons", "Neurons", "mdi6.chart-scatter-plot", Area.BOTTOM, _neurons, 45, "detail"),
+    Place("histogram", "Histogram", "mdi6.chart-histogram", Area.BOTTOM, _histogram, 45, "detail"),
+)

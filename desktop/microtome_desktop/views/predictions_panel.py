@@ -1,0 +1,105 @@
+"""The most probable next tokens at the selected position."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop import palette as colours
+from microtome_desktop.presenters.predictions import Prediction, heading, predictions
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.panel import Panel, PanelContext
+
+_HEADERS = ("token", "p", "\N{GREEK CAPITAL LETTER DELTA} logit")
+_DIFFERENCE_TIP = "Logit on the clean prompt minus logit on the corrupt prompt"
+_ROW_HEIGHT = 23
+
+
+class PredictionsPanel(Panel):
+    """A table of tokens, probabilities and what the corrupt prompt changes."""
+
+    name = "predictions"
+    title = "Predictions"
+    icon = "mdi6.format-list-numbered"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        title = QLabel("Top predictions")
+        title.setObjectName("section")
+        self.place = ElidedLabel()
+        self.table = QTableWidget(0, len(_HEADERS))
+        self._dress_table()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(title)
+        layout.addWidget(self.place)
+        layout.addWidget(self.table)
+        self.show_session()
+
+    def _dress_table(self) -> None:
+        table = self.table
+        table.setObjectName("predictions_table")
+        table.setHorizontalHeaderLabels(list(_HEADERS))
+        table.horizontalHeaderItem(2).setToolTip(_DIFFERENCE_TIP)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        table.setFont(mono_font(12))
+        table.setShowGrid(False)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        header = table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def show_session(self) -> None:
+        """Fill the table for the selected position, the last one for none."""
+        session = self.context.workspace.session
+        position = self.context.selection.current.position
+        rows = () if session is None else predictions(session, position)
+        self.place.setText(heading(session, position) or "Run a prompt to see what follows.")
+        self.table.setRowCount(len(rows))
+        for number, row in enumerate(rows):
+            self._fill(number, row)
+        self.table.setFixedHeight(26 + _ROW_HEIGHT * max(1, len(rows)))
+
+    def _fill(self, number: int, row: Prediction) -> None:
+        ink = colours.GOOD if row.is_answer else colours.INHIBITS if row.is_wrong else colours.TEXT
+        part = "the answer" if row.is_answer else "the wrong answer" if row.is_wrong else ""
+        tip = f"logit {row.logit:.3f}{', ' + part if part else ''}"
+        difference = row.difference
+        change = "" if difference is None else f"{difference:+.2f}"
+        tone = colours.TEXT_DIM
+        if difference is not None and abs(difference) >= 0.005:
+            tone = colours.GOOD if difference > 0 else colours.BAD
+        texts = ((row.token, ink), (f"{row.probability:.3f}", colours.TEXT), (change, tone))
+        for column, (text, colour) in enumerate(texts):
+            item = QTableWidgetItem(text)
+            item.setForeground(QBrush(QColor(colour)))
+            item.setToolTip(_DIFFERENCE_TIP if column == 2 else tip)
+            self.table.setItem(number, column, item)
+
+    def show_part(self, part: str) -> None:
+        """The second run and the metric add columns and marks."""
+        if part in {"traces", "metric"}:
+            self.show_session()
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Show another position."""
+        if "position" in changed:
+            self.show_session()

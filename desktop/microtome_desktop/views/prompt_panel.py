@@ -1,0 +1,193 @@
+"""The question: prompt, corrupt prompt, answers, prompt sets, and the button that runs it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, QTimer
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.table import command
+from microtome_desktop.jobs.model_requests import ReadDraft
+from microtome_desktop.state.draft import DraftText, Reading
+from microtome_desktop.views.alignment import Alignment
+from microtome_desktop.views.icons import icon
+from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.prompt_sets import PromptSetPicker
+from microtome_desktop.views.typing_fields import AnswerField, PromptField
+
+# Long enough to type a word, short enough to feel at once.
+_READ_AFTER_MS = 150
+
+
+class PromptPanel(Panel):
+    """Fields for the question; what is typed goes to the draft and is read by the model."""
+
+    name = "prompt"
+    title = "Prompt"
+    icon = "mdi6.form-textbox"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.prompt = PromptField("The text that the model continues")
+        self.prompt.setObjectName("prompt")
+        self.corrupt = PromptField("Optional: the same text with one thing changed")
+        self.corrupt.setObjectName("corrupt")
+        self.answer = AnswerField("what should follow")
+        self.answer.setObjectName("answer")
+        self.wrong = AnswerField("to compare with")
+        self.wrong.setObjectName("wrong")
+        self.alignment = Alignment()
+        self.problem = QLabel()
+        self.problem.setObjectName("bad")
+        self.problem.setWordWrap(True)
+        self.problem.hide()
+        self.values_only = QCheckBox("Keep attention as it is")
+        self.values_only.setObjectName("values_only")
+        self.values_only.setToolTip(
+            "Count only what flows through values; leave out why heads look where they look"
+        )
+        self.sets = PromptSetPicker(context)
+        self.run = QPushButton("Run")
+        self.run.setObjectName("primary")
+        self.swap = QToolButton()
+        self.swap.setObjectName("swap")
+        self._busy = False
+        self._reader = QTimer(self, singleShot=True, interval=_READ_AFTER_MS)
+        self._dress_buttons()
+        self._lay_out()
+        self._connect()
+        self._show_draft(context.draft.text)
+        self._show_run()
+
+    def _dress_buttons(self) -> None:
+        self.run.setIcon(icon("mdi6.play", "#0b1320"))
+        self.run.setIconSize(QSize(16, 16))
+        self.swap.setIcon(icon("mdi6.swap-vertical"))
+        self.swap.setToolTip(command(CommandId.SWAP_PROMPTS).tip)
+
+    def _lay_out(self) -> None:
+        answers = QHBoxLayout()
+        for title, field in (("Answer", self.answer), ("Wrong answer", self.wrong)):
+            column = QVBoxLayout()
+            column.setSpacing(4)
+            column.addWidget(_section(title))
+            column.addWidget(field)
+            answers.addLayout(column)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run, 1)
+        buttons.addWidget(self.swap)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addWidget(self.sets)
+        layout.addWidget(_section("Clean prompt"))
+        layout.addWidget(self.prompt)
+        layout.addWidget(_section("Corrupt prompt"))
+        layout.addWidget(self.corrupt)
+        layout.addWidget(self.alignment)
+        layout.addLayout(answers)
+        layout.addWidget(self.problem)
+        layout.addWidget(self.values_only)
+        layout.addLayout(buttons)
+
+    def _connect(self) -> None:
+        self.prompt.textChanged.connect(self._on_typed)
+        self.corrupt.textChanged.connect(self._on_typed)
+        self.prompt.submitted.connect(self._on_run)
+        self.corrupt.submitted.connect(self._on_run)
+        for field in (self.answer, self.wrong):
+            field.textChanged.connect(self._on_typed)
+            field.returnPressed.connect(self._on_run)
+        self.values_only.toggled.connect(self._on_typed)
+        self.run.clicked.connect(self._on_run)
+        self.swap.clicked.connect(self._on_swap)
+        self._reader.timeout.connect(self._ask_reading)
+        self.context.draft.changed.connect(self._show_draft)
+        self.context.draft.reading_changed.connect(self._show_reading)
+        self.context.library.changed.connect(self._on_library)
+
+    def _on_typed(self) -> None:
+        self.context.draft.update(
+            prompt=self.prompt.toPlainText(),
+            corrupt=self.corrupt.toPlainText(),
+            answer=self.answer.text(),
+            wrong=self.wrong.text(),
+            values_only=self.values_only.isChecked(),
+        )
+
+    def _on_run(self) -> None:
+        self.context.do(CommandId.STOP if self._busy else CommandId.RUN)
+
+    def _on_swap(self) -> None:
+        self.context.do(CommandId.SWAP_PROMPTS)
+
+    def _show_draft(self, text: DraftText) -> None:
+        self.prompt.show_text(text.prompt)
+        self.corrupt.show_text(text.corrupt)
+        self.answer.show_text(text.answer)
+        self.wrong.show_text(text.wrong)
+        self.values_only.setChecked(text.values_only)
+        self.prompt.setPlaceholderText(
+            "Token ids, for example 12, 7, 301" if text.as_ids else self.prompt.hint
+        )
+        self._reader.start()
+        self._show_run()
+
+    def _ask_reading(self) -> None:
+        if self.context.workspace.model is not None:
+            self.context.ask(ReadDraft(self.context.draft.text))
+
+    def _show_reading(self, reading: Reading) -> None:
+        self.alignment.show_reading(reading)
+        self.answer.mark(reading.answer_problem)
+        self.wrong.mark(reading.wrong_problem)
+        problems = (reading.problem, reading.answer_problem, reading.wrong_problem)
+        text = "\n".join(problem for problem in problems if problem)
+        self.problem.setText(text)
+        self.problem.setVisible(bool(text))
+        self._show_run()
+
+    def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
+        facts = self.context.library.shelf.facts
+        if "facts" in changed:
+            for field in (self.answer, self.wrong):
+                field.complete_from(facts.words)
+        if "loading" in changed:
+            self._show_run()
+
+    def show_model(self) -> None:
+        """Another model reads the prompts anew."""
+        self._reader.start()
+        self._show_run()
+
+    def show_busy(self, *, busy: bool) -> None:
+        """The button stops while a run is under way."""
+        self._busy = busy
+        self._show_run()
+
+    def _show_run(self) -> None:
+        row = command(CommandId.STOP if self._busy else CommandId.RUN)
+        reason = "" if self._busy else self.context.why_not(row.id)
+        self.run.setText("Stop" if self._busy else "Run")
+        self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", "#0b1320"))
+        self.run.setEnabled(not reason)
+        self.run.setToolTip(reason or f"{row.tip} ({row.shortcut})")
+
+    def edit(self) -> None:
+        """Put the cursor into the prompt, its text selected."""
+        self.prompt.setFocus()
+        self.prompt.selectAll()
+
+
+def _section(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("section")
+    return label

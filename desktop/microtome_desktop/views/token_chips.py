@@ -1,0 +1,139 @@
+"""Rows of tokens as chips, painted: for the token strip and for the alignment of a pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+
+from microtome_desktop import palette as colours
+from microtome_desktop.views.fonts import mono_font
+
+_GAP, _PAD, _HEIGHT = 3.0, 6.0, 24.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One token: its text, its fill, and what to say about it."""
+
+    text: str
+    fill: str = colours.RAISED
+    ink: str = colours.TEXT
+    tip: str = ""
+    marked: bool = False  # underlined: the model does not know the word
+
+
+class TokenChips(QWidget):
+    """Rows of chips in aligned columns; emits the column under the pointer and of a click."""
+
+    clicked = Signal(int)
+    hovered = Signal(int)  # -1 when the pointer leaves
+
+    def __init__(self, parent: QWidget | None = None, *, font_pixels: int = 12) -> None:
+        super().__init__(parent)
+        self._rows: tuple[tuple[Chip, ...], ...] = ()
+        self._lefts: list[float] = []
+        self._widths: list[float] = []
+        self._selected: int | None = None
+        self._hovered = -1
+        self._font = mono_font(font_pixels)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def show_rows(self, *rows: tuple[Chip, ...]) -> None:
+        """Draw these rows; columns are as wide as their widest chip."""
+        self._rows = tuple(row for row in rows if row)
+        metrics = QFontMetricsF(self._font)
+        count = max((len(row) for row in self._rows), default=0)
+        self._widths = [
+            max(metrics.horizontalAdvance(row[i].text) for row in self._rows if i < len(row))
+            + 2 * _PAD
+            for i in range(count)
+        ]
+        self._lefts, left = [], _GAP
+        for width in self._widths:
+            self._lefts.append(left)
+            left += width + _GAP
+        self.setFixedSize(self.sizeHint())
+        self.update()
+
+    def select(self, column: int | None) -> None:
+        """Frame one column."""
+        self._selected = column
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """As wide as all chips."""
+        width = self._lefts[-1] + self._widths[-1] + _GAP if self._lefts else _GAP
+        return QSize(round(width), round(max(1, len(self._rows)) * (_HEIGHT + _GAP) + _GAP))
+
+    def column_rect(self, column: int, row: int = 0) -> QRectF:
+        """Where a chip is."""
+        top = _GAP + row * (_HEIGHT + _GAP)
+        return QRectF(self._lefts[column], top, self._widths[column], _HEIGHT)
+
+    def _column_at(self, point: QPointF) -> int:
+        for column, (left, width) in enumerate(zip(self._lefts, self._widths, strict=True)):
+            if left <= point.x() <= left + width:
+                return column
+        return -1
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw all chips."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font)
+        for row, chips in enumerate(self._rows):
+            for column, chip in enumerate(chips):
+                self._draw(painter, chip, self.column_rect(column, row), column)
+        painter.end()
+
+    def _draw(self, painter: QPainter, chip: Chip, place: QRectF, column: int) -> None:
+        frame = colours.ACCENT if column == self._selected else colours.TEXT_FAINT
+        framed = column in (self._selected, self._hovered)
+        painter.setPen(QColor(frame) if framed else Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(chip.fill))
+        painter.drawRoundedRect(place, 5, 5)
+        painter.setPen(QColor(chip.ink))
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, chip.text)
+        if chip.marked:
+            painter.setPen(QColor(colours.BAD))
+            below = place.bottom() - 4
+            painter.drawLine(
+                QPointF(place.left() + _PAD, below), QPointF(place.right() - _PAD, below)
+            )
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Tell the column under the pointer."""
+        self._hover(self._column_at(event.position()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is under the pointer."""
+        self._hover(-1)
+
+    def _hover(self, column: int) -> None:
+        if column != self._hovered:
+            self._hovered = column
+            self.hovered.emit(column)
+            self.update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Tell the column that was clicked."""
+        column = self._column_at(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and column >= 0:
+            self.clicked.emit(column)
+
+    def event(self, event: QEvent) -> bool:
+        """Show what there is to say about the chip under the pointer."""
+        if isinstance(event, QHelpEvent):
+            row = int((event.pos().y() - _GAP) // (_HEIGHT + _GAP))
+            column = self._column_at(QPointF(event.pos()))
+            inside = 0 <= row < len(self._rows) and 0 <= column < len(self._rows[row])
+            QToolTip.showText(
+                event.globalPos(), self._rows[row][column].tip if inside else "", self
+            )
+            return True
+        return super().event(event)

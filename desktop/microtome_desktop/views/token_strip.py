@@ -1,0 +1,144 @@
+"""The prompt's tokens along the top of the centre, coloured by a chosen quantity."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from microtome_desktop import palette as colours
+from microtome_desktop.presenters.strip import Colouring, Strip, strip
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.token_chips import Chip, TokenChips
+
+_STRONGEST = 0.72  # how much of the accent the strongest token gets
+
+
+class TokenStrip(Panel):
+    """Shows the tokens; a click selects a position."""
+
+    name = "token_strip"
+    title = "Tokens"
+    icon = "mdi6.format-letter-spacing"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.drawing: Strip | None = None
+        self.chips = TokenChips()
+        self.colour_by = QComboBox()
+        self.colour_by.setObjectName("strip_colour")
+        self.colour_by.addItems([str(by) for by in Colouring])
+        self.explanation = QLabel("Run a prompt to see its tokens.")
+        self.explanation.setObjectName("dim")
+        self._lay_out()
+        self.colour_by.currentIndexChanged.connect(self._on_colouring)
+        self.chips.clicked.connect(self._on_click)
+        self.chips.hovered.connect(self._on_hover)
+        self.show_session()
+
+    def _lay_out(self) -> None:
+        self.scroll = QScrollArea()
+        self.scroll.setObjectName("clear")
+        self.scroll.setWidget(self.chips)
+        self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.chips.setObjectName("clear")
+        self.scroll.viewport().setAutoFillBackground(False)
+        self.scroll.setFixedHeight(42)
+        above = QHBoxLayout()
+        label = QLabel("Tokens coloured by")
+        label.setObjectName("dim")
+        above.addWidget(label)
+        above.addWidget(self.colour_by)
+        above.addWidget(self.explanation, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 8, 10, 4)
+        layout.setSpacing(4)
+        layout.addLayout(above)
+        layout.addWidget(self.scroll)
+
+    def _on_colouring(self, index: int) -> None:
+        self.show_session()
+
+    def _on_click(self, column: int) -> None:
+        self.context.selection.update(position=column, prompt=None)
+
+    def _on_hover(self, column: int) -> None:
+        self.context.selection.update(hovered_position=column if column >= 0 else None)
+
+    def show_session(self) -> None:
+        """Draw the tokens of the run."""
+        workspace, selected = self.context.workspace, self.context.selection.current
+        session, by = workspace.session, Colouring(self.colour_by.currentText())
+        self.drawing = None
+        if session is not None:
+            self.drawing = strip(session, workspace.arrays, by, selected)
+        if self.drawing is None:
+            self.chips.show_rows()
+            self.explanation.setText("Run a prompt to see its tokens.")
+            return
+        self.chips.show_rows(_chips(self.drawing))
+        self.explanation.setText(self.drawing.explanation)
+        self.chips.select(selected.position)
+
+    def show_part(self, part: str) -> None:
+        """The second run and the circuit bring their colourings."""
+        if part in {"traces", "circuit"}:
+            self.show_session()
+
+    def show_array(self, key: ArrayKey) -> None:
+        """What a colouring waited for has been read."""
+        self.show_session()
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Frame the selected token, and follow the head whose attention is shown."""
+        follows = {
+            Colouring.ATTENTION: {"layer", "head", "position"},
+            Colouring.NORM: {"layer"},
+        }
+        by = Colouring(self.colour_by.currentText())
+        if changed & follows.get(by, set()):
+            self.show_session()
+        elif "position" in changed:
+            self.chips.select(selected.position)
+        if "position" in changed and selected.position is not None and self.drawing is not None:
+            self._reveal(selected.position)
+
+    def _reveal(self, column: int) -> None:
+        if self.drawing is not None and column < len(self.drawing.tokens):
+            middle = self.chips.column_rect(column).center()
+            self.scroll.ensureVisible(round(middle.x()), round(middle.y()), 60, 0)
+
+
+def _chips(drawing: Strip) -> tuple[Chip, ...]:
+    rows = zip(drawing.tokens, drawing.values, drawing.notes, strict=True)
+    return tuple(
+        Chip(
+            text=text,
+            fill=mixed(float(value)),
+            tip=_tip(position, text, note, drawing),
+            marked=position in drawing.unknown,
+        )
+        for position, (text, value, note) in enumerate(rows)
+    )
+
+
+def _tip(position: int, text: str, note: str, drawing: Strip) -> str:
+    known = "\nThe model does not know this word." if position in drawing.unknown else ""
+    return f"position {position}: {text}\n{note} {drawing.explanation}{known}"
+
+
+def mixed(value: float) -> str:
+    """The fill of a value between -1 and 1: raised grey to the accent, or to the warm colour."""
+    if np.isnan(value):
+        return colours.RAISED
+    base = QColor(colours.RAISED)
+    full = QColor(colours.ACCENT if value >= 0 else colours.INHIBITS)
+    share = _STRONGEST * min(1.0, abs(value))
+    channels = [
+        round((1 - share) * low + share * high)
+        for low, high in zip(base.getRgb()[:3], full.getRgb()[:3], strict=True)
+    ]
+    return QColor(*channels).name()

@@ -1,0 +1,184 @@
+"""Everything behind the shell: state, threads, panels, and what follows what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+import microtome_resources as resources
+from microtome_desktop.commands.command import Situation
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.failure import Failure
+from microtome_desktop.jobs.file_requests import OpenSession, ReadArray
+from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
+from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.draft import DraftText
+from microtome_desktop.state.library import EmbeddedEntry
+from microtome_desktop.state.settings import Settings, Store
+from microtome_desktop.views.ask_panel import AskPanel
+from microtome_desktop.views.furnishing import Furnishing
+from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.menus import LivingMenus
+from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.status import JobStatus
+from microtome_desktop.views.toast import Toasts
+
+
+class Workbench(QObject):
+    """Joins a shell to its state and threads. ``ready`` comes when all panels are there."""
+
+    ready = Signal()
+
+    def __init__(self, window: MainWindow, store: Store) -> None:
+        super().__init__(window)
+        self.window = window
+        self.desk = Desk(settings=Settings(store))
+        self.runner = JobRunner(self.desk, self)
+        self.handlers = Handlers(window, self.desk, self.runner)
+        self.toasts = Toasts(window, self.desk.notices)
+        self.menus = LivingMenus(window, self.desk, self.handlers)
+        window.statusBar().clearMessage()
+        self.status = JobStatus(window.statusBar(), self.desk, self.runner)
+        self._example: LoadModel | None = None
+        self._filled = DraftText()
+        embedded = (EmbeddedEntry(n, resources.checkpoints(n)) for n in resources.model_names())
+        self.desk.library.update(embedded=tuple(embedded))
+        self.furnishing = Furnishing(window, self._context())
+        self.furnishing.done.connect(self._on_furnished)
+        self._updating = QTimer(self, singleShot=True, interval=0)
+        self._connect()
+        window.actions_table.bind(self.handlers.table())
+        self._update()
+
+    def _context(self) -> PanelContext:
+        desk = self.desk
+        return PanelContext(
+            desk.workspace,
+            desk.selection,
+            self.runner.ask,
+            desk.draft,
+            desk.library,
+            desk.settings,
+            self.window.actions_table.trigger,
+            self.handlers.why_not,
+        )
+
+    def _connect(self) -> None:
+        desk = self.desk
+        self._updating.timeout.connect(self._update)
+        for signal in (
+            desk.workspace.session_replaced,
+            desk.workspace.part_changed,
+            desk.workspace.model_changed,
+            desk.workspace.dirty_changed,
+            desk.draft.changed,
+            desk.draft.reading_changed,
+        ):
+            signal.connect(self._on_state)
+        desk.library.changed.connect(self._on_library)
+        desk.workspace.arrays.wanted.connect(self._on_wanted)
+        self.runner.changed.connect(self._updating.start)
+        self.runner.finished.connect(self._on_finished)
+
+    # the start
+
+    def start(self, path: Path | None = None) -> None:
+        """Open a session for review, or load the first model and run its example."""
+        self.furnishing.start()
+        if path is not None:
+            self.runner.ask(OpenSession(path))
+            return
+        example = resources.START_EXAMPLE
+        self._fill(DraftText(example.clean, example.corrupt, example.answer, example.wrong))
+        self._example = LoadModel(example.model, self.desk.settings.device)
+        self.runner.ask(self._example)
+
+    def _fill(self, text: DraftText) -> None:
+        self._filled = text
+        self.desk.draft.update(
+            prompt=text.prompt, corrupt=text.corrupt, answer=text.answer, wrong=text.wrong
+        )
+
+    def _on_furnished(self) -> None:
+        ask = self.furnishing.panels["ask"]
+        if isinstance(ask, AskPanel):
+            self.handlers.focus_prompt = ask.prompt.edit
+            self.runner.changed.connect(self._updating.start)
+        self._update()
+        self.ready.emit()
+
+    # what follows what
+
+    @Slot(object)
+    def _on_finished(self, request: object) -> None:
+        if isinstance(request, LoadModel):
+            self._after_loading(request)
+        elif isinstance(request, Examine) and self.desk.library.shelf.checks is None:
+            self.handlers.run_checks()
+
+    def _after_loading(self, request: LoadModel) -> None:
+        self.runner.ask(ReadDraft(self.desk.draft.text))
+        if request is self._example and self.desk.workspace.session is None:
+            self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
+            return
+        self._offer_first_prompt()
+        self.handlers.run_checks()
+
+    def _offer_first_prompt(self) -> None:
+        """A prompt that nobody typed makes room for one that the new model knows."""
+        sets, text = self.desk.library.shelf.facts.prompt_sets, self.desk.draft.text
+        typed = (text.prompt, text.corrupt, text.answer, text.wrong)
+        filled = self._filled
+        if typed == (filled.prompt, filled.corrupt, filled.answer, filled.wrong) and sets:
+            pair = sets[0].pairs[0]
+            self._fill(
+                DraftText(pair.clean, pair.corrupt or "", pair.answer or "", pair.wrong or "")
+            )
+
+    def _on_wanted(self, key: ArrayKey) -> None:
+        session = self.desk.workspace.session
+        if session is not None:
+            self.runner.ask(ReadArray(session, key))
+
+    # the look of things
+
+    def _on_state(self, what: object) -> None:
+        # Many changes come at once; commands are looked at once for all of them.
+        self._updating.start()
+
+    def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
+        self._updating.start()
+
+    def _update(self) -> None:
+        busy = bool(self.runner.under_way)
+        self.window.actions_table.update(Situation(self.desk, busy))
+        ask = self.furnishing.panels.get("ask")
+        if isinstance(ask, AskPanel):
+            examining = any(isinstance(r, Examine) for r in self.runner.under_way)
+            ask.prompt.show_busy(busy=examining)
+        self._title()
+
+    def _title(self) -> None:
+        workspace = self.desk.workspace
+        name = workspace.path.name if workspace.path else "unsaved session"
+        shown = name if workspace.session is not None else ""
+        self.window.setWindowTitle(f"{shown}[*] — Microtome" if shown else "Microtome[*]")
+        self.window.setWindowModified(workspace.dirty)
+        model = workspace.model or (workspace.session.model if workspace.session else None)
+        self.window.subtitle.setText(model.name if model is not None else "")
+
+    @Slot(object)
+    def report(self, error: BaseException) -> None:
+        """Tell of an error that nobody caught."""
+        self.desk.notices.post(Failure.of("Something went wrong", error).notice)
+
+    def shut_down(self) -> bool:
+        """Remember the layout and end the threads; False when one did not end."""
+        geometry, state = self.window.layout_bytes()
+        self.desk.settings.set_layout("geometry", geometry)
+        self.desk.settings.set_layout("state", state)
+        return self.runner.shut_down()

@@ -1,0 +1,112 @@
+"""The composition root: opens the window, or draws it into a picture."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QSettings, QSize, QStandardPaths, Slot
+
+from microtome_desktop.application import ErrorNet, make_application
+from microtome_desktop.views.fonts import text_font
+from microtome_desktop.views.main_window import MainWindow
+
+if TYPE_CHECKING:
+    # The first frame is painted before this is imported.
+    from microtome_desktop.views.workbench import Workbench
+
+# Tests, and whoever wants a second set of settings, name another file here.
+SETTINGS_VARIABLE = "MICROTOME_SETTINGS"
+_PICTURE_SIZE = QSize(1760, 1080)
+_RENDER_PATIENCE_MS = 60_000
+# Longer than any panel waits before it refines what it drew.
+_SETTLE_MS = 400
+
+
+def settings_store() -> QSettings:
+    """The ini file of the settings, in the user's configuration folder."""
+    given = os.environ.get(SETTINGS_VARIABLE)
+    if given:
+        return QSettings(given, QSettings.Format.IniFormat)
+    folder = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.AppConfigLocation)
+    return QSettings(str(Path(folder) / "microtome.ini"), QSettings.Format.IniFormat)
+
+
+class Opening(QObject):
+    """A window on its way: the shell first, all the rest after the first frame."""
+
+    def __init__(self, path: Path | None, store: QSettings, *, remembered: bool = True) -> None:
+        super().__init__()
+        self.net = ErrorNet()
+        self.window = MainWindow()
+        self.workbench: Workbench | None = None
+        self._path, self._store = path, store
+        if remembered:
+            geometry, state = store.value("layout/geometry"), store.value("layout/state")
+            self.window.restore_layout(geometry, state)
+        self.window.painted.connect(self.furnish)
+
+    @Slot()
+    def furnish(self) -> None:
+        """Bring in everything behind the shell; once."""
+        from microtome_desktop.views.workbench import Workbench
+
+        if self.workbench is None:
+            self.workbench = Workbench(self.window, self._store)
+            self.net.caught.connect(self.workbench.report)
+            self.workbench.start(self._path)
+
+    def close(self) -> bool:
+        """End the threads and take the net away; False when a thread did not end."""
+        ended = self.workbench.shut_down() if self.workbench is not None else True
+        self._store.sync()
+        self.net.remove()
+        return ended
+
+
+def open_window(path: Path | None = None) -> int:
+    """Open the window, with a session to review if one is given; returns when it is closed."""
+    application = make_application(sys.argv[:1])
+    application.setFont(text_font())
+    opening = Opening(path, settings_store())
+    opening.window.show()
+    status = application.exec()
+    if not opening.close():
+        # A worker sits in one long call of a library: nothing in it is worth waiting for,
+        # and a thread that is destroyed while it runs aborts the process.
+        os._exit(status)
+    return status
+
+
+def render(session: Path, out: Path) -> None:
+    """Draw the window with a session into a PNG, also where there is no screen.
+
+    Raises what opening the session raises, and StorageError when the picture cannot be written.
+    """
+    from microtome.errors import StorageError
+
+    picture = _render(Path(session))
+    if not picture.save(str(out), "PNG"):  # type: ignore[call-overload]
+        raise StorageError(f"{out} could not be written.", "Choose another place.")
+
+
+def _render(path: Path) -> QPixmap:
+    """The window with a session in it, drawn once all panels are there."""
+    from microtome.session.reader import open_session
+
+    open_session(path)  # a file that cannot be opened is refused before there is a window
+    application = make_application(sys.argv[:1])
+    application.setFont(text_font())
+    opening = Opening(path, QSettings(), remembered=False)
+    opening.window.resize(_PICTURE_SIZE)
+    opening.window.show()
+    waiting = QEventLoop()
+    opening.settled.connect(waiting.quit)
+    QTimer.singleShot(_RENDER_PATIENCE_MS, waiting.quit)
+    waiting.exec()
+    picture = opening.window.grab()
+    opening.close()
+    opening.window.close()
+    return picture
