@@ -12,7 +12,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # Where anything may go wrong and must become a message: the two last resorts.
 CATCH_ALL = {
-    "desktop/microtome_desktop/jobs/runner.py",
+    "desktop/microtome_desktop/jobs/worker.py",
     "desktop/microtome_desktop/application.py",
 }
 
