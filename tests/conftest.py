@@ -16,6 +16,8 @@ import pytest
 
 # Hub names must fail at once, and Qt asks for a runtime folder of its own.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Two threads that wait for each other on a busy machine are slower than one that works.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -56,6 +58,7 @@ def settings_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "settings"
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(folder / name.lower()))
+    monkeypatch.setenv("MICROTOME_SETTINGS", str(folder / "microtome.ini"))
     return folder
 
 
