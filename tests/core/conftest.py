@@ -27,6 +27,13 @@ def _neighbour(name: str) -> Any:
 
 
 tiny_models = _neighbour("tiny_models")
+_neighbour("session_records")
+
+
+@pytest.fixture(scope="session")
+def plain() -> Any:
+    """The forward pass written plainly: ``plain.run(anatomy, ids)`` gives logits and all sites."""
+    return _neighbour("plain_forward")
 
 
 @pytest.fixture(scope="session")

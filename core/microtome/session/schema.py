@@ -75,7 +75,7 @@ def safe_name(text: str, taken: Iterable[str] = ()) -> str:
     return name
 
 
-def fixed_text(values: NDArray[Any] | Iterable[str], shape: tuple[int, ...]) -> NDArray[np.bytes_]:
+def fixed_text(values: NDArray[Any] | Iterable[str], shape: tuple[int, ...]) -> NDArray[Any]:
     """Texts as fixed-length UTF-8.
 
     Fixed-length text is padded with NUL, so a NUL of the text itself becomes its visible symbol.
@@ -88,7 +88,7 @@ def fixed_text(values: NDArray[Any] | Iterable[str], shape: tuple[int, ...]) -> 
     return np.array(encoded, dtype=f"S{max(1, width)}").reshape(shape)
 
 
-def plain_text(values: NDArray[np.bytes_]) -> list[str]:
+def plain_text(values: NDArray[Any]) -> list[str]:
     """The texts of a fixed-length array, flattened."""
     try:
         return [text.decode("utf-8") for text in values.ravel().tolist()]
