@@ -115,7 +115,7 @@ class Covariance:
 
 
 def project(
-    activations: Float[np.ndarray, "n d"] | Iterable[Float[np.ndarray, "some d"]],
+    activations: Float[np.ndarray, "n d"] | Iterable[Float[np.ndarray, "_ d"]],
     components: int = 3,
 ) -> Projection:
     """The principal components of activations, by falling variance.

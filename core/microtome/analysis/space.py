@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import NDArray
 
-from microtome.activations.capture import trace as run_trace
+from microtome.activations.batches import batched_activations
 from microtome.analysis.projection import PointLabels, project, to_analysis
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.tokens import Tokens
 from microtome.prompt_sets import PromptSet
 from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis
-from microtome.records.trace import Trace
 from microtome.sites import Site
 
 # A first picture after this many prompts, then whenever there are twice as many: all partial
@@ -53,9 +55,13 @@ def feature_space(
     if not asked:
         raise InputError("There are no prompts to take activations from.")
     cloud, picture = _Cloud(site, limit), _FIRST_PICTURE
-    for done, (text, task) in enumerate(asked):
+    places = _places(model, site)
+    tokens = _read(model, [text for text, _ in asked], limit // len(places) + 1)
+    asked = asked[: len(tokens)]
+    runs = batched_activations(model, tokens, places, job=job)
+    for done, ((_, task), (read, values)) in enumerate(zip(asked, runs, strict=True)):
         job.progress("Collecting activations", max(done, len(asked) * cloud.share), len(asked))
-        cloud.add(run_trace(model, text, sites=(site,), top_k=1, job=job), task)
+        cloud.add(read, values, task)
         if cloud.share >= 1:
             break
         if done + 1 == picture:
@@ -89,6 +95,25 @@ def _in_turns(groups: dict[str, list[Prompt]]) -> Iterator[tuple[Prompt, str]]:
                 yield text, task
 
 
+def _read(model: Model, texts: Sequence[Prompt], enough: int) -> list[Tokens]:
+    """The first prompts as tokens, as many as give ``enough`` positions."""
+    read: list[Tokens] = []
+    positions = 0
+    for text in texts:
+        if positions >= enough:
+            break
+        read.append(model.tokenize(text))
+        positions += len(read[-1])
+    return read
+
+
+def _places(model: Model, site: Site) -> tuple[Site, ...]:
+    """The site in its layer, or in every layer when it names none."""
+    if site.layer is not None or not site.kind.per_layer:
+        return (Site(site.name, site.layer),)
+    return tuple(Site(site.name, layer) for layer in range(model.identity.n_layers))
+
+
 @dataclass(slots=True)
 class _Cloud:
     """Points gathered so far, at most ``limit`` of them."""
@@ -103,24 +128,19 @@ class _Cloud:
     def share(self) -> float:
         return len(self.labels) / self.limit
 
-    def add(self, run: Trace, task: str) -> None:
-        """All positions of one run, layer by layer, as far as the limit allows."""
-        row, length = len(self.prompts), len(run.tokens)
-        self.prompts.append(run.prompt)
-        for layer in self._layers(run):
+    def add(self, tokens: Tokens, values: Mapping[Site, NDArray[Any]], task: str) -> None:
+        """All positions of one prompt, layer by layer, as far as the limit allows."""
+        row, length = len(self.prompts), len(tokens)
+        self.prompts.append(tokens.prompt)
+        for site, found in values.items():
             free = self.limit - len(self.labels)
-            values = np.asarray(run.activation(Site(self.site.name, layer, self.site.head)))
-            self.rows.append(values.reshape(length, -1)[:free].astype(np.float32))
-            number = -1 if layer is None else layer
+            chosen = found if self.site.head is None else found[:, self.site.head]
+            self.rows.append(chosen.reshape(length, -1)[:free].astype(np.float32))
+            number = -1 if site.layer is None else site.layer
             self.labels.extend(
                 (row, position, number, token, task)
-                for position, token in enumerate(run.tokens[:free])
+                for position, token in enumerate(tokens.texts[:free])
             )
-
-    def _layers(self, run: Trace) -> Iterable[int | None]:
-        if self.site.layer is not None or not self.site.kind.per_layer:
-            return (self.site.layer,)
-        return run.activations[self.site.name].layers
 
     def analysis(self, components: int) -> Analysis:
         prompt, position, layer, token, task = zip(*self.labels, strict=True)

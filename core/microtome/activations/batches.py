@@ -1,0 +1,65 @@
+"""Activations of many prompts: right-padded batches, as exact as one prompt at a time.
+
+A causal model never looks ahead, so what stands behind a prompt's last token cannot change it;
+the padding is cut off before anybody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from microtome.jobs import Job, job_or_default
+from microtome.models.hooks import Tap, tapping
+from microtome.models.model import Model
+from microtome.models.tokens import Tokens
+from microtome.sites import Site
+
+_ROWS = 32
+
+
+def batched_activations(
+    model: Model,
+    prompts: Sequence[Tokens],
+    sites: Sequence[Site],
+    *,
+    rows: int = _ROWS,
+    job: Job | None = None,
+) -> Iterator[tuple[Tokens, dict[Site, NDArray[Any]]]]:
+    """Each prompt with the values [position, …] at each site, in the order given.
+
+    Sites that exist once a layer must name one. ``rows`` prompts run together.
+    Raises SiteMissing for a site that the model does not have.
+    """
+    job = job_or_default(job)
+    for start in range(0, len(prompts), rows):
+        group = prompts[start : start + rows]
+        held = _run_together(model, group, sites, job)
+        for row, tokens in enumerate(group):
+            yield tokens, {site: held[site][row, : len(tokens)] for site in sites}
+
+
+def _run_together(
+    model: Model, group: Sequence[Tokens], sites: Sequence[Site], job: Job
+) -> dict[Site, NDArray[Any]]:
+    longest = max(len(tokens) for tokens in group)
+    ids = np.stack([np.pad(tokens.ids, (0, longest - len(tokens))) for tokens in group])
+    held: dict[Site, NDArray[Any]] = {}
+
+    def keep(site: Site) -> Tap:
+        def tap(values: Tensor) -> Tensor:
+            # Copied at once: the model may go on to write into the same memory.
+            wide = torch.promote_types(values.dtype, torch.float32)
+            held[site] = values.detach().to("cpu", wide, copy=True).numpy()
+            return values
+
+        return tap
+
+    with tapping(model, {site: [keep(site)] for site in sites}, job.check):
+        model.forward(torch.from_numpy(ids))
+    return held

@@ -1,0 +1,102 @@
+"""The command line: one line and status 2 for bad input, the window's numbers for good input."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from microtome import cli
+from microtome.session.reader import open_session
+
+PROMPT = "When Mary and John went to the store, John gave a drink to"
+CORRUPT = "When Mary and John went to the store, Mary gave a drink to"
+
+
+@pytest.fixture(scope="module")
+def session_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run.h5"
+    arguments = ["run", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", CORRUPT]
+    answers = ["--answer", "Mary", "--wrong", "John", "--out", str(path)]
+    assert cli.main([*arguments, *answers]) == 0
+    return path
+
+
+def test_a_run_saves_a_session_that_opens_with_its_circuit(session_file):
+    session = open_session(session_file)
+    assert session.clean.top_tokens[-1][0].strip() == "Mary"
+    assert session.circuit.n_edges > 0
+    assert session.metric["value"] > 0 > session.metric["value_corrupt"]
+
+
+def test_run_prints_what_it_found_as_json(tmp_path, capsys):
+    path = tmp_path / "one.h5"
+    assert cli.main(["run", "--model", "induction-exact-tiny", "--prompt", "1 2 3 1 2", "--ids",
+                     "--out", str(path), "--json"]) in (0, 2)  # fmt: skip
+    given = capsys.readouterr()
+    if path.exists():
+        assert json.loads(given.out)["nodes"] > 0
+
+
+def test_info_names_model_prompt_and_size(session_file, capsys):
+    assert cli.main(["info", str(session_file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "words-4l" in json.dumps(found)
+
+
+def test_models_lists_the_embedded_ones_with_checkpoints(capsys):
+    assert cli.main(["models", "--json"]) == 0
+    rows = {row["name"]: row["checkpoints"] for row in json.loads(capsys.readouterr().out)}
+    assert len(rows["words-4l"]) >= 6
+    assert "induction-exact" in rows
+
+
+def test_check_reports_every_check_and_succeeds_on_a_sound_model(capsys):
+    assert cli.main(["check", "induction-exact-tiny", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert {result["number"] for result in report["results"]} >= {1, 2, 3, 4, 5, 6, 8, 10, 12, 13}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--model", "no-such-model", "--prompt", "x"], "no-such-model"),
+        (["run", "--model", "words-4l", "--prompt", "  "], "empty"),
+        (["run", "--model", "words-4l", "--prompt", PROMPT, "--answer", "Zzyzx"], "Zzyzx"),
+        (["run", "--model", "words-4l", "--prompt", PROMPT, "--wrong", "John"], "without an answer"),
+        (["run", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", "When Mary"], "tokens"),
+        (["run", "--model", "words-4l", "--prompt", "the " * 200], "64"),
+        (["run", "--model", "words-4l", "--prompt", "x y", "--ids"], "token id"),
+    ],
+)
+def test_bad_input_is_one_line_status_two_and_no_file(tmp_path, capsys, arguments, said):
+    path = tmp_path / "never.h5"
+    assert cli.main([*arguments, "--out", str(path)]) == 2
+    given = capsys.readouterr()
+    assert given.err.count("\n") == 1
+    assert said in given.err
+    assert "Traceback" not in given.err
+    assert not given.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):
+    place = tmp_path / "nowhere" / "run.h5"
+    assert cli.main(["run", "--model", "words-4l", "--prompt", PROMPT, "--out", str(place)]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "render"])
+def test_a_file_that_is_no_session_is_refused(tmp_path, capsys, command):
+    path = tmp_path / "text.h5"
+    path.write_text("this is no session")
+    out = ["--out", str(tmp_path / "x.png")] if command == "render" else []
+    assert cli.main([command, str(path), *out]) == 2
+    given = capsys.readouterr().err
+    assert given.count("\n") == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_an_unknown_word_names_the_commands(capsys):
+    assert cli.main(["rnu"]) == 2
+    assert "run" in capsys.readouterr().err
