@@ -96,7 +96,8 @@ def check(_arguments: list[str]) -> int:
 
 def models(arguments: list[str]) -> int:
     """Train and compile the embedded models again, from their seeds."""
-    return _python(["-m", "training", *arguments], cwd=environment.ROOT / "resources")
+    script = environment.ROOT / "resources" / "training" / "make_models.py"
+    return _python([str(script), *arguments], cwd=Path.cwd())
 
 
 TASKS = {
