@@ -137,7 +137,7 @@ def swarm(
 def _candidates(reach: float, half_height: float) -> Float[np.ndarray, "place 2"]:
     """Places around a centre, nearest first; sideways is nearer than up or down."""
     x = np.arange(-np.ceil(reach), np.ceil(reach) + 1)
-    levels = np.arange(0, half_height + 1e-9, 2.0)
+    levels = np.arange(0, half_height + 1e-9, max(2.0, half_height / 10))
     y = np.concatenate([-levels[:0:-1], levels])
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     cost = np.hypot(grid[:, 0], 1.6 * grid[:, 1]) - 1e-3 * (grid[:, 0] > 0)

@@ -211,9 +211,10 @@ class Controls(QWidget):
         self.edges = _slider("edge_share", 0, 100, round(100 * View().edge_share))
         self.edges.setToolTip("The strongest edges that carry this share of the influence are kept")
         self.node_value, self.edge_value = _number(), _number()
-        self.downstream = QCheckBox("Show what it feeds")
+        self.downstream = QCheckBox("What it feeds")
         self.downstream.setToolTip("Beside what feeds the selected node, show what it feeds")
         self.fit = QPushButton("Fit")
+        self.fit.setFixedWidth(46)
         self.fit.setToolTip("Show the whole circuit (F, or a double click)")
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 4, 12, 8)
@@ -224,7 +225,6 @@ class Controls(QWidget):
             row.addWidget(_text(title, colours.TEXT_DIM))
             row.addWidget(slider, 1)
             row.addWidget(value)
-        row.addSpacing(6)
         row.addWidget(self.downstream)
         row.addWidget(self.fit)
         self._connect()
@@ -262,14 +262,14 @@ def _slider(name: str, low: int, high: int, value: int) -> QSlider:
     slider.setRange(low, high)
     slider.setPageStep(10)
     slider.setValue(value)
-    slider.setMinimumWidth(50)
+    slider.setMinimumWidth(36)
     return slider
 
 
 def _number() -> QLabel:
     label = QLabel()
     label.setFont(mono_font(11))
-    label.setFixedWidth(44)
+    label.setFixedWidth(40)
     return label
 
 
