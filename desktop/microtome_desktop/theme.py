@@ -73,7 +73,6 @@ QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
 QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
-QComboBox::drop-down { border: none; width: 18px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
 QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
 QPushButton:hover { background: RAISED_MORE; }

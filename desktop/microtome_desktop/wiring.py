@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QSettings, QSize, QStandardPaths, Slot
+from PySide6.QtCore import (
+    QEventLoop,
+    QObject,
+    QSettings,
+    QSize,
+    QStandardPaths,
+    QTimer,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import QPixmap
 
 from microtome_desktop.application import ErrorNet, make_application
 from microtome_desktop.views.fonts import text_font
@@ -35,33 +45,51 @@ def settings_store() -> QSettings:
 
 
 class Opening(QObject):
-    """A window on its way: the shell first, all the rest after the first frame."""
+    """A window on its way: the shell first, all the rest after the first frame.
 
-    def __init__(self, path: Path | None, store: QSettings, *, remembered: bool = True) -> None:
+    Without a ``store`` nothing is remembered, and nothing that was remembered is used.
+    ``settled`` comes when every panel is there and nothing is under way.
+    """
+
+    settled = Signal()
+
+    def __init__(self, path: Path | None, store: QSettings | None) -> None:
         super().__init__()
         self.net = ErrorNet()
         self.window = MainWindow()
         self.workbench: Workbench | None = None
         self._path, self._store = path, store
-        if remembered:
+        if store is not None:
             geometry, state = store.value("layout/geometry"), store.value("layout/state")
             self.window.restore_layout(geometry, state)
+        self._settling = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settling.timeout.connect(self._on_settling)
         self.window.painted.connect(self.furnish)
 
     @Slot()
     def furnish(self) -> None:
         """Bring in everything behind the shell; once."""
+        from microtome_desktop.state.settings import MemoryStore
         from microtome_desktop.views.workbench import Workbench
 
         if self.workbench is None:
-            self.workbench = Workbench(self.window, self._store)
+            self.workbench = Workbench(self.window, self._store or MemoryStore())
             self.net.caught.connect(self.workbench.report)
+            self.workbench.ready.connect(self._settling.start)
             self.workbench.start(self._path)
+
+    @Slot()
+    def _on_settling(self) -> None:
+        if self.workbench is not None and self.workbench.runner.idle:
+            self.settled.emit()
+        else:
+            self._settling.start()
 
     def close(self) -> bool:
         """End the threads and take the net away; False when a thread did not end."""
         ended = self.workbench.shut_down() if self.workbench is not None else True
-        self._store.sync()
+        if self._store is not None:
+            self._store.sync()
         self.net.remove()
         return ended
 
@@ -88,7 +116,7 @@ def render(session: Path, out: Path) -> None:
     from microtome.errors import StorageError
 
     picture = _render(Path(session))
-    if not picture.save(str(out), "PNG"):  # type: ignore[call-overload]
+    if not picture.save(str(out), "PNG"):
         raise StorageError(f"{out} could not be written.", "Choose another place.")
 
 
@@ -99,7 +127,7 @@ def _render(path: Path) -> QPixmap:
     open_session(path)  # a file that cannot be opened is refused before there is a window
     application = make_application(sys.argv[:1])
     application.setFont(text_font())
-    opening = Opening(path, QSettings(), remembered=False)
+    opening = Opening(path, None)
     opening.window.resize(_PICTURE_SIZE)
     opening.window.show()
     waiting = QEventLoop()

@@ -181,17 +181,15 @@ class Handlers(QObject):
         else:
             self._save(path, ())
 
-    def save_as(self) -> bool:
-        """Ask for a file; False when the user thought better of it."""
+    def save_as(self) -> None:
+        """Ask for a file and save there."""
         session = self._desk.workspace.session
         if session is None:
-            return False
+            return
         dialog = SaveDialog(self._desk, self._runner, session, self._window)
-        if dialog.exec() != QDialog.DialogCode.Accepted:
-            return False
-        self._desk.settings.folder = str(dialog.choice.path.parent)
-        self._save(dialog.choice.path, dialog.choice.include)
-        return True
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._desk.settings.folder = str(dialog.choice.path.parent)
+            self._save(dialog.choice.path, dialog.choice.include)
 
     def _save(self, path: Path, include: tuple[str, ...]) -> None:
         session = self._desk.workspace.session

@@ -93,14 +93,17 @@ def _histogram() -> type[Panel]:
     return HistogramPanel
 
 
+_LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
-    Place("ask", "Prompt & model", "mdi6.text-box-outline", Area.LEFT, _ask),
-    Place("token_strip", "Tokens", "mdi6.format-letter-spacing", Area.STRIP, _tokens),
-    Place("circuit", "Circuit", "mdi6.graph-outline", Area.CENTRE, _circuit),
-    Place("heatmap", "Layer × position", "mdi6.grid", Area.RIGHT, _heatmap, 45),
-    Place("attention", "Attention", "mdi6.eye-outline", Area.RIGHT, _attention, 55),
-    Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", Area.BOTTOM, _space, 55),
-    Place("node_card", "Node", "mdi6.card-text-outline", Area.BOTTOM, _node, 45, "detail", scrolls=True),
-    Place("neurons", "Neurons", "mdi6.chart-scatter-plot", Area.BOTTOM, _neurons, 45, "detail"),
-    Place("histogram", "Histogram", "mdi6.chart-histogram", Area.BOTTOM, _histogram, 45, "detail"),
+    Place("ask", "Prompt & model", "mdi6.text-box-outline", _LEFT, _ask),
+    Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
+    Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
+    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),
+    Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 55),
+    Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 55),
+    Place(
+        "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True
+    ),
+    Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
+    Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
 )

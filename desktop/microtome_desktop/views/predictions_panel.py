@@ -52,7 +52,9 @@ class PredictionsPanel(Panel):
         table = self.table
         table.setObjectName("predictions_table")
         table.setHorizontalHeaderLabels(list(_HEADERS))
-        table.horizontalHeaderItem(2).setToolTip(_DIFFERENCE_TIP)
+        change = QTableWidgetItem(_HEADERS[2])
+        change.setToolTip(_DIFFERENCE_TIP)
+        table.setHorizontalHeaderItem(2, change)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         table.setFont(mono_font(12))

@@ -40,13 +40,13 @@ class TokenStrip(Panel):
         self.show_session()
 
     def _lay_out(self) -> None:
-        self.scroll = QScrollArea()
-        self.scroll.setObjectName("clear")
-        self.scroll.setWidget(self.chips)
-        self.scroll.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area = QScrollArea()
+        self.area.setObjectName("clear")
+        self.area.setWidget(self.chips)
+        self.area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.chips.setObjectName("clear")
-        self.scroll.viewport().setAutoFillBackground(False)
-        self.scroll.setFixedHeight(42)
+        self.area.viewport().setAutoFillBackground(False)
+        self.area.setFixedHeight(42)
         above = QHBoxLayout()
         label = QLabel("Tokens coloured by")
         label.setObjectName("dim")
@@ -57,7 +57,7 @@ class TokenStrip(Panel):
         layout.setContentsMargins(10, 8, 10, 4)
         layout.setSpacing(4)
         layout.addLayout(above)
-        layout.addWidget(self.scroll)
+        layout.addWidget(self.area)
 
     def _on_colouring(self, index: int) -> None:
         self.show_session()
@@ -109,7 +109,7 @@ class TokenStrip(Panel):
     def _reveal(self, column: int) -> None:
         if self.drawing is not None and column < len(self.drawing.tokens):
             middle = self.chips.column_rect(column).center()
-            self.scroll.ensureVisible(round(middle.x()), round(middle.y()), 60, 0)
+            self.area.ensureVisible(round(middle.x()), round(middle.y()), 60, 0)
 
 
 def _chips(drawing: Strip) -> tuple[Chip, ...]:
@@ -137,8 +137,12 @@ def mixed(value: float) -> str:
     base = QColor(colours.RAISED)
     full = QColor(colours.ACCENT if value >= 0 else colours.INHIBITS)
     share = _STRONGEST * min(1.0, abs(value))
-    channels = [
-        round((1 - share) * low + share * high)
-        for low, high in zip(base.getRgb()[:3], full.getRgb()[:3], strict=True)
-    ]
-    return QColor(*channels).name()
+
+    def between(low: int, high: int) -> int:
+        return round((1 - share) * low + share * high)
+
+    return QColor(
+        between(base.red(), full.red()),
+        between(base.green(), full.green()),
+        between(base.blue(), full.blue()),
+    ).name()
