@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -71,7 +72,10 @@ def ask(
     anatomy = anatomy_in(model.anatomy, dtype or precise(model.anatomy.embedding.dtype))
     clean = run(anatomy, torch.as_tensor(tokens.ids), job=job)
     corrupt = None if others is None else run(anatomy, torch.as_tensor(others.ids), job=job)
-    chosen = _metric(model, metric, subject, clean, corrupt)
+    end = clean.logits(-1).cpu().numpy()
+    other = None if corrupt is None else corrupt.logits(-1).cpu().numpy()
+    chosen = settled(model, subject, metric, end, other)
+    _check_position(chosen, clean.n_positions)
     weights = torch.as_tensor(chosen.coefficients(anatomy.unembedding.shape[0])).to(clean.final)
     position = chosen.position % clean.n_positions
     return Asked(
@@ -102,22 +106,31 @@ def precise(dtype: torch.dtype) -> torch.dtype:
     return dtype if dtype == torch.float64 else torch.float32
 
 
-def _metric(
-    model: Model, metric: LinearMetric | None, subject: Subject, clean: Run, corrupt: Run | None
+def settled(
+    model: Model,
+    subject: Subject,
+    metric: LinearMetric | None,
+    end: Float[np.ndarray, " vocabulary"],
+    other_end: Float[np.ndarray, " vocabulary"] | None = None,
 ) -> LinearMetric:
+    """The metric with token ids; without one, the default for the logits at the end.
+
+    Raises MetricError for a metric that is not a weighted sum of logits.
+    """
     if metric is None:
-        end = clean.logits(-1).cpu().numpy()
-        other = None if corrupt is None else corrupt.logits(-1).cpu().numpy()
         words = (subject.answer, subject.wrong) if isinstance(subject, Question) else (None, None)
-        return default_metric(model, end, other, *words)
+        return default_metric(model, end, other_end, *words)
     if not isinstance(metric, LinearMetric):
         raise MetricError(
             f"{type(metric).__name__} is no weighted sum of logits.",
             "An exact circuit needs a linear metric such as LogitDifference.",
         )
-    if not -clean.n_positions <= metric.position < clean.n_positions:
+    return metric.resolve(model)
+
+
+def _check_position(metric: LinearMetric, count: int) -> None:
+    if not -count <= metric.position < count:
         raise MetricError(
-            f"The metric reads position {metric.position} of {clean.n_positions} tokens.",
+            f"The metric reads position {metric.position} of {count} tokens.",
             "Positions count from 0 on, or from -1 backwards.",
         )
-    return metric.resolve(model)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.backward import Gradient
-from microtome.circuits.coefficients import AttentionCoefficients
+from microtome.circuits.coefficients import AttentionCoefficients, Coefficients
 from microtome.circuits.sources import Layout
 from microtome.models.anatomy import Anatomy, Norm
 from microtome.models.arithmetic import per_head, project, rotate
@@ -35,21 +35,22 @@ class BiasParts:
 
 def bias_parts(gradient: Gradient, weights: Float[Tensor, " vocabulary"]) -> BiasParts:
     """The bias part of every node, for the metric ``weights · logits``."""
-    anatomy = gradient.coefficients.anatomy
-    carried = torch.zeros_like(gradient.embedding)  # biases in the residual stream so far
+    frozen = gradient.coefficients
+    carried = carried_biases(frozen)
     value, key, query, mlp = [], [], [], []
-    for layer, block in enumerate(anatomy.blocks):
-        attention = gradient.coefficients.attention[layer]
-        read = _with_bias(attention.norm.apply(carried), block.norm1)
-        value.append(_value_part(attention, read, gradient, layer))
-        if gradient.layers[layer].score is not None:
-            key.append(_key_part(attention, read, gradient, layer))
-            query.append(_query_part(attention, read, gradient, layer))
-        before = carried
-        carried = carried + _attention_bias(gradient, layer)
-        mlp.append(_mlp_part(gradient, layer, before if block.parallel else carried))
+    for layer, block in enumerate(frozen.anatomy.blocks):
+        attention, score = frozen.attention[layer], gradient.layers[layer].score
+        read = attention_reads(frozen, layer, carried[layer])
+        value.append(_value_part(attention, read, gradient.layers[layer].gamma))
+        if score is not None:
+            scaled = attention.score_scale * score
+            product = attention.q @ key_bias(attention, read).mT
+            key.append((scaled * product).sum(-1))
+            product = query_bias(attention, read) @ attention.k.mT
+            query.append((scaled * product).sum(-1))
+        mlp.append(_mlp_part(gradient, layer, carried[layer if block.parallel else layer + 1]))
     return BiasParts(
-        _output_part(gradient, weights, carried),
+        _output_part(gradient, weights, carried[-1]),
         torch.stack(value),
         torch.stack(key) if key else None,
         torch.stack(query) if query else None,
@@ -67,52 +68,58 @@ def node_bias(parts: BiasParts, anatomy: Anatomy) -> Float[Tensor, "component po
     return bias
 
 
-def _attention_bias(gradient: Gradient, layer: int) -> Tensor:
-    """What the attention's own biases write: [position, d_model]."""
-    attention = gradient.coefficients.attention[layer]
-    norm = gradient.coefficients.anatomy.blocks[layer].attention_norm
-    written = torch.zeros_like(gradient.embedding)
-    if attention.weights.b_o is not None:
-        written = attention.out_norm.apply(written + attention.weights.b_o)
-    return _with_bias(written, norm)
+def carried_biases(frozen: Coefficients) -> list[Float[Tensor, "position d_model"]]:
+    """What the attention layers' own biases left in the residual stream before each layer.
+
+    The last entry is what reaches the final norm.
+    """
+    embedding = frozen.anatomy.embedding
+    carried = embedding.new_zeros(frozen.attention[0].q.shape[-2], embedding.shape[-1])
+    found = [carried]
+    for attention, block in zip(frozen.attention, frozen.anatomy.blocks, strict=True):
+        bias = attention.weights.b_o
+        if bias is not None:
+            carried = carried + attention.out_norm.apply(bias.expand_as(carried))
+        carried = _with_bias(carried, block.attention_norm)
+        found.append(carried)
+    return found
 
 
-def _value_part(
-    attention: AttentionCoefficients, read: Tensor, gradient: Gradient, layer: int
-) -> Tensor:
-    weights = attention.weights
-    value = per_head(project(read, weights.w_v, weights.b_v), weights)
-    return ((attention.pattern @ value) * gradient.layers[layer].gamma).sum(-1)
+def attention_reads(
+    frozen: Coefficients, layer: int, carried: Float[Tensor, "position d_model"]
+) -> Float[Tensor, "position d_model"]:
+    """What biases before a layer put into what its attention reads, the norm's included."""
+    return _with_bias(
+        frozen.attention[layer].norm.apply(carried), frozen.anatomy.blocks[layer].norm1
+    )
 
 
-def _key_part(
-    attention: AttentionCoefficients, read: Tensor, gradient: Gradient, layer: int
-) -> Tensor:
+def key_bias(
+    attention: AttentionCoefficients, read: Float[Tensor, "position d_model"]
+) -> Float[Tensor, "head position d_head"]:
+    """The part of the keys, as multiplied, that biases make."""
     weights = attention.weights
     raw = attention.k_norm.apply(project(read, weights.w_k, weights.b_k))
-    key = per_head(rotate(_with_bias(raw, weights.k_norm), weights.rotary), weights)
-    return _score_part(attention, gradient, layer, attention.q @ key.mT)
+    return per_head(rotate(_with_bias(raw, weights.k_norm), weights.rotary), weights)
 
 
-def _query_part(
-    attention: AttentionCoefficients, read: Tensor, gradient: Gradient, layer: int
-) -> Tensor:
+def query_bias(
+    attention: AttentionCoefficients, read: Float[Tensor, "position d_model"]
+) -> Float[Tensor, "head position d_head"]:
+    """The part of the queries, as multiplied, that biases make."""
     weights = attention.weights
     raw = attention.q_norm.apply(project(read, weights.w_q, weights.b_q))
-    query = rotate(_with_bias(raw, weights.q_norm), weights.rotary)
-    return _score_part(attention, gradient, layer, query @ attention.k.mT)
+    return rotate(_with_bias(raw, weights.q_norm), weights.rotary)
+
+
+def _value_part(attention: AttentionCoefficients, read: Tensor, gamma: Tensor) -> Tensor:
+    weights = attention.weights
+    value = per_head(project(read, weights.w_v, weights.b_v), weights)
+    return ((attention.pattern @ value) * gamma).sum(-1)
 
 
 def _with_bias(x: Tensor, norm: Norm | None) -> Tensor:
     return x if norm is None or norm.bias is None else x + norm.bias
-
-
-def _score_part(
-    attention: AttentionCoefficients, gradient: Gradient, layer: int, product: Tensor
-) -> Tensor:
-    score = gradient.layers[layer].score
-    assert score is not None  # noqa: S101
-    return attention.score_scale * (score * product).sum(-1)
 
 
 def _mlp_part(gradient: Gradient, layer: int, carried: Tensor) -> Tensor:
@@ -128,7 +135,7 @@ def _mlp_part(gradient: Gradient, layer: int, carried: Tensor) -> Tensor:
         part = part + (worth.neurons * mlp.gate_slope) @ weights.b_gate
     written = torch.zeros_like(worth.mlp)
     if weights.b_out is not None:
-        written = mlp.out_norm.apply(written + weights.b_out)
+        written = mlp.out_norm.apply(weights.b_out.expand_as(written))
     return part + (worth.mlp * _with_bias(written, block.mlp_norm)).sum(-1)
 
 

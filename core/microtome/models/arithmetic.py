@@ -93,10 +93,11 @@ class MlpRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockRun:
-    """One layer: the residual stream before and after, and its two branches."""
+    """One layer: its two branches, and the residual stream that each of them reads."""
 
     resid_pre: Float[Tensor, "position d_model"]
     attention: AttentionRun
+    mlp_from: Float[Tensor, "position d_model"]
     mlp: MlpRun
     resid_post: Float[Tensor, "position d_model"]
 
@@ -169,9 +170,11 @@ def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
     attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
     middle = stream + _scaled(block.attention_norm, attention.out_norm, attention.out)
-    mlp = run_mlp(block, stream if block.parallel else middle)
+    mlp_from = stream if block.parallel else middle
+    mlp = run_mlp(block, mlp_from)
     written = edit("mlp_out", layer, _scaled(block.mlp_norm, mlp.out_norm, mlp.out))
-    return BlockRun(stream, attention, mlp, edit("resid_post", layer, middle + written))
+    after = edit("resid_post", layer, middle + written)
+    return BlockRun(stream, attention, mlp_from, mlp, after)
 
 
 def head_outputs(
