@@ -17,6 +17,8 @@ from microtome.analysis.lens import lens_analysis
 from microtome.analysis.placing import place
 from microtome.analysis.space import feature_space
 from microtome.circuits.component import component_graph
+from microtome.circuits.prune import prune
+from microtome.circuits.verify import reproduced_share
 from microtome.errors import PromptError
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric, default_metric
@@ -28,6 +30,8 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
 
+SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
+_REFERENCES = 2  # prompts of each set whose mean takes the place of what is cut
 _SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
 
 # Head scores and feature spaces belong to the model, not to a prompt: made once for each.
@@ -58,6 +62,8 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     asked = question.pair or question.prompt
     circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
     job.partial("circuit", circuit)
+    shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
+    keep(reproduced_share(model, asked, shown, metric, references=references_of(model), job=job))
     keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
     if space is not None:
@@ -104,6 +110,11 @@ def default_space(model: Model, job: Job | None = None) -> Analysis | None:
         site = Site("resid_post", model.identity.n_layers - 1)
         held["space"] = feature_space(model, site, sets, limit=_SPACE_POINTS, job=job)
     return held["space"]
+
+
+def references_of(model: Model) -> tuple[str, ...]:
+    """Ordinary prompts of a model, whose mean activations say what a node does by default."""
+    return tuple(pair.clean for held in prompt_sets_of(model) for pair in held.pairs[:_REFERENCES])
 
 
 def prompt_sets_of(model: Model) -> tuple[PromptSet, ...]:
