@@ -101,13 +101,13 @@ def scores_on(scores: Analysis, run: Trace) -> Analysis:
 
 
 def default_space(model: Model, job: Job | None = None) -> Analysis | None:
-    """The last layer's residual stream over the model's prompt sets; None when it has none."""
+    """The middle layer's residual stream over the model's prompt sets; None when it has none."""
     sets = prompt_sets_of(model)
     if not sets:
         return None
     held = _of_model.setdefault(model, {})
     if "space" not in held:
-        site = Site("resid_post", model.identity.n_layers - 1)
+        site = Site("resid_post", model.identity.n_layers // 2)
         held["space"] = feature_space(model, site, sets, limit=_SPACE_POINTS, job=job)
     return held["space"]
 

@@ -21,6 +21,7 @@ _CATEGORIES = (
 )  # fmt: skip
 _REST = palette.TEXT_FAINT
 _MAX_LABELS = 12
+_LABEL_DISTANCE = 0.3  # of the cloud's radius
 
 
 class ColourBy(StrEnum):
@@ -143,11 +144,18 @@ def _hex(colour: np.ndarray) -> str:
 
 
 def _cluster_labels(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A label at the middle of each of the largest groups."""
+    """A label at the middle of the largest groups, as far as they do not crowd each other."""
     names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-    largest = np.argsort(-counts, kind="stable")[:_MAX_LABELS]
-    places = np.array([np.median(points[index == i], axis=0) for i in largest])
-    return places.reshape(-1, 3), tuple(shown_token(str(names[i])) for i in largest)
+    places: list[np.ndarray] = []
+    texts: list[str] = []
+    for group in np.argsort(-counts, kind="stable"):
+        middle = np.median(points[index == group], axis=0)
+        if all(np.linalg.norm(middle - other) > _LABEL_DISTANCE for other in places):
+            places.append(middle)
+            texts.append(shown_token(str(names[group])))
+        if len(texts) == _MAX_LABELS:
+            break
+    return np.array(places).reshape(-1, 3), tuple(texts)
 
 
 def _no_labels() -> tuple[np.ndarray, tuple[str, ...]]:

@@ -39,7 +39,7 @@ class SolidSpace(SpaceView):
         self.canvas = scene.SceneCanvas(bgcolor=palette.CARD, config={"samples": 4}, show=False)
         self._view = self.canvas.central_widget.add_view()
         self._view.camera = scene.cameras.TurntableCamera(
-            fov=30, distance=6.2, elevation=22, azimuth=35
+            fov=30, distance=3.9, elevation=22, azimuth=35
         )
         self._points = scene.visuals.Markers(parent=self._view.scene)
         self._points.set_gl_state("translucent", depth_test=False)
