@@ -51,7 +51,8 @@ def tapping(
 ) -> Iterator[None]:
     """Within the context the model runs through the taps of each site, one after another.
 
-    A site that exists once a layer must name one; heads are for the taps. ``checkpoint`` is called before every module and may raise.
+    A site that exists once a layer must name one; heads are for the taps.
+    ``checkpoint`` is called before every module and may raise.
     Raises SiteMissing when the model has no such site.
     """
     with ExitStack() as stack:
@@ -106,18 +107,20 @@ def _by_name(chains: Mapping[str, Sequence[Tap]]) -> attention.Tap:
     return tap
 
 
-def _through(port: Port, taps: Sequence[Tap], given: Tensor, made: Tensor) -> Tensor | None:
+def _through(
+    port: Port, taps: Sequence[Tap], module: nn.Module, given: Tensor, made: Tensor
+) -> Tensor | None:
     """What replaces the module's input or output; None when no tap changed anything."""
-    before = values = port.read(given, made)
+    before = values = port.read(module, given, made)
     for tap in taps:
         values = tap(values)
-    return None if values is before else port.write(given, made, values)
+    return None if values is before else port.write(module, given, made, values)
 
 
 def _before_hook(port: Port, taps: Sequence[Tap]) -> Any:
-    def hook(_module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         given = args[0] if args else kwargs["hidden_states"]
-        new = _through(port, taps, given, given)
+        new = _through(port, taps, module, given, given)
         if new is None:
             return None
         if args:
@@ -128,10 +131,10 @@ def _before_hook(port: Port, taps: Sequence[Tap]) -> Any:
 
 
 def _after_hook(port: Port, taps: Sequence[Tap]) -> Any:
-    def hook(_module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
         given = args[0] if args else next(iter(kwargs.values()))
         made = output[0] if isinstance(output, tuple) else output
-        new = _through(port, taps, given, made)
+        new = _through(port, taps, module, given, made)
         if new is None:
             return None
         return (new, *output[1:]) if isinstance(output, tuple) else new

@@ -60,13 +60,7 @@ class Model:
     @cached_property
     def ports(self) -> dict[str, Port]:
         """Where each site is tapped, for every site that the model has, in their usual order."""
-        block = self.anatomy.blocks[0]
-        norms = {
-            "norm1": block.norm1,
-            "norm2": block.norm2,
-            "final_norm": self.anatomy.final_norm,
-        }
-        found = ports_of(self.family, self.config, norms)
+        found = ports_of(self.family, self.config)
         return {name: found[name] for name in SITES if name in found}
 
     def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:

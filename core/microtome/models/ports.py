@@ -12,16 +12,15 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from microtome.models.anatomy import Norm
 from microtome.models.families import Family, head_width
-from microtome.models.resolve import is_parallel, split_heads, split_qkv
+from microtome.models.resolve import is_parallel, norm_of, split_heads, split_qkv
 
-# Given a module's input and output, the values of a site.
-Read = Callable[[Tensor, Tensor], Tensor]
-# Given the same and new values, what takes the place of that input or output.
-Write = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Given a module, its input and its output: the values of a site.
+Read = Callable[[nn.Module, Tensor, Tensor], Tensor]
+# Given the same and new values: what takes the place of that input or output.
+Write = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +33,20 @@ class Port:
     write: Write
 
 
-def ports_of(family: Family, config: Any, norms: dict[str, Norm | None]) -> dict[str, Port]:
-    """The port of every site that the model has.
-
-    ``norms`` are the anatomy's norm1, norm2 and final_norm; of the first two any layer's.
-    """
+def ports_of(family: Family, config: Any) -> dict[str, Port]:
+    """The port of every site that the model has."""
     ports = {
         **_outside(family),
         **_stream(family, config),
         **_attention(family, config),
         **_mlp(family),
     }
-    for site, norm in norms.items():
+    for site in ("norm1", "norm2", "final_norm"):
         path = getattr(family, site)
-        if path is not None and norm is not None:
+        if path is not None:
+            read, write = partial(_read_scale, family), partial(_write_scale, family)
             ports[site] = _after(path)
-            ports[f"{site}_scale"] = _scale(path, norm)
+            ports[f"{site}_scale"] = Port(path, "after", read, write)
     return ports
 
 
@@ -97,19 +94,19 @@ def _mlp(family: Family) -> dict[str, Port]:
 # ---------------------------------------------------------------------- plain ports
 
 
-def _input(given: Tensor, _made: Tensor) -> Tensor:
+def _input(_module: nn.Module, given: Tensor, _made: Tensor) -> Tensor:
     return given
 
 
-def _output(_given: Tensor, made: Tensor) -> Tensor:
+def _output(_module: nn.Module, _given: Tensor, made: Tensor) -> Tensor:
     return made
 
 
-def _replacement(_given: Tensor, made: Tensor, new: Tensor) -> Tensor:
+def _replacement(_module: nn.Module, _given: Tensor, made: Tensor, new: Tensor) -> Tensor:
     return new.expand_as(made)
 
 
-def _into_input(given: Tensor, _made: Tensor, new: Tensor) -> Tensor:
+def _into_input(_module: nn.Module, given: Tensor, _made: Tensor, new: Tensor) -> Tensor:
     return given.copy_(new)
 
 
@@ -135,11 +132,13 @@ def _packed(made: Tensor, *, index: int, family: Family, config: Any) -> Tensor:
     return split_qkv(made, -1, family, config)[index]
 
 
-def _read_part(split: Split, _given: Tensor, made: Tensor) -> Tensor:
+def _read_part(split: Split, _module: nn.Module, _given: Tensor, made: Tensor) -> Tensor:
     return split(made)
 
 
-def _write_part(split: Split, _given: Tensor, made: Tensor, new: Tensor) -> Tensor:
+def _write_part(
+    split: Split, _module: nn.Module, _given: Tensor, made: Tensor, new: Tensor
+) -> Tensor:
     changed = made.clone()
     split(changed).copy_(new)
     return changed
@@ -148,22 +147,21 @@ def _write_part(split: Split, _given: Tensor, made: Tensor, new: Tensor) -> Tens
 # ---------------------------------------------------------------------- scales of norms
 
 
-def _scale(path: str, norm: Norm) -> Port:
-    return Port(path, "after", partial(_read_scale, norm), partial(_write_scale, norm))
-
-
-def _read_scale(norm: Norm, given: Tensor, _made: Tensor) -> Tensor:
+def _read_scale(family: Family, module: nn.Module, given: Tensor, _made: Tensor) -> Tensor:
     """What the norm divides by: sqrt(mean square + epsilon), centred where the norm centres."""
+    norm = norm_of(module, family)
     wide = given.to(torch.promote_types(given.dtype, torch.float32))
     if norm.centred:
         wide = wide - wide.mean(-1, keepdim=True)
     return (wide.square().mean(-1) + norm.eps).sqrt()
 
 
-def _write_scale(norm: Norm, given: Tensor, made: Tensor, new: Tensor) -> Tensor:
-    scale = _read_scale(norm, given, made)
-    ratio = (scale / new)[..., None]
-    shift = 0 if norm.bias is None else norm.bias
+def _write_scale(
+    family: Family, module: nn.Module, given: Tensor, made: Tensor, new: Tensor
+) -> Tensor:
+    ratio = (_read_scale(family, module, given, made) / new)[..., None]
+    bias = norm_of(module, family).bias
+    shift = 0 if bias is None else bias
     changed = ((made - shift) * ratio + shift).to(made.dtype)
     # Where the scale stays, so does the output, to the last bit.
     return torch.where(ratio == 1, made, changed)
