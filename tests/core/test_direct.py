@@ -84,7 +84,7 @@ def test_a_part_contributes_what_its_removal_changes_under_a_frozen_norm(tiny_mo
     for layer, index, found in zip(
         parts.neurons.layer, parts.neurons.index, parts.neurons.value, strict=True
     ):
-        post = run.activation(Site("mlp_post", layer))[-1, index]
+        post = run.activation(Site("mlp_post", int(layer)))[-1, index]
         written = numbers(anatomy.blocks[layer].mlp.w_out[:, index]) * float(post)
         assert found == pytest.approx(contribution(written), abs=1e-5)
     embedded = run.activation("embed")[-1].astype(np.float64)

@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 
+from microtome.activations.capture import trace
 from microtome.analysis.heads import (
     DETECTORS,
     applies,
     detect,
     duplicate_token_keys,
+    head_scores,
     induction_keys,
     previous_token_keys,
     repeated_tokens,
 )
-from microtome.errors import InputError
+from microtome.errors import Cancelled, InputError
+from microtome.jobs import Job
 
 SENTENCE = np.array([7, 3, 9, 3, 5, 7, 3, 3])
 
@@ -81,3 +84,42 @@ def test_random_tokens_are_said_twice_seeded_and_without_doubles():
 def test_nothing_to_repeat_is_refused(length: int, batch: int):
     with pytest.raises(InputError, match="at least 1"):
         repeated_tokens(10, length, batch, seed=0)
+
+
+def test_the_known_heads_of_the_exact_induction_model_are_found(embedded):
+    found = head_scores(embedded("induction-exact"), batch=2)
+    names = found.params["detectors"]
+    score = found.array("score")
+    assert found.id == found.kind == "head-scores"
+    assert found.arrays["score"].dims == ("detector", "layer", "head")
+    assert score[names.index("previous token"), 0, 0] > 0.95
+    assert score[names.index("induction"), 1, 0] > 0.95
+    assert score[names.index("induction"), 0, 0] < 0.2
+    assert score[names.index("duplicate token"), 1, 0] < 0.2
+
+
+def test_scores_are_the_mean_over_seeded_sequences(tiny_model):
+    model = tiny_model("llama")
+    found = head_scores(model, seed=3, length=7, batch=3)
+    rows = repeated_tokens(model.identity.vocabulary, 7, 3, seed=3)
+    runs = [trace(model, tuple(row.tolist())) for row in rows]
+    expected = np.mean([detect(run.activation("pattern"), run.token_ids) for run in runs], axis=0)
+    np.testing.assert_allclose(found.array("score"), expected, rtol=1e-6)
+    assert found.params["seed"] == 3
+    assert "on_prompt" not in found.arrays
+
+
+def test_the_prompts_own_pattern_is_scored_where_it_repeats(tiny_model):
+    model = tiny_model("gpt2")
+    run = trace(model, tuple(SENTENCE.tolist()))
+    found = head_scores(model, length=100, batch=1, trace=run)  # shortened to the context
+    assert found.params["length"] == 24
+    expected = detect(run.activation("pattern"), SENTENCE)
+    np.testing.assert_array_equal(found.array("on_prompt"), expected)
+    assert found.params["on_prompt_applies"] == [True, True, True]
+
+
+def test_a_cancel_stops_between_sequences(tiny_model):
+    job = Job(on_progress=lambda _: job.cancel())
+    with pytest.raises(Cancelled):
+        head_scores(tiny_model("gpt2"), job=job)

@@ -82,12 +82,12 @@ def interrupted(subject: Subject) -> Iterator[Measurement]:
     subject.trace(job=counter)
     if not counter.passed:
         raise DoesNotApply("the run has no checkpoint to stop at")
-    left = abs(hook_count(subject.model.module) - before)
+    left = float(abs(hook_count(subject.model.module) - before))
     yield Measurement(left, 0.0, "hooks left after a whole run")
     stops = np.unique(np.linspace(0, counter.passed - 1, _INTERRUPTIONS).astype(int))
     for stop in stops.tolist():
         _stopped_run(subject, stop)
-        left = abs(hook_count(subject.model.module) - before)
+        left = float(abs(hook_count(subject.model.module) - before))
         yield Measurement(left, 0.0, f"hooks left after a stop at checkpoint {stop}")
     yield _no_change(subject.plain(subject.ids), subject.logits, "logits after the stopped runs")
 

@@ -126,3 +126,9 @@ def relative(found: Tensor, expected: Tensor) -> float:
 def furthest(found: Any, expected: Any) -> float:
     """Largest absolute difference."""
     return float(np.abs(np.asarray(found) - np.asarray(expected)).max())
+
+
+def typical(found: Any, expected: Any) -> float:
+    """Root mean square difference: rounding that grows through the layers has rare outliers."""
+    difference = np.asarray(found, np.float64) - np.asarray(expected, np.float64)
+    return float(np.sqrt(np.square(difference).mean()))

@@ -14,7 +14,7 @@ from torch import Tensor
 from microtome.analysis.direct import attribute
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Block
-from microtome.models.arithmetic import anatomy_in, mlp_output, normalise, per_head, project
+from microtome.models.arithmetic import anatomy_in, normalise, per_head, project, run_mlp
 from microtome.models.model import Model
 from microtome.selfcheck.subject import Measurement, Subject, relative
 
@@ -52,10 +52,9 @@ def contributions(subject: Subject) -> Iterator[Measurement]:
     top = int(subject.logits[-1].argmax())
     uncapped = replace(subject.anatomy, soft_cap=None)
     raw = _before_the_cap(subject.model, subject.ids)[-1]
-    yield _sum_against(subject, uncapped, top, float(raw[top]), "before the soft cap")
-    if subject.anatomy.soft_cap is not None:
-        logit = float(subject.logits[-1, top])
-        yield _sum_against(subject, subject.anatomy, top, logit, "after the soft cap")
+    yield _sum_against(subject, uncapped, top, float(raw[top]), "before a soft cap")
+    logit = float(subject.logits[-1, top])
+    yield _sum_against(subject, subject.anatomy, top, logit, "after the soft cap, if any")
 
 
 def _sum_against(
@@ -105,5 +104,4 @@ def _attention(subject: Subject, block: Block, layer: int) -> Tensor:
 def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     """The MLP's output from the residual stream that it reads."""
     place = "resid_pre" if block.parallel else "resid_mid"
-    read = normalise(block.norm2, subject.values(place, layer))
-    return normalise(block.mlp_norm, mlp_output(block.mlp, read)[2])
+    return normalise(block.mlp_norm, run_mlp(block, subject.values(place, layer)).out)

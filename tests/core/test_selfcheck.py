@@ -1,0 +1,135 @@
+"""The self-checks pass on every family, and say why when they do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from microtome.errors import Cancelled
+from microtome.jobs import Job
+from microtome.records.checks import Verdict
+from microtome.selfcheck import editing, suite
+from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject
+from microtome.selfcheck.suite import CHECKS, Check, self_check
+
+NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13]
+
+
+@pytest.fixture(autouse=True)
+def _few_interruptions(monkeypatch):
+    # The type checks of the tests make hooks a hundred times dearer; one test below takes all.
+    monkeypatch.setattr(editing, "_INTERRUPTIONS", 2)
+
+
+def summary(report) -> str:
+    lines = [
+        f"{result.number} {result.verdict} {result.measured} of {result.allowed}: {result.reason}"
+        for result in report.results
+    ]
+    return "\n".join(lines)
+
+
+def test_every_family_passes_in_float32(tiny_model, family):
+    report = self_check(tiny_model(family))
+    assert [result.number for result in report.results] == NUMBERS
+    assert all(result.verdict is Verdict.PASS for result in report.results), summary(report)
+    assert all(result.measured <= result.allowed for result in report.results)
+    assert report.passed
+    assert report.dtype == "float32"
+    assert report.seconds > 0
+
+
+@pytest.mark.parametrize("name", ["gpt2", "gpt_neox", "mistral", "qwen3", "gemma2"])
+def test_bfloat16_passes_with_its_own_goals(tiny_model, name):
+    report = self_check(tiny_model(name, dtype="bfloat16"))
+    assert report.passed, summary(report)
+    wider = {1: 2e-2, 3: 2e-2, 6: 1e-2}
+    found = {result.number: result.allowed for result in report.results}
+    assert {number: found[number] for number in wider} == wider
+
+
+@pytest.mark.parametrize("name", ["induction-exact", "words-4l"])
+def test_embedded_models_pass(embedded, name):
+    report = self_check(embedded(name))
+    assert report.passed, summary(report)
+
+
+def test_a_short_context_leaves_no_room_for_padding(tiny_model):
+    report = self_check(tiny_model("gpt2", n_positions=3))
+    by_number = {result.number: result for result in report.results}
+    assert by_number[7].verdict is Verdict.SKIPPED
+    assert "no room for padding" in by_number[7].reason
+    assert report.passed, summary(report)
+
+
+def test_hard_checks_of_edits_allow_nothing(tiny_model):
+    report = self_check(tiny_model("llama"))
+    exact = {result.number for result in report.results if result.allowed == 0}
+    assert {4, 5, 10, 12, 13} <= exact
+
+
+def measured(*values: float):
+    return lambda _: iter([Measurement(value, 1e-3, "it") for value in values])
+
+
+def crashing(error: Exception):
+    def measure(subject):
+        raise error
+        yield
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("measure", "verdict", "reason"),
+    [
+        (measured(1e-4, 1e-5), Verdict.PASS, "it"),
+        (measured(1e-4, 2e-3), Verdict.FAIL, "it"),
+        (measured(float("nan")), Verdict.FAIL, "not a finite number"),
+        (measured(), Verdict.FAIL, "ValueError"),
+        (crashing(DoesNotApply("no heads")), Verdict.SKIPPED, "no heads"),
+        (crashing(RuntimeError("shapes\n cannot meet")), Verdict.FAIL, "shapes cannot meet"),
+        (crashing(KeyError("z")), Verdict.FAIL, "KeyError: 'z'"),
+    ],
+)
+def test_a_check_passes_fails_crashes_or_does_not_apply(
+    tiny_model, monkeypatch, measure, verdict, reason
+):
+    monkeypatch.setattr(suite, "CHECKS", (Check(1, "a title", measure),))
+    (result,) = self_check(tiny_model("gpt2")).results
+    assert result.verdict is verdict
+    assert reason in result.reason
+    assert result.title == "a title"
+
+
+def test_it_reports_progress_and_can_be_cancelled_between_checks(tiny_model):
+    seen = []
+    self_check(tiny_model("gpt2"), job=Job(on_progress=lambda step: seen.append(step.title)))
+    assert "Checking the model" in seen
+    job = Job()
+    job.cancel()
+    with pytest.raises(Cancelled):
+        self_check(tiny_model("gpt2"), job=job)
+
+
+def test_a_cancel_in_the_middle_of_a_check_is_no_failure(tiny_model):
+    job = Job()
+    subject = Subject(tiny_model("gpt2"), job)
+    measurements = CHECKS[2].measure(subject)
+    next(measurements)
+    job.cancel()
+    with pytest.raises(Cancelled):
+        list(measurements)
+
+
+def test_the_prompt_of_the_checks_is_always_the_same(tiny_model):
+    model = tiny_model("gpt2")
+    assert Subject(model, Job()).ids == Subject(model, Job()).ids
+    assert len(Subject(model, Job()).ids) == 18
+
+
+def test_a_run_may_be_stopped_anywhere(tiny_model, monkeypatch):
+    monkeypatch.setattr(editing, "_INTERRUPTIONS", 8)
+    subject = Subject(tiny_model("gemma2"), Job())
+    stops = [one for one in editing.interrupted(subject) if "stop at" in one.what]
+    assert len(stops) == 8
+    assert all(one.value == 0 for one in stops)

@@ -1,0 +1,307 @@
+"""Each self-check goes red under a deliberate break, and each known break turns a check red.
+
+Breaks of the anatomy stand for a family row that reads the weights wrongly; breaks of the hooks
+and of the module stand for a reader or an edit that disturbs what it touches.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from microtome.activations import capture
+from microtome.interventions.edits import Ablate, Patch
+from microtome.models import attention as attention_function
+from microtome.models import hooks
+from microtome.models.anatomy import Anatomy
+from microtome.models.model import Model
+from microtome.selfcheck import editing, suite
+from microtome.selfcheck.suite import CHECKS, self_check
+
+READING = {1, 2, 3, 6, 7, 8, 9}  # checks that look at weights and values; the rest at hooks
+
+
+@pytest.fixture(autouse=True)
+def _few_interruptions(monkeypatch):
+    monkeypatch.setattr(editing, "_INTERRUPTIONS", 2)
+
+
+def failed(model: Model) -> set[int]:
+    return {result.number for result in self_check(model).failures}
+
+
+# ---------------------------------------------------------------------- weights read wrongly
+
+Break = Callable[[Anatomy], Anatomy]
+
+
+def in_block(layer: int, **changes: Callable) -> Break:
+    """``attention__b_o=f``: replace that part of a block by f of it."""
+
+    def broken(anatomy: Anatomy) -> Anatomy:
+        blocks = list(anatomy.blocks)
+        for path, change in changes.items():
+            blocks[layer] = changed(blocks[layer], path.split("__"), change)
+        return replace(anatomy, blocks=tuple(blocks))
+
+    return broken
+
+
+def changed(part, path: list[str], change: Callable):
+    first, *rest = path
+    inner = getattr(part, first)
+    return replace(part, **{first: changed(inner, rest, change) if rest else change(inner)})
+
+
+def outside(**changes: Callable) -> Break:
+    """The same for parts outside the blocks."""
+
+    def broken(anatomy: Anatomy) -> Anatomy:
+        for path, change in changes.items():
+            anatomy = changed(anatomy, path.split("__"), change)
+        return anatomy
+
+    return broken
+
+
+def none(_part):
+    return None
+
+
+def swapped(heads: torch.Tensor) -> torch.Tensor:
+    return heads.flip(0)
+
+
+def without_one(weight: torch.Tensor) -> torch.Tensor:
+    return weight - 1
+
+
+WEIGHTS = {
+    "1 of 1 + w dropped, final norm": ("gemma2", outside(final_norm__weight=without_one), 2),
+    "1 of 1 + w dropped, first norm": ("gemma2", in_block(1, norm1__weight=without_one), 3),
+    "1 of 1 + w dropped, second norm": ("gemma2", in_block(1, norm2__weight=without_one), 3),
+    "1 of 1 + w dropped, attention norm": (
+        "gemma2",
+        in_block(0, attention_norm__weight=without_one),
+        3,
+    ),
+    "1 of 1 + w dropped, MLP norm": ("gemma2", in_block(0, mlp_norm__weight=without_one), 3),
+    "centring dropped, final norm": ("gpt2", outside(final_norm__centred=lambda _: False), 2),
+    "centring dropped, first norm": ("gpt2", in_block(0, norm1__centred=lambda _: False), 3),
+    "centring added": ("llama", outside(final_norm__centred=lambda _: True), 2),
+    "epsilon lost": ("gpt2", outside(final_norm__eps=lambda _: 1.0), 2),
+    "norm bias dropped": ("gpt2", outside(final_norm__bias=none), 2),
+    "first norm's bias dropped": ("gpt2", in_block(2, norm1__bias=none), 3),
+    "second norm's bias dropped": ("gpt_neox", in_block(2, norm2__bias=none), 3),
+    "final soft cap dropped": ("gemma2", outside(soft_cap=none), 2),
+    "attention soft cap dropped": ("gemma2", in_block(1, attention__soft_cap=none), 9),
+    "output bias dropped": ("gpt2", in_block(1, attention__b_o=none), 3),
+    "output bias missed by the sum": ("gpt2", in_block(1, attention__b_o=none), 3),
+    "value bias dropped": ("gpt2", in_block(1, attention__b_v=none), 3),
+    "query bias dropped": ("gpt2", in_block(1, attention__b_q=none), 9),
+    "key bias dropped": ("qwen2", in_block(1, attention__b_k=none), 9),
+    "MLP input bias dropped": ("gpt2", in_block(0, mlp__b_in=none), 3),
+    "MLP output bias dropped": ("gpt_neox", in_block(0, mlp__b_out=none), 3),
+    "gate bias dropped": ("llama", in_block(0, mlp__b_gate=none), 3),
+    "gate and input exchanged": (
+        "mistral",
+        lambda anatomy: in_block(
+            0,
+            mlp__w_gate=lambda _: anatomy.blocks[0].mlp.w_in,
+            mlp__w_in=lambda _: anatomy.blocks[0].mlp.w_gate,
+        )(anatomy),
+        3,
+    ),
+    "another activation": ("gpt_neox", in_block(0, mlp__activation=lambda _: "relu"), 3),
+    "two key heads swapped": ("llama", in_block(1, attention__w_k=swapped), 9),
+    "two value heads swapped": ("llama", in_block(1, attention__w_v=swapped), 3),
+    "output matrices of heads swapped": ("gpt_neox", in_block(1, attention__w_o=swapped), 3),
+    "query heads swapped": ("mistral", in_block(1, attention__w_q=swapped), 9),
+    "positions shifted by one": ("gpt2", outside(positions=lambda table: table.roll(1, 0)), 1),
+    "window one too short": ("mistral", in_block(1, attention__window=lambda size: size - 1), 6),
+    "window one too long": ("mistral", in_block(1, attention__window=lambda size: size + 1), 6),
+    "window of the wrong layer": ("gemma2", in_block(0, attention__window=none), 9),
+    "score scale by head width": ("gemma2", in_block(1, attention__scale=lambda _: 8**-0.5), 9),
+    "rotation dropped": ("llama", in_block(1, attention__rotary=none), 9),
+    "query norm dropped": ("qwen3", in_block(1, attention__q_norm=none), 9),
+    "key norm dropped": ("qwen3", in_block(1, attention__k_norm=none), 9),
+    "embedding scale dropped": ("gemma2", outside(embedding_scale=lambda _: 1.0), 1),
+    "embedding shifted by one row": ("qwen2", outside(embedding=lambda table: table.roll(1, 0)), 1),
+    "unembedding shifted by one row": (
+        "gpt2",
+        outside(unembedding=lambda table: table.roll(1, 0)),
+        2,
+    ),
+    "parallel blocks read as serial": ("gpt_neox", in_block(1, parallel=lambda _: False), 3),
+    "serial blocks read as parallel": ("gpt_neox_serial", in_block(1, parallel=lambda _: True), 3),
+    "a branch norm dropped": ("gemma2", in_block(1, attention_norm=none), 3),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_read_wrongly_are_found(tiny_model, monkeypatch, name):
+    monkeypatch.setattr(suite, "CHECKS", [row for row in CHECKS if row.number in READING])
+    family, broken, number = WEIGHTS[name]
+    model = tiny_model(family)
+    misread = copy.copy(model)
+    misread.__dict__["anatomy"] = broken(model.anatomy)
+    found = failed(misread)
+    assert number in found
+    assert not found & {7, 8}  # these ask the model alone
+
+
+# ---------------------------------------------------------------------- reading that disturbs
+
+
+def private(model: Model) -> Model:
+    """A copy that a test may spoil."""
+    return Model(copy.deepcopy(model.module), model.family, model.identity, model.tokenizer)
+
+
+def test_a_hook_that_changes_what_it_reads_is_found(tiny_model, monkeypatch):
+    honest = capture._copy_into
+
+    def scaling(row):
+        tap = honest(row)
+        return lambda values: tap(values) * 1.0001
+
+    monkeypatch.setattr(capture, "_copy_into", scaling)
+    assert 10 in failed(tiny_model("gpt2"))
+
+
+def test_hooks_left_behind_by_a_stopped_run_are_found(tiny_model, monkeypatch):
+    honest = capture.tapping
+
+    @contextmanager
+    def careless(model, taps, checkpoint=None):
+        entered = honest(model, taps, checkpoint)
+        yield entered.__enter__()
+        entered.__exit__(None, None, None)  # not reached when the run raises
+
+    monkeypatch.setattr(capture, "tapping", careless)
+    assert 12 in failed(private(tiny_model("gpt2")))
+
+
+def test_an_edit_left_behind_is_found(tiny_model, monkeypatch):
+    honest = capture.tapping
+    model = private(tiny_model("gpt2"))
+
+    @contextmanager
+    def clinging(model, taps, checkpoint=None):
+        with honest(model, taps, checkpoint):
+            yield
+        block = model.module.transformer.h[1]
+        block.register_forward_hook(lambda _m, _i, output: output)
+        block.mlp.register_forward_hook(lambda _m, _i, output: output * 1.001)
+
+    monkeypatch.setattr(capture, "tapping", clinging)
+    found = failed(model)
+    assert {5, 12} <= found
+
+
+# ---------------------------------------------------------------------- edits that miss
+
+
+def test_a_patch_one_position_late_is_found(tiny_model, monkeypatch):
+    honest = Patch.taps
+
+    def late(patch, model, positions, job):
+        moved = np.roll(patch.value, 1, axis=0)
+        return honest(Patch(patch.site, moved), model, positions, job)
+
+    monkeypatch.setattr(Patch, "taps", late)
+    assert failed(tiny_model("qwen2")) == {4}
+
+
+def test_a_patch_that_does_nothing_is_found(tiny_model, monkeypatch):
+    monkeypatch.setattr(Patch, "taps", lambda *_: {})
+    assert failed(tiny_model("gemma2")) == {4}
+
+
+def test_a_patch_that_only_the_record_sees_is_found(tiny_model, monkeypatch):
+    # The taps run and are recorded, but what they return never reaches the model.
+    honest = hooks._through
+
+    def deaf(port, taps, given, made):
+        honest(port, taps, given, made)
+
+    monkeypatch.setattr(hooks, "_through", deaf)
+    assert 4 in failed(tiny_model("gpt2"))
+
+
+def test_an_ablation_that_wears_off_is_found(tiny_model, monkeypatch):
+    honest = Ablate.taps
+    used = set()
+
+    def fading(ablation, model, positions, job):
+        if str(ablation) in used:
+            return {}
+        used.add(str(ablation))
+        return honest(ablation, model, positions, job)
+
+    monkeypatch.setattr(Ablate, "taps", fading)
+    assert 13 in failed(tiny_model("gpt_neox"))
+
+
+def test_edits_that_depend_on_their_order_are_found(tiny_model, monkeypatch):
+    honest = capture._chains
+    monkeypatch.setattr(
+        capture,
+        "_chains",
+        lambda model, positions, edits, job: honest(model, positions, edits[:1], job),
+    )
+    assert failed(tiny_model("llama")) == {13}
+
+
+# ---------------------------------------------------------------------- a model that is not right
+
+
+def test_attention_to_what_comes_later_is_found(tiny_model, monkeypatch):
+    honest = attention_function.attend
+
+    def unmasked(module, query, key, value, attention_mask, **options):
+        return honest(module, query, key, value, None, **options)
+
+    monkeypatch.setitem(
+        attention_function.AttentionInterface._global_mapping, attention_function.NAME, unmasked
+    )
+    assert {6, 8} <= failed(tiny_model("gpt2"))
+
+
+def test_another_score_scale_than_the_library_is_found(tiny_model, monkeypatch):
+    honest = attention_function.attend
+
+    def scaled(module, query, key, value, attention_mask, scaling=None, **options):
+        return honest(module, query, key, value, attention_mask, scaling * 1.01, **options)
+
+    monkeypatch.setitem(
+        attention_function.AttentionInterface._global_mapping, attention_function.NAME, scaled
+    )
+    assert {8, 9} <= failed(tiny_model("llama"))
+
+
+@pytest.mark.parametrize(("drop", "name"), [("position_ids", "gpt2"), ("attention_mask", "llama")])
+def test_padding_that_is_not_heard_is_found(tiny_model, drop, name):
+    model = private(tiny_model(name))
+
+    def deaf(_module, args, kwargs):
+        return args, {key: value for key, value in kwargs.items() if key != drop}
+
+    model.module.register_forward_pre_hook(deaf, with_kwargs=True)
+    assert failed(model) == {7}
+
+
+# ---------------------------------------------------------------------- the table itself
+
+DISTURBED = {4, 5, 6, 7, 8, 10, 12, 13}
+
+
+def test_every_check_is_turned_red_by_some_break_above():
+    by_weights = {number for _, _, number in WEIGHTS.values()}
+    assert by_weights | DISTURBED == {check.number for check in CHECKS}
