@@ -367,6 +367,13 @@ def test_view_state_is_plain_and_comes_back(panel, qtbot, context):
     assert panel.view_state() == held
 
 
+def test_a_session_brings_its_sliders(panel, qtbot, context, sample_session):
+    view = {"circuit": {"nodes": 12, "edge_share": 0.5}, "other": 1}
+    context.workspace.show(replace(sample_session, view=view))
+    assert panel.view_state() == view["circuit"]
+    assert len(inner_nodes(circuit(panel))) <= 12
+
+
 # ---------------------------------------------------------------- the model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -399,6 +400,8 @@ def test_the_reproduced_share_is_told_for_the_drawn_nodes_only(sample_session):
     assert text.reproduced_text(analysis, nodes).text == "these nodes alone reproduce 92 %"
     assert text.reproduced_text(analysis, nodes[1:]) is None
     assert text.reproduced_text(None, nodes) is None
+    unknown = replace(analysis, params={**analysis.params, "share": None})
+    assert text.reproduced_text(unknown, nodes).text == "nothing to reproduce"
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,7 @@ def test_ablating_for_real_shows_predicted_beside_true(panel, context, sample_se
     arrays = {
         "predicted": Labelled(("one",), np.float32([2.0])),
         "true": Labelled(("one",), np.float32([-0.5])),
+        "both": Labelled(("one",), np.float32([1.5])),
     }
     params = {"how": "mean over documents", "base": 6.2, "ablated": 6.7}
     key = verification_id(name)
@@ -166,7 +167,7 @@ def test_ablating_for_real_shows_predicted_beside_true(panel, context, sample_se
     assert panel.node_check.bars.isVisible()
     assert (shown.predicted, shown.true) == (2.0, -0.5)
     assert shown.caption == "metric +6.2 → +6.7, mean over documents"
-    assert panel.node_check.bars.accessibleName() == "predicted +2, true −0.5"
+    assert panel.node_check.bars.accessibleName() == "predicted +2, true −0.5, both ways +1.5"
     panel.grab()
 
 
@@ -203,11 +204,11 @@ def test_asking_why(panel, context, asked, sample_session):
     assert asked == [ExplainAttention(*(int(number) for number in place))]
 
 
-def test_embeddings_and_the_metric_cannot_be_ablated(panel, context, sample_session):
+def test_the_metric_cannot_be_ablated_nor_an_embedding_explained(panel, context, sample_session):
     circuit = sample_session.circuit
     for name in (circuit.node_id[circuit.node_kind.index(TOKEN)], "OUT"):
         select(context, circuit, name)
-        assert not panel.node_check.isVisible()
+        assert panel.node_check.isVisible() == (name != "OUT")
         assert not panel.why.isVisible()
     assert panel.stats.value("influence") == "100 %"
 

@@ -175,10 +175,9 @@ def reproduced_text(analysis: Analysis | None, nodes: tuple[str, ...]) -> Fact |
     """How much of the metric the drawn nodes give alone; None before it was measured for them."""
     if analysis is None or set(analysis.params.get("nodes", ())) != set(nodes):
         return None
+    tip = f"One real run: {analysis.params.get('how', 'all other heads and MLPs replaced')}."
+    if analysis.params.get("share") is None:
+        return Fact("nothing to reproduce", f"{tip} The metric is the same either way.", True)
     share = float(analysis.params["share"])
-    tip = (
-        f"All other heads and MLPs were replaced in one real run. {analysis.params.get('how', '')}"
-    )
-    return Fact(
-        f"these nodes alone reproduce {percent(share)}", tip.strip(), not 0.5 <= share <= 1.5
-    )
+    told = f"these nodes alone reproduce {percent(share)}"
+    return Fact(told, tip, not 0.5 <= share <= 1.5)

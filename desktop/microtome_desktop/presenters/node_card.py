@@ -18,6 +18,7 @@ from microtome_desktop.presenters.circuit_text import (
     signed,
     token_at,
 )
+from microtome_desktop.presenters.tokens import shown_token
 
 MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
 
@@ -68,8 +69,8 @@ class Card:
 
     @property
     def can_be_ablated(self) -> bool:
-        """Whether it is a component that can be cut out of a run."""
-        return self.kind in {HEAD, MLP}
+        """Whether it writes something that can be cut out of a run."""
+        return self.kind in {TOKEN, POSITION, HEAD, MLP}
 
 
 def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
@@ -129,11 +130,22 @@ def edge_title(circuit: Circuit, edge: tuple[str, str, int]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Predicted beside true effect of one real ablation, in units of the metric."""
+    """Predicted beside true effect of one real ablation, in units of the metric.
+
+    ``both`` is the mean of cutting it out of the clean run and of putting it back into the
+    corrupt one; None for a single prompt.
+    """
 
     predicted: float
     true: float
     caption: str
+    both: float | None = None
+
+    @property
+    def bars(self) -> tuple[tuple[str, float], ...]:
+        """What is drawn, in words and numbers."""
+        held = (("predicted", self.predicted), ("true", self.true))
+        return held if self.both is None else (*held, ("both ways", self.both))
 
 
 def verification_id(node_or_edge: str | tuple[str, str, int]) -> str:
@@ -151,14 +163,14 @@ def verification(
     analysis = analyses.get(verification_id(node_or_edge))
     if analysis is None:
         return None
-    predicted, true = (float(np.ravel(analysis.array(name))[0]) for name in ("predicted", "true"))
+    values = {name: float(np.ravel(analysis.array(name))[0]) for name in analysis.arrays}
     held = analysis.params
     parts = []
     if "base" in held and "ablated" in held:
         parts.append(f"metric {signed(float(held['base']))} → {signed(float(held['ablated']))}")
     if held.get("how"):
         parts.append(str(held["how"]))
-    return Verification(predicted, true, ", ".join(parts))
+    return Verification(values["predicted"], values["true"], ", ".join(parts), values.get("both"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +208,12 @@ def attention_sources(analyses: Mapping[str, Analysis], card: Card) -> Sources |
 
 def _sources_caption(analysis: Analysis, total: float) -> str:
     held = analysis.params
+    shown = f"{signed(total)} over the mean of the visible keys"
     if held.get("key") is None:
-        return f"Terms add up to {signed(total)}, over the mean of the visible keys."
-    token = f"“{held['key_token']}” ({held['key']})" if "key_token" in held else f"{held['key']}"
-    return f"Looking at {token}: {signed(total)} over the mean of the visible keys."
+        return f"Terms add up to {shown}."
+    token = f"“{shown_token(held['key_token'])}” " if "key_token" in held else ""
+    share = f" with {percent(float(held['attention']))}" if "attention" in held else ""
+    return f"It looks at {token}({held['key']}){share}: terms add up to {shown}."
 
 
 def stats(card: Card) -> tuple[tuple[str, str, str], ...]:

@@ -94,6 +94,9 @@ class CircuitPanel(Panel):
     def show_session(self) -> None:
         """Draw the session's circuit, or what to do to get one."""
         self.canvas.fit()
+        session = self.context.workspace.session
+        if session is not None and self.name in session.view:
+            self.restore_view(session.view[self.name])
         self._prune()
 
     def show_part(self, part: str) -> None:

@@ -1,4 +1,4 @@
-"""Two bars on one scale: what was predicted, and what a real ablation gave."""
+"""Bars on one scale: what was predicted, and what a real ablation gave."""
 
 from __future__ import annotations
 
@@ -33,30 +33,28 @@ class EffectBars(QWidget):
         self._shown = verification
         self.setVisible(verification is not None)
         if verification is not None:
-            predicted, true = signed(verification.predicted), signed(verification.true)
-            self.setAccessibleName(f"predicted {predicted}, true {true}")
-            self.setToolTip("How far the metric falls when it is cut out.")
+            told = ", ".join(f"{name} {signed(value)}" for name, value in verification.bars)
+            self.setAccessibleName(told)
+            self.setToolTip(f"How far the metric falls when it is cut out: {told}")
+            self.updateGeometry()
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(200, 3 * _LINE + 2)
+        lines = 2 if self._shown is None else len(self._shown.bars)
+        return QSize(200, (lines + 1) * _LINE + 2)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Predicted above, true below, the circumstances under both."""
+        """Predicted above, true below, the circumstances under them."""
         if self._shown is None:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for line, (name, value, colour) in enumerate(
-            (
-                ("predicted", self._shown.predicted, colours.TEXT_FAINT),
-                ("true", self._shown.true, colours.GOOD),
-            )
-        ):
+        for line, (name, value) in enumerate(self._shown.bars):
+            colour = colours.TEXT_FAINT if line == 0 else colours.GOOD
             self._paint_bar(painter, line * _LINE, name, value, colour)
         painter.setFont(text_font(11))
         painter.setPen(QColor(colours.TEXT_FAINT))
-        rest = QRectF(0, 2 * _LINE + 2, self.width(), _LINE)
+        rest = QRectF(0, len(self._shown.bars) * _LINE + 2, self.width(), _LINE)
         caption = painter.fontMetrics().elidedText(
             self._shown.caption, Qt.TextElideMode.ElideRight, self.width()
         )
@@ -76,8 +74,8 @@ class EffectBars(QWidget):
         painter.setPen(QColor(colours.TEXT))
         painter.drawText(QRectF(_NAME, top, _NUMBER - 6, _LINE), right, signed(value))
         room = max(self.width() - _NAME - _NUMBER - 4, 10)
-        low = min(self._shown.predicted, self._shown.true, 0.0)
-        high = max(self._shown.predicted, self._shown.true, 0.0)
+        values = [held for _, held in self._shown.bars]
+        low, high = min(*values, 0.0), max(*values, 0.0)
         scale = room / ((high - low) or 1.0)
         zero = _NAME + _NUMBER - low * scale
         begin, end = sorted((zero, zero + value * scale))

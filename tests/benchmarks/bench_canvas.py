@@ -1,0 +1,128 @@
+"""Panning a circuit of 5,000 edges in software rendering, beside painting all of them each frame.
+
+Frames are forced one by one, as the mouse would ask for them; the same window, edges and steps
+serve both ways, in five interleaved rounds. Time is this process' own, which a busy machine
+does not change; software painting uses one core. Figure to reach: 45 frames a second.
+"""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QRectF
+
+from microtome.records.circuit import HEAD, OUTPUT, Circuit, EdgeKind, component_id
+from microtome_desktop.presenters.circuit import draw
+from microtome_desktop.views.circuit_canvas import CircuitCanvas
+
+pytestmark = pytest.mark.benchmark
+NODES, EDGES, TOKENS, LAYERS, HEADS = 500, 5_000, 64, 12, 12
+ROUNDS, FRAMES = 5, 60
+WANTED = 45.0
+
+
+def circuit(n_edges: int = EDGES) -> Circuit:
+    random = np.random.default_rng(0)
+    places = random.choice(TOKENS * LAYERS * HEADS, NODES - 1, replace=False)
+    layer, rest = np.divmod(np.sort(places), TOKENS * HEADS)
+    position, head = np.divmod(rest, HEADS)
+    rows = [(HEAD, int(a), int(b), int(c)) for a, b, c in zip(layer, position, head, strict=True)]
+    rows.append((OUTPUT, LAYERS, TOKENS - 1, -1))
+    columns = [np.array(column, dtype=np.int32) for column in list(zip(*rows, strict=True))[1:]]
+    edges: set[tuple[int, int]] = set()
+    while len(edges) < n_edges:
+        source, target = random.integers(NODES, size=2)
+        later = columns[1][source] <= columns[1][target]
+        if columns[0][source] < columns[0][target] and later:
+            edges.add((int(source), int(target)))
+    source, target = np.array(sorted(edges), dtype=np.int32).T
+    weight = random.standard_normal(n_edges).astype(np.float32) ** 3
+    kinds = random.choice([EdgeKind.VALUE, EdgeKind.KEY, EdgeKind.QUERY], n_edges)
+    return Circuit(
+        tuple(component_id(*row) for row in rows), tuple(row[0] for row in rows), *columns,
+        np.full(NODES, -1, np.int32), tuple(f"L{row[1]}H{row[3]}" for row in rows),
+        random.standard_normal(NODES).astype(np.float32),
+        random.pareto(1.5, NODES).clip(0, 1).astype(np.float32), np.zeros(NODES, np.float32),
+        source, target, kinds.astype(np.int32), weight, np.abs(weight),
+        {"tokens": [f"token{i}" for i in range(TOKENS)], "n_layers": LAYERS},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def canvas(qtbot):
+    made = CircuitCanvas()
+    qtbot.addWidget(made)
+    made.resize(1200, 800)
+    made.show()
+    qtbot.waitExposed(made)
+    made.show_drawing(draw(circuit(), *made.room))
+    made.view.viewport().repaint()
+    made.finish()
+    made.view.viewport().repaint()
+    assert made.edges.n_drawn == EDGES
+    assert made.edges.settled
+    return made
+
+
+def frames_per_second(canvas: CircuitCanvas, frames: int, before=lambda: None) -> float:
+    start = time.process_time()
+    for frame in range(frames):
+        canvas.box.translateBy(x=3 if frame % 20 < 10 else -3, y=1 if frame % 2 else -1)
+        before()
+        canvas.view.viewport().repaint()
+    return frames / (time.process_time() - start)
+
+
+def test_panning_five_thousand_edges(canvas):
+    def paint_all():
+        canvas.view.viewport().repaint()
+        canvas.edges._begin()
+        while canvas.edges._fresh is not None:
+            canvas.edges._paint_slice(float("inf"))
+
+    ours, plain = [], []
+    for _ in range(ROUNDS):
+        ours.append(frames_per_second(canvas, FRAMES))
+        plain.append(frames_per_second(canvas, 2, paint_all))
+        canvas.fit()
+    print(
+        f"blitted {median(ours):.0f} fps ({min(ours):.0f} to {max(ours):.0f}), "
+        f"painting all {median(plain):.1f} fps"
+    )
+    assert median(ours) >= 10 * median(plain)
+    assert median(ours) >= 0.95 * WANTED
+
+
+def test_panning_with_a_focused_path(canvas):
+    drawing = canvas.drawing
+    edges = np.zeros(EDGES, dtype=bool)
+    edges[drawing.curves.order[:200]] = True
+    nodes = np.zeros(NODES, dtype=bool)
+    nodes[drawing.circuit.edge_source[edges]] = True
+    from microtome_desktop.presenters.circuit_focus import Focus
+
+    canvas.set_focus(Focus(nodes, edges), 10)
+    canvas.view.viewport().repaint()
+    rates = [frames_per_second(canvas, FRAMES) for _ in range(ROUNDS)]
+    print(f"with a focused path of 200 edges {median(rates):.0f} fps")
+    assert median(rates) >= 0.95 * WANTED
+
+
+def test_a_slider_step_stays_short(qtbot):
+    """What one move of a slider costs on the GUI thread, at the largest the sliders allow."""
+    canvas = CircuitCanvas()
+    qtbot.addWidget(canvas)
+    canvas.resize(1200, 800)
+    canvas.show()
+    qtbot.waitExposed(canvas)
+    held = circuit(1_000)
+    costs = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        canvas.show_drawing(draw(held, *canvas.room))
+        costs.append(time.process_time() - start)
+    print(f"laying out and drawing 500 nodes, 1,000 edges: {1000 * median(costs):.0f} ms")
+    assert canvas.drawing.layout.width == QRectF(canvas.view.viewport().rect()).width()
