@@ -88,9 +88,11 @@ class Circuit:
         kept = edges & nodes[self.edge_source] & nodes[self.edge_target]
         new_row = np.cumsum(nodes) - 1
         rows = np.flatnonzero(nodes)
-        texts = {name: tuple(getattr(self, name)[row] for row in rows) for name in _TEXT_COLUMNS}
-        numbers = {name: getattr(self, name)[nodes] for name in _NODE_COLUMNS}
-        links = {name: getattr(self, name)[kept] for name in _EDGE_COLUMNS}
+        texts: dict[str, Any] = {
+            name: tuple(getattr(self, name)[row] for row in rows) for name in _TEXT_COLUMNS
+        }
+        numbers: dict[str, Any] = {name: getattr(self, name)[nodes] for name in _NODE_COLUMNS}
+        links: dict[str, Any] = {name: getattr(self, name)[kept] for name in _EDGE_COLUMNS}
         links["edge_source"] = new_row[links["edge_source"]].astype(np.int32)
         links["edge_target"] = new_row[links["edge_target"]].astype(np.int32)
         return replace(self, **texts, **numbers, **links)

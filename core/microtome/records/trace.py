@@ -97,7 +97,7 @@ class Trace:
             return values
         axes = SITES[place.name].axes
         axis = axes.index("head") if "head" in axes else axes.index("kv_head")
-        return np.take(values, place.head, axis=axis)
+        return np.asarray(np.take(values, place.head, axis=axis))
 
     def attention(self, layer: int) -> Float[np.ndarray, "head query key"]:
         """The attention pattern of one layer; each row sums to 1."""

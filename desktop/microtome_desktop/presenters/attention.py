@@ -100,4 +100,4 @@ def _shrunk(values: Float[np.ndarray, "query key"]) -> Float[np.ndarray, "small_
     padding = -len(values) % block
     padded = np.pad(values, ((0, padding), (0, padding)))
     cells = len(padded) // block
-    return padded.reshape(cells, block, cells, block).max(axis=(1, 3))
+    return np.asarray(padded.reshape(cells, block, cells, block).max(axis=(1, 3)))

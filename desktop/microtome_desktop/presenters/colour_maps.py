@@ -44,8 +44,8 @@ def sequence_table() -> UInt8[np.ndarray, "256 4"]:
 @cache
 def signed_table() -> UInt8[np.ndarray, "256 4"]:
     """Orange through the card's colour to blue, for signed effects; zero vanishes."""
-    places, codes = zip(*colours.SIGNED_STOPS, strict=True)
-    return _table(codes, places)
+    places = tuple(place for place, _ in colours.SIGNED_STOPS)
+    return _table(tuple(code for _, code in colours.SIGNED_STOPS), places)
 
 
 def coloured(

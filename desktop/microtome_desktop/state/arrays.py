@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from microtome.records.session import Session
+from microtome.records.trace import Activation
 
 # What panels keep of a file that is larger than memory should hold; 256 MiB shows every
 # panel of a 4,096-token prompt.
@@ -61,8 +62,8 @@ class Arrays:
             return self._cache[key]
         activations = self._session.traces[trace].activations
         held = activations.get(site)
-        in_memory = held is None or isinstance(held.values, np.ndarray)
-        if in_memory or (layer is not None and layer not in held.layers):
+        # A site or layer that is not held takes this way too: ``read`` says what is missing.
+        if held is None or isinstance(held.values, np.ndarray) or not _holds(held, layer):
             return read(self._session, key)
         if key not in self._asked:
             self._asked.add(key)
@@ -76,6 +77,10 @@ class Arrays:
         while len(self._cache) > 1 and sum(a.nbytes for a in self._cache.values()) > _CACHE_BYTES:
             self._cache.popitem(last=False)
         self.arrived.emit(key)
+
+
+def _holds(held: Activation, layer: int | None) -> bool:
+    return layer is None or layer in held.layers
 
 
 def read(session: Session, key: ArrayKey) -> NDArray[Any]:

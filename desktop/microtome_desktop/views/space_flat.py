@@ -79,7 +79,8 @@ class FlatSpace(SpaceView):
 
     def surface(self) -> QWidget:
         """The plot's viewport."""
-        return self._plot.viewport()
+        viewport: QWidget = self._plot.viewport()
+        return viewport
 
     def _add_label(self, place: np.ndarray, text: str) -> None:
         item = pg.TextItem(text, color=palette.TEXT, anchor=(0.5, 0.5))
