@@ -324,10 +324,10 @@ def test_hits_agree_with_looking_at_everything():
     circuit = random_circuit(80, 200)
     drawing = draw(circuit, 900, 500)
     index = HitIndex(drawing.layout, drawing.curves, circuit.n_edges)
-    lines = drawing.curves.sampled(200)
+    lines = drawing.curves.sampled(1000)
     layout, draw_from = drawing.layout, np.random.default_rng(0)
     found = 0
-    for x, y in draw_from.uniform((0, 0), (900, 500), (200, 2)):
+    for x, y in draw_from.uniform((0, 0), (900, 500), (100, 2)):
         rim = np.hypot(layout.x - x, layout.y - y) - layout.diameter / 2
         expected = int(np.argmin(rim)) if rim.min() <= 4 else None
         assert index.node_at(x, y) == expected
@@ -339,7 +339,7 @@ def test_hits_agree_with_looking_at_everything():
             assert apart[edge] <= apart.min() + 0.5
             assert apart[edge] <= 5.5
             found += 1
-    assert found > 30
+    assert found > 15
 
 
 def test_hits_of_an_empty_drawing():

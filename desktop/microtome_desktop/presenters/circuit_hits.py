@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from microtome_desktop.presenters.circuit_curves import Curves
 from microtome_desktop.presenters.circuit_layout import Layout
 
-_SAMPLES = 33  # places along a curve
+_SAMPLES = 65  # places along a curve
 _NODE_SLACK, _EDGE_SLACK = 4.0, 5.0  # pixels a click may miss by
 
 

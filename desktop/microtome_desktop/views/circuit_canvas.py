@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QTransform
+from PySide6.QtGui import QMouseEvent, QTransform
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from microtome_desktop.presenters.circuit import Drawing
@@ -69,7 +69,6 @@ class CircuitCanvas(QWidget):
         self.nodes = NodeLayer(self.box, z=30)
         self.box.sigRangeChanged.connect(self._on_transform)
         self.box.sigRangeChangedManually.connect(self._on_moved)
-        self.view.scene().sigMouseMoved.connect(self._on_hover)
         self.view.scene().sigMouseClicked.connect(self._on_click)
 
     def _build_axes(self) -> None:
@@ -173,6 +172,10 @@ class CircuitCanvas(QWidget):
         """A new size asks for a new layout; a cursor that leaves takes its tool tip along."""
         if event.type() == QEvent.Type.Resize:
             self.resized.emit()
+        elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
+            # The scene's own signal leaves out moves that follow quickly, even the last one.
+            if event.buttons() == Qt.MouseButton.NoButton:
+                self._on_hover(self.view.mapToScene(event.position().toPoint()))
         elif event.type() == QEvent.Type.Leave:
             self._hover(None, None)
         return super().eventFilter(watched, event)
@@ -195,8 +198,6 @@ class CircuitCanvas(QWidget):
         self.tip.hide()
 
     def _on_hover(self, place: QPointF) -> None:
-        if self.view.scene().dragButtons or self.drawing is None:
-            return
         node, edge = self._under(place)
         self._hover(node, edge, place)
 
