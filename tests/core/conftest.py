@@ -28,6 +28,9 @@ def _neighbour(name: str) -> Any:
 
 tiny_models = _neighbour("tiny_models")
 _neighbour("session_records")
+_neighbour("plain_forward")
+_neighbour("random_anatomy")
+_neighbour("dense_graph")
 
 
 @pytest.fixture(scope="session")

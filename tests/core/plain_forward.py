@@ -1,4 +1,7 @@
-"""The forward pass of a transformer, written plainly from its anatomy in float64."""
+"""The forward pass of a transformer, written plainly from its anatomy in float64.
+
+Heads and queries are looped over one by one; every site of the table is recorded on the way.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,16 @@ import torch
 from torch import Tensor
 
 
+def scale(x: Tensor, n: Any) -> Tensor:
+    if n.centred:
+        x = x - x.mean(-1, keepdim=True)
+    return torch.sqrt((x * x).mean(-1) + n.eps)
+
+
 def norm(x: Tensor, n: Any) -> Tensor:
     if n is None:
         return x
-    if n.centred:
-        x = x - x.mean(-1, keepdim=True)
-    y = x / torch.sqrt((x * x).mean(-1, keepdim=True) + n.eps)
+    y = (x - x.mean(-1, keepdim=True) if n.centred else x) / scale(x, n)[..., None]
     y = y if n.weight is None else y * n.weight.double()
     return y if n.bias is None else y + n.bias.double()
 
@@ -25,14 +32,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def act(name: str, x: Tensor) -> Tensor:
+    tanh_argument = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
     return {
-        "gelu": lambda: 0.5 * x * (1 + torch.erf(x / math.sqrt(2))),
-        "gelu_tanh": lambda: (
-            0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-        ),
-        "relu": lambda: x * (x > 0),
-        "silu": lambda: x / (1 + torch.exp(-x)),
-    }[name]()
+        "gelu": 0.5 * x * (1 + torch.erf(x / math.sqrt(2))),
+        "gelu_tanh": 0.5 * x * (1 + torch.tanh(tanh_argument)),
+        "relu": x * (x > 0),
+        "silu": x / (1 + torch.exp(-x)),
+    }[name]
 
 
 def rotate(x: Tensor, rotary: Any) -> Tensor:
@@ -46,46 +52,107 @@ def rotate(x: Tensor, rotary: Any) -> Tensor:
     return torch.cat([part * cosines + turned * sines, rest], -1)
 
 
-def head(x: Tensor, a: Any, h: int) -> Tensor:
-    """What one head adds, before the bias of the output matrix: [position, d_model]."""
-    g = h // a.group
-    bias = [None if b is None else b[i] for b, i in ((a.b_q, h), (a.b_k, g), (a.b_v, g))]
-    q, k, v = (linear(x, w, b) for w, b in zip((a.w_q[h], a.w_k[g], a.w_v[g]), bias, strict=True))
-    q, k = rotate(norm(q, a.q_norm), a.rotary), rotate(norm(k, a.k_norm), a.rotary)
-    z = torch.zeros_like(q)
-    for at in range(len(x)):
-        first = 0 if a.window is None else max(0, at - a.window + 1)
-        scores = k[first : at + 1] @ q[at] * a.scale
+class Sites:
+    """Records every site, and lets ``change(name, layer, head, values)`` replace its values."""
+
+    def __init__(self, change: Any) -> None:
+        self.change, self.layer = change, None
+        self.found: dict[str, dict[Any, Tensor]] = {}
+
+    def __call__(self, name: str, values: Tensor, h: int | None = None) -> Tensor:
+        values = self.change(name, self.layer, h, values)
+        self.found.setdefault(name, {})[self.layer, h] = values
+        return values
+
+    def arrays(self) -> dict[str, Tensor]:
+        return {name: self._array(name, rows) for name, rows in self.found.items()}
+
+    @staticmethod
+    def _array(name: str, rows: dict[Any, Tensor]) -> Tensor:
+        layers = sorted({layer for layer, _ in rows if layer is not None})
+        heads = sorted({h for _, h in rows if h is not None})
+        axis = 0 if name in ("scores", "pattern") else 1
+        stacked = [
+            torch.stack([rows[layer, h] for h in heads], axis) if heads else rows[layer, None]
+            for layer in layers or [None]
+        ]
+        return torch.stack(stacked) if layers else stacked[0]
+
+
+def normed(x: Tensor, n: Any, site: str, see: Sites) -> Tensor:
+    if n is None:
+        return x
+    y = x - x.mean(-1, keepdim=True) if n.centred else x
+    y = y / see(f"{site}_scale", scale(x, n))[..., None]
+    y = y if n.weight is None else y * n.weight.double()
+    return see(site, y if n.bias is None else y + n.bias.double())
+
+
+def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
+    """Keys and values once a key-value head, then one head and one query after another."""
+    keys, values = [], []
+    for g in range(len(a.w_k)):
+        k = see("k", linear(x, a.w_k[g], None if a.b_k is None else a.b_k[g]), g)
+        keys.append(see("rot_k", rotate(norm(k, a.k_norm), a.rotary), g))
+        values.append(see("v", linear(x, a.w_v[g], None if a.b_v is None else a.b_v[g]), g))
+    out = torch.zeros_like(x) if a.b_o is None else a.b_o.double().expand_as(x)
+    for h in range(len(a.w_q)):
+        k, v = keys[h // a.group], values[h // a.group]
+        q = see("q", linear(x, a.w_q[h], None if a.b_q is None else a.b_q[h]), h)
+        q = see("rot_q", rotate(norm(q, a.q_norm), a.rotary), h)
+        scores = q @ k.T * a.scale
         if a.soft_cap is not None:
             scores = a.soft_cap * torch.tanh(scores / a.soft_cap)
-        weights = torch.exp(scores - scores.max())
-        z[at] = (weights / weights.sum()) @ v[first : at + 1]
-    return z @ a.w_o[h].double().T
+        scores = see("scores", scores, h)
+        pattern = torch.zeros_like(scores)
+        for at in range(len(x)):
+            first = 0 if a.window is None else max(0, at - a.window + 1)
+            weights = torch.exp(scores[at, first : at + 1] - scores[at, first : at + 1].max())
+            pattern[at, first : at + 1] = weights / weights.sum()
+        z = see("z", see("pattern", pattern, h) @ v, h)
+        out = out + z @ a.w_o[h].double().T
+    return out
 
 
-def attention(x: Tensor, a: Any) -> Tensor:
-    out = sum(head(x, a, h) for h in range(len(a.w_q)))
-    return out if a.b_o is None else out + a.b_o.double()
-
-
-def mlp(x: Tensor, m: Any) -> Tensor:
-    hidden = linear(x, m.w_in, m.b_in)
+def mlp(x: Tensor, m: Any, see: Sites) -> Tensor:
+    x = see("mlp_in", x)
+    up = linear(x, m.w_in, m.b_in)
     if m.w_gate is None:
-        hidden = act(m.activation, hidden)
+        hidden = act(m.activation, see("mlp_pre", up))
     else:
-        hidden = act(m.activation, linear(x, m.w_gate, m.b_gate)) * hidden
-    return linear(hidden, m.w_out, m.b_out)
+        hidden = act(m.activation, see("mlp_pre", linear(x, m.w_gate, m.b_gate))) * up
+    return linear(see("mlp_post", hidden), m.w_out, m.b_out)
+
+
+def block(x: Tensor, b: Any, see: Sites) -> Tensor:
+    x = see("resid_pre", x)
+    attended = attention(normed(x, b.norm1, "norm1", see), b.attention, see)
+    attended = see("attn_out", norm(attended, b.attention_norm))
+    middle = x if b.parallel else see("resid_mid", x + attended)
+    wrote = see("mlp_out", norm(mlp(normed(middle, b.norm2, "norm2", see), b.mlp, see), b.mlp_norm))
+    return see("resid_post", x + attended + wrote if b.parallel else middle + wrote)
+
+
+def _unchanged(_name: str, _layer: int | None, _head: int | None, values: Tensor) -> Tensor:
+    return values
+
+
+def run(anatomy: Any, ids: list[int], change: Any = _unchanged) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits [position, vocabulary] and every site, with a layer axis where it has one."""
+    see = Sites(change)
+    x = see("embed", anatomy.embedding[ids].double() * anatomy.embedding_scale)
+    if anatomy.positions is not None:
+        x = x + see("pos_embed", anatomy.positions[: len(ids)].double())
+    for see.layer, b in enumerate(anatomy.blocks):
+        x = block(x, b, see)
+    see.layer = None
+    x = normed(x, anatomy.final_norm, "final_norm", see)
+    y = linear(x, anatomy.unembedding, anatomy.unembedding_bias)
+    if anatomy.soft_cap is not None:
+        y = anatomy.soft_cap * torch.tanh(y / anatomy.soft_cap)
+    return y, see.arrays()
 
 
 def logits(anatomy: Any, ids: list[int]) -> Tensor:
     """Logits [position, vocabulary] in float64."""
-    x = anatomy.embedding[ids].double() * anatomy.embedding_scale
-    if anatomy.positions is not None:
-        x = x + anatomy.positions[: len(ids)].double()
-    for b in anatomy.blocks:
-        attended = norm(attention(norm(x, b.norm1), b.attention), b.attention_norm)
-        middle = x if b.parallel else x + attended
-        wrote = norm(mlp(norm(middle, b.norm2), b.mlp), b.mlp_norm)
-        x = x + attended + wrote
-    y = linear(norm(x, anatomy.final_norm), anatomy.unembedding, anatomy.unembedding_bias)
-    return y if anatomy.soft_cap is None else anatomy.soft_cap * torch.tanh(y / anatomy.soft_cap)
+    return run(anatomy, ids)[0]

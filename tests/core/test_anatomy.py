@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-
-_spec = importlib.util.spec_from_file_location(
-    "plain_forward", Path(__file__).with_name("plain_forward.py")
-)
-plain = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(plain)
 
 # Longer than every sliding window, shorter than the context.
 IDS = [3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2, 2, 19]
@@ -25,7 +17,7 @@ def _library(model, ids):
         return model.forward(torch.tensor([ids]))[0]
 
 
-def test_a_plain_forward_from_the_anatomy_gives_the_models_logits(tiny_model, family):
+def test_a_plain_forward_from_the_anatomy_gives_the_models_logits(plain, tiny_model, family):
     model = tiny_model(family)
     expected = _library(model, IDS)
     assert expected.std() > 0.3
@@ -35,7 +27,7 @@ def test_a_plain_forward_from_the_anatomy_gives_the_models_logits(tiny_model, fa
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gpt_neox", "gpt_neox_serial"])
-def test_it_agrees_to_float64_where_the_library_computes_in_float64(tiny_model, name):
+def test_it_agrees_to_float64_where_the_library_computes_in_float64(plain, tiny_model, name):
     model = tiny_model(name, dtype="float64")
     atol = 1e-12 if name == "gpt2" else 3e-7  # NeoX softmax runs in float32 in transformers
     torch.testing.assert_close(
@@ -58,7 +50,7 @@ def test_weights_are_views_of_the_model(tiny_model, family):
 
 
 @pytest.mark.parametrize("path", ["w_q", "w_k", "w_v", "w_o", "b_q", "b_k", "b_v", "b_o"])
-def test_every_part_of_attention_matters(tiny_model, path):
+def test_every_part_of_attention_matters(plain, tiny_model, path):
     model = tiny_model("llama")
     block = model.anatomy.blocks[0]
     part = getattr(block.attention, path)
