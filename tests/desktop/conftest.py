@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
 
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis, Labelled
@@ -21,6 +24,12 @@ from microtome.records.circuit import (
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.records.trace import Activation, Trace
+from microtome_desktop.jobs.examine import show_new
+from microtome_desktop.state.draft import Reading
+from microtome_desktop.state.library import ModelFacts
+from microtome_desktop.state.settings import MemoryStore
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.workbench import Workbench
 
 LAYERS, HEADS, D_MODEL, D_HEAD, D_MLP = 4, 4, 32, 8, 64
 TOKENS = (
@@ -50,6 +59,87 @@ WORDS = (
 VOCABULARY = (*WORDS, *(f"word{number}" for number in range(60 - len(WORDS))))
 METRIC = "logit(Mary) \N{MINUS SIGN} logit(John)"
 N = len(TOKENS)
+
+
+@pytest.fixture(scope="module")
+def shared_bench(qapp, sample_session):
+    made = _bench()
+    # Some widgets make their pop-ups when they first have something to show.
+    show_new(made.desk, sample_session)
+    _wait(lambda: made.runner.idle)
+    yield made
+    _close(made)
+
+
+@pytest.fixture
+def bench(shared_bench, sample_identity, sample_session):
+    """A whole window on the sample session, with threads but without a model in them.
+
+    The tests of a module share the window; each finds it as new.
+    """
+    desk, window = shared_bench.desk, shared_bench.window
+    for toast in list(shared_bench.toasts.shown):
+        toast.close()
+    desk.notices.history.clear()
+    desk.library.update(checks=None, loading="", facts=ModelFacts(VOCABULARY))
+    desk.draft.fill(sample_session.question)
+    desk.draft.update(as_ids=False)
+    desk.draft.read(Reading())
+    desk.workspace.set_model(sample_identity)
+    show_new(desk, sample_session)
+    desk.workspace.mark_clean()
+    window.reset_layout()
+    _wait(lambda: shared_bench.runner.idle)
+    return shared_bench
+
+
+@pytest.fixture
+def empty_bench(qapp):
+    """A whole window with nothing in it: no model, no session."""
+    made = _bench()
+    yield made
+    _close(made)
+
+
+@pytest.fixture(scope="module")
+def live_bench(qapp):
+    """A window with words-4l loaded and its example run, shared by the tests of a module."""
+    window = MainWindow()
+    made = Workbench(window, MemoryStore())
+    window.show()
+    made.start()
+    _wait(lambda: not made.furnishing.waiting)
+    _wait(lambda: made.runner.idle and made.desk.library.shelf.checks is not None)
+    yield made
+    _close(made)
+
+
+def _bench():
+    window = MainWindow()
+    made = Workbench(window, MemoryStore())
+    made.furnishing.finish()
+    window.show()
+    window.activateWindow()
+    _wait(window.windowHandle().isExposed)
+    return made
+
+
+def _close(made):
+    assert made.shut_down()
+    made.desk.workspace.mark_clean()
+    made.window.close()
+    # A plot whose Python half outlives its window leaves its menus behind.
+    made.furnishing.panels.clear()
+    made.handlers.focus_prompt = None
+    made.window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def _wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,7 @@ class JobRunner(QObject):
         self._to_io.connect(self._workers[Thread.IO].perform)
 
     def _start(self, kind: Thread) -> QThread:
-        thread, worker = QThread(self), self._workers[kind]
+        thread, worker = QThread(), self._workers[kind]
         thread.setObjectName(f"microtome {kind.value}")
         worker.moveToThread(thread)
         thread.started.connect(worker.prepare)

@@ -27,6 +27,11 @@ class Furnishing(QObject):
         window.centre.insertWidget(0, self.banner)
         self._set_icons()
 
+    @property
+    def waiting(self) -> int:
+        """How many panels are still to be made."""
+        return len(self._left)
+
     def start(self) -> None:
         """Make the first panel at the next turn."""
         QTimer.singleShot(0, self._step)
@@ -35,6 +40,7 @@ class Furnishing(QObject):
         """Make all that are left now."""
         while self._left:
             self._make(self._left.pop(0))
+        self.done.emit()
 
     def _step(self) -> None:
         if self._left:
