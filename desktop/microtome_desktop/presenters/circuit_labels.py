@@ -11,6 +11,7 @@ from microtome.records.circuit import POSITION, TOKEN, Circuit
 from microtome_desktop.presenters.circuit_focus import Focus
 
 LABEL_LIMIT = 40
+_SMALL = 60  # nodes up to which those out of focus are named too, faintly
 _CLEARANCE = 3.0  # between a node's rim and its label
 
 
@@ -30,19 +31,19 @@ def label_order(
 ) -> Int[np.ndarray, " some"]:
     """The nodes worth a label, the most important first.
 
-    Embeddings are named by the axis below; what is out of focus stays unnamed; ``first`` is the
-    selected node.
+    Embeddings are named by the axis below; what is out of focus comes last, and not at all in a
+    large circuit; ``first`` is the selected node.
     """
     named = np.array([kind not in {TOKEN, POSITION} for kind in circuit.node_kind], dtype=bool)
+    rank = circuit.node_influence.astype(float).copy()
     if focus is not None:
-        named &= focus.nodes
+        rank[~focus.nodes] -= 10.0  # influences lie between 0 and 1
+        named &= focus.nodes | (circuit.n_nodes <= _SMALL)
     if first is not None:
         named[first] = True
+        rank[first] = np.inf
     rows = np.flatnonzero(named)
-    rank = circuit.node_influence[rows].astype(float)
-    if first is not None:
-        rank[rows == first] = np.inf
-    return rows[np.argsort(-rank, kind="stable")]
+    return np.asarray(rows[np.argsort(-rank[rows], kind="stable")])
 
 
 def place_labels(

@@ -132,6 +132,7 @@ class CircuitCanvas(QWidget):
         self.nodes.set_focus(None if focus is None else focus.nodes)
         chosen = () if node is None else (Ring(node),)
         self.labels.set_rings((*rings, *chosen))
+        self.labels.set_focus(None if focus is None else focus.nodes)
         self._arrange_labels()
 
     def set_place(self, position: int | None, row: int | None, hovered: int | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
@@ -41,6 +41,7 @@ class LabelLayer(QGraphicsObject):
         self._labels: tuple[Label, ...] = ()
         self._offsets: list[QPointF] = []
         self._rings: tuple[Ring, ...] = ()
+        self._bright: Bool[np.ndarray, " node"] | None = None
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -55,7 +56,12 @@ class LabelLayer(QGraphicsObject):
         """Other nodes: nothing is labelled until ``arrange``."""
         self.prepareGeometryChange()
         self._layout, self._texts = layout, texts
-        self._labels, self._offsets, self._rings = (), [], ()
+        self._labels, self._offsets, self._rings, self._bright = (), [], (), None
+        self.update()
+
+    def set_focus(self, nodes: Bool[np.ndarray, " node"] | None) -> None:
+        """Dim the names of all nodes outside a mask; None brightens all."""
+        self._bright = nodes
         self.update()
 
     def set_rings(self, rings: tuple[Ring, ...]) -> None:
@@ -131,10 +137,12 @@ class LabelLayer(QGraphicsObject):
             box = QRectF(
                 self._centre(label.node, to_view) + offset, QSizeF(label.width, label.height)
             )
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(chip)
-            painter.drawRoundedRect(box, 3, 3)
-            painter.setPen(QColor(colours.TEXT))
+            bright = self._bright is None or self._bright[label.node]
+            if bright:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(chip)
+                painter.drawRoundedRect(box, 3, 3)
+            painter.setPen(QColor(colours.TEXT if bright else colours.TEXT_FAINT))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._texts[label.node])
 
     def _centre(self, node: int, to_view: QTransform) -> QPointF:

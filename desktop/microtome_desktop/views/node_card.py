@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -40,6 +41,7 @@ from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.panel import Panel, PanelContext
 
 _PARTS = ("at", "kind", "weight", "share")
+_WIDE = 600  # from where two tables of parts fit beside each other
 
 
 class NodeCardPanel(Panel):
@@ -64,31 +66,39 @@ class NodeCardPanel(Panel):
         terms = ("query reads", "key reads", "score")
         self.sources = Section("Why it looks there", terms, "why", "score")
         self.why = QPushButton("Why does it look there?")
+        self._parts = QSplitter(Qt.Orientation.Vertical)
         self._splitter = QSplitter(Qt.Orientation.Vertical)
         self._build()
         self._connect()
         self.show_session()
 
     def _build(self) -> None:
-        head = QHBoxLayout()
-        head.setSpacing(8)
-        head.addWidget(self._glyph)
-        head.addWidget(self.heading, 1)
+        self.heading.setObjectName("heading")  # not dimmed as elided labels are
         self.heading.setFont(text_font(16))
         self.reason.setWordWrap(True)
         self.reason.setFont(text_font(11))
         self.reason.setStyleSheet(f"color: {colours.WARM};")
-        for section in (self.incoming, self.outgoing, self.sources):
-            self._splitter.addWidget(section)
-        self._splitter.setChildrenCollapsible(False)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self._glyph)
+        head.addWidget(self.heading, 1)
+        head.addWidget(self.why)
+        for section in (self.incoming, self.outgoing):
+            self._parts.addWidget(section)
+        for part in (self._parts, self.sources):
+            self._splitter.addWidget(part)
+        for splitter in (self._parts, self._splitter):
+            splitter.setChildrenCollapsible(False)
         self._filled = QWidget()
         column = QVBoxLayout(self._filled)
         column.setContentsMargins(12, 10, 12, 8)
         column.setSpacing(6)
         column.addLayout(head)
-        rest = (self.description, self.stats, self.node_check, self.edge_check, self.reason)
-        for part in (*rest, self.why):
-            column.addWidget(part)
+        column.addWidget(self.description)
+        column.addWidget(self.stats)
+        column.addWidget(self.node_check)
+        column.addWidget(self.edge_check)
+        column.addWidget(self.reason)
         column.addWidget(self._splitter, 1)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
@@ -178,8 +188,20 @@ class NodeCardPanel(Panel):
         self.sources.setVisible(card.is_head and found is not None)
         if found is not None:
             self.sources.tell([source_cells(source) for source in found.rows], found.caption)
-        sections = (self.incoming, self.outgoing, self.sources)
-        self._splitter.setSizes([section.wish for section in sections])
+        self._share_room()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Parts lie beside each other where there is room, else below each other."""
+        super().resizeEvent(event)
+        wide = self.width() >= _WIDE
+        self._parts.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
+        self._share_room()
+
+    def _share_room(self) -> None:
+        wishes = [self.incoming.wish, self.outgoing.wish]
+        beside = self._parts.orientation() == Qt.Orientation.Horizontal
+        self._parts.setSizes([1, 1] if beside else wishes)
+        self._splitter.setSizes([max(wishes) if beside else sum(wishes), self.sources.wish])
 
     def _mark_edge(self, card: Card, edge: tuple[str, str, int] | None) -> None:
         for section, parts in ((self.incoming, card.incoming), (self.outgoing, card.outgoing)):
@@ -314,3 +336,4 @@ class Section(QWidget):
         self.caption.setVisible(bool(caption))
         self.table.set_rows(rows)
         self.wish = 60 + 21 * min(len(rows), 9)
+        self.table.setMinimumHeight(30 + 21 * min(max(len(rows), 1), 5))

@@ -35,7 +35,8 @@ class EffectBars(QWidget):
         if verification is not None:
             told = ", ".join(f"{name} {signed(value)}" for name, value in verification.bars)
             self.setAccessibleName(told)
-            self.setToolTip(f"How far the metric falls when it is cut out: {told}")
+            tip = f"How far the metric falls when it is cut out: {told}\n{verification.caption}"
+            self.setToolTip(tip)
             self.updateGeometry()
         self.update()
 

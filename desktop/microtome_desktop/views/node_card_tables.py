@@ -99,14 +99,8 @@ class CellModel(QAbstractTableModel):
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        if orientation != Qt.Orientation.Horizontal:
-            return None
-        if role == Qt.ItemDataRole.DisplayRole:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self._titles[section]
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            numbers = bool(self._rows) and self._rows[0][section].right
-            side = Qt.AlignmentFlag.AlignRight if numbers else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
         return None
 
 
@@ -134,7 +128,6 @@ class CellTable(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(21)
         self._dress_header()
-        self._dress_selection()
         self.clicked.connect(self._on_click)
         self.activated.connect(self._on_activated)
 
@@ -151,17 +144,12 @@ class CellTable(QTableView):
         self.selectRow(place.row())
         self.scrollTo(place)
 
-    def _dress_selection(self) -> None:
-        # The accent itself would swallow the coloured text.
-        palette = self.palette()
-        palette.setColor(palette.ColorRole.Highlight, QColor(colours.LINE))
-        palette.setColor(palette.ColorRole.HighlightedText, QColor(colours.TEXT))
-        self.setPalette(palette)
-
     def _dress_header(self) -> None:
         header = self.horizontalHeader()
         header.setFont(text_font(11))
         header.setHighlightSections(False)
+        # Left, because the arrow of the sorted column is drawn at the right.
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(34)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
