@@ -102,16 +102,15 @@ def analyses(n=13, n_layers=3, seed=0):
     check = {"predicted": Labelled(("value",), reals(1)), "true": Labelled(("value",), reals(1))}
     odd = {
         "position": Labelled(("position", "layer"), reals(5, 2)), "scalar": Labelled((), reals()),
-        "other": Labelled(("position", "layer"), reals(5, n_layers)), "pos": Labelled(("pos",), reals(n)),
-        "none": Labelled(("nothing",), reals(0)), "wide": Labelled(("row", "column"), reals(700, 900)),
+        "other": Labelled(("position", "layer"), reals(5, n_layers)),
+        "pos": Labelled(("pos",), reals(n)), "none": Labelled(("nothing",), reals(0)),
+        "wide": Labelled(("row", "column"), reals(700, 900)),
     }  # fmt: skip
     made = (
         Analysis("logit-lens", "logit-lens", "Logit lens of Mary", lens, {"answer": 3}),
         Analysis("projection/resid_post", "projection", "PCA", space, {"sign_rule": "largest"}),
-        Analysis(
-            "verification/L2H1@7>M2@7/value", "verification", "é", check, created="2026-01-02"
-        ),
-        Analysis("verification/L2H1@7<M2@7/value", "verification", "é", check, {"how": None}),
+        Analysis("verification/L2H1>M2/value", "verification", "é", check, created="2026-01-02"),
+        Analysis("verification/L2H1<M2/value", "verification", "é", check, {"how": None}),
         Analysis("odd", "odd", "", odd),
     )
     return {analysis.id: analysis for analysis in made}

@@ -103,10 +103,8 @@ def test_half_precision_and_double_precision_keep_their_type(tmp_path):
     held = made.activations["resid_post"]
     for dtype in (np.float16, np.float64):
         wide = replace(held, values=held.values.astype(dtype))
-        session = full_session(
-            model=model,
-            traces=(replace(made, activations={"z": made.activations["z"], "resid_post": wide}),),
-        )
+        mixed = replace(made, activations={"z": made.activations["z"], "resid_post": wide})
+        session = full_session(model=model, traces=(mixed,))
         assert_same(saved(session, tmp_path), session)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from microtome.session.chunks import all_finite, chunk_offsets, chunk_shape, chunk_values
 from microtome.session.parts import Attributes, Column, Part, Scale
 from microtome.session.schema import fixed_text
+from microtome.session.sink import Sink
 
 # Old enough for every reader, new enough for checksums on metadata; later formats set a flag
 # in the file that makes it refuse to open after a crash.
@@ -28,17 +29,24 @@ class Staging:
     """An HDF5 file in the making. Used by one thread; never opens a file that exists."""
 
     def __init__(self, path: Path) -> None:
-        self._file = h5py.File(path, "x", libver=_LIBVER, track_order=True, locking=False)
+        self._sink = Sink(path)
+        # The mode concerns the sink, which is a new file already.
+        self._file = h5py.File(self._sink, "w", libver=_LIBVER, track_order=True)
         self._sums: list[tuple[str, int, int, int]] = []
 
     def close(self) -> None:
         """Let go of the file, everything written."""
-        self._file.close()
+        try:
+            self._file.close()
+        finally:
+            self._sink.close()
+        self._sink.check()
 
     def flush(self) -> None:
         """Write the manifest of all chunks and hand everything to the system."""
         self._write_manifest()
         self._file.flush()
+        self._sink.check()
 
     def set_root(self, attributes: Attributes) -> None:
         """Attributes of the root."""
@@ -54,6 +62,7 @@ class Staging:
             self._write_column(column, on_chunk)
         for path, target in part.links.items():
             self._file[path] = self._file[target]
+        self._sink.check()
 
     def _group(self, path: str) -> h5py.Group:
         if path not in self._file:
@@ -108,6 +117,7 @@ class Staging:
             # Whole chunks go to the disk as they are, past HDF5's own copying.
             dataset.id.write_direct_chunk(offset, values)
             self._sums.append((column.path, number, values.nbytes, zlib.crc32(values.data)))
+            self._sink.check()
             finite = finite and all_finite(values)
             on_chunk(values.nbytes)
         return finite

@@ -142,11 +142,11 @@ class _Walk:
             raise _refused(path, f"is one of more than {schema.MAX_OBJECTS} objects")
         found = h5o.open(group, name)
         self._seen[address] = isinstance(found, h5g.GroupID)
+        if not isinstance(found, h5g.GroupID | h5d.DatasetID):
+            raise _refused(path, "is neither a group nor a dataset")
         scale = _check_attributes(found, path)
         if isinstance(found, h5g.GroupID):
             return found
-        if not isinstance(found, h5d.DatasetID):
-            raise _refused(path, "is neither a group nor a dataset")
         _check_dataset(found, path, self._size, scale=scale)
         self._datasets.append(path)
         return None

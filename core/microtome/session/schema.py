@@ -91,11 +91,14 @@ def fixed_text(values: NDArray[Any] | Iterable[str], shape: tuple[int, ...]) -> 
 def plain_text(values: NDArray[Any]) -> list[str]:
     """The texts of a fixed-length array, flattened."""
     try:
-        return [text.decode("utf-8") for text in values.ravel().tolist()]
+        texts = [text.decode("utf-8") for text in values.ravel().tolist()]
     except UnicodeDecodeError as error:
         raise SessionDamaged(
             f"The session holds text that is not UTF-8 ({error.reason})."
         ) from error
+    if any("\0" in text for text in texts):
+        raise SessionDamaged("The session holds text with a NUL inside.")
+    return texts
 
 
 def _plain(value: Any) -> Any:

@@ -64,13 +64,13 @@ def prepare_target(path: str | os.PathLike[str], size: int) -> Path:
     a large session does not fill the disk to its end and a small one is not refused.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise StorageError(f"{target.name} is a folder.", "Give the name of a file.")
-    if not target.parent.is_dir():
-        raise StorageError(f"The folder {target.parent} does not exist.", "Choose another folder.")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise StorageError(f"{target.name} is write-protected.", "Save under another name.")
     with storing(target):
+        if target.is_dir():
+            raise StorageError(f"{target.name} is a folder.", "Give the name of a file.")
+        if not target.parent.is_dir():
+            raise StorageError(f"There is no folder {target.parent}.", "Choose another folder.")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise StorageError(f"{target.name} is write-protected.", "Save under another name.")
         free = shutil.disk_usage(target.parent).free
     needed = size + size // 10 + min(size, _RESERVE) + _MEGABYTE
     if free < needed:
@@ -99,9 +99,7 @@ def _escaped(name: str) -> str:
 
 
 def discard(temporary: Path) -> None:
-    """Remove a temporary file. Emptied first: a file that HDF5 failed to close stays open."""
-    with contextlib.suppress(OSError):
-        os.truncate(temporary, 0)
+    """Remove a temporary file, if it is there."""
     with contextlib.suppress(OSError):
         temporary.unlink()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
-import math
 import os
 import signal
 import subprocess
@@ -162,9 +161,10 @@ def _try(path: Path) -> None:
     from microtome.session.handle import Handle
 
     handle = Handle(path)
-    for dataset in handle.inspect():
-        handle.attributes(dataset)
-        shape, dtype = handle.kind(dataset) or ((), None)
-        if dtype is not None and math.prod(shape) * dtype.itemsize <= _SMALL:
-            handle.read(dataset)
+    for name in handle.inspect():
+        handle.attributes(name)
+        with handle.reading(name) as file:
+            dataset = file[name]
+            if dataset.nbytes <= _SMALL:
+                dataset[...]
     handle.close()

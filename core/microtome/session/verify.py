@@ -38,10 +38,15 @@ def verify(path: str | os.PathLike[str], *, job: Job | None = None) -> Verificat
 
     Raises SessionDamaged when the file's own structure is damaged, and what opening raises.
     """
-    place, work = Path(path), job_or_default(job)
+    place = Path(path)
     if place.is_file():
         Trial(place).finish()
-    handle = Handle(place)
+    return compare(place, job=job)
+
+
+def compare(path: Path, *, job: Job | None = None) -> Verification:
+    """The same in this process, for a file that was already tried."""
+    work, handle = job_or_default(job), Handle(path)
     try:
         unlisted = _with_values(handle, handle.inspect())
         expected = _manifest(handle)
