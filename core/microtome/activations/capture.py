@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -108,9 +109,9 @@ class _Recorder:
             values = torch.from_numpy(array)
             if SITES[name].per_layer:
                 rows = zip(self._layers[name], values, strict=True)
-                taps |= {Site(name, layer): _copy_into(row) for layer, row in rows}
+                taps |= {Site(name, layer): partial(_keep, row) for layer, row in rows}
             else:
-                taps[Site(name)] = _copy_into(values)
+                taps[Site(name)] = partial(_keep, values)
         return taps
 
     def activations(self) -> dict[str, Activation]:
@@ -118,12 +119,9 @@ class _Recorder:
         return {name: Activation(self._arrays[name], self._layers[name]) for name in self._arrays}
 
 
-def _copy_into(row: Tensor) -> Tap:
-    def tap(values: Tensor) -> Tensor:
-        row.copy_(values[0])
-        return values
-
-    return tap
+def _keep(row: Tensor, values: Tensor) -> Tensor:
+    row.copy_(values[0])
+    return values
 
 
 def _record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -65,23 +66,21 @@ class Region:
 
     def taps(self, values: Values) -> dict[Site, Tap]:
         """Taps that put ``values(layer)``, which broadcast to ``shape``, into the region."""
-        return {Site(self.site.name, layer): self._tap(values(layer)) for layer in self.layers}
+        name = self.site.name
+        return {Site(name, layer): partial(self._put, values(layer)) for layer in self.layers}
 
-    def _tap(self, value: Tensor) -> Tap:
-        def tap(site_values: Tensor) -> Tensor:
-            changed = site_values.clone()
-            part = changed
-            if self.head_axis is not None and self.site.head is not None:
-                part = part.select(self.head_axis + 1, self.site.head)
-            new = value.to(part.device, part.dtype).expand(part.shape[0], *self.shape)
-            if self.positions is None:
-                part.copy_(new)
-            else:
-                rows = torch.tensor(self.positions, device=part.device)
-                part.index_copy_(self.position_axis + 1, rows, new)
-            return changed
-
-        return tap
+    def _put(self, value: Tensor, site_values: Tensor) -> Tensor:
+        changed = site_values.clone()
+        part = changed
+        if self.head_axis is not None and self.site.head is not None:
+            part = part.select(self.head_axis + 1, self.site.head)
+        new = value.to(part.device, part.dtype).expand(part.shape[0], *self.shape)
+        if self.positions is None:
+            part.copy_(new)
+        else:
+            rows = torch.tensor(self.positions, device=part.device)
+            part.index_copy_(self.position_axis + 1, rows, new)
+        return changed
 
 
 def _check_head(site: Site, count: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -62,12 +63,18 @@ def tapping(
         yield
 
 
-def _hang_checkpoints(module: nn.Module, checkpoint: Callable[[], None], stack: ExitStack) -> None:
-    def hook(_module: nn.Module, _args: Any) -> None:
-        checkpoint()
+# Hooks and taps are partial functions, not closures: the type checker of the tests compiles a
+# function each time it is defined.
 
+
+def _hang_checkpoints(module: nn.Module, checkpoint: Callable[[], None], stack: ExitStack) -> None:
+    hook = partial(_at_checkpoint, checkpoint)
     for inner in module.modules():
         stack.callback(inner.register_forward_pre_hook(hook).remove)
+
+
+def _at_checkpoint(checkpoint: Callable[[], None], _module: nn.Module, _args: Any) -> None:
+    checkpoint()
 
 
 def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) -> None:
@@ -80,13 +87,13 @@ def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) ->
         if port.when == "within":
             within[module][site.name] = chain
         elif port.when == "before":
-            hook = _before_hook(port, chain)
+            hook = partial(_on_input, port, chain)
             stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
         else:
-            hook = _after_hook(port, chain)
+            hook = partial(_on_output, port, chain)
             stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
     if within:
-        named = {module: _by_name(chains) for module, chains in within.items()}
+        named = {module: partial(_within, chains) for module, chains in within.items()}
         stack.enter_context(attention.tapped(named))
 
 
@@ -98,13 +105,10 @@ def _module(model: Model, path: str, layer: int | None) -> nn.Module:
     return found
 
 
-def _by_name(chains: Mapping[str, Sequence[Tap]]) -> attention.Tap:
-    def tap(name: str, values: Tensor) -> Tensor:
-        for step in chains.get(name, ()):
-            values = step(values)
-        return values
-
-    return tap
+def _within(chains: Mapping[str, Sequence[Tap]], name: str, values: Tensor) -> Tensor:
+    for tap in chains.get(name, ()):
+        values = tap(values)
+    return values
 
 
 def _through(
@@ -117,26 +121,29 @@ def _through(
     return None if values is before else port.write(module, given, made, values)
 
 
-def _before_hook(port: Port, taps: Sequence[Tap]) -> Any:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
-        given = args[0] if args else kwargs["hidden_states"]
-        new = _through(port, taps, module, given, given)
-        if new is None:
-            return None
-        if args:
-            return (new, *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": new}
+def _on_input(
+    port: Port, taps: Sequence[Tap], module: nn.Module, args: Any, kwargs: dict[str, Any]
+) -> Any:
+    given = args[0] if args else kwargs["hidden_states"]
+    new = _through(port, taps, module, given, given)
+    if new is None:
+        return None
+    if args:
+        return (new, *args[1:]), kwargs
+    return args, {**kwargs, "hidden_states": new}
 
-    return hook
 
-
-def _after_hook(port: Port, taps: Sequence[Tap]) -> Any:
-    def hook(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
-        given = args[0] if args else next(iter(kwargs.values()))
-        made = output[0] if isinstance(output, tuple) else output
-        new = _through(port, taps, module, given, made)
-        if new is None:
-            return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
-
-    return hook
+def _on_output(
+    port: Port,
+    taps: Sequence[Tap],
+    module: nn.Module,
+    args: Any,
+    kwargs: dict[str, Any],
+    output: Any,
+) -> Any:
+    given = args[0] if args else next(iter(kwargs.values()))
+    made = output[0] if isinstance(output, tuple) else output
+    new = _through(port, taps, module, given, made)
+    if new is None:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
