@@ -457,7 +457,7 @@ def test_a_child_prepared_ahead_is_used_once(copy):
 
 
 def test_the_child_has_little_memory(copy, monkeypatch):
-    hungry = "from microtome.session import trial; trial._limit(); b'0' * (2 << 30)"
+    hungry = "from microtome.session import child; child.limit(10); b'0' * (2 << 30)"
     path = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     monkeypatch.setattr(trial, "_PROGRAM", path + hungry)
     refused(copy, SessionDamaged, "exit status 1")

@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -49,6 +48,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]+")
 
 def creator() -> str:
     """The program and its version as written into files."""
+    # Slow to import, and nothing that reads a file needs it.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"Microtome {version('microtome')}"
     except PackageNotFoundError:

@@ -1,7 +1,7 @@
 """A trial reading in a child process: a file that hangs or crashes HDF5 does so there.
 
-The child is a bare interpreter that imports numpy and h5py only, limited in time and memory.
-It walks the file as the reader would, and reads all that the reader reads on opening.
+The child is a bare interpreter that imports numpy and h5py only; ``microtome.session.child``
+is what it does.
 """
 
 from __future__ import annotations
@@ -15,25 +15,21 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from microtome import errors
-from microtome.errors import MicrotomeError, SessionDamaged
+from microtome.errors import SessionDamaged
 from microtome.session.trust import stamp
 
 _SECONDS = 10
-_MEMORY = 1 << 30
 _CANNOT_START = 3
-_SMALL = 1 << 20
 _PROGRAM = f"""
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 try:
-    from microtome.session.trial import main
-    import microtome.session.handle
+    from microtome.session.child import main
 except ImportError:
     sys.exit({_CANNOT_START})
-main()
+main({_SECONDS})
 """
 
 _waiting: list[subprocess.Popen[bytes]] = []
@@ -125,46 +121,3 @@ def _search_path() -> list[str]:
     found += [Path(spec.origin).parents[1] for spec in specs if spec and spec.origin]
     standard = [Path(os.__file__).parent, Path(os.__file__).parent / "lib-dynload"]
     return list(dict.fromkeys(str(folder) for folder in [*standard, *found]))
-
-
-def main() -> None:
-    """What the child does: read a path, write null or the error as JSON."""
-    path = Path(os.fsdecode(sys.stdin.buffer.read()))
-    if not path.name:
-        return
-    _limit()
-    verdict: dict[str, Any] | None = None
-    try:
-        _try(path)
-    except MicrotomeError as error:
-        kind = type(error).__name__
-        verdict = {"kind": kind, "what": error.what, "way_out": error.way_out}
-    except MemoryError:
-        verdict = {
-            "kind": "SessionDamaged",
-            "what": f"{path.name} takes more memory to open than any session.",
-            "way_out": "Open another copy of the session.",
-        }
-    sys.stdout.write(json.dumps(verdict))
-
-
-def _limit() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _try(path: Path) -> None:
-    from microtome.session.handle import Handle
-
-    handle = Handle(path)
-    for name in handle.inspect():
-        handle.attributes(name)
-        with handle.reading(name) as file:
-            dataset = file[name]
-            if dataset.nbytes <= _SMALL:
-                dataset[...]
-    handle.close()
