@@ -88,7 +88,7 @@ def head_scores(
     """Detector scores of all heads, measured on ``batch`` sequences of random tokens said twice.
 
     ``length`` is that of the part which is repeated; a short context shortens it. With a
-    ``trace`` the scores on its own pattern are added as ``on_prompt``, where
+    ``trace`` that holds patterns the scores on them are added as ``on_prompt``, where
     ``params["on_prompt_applies"]`` says which detectors find anything there.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
@@ -109,7 +109,7 @@ def head_scores(
         "length": sequences.shape[1] // 2,
         "batch": batch,
     }
-    if trace is not None:
+    if trace is not None and "pattern" in trace.activations:
         own = detect(trace.activation("pattern"), trace.token_ids)
         arrays["on_prompt"] = Labelled(axes, own, long_name="share of attention on the prompt")
         params["on_prompt_applies"] = applies(trace.token_ids).tolist()

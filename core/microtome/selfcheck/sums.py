@@ -103,5 +103,7 @@ def _attention(subject: Subject, block: Block, layer: int) -> Tensor:
 
 def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     """The MLP's output from the residual stream that it reads."""
-    place = "resid_pre" if block.parallel else "resid_mid"
-    return normalise(block.mlp_norm, run_mlp(block, subject.values(place, layer)).out)
+    stream = subject.values("resid_pre", layer)
+    if not block.parallel:
+        stream = stream + subject.values("attn_out", layer)
+    return normalise(block.mlp_norm, run_mlp(block, stream).out)
