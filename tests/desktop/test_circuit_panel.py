@@ -265,6 +265,20 @@ def test_other_ways_to_fit(panel, way):
     assert panel.canvas.scale == pytest.approx(1.0, 0.01)
 
 
+def test_crowded_nodes_are_small_at_fit_and_grow_when_zoomed_in(panel, qtbot):
+    panel.controls.nodes.setValue(150)
+    panel.controls.edges.setValue(100)
+    panel.resize(480, 400)
+    qtbot.waitUntil(lambda: fits(panel) and circuit(panel).n_nodes > 90)
+    layout = panel.canvas.drawing.layout
+    assert layout.shrink < 1
+    scatter = panel.canvas.nodes._scatters[HEAD]
+    before = np.array(scatter.data["size"])
+    zoom(panel, panel.canvas.place_of(0), 900)
+    grown = np.array(scatter.data["size"]) / before
+    np.testing.assert_allclose(grown, 1 / layout.shrink, rtol=0.06)
+
+
 def test_dragging_pans_without_selecting(panel, context):
     viewport, start = panel.canvas.view.viewport(), QPoint(200, 60)
     before = panel.canvas.place_of(0)

@@ -113,6 +113,12 @@ def test_no_two_nodes_overlap_at_fit(crowd):
     assert (apart >= touch - 1e-6)[same_cell].all()
 
 
+def test_every_node_stays_in_its_column(crowd):
+    layout = lay_out(crowd, 1000, 600)
+    reach = np.abs(layout.x - layout.columns[crowd.node_position]) + layout.diameter / 2
+    assert (reach <= layout.column_widths[crowd.node_position] / 2 + 1e-6).all()
+
+
 def test_the_layout_fills_the_canvas_and_stays_inside(crowd):
     layout = lay_out(crowd, 1000, 600)
     radius = layout.diameter / 2
@@ -205,16 +211,22 @@ def test_keys_arrive_from_the_left_and_queries_from_the_right():
 def test_edges_of_one_pair_run_side_by_side():
     circuit = random_circuit(30, 0)
     head = next(row for row, kind in enumerate(circuit.node_kind) if kind == HEAD)
-    below = next(row for row, kind in enumerate(circuit.node_kind) if kind == TOKEN)
-    ends = np.full(3, below, np.int32), np.full(3, head, np.int32)
-    bundle = Circuit(**{
-        **{name: getattr(circuit, name) for name in circuit.__dataclass_fields__},
-        "edge_source": ends[0], "edge_target": ends[1], "edge_kind": np.array([0, 2, 1], np.int32),
-        "edge_weight": np.ones(3, np.float32), "edge_influence": np.ones(3, np.float32),
-    })  # fmt: skip
-    middles = curves(bundle, lay_out(bundle, 900, 500)).sampled(3)[:, 1]
-    apart = np.hypot(*(middles[:, None] - middles).transpose(2, 0, 1))
-    assert (apart[np.triu_indices(3, 1)] > 2).all()
+    elsewhere = circuit.node_position != circuit.node_position[head]
+    below = int(np.flatnonzero((circuit.node_layer < 0) & elsewhere)[0])
+    bundle = replace(
+        circuit,
+        edge_source=np.full(3, below, np.int32),
+        edge_target=np.full(3, head, np.int32),
+        edge_kind=np.array([0, 3, 4], np.int32),  # none of these leans to a side by itself
+        edge_weight=np.ones(3, np.float32),
+        edge_influence=np.ones(3, np.float32),
+    )
+    found = curves(bundle, lay_out(bundle, 900, 500)).sampled(3)
+    apart = np.hypot(*(found[:, 1, None] - found[:, 1]).transpose(2, 0, 1))
+    assert (apart[np.triu_indices(3, 1)] > 4).all()
+    np.testing.assert_allclose(found[:, 0], found[[0, 0, 0], 0])  # together at their ends
+    straight = (found[0, 1] + found[2, 1]) / 2
+    np.testing.assert_allclose(found[1, 1], straight)  # and centred
 
 
 def test_sixteen_pens_whose_level_grows_with_weight():

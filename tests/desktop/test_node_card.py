@@ -14,7 +14,13 @@ from microtome.records.circuit import HEAD, MLP, TOKEN
 from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_text import percent, signed
-from microtome_desktop.presenters.node_card import card_of, verification, verification_id
+from microtome_desktop.presenters.node_card import (
+    MOST_SOURCES,
+    attention_sources,
+    card_of,
+    verification,
+    verification_id,
+)
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views.node_card import NodeCardPanel
@@ -190,6 +196,22 @@ def test_why_a_head_looks_there(panel, head, context, asked, sample_session):
     assert signed(float(table.sum())) in panel.sources.caption.text()
 
 
+def test_the_largest_terms_are_kept_and_come_first(sample_session, head):
+    held = sample_session.analyses[f"why/{head}"]
+    many = np.random.default_rng(0).standard_normal((30, 30))
+    names = np.array([f"source{i}" for i in range(30)])
+    arrays = {
+        "score": Labelled(("query_source", "key_source"), many),
+        "query_source": Labelled(("query_source",), names),
+        "key_source": Labelled(("key_source",), names),
+    }
+    analyses = {held.id: replace(held, arrays=arrays)}
+    rows = attention_sources(analyses, card_of(sample_session.circuit, head)).rows
+    assert len(rows) == MOST_SOURCES
+    slow = sorted(np.abs(many).ravel(), reverse=True)[:MOST_SOURCES]
+    assert [abs(row.score) for row in rows] == pytest.approx(slow)
+
+
 def test_asking_why(panel, context, asked, sample_session):
     circuit = sample_session.circuit
     known = {key[4:] for key in sample_session.analyses if key.startswith("why/")}
@@ -199,6 +221,10 @@ def test_asking_why(panel, context, asked, sample_session):
         if circuit.node_kind[row] == HEAD and circuit.node_id[row] not in known
     )
     select(context, circuit, circuit.node_id[row])
+    context.workspace.set_model(None)
+    QTest.mouseClick(panel.why, LEFT)
+    assert asked == []
+    context.workspace.set_model(sample_session.model)
     QTest.mouseClick(panel.why, LEFT)
     place = circuit.node_layer[row], circuit.node_head[row], circuit.node_position[row]
     assert asked == [ExplainAttention(*(int(number) for number in place))]
