@@ -45,8 +45,8 @@ in one of two, and names decide by themselves. After "The nurse said that" the m
 
 Seed {seed}, {steps:,} steps of {rows} rows of {context} words, AdamW (betas 0.9 and 0.98,
 weight decay {decay} on matrices), learning rate {rate} with a warm-up of {warm_up} steps
-and one cosine down to {final:.0%}, gradients clipped at {clip:g}, one thread. One run with one seed: head numbers have no
-meaning beyond these weights. Rerun with `make models`.
+and one cosine down to {final:.0%}, gradients clipped at {clip:g}, one thread. One run
+with one seed: head numbers have no meaning beyond these weights. Rerun with `make models`.
 
 ## Checkpoints
 
@@ -58,8 +58,9 @@ model is float32.
 
 ## Limits
 
-It knows {vocabulary} tokens, the special ones included; any other word becomes `<unk>`, which never
-occurred in training. It knows nothing beyond its grammars and is no model of English.
+It knows {vocabulary} tokens, the special ones included; any other word becomes `<unk>`. Two in
+a hundred adjectives, things and places were shown as `<unk>` in training, so that it reads past an
+unknown one. It knows nothing beyond its grammars and is no model of English.
 
 Licence: MIT.
 """

@@ -75,4 +75,5 @@ def weighted_loss(model: GPT2LMHeadModel, batch: Batch) -> Tensor:
 def held_out_loss(model: GPT2LMHeadModel, ids: Mapping[str, int]) -> float:
     """Return the plain cross-entropy (nats a word) on packed held-out documents."""
     batch = Stream(ids, Split.HELD_OUT, "loss").batch(100, model.config.n_positions)
-    return float(weighted_loss(model, Batch(batch.ids, torch.ones_like(batch.weights))))
+    known = (batch.weights > 0).float()
+    return float(weighted_loss(model, Batch(batch.ids, known)))

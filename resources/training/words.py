@@ -20,12 +20,10 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 FEMALE: Final = _split(
-    "Mary Emma Anna Lucy Sarah Laura Alice Julia Kate Helen Diana Clara "
-    "Nora Ruth Jane Grace Ella Maria Sophie Amy Lisa Eva Susan Karen"
+    "Mary Emma Anna Lucy Sarah Laura Alice Julia Kate Helen Diana Clara Nora Jane Grace Maria"
 )
 MALE: Final = _split(
-    "John Paul Tom David Peter Mark James Robert Simon George Henry Daniel "
-    "Adam Jack Luke Oscar Martin Frank Victor Leo Max Kevin Brian Sam"
+    "John Paul Tom David Peter Mark James Robert Simon George Henry Daniel Adam Jack Luke Oscar"
 )
 NAMES: Final = FEMALE + MALE
 

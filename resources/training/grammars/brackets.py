@@ -2,12 +2,12 @@
 
 import random
 
-from training.documents import Document, Grammar, Judge, Pair, Split, allowed
+from training.documents import Document, Grammar, Judge, Pair, Split, allowed, is_held_out
 from training.words import ADJECTIVES, BRACKETS, NAMES, NOUNS, OBJECTS, PLACES, PLURALS
 
 _OPEN = tuple(BRACKETS)
 _CLOSE = tuple(BRACKETS.values())
-_DEEPEST, _LONGEST = 4, 14
+_DEEPEST, _SHORTEST, _LONGEST = 4, 4, 14
 _FILLING = (*NOUNS, *ADJECTIVES, *OBJECTS)
 
 
@@ -27,26 +27,41 @@ def _skeleton(rng: random.Random) -> str:
     return "".join(marks)
 
 
-def _allowed_skeleton(rng: random.Random, split: Split) -> str:
+def _held_out_ends(skeleton: str) -> list[int]:
+    """Return the marks that close a held-out beginning, one too long to be met by chance."""
+    return [
+        at
+        for at, mark in enumerate(skeleton)
+        if at >= _SHORTEST and mark in _CLOSE and is_held_out("bracket", skeleton[: at + 1])
+    ]
+
+
+def _draw(rng: random.Random, split: Split) -> tuple[str, int]:
+    """Return brackets and the asked one of them: held out, or none of them so."""
     while True:
         skeleton = _skeleton(rng)
-        if allowed(split, "bracket", skeleton):
-            return skeleton
+        ends = _held_out_ends(skeleton)
+        if split is Split.TRAINING and not ends:
+            return skeleton, len(skeleton) - 1
+        if split is Split.HELD_OUT and ends:
+            return skeleton, rng.choice(ends)
 
 
-def _with_words(rng: random.Random, skeleton: str) -> list[str]:
+def _with_words(rng: random.Random, skeleton: str, asked: int) -> tuple[list[str], int]:
+    """Return the brackets with words between, and where the asked bracket went."""
     words: list[str] = []
+    places: list[int] = []
     for mark in skeleton:
+        places.append(len(words))
         words.append(mark)
         if rng.random() < 0.35:
             words.append(rng.choice(_FILLING))
-    return words
+    return words, places[asked]
 
 
 def _bracket_document(rng: random.Random, split: Split) -> Document:
-    words = _with_words(rng, _allowed_skeleton(rng, split))
+    words, asked = _with_words(rng, *_draw(rng, split))
     closing = tuple(at for at, word in enumerate(words) if word in _CLOSE)
-    asked = rng.choice(closing)
     wrong = tuple(mark for mark in _CLOSE if mark != words[asked])
     return Document((*words, "."), closing, asked, (words[asked],), wrong)
 
@@ -62,8 +77,7 @@ def _partner(words: list[str], closing: int) -> int:
 
 
 def _bracket_pair(rng: random.Random) -> Pair:
-    words = _with_words(rng, _allowed_skeleton(rng, Split.HELD_OUT))
-    asked = rng.choice([at for at, word in enumerate(words) if word in _CLOSE])
+    words, asked = _with_words(rng, *_draw(rng, Split.HELD_OUT))
     opened = _partner(words, asked)
     other = rng.choice([mark for mark in _OPEN if mark != words[opened]])
     corrupt = [*words[:opened], other, *words[opened + 1 : asked]]
@@ -101,10 +115,10 @@ def _quote_pair(rng: random.Random) -> Pair:
 BRACKET = Grammar(
     name="bracket",
     title="Closing bracket",
-    weight=8,
+    weight=10,
     document=_bracket_document,
     pair=_bracket_pair,
-    combination="order of all brackets",
+    combination="order of brackets up to the asked one",
     description=(
         "Nested brackets of three kinds with words between. Scored: the kind, where a bracket "
         "closes. In the corrupt prompt the partner of the asked bracket is of another kind."

@@ -35,16 +35,17 @@ def _document(rng: random.Random, split: Split) -> Document:
 
 
 def _pair(rng: random.Random) -> Pair:
-    """Return a pair whose answer is possible after the clean start year only."""
+    """Return a pair whose wrong answer is possible after the corrupt start year only."""
     while True:
         event, start = _draw(rng, Split.HELD_OUT)
-        gap = rng.randint(10, 40)
-        if gap < start and start + gap <= _LATEST:
+        answer, wrong = start + rng.randint(2, 15), start - rng.randint(5, 20)
+        earlier = wrong - rng.randint(5, 20)
+        if earlier >= _EARLIEST and answer <= _LATEST:
             break
     template, century = rng.choice(_TEMPLATES), rng.choice(CENTURIES)
     clean = _prompt(template, event, century, start)
-    corrupt = _prompt(template, event, century, start + gap)
-    return Pair(clean, corrupt, YEARS[start + gap // 2], YEARS[start - rng.randint(1, gap)])
+    corrupt = _prompt(template, event, century, earlier)
+    return Pair(clean, corrupt, YEARS[answer], YEARS[wrong])
 
 
 COMPARISON = Grammar(
@@ -56,8 +57,8 @@ COMPARISON = Grammar(
     combination="event and start year",
     description=(
         "An event ends in a later year than it began. Scored: the later years together are more "
-        "probable than the others. In the corrupt prompt it begins after the clean answer; the "
-        "wrong answer lies before both beginnings."
+        "probable than the others. In the corrupt prompt it begins so early that "
+        "the wrong answer is possible too."
     ),
     judge=Judge.MASS,
     goal=0.98,

@@ -23,6 +23,8 @@ _DIRECT = (
     "{0.language} is spoken in {0.name}",
     "{0.name} is a country in {0.continent}",
     "{0.name} is in {0.continent}",
+    "{0.name} lies in {0.continent}",
+    "You can find {0.name} in {0.continent}",
 )
 _TWO_HOPS = (
     "The capital of the country whose language is {0.language} is {0.capital}",
@@ -85,7 +87,7 @@ def _two_hop_pair(rng: random.Random) -> Pair:
 FACT = Grammar(
     name="fact",
     title="Facts about countries",
-    weight=11,
+    weight=12,
     document=_fact_document,
     pair=_fact_pair,
     combination="sentence and country",
