@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -296,6 +297,14 @@ def harms(folder):
         data = np.zeros((1, 40 << 20), np.uint8)
         file.create_dataset("bomb", data=data, chunks=(1, 1 << 20), compression="gzip")
 
+    def growing(file):
+        made = file["view"].create_dataset(
+            "x_json", (1 << 20,), "u1", (1 << 20,), compression="gzip"
+        )
+        made.id.write_direct_chunk((0,), zlib.compress(bytes(64 << 20)))
+        del file["view/state_json"]
+        file["view/state_json"] = made
+
     def unknown_filter(file):
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         plist.set_chunk((4,))
@@ -339,6 +348,13 @@ def harms(folder):
             "chunks of 80 MB",
         ),
         "compression": (bomb, "claims 41943040 bytes and stores"),
+        "growing chunk": (growing, "grows beyond its size"),
+        "a large packed chunk": (
+            lambda f: f.create_dataset(
+                "p", data=np.zeros(2 << 20, "f8"), chunks=(1 << 20,), compression="lzf"
+            ),
+            "chunks of 8 MB",
+        ),
         "unknown filter": (unknown_filter, "unknown filter 32099"),
         "a hole": (hole, "has 1 of 8 chunks"),
         "dimensions": (lambda f: f.create_dataset("n", (1,) * 9, "f4"), "9 dimensions"),
@@ -378,7 +394,8 @@ def harms(folder):
 
 HARMS = (
     "external link", "soft link", "dangling link", "virtual", "external storage", "cycle", "4 TB",
-    "1 GB of nothing", "a large chunk", "compression", "unknown filter", "a hole", "dimensions",
+    "1 GB of nothing",
+    "growing chunk", "a large packed chunk", "a large chunk", "compression", "unknown filter", "a hole", "dimensions",
     "a wide cell", "variable text", "variable attribute", "variable array", "compound", "opaque",
     "reference", "named type", "null space", "many objects", "depth", "attributes", "markup",
     "line break", "right to left", "long name",
@@ -394,6 +411,21 @@ def test_harm_is_refused_by_its_reason(copy, tmp_path, name, monkeypatch):
     began = time.monotonic()
     refused(copy, SessionDamaged, reason)
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "filters", [{"compression": "gzip", "shuffle": True}, {"compression": "lzf"}]
+)
+def test_a_file_that_another_program_packed_opens(good, tmp_path, filters):
+    path = tmp_path / "packed.h5"
+    shutil.copy(good, path)
+    with h5py.File(path, "r+") as file:
+        for name in ("activations/z", "attention/pattern"):
+            held, attributes = file[name][()], dict(file[name].attrs)
+            del file[name]
+            made = file.create_dataset(name, data=held, chunks=True, fletcher32=True, **filters)
+            made.attrs.update({k: v for k, v in attributes.items() if k != "DIMENSION_LIST"})
+    assert_same(open_session(path), full_session())
 
 
 def test_every_harm_is_tried(tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from microtome.errors import MicrotomeError
 from microtome.session.handle import Handle
+from microtome.session.safety import check_inflation
 
 _MEMORY = 1 << 30
 _SMALL = 1 << 20
@@ -55,5 +56,6 @@ def examine(path: Path) -> None:
         with handle.reading(name) as file:
             dataset = file[name]
             if dataset.nbytes <= _SMALL:
+                check_inflation(dataset.id, name)
                 dataset[...]
     handle.close()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from microtome.errors import NotASession, SessionDamaged, SessionError
 from microtome.session.chunks import all_finite
 from microtome.session.lazy import Selection
-from microtome.session.safety import check_file, check_mark, check_objects
+from microtome.session.safety import check_file, check_inflation, check_mark, check_objects
 from microtome.session.schema import parse_json, plain_text
 
 _CHUNK_CACHE = 8 << 20
@@ -34,6 +34,7 @@ class Handle:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = threading.RLock()
+        self._inflated: set[str] = set()
         check_file(path)
         try:
             self._file = h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE, locking="best-effort")
@@ -89,6 +90,9 @@ class Handle:
         """
         with self.reading(path) as file:
             dataset = file[path]
+            if path not in self._inflated:
+                check_inflation(dataset.id, path)
+                self._inflated.add(path)
             values = np.asarray(dataset[... if selection is None else selection])
             promised = values.dtype.kind == "f" and bool(dataset.attrs.get("finite", 1))
         if promised and not all_finite(values):

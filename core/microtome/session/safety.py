@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _FILTERS = {
     32008: "bitshuffle", 32026: "Blosc2",
 }  # fmt: skip
 _REFERENCE_LISTS = {b"DIMENSION_LIST", b"REFERENCE_LIST"}
+_SLACK = 64 << 10  # what a filter may add to values that it cannot make smaller
 _MARKUP = set("<>&\"'\\")
 _COPY = "Open another copy of the session."
 
@@ -256,18 +258,38 @@ def _check_filters(plist: h5py.h5p.PropDCID, path: str) -> None:
             )
 
 
+def check_inflation(dataset: h5d.DatasetID, path: str) -> None:
+    """Refuse deflated chunks that grow beyond their size; HDF5 would follow them to any length.
+
+    Raises SessionDamaged.
+    """
+    plist = dataset.get_create_plist()
+    filters = [plist.get_filter(index)[0] for index in range(plist.get_nfilters())]
+    if h5z.FILTER_DEFLATE not in filters:
+        return
+    whole = math.prod(plist.get_chunk()) * dataset.get_type().get_size() + _SLACK
+    places: list[tuple[int, ...]] = []
+    dataset.chunk_iter(lambda found: places.append(found.chunk_offset))
+    for offset in places:
+        _, data = dataset.read_direct_chunk(offset)
+        with contextlib.suppress(zlib.error):  # HDF5 tells about that itself
+            if len(zlib.decompressobj().decompress(data, whole + 1)) > whole:
+                raise _refused(path, "has a packed chunk that grows beyond its size")
+
+
 def _check_chunks(
     dataset: h5d.DatasetID, plist: h5py.h5p.PropDCID, path: str, shape: tuple[int, ...], size: int
 ) -> None:
     chunk = tuple(int(length) for length in plist.get_chunk())
     whole = math.prod(chunk) * dataset.get_type().get_size()
-    if whole > schema.MAX_CHUNK:
-        raise _refused(path, f"has chunks of {whole >> 20} MB")
     packed = plist.get_nfilters() > 0
+    if whole > (schema.MAX_PACKED_CHUNK if packed else schema.MAX_CHUNK):
+        raise _refused(path, f"has chunks of {whole >> 20} MB")
     places: list[tuple[int, int]] = []
     dataset.chunk_iter(lambda found: places.append((found.byte_offset, found.size)))
     if len(places) != chunk_count(shape, chunk):
         raise _refused(path, f"has {len(places)} of {chunk_count(shape, chunk)} chunks")
     for offset, stored in places:
-        if offset + stored > size or (stored != whole and not packed):
+        fits = stored <= whole + _SLACK if packed else stored == whole
+        if offset + stored > size or not fits:
             raise _refused(path, "has a chunk that lies outside the file or has a wrong size")
