@@ -89,7 +89,7 @@ def bench(shared_bench, sample_identity, sample_session):
     show_new(desk, sample_session)
     desk.workspace.mark_clean()
     window.reset_layout()
-    _wait(lambda: shared_bench.runner.idle)
+    _wait(lambda: shared_bench.runner.idle and not shared_bench.updating)
     return shared_bench
 
 
@@ -101,17 +101,21 @@ def empty_bench(qapp):
     _close(made)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def live_bench(qapp):
-    """A window with words-4l loaded and its example run, shared by the tests of a module."""
+    """A window with words-4l loaded and its example run, shared by all tests."""
     window = MainWindow()
-    made = Workbench(window, MemoryStore())
-    window.show()
-    made.start()
-    _wait(lambda: not made.furnishing.waiting)
-    _wait(lambda: made.runner.idle and made.desk.library.shelf.checks is not None)
-    yield made
-    _close(made)
+    with pytest.MonkeyPatch.context() as patch:
+        # A model thread that steps back starves while other tests take every core.
+        patch.setattr("microtome_desktop.jobs.worker.step_back", lambda: None)
+        made = Workbench(window, MemoryStore())
+        try:
+            window.show()
+            made.start()
+            _wait(lambda: made.desk.library.shelf.checks is not None and made.runner.idle)
+            yield made
+        finally:
+            _close(made)
 
 
 def _bench():
@@ -135,7 +139,7 @@ def _close(made):
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
-def _wait(condition, seconds=60):
+def _wait(condition, seconds=100):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

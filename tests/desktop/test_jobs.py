@@ -19,6 +19,7 @@ from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.requests import Examine, ProjectSite
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.jobs.worker import Pace
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.notices import Level
 
@@ -282,3 +283,13 @@ def test_shutting_down_lets_a_save_end(qtbot):
 )
 def test_requests_travel(request_):
     assert pickle.loads(pickle.dumps(request_)) == request_  # noqa: S301
+
+
+def test_partial_pictures_of_one_analysis_come_at_a_pace(sample_session):
+    clock = iter([0.0, 0.1, 0.2, 0.6, 0.7]).__next__
+    pace = Pace(0.5, clock)
+    lens, direct = (sample_session.analyses[n] for n in ("logit-lens", "direct-attribution"))
+    assert [pace.passes(part) for part in (lens, lens, direct, lens, lens)] == [
+        True, False, True, True, False,
+    ]  # fmt: skip
+    assert pace.passes(sample_session.circuit)

@@ -15,18 +15,18 @@ from microtome_desktop.views.panel_table import PLACES
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
-def test_every_declared_panel_is_in_the_window(bench, place):
-    panel = bench.furnishing.panels[place.name]
+def test_every_declared_panel_is_in_the_window(shared_bench, place):
+    panel = shared_bench.furnishing.panels[place.name]
     assert panel.objectName() == place.name
-    assert bench.window.bodies[place.name].isAncestorOf(panel)
+    assert shared_bench.window.bodies[place.name].isAncestorOf(panel)
     assert panel.width() > 60
 
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.id)
-def test_every_command_has_a_menu_entry_and_a_handler(bench, row):
-    action = bench.window.actions_table.actions[row.id]
-    assert action in bench.window.actions_table.menus[row.menu].actions()
-    assert row.id in bench.handlers.table()
+def test_every_command_has_a_menu_entry_and_a_handler(shared_bench, row):
+    action = shared_bench.window.actions_table.actions[row.id]
+    assert action in shared_bench.window.actions_table.menus[row.menu].actions()
+    assert row.id in shared_bench.handlers.table()
     assert action.toolTip()
     assert not action.icon().isNull()
 

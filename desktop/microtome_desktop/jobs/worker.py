@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +11,12 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from microtome.errors import Cancelled
 from microtome.jobs import Job, Progress
+from microtome.records.analysis import Analysis
 from microtome_desktop.jobs.engine import Engine, step_back
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.request import Request
+
+_PICTURE_EVERY = 0.5  # seconds between two partial pictures of one analysis
 
 
 @dataclass(eq=False, slots=True)
@@ -62,13 +67,37 @@ class Worker(QObject):
             self.finished.emit(number, result)
 
 
+class Pace:
+    """Lets through one picture of each analysis in a while; the whole answer comes anyway.
+
+    A feature space that grows hands out a picture for every few prompts, and drawing all of them
+    would keep the window busy for longer than the work takes.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._last: dict[str, float] = {}
+
+    def passes(self, value: Any) -> bool:
+        """Whether this partial result is to be shown."""
+        if not isinstance(value, Analysis):
+            return True
+        now = self._clock()
+        if now - self._last.get(value.id, -self._seconds) < self._seconds:
+            return False
+        self._last[value.id] = now
+        return True
+
+
 def job_for(worker: Worker, number: int) -> Job:
     """A job that reports through the worker's signals."""
+    pace = Pace(_PICTURE_EVERY)
 
     def on_progress(progress: Progress) -> None:
         worker.progressed.emit(number, progress)
 
     def on_partial(name: str, value: Any) -> None:
-        worker.partial.emit(number, name, value)
+        if pace.passes(value):
+            worker.partial.emit(number, name, value)
 
     return Job(on_progress, on_partial)

@@ -54,8 +54,8 @@ def _row(session: Session, clean: Trace, place: int, k: int) -> Prediction:
 def _logit(trace: Trace, place: int, token: int) -> float | None:
     if place >= len(trace.tokens):
         return None
-    if trace.logits is not None:
-        return float(np.asarray(trace.logits[place])[token])
+    if isinstance(trace.logits, np.ndarray):  # in memory: a file is never read on this thread
+        return float(trace.logits[place, token])
     found = np.flatnonzero(trace.top_ids[place] == token)
     return float(trace.top_logits[place, found[0]]) if found.size else None
 

@@ -95,8 +95,8 @@ def _predicted(about: _About) -> _Values:
 
 
 def _probability(trace: Trace, place: int, token: int) -> float:
-    if trace.logits is not None:
-        logits = np.asarray(trace.logits[place], dtype=np.float64)
+    if isinstance(trace.logits, np.ndarray):  # in memory: a file is never read on this thread
+        logits = trace.logits[place].astype(np.float64)
         powers = np.exp(logits - logits.max())
         return float(powers[token] / powers.sum())
     found = np.flatnonzero(trace.top_ids[place] == token)

@@ -69,7 +69,7 @@ def summary(reading: Reading) -> str:
         return ""
     clean, corrupt = len(reading.clean), len(reading.corrupt)
     if not corrupt:
-        parts = [f"{clean} tokens"]
+        parts = [f"{clean} token{'' if clean == 1 else 's'}"]
     elif clean == corrupt:
         count = len(reading.differing)
         parts = [f"{clean} tokens each, {count} {'differs' if count == 1 else 'differ'}"]

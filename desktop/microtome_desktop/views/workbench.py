@@ -107,7 +107,6 @@ class Workbench(QObject):
         ask = self.furnishing.panels["ask"]
         if isinstance(ask, AskPanel):
             self.handlers.focus_prompt = ask.prompt.edit
-            self.runner.changed.connect(self._updating.start)
         self._update()
         self.ready.emit()
 
@@ -145,6 +144,11 @@ class Workbench(QObject):
             self.runner.ask(ReadArray(session, key))
 
     # the look of things
+
+    @property
+    def updating(self) -> bool:
+        """Whether commands are still to be looked at for the latest change."""
+        return self._updating.isActive()
 
     def _on_state(self, what: object) -> None:
         # Many changes come at once; commands are looked at once for all of them.

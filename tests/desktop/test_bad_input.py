@@ -1,0 +1,149 @@
+"""Bad input in the window: a clear notice with the way out, and what was there stays."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+
+from microtome.session.writer import save_session
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.state.notices import Level
+
+WAIT = 60_000
+
+
+def refused(qtbot, bench, request):
+    """The notice after a request that must fail; nothing on screen may change."""
+    desk = bench.desk
+    before = desk.workspace.session, desk.workspace.model
+    with qtbot.waitSignal(bench.runner.failed, timeout=WAIT):
+        bench.runner.ask(request)
+    assert (desk.workspace.session, desk.workspace.model) == before
+    notice = desk.notices.history[-1]
+    assert notice.level is Level.ERROR
+    assert notice.details
+    return notice
+
+
+def ask(qtbot, bench, *, prompt, corrupt="", answer="", wrong=""):
+    """Fill the fields and run; the draft's own problems do not stop the request here."""
+    bench.desk.draft.update(prompt=prompt, corrupt=corrupt, answer=answer, wrong=wrong)
+    from microtome_desktop.jobs.requests import Examine
+
+    return refused(qtbot, bench, Examine(bench.desk.draft.text.question()))
+
+
+def test_an_empty_prompt_cannot_be_run(qtbot, bench):
+    field = bench.furnishing.panels["ask"].prompt.prompt
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClick(field, Qt.Key.Key_Delete)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    assert bench.desk.notices.history[-1].what == "The prompt is empty: type one."
+    run = bench.furnishing.panels["ask"].prompt.run
+    assert not run.isEnabled()
+    assert run.toolTip() == "The prompt is empty: type one."
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ({"prompt": "Mary and John " * 60}, "64"),
+        ({"prompt": "Mary and John", "corrupt": "Mary and"}, "corrupt prompt 3"),
+        ({"prompt": "Mary and John", "answer": "zeppelin"}, "zeppelin"),
+        ({"prompt": "Mary and John", "answer": "Mary John"}, "Mary John"),
+        ({"prompt": "Mary and John", "answer": "Mary", "wrong": "Mary"}, "Mary"),
+        ({"prompt": "Mary and John", "wrong": "Mary"}, "wrong answer"),
+    ],
+)
+def test_questions_that_cannot_be_asked(qtbot, live_bench, question, words):
+    notice = ask(qtbot, live_bench, **question)
+    assert words in f"{notice.what} {notice.way_out}"
+    assert notice.way_out
+
+
+def test_the_fields_say_it_before_the_run(qtbot, live_bench):
+    desk = live_bench.desk
+    desk.draft.update(prompt="Mary and John", corrupt="Mary and", answer="zeppelin", wrong="")
+    qtbot.waitUntil(lambda: bool(desk.draft.reading.answer_problem), timeout=WAIT)
+    problem = live_bench.furnishing.panels["ask"].prompt.problem.text()
+    assert "same number" in problem
+    assert "zeppelin" in problem
+    assert "same number" in live_bench.handlers.why_not(CommandId.RUN)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "model"
+    made.mkdir()
+    return made
+
+
+def test_model_folders_that_cannot_be_loaded(qtbot, live_bench, folder):
+    notice = refused(qtbot, live_bench, LoadModel(str(folder.parent / "nowhere")))
+    assert "nowhere" in notice.what
+    notice = refused(qtbot, live_bench, LoadModel(str(folder)))
+    assert notice.way_out
+    (folder / "config.json").write_text('{"model_type": "toaster"}')
+    assert "toaster" in refused(qtbot, live_bench, LoadModel(str(folder))).what
+    assert live_bench.desk.settings.recent_models == ()
+    assert live_bench.desk.library.shelf.loading == ""
+
+
+def test_a_hub_id_without_a_network(qtbot, live_bench):
+    notice = refused(qtbot, live_bench, LoadModel("nobody/nothing-here", allow_download=True))
+    assert "nobody/nothing-here" in notice.what
+    assert notice.way_out
+
+
+def test_files_that_are_no_session(qtbot, bench, tmp_path, sample_session):
+    text, cut = tmp_path / "text.h5", tmp_path / "cut.h5"
+    text.write_text("hello")
+    save_session(cut, sample_session)
+    cut.write_bytes(cut.read_bytes()[:3000])
+    for path in (text, cut, tmp_path / "none.h5", tmp_path):
+        notice = refused(qtbot, bench, OpenSession(path))
+        assert path.name in notice.what
+
+
+def test_a_folder_that_cannot_be_written(qtbot, bench, tmp_path):
+    request = SaveSession(tmp_path / "missing" / "x.h5", bench.desk.workspace.session)
+    bench.desk.workspace.mark_dirty()
+    refused(qtbot, bench, request)
+    assert bench.desk.workspace.dirty
+    assert list(tmp_path.rglob("*.h5")) == []
+
+
+def test_no_model_at_all(qtbot, empty_bench):
+    empty_bench.desk.draft.update(prompt="Mary")
+    empty_bench.handlers.run()
+    notice = empty_bench.desk.notices.history[-1]
+    assert "Needs a model" in notice.what
+
+
+def test_asking_about_a_circuit_that_is_not_there(qtbot, empty_bench):
+    from microtome_desktop.jobs.requests import AblateNode
+
+    empty_bench.runner.ask(AblateNode("L0H0@1"))
+    assert empty_bench.desk.notices.history[-1].way_out == "Run a prompt first."
+    assert empty_bench.runner.idle
+
+
+def test_stop_in_the_middle_keeps_what_was_there(qtbot, live_bench):
+    desk = live_bench.desk
+    before = desk.workspace.model
+    desk.draft.update(prompt="When Mary and John went to the store, John gave a drink to",
+                      corrupt="", answer="", wrong="")  # fmt: skip
+    live_bench.handlers.run()
+    live_bench.handlers.table()[CommandId.STOP]()
+    assert live_bench.runner.under_way == ()
+    qtbot.waitUntil(lambda: live_bench.runner.idle, timeout=WAIT)
+    assert desk.workspace.model is before
+    live_bench.handlers.run()
+    uuid = live_bench.runner.under_way[0].uuid
+    with qtbot.waitSignal(live_bench.runner.finished, timeout=WAIT):
+        pass
+    assert desk.workspace.session.uuid == uuid
+    qtbot.waitUntil(lambda: live_bench.runner.idle, timeout=WAIT)

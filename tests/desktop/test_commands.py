@@ -1,0 +1,137 @@
+"""When each command can be used, and what its shortcut does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog
+
+from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.table import COMMANDS, command
+from microtome_desktop.jobs.requests import Examine, ReproducedShare
+from microtome_desktop.state.desk import Desk
+
+
+@pytest.fixture
+def desk(sample_session, sample_identity):
+    made = Desk()
+    made.workspace.set_model(sample_identity)
+    made.workspace.show(sample_session, dirty=False)
+    made.draft.fill(sample_session.question)
+    return made
+
+
+def reason(wanted, desk, *, busy=False):
+    return command(wanted).blocked(Situation(desk, busy))
+
+
+def test_an_empty_window_can_only_open_things():
+    blocked = {row.id for row in COMMANDS if row.blocked(Situation(Desk()))}
+    assert blocked == {
+        CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
+        CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
+    }  # fmt: skip
+
+
+def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
+    blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
+    assert blocked == {CommandId.STOP, CommandId.ATTACH_MODEL}
+    assert reason(CommandId.STOP, desk, busy=True) == ""
+
+
+def test_every_reason_is_a_sentence():
+    for row in COMMANDS:
+        text = row.blocked(Situation(Desk()))
+        assert not text or text.endswith(".")
+
+
+def test_offline_review_says_what_needs_the_model(desk):
+    desk.workspace.set_model(None)
+    assert "Needs a model" in reason(CommandId.RUN, desk)
+    assert "words-4l" in reason(CommandId.REPRODUCE, desk)
+    assert reason(CommandId.ATTACH_MODEL, desk) == ""
+    assert reason(CommandId.SAVE, desk) == ""
+
+
+def test_another_model_does_not_count(desk, sample_identity):
+    desk.workspace.set_model(replace(sample_identity, fingerprint="11" * 32))
+    assert reason(CommandId.REPRODUCE, desk)
+    assert reason(CommandId.RUN, desk) == ""
+
+
+def test_a_model_on_its_way_is_named(desk):
+    desk.workspace.set_model(None)
+    desk.library.update(loading="words-4l")
+    assert reason(CommandId.RUN, desk) == "words-4l is still being loaded."
+
+
+def test_what_is_wrong_with_the_prompt_blocks_the_run(desk):
+    desk.draft.update(prompt=" ")
+    assert "empty" in reason(CommandId.RUN, desk)
+    desk.draft.update(prompt="Mary")
+    desk.draft.read(replace(desk.draft.reading, problem="Too long."))
+    assert reason(CommandId.RUN, desk) == "Too long."
+
+
+def test_the_reason_is_the_tool_tip(qtbot, bench):
+    action = bench.window.actions_table.actions[CommandId.STOP]
+    qtbot.waitUntil(lambda: not action.isEnabled())
+    assert action.toolTip() == "Nothing is running."
+    run = bench.window.actions_table.actions[CommandId.RUN]
+    assert run.isEnabled()
+    assert run.toolTip() == "Run the prompt and find its circuit (Ctrl+Return)"
+
+
+@pytest.fixture
+def asked(bench, monkeypatch):
+    requests = []
+    monkeypatch.setattr(bench.runner, "ask", requests.append)
+    return requests
+
+
+def press(qtbot, bench, key, modifier=Qt.KeyboardModifier.ControlModifier):
+    bench.window.activateWindow()
+    bench.window.setFocus()
+    qtbot.waitUntil(bench.window.isActiveWindow)
+    qtbot.keyClick(bench.window, key, modifier)
+
+
+def test_the_keyboard_runs_the_prompt(qtbot, bench, asked):
+    press(qtbot, bench, Qt.Key.Key_Return)
+    assert [type(request) for request in asked] == [Examine]
+    assert asked[0].question == bench.desk.draft.text.question()
+
+
+def test_the_keyboard_reaches_the_prompt_and_clears_the_selection(qtbot, bench):
+    press(qtbot, bench, Qt.Key.Key_L)
+    field = bench.furnishing.panels["ask"].prompt.prompt
+    assert field.hasFocus()
+    assert field.textCursor().selectedText() == field.toPlainText()
+    press(qtbot, bench, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier)
+    assert bench.desk.selection.current.node is None
+
+
+def test_swapping_from_the_menu(bench):
+    before = bench.desk.draft.text
+    bench.window.actions_table.actions[CommandId.SWAP_PROMPTS].trigger()
+    after = bench.desk.draft.text
+    assert (after.prompt, after.answer) == (before.corrupt, before.wrong)
+
+
+def test_the_shown_nodes_are_run_alone(bench, asked):
+    bench.window.actions_table.actions[CommandId.REPRODUCE].trigger()
+    circuit = bench.desk.workspace.session.circuit
+    (request,) = asked
+    assert isinstance(request, ReproducedShare)
+    assert set(request.nodes) < set(circuit.node_id)
+    assert len(request.nodes) <= 41
+
+
+@pytest.mark.parametrize("wanted", [CommandId.ABOUT, CommandId.MESSAGES, CommandId.SHOW_CHECKS])
+def test_text_windows_open_and_close(qtbot, bench, wanted):
+    bench.window.actions_table.trigger(wanted)
+    (dialog,) = (w for w in bench.window.findChildren(QDialog) if w.isVisible())
+    assert not dialog.isModal()
+    dialog.close()

@@ -1,0 +1,202 @@
+"""Save, Save As, open, recent files, and the question about unsaved work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QMessageBox
+
+from microtome.session.reader import open_session
+from microtome.session.writer import estimate, save_session
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, restored
+from microtome_desktop.presenters.sizes import bytes_text
+from microtome_desktop.state.notices import Level
+from microtome_desktop.views.save_dialog import SaveDialog
+
+WAIT = 30_000
+
+
+def trigger(bench, wanted):
+    bench.window.actions_table.actions[wanted].trigger()
+
+
+def when_modal(act):
+    """Call ``act`` with the next modal dialog, once it is on screen."""
+
+    def look():
+        dialog = QApplication.activeModalWidget()
+        if dialog is None:
+            QTimer.singleShot(10, look)
+        else:
+            act(dialog)
+
+    QTimer.singleShot(10, look)
+
+
+def enabled(qtbot, bench, wanted):
+    qtbot.waitUntil(bench.window.actions_table.actions[wanted].isEnabled)
+
+
+def test_the_first_save_asks_for_a_file_and_shows_the_size(qtbot, bench, tmp_path):
+    shown = []
+
+    def fill(dialog):
+        assert isinstance(dialog, SaveDialog)
+        dialog.path.selectAll()
+        qtbot.keyClicks(dialog.path, str(tmp_path / "mary"))
+        qtbot.waitUntil(lambda: "total" in dialog.sizes.text(), timeout=WAIT)
+        shown.append(dialog.sizes.text())
+        dialog.everything.setChecked(True)
+        qtbot.waitUntil(lambda: dialog.sizes.text() != shown[0], timeout=WAIT)
+        dialog.everything.setChecked(False)
+        save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)
+        qtbot.mouseClick(save, Qt.MouseButton.LeftButton)
+
+    session = bench.desk.workspace.session
+    bench.desk.workspace.mark_dirty()
+    enabled(qtbot, bench, CommandId.SAVE)
+    when_modal(fill)
+    trigger(bench, CommandId.SAVE)
+    path = tmp_path / "mary.h5"
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path, timeout=WAIT)
+    assert not bench.desk.workspace.dirty
+    assert bench.desk.settings.recent_sessions[0] == path
+    total = sum(size for _, size in estimate(session))
+    assert shown[0].splitlines()[-1].split(maxsplit=1) == ["total", bytes_text(total)]
+    again = open_session(path)
+    assert again.clean.tokens == session.clean.tokens
+    assert again.view["selection"]["node"] == bench.desk.selection.current.node
+
+
+def test_saving_again_needs_no_question(qtbot, bench, tmp_path):
+    path = tmp_path / "again.h5"
+    save_session(path, bench.desk.workspace.session)
+    bench.desk.workspace.saved(path)
+    before = path.stat().st_mtime_ns
+    bench.desk.workspace.mark_dirty()
+    enabled(qtbot, bench, CommandId.SAVE)
+    trigger(bench, CommandId.SAVE)
+    qtbot.waitUntil(lambda: not bench.desk.workspace.dirty, timeout=WAIT)
+    assert path.stat().st_mtime_ns > before
+
+
+def test_what_changes_during_a_save_stays_unsaved(qtbot, bench, tmp_path):
+    request = SaveSession(tmp_path / "early.h5", bench.desk.workspace.session)
+    bench.desk.workspace.add_analysis(
+        replace(bench.desk.workspace.session.analyses["logit-lens"], title="later")
+    )
+    with qtbot.waitSignal(bench.runner.finished, timeout=WAIT):
+        bench.runner.ask(request)
+    assert bench.desk.workspace.dirty
+    assert bench.desk.workspace.path == request.path
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("", "Give a file name."), ("no/such/x.h5", "There is no folder"), (".", "is a folder")],
+)
+def test_an_unusable_place_is_refused_before_saving(qtbot, bench, tmp_path, name, problem):
+    dialog = SaveDialog(bench.desk, bench.runner, bench.desk.workspace.session, bench.window)
+    qtbot.addWidget(dialog)
+    dialog.path.setText(str(tmp_path / name) if name else "")
+    assert problem in dialog.problem.text()
+    assert not dialog.buttons.button(QDialogButtonBox.StandardButton.Save).isEnabled()
+    dialog.path.setText(str(tmp_path / "fine"))
+    assert dialog.problem.text() == ""
+    assert dialog.choice.path == tmp_path / "fine.h5"
+    qtbot.waitUntil(lambda: bench.runner.idle, timeout=WAIT)
+
+
+@pytest.mark.parametrize(
+    ("button", "closed"),
+    [
+        (QMessageBox.StandardButton.Cancel, False),
+        (QMessageBox.StandardButton.Discard, True),
+    ],
+)
+def test_closing_with_unsaved_results_asks(qtbot, bench, button, closed):
+    bench.desk.workspace.mark_dirty()
+
+    def answer(box):
+        qtbot.mouseClick(box.button(button), Qt.MouseButton.LeftButton)
+
+    when_modal(answer)
+    assert bench.handlers.may_close() is closed
+    assert bench.desk.workspace.session is not None
+
+
+def test_closing_without_changes_asks_nothing(bench):
+    assert bench.handlers.may_close()
+
+
+def test_save_on_closing_saves_first_and_closes_then(qtbot, bench, tmp_path, monkeypatch):
+    path = tmp_path / "close.h5"
+    bench.desk.workspace.saved(path)
+    bench.desk.workspace.mark_dirty()
+    closed = []
+    monkeypatch.setattr(bench.window, "close", lambda: closed.append(path.exists()))
+    save = QMessageBox.StandardButton.Save
+    when_modal(lambda box: qtbot.mouseClick(box.button(save), Qt.MouseButton.LeftButton))
+    assert not bench.handlers.may_close()
+    qtbot.waitUntil(lambda: closed == [True], timeout=WAIT)
+    bench.handlers._closing = False
+
+
+def test_opening_from_the_recent_menu(qtbot, bench, tmp_path):
+    path = save_session(tmp_path / "recent.h5", bench.desk.workspace.session)
+    bench.desk.settings.remember_session(path)
+    bench.menus.recent.aboutToShow.emit()
+    first = bench.menus.recent.actions()[0]
+    assert (first.text(), first.toolTip()) == ("recent.h5", str(path))
+    first.trigger()
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path, timeout=WAIT)
+    assert "recent.h5" in bench.window.windowTitle()
+
+
+def test_a_recent_file_that_is_gone_is_told_and_forgotten(qtbot, bench, tmp_path):
+    path = tmp_path / "gone.h5"
+    bench.desk.settings.remember_session(path)
+    shown = bench.desk.workspace.session
+    with qtbot.waitSignal(bench.runner.failed, timeout=WAIT):
+        bench.runner.ask(OpenSession(path))
+    assert path not in bench.desk.settings.recent_sessions
+    assert bench.desk.workspace.session is shown
+    assert bench.desk.notices.history[-1].level is Level.ERROR
+
+
+def test_the_selection_comes_back_with_the_file(qtbot, bench, tmp_path):
+    node = bench.desk.workspace.session.circuit.node_id[5]
+    bench.desk.selection.update(node=node, position=3, layer=1, head=None)
+    path = tmp_path / "view.h5"
+    bench.desk.workspace.saved(path)
+    bench.handlers.save()
+    qtbot.waitUntil(lambda: bench.runner.idle and path.exists(), timeout=WAIT)
+    bench.desk.selection.clear()
+    with qtbot.waitSignal(bench.runner.finished, timeout=WAIT):
+        bench.runner.ask(OpenSession(path))
+    selected = bench.desk.selection.current
+    assert (selected.node, selected.position, selected.layer) == (node, 3, 1)
+
+
+def test_a_view_that_names_another_node_is_ignored(sample_session):
+    view = {"selection": {"node": "L9H9@99", "position": 2, "colour": "red"}}
+    assert restored(replace(sample_session, view=view)) == {"position": 2}
+    assert restored(replace(sample_session, view={})) == {"position": 14}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (123 * 2**20, "123 MiB"), (5e9, "4.7 GiB")],
+)
+def test_sizes_read_well(count, text):
+    assert bytes_text(count) == text
+
+
+def test_paths_are_absolute_in_the_recent_list(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench.desk.settings.remember_session(Path("here.h5"))
+    assert bench.desk.settings.recent_sessions[0] == tmp_path / "here.h5"
