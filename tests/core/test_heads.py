@@ -106,17 +106,10 @@ def test_scores_are_the_mean_over_seeded_sequences(tiny_model):
     expected = np.mean([detect(run.activation("pattern"), run.token_ids) for run in runs], axis=0)
     np.testing.assert_allclose(found.array("score"), expected, rtol=1e-6)
     assert found.params["seed"] == 3
-    assert "on_prompt" not in found.arrays
 
 
-def test_the_prompts_own_pattern_is_scored_where_it_repeats(tiny_model):
-    model = tiny_model("gpt2")
-    run = trace(model, tuple(SENTENCE.tolist()))
-    found = head_scores(model, length=100, batch=1, trace=run)  # shortened to the context
-    assert found.params["length"] == 24
-    expected = detect(run.activation("pattern"), SENTENCE)
-    np.testing.assert_array_equal(found.array("on_prompt"), expected)
-    assert found.params["on_prompt_applies"] == [True, True, True]
+def test_a_short_context_shortens_the_sequences(tiny_model):
+    assert head_scores(tiny_model("gpt2"), length=100, batch=1).params["length"] == 24
 
 
 def test_a_cancel_stops_between_sequences(tiny_model):

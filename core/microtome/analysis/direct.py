@@ -140,21 +140,23 @@ def _directions(trace: Trace, readout: Readout, metric: LinearMetric, position: 
     anatomy = readout.anatomy
     residual = readout.tensor(trace.activation(Site("resid_post", len(anatomy.blocks) - 1)))
     norm = FrozenNorm.at(anatomy.final_norm, residual)
-    normed = readout.normed(residual)
+    # Without a soft cap every position is read along one direction, so one row is enough.
+    rows, at = (residual, position) if anatomy.soft_cap else (residual[position][None], 0)
+    normed = readout.normed(rows)
     weights = metric.coefficients(anatomy.unembedding.shape[0])
-    reads = torch.zeros_like(residual)  # the metric's direction at the unembedding's input
+    reads = torch.zeros_like(rows)  # the metric's direction at the unembedding's input
     bias = value = 0.0
-    for words in _weighted_words(readout, weights, len(residual)):
+    for words in _weighted_words(readout, weights, len(rows)):
         coefficients = readout.tensor(weights[words])
-        raw = readout.raw_logits(normed, words)  # [position, word]
+        raw = readout.raw_logits(normed, words)  # [row, word]
         slopes = coefficients * readout.cap_slope(raw)
         reads += slopes @ readout.weights(words)
-        value += float((coefficients * readout.capped(raw[position])).sum())
+        value += float((coefficients * readout.capped(raw[at])).sum())
         added = readout.bias(words)
-        bias += 0.0 if added is None else float(slopes[position] @ added)
+        bias += 0.0 if added is None else float(slopes[at] @ added)
     norm_bias = norm.bias()
-    bias += 0.0 if norm_bias is None else float(norm_bias @ reads[position])
-    return _Along(readout, norm.transposed(reads), position, bias, value)
+    bias += 0.0 if norm_bias is None else float(norm_bias @ reads[at])
+    return _Along(readout, norm.transposed(reads.expand_as(residual)), position, bias, value)
 
 
 def _weighted_words(

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from microtome.activations.capture import trace as run_trace
+from microtome.activations.capture import trace
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.records.analysis import Analysis, Labelled
-from microtome.records.trace import Trace
 
 Keys = Bool[np.ndarray, "query key"]
 Ids = Int[np.ndarray, " position"]
@@ -82,14 +81,11 @@ def head_scores(
     seed: int = 0,
     length: int = 24,
     batch: int = 4,
-    trace: Trace | None = None,
     job: Job | None = None,
 ) -> Analysis:
     """Detector scores of all heads, measured on ``batch`` sequences of random tokens said twice.
 
-    ``length`` is that of the part which is repeated; a short context shortens it. With a
-    ``trace`` that holds patterns the scores on them are added as ``on_prompt``, where
-    ``params["on_prompt_applies"]`` says which detectors find anything there.
+    ``length`` is that of the part which is repeated; a short context shortens it.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
@@ -99,7 +95,7 @@ def head_scores(
     found = []
     for done, ids in enumerate(sequences):
         job.progress("Detecting head types", done, batch)
-        run = run_trace(model, tuple(ids.tolist()), sites=("pattern",), job=job)
+        run = trace(model, tuple(ids.tolist()), sites=("pattern",), job=job)
         found.append(detect(run.activation("pattern"), ids))
     axes, scores = ("detector", "layer", "head"), np.mean(found, axis=0)
     arrays = {"score": Labelled(axes, scores, long_name="share of attention")}
@@ -109,10 +105,6 @@ def head_scores(
         "length": sequences.shape[1] // 2,
         "batch": batch,
     }
-    if trace is not None and "pattern" in trace.activations:
-        own = detect(trace.activation("pattern"), trace.token_ids)
-        arrays["on_prompt"] = Labelled(axes, own, long_name="share of attention on the prompt")
-        params["on_prompt_applies"] = applies(trace.token_ids).tolist()
     return Analysis("head-scores", "head-scores", "Head types", arrays, params)
 
 
