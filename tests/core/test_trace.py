@@ -181,3 +181,12 @@ def test_a_real_llama(plain, stories):
     for name, values in expected.items():
         bound = 2e-6 * max(1.0, float(values.abs().max()))
         np.testing.assert_allclose(run.activation(name), values, atol=5 * bound, err_msg=name)
+
+
+def test_memory_that_runs_out_during_a_run_is_said_so(tiny_model):
+    class Greedy:
+        def taps(self, *_):
+            return {Site("mlp_post", 1): lambda values: values.new_empty(2**60)}
+
+    with pytest.raises(MemoryExceeded, match=r"Memory ran out while llama.* ran on 16 tokens"):
+        trace(tiny_model("llama"), IDS, edits=[Greedy()])

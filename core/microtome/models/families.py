@@ -64,7 +64,6 @@ class Family:
     k_norm: str | None = None
     scale: Callable[[Any, int], float] = _by_head_width
     soft_caps: bool = False  # whether the config's caps of scores and logits are applied
-    query_prescaled: bool = False  # the scale is in the queries that reach the attention function
     window: Literal["none", "all", "layer_types"] = "none"
 
     mlp: str  # module that reads the residual stream

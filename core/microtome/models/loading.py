@@ -21,7 +21,7 @@ from torch import nn
 from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
 from microtome.jobs import Job, job_or_default
 from microtome.models import attention
-from microtome.models.devices import device_of, dtype_of
+from microtome.models.devices import device_of, dtype_of, memory_ran_out
 from microtome.models.families import Family, family_of
 from microtome.models.model import Model
 from microtome.models.places import Place, find_place
@@ -41,7 +41,6 @@ _LOAD_ERRORS = (
     ValueError,
     SafetensorError,
 )
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
 
 
 def load_model(
@@ -65,7 +64,7 @@ def load_model(
     job.progress("Checking the model's files", 0, 3)
     files = _Files.examine(place)
     job.progress("Loading the weights", 1, 3)
-    module = files.load(number).to(where)
+    module = files.load(number, where)
     tokenizer = load_tokenizer(place.folder)
     job.progress("Recognising the model", 2, 3)
     identity = files.identify(module, tokenizer, job)
@@ -88,17 +87,16 @@ class _Files:
         family = family_of(settings["model_type"], place.name)
         return cls(place, settings, family, find_weights(place.folder, place.weights))
 
-    def load(self, dtype: torch.dtype) -> nn.Module:
+    def load(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         """The transformers model in evaluation mode, weights frozen."""
         model_class = getattr(transformers, self.family.class_name)
         config = self._config(model_class)
         _quieten()
         try:
             module, report = self._from_pretrained(model_class, config, dtype)
-        except _LOAD_ERRORS as error:
+            module = module.to(device)
+        except (*_LOAD_ERRORS, MemoryError) as error:
             raise _load_error(self.place.name, error) from error
-        except MemoryError as error:
-            raise _too_large(self.place.name) from error
         if report["missing_keys"]:
             missing = sorted(report["missing_keys"])
             raise ModelDamaged(
@@ -192,18 +190,12 @@ def _first_line(error: BaseException) -> str:
     return f"{text.splitlines()[0] if text else type(error).__name__}."
 
 
-def _too_large(name: str) -> MemoryExceeded:
-    return MemoryExceeded(
-        f"The weights of {name} do not fit into memory.",
-        "Choose a smaller model, or bfloat16, or close other programs.",
-    )
-
-
-def _load_error(name: str, error: Exception) -> ModelError | MemoryExceeded:
-    if isinstance(error, torch.OutOfMemoryError) or any(
-        phrase in str(error).lower() for phrase in _NO_MEMORY
-    ):
-        return _too_large(name)
+def _load_error(name: str, error: BaseException) -> ModelError | MemoryExceeded:
+    if memory_ran_out(error):
+        return MemoryExceeded(
+            f"The weights of {name} do not fit into memory.",
+            "Choose a smaller model, or bfloat16, or close other programs.",
+        )
     return ModelDamaged(
         f"{name} could not be loaded: {_first_line(error)}", "Download the model again."
     )
