@@ -48,6 +48,7 @@ def test_an_unknown_task_is_refused_before_any_set_up(checkout):
     assert not (checkout / ".venv").exists()
 
 
+@pytest.mark.timeout(300)
 def test_without_network_it_says_so_and_the_next_start_begins_again(checkout):
     unreachable = {"PIP_INDEX_URL": NOWHERE, "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
     first = start(checkout, "run", **unreachable)
