@@ -107,9 +107,10 @@ def _require(sizes: Mapping[str, int], logits: int, limit: int) -> None:
         return
     largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
     parts = [f"{name} {megabytes(sizes[name])}" for name in largest]
+    parts.append(f"logits {megabytes(logits)}")
     raise MemoryExceeded(
-        f"This capture takes {megabytes(total)} ({', '.join([*parts, f'logits {megabytes(logits)}'])}"
-        f"), but the budget is {megabytes(limit)}.",
+        f"This capture takes {megabytes(total)} ({', '.join(parts)}), but the "
+        f"budget is {megabytes(limit)}.",
         "Choose fewer sites or layers, a shorter prompt, or a larger budget.",
     )
 
