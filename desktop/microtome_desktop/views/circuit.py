@@ -25,10 +25,12 @@ from microtome_desktop.presenters.circuit import (
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row, focus_of
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
-from microtome_desktop.views.circuit_bar import Controls, EmptyState, FactLine, Legend
+from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
+from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.labels import Ring
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.text_flow import EmptyState
 
 REPRODUCED = "reproduced-share"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QTransform
-from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QWidget
 
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_focus import Focus
@@ -19,6 +19,7 @@ from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_axes import AxisStrip
 from microtome_desktop.views.circuit_guides import GuideLayer
 from microtome_desktop.views.edge_layer import EdgeLayer
+from microtome_desktop.views.hover_tip import HoverTip
 from microtome_desktop.views.labels import LabelLayer, Ring
 from microtome_desktop.views.node_layer import NodeLayer
 
@@ -260,33 +261,6 @@ class CircuitCanvas(QWidget):
         if self.drawing is not None:
             order = label_order(self.drawing.circuit, self._focus, self._node)
             self.labels.arrange(order, self._to_view(), self.room)
-
-
-class HoverTip(QLabel):
-    """What is under the cursor, in plain text: a token may look like HTML."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._canvas = parent
-        self.setObjectName("hover_tip")
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setStyleSheet(
-            f"background: {colours.RAISED}; color: {colours.TEXT};"
-            f"border: 1px solid {colours.LINE}; border-radius: 6px; padding: 5px 8px;"
-        )
-        self.hide()
-
-    def tell(self, text: str, at: QPointF) -> None:
-        """Say this beside the cursor, inside the canvas."""
-        self.setText(text)
-        self.adjustSize()
-        room = self._canvas.rect()
-        x, y = int(at.x()) + 14, int(at.y()) + 16
-        if y + self.height() > room.height() - 4:
-            y = int(at.y()) - self.height() - 10
-        self.move(max(4, min(x, room.width() - self.width() - 4)), max(4, y))
-        self.show()
 
 
 def _bounds(drawing: Drawing) -> QRectF:

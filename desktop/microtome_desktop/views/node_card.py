@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -23,7 +20,6 @@ from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.node_card import (
     Card,
     Part,
-    Verification,
     attention_sources,
     card_of,
     edge_title,
@@ -32,13 +28,13 @@ from microtome_desktop.presenters.node_card import (
 )
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
-from microtome_desktop.views.circuit_bar import EmptyState
 from microtome_desktop.views.elided import ElidedLabel
-from microtome_desktop.views.fonts import mono_font, text_font
-from microtome_desktop.views.node_card_effect import EffectBars
-from microtome_desktop.views.node_card_tables import Cell, CellTable, part_cells, source_cells
+from microtome_desktop.views.fonts import text_font
+from microtome_desktop.views.node_card_blocks import Check, Section, Stats
+from microtome_desktop.views.node_card_tables import part_cells, source_cells
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.text_flow import EmptyState
 
 _PARTS = ("at", "kind", "weight", "share")
 _WIDE = 600  # from where two tables of parts fit beside each other
@@ -245,95 +241,3 @@ class NodeCardPanel(Panel):
         circuit, node = session.circuit, session.circuit.row(card.node)
         numbers = (circuit.node_layer, circuit.node_head, circuit.node_position)
         self.context.ask(ExplainAttention(*(int(column[node]) for column in numbers)))
-
-
-class Stats(QWidget):
-    """Numbers in a row, each over its name."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._values: dict[str, QLabel] = {}
-
-    def value(self, name: str) -> str:
-        """What stands over a name."""
-        return self._values[name].text()
-
-    def tell(self, numbers: tuple[tuple[str, str, str], ...]) -> None:
-        """Show name, value and meaning of each number."""
-        for name, value, meaning in numbers:
-            if name not in self._values:
-                self._values[name] = self._add(name, meaning)
-            lowers = value.startswith("\N{MINUS SIGN}")
-            self._values[name].setText(value)
-            self._values[name].setStyleSheet(
-                f"color: {colours.INHIBITS if lowers else colours.TEXT};"
-            )
-
-    def _add(self, name: str, meaning: str) -> QLabel:
-        block, value, caption = QWidget(), QLabel(), QLabel(name)
-        block.setToolTip(meaning)
-        value.setFont(mono_font(15))
-        caption.setFont(text_font(11))
-        caption.setStyleSheet(f"color: {colours.TEXT_FAINT};")
-        column = QVBoxLayout(block)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(value)
-        column.addWidget(caption)
-        self._row.addWidget(block, 1)
-        return value
-
-
-class Check(QFrame):
-    """A button that verifies by a real run, and what the run gave."""
-
-    def __init__(self, action: str) -> None:
-        super().__init__()
-        self.caption = ElidedLabel()
-        self.button = QPushButton(action)
-        self.bars = EffectBars()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 2, 0, 2)
-        column.setSpacing(4)
-        for part in (self.caption, self.button, self.bars):
-            column.addWidget(part)
-
-    def tell(self, caption: str, found: Verification | None, enabled: bool) -> None:
-        """Name what is verified, show the result if there is one, allow another run."""
-        self.caption.setText(caption)
-        self.caption.setVisible(bool(caption))
-        self.bars.tell(found)
-        self.button.setEnabled(enabled)
-
-
-class Section(QWidget):
-    """A titled table with its number of rows."""
-
-    def __init__(self, title: str, columns: tuple[str, ...], name: str, measure: str) -> None:
-        super().__init__()
-        self._title = title
-        self.wish = 60  # pixels it would like to have
-        self.header, self.caption = QLabel(title), QLabel()
-        self.caption.setTextFormat(Qt.TextFormat.PlainText)
-        self.caption.setWordWrap(True)
-        self.caption.setFont(text_font(11))
-        self.header.setFont(text_font(12))
-        self.header.setStyleSheet(f"color: {colours.TEXT_DIM};")
-        self.table = CellTable(columns, name, sorted_by=columns.index(measure))
-        self.table.setMinimumHeight(64)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.setSpacing(3)
-        for part in (self.header, self.caption, self.table):
-            column.addWidget(part)
-
-    def tell(self, rows: Sequence[tuple[Cell, ...]], caption: str = "") -> None:
-        """Show other rows."""
-        self.header.setText(f"{self._title}   {len(rows)}")
-        self.caption.setText(caption)
-        self.caption.setVisible(bool(caption))
-        self.table.set_rows(rows)
-        self.wish = 60 + 21 * min(len(rows), 9)
-        self.table.setMinimumHeight(30 + 21 * min(max(len(rows), 1), 5))

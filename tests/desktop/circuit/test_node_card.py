@@ -21,25 +21,9 @@ from microtome_desktop.presenters.node_card import (
     verification,
     verification_id,
 )
-from microtome_desktop.state.selection import Selection
-from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views.node_card import NodeCardPanel
-from microtome_desktop.views.panel import PanelContext
 
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def asked():
-    return []
-
-
-@pytest.fixture
-def context(sample_session, sample_identity, asked):
-    workspace = Workspace()
-    workspace.set_model(sample_identity)
-    workspace.show(sample_session)
-    return PanelContext(workspace, Selection(), asked.append)
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""The legend of the circuit: glyphs and dashes as they are drawn, with their counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from microtome.records.circuit import Circuit
+from microtome_desktop.presenters.circuit_kinds import EdgeStyle, edge_style
+from microtome_desktop.presenters.circuit_text import edge_counts, legend_counts
+from microtome_desktop.views import colours
+from microtome_desktop.views.node_layer import glyph
+from microtome_desktop.views.text_flow import drop, flow, renew, text_label
+
+
+class Legend(QWidget):
+    """Glyphs and dashes exactly as drawn, with how many of each are on screen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row = flow(self, bottom=4)
+        self._keys: list[str] = []
+        self._parts: list[QWidget] = []
+        self._labels: list[QLabel] = []
+        self.entries: tuple[str, ...] = ()
+        self.drawn = ""
+
+    def tell(self, circuit: Circuit | None, drawn: str) -> None:
+        """List the kinds of a circuit and say how much of it is drawn."""
+        rows = [] if circuit is None else _legend_rows(circuit, drawn, self.devicePixelRatioF())
+        self.entries, self.drawn = tuple(row.text for row in rows), drawn
+        if [row.key for row in rows] == self._keys:
+            for label, row in zip(self._labels, rows, strict=True):
+                label.setText(row.text)
+            renew(self, self._row)
+            return
+        for part in self._parts:
+            drop(self._row, part)
+        self._keys, self._parts, self._labels = [row.key for row in rows], [], []
+        for row in rows:
+            self._add(row)
+        renew(self, self._row)
+
+    def _add(self, entry: _Entry) -> None:
+        part = QWidget()
+        row = QHBoxLayout(part)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(5)
+        if entry.picture is not None:
+            mark = QLabel()
+            mark.setPixmap(entry.picture)
+            row.addWidget(mark)
+        label = text_label(entry.text, colours.TEXT if entry.picture is None else colours.TEXT_DIM)
+        row.addWidget(label)
+        self._row.addWidget(part)
+        self._parts.append(part)
+        self._labels.append(label)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One entry of the legend; entries of one key differ in their count only."""
+
+    key: str
+    text: str
+    picture: QPixmap | None = None
+
+
+def _legend_rows(circuit: Circuit, drawn: str, ratio: float) -> list[_Entry]:
+    rows = [
+        _Entry(style.kind, f"{style.title} {count}", glyph(style, ratio=ratio))
+        for style, count in legend_counts(circuit)
+    ]
+    for kind, count in edge_counts(circuit):
+        style = edge_style(kind)
+        if style.mark:
+            rows.append(
+                _Entry(style.mark, f"{style.title} {count}", _line(style, colours.TEXT_DIM))
+            )
+    rows.append(_Entry("raises", "raises", _line(edge_style(0), colours.EXCITES)))
+    rows.append(_Entry("lowers", "lowers", _line(edge_style(0), colours.INHIBITS)))
+    return [*rows, _Entry("drawn", drawn)]
+
+
+def _line(style: EdgeStyle, colour: str) -> QPixmap:
+    pixmap = QPixmap(QSize(20, 10))
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    pen = QPen(QColor(colour), 1.8)
+    if style.dashes:
+        pen.setDashPattern([max(step / 1.3, 0.1) for step in style.dashes])
+        pen.setCapStyle(Qt.PenCapStyle.FlatCap)
+    painter.setPen(pen)
+    painter.drawLine(1, 5, 19, 5)
+    painter.end()
+    return pixmap

@@ -1,0 +1,68 @@
+"""Lines of small parts that wrap like words, and plain text in a colour."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QFlowLayout
+
+from microtome_desktop.views import colours
+from microtome_desktop.views.fonts import text_font
+
+
+def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> QFlowLayout:
+    """A layout for a widget whose parts wrap into lines like words."""
+    flow = QFlowLayout(widget)
+    flow.setContentsMargins(12, top, 12, bottom)
+    flow.setHorizontalSpacing(14)
+    flow.setVerticalSpacing(3)
+    policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    widget.setSizePolicy(policy)
+    return flow
+
+
+def renew(widget: QWidget, row: QFlowLayout) -> None:
+    """Lay out anew: the flow does not notice by itself that its parts are others."""
+    row.invalidate()
+    row.activate()
+    widget.updateGeometry()
+
+
+def drop(row: QFlowLayout, part: QWidget) -> None:
+    """Take a part out and let it go."""
+    row.removeWidget(part)
+    part.hide()
+    part.deleteLater()
+
+
+def text_label(text: str, colour: str, pixels: int = 12) -> QLabel:
+    """A line of plain text in a colour."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setFont(text_font(pixels))
+    label.setStyleSheet(f"color: {colour};")
+    return label
+
+
+class EmptyState(QWidget):
+    """Says why there is nothing to see and what to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headline, self.advice = QLabel(), QLabel()
+        self.headline.setFont(text_font(16))
+        self.advice.setFont(text_font(13))
+        self.advice.setStyleSheet(f"color: {colours.TEXT_DIM};")
+        column = QVBoxLayout(self)
+        column.addStretch(1)
+        for label in (self.headline, self.advice):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            label.setWordWrap(True)
+            column.addWidget(label)
+        column.addStretch(1)
+
+    def tell(self, headline: str, advice: str) -> None:
+        """Show these two lines."""
+        self.headline.setText(headline)
+        self.advice.setText(advice)
