@@ -23,7 +23,7 @@ START_EXAMPLE = """
 import json
 from microtome_resources import START_EXAMPLE as example
 print(json.dumps([
-    "--model", example.model, "--prompt", example.clean, "--corrupt", example.corrupt,
+    "--model", example.model, "--prompt", example.clean,
     "--answer", example.answer, "--wrong", example.wrong,
 ]))
 """

@@ -24,7 +24,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric, default_metric
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
-from microtome.prompts import Question
+from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.session import Session
 from microtome.records.trace import Trace
@@ -112,7 +112,7 @@ def default_space(model: Model, job: Job | None = None) -> Analysis | None:
     return held["space"]
 
 
-def references_of(model: Model) -> tuple[str, ...]:
+def references_of(model: Model) -> tuple[Prompt, ...]:
     """Ordinary prompts of a model, whose mean activations say what a node does by default."""
     return tuple(pair.clean for held in prompt_sets_of(model) for pair in held.pairs[:_REFERENCES])
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from microtome.circuits.sources import Layout
 from microtome.errors import InputError
-from microtome.models.arithmetic import Edit, Run, head_outputs, normalise, run, run_mlp
+from microtome.models.arithmetic import Run, head_outputs, normalise, run, run_mlp
 from microtome.records.circuit import HEAD, MLP, POSITION, TOKEN, Circuit, EdgeKind
 
 
@@ -65,54 +65,43 @@ def run_without_edge(before: Run, ends: EdgeEnds, output: Float[Tensor, " d_mode
 
     The target's norm and softmax act on the changed input; what follows the target is free.
     """
-    return run(before.anatomy, before.ids, edit=_edit(before, ends, output))
+    new = target_without_edge(before, ends, output)
+    site, layer = {
+        EdgeKind.OUT: ("resid_post", len(before.blocks) - 1),
+        EdgeKind.MLP: ("mlp_out", ends.layer),
+    }.get(ends.kind, ("z", ends.layer))
+    place = (ends.head, ends.position) if site == "z" else ends.position
+
+    def edit(name: str, at: int, values: Tensor) -> Tensor:
+        if (name, at) == (site, layer):
+            values = values.clone()
+            values[place] = new
+        return values
+
+    return run(before.anatomy, before.ids, edit=edit)
 
 
-def _edit(before: Run, ends: EdgeEnds, output: Tensor) -> Edit:
+def target_without_edge(
+    before: Run, ends: EdgeEnds, output: Float[Tensor, " d_model"]
+) -> Float[Tensor, " d"]:
+    """What the edge's target gives when it does not read ``output`` from its source.
+
+    A head gives ``z``, an MLP what it adds to the residual stream, and the metric's end is the
+    residual stream itself.
+    """
     if ends.kind is EdgeKind.OUT:
-        last, row = len(before.blocks) - 1, before.final[ends.position] - output
-        return _row_at("resid_post", last, ends.position, row)
+        return before.final[ends.position] - output
+    block, ran = before.anatomy.blocks[ends.layer], before.blocks[ends.layer]
     if ends.kind is EdgeKind.MLP:
-        block = before.anatomy.blocks[ends.layer]
-        stream = _less(before.blocks[ends.layer].mlp_from, ends.source_position, output)
-        written = normalise(block.mlp_norm, run_mlp(block, stream).out)
-        return _row_at("mlp_out", ends.layer, ends.position, written[ends.position])
-    z = _head_output(before, ends, output)
-    return _head_at(ends, z)
-
-
-def _head_output(before: Run, ends: EdgeEnds, output: Tensor) -> Tensor:
-    whole = before.blocks[ends.layer].resid_pre
-    changed = _less(whole, ends.source_position, output)
-    streams = [
-        changed if ends.kind is kind else whole
-        for kind in (EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE)
-    ]
-    z = head_outputs(before.anatomy.blocks[ends.layer], *streams)
-    return z[ends.head, ends.position]
+        stream = _less(ran.mlp_from, ends.source_position, output)
+        return normalise(block.mlp_norm, run_mlp(block, stream).out)[ends.position]
+    changed = _less(ran.resid_pre, ends.source_position, output)
+    order = (EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE)
+    streams = [changed if ends.kind is kind else ran.resid_pre for kind in order]
+    return head_outputs(block, *streams)[ends.head, ends.position]
 
 
 def _less(stream: Tensor, position: int, output: Tensor) -> Tensor:
     changed = stream.clone()
     changed[position] -= output
     return changed
-
-
-def _row_at(site: str, layer: int, position: int, row: Tensor) -> Edit:
-    def edit(name: str, at: int, value: Tensor) -> Tensor:
-        if (name, at) == (site, layer):
-            value = value.clone()
-            value[position] = row
-        return value
-
-    return edit
-
-
-def _head_at(ends: EdgeEnds, z: Tensor) -> Edit:
-    def edit(name: str, at: int, value: Tensor) -> Tensor:
-        if (name, at) == ("z", ends.layer):
-            value = value.clone()
-            value[ends.head, ends.position] = z
-        return value
-
-    return edit

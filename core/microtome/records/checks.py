@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: what was measured, what was allowed, and why it does not apply when it does not."""
+    """One check: what was measured and allowed, or the reason why it does not apply."""
 
     number: int
     title: str

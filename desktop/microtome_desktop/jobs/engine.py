@@ -10,8 +10,8 @@ from typing import Any
 from microtome.errors import ModelError
 from microtome_desktop.state.library import Machine
 
-# Low enough that the GUI thread always goes first, high enough to run on a busy machine.
-_NICENESS = 15
+# The GUI thread goes first. Files only step back a little: nobody wants to wait for a save.
+COMPUTING, FILES = 15, 5
 
 
 class Engine:
@@ -31,10 +31,10 @@ class Engine:
         return self.model
 
 
-def step_back() -> None:
+def step_back(niceness: int) -> None:
     """Let the GUI thread go first, where a single thread can be slowed (Linux)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def share_of_machine() -> Machine:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from microtome.jobs import Job
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import HEAD, Circuit
+from microtome.records.circuit import HEAD, OUTPUT, Circuit
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
@@ -74,12 +74,12 @@ class Examine(Request):
 
 
 def show_new(desk: Desk, session: Session) -> None:
-    """Show a new session, with its last token selected and its strongest head if it has one."""
+    """Show a new session, with its last token selected and its answer if it has a circuit."""
     desk.selection.clear()
     desk.workspace.show(session)
     if session.clean is not None:
         desk.selection.update(position=len(session.clean.tokens) - 1)
-    select_strongest_head(desk)
+    select_answer(desk)
 
 
 def _show_corrupt(desk: Desk, trace: Trace) -> None:
@@ -94,7 +94,7 @@ def _show_metric(desk: Desk, metric: Any) -> None:
 
 def _show_circuit(desk: Desk, circuit: Circuit) -> None:
     desk.workspace.change("circuit", circuit=circuit)
-    select_strongest_head(desk)
+    select_answer(desk)
 
 
 def _show_analysis(desk: Desk, analysis: Analysis) -> None:
@@ -130,18 +130,21 @@ def _complete(desk: Desk, session: Session) -> None:
     )
 
 
-def select_strongest_head(desk: Desk) -> None:
-    """Select the head with the most influence, unless a node is selected already."""
+def select_answer(desk: Desk) -> None:
+    """Select the metric's node, and the head that writes most to it, unless a node is selected.
+
+    What feeds the metric is the whole circuit, so nothing is dimmed at first.
+    """
     session = desk.workspace.session
     circuit = session.circuit if session is not None else None
     if circuit is None or desk.selection.current.node is not None:
         return
-    heads = [row for row, kind in enumerate(circuit.node_kind) if kind == HEAD]
-    if heads:
-        row = max(heads, key=lambda i: float(circuit.node_influence[i]))
-        desk.selection.update(
-            node=circuit.node_id[row],
-            layer=int(circuit.node_layer[row]),
-            head=int(circuit.node_head[row]),
-            position=int(circuit.node_position[row]),
-        )
+    answer = circuit.node_kind.index(OUTPUT)
+    writers = circuit.edge_source[circuit.incoming(answer)]
+    heads = [int(row) for row in writers if circuit.node_kind[row] == HEAD]
+    desk.selection.update(
+        node=circuit.node_id[answer],
+        position=int(circuit.node_position[answer]),
+        layer=int(circuit.node_layer[heads[0]]) if heads else None,
+        head=int(circuit.node_head[heads[0]]) if heads else None,
+    )

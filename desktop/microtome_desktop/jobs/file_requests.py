@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from microtome.jobs import Job
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.examine import SESSION_SLOTS, select_strongest_head
+from microtome_desktop.jobs.examine import SESSION_SLOTS, select_answer
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
@@ -46,7 +46,7 @@ class OpenSession(Request):
             desk.draft.fill(result.question)
         desk.workspace.show(result, self.path, dirty=False)
         desk.selection.update(**restored(result))
-        select_strongest_head(desk)
+        select_answer(desk)
         desk.settings.remember_session(self.path)
 
 

@@ -181,9 +181,13 @@ class ReproducedShare(_Closer):
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """The share, in the analysis' params."""
         from microtome.circuits.verify import reproduced_share
+        from microtome.examine import references_of
 
-        about = self._about
-        return reproduced_share(engine.loaded, about.asked, self.nodes, about.metric, job=job)
+        about, model = self._about, engine.loaded
+        references = references_of(model)
+        return reproduced_share(
+            model, about.asked, self.nodes, about.metric, references=references, job=job
+        )
 
 
 @dataclass(frozen=True, slots=True)

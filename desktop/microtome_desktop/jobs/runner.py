@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Progress
-from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.engine import COMPUTING, FILES, Engine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
@@ -44,7 +44,8 @@ class JobRunner(QObject):
         self._live: dict[int, Ticket] = {}
         self._running: set[int] = set()  # also those that were dropped but still compute
         engine = Engine()
-        self._workers = {thread: Worker(engine) for thread in Thread}
+        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES}
+        self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
         self._threads = {thread: self._start(thread) for thread in Thread}
         self._to_model.connect(self._workers[Thread.MODEL].perform)
         self._to_io.connect(self._workers[Thread.IO].perform)

@@ -39,14 +39,14 @@ class Worker(QObject):
     failed = Signal(int, object)  # Failure
     stopped = Signal(int)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, niceness: int) -> None:
         super().__init__()
-        self._engine = engine
+        self._engine, self._niceness = engine, niceness
 
     @Slot()
     def prepare(self) -> None:
         """The first thing in the thread."""
-        step_back()
+        step_back(self._niceness)
 
     @Slot(object)
     def perform(self, ticket: Ticket) -> None:

@@ -76,10 +76,17 @@ class MainWindow(QMainWindow):
         bar.addWidget(space)
         self.subtitle = QLabel()
         self.subtitle.setObjectName("dim")
+        # A tool bar keeps the width that a label had when it was added, so it gets its room now.
+        self.subtitle.setMinimumWidth(240)
+        self.subtitle.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.subtitle.setTextFormat(Qt.TextFormat.PlainText)
         bar.addWidget(self.subtitle)
         self.addToolBar(bar)
         return bar
+
+    def show_subtitle(self, text: str) -> None:
+        """Say at the right end of the tool bar what the window works on."""
+        self.subtitle.setText(text)
 
     def _make_centre(self) -> QVBoxLayout:
         centre = QWidget()

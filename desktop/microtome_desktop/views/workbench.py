@@ -93,7 +93,8 @@ class Workbench(QObject):
             self.runner.ask(OpenSession(path))
             return
         example = resources.START_EXAMPLE
-        self._fill(DraftText(example.clean, example.corrupt, example.answer, example.wrong))
+        # One prompt has the richer circuit; the corrupt one is what the tour adds next.
+        self._fill(DraftText(example.clean, "", example.answer, example.wrong))
         self._example = LoadModel(example.model, self.desk.settings.device)
         self.runner.ask(self._example)
 
@@ -134,9 +135,8 @@ class Workbench(QObject):
         filled = self._filled
         if typed == (filled.prompt, filled.corrupt, filled.answer, filled.wrong) and sets:
             pair = sets[0].pairs[0]
-            self._fill(
-                DraftText(pair.clean, pair.corrupt or "", pair.answer or "", pair.wrong or "")
-            )
+            parts = (pair.clean, pair.corrupt, pair.answer, pair.wrong)
+            self._fill(DraftText(*map(str, parts)))
 
     def _on_wanted(self, key: ArrayKey) -> None:
         session = self.desk.workspace.session
@@ -173,7 +173,7 @@ class Workbench(QObject):
         self.window.setWindowTitle(f"{shown}[*] — Microtome" if shown else "Microtome[*]")
         self.window.setWindowModified(workspace.dirty)
         model = workspace.model or (workspace.session.model if workspace.session else None)
-        self.window.subtitle.setText(model.name if model is not None else "")
+        self.window.show_subtitle(model.name if model is not None else "")
 
     @Slot(object)
     def report(self, error: BaseException) -> None:
