@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+import torch
 
 from microtome.errors import Cancelled
 from microtome.jobs import Job
+from microtome.models.model import Model
 from microtome.records.checks import Verdict
 from microtome.selfcheck import editing, suite
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject
@@ -50,6 +54,18 @@ def test_bfloat16_passes_with_its_own_goals(tiny_model, name):
 @pytest.mark.parametrize("name", ["induction-exact", "words-4l"])
 def test_embedded_models_pass(embedded, name):
     report = self_check(embedded(name))
+    assert report.passed, summary(report)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_real_llama_passes(stories, dtype):
+    model = Model(
+        copy.deepcopy(stories.module).to(getattr(torch, dtype)),
+        stories.family,
+        stories.identity,
+        stories.tokenizer,
+    )
+    report = self_check(model)
     assert report.passed, summary(report)
 
 
