@@ -54,5 +54,5 @@ def test_the_slope_of_equal_points_is_the_derivative():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(UnknownArchitecture, match="softplus.*gelu_tanh"):
+    with pytest.raises(UnknownArchitecture, match=r"softplus.*gelu_tanh"):
         activation_function("softplus")
