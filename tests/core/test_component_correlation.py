@@ -112,31 +112,40 @@ def node_correlations(model, asked, explained) -> list[float]:
     return [float(np.corrcoef(one, truth)[0, 1]) for one in scores]
 
 
-def weights_of(gradient, outputs) -> dict[tuple[int, int, int], float]:
+def all_edges(gradient, outputs) -> tuple[np.ndarray, np.ndarray]:
+    """Every edge as one sorted number, and its weight."""
     found = sweep(gradient, outputs, tau=0.0, keep=10**6)
-    columns = (found.source, found.target, found.kind)
-    edges = zip(*(column.tolist() for column in columns), strict=True)
-    return dict(zip(edges, found.weight.tolist(), strict=True))
+    name = (found.source << 32) + ((found.target + 1) << 4) + found.kind
+    name, order = name.sort()
+    return name.numpy(), found.weight[order].numpy()
 
 
-def some_edges(weights: list[dict]) -> list[tuple[int, int, int]]:
+def ends_of(name: int) -> tuple[int, int, int]:
+    return name >> 32, ((name >> 4) & (1 << 28) - 1) - 1, name & 15
+
+
+def some_edges(methods) -> np.ndarray:
     """The strongest of each method, and some of each kind."""
     draw = np.random.default_rng(0)
-    chosen = set()
-    for found in weights:
-        chosen |= set(sorted(found, key=lambda edge: -abs(found[edge]))[:STRONGEST])
+    chosen = [names[np.argsort(-np.abs(weights))[:STRONGEST]] for names, weights in methods]
+    names, _ = methods[0]
     for kind in list(EdgeKind)[:5]:
-        edges = sorted(edge for edge in weights[0] if edge[2] == kind)
-        picked = draw.choice(len(edges), min(OF_EACH_KIND, len(edges)), replace=False)
-        chosen |= {edges[at] for at in picked}
-    return sorted(chosen)
+        of_kind = names[names & 15 == kind]
+        chosen.append(draw.choice(of_kind, min(OF_EACH_KIND, len(of_kind)), replace=False))
+    return np.unique(np.concatenate(chosen))
+
+
+def weights_of(edges: np.ndarray, names: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weights of some edges; 0 for an edge that a method does not have."""
+    at = np.searchsorted(names, edges).clip(max=len(names) - 1)
+    return np.where(names[at] == edges, weights[at], 0.0)
 
 
 def edge_correlations(model, asked, explained) -> list[float]:
     layout, n = Layout.of(asked.anatomy), asked.clean.n_positions
-    weights = [weights_of(*one) for one in explained]
-    edges, patches = some_edges(weights), []
-    for source, target, kind in edges:
+    methods = [all_edges(*one) for one in explained]
+    edges, patches = some_edges(methods), []
+    for source, target, kind in map(ends_of, edges.tolist()):
         start, position = divmod(source, n)
         end, query = divmod(target, n)
         into = (OUTPUT, layout.n_layers, -1) if target == OUT_ROW else layout.component(end)
@@ -146,7 +155,7 @@ def edge_correlations(model, asked, explained) -> list[float]:
         new = [target_without_edge(asked.clean, ends, moved)]
         new.append(target_without_edge(asked.corrupt, ends, -moved))
         patches.append(((*into, query), new))
-    scores = [[found.get(edge, 0.0) for edge in edges] for found in weights]
+    scores = [weights_of(edges, *found) for found in methods]
     truth = both_ways(model, asked, patches)
     return [float(np.corrcoef(one, truth)[0, 1]) for one in scores]
 
