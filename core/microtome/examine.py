@@ -14,7 +14,7 @@ from microtome.activations.capture import trace
 from microtome.analysis.direct import direct_analysis, direct_logit_attribution
 from microtome.analysis.heads import applies, detect, head_scores
 from microtome.analysis.lens import lens_analysis
-from microtome.analysis.placing import place
+from microtome.analysis.placing import own_space, place
 from microtome.analysis.space import feature_space
 from microtome.circuits.component import component_graph
 from microtome.circuits.prune import prune
@@ -32,6 +32,7 @@ from microtome.sites import Site
 
 SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
 _REFERENCES = 2  # prompts of each set whose mean takes the place of what is cut
+_REPEATING_SET, _SCORED = "induction", 12  # a closed vocabulary never saw random tokens
 _SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
 
 # Head scores and feature spaces belong to the model, not to a prompt: made once for each.
@@ -66,8 +67,7 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     keep(reproduced_share(model, asked, shown, metric, references=references_of(model), job=job))
     keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
-    if space is not None:
-        keep(place(space, traces[0]))
+    keep(own_space(traces[0], Site("resid_post")) if space is None else place(space, traces[0]))
     return Session(
         model=model.identity,
         traces=traces,
@@ -86,8 +86,14 @@ def head_scores_of(model: Model, seed: int, job: Job | None = None) -> Analysis:
     held = _of_model.setdefault(model, {})
     key = f"head-scores/{seed}"
     if key not in held:
-        held[key] = head_scores(model, seed=seed, job=job)
+        held[key] = head_scores(model, seed=seed, prompts=_repeating(model), job=job)
     return held[key]
+
+
+def _repeating(model: Model) -> tuple[Prompt, ...]:
+    """Prompts of the model's own kind that say tokens twice; none for a model of real text."""
+    own = [held for held in prompt_sets_of(model) if held.name == _REPEATING_SET]
+    return tuple(pair.clean for held in own for pair in held.pairs[:_SCORED])
 
 
 def scores_on(scores: Analysis, run: Trace) -> Analysis:

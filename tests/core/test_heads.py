@@ -16,6 +16,7 @@ from microtome.analysis.heads import (
 )
 from microtome.errors import Cancelled, InputError
 from microtome.jobs import Job
+from microtome.prompt_sets import load_prompt_set
 
 SENTENCE = np.array([7, 3, 9, 3, 5, 7, 3, 3])
 
@@ -116,3 +117,12 @@ def test_a_cancel_stops_between_sequences(tiny_model):
     job = Job(on_progress=lambda _: job.cancel())
     with pytest.raises(Cancelled):
         head_scores(tiny_model("gpt2"), job=job)
+
+
+def test_the_embedded_model_has_induction_heads_on_its_own_kind_of_text(embedded):
+    prompts = [pair.clean for pair in load_prompt_set("induction").pairs[:12]]
+    scores = head_scores(embedded("words-4l"), prompts=prompts)
+    assert scores.params["measured_on"] == "prompts"
+    induction = scores.array("score")[scores.params["detectors"].index("induction")]
+    assert induction.max() > 0.8
+    assert induction[0].max() < 0.3  # a first layer cannot look for what followed

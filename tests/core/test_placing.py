@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from microtome.analysis.placing import OWN_PROMPT, place
+
+from microtome.analysis.placing import OWN_PROMPT, own_space, place
 from microtome.analysis.projection import PointLabels, project, to_analysis
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Activation, Trace
@@ -31,8 +32,8 @@ def trace_of(rows: np.ndarray) -> Trace:
     values = np.stack([np.zeros_like(rows), rows])
     tops = np.zeros((length, 1), np.float32)
     return Trace(
-        identity, "p", np.arange(length, dtype=np.int32), tuple("w" * length), tops.astype(np.int32),
-        tops, tops, (("x",),) * length, None, {"resid_post": Activation(values, (0, 1))},
+        identity, "p", np.arange(length, dtype=np.int32), tuple("w" * length),
+        tops.astype(np.int32), tops, tops, (("x",),) * length, None, {"resid_post": Activation(values, (0, 1))},
     )  # fmt: skip
 
 
@@ -54,3 +55,14 @@ def test_a_second_run_takes_the_place_of_the_first(analysis, cloud):
 def test_long_tokens_are_not_cut(analysis, cloud):
     placed = place(analysis, trace_of(cloud[:1]))
     assert placed.array("point_task")[-1] == "this prompt"
+
+
+def test_a_run_alone_is_projected_as_its_rows_are(cloud):
+    run = trace_of(cloud[:12])
+    alone = own_space(run, SITE)
+    plain = project(cloud[:12], 3)
+    assert np.allclose(alone.array("points"), plain.points)
+    assert set(alone.array("point_prompt")) == {OWN_PROMPT}
+    both = own_space(run, Site("resid_post"))
+    assert both.array("point_layer").tolist() == [0] * 12 + [1] * 12
+    assert both.array("point_position").tolist() == [*range(12), *range(12)]

@@ -9,7 +9,7 @@ in the wild", 2022, for duplicate token heads).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from microtome.activations.capture import trace
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis, Labelled
 
 Keys = Bool[np.ndarray, "query key"]
@@ -81,29 +82,34 @@ def head_scores(
     seed: int = 0,
     length: int = 24,
     batch: int = 4,
+    prompts: Sequence[Prompt] = (),
     job: Job | None = None,
 ) -> Analysis:
     """Detector scores of all heads, measured on ``batch`` sequences of random tokens said twice.
 
-    ``length`` is that of the part which is repeated; a short context shortens it.
+    ``length`` is that of the part which is repeated; a short context shortens it. A model that
+    never saw random tokens is measured on ``prompts`` of its own kind instead, which must repeat
+    tokens. ``params["measured_on"]`` says which it was.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
-    sequences = repeated_tokens(
-        model.identity.vocabulary, _fitting(length, model.identity.context), batch, seed
-    )
+    half = _fitting(length, model.identity.context)
+    sequences: Sequence[Prompt] = prompts or [
+        tuple(ids.tolist()) for ids in repeated_tokens(model.identity.vocabulary, half, batch, seed)
+    ]
     found = []
-    for done, ids in enumerate(sequences):
-        job.progress("Detecting head types", done, batch)
-        run = trace(model, tuple(ids.tolist()), sites=("pattern",), job=job)
-        found.append(detect(run.activation("pattern"), ids))
+    for done, sequence in enumerate(sequences):
+        job.progress("Detecting head types", done, len(sequences))
+        run = trace(model, sequence, sites=("pattern",), job=job)
+        found.append(detect(run.activation("pattern"), run.token_ids))
     axes, scores = ("detector", "layer", "head"), np.mean(found, axis=0)
     arrays = {"score": Labelled(axes, scores, long_name="share of attention")}
     params = {
         "detectors": [detector.name for detector in DETECTORS],
+        "measured_on": "prompts" if prompts else "random tokens said twice",
         "seed": seed,
-        "length": sequences.shape[1] // 2,
-        "batch": batch,
+        "length": None if prompts else half,
+        "batch": len(sequences),
     }
     return Analysis("head-scores", "head-scores", "Head types", arrays, params)
 

@@ -1,4 +1,4 @@
-"""The run's own tokens among the points of a projection that other prompts made."""
+"""The run's own tokens: among the points of a projection, or as a projection of their own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from numpy.typing import NDArray
 
-from microtome.analysis.projection import from_analysis
+from microtome.analysis.projection import PointLabels, from_analysis, project, to_analysis
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -27,22 +28,53 @@ def place(analysis: Analysis, trace: Trace) -> Analysis:
     fitted = from_analysis(analysis)
     before = np.asarray(analysis.array("point_prompt")) != OWN_PROMPT
     layers = _layers(site, trace)
-    length = len(trace.tokens)
-    values = [
-        np.asarray(trace.activation(Site(site.name, layer, site.head))).reshape(length, -1)
-        for layer in layers
-    ]
+    values = _rows(site, layers, trace)
     centred = np.concatenate(values).astype(np.float64) - fitted.mean
+    labels = _labels(trace, layers)
     own: dict[str, NDArray[Any]] = {
         "points": centred @ fitted.components.T.astype(np.float64),
-        "point_prompt": np.full(len(centred), OWN_PROMPT),
-        "point_position": np.tile(np.arange(length), len(layers)),
-        "point_layer": np.repeat([-1 if layer is None else layer for layer in layers], length),
-        "point_token": np.tile(np.asarray(trace.tokens), len(layers)),
-        "point_task": np.full(len(centred), OWN_TASK),
+        "point_prompt": labels.prompt,
+        "point_position": labels.position,
+        "point_layer": labels.layer,
+        "point_token": np.asarray(labels.token),
+        "point_task": np.asarray(labels.task),
     }
     arrays = {name: _joined(held, before, own.get(name)) for name, held in analysis.arrays.items()}
     return replace(analysis, arrays=arrays, params={**analysis.params, "own_points": len(centred)})
+
+
+def own_space(trace: Trace, site: Site, components: int = 3) -> Analysis:
+    """The principal components of a run's own tokens, for models that no prompt set was made for.
+
+    A site without a layer gives points from every layer that the trace holds.
+    Raises SiteMissing when the trace does not hold the site.
+    """
+    layers = _layers(site, trace)
+    found = project(np.concatenate(_rows(site, layers, trace)), components)
+    return to_analysis(found, site, _labels(trace, layers), [trace.prompt])
+
+
+def _rows(
+    site: Site, layers: tuple[int | None, ...], trace: Trace
+) -> list[Float[np.ndarray, "position d"]]:
+    """The values at the site, a layer after the other."""
+    length = len(trace.tokens)
+    return [
+        np.asarray(trace.activation(Site(site.name, layer, site.head))).reshape(length, -1)
+        for layer in layers
+    ]
+
+
+def _labels(trace: Trace, layers: tuple[int | None, ...]) -> PointLabels:
+    length, count = len(trace.tokens), len(trace.tokens) * len(layers)
+    numbers = [-1 if layer is None else layer for layer in layers]
+    return PointLabels(
+        np.full(count, OWN_PROMPT, np.int32),
+        np.tile(np.arange(length, dtype=np.int32), len(layers)),
+        np.repeat(np.array(numbers, np.int32), length),
+        trace.tokens * len(layers),
+        (OWN_TASK,) * count,
+    )
 
 
 def _layers(site: Site, trace: Trace) -> tuple[int | None, ...]:

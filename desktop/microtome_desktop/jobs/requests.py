@@ -16,6 +16,7 @@ from microtome.prompts import Prompt, PromptPair, Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
+from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.request import Request
@@ -199,10 +200,12 @@ class ProjectSite(_Closer):
 
     site: str
     prompt_set: str | None = None
+    run: Trace | None = None
 
     def bound(self, desk: Desk) -> Self:
-        """The request itself: it is about the model."""
-        return self
+        """With the run on screen, whose own tokens are placed among the others."""
+        session = desk.workspace.session
+        return replace(self, run=None if session is None else session.clean)
 
     @property
     def title(self) -> str:
@@ -211,6 +214,7 @@ class ProjectSite(_Closer):
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """A projection."""
+        from microtome.analysis.placing import own_space, place
         from microtome.analysis.space import feature_space
         from microtome.examine import prompt_sets_of
         from microtome.prompt_sets import load_prompt_set
@@ -218,4 +222,9 @@ class ProjectSite(_Closer):
 
         model, chosen = engine.loaded, self.prompt_set
         sets = prompt_sets_of(model) if chosen is None else (load_prompt_set(chosen),)
-        return feature_space(model, Site.parse(self.site), sets, job=job)
+        site, run = Site.parse(self.site), self.run
+        holds = run is not None and site.name in run.activations
+        if run is not None and holds and not sets:
+            return own_space(run, site)
+        space = feature_space(model, site, sets, job=job)
+        return place(space, run) if run is not None and holds else space

@@ -136,7 +136,8 @@ class Workbench(QObject):
         if typed == (filled.prompt, filled.corrupt, filled.answer, filled.wrong) and sets:
             pair = sets[0].pairs[0]
             parts = (pair.clean, pair.corrupt, pair.answer, pair.wrong)
-            self._fill(DraftText(*map(str, parts)))
+            prompt, corrupt, answer, wrong = map(str, parts)
+            self._fill(DraftText(prompt, corrupt, answer, wrong))
 
     def _on_wanted(self, key: ArrayKey) -> None:
         session = self.desk.workspace.session
