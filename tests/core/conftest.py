@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,7 @@ def _neighbour(name: str) -> Any:
 
 
 tiny_models = _neighbour("tiny_models")
-_neighbour("session_records")
+session_records = _neighbour("session_records")
 _neighbour("plain_forward")
 _neighbour("random_anatomy")
 _neighbour("dense_graph")
@@ -98,6 +99,22 @@ def stories() -> Model:
     if not data or not folder.is_dir():
         pytest.skip("MICROTOME_TEST_DATA names no folder with models/stories260k")
     return load_model(folder)
+
+
+@pytest.fixture(scope="session")
+def session_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session file that holds everything; shared by all tests, so read only."""
+    from microtome.session.writer import save_session
+    from microtome.sites import SITES
+
+    path = tmp_path_factory.mktemp("session") / "session.h5"
+    return save_session(path, session_records.full_session(), include=(*SITES, "logits"))
+
+
+@pytest.fixture
+def session_copy(session_file: Path, tmp_path: Path) -> Path:
+    """A copy of the session file that a test may change."""
+    return Path(shutil.copy(session_file, tmp_path / "copy.h5"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

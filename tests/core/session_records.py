@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis, Labelled
@@ -11,6 +12,7 @@ from microtome.records.circuit import Circuit
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.records.trace import Activation, Trace
+from microtome.session.reader import open_session
 from microtome.sites import SITES
 
 WORDS = ("When", "Mary", "and", "John", "went", "to", "the", "store", ",", "café", "日本", "\ufffd")
@@ -163,3 +165,11 @@ def assert_same(found, expected, where="session"):
     else:
         assert type(found) is type(expected), where
         assert found == expected, where
+
+
+def refused(path, kind, reason):
+    """Opening the file fails with exactly this kind of error, which names the reason."""
+    with pytest.raises(kind, match=reason) as caught:
+        open_session(path)
+    assert type(caught.value) is kind
+    return str(caught.value)

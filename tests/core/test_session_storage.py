@@ -23,6 +23,7 @@ from microtome.jobs import Job
 from microtome.session import storage
 from microtome.session.contents import session_parts
 from microtome.session.reader import open_session
+from microtome.session.sink import Sink
 from microtome.session.writer import SessionWriter, save_session
 
 MB = 1 << 20
@@ -128,6 +129,18 @@ def test_a_full_disk_is_told_with_the_way_out(held, monkeypatch):
     ):
         save_session(held[0], full_session(circuit=None))
     only_the_old_file(held)
+
+
+def test_a_sink_keeps_the_first_error_and_takes_the_rest(tmp_path):
+    sink = Sink(tmp_path / "a")
+    assert sink.write(b"kept") == 4
+    os.close(sink._descriptor)
+    assert (sink.write(b"lost"), sink.write(b"too"), sink.tell()) == (4, 3, 11)
+    sink._descriptor = -1
+    sink.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        sink.check()
+    assert (tmp_path / "a").read_bytes() == b"kept"
 
 
 def test_hdf5_errors_are_read_for_their_number():

@@ -91,7 +91,7 @@ class Trial:
             self.cancel()
         if self._child.returncode == _CANNOT_START:
             return False
-        if self._child.returncode != 0:
+        if self._child.returncode != 0 or not output:
             raise self._failed(f"stopped the reader ({_exit_name(self._child.returncode)})")
         verdict = json.loads(output)
         if verdict is not None:

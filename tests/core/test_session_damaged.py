@@ -1,0 +1,235 @@
+"""Files that are no sessions, or broken ones: refused with the reason, never believed."""
+
+import h5py
+import numpy as np
+import pytest
+from session_records import full_session, refused
+
+from microtome.errors import NewerSession, NotASession, SessionDamaged, SessionError
+from microtome.session.handle import Handle
+from microtome.session.reader import open_session
+from microtome.session.verify import compare, verify
+from microtome.session.writer import save_session
+
+
+def test_no_file(tmp_path):
+    refused(tmp_path / "absent.h5", SessionError, "There is no file absent.h5")
+
+
+def test_a_folder(tmp_path):
+    refused(tmp_path, NotASession, "is a folder")
+
+
+def test_a_device():
+    refused("/dev/zero", NotASession, "not a plain file")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"%PDF-1.7 something else", "is not an HDF5 file"),
+        (b"\x89HD", "not an HDF5"),
+    ],
+)
+def test_other_files(tmp_path, content, reason):
+    path = tmp_path / "other.h5"
+    path.write_bytes(content)
+    refused(path, NotASession, reason)
+
+
+def test_hdf5_of_another_program(tmp_path):
+    path = tmp_path / "other.h5"
+    with h5py.File(path, "x") as file:
+        file.attrs["title"] = "text of variable length"
+        file["weights"] = np.zeros(3)
+    refused(path, NotASession, "not a Microtome session")
+
+
+def test_a_program_in_front_of_the_data(session_file, tmp_path):
+    path = tmp_path / "polyglot.h5"
+    path.write_bytes(b"#!/bin/sh\n".ljust(512, b" ") + session_file.read_bytes())
+    refused(path, NotASession, "not an HDF5 file")
+
+
+def test_a_later_major_version(session_copy):
+    with h5py.File(session_copy, "r+") as file:
+        file.attrs.modify("format_version", np.bytes_("2.0"))
+        file.attrs["note"] = "whatever that version may hold"
+    assert "newest Microtome" in refused(session_copy, NewerSession, "its format is 2.0")
+
+
+def test_a_file_cut_short_anywhere(session_file, tmp_path):
+    whole = session_file.read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / "cut.h5"
+    for length in [8, 9, 100, 2048, len(whole) - 1, *rng.integers(10, len(whole), 20)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(SessionDamaged, match=r"cut short|cannot be"):
+            Handle(path).inspect()
+    refused(path, SessionDamaged, "cut short")
+
+
+def test_flipped_bytes_are_refused_or_found_by_verifying(tmp_path):
+    session = full_session(analyses={}, checks=None, view={})
+    small = save_session(tmp_path / "small.h5", session, include=["z"])
+    whole, rng = small.read_bytes(), np.random.default_rng(1)
+    path = tmp_path / "flipped.h5"
+    missed = []
+    for place in _places(_stored_ranges(small), rng, 12):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        if not _damage_is_found(path):
+            missed.append(place)
+    assert not missed
+
+
+def _stored_ranges(path):
+    ranges = []
+
+    def visit(_, item):
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.chunks is None:
+            if item.id.get_offset() is not None:
+                ranges.append((item.id.get_offset(), item.id.get_storage_size()))
+        else:
+            item.id.chunk_iter(lambda chunk: ranges.append((chunk.byte_offset, chunk.size)))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return [span for span in ranges if span[1]]
+
+
+def _places(ranges, rng, count):
+    """Every dataset as likely as any other, so that small ones are hit too."""
+    for _ in range(count):
+        start, size = ranges[rng.integers(len(ranges))]
+        yield start + int(rng.integers(size))
+
+
+def _damage_is_found(path):
+    # In this process: a child for each file would take minutes.
+    try:
+        return not compare(path).good
+    except SessionError:
+        return True
+
+
+def test_verifying_names_the_damaged_dataset(session_file, tmp_path):
+    assert verify(session_file).good
+    with h5py.File(session_file) as file:
+        chunk = file["attention/pattern"].id.get_chunk_info(0)
+    damaged = bytearray(session_file.read_bytes())
+    damaged[chunk.byte_offset + 17] ^= 4
+    path = tmp_path / "flipped.h5"
+    path.write_bytes(damaged)
+    assert verify(path).damaged == ("/attention/pattern",)
+
+
+def replaced(name, values, keep_attributes=True):
+    def edit(file):
+        held = dict(file[name].attrs) if keep_attributes else {}
+        held = {k: v for k, v in held.items() if k not in ("DIMENSION_LIST", "REFERENCE_LIST")}
+        del file[name]
+        file[name] = values
+        for key, value in held.items():
+            file[name].attrs[key] = value
+
+    return edit
+
+
+def removed(name):
+    return lambda file: file.pop(name)
+
+
+def text_json(text):
+    return replaced("view/state_json", np.frombuffer(text, np.uint8), keep_attributes=False)
+
+
+IDS = np.zeros((2, 13), np.int32)
+EDGES = "circuit/edge_source"
+# Ways in which a session can contradict itself, each with the reason that must be named.
+CONTRADICTIONS = {
+    "ids outside": (replaced("tokens/ids", IDS + 97), "token ids go from 97 to 97"),
+    "ids negative": (replaced("tokens/ids", IDS - 1), "token ids go from -1"),
+    "ids as floats": (replaced("tokens/ids", IDS * 1.0), "stored as float64"),
+    "ids short": (replaced("tokens/ids", IDS[:, :5]), "shape"),
+    "ids flat": (replaced("tokens/ids", IDS[0]), "tokens have the shape"),
+    "one run less": (replaced("tokens/ids", IDS[:1]), "for 2 runs"),
+    "group for data": (
+        lambda file: (file.pop("tokens/ids"), file.create_group("tokens/ids")),
+        "/tokens/ids",
+    ),
+    "data for group": (
+        lambda file: (file.pop("circuit"), file.update({"circuit": np.zeros(3)})),
+        None,
+    ),
+    "edges outside": (
+        replaced(EDGES, np.full(20, 9, np.int32)),
+        "names nodes that it does not",
+    ),
+    "edges missing": (removed("circuit/edge_weight"), "edge_weight"),
+    "edges short": (replaced(EDGES, np.zeros(19, np.int32)), "has the shape"),
+    "model missing": (removed("model"), "model"),
+    "question missing": (removed("question/question_json"), "question"),
+    "params missing": (removed("analyses/odd/params_json"), "params_json"),
+    "wrong layers": (
+        lambda file: file["activations/z"].attrs.modify("layers", np.array([0, 1, 3])),
+        "names layers",
+    ),
+    "fewer layers": (
+        lambda file: file["activations/z"].attrs.create("layers", np.array([0, 1])),
+        "shape",
+    ),
+    "run outside": (
+        lambda file: file["activations/z"].attrs.modify("prompts", np.array([0, 2])),
+        "claims 2",
+    ),
+    "no dims": (
+        lambda file: file["analyses/odd/wide"].attrs.pop("dims"),
+        "analyses in the session",
+    ),
+    "wrong dims": (
+        lambda file: file["analyses/odd/wide"].attrs.modify("dims", np.bytes_("row")),
+        "axis names",
+    ),
+    "NaN score": (
+        lambda file: file["circuit/node_score"].write_direct(np.full(9, np.nan, "f4")),
+        "not finite",
+    ),
+    "JSON of NaN": (text_json(b'{"a": NaN}'), "NaN is not JSON"),
+    "JSON of infinity": (text_json(b'{"a": 1e999}'), "not finite"),
+    "JSON too deep": (text_json(b"[" * 200_000), "nested too deeply"),
+    "JSON deep": (text_json(b"[" * 70 + b"]" * 70), "deeper than 64"),
+    "JSON number": (text_json(b"1" * 20_000), "not readable JSON"),
+    "JSON of bytes": (text_json(b"\xff\xfe{}"), "not readable JSON"),
+    "JSON too long": (text_json(b" " * (17 << 20)), "bytes of JSON"),
+    "not UTF-8": (replaced("tokens/text", np.full((2, 13), b"\xff")), "not UTF-8"),
+    "version": (
+        lambda file: file.attrs.modify("format_version", np.bytes_("one")),
+        "not like 1.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_contradictions_are_named(session_copy, name, monkeypatch):
+    edit, reason = CONTRADICTIONS[name]
+    with h5py.File(session_copy, "r+") as file:
+        edit(file)
+    monkeypatch.setattr("microtome.session.reader._begin_trial", lambda _: None)
+    if reason is None:
+        assert open_session(session_copy).circuit is None
+    else:
+        refused(session_copy, SessionDamaged, reason)
+
+
+def test_numbers_that_turned_bad_are_refused_when_they_are_read(session_copy):
+    with h5py.File(session_copy, "r+") as file:
+        file["activations/z"][1, 2, 3] = np.inf
+    found = open_session(session_copy)
+    assert found.clean.activation("z.2").shape == (13, 4, 3)
+    with pytest.raises(SessionDamaged, match=r"/activations/z .* not finite"):
+        found.corrupt.activation("z.2")
