@@ -164,7 +164,7 @@ def test_the_estimate_names_every_part_and_its_bytes(everything):
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_lazy_arrays_index_like_numpy(everything, data):
     session, path = everything
     name = data.draw(st.sampled_from(["resid_post", "pattern", "embed", "norm1_scale"]))
