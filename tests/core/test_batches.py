@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from microtome.activations.batches import batched_activations
 from microtome.activations.capture import trace
 from microtome.sites import Site

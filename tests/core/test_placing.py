@@ -33,7 +33,8 @@ def trace_of(rows: np.ndarray) -> Trace:
     tops = np.zeros((length, 1), np.float32)
     return Trace(
         identity, "p", np.arange(length, dtype=np.int32), tuple("w" * length),
-        tops.astype(np.int32), tops, tops, (("x",),) * length, None, {"resid_post": Activation(values, (0, 1))},
+        tops.astype(np.int32), tops, tops, (("x",),) * length, None,
+        {"resid_post": Activation(values, (0, 1))},
     )  # fmt: skip
 
 
