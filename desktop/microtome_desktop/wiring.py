@@ -122,6 +122,7 @@ def render(session: Path, out: Path) -> None:
 
 def _render(path: Path) -> QPixmap:
     """The window with a session in it, drawn once all panels are there."""
+    from microtome.errors import SessionError
     from microtome.session.reader import open_session
 
     open_session(path)  # a file that cannot be opened is refused before there is a window
@@ -134,7 +135,13 @@ def _render(path: Path) -> QPixmap:
     opening.settled.connect(waiting.quit)
     QTimer.singleShot(_RENDER_PATIENCE_MS, waiting.quit)
     waiting.exec()
+    shown = opening.workbench is not None and opening.workbench.desk.workspace.session is not None
     picture = opening.window.grab()
     opening.close()
     opening.window.close()
+    if not shown:
+        raise SessionError(
+            f"{path.name} was not on screen within {_RENDER_PATIENCE_MS // 1000} seconds.",
+            "Try again when the machine is less busy.",
+        )
     return picture

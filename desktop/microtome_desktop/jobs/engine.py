@@ -11,7 +11,7 @@ from microtome.errors import ModelError
 from microtome_desktop.state.library import Machine
 
 # The GUI thread goes first. Files only step back a little: nobody wants to wait for a save.
-COMPUTING, FILES = 15, 5
+COMPUTING, FILES = 5, 2
 
 
 class Engine:

@@ -98,6 +98,8 @@ class GridPlot(QWidget):
         """Draw a grid, or nothing with ``caption`` as the reason."""
         self.grid = grid
         self._image.setVisible(grid is not None)
+        if self._bar is not None:
+            self._bar.setVisible(grid is not None)
         self.caption.setText(caption)
         if grid is None:
             self.mark(None, None)
