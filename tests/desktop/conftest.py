@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
 
+import microtome_resources as resources
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.checks import CheckReport, CheckResult, Verdict
@@ -25,6 +26,7 @@ from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.records.trace import Activation, Trace
 from microtome_desktop.jobs.examine import show_new
+from microtome_desktop.jobs.model_requests import ReadDraft
 from microtome_desktop.state.draft import Reading
 from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.state.settings import MemoryStore
@@ -107,15 +109,35 @@ def live_bench(qapp):
     window = MainWindow()
     with pytest.MonkeyPatch.context() as patch:
         # A model thread that steps back starves while other tests take every core.
-        patch.setattr("microtome_desktop.jobs.worker.step_back", lambda: None)
+        patch.setattr("microtome_desktop.jobs.worker.step_back", lambda niceness: None)
         made = Workbench(window, MemoryStore())
         try:
             window.show()
             made.start()
-            _wait(lambda: made.desk.library.shelf.checks is not None and made.runner.idle)
+            _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
+            assert [notice.as_text for notice in made.desk.notices.history] == []
+            _wait(lambda: made.runner.idle)
             yield made
         finally:
             _close(made)
+
+
+@pytest.fixture
+def live(live_bench):
+    """The live window with the example in its fields and nothing else going on."""
+    desk, example = live_bench.desk, resources.START_EXAMPLE
+    for toast in list(live_bench.toasts.shown):
+        toast.close()
+    desk.notices.history.clear()
+    if desk.workspace.model is None or desk.workspace.model.name != example.model:
+        live_bench.handlers.load(example.model)
+    _wait(lambda: live_bench.runner.idle)
+    desk.draft.update(
+        prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong
+    )
+    live_bench.runner.ask(ReadDraft(desk.draft.text))
+    _wait(lambda: live_bench.runner.idle and not live_bench.updating)
+    return live_bench
 
 
 def _bench():

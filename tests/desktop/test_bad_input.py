@@ -58,20 +58,20 @@ def test_an_empty_prompt_cannot_be_run(qtbot, bench):
         ({"prompt": "Mary and John", "wrong": "Mary"}, "wrong answer"),
     ],
 )
-def test_questions_that_cannot_be_asked(qtbot, live_bench, question, words):
-    notice = ask(qtbot, live_bench, **question)
+def test_questions_that_cannot_be_asked(qtbot, live, question, words):
+    notice = ask(qtbot, live, **question)
     assert words in f"{notice.what} {notice.way_out}"
     assert notice.way_out
 
 
-def test_the_fields_say_it_before_the_run(qtbot, live_bench):
-    desk = live_bench.desk
+def test_the_fields_say_it_before_the_run(qtbot, live):
+    desk = live.desk
     desk.draft.update(prompt="Mary and John", corrupt="Mary and", answer="zeppelin", wrong="")
     qtbot.waitUntil(lambda: bool(desk.draft.reading.answer_problem), timeout=WAIT)
-    problem = live_bench.furnishing.panels["ask"].prompt.problem.text()
+    problem = live.furnishing.panels["ask"].prompt.problem.text()
     assert "same number" in problem
     assert "zeppelin" in problem
-    assert "same number" in live_bench.handlers.why_not(CommandId.RUN)
+    assert "same number" in live.handlers.why_not(CommandId.RUN)
 
 
 @pytest.fixture
@@ -81,19 +81,19 @@ def folder(tmp_path):
     return made
 
 
-def test_model_folders_that_cannot_be_loaded(qtbot, live_bench, folder):
-    notice = refused(qtbot, live_bench, LoadModel(str(folder.parent / "nowhere")))
+def test_model_folders_that_cannot_be_loaded(qtbot, live, folder):
+    notice = refused(qtbot, live, LoadModel(str(folder.parent / "nowhere")))
     assert "nowhere" in notice.what
-    notice = refused(qtbot, live_bench, LoadModel(str(folder)))
+    notice = refused(qtbot, live, LoadModel(str(folder)))
     assert notice.way_out
     (folder / "config.json").write_text('{"model_type": "toaster"}')
-    assert "toaster" in refused(qtbot, live_bench, LoadModel(str(folder))).what
-    assert live_bench.desk.settings.recent_models == ()
-    assert live_bench.desk.library.shelf.loading == ""
+    assert "toaster" in refused(qtbot, live, LoadModel(str(folder))).what
+    assert live.desk.settings.recent_models == ()
+    assert live.desk.library.shelf.loading == ""
 
 
-def test_a_hub_id_without_a_network(qtbot, live_bench):
-    notice = refused(qtbot, live_bench, LoadModel("nobody/nothing-here", allow_download=True))
+def test_a_hub_id_without_a_network(qtbot, live):
+    notice = refused(qtbot, live, LoadModel("nobody/nothing-here", allow_download=True))
     assert "nobody/nothing-here" in notice.what
     assert notice.way_out
 
@@ -131,19 +131,15 @@ def test_asking_about_a_circuit_that_is_not_there(qtbot, empty_bench):
     assert empty_bench.runner.idle
 
 
-def test_stop_in_the_middle_keeps_what_was_there(qtbot, live_bench):
-    desk = live_bench.desk
+def test_stop_in_the_middle_keeps_what_was_there(qtbot, live):
+    desk = live.desk
     before = desk.workspace.model
-    desk.draft.update(prompt="When Mary and John went to the store, John gave a drink to",
-                      corrupt="", answer="", wrong="")  # fmt: skip
-    live_bench.handlers.run()
-    live_bench.handlers.table()[CommandId.STOP]()
-    assert live_bench.runner.under_way == ()
-    qtbot.waitUntil(lambda: live_bench.runner.idle, timeout=WAIT)
+    live.handlers.run()
+    live.handlers.table()[CommandId.STOP]()
+    assert live.runner.under_way == ()
+    qtbot.waitUntil(lambda: live.runner.idle, timeout=WAIT)
     assert desk.workspace.model is before
-    live_bench.handlers.run()
-    uuid = live_bench.runner.under_way[0].uuid
-    with qtbot.waitSignal(live_bench.runner.finished, timeout=WAIT):
-        pass
-    assert desk.workspace.session.uuid == uuid
-    qtbot.waitUntil(lambda: live_bench.runner.idle, timeout=WAIT)
+    live.handlers.run()
+    uuid = live.runner.under_way[0].uuid
+    qtbot.waitUntil(lambda: desk.workspace.session.uuid == uuid, timeout=WAIT)
+    qtbot.waitUntil(lambda: live.runner.idle, timeout=WAIT)

@@ -77,25 +77,25 @@ def test_another_model_is_named_in_the_banner(review, sample_identity):
     assert "made by words-4l, not by other" in review.furnishing.banner.text.text()
 
 
-def test_a_real_model_that_is_not_the_sessions_is_refused(qtbot, live_bench):
-    desk, before = live_bench.desk, live_bench.desk.workspace.model
-    with qtbot.waitSignal(live_bench.runner.failed, timeout=60_000) as caught:
-        live_bench.runner.ask(LoadModel("words-4l@1500", fingerprint=before.fingerprint))
+def test_a_real_model_that_is_not_the_sessions_is_refused(qtbot, live):
+    desk, before = live.desk, live.desk.workspace.model
+    with qtbot.waitSignal(live.runner.failed, timeout=60_000) as caught:
+        live.runner.ask(LoadModel("words-4l@1500", fingerprint=before.fingerprint))
     assert "is not the model that made this session" in caught.args[1].what
     assert ModelMismatch.__name__ in caught.args[1].details
     assert desk.workspace.model is before
     assert desk.library.shelf.loading == ""
 
 
-def test_the_real_model_is_attached_to_its_own_file(qtbot, live_bench, tmp_path):
-    desk = live_bench.desk
+def test_the_real_model_is_attached_to_its_own_file(qtbot, live, tmp_path):
+    desk = live.desk
     path = save_session(tmp_path / "own.h5", desk.workspace.session)
-    with qtbot.waitSignal(live_bench.runner.finished, timeout=60_000):
-        live_bench.runner.ask(OpenSession(path))
+    with qtbot.waitSignal(live.runner.finished, timeout=60_000):
+        live.runner.ask(OpenSession(path))
     assert not desk.workspace.offline
     desk.workspace.set_model(None)
-    assert live_bench.furnishing.banner.isVisible()
-    with qtbot.waitSignal(live_bench.runner.finished, timeout=60_000):
-        live_bench.window.actions_table.trigger(CommandId.ATTACH_MODEL)
+    assert live.furnishing.banner.isVisible()
+    with qtbot.waitSignal(live.runner.finished, timeout=60_000):
+        live.window.actions_table.trigger(CommandId.ATTACH_MODEL)
     assert not desk.workspace.offline
-    qtbot.waitUntil(lambda: live_bench.runner.idle, timeout=60_000)
+    qtbot.waitUntil(lambda: live.runner.idle, timeout=60_000)

@@ -165,9 +165,9 @@ def test_a_question_comes_back_as_it_was_typed():
     assert draft.text == DraftText("1, 2", "", "3", "")
 
 
-def test_the_real_alignment_and_the_prompt_sets(qtbot, live_bench):
-    ask = live_bench.furnishing.panels["ask"]
-    reading = live_bench.desk.draft.reading
+def test_the_real_alignment_and_the_prompt_sets(qtbot, live):
+    ask = live.furnishing.panels["ask"]
+    reading = live.desk.draft.reading
     assert len(reading.clean) == len(reading.corrupt) == 15
     assert reading.differing == (10,)
     picker = ask.prompt.sets
@@ -176,17 +176,17 @@ def test_the_real_alignment_and_the_prompt_sets(qtbot, live_bench):
     picker.choice.activated.emit(2)
     held = picker.choice.currentData()
     picker.pair.setValue(2)
-    assert live_bench.desk.draft.text.prompt == held.pairs[1].clean
+    assert live.desk.draft.text.prompt == held.pairs[1].clean
     assert ask.prompt.prompt.toPlainText() == held.pairs[1].clean
     assert ask.prompt.answer.text() == held.pairs[1].answer
 
 
-def test_unknown_words_are_named_while_typing(qtbot, live_bench):
-    field = live_bench.furnishing.panels["ask"].prompt.prompt
+def test_unknown_words_are_named_while_typing(qtbot, live):
+    field = live.furnishing.panels["ask"].prompt.prompt
     field.selectAll()
     qtbot.keyClicks(field, "Mary gave a zeppelin to")
-    draft = live_bench.desk.draft
+    draft = live.desk.draft
     qtbot.waitUntil(lambda: len(draft.reading.unknown_clean) == 1, timeout=20_000)
     place = draft.reading.unknown_clean[0]
-    assert live_bench.furnishing.panels["ask"].prompt.alignment.chips._rows[0][place].marked
+    assert live.furnishing.panels["ask"].prompt.alignment.chips._rows[0][place].marked
     assert "the corrupt prompt" in draft.reading.problem

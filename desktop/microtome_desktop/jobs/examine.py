@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from microtome.jobs import Job
+from microtome.metrics import default_metric
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import HEAD, OUTPUT, Circuit
@@ -50,6 +53,8 @@ class Examine(Request):
         """The whole session; its parts are handed out before."""
         from microtome.examine import examine
 
+        # An answer that cannot be used is refused before anything on screen is replaced.
+        default_metric(engine.loaded, np.zeros(1), None, self.question.answer, self.question.wrong)
         return replace(examine(engine.loaded, self.question, job=job), uuid=self.uuid)
 
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:

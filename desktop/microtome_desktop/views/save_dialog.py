@@ -115,19 +115,22 @@ class SaveDialog(QDialog):
         self.adjustSize()
 
     def _check(self) -> None:
+        problem = place_problem(self.path.text())
         path = _with_suffix(self.path.text())
-        problem = ""
-        if not self.path.text().strip():
-            problem = "Give a file name."
-        elif not path.parent.is_dir():
-            problem = f"There is no folder {path.parent}."
-        elif path.is_dir():
-            problem = f"{path} is a folder."
-        elif path.exists():
-            self.problem.setText(f"{path.name} is there already and will be replaced.")
-        if problem or not path.exists():
-            self.problem.setText(problem)
+        replaces = not problem and path.exists()
+        note = f"{path.name} is there already and will be replaced." if replaces else ""
+        self.problem.setText(problem or note)
         self.buttons.button(QDialogButtonBox.StandardButton.Save).setEnabled(not problem)
+
+
+def place_problem(text: str) -> str:
+    """Why a session cannot be saved there, empty when it can."""
+    if not text.strip():
+        return "Give a file name."
+    given, path = Path(text.strip()).expanduser(), _with_suffix(text)
+    if given.is_dir() or path.is_dir():
+        return f"{given} is a folder."
+    return "" if path.parent.is_dir() else f"There is no folder {path.parent}."
 
 
 def _with_suffix(text: str) -> Path:

@@ -1,0 +1,139 @@
+"""From process start to the first frame, and from there to the example on every panel."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from microtome_desktop.wiring import Opening
+
+HEAVY = {"numpy", "torch", "transformers", "pyqtgraph", "vispy", "h5py", "scipy", "psygnal"}
+FIRST_FRAME = """
+import json, sys
+from microtome_desktop.application import make_application
+from microtome_desktop.wiring import Opening
+application = make_application([])
+opening = Opening(None, None)
+opening.window.painted.disconnect(opening.furnish)
+opening.window.painted.connect(application.quit)
+opening.window.show()
+application.exec()
+print(json.dumps([name.partition(".")[0] for name in sys.modules]))
+"""
+REVIEW = """
+import json, sys
+from pathlib import Path
+from PySide6.QtCore import QTimer
+from microtome_desktop import wiring
+opening = []
+made = wiring.Opening.__init__
+def keep(self, *given):
+    made(self, *given)
+    opening.append(self)
+    self.settled.connect(self.window.close)
+wiring.Opening.__init__ = keep
+status = wiring.open_window(Path(sys.argv[1]))
+desk = opening[0].workbench.desk
+modules = [name.partition(".")[0] for name in sys.modules]
+print(json.dumps([status, desk.workspace.offline, len(desk.workspace.session.traces), modules]))
+"""
+
+
+def fresh(script, *arguments):
+    """Run a script in a process of its own; the last line of its output as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True, text=True, check=False, env=os.environ,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_first_frame_waits_for_no_library():
+    loaded = set(fresh(FIRST_FRAME))
+    assert "PySide6" in loaded
+    assert not loaded & HEAVY
+
+
+def test_reviewing_and_closing_in_a_fresh_process(tmp_path, sample_session, settings_folder):
+    from microtome.session.writer import save_session
+
+    path = save_session(tmp_path / "review.h5", sample_session)
+    status, offline, traces, modules = fresh(REVIEW, str(path))
+    assert (status, offline, traces) == (0, True, 2)
+    assert "pyqtgraph" in modules
+    assert not {"torch", "transformers"} & set(modules)
+    assert (settings_folder / "microtome.ini").is_file()
+
+
+def test_the_window_furnishes_itself_after_its_first_frame(qtbot, monkeypatch):
+    from microtome_desktop.views.workbench import Workbench
+
+    started = []
+    monkeypatch.setattr(Workbench, "start", lambda self, path: started.append(path))
+    opening = Opening(None, None)
+    assert opening.workbench is None
+    opening.window.show()
+    qtbot.waitUntil(lambda: opening.workbench is not None, timeout=20_000)
+    assert started == [None]
+    assert opening.close()
+    opening.window.deleteLater()
+
+
+def test_the_example_is_on_screen_without_anybody_asking(qtbot, monkeypatch):
+    monkeypatch.setattr("microtome_desktop.jobs.worker.step_back", lambda niceness: None)
+    opening = Opening(None, None)
+    opening.window.show()
+    qtbot.waitUntil(lambda: opening.workbench is not None, timeout=20_000)
+    bench = opening.workbench
+    try:
+        with qtbot.waitSignal(opening.settled, timeout=100_000):
+            pass
+        desk, panels = bench.desk, bench.furnishing.panels
+        session = desk.workspace.session
+        assert session.clean.top_tokens[-1][0].strip() == "Mary"
+        assert {"logit-lens", "direct-attribution", "head-scores"} <= set(session.analyses)
+        assert desk.selection.current.node in session.circuit.node_id
+        assert session.checks.passed
+        assert panels["ask"].predictions.table.item(0, 0).text().strip("␣") == "Mary"
+        assert len(panels["token_strip"].drawing.tokens) == 15
+        assert desk.notices.history == []
+        assert not desk.workspace.dirty
+    finally:
+        opening.close()
+        bench.furnishing.panels.clear()
+        bench.handlers.focus_prompt = None
+        opening.window.close()
+        opening.window.deleteLater()
+
+
+@pytest.mark.parametrize("platform", ["xcb", "offscreen"])
+def test_render_writes_a_picture_of_the_whole_window(tmp_path, sample_session, platform):
+    from microtome.session.writer import save_session
+
+    if platform == "xcb" and os.environ.get("QT_QPA_PLATFORM") == "offscreen":
+        pytest.skip("Qt has no screen here")
+    path = save_session(tmp_path / "in.h5", sample_session)
+    script = (
+        "import sys, json\nfrom pathlib import Path\nfrom microtome_desktop.wiring import render\n"
+        "render(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "from PySide6.QtGui import QImage\nimage = QImage(sys.argv[2])\n"
+        "places = range(0, 1000, 7)\n"
+        "colours = {image.pixel(x, y) for x in range(0, 1700, 7) for y in places}\n"
+        "print(json.dumps([image.width(), image.height(), len(colours), 'torch' in sys.modules]))"
+    )
+    environment = {**os.environ, "QT_QPA_PLATFORM": platform}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path), str(tmp_path / "out.png")],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    width, height, colours, torch = json.loads(done.stdout.splitlines()[-1])
+    assert width >= 1400
+    assert height >= 900
+    assert colours > 150  # curves, maps and text, not an empty frame
+    assert not torch
