@@ -10,6 +10,7 @@ from microtome.prompts import PromptPair, Question, as_prompt
 from microtome.records.analysis import Labelled
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, Circuit, component_id
 from microtome.records.model import ModelIdentity
+from microtome.records.session import Session
 from microtome.records.trace import Activation, Trace
 from microtome.sites import Site
 
@@ -106,3 +107,17 @@ def test_labels_must_fit_the_axes():
 def test_an_error_reads_as_one_line():
     error = MicrotomeError("what\nhappened", "do  this")
     assert str(error) == "what happened do this"
+
+
+class Loaded:
+    """Something that has an identity, as a loaded model has."""
+
+    identity = small_trace().model
+
+
+def test_a_session_takes_a_loaded_model_and_a_list_of_runs():
+    session = Session(model=Loaded(), traces=[small_trace()])
+    assert session.model is Loaded.identity
+    assert isinstance(session.traces, tuple)
+    assert session.clean is session.traces[0]
+    assert session.corrupt is None

@@ -14,6 +14,7 @@ from PySide6.QtCore import QThread
 
 from microtome.errors import InputError
 from microtome.prompts import Question
+from microtome_desktop.jobs.engine import COMPUTING
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.jobs.request import Request, Thread
@@ -104,8 +105,8 @@ def test_the_model_thread_steps_back(qtbot, runner):
     work = Work(lambda job: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     runner.ask(work)
     qtbot.waitUntil(lambda: runner.idle)
-    assert work.delivered == [15]
-    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 15
+    assert work.delivered == [COMPUTING]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < COMPUTING
 
 
 def test_the_newest_request_wins(qtbot, runner):

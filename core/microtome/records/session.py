@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,12 @@ from microtome.records.circuit import Circuit
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Trace
 
-# A loaded model is accepted where its identity is meant; readers always find the identity.
+# A loaded model is accepted where its identity is meant, and a list where a tuple is; whoever
+# reads a session always finds the identity and the tuple.
 if TYPE_CHECKING:
-    Identified = ModelIdentity
+    Identified, Traces = ModelIdentity, tuple[Trace, ...]
 else:
-    Identified = object
+    Identified, Traces = object, Sequence[Trace]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +31,7 @@ class Session:
     """
 
     model: Identified
-    traces: tuple[Trace, ...] = ()
+    traces: Traces = ()
     circuit: Circuit | None = None
     analyses: Mapping[str, Analysis] = field(default_factory=lambda: MappingProxyType({}))
     question: Question | None = None
