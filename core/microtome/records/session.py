@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
@@ -17,9 +17,11 @@ from microtome.records.trace import Trace
 # A loaded model is accepted where its identity is meant, and a list where a tuple is; whoever
 # reads a session always finds the identity and the tuple.
 if TYPE_CHECKING:
-    Identified, Traces = ModelIdentity, tuple[Trace, ...]
+    Identified: TypeAlias = ModelIdentity
+    Traces: TypeAlias = tuple[Trace, ...]
 else:
-    Identified, Traces = object, Sequence[Trace]
+    Identified = object
+    Traces = Sequence[Trace]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
