@@ -72,24 +72,26 @@ def ask(
     anatomy = anatomy_in(model.anatomy, dtype or precise(model.anatomy.embedding.dtype))
     clean = run(anatomy, torch.as_tensor(tokens.ids), job=job)
     corrupt = None if others is None else run(anatomy, torch.as_tensor(others.ids), job=job)
-    end = clean.logits(-1).cpu().numpy()
-    other = None if corrupt is None else corrupt.logits(-1).cpu().numpy()
-    chosen = settled(model, subject, metric, end, other)
-    _check_position(chosen, clean.n_positions)
-    weights = torch.as_tensor(chosen.coefficients(anatomy.unembedding.shape[0])).to(clean.final)
-    position = chosen.position % clean.n_positions
+    at = _position(metric, clean.n_positions)
+    end, other = clean.logits(at), None if corrupt is None else corrupt.logits(at)
+    chosen = settled(model, subject, metric, _array(end), None if other is None else _array(other))
+    weights = torch.as_tensor(chosen.coefficients(anatomy.unembedding.shape[0])).to(end)
     return Asked(
         clean,
         corrupt,
         chosen,
         chosen.name(model),
         weights,
-        position,
-        float(weights @ clean.logits(position)),
-        None if corrupt is None else float(weights @ corrupt.logits(position)),
+        at,
+        float(weights @ end),
+        None if other is None else float(weights @ other),
         tuple(tokens.texts),
         *prompts,
     )
+
+
+def _array(logits: Tensor) -> Float[np.ndarray, " vocabulary"]:
+    return np.asarray(logits.cpu().numpy())
 
 
 def prompts_of(subject: Subject) -> tuple[Prompt, Prompt | None]:
@@ -128,9 +130,12 @@ def settled(
     return metric.resolve(model)
 
 
-def _check_position(metric: LinearMetric, count: int) -> None:
-    if not -count <= metric.position < count:
+def _position(metric: LinearMetric | None, count: int) -> int:
+    """Where the logits are read, counted from 0; the default metrics read the last."""
+    at = metric.position if isinstance(metric, LinearMetric) else -1
+    if not -count <= at < count:
         raise MetricError(
-            f"The metric reads position {metric.position} of {count} tokens.",
+            f"The metric reads position {at} of {count} tokens.",
             "Positions count from 0 on, or from -1 backwards.",
         )
+    return at % count

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
 from microtome.circuits.norms import rotate_back
 from microtome.jobs import Job, job_or_default
+from microtome.models.arithmetic import output_matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,8 @@ def _through_attention(
     attention: AttentionCoefficients, worth: Tensor, values_only: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
     weights = attention.weights
-    gamma = attention.out_norm.transpose(worth) @ weights.w_o  # [head, position, d_head]
+    flat = attention.out_norm.transpose(worth) @ output_matrix(weights)
+    gamma = flat.unflatten(-1, (len(weights.w_o), -1)).transpose(0, 1)
     value = attention.pattern.mT @ gamma
     read = unproject(value, weights.w_v)
     score = query = None
@@ -115,7 +116,8 @@ def unproject(
 ) -> Float[Tensor, "position d_model"]:
     """The transpose of a projection to heads; heads of a group are added first."""
     grouped = heads.unflatten(0, (weight.shape[0], -1)).sum(1)
-    return torch.einsum("hpe,hed->pd", grouped, weight)
+    flat: Tensor = grouped.transpose(0, 1).flatten(1)
+    return flat @ weight.flatten(0, 1)
 
 
 def query_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:

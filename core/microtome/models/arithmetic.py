@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import linear
 
 from microtome.jobs import Job, job_or_default
 from microtome.models.activation_functions import activation_function
@@ -210,8 +211,7 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
     visible, scores, log_pattern = _attend(weights, q, k)
     pattern = log_pattern.exp()
     z = edit(pattern @ per_head(v, weights))
-    out = torch.einsum("hqe,hde->qd", z, weights.w_o)
-    out = out if weights.b_o is None else out + weights.b_o
+    out = linear(z.transpose(0, 1).flatten(1), output_matrix(weights), weights.b_o)
     out_norm = norm_run(block.attention_norm, out)
     return AttentionRun(
         norm, q_norm, k_norm, out_norm, q, k, v, visible, scores, log_pattern, pattern, z, out
@@ -227,14 +227,14 @@ def run_mlp(block: Block, stream: Float[Tensor, "position d_model"]) -> MlpRun:
 
 def _mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
     act = activation_function(mlp.activation)
-    pre = torch.nn.functional.linear(read, mlp.w_in, mlp.b_in)
+    pre = linear(read, mlp.w_in, mlp.b_in)
     gate = None
     if mlp.w_gate is None:
         post = act.value(pre)
     else:
-        gate = torch.nn.functional.linear(read, mlp.w_gate, mlp.b_gate)
+        gate = linear(read, mlp.w_gate, mlp.b_gate)
         post = act.value(gate) * pre
-    return pre, gate, torch.nn.functional.linear(post, mlp.w_out, mlp.b_out)
+    return pre, gate, linear(post, mlp.w_out, mlp.b_out)
 
 
 def norm_run(norm: Norm | None, x: Tensor) -> NormRun | None:
@@ -260,8 +260,14 @@ def normalise(norm: Norm | None, x: Float[Tensor, "*axes d"]) -> Float[Tensor, "
 
 def project(read: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """What heads [head, d_head, d_model] read: [head, position, d_head]."""
-    out = read @ weight.mT
-    return out if bias is None else out + bias[:, None, :]
+    flat: Tensor = linear(read, weight.flatten(0, 1), None if bias is None else bias.flatten())
+    heads: Tensor = flat.unflatten(-1, weight.shape[:2])
+    return heads.transpose(-2, -3)
+
+
+def output_matrix(weights: Attention) -> Float[Tensor, "d_model all_heads"]:
+    """The output matrices of all heads side by side; a view of the model's own where it can be."""
+    return weights.w_o.transpose(0, 1).flatten(1)
 
 
 def _prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:
