@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,7 +61,7 @@ class Examine(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show the runs, the metric, the circuit and each analysis when they arrive."""
         if name == "trace":  # the old session stays on screen until there is a run to show
-            show_new(desk, Session(value.model, (value,), question=self.question, uuid=self.uuid))
+            show_new(desk, self._begun(desk, value))
         elif name in _SHOW_PART and self._on_screen(desk):
             _SHOW_PART[name](desk, value)
 
@@ -73,6 +74,19 @@ class Examine(Request):
         if self.example:
             desk.workspace.mark_clean()
 
+    def _begun(self, desk: Desk, trace: Trace) -> Session:
+        """The session of the first run; feature spaces of the same model stay with it."""
+        before, kept = desk.workspace.session, {}
+        if before is not None and before.model.fingerprint == trace.model.fingerprint:
+            kept = {key: a for key, a in before.analyses.items() if a.kind == "projection"}
+        return Session(
+            trace.model,
+            (trace,),
+            analyses=MappingProxyType(kept),
+            question=self.question,
+            uuid=self.uuid,
+        )
+
     def _on_screen(self, desk: Desk) -> bool:
         session = desk.workspace.session
         return session is not None and session.uuid == self.uuid
@@ -82,9 +96,10 @@ def show_new(desk: Desk, session: Session) -> None:
     """Show a new session, with its last token selected and its answer if it has a circuit."""
     desk.selection.clear()
     desk.workspace.show(session)
-    if session.clean is not None:
+    if session.circuit is not None:
+        select_answer(desk)
+    elif session.clean is not None:
         desk.selection.update(position=len(session.clean.tokens) - 1)
-    select_answer(desk)
 
 
 def _show_corrupt(desk: Desk, trace: Trace) -> None:
@@ -103,7 +118,9 @@ def _show_circuit(desk: Desk, circuit: Circuit) -> None:
 
 
 def _show_analysis(desk: Desk, analysis: Analysis) -> None:
-    desk.workspace.add_analysis(analysis)
+    session = desk.workspace.session
+    if session is not None and session.analyses.get(analysis.id) is not analysis:
+        desk.workspace.add_analysis(analysis)
 
 
 _SHOW_PART: dict[str, Callable[[Desk, Any], None]] = {
@@ -124,8 +141,7 @@ def _complete(desk: Desk, session: Session) -> None:
     if session.circuit is not None and shown.circuit is not session.circuit:
         _show_circuit(desk, session.circuit)
     for analysis in session.analyses.values():
-        if shown.analyses.get(analysis.id) is not analysis:
-            desk.workspace.add_analysis(analysis)
+        _show_analysis(desk, analysis)
     desk.workspace.change(
         "metric",
         metric=session.metric,

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from microtome.records.checks import CheckReport, Verdict
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.table import COMMANDS, MENUS
 from microtome_desktop.state.notices import Notice
 from microtome_desktop.views.fonts import mono_font
 
@@ -67,6 +68,15 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def help_text() -> str:
+    """What every command does and its keys, from the command table."""
+    lines = ["Type a prompt, press Return, and walk the circuit that produced the answer.", ""]
+    for menu in MENUS:
+        rows = [row for row in COMMANDS if row.menu == menu]
+        lines += [menu, *(f"  {row.title:<26}{row.shortcut:<16}{row.tip}" for row in rows), ""]
+    return "\n".join(lines)
 
 
 def messages_text(history: list[Notice]) -> str:

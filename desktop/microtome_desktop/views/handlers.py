@@ -25,12 +25,14 @@ from microtome_desktop.views.dialogs import (
     ChecksWindow,
     TextWindow,
     about_text,
+    help_text,
     messages_text,
 )
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
-DOCUMENTATION = "https://github.com/microtome/microtome/tree/main/docs"
+# The pages lie beside the packages in a checkout; an installed window shows its own help.
+_DOCS = Path(__file__).resolve().parents[3] / "docs"
 _SHOWN_NODES, _SHOWN_EDGES = 40, 0.8
 
 
@@ -257,7 +259,8 @@ class Handlers(QObject):
         self.focus_prompt()
 
     def _documentation(self) -> None:
-        QDesktopServices.openUrl(QUrl(DOCUMENTATION))
+        if not (_DOCS.is_dir() and QDesktopServices.openUrl(QUrl.fromLocalFile(str(_DOCS)))):
+            TextWindow("Help", help_text(), self._window).show()
 
     def _messages(self) -> None:
         text = messages_text(self._desk.notices.history)
