@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,7 +60,7 @@ class Examine(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show the runs, the metric, the circuit and each analysis when they arrive."""
         if name == "trace":  # the old session stays on screen until there is a run to show
-            show_new(desk, self._begun(desk, value))
+            show_new(desk, Session(value.model, (value,), question=self.question, uuid=self.uuid))
         elif name in _SHOW_PART and self._on_screen(desk):
             _SHOW_PART[name](desk, value)
 
@@ -74,32 +73,16 @@ class Examine(Request):
         if self.example:
             desk.workspace.mark_clean()
 
-    def _begun(self, desk: Desk, trace: Trace) -> Session:
-        """The session of the first run; feature spaces of the same model stay with it."""
-        before, kept = desk.workspace.session, {}
-        if before is not None and before.model.fingerprint == trace.model.fingerprint:
-            kept = {key: a for key, a in before.analyses.items() if a.kind == "projection"}
-        return Session(
-            trace.model,
-            (trace,),
-            analyses=MappingProxyType(kept),
-            question=self.question,
-            uuid=self.uuid,
-        )
-
     def _on_screen(self, desk: Desk) -> bool:
         session = desk.workspace.session
         return session is not None and session.uuid == self.uuid
 
 
 def show_new(desk: Desk, session: Session) -> None:
-    """Show a new session, with its last token selected and its answer if it has a circuit."""
+    """Show a new session, with its answer selected if it has a circuit already."""
     desk.selection.clear()
     desk.workspace.show(session)
-    if session.circuit is not None:
-        select_answer(desk)
-    elif session.clean is not None:
-        desk.selection.update(position=len(session.clean.tokens) - 1)
+    select_answer(desk)
 
 
 def _show_corrupt(desk: Desk, trace: Trace) -> None:

@@ -27,6 +27,7 @@ class Workspace:
     session_replaced = Signal(object)  # Session | None: all panels start afresh
     part_changed = Signal(str)  # one part of the session on screen changed
     dirty_changed = Signal(bool)
+    path_changed = Signal(object)  # Path | None: the file of the session on screen
 
     def __init__(self) -> None:
         self.arrays = Arrays()
@@ -94,6 +95,7 @@ class Workspace:
     def saved(self, path: Path) -> None:
         """The session on screen is in this file now."""
         self._path = path
+        self.path_changed.emit(path)
         self._set_dirty(False)
 
     def mark_clean(self) -> None:

@@ -46,6 +46,7 @@ class JobStatus(QWidget):
         desk.workspace.session_replaced.connect(self._on_state)
         desk.workspace.part_changed.connect(self._on_state)
         desk.workspace.dirty_changed.connect(self._on_state)
+        desk.workspace.path_changed.connect(self._on_state)
         desk.library.changed.connect(self._on_library)
         self._memory = QTimer(self, interval=_MEMORY_EVERY_MS)
         self._memory.timeout.connect(self._show_machine)

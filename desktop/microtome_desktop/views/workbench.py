@@ -75,6 +75,7 @@ class Workbench(QObject):
             desk.workspace.part_changed,
             desk.workspace.model_changed,
             desk.workspace.dirty_changed,
+            desk.workspace.path_changed,
             desk.draft.changed,
             desk.draft.reading_changed,
         ):
