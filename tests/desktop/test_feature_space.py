@@ -162,3 +162,15 @@ def test_another_site_is_asked_for_and_only_with_the_model(
     panel.site.setCurrentIndex(panel.site.findData("mlp_out.1"))
     QTest.mouseClick(panel.compute, Qt.MouseButton.LeftButton)
     assert [request.site for request in asked] == ["mlp_out.1"]
+
+
+def test_the_colouring_opens_as_the_session_was_saved(qtbot, context, sample_session, flat):
+    first = shown(qtbot, context)
+    first.colour_by.setCurrentText(str(ColourBy.POSITION))
+    view = {first.name: first.view_state()}
+    context.workspace.show(replace(sample_session, view=view, uuid="reopened"))
+    later = shown(qtbot, context)  # a panel that is made after the session was opened
+    for panel in (first, later):
+        assert panel.colour_by.currentText() == str(ColourBy.POSITION)
+        assert panel.site.currentData() == view[first.name]["site"]
+        assert panel.drawing is not None

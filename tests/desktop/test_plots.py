@@ -194,3 +194,15 @@ def test_panels_wait_for_a_file_and_draw_when_it_has_been_read(qtbot, context, s
     assert wanted == [ArrayKey(0, "pattern", 3)]
     context.workspace.arrays.put(wanted[0], read(stored, wanted[0]))
     assert panel.map.grid.values == pytest.approx(trace.attention(3)[0])
+
+
+def test_the_map_opens_as_the_session_was_saved(qtbot, context, sample_session):
+    panel = shown(qtbot, HeatmapPanel(context))
+    panel.quantity.setCurrentText(str(Quantity.NORM))
+    view = {panel.name: panel.view_state()}
+    panel.quantity.setCurrentText(str(Quantity.MLP))
+    context.workspace.show(replace(sample_session, view=view, uuid="reopened"))
+    assert panel.quantity.currentText() == str(Quantity.NORM)
+    panel.quantity.setCurrentText(str(Quantity.RANK))
+    panel.show_session()
+    assert panel.quantity.currentText() == str(Quantity.RANK)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QCursor
@@ -107,8 +109,19 @@ class FeatureSpacePanel(Panel):
             position=int(self.drawing.positions[point]), prompt=prompt if prompt >= 0 else None
         )
 
+    def view_state(self) -> dict[str, Any]:
+        """The chosen site and colouring."""
+        return {"site": self.site.currentData(), "colour": self.colour_by.currentText()}
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Choose what a session was saved with, where it is offered."""
+        for box, data in ((self.site, held.get("site")), (self.colour_by, held.get("colour"))):
+            box.clear()
+            box.addItem(str(data), data)  # stays chosen when the real entries are offered
+
     def show_session(self) -> None:
         """Offer the sites and draw the chosen projection."""
+        self.restore_once()
         session = self.context.workspace.session
         held = {str(a.params.get("site", "")) for a in projections(session)}
         layers = range(session.model.n_layers) if session is not None else ()

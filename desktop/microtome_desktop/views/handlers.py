@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -44,6 +45,7 @@ class Handlers(QObject):
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
         self.focus_prompt: Callable[[], None] = window.setFocus
+        self.panel_views: Callable[[], dict[str, Any]] = dict
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
         window.may_close = self.may_close
@@ -201,8 +203,8 @@ class Handlers(QObject):
     def _with_view(self, session: Session) -> Session:
         selected = self._desk.selection.current
         kept = {name: getattr(selected, name) for name in REMEMBERED}
-        view = {"selection": {name: value for name, value in kept.items() if value is not None}}
-        return replace(session, view={**session.view, **view})
+        chosen = {"selection": {name: value for name, value in kept.items() if value is not None}}
+        return replace(session, view={**session.view, **self.panel_views(), **chosen})
 
     def _unsaved_is_settled(self) -> bool:
         """Whether what is on screen may be lost; asks when no file holds it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from microtome_desktop.presenters.heatmaps import Grid, Quantity, heatmap
@@ -48,8 +50,19 @@ class HeatmapPanel(Panel):
     def _on_hover(self, row: int, column: int) -> None:
         self.context.selection.update(hovered_position=column if column >= 0 else None)
 
+    def view_state(self) -> dict[str, Any]:
+        """The chosen quantity."""
+        return {"quantity": self.quantity.currentText()}
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Choose the quantity that a session was saved with."""
+        found = self.quantity.findText(str(held.get("quantity")))
+        if found >= 0:
+            self.quantity.setCurrentIndex(found)
+
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""
+        self.restore_once()
         session = self.context.workspace.session
         chosen = Quantity(self.quantity.currentText())
         if session is None:

@@ -51,6 +51,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self.setObjectName(self.name)
         self.context = context
+        self._restored = ""  # uuid of the session whose view was restored
         context.workspace.session_replaced.connect(self._on_session)
         context.workspace.part_changed.connect(self._on_part)
         context.workspace.model_changed.connect(self._on_model)
@@ -71,6 +72,23 @@ class Panel(QWidget):
 
     def _on_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         self.show_selection(selected, changed)
+
+    def view_state(self) -> dict[str, Any]:
+        """What the panel is set to, as plain JSON that a session keeps; nothing by default."""
+        return {}
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Set the panel as a session has it, ignoring what is not understood."""
+
+    def restore_once(self) -> None:
+        """Set the panel as the session on screen has it, the first time that it is shown."""
+        session = self.context.workspace.session
+        if session is None or session.uuid == self._restored:
+            return
+        self._restored = session.uuid
+        held = session.view.get(self.name)
+        if isinstance(held, dict):
+            self.restore_view(held)
 
     def show_session(self) -> None:
         """Draw the workspace's session from scratch (None: draw the empty state)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -105,7 +106,13 @@ class Workbench(QObject):
             prompt=text.prompt, corrupt=text.corrupt, answer=text.answer, wrong=text.wrong
         )
 
+    def _panel_views(self) -> dict[str, Any]:
+        """How the panels are set, by name, as a session keeps it."""
+        states = {name: panel.view_state() for name, panel in self.furnishing.panels.items()}
+        return {name: state for name, state in states.items() if state}
+
     def _on_furnished(self) -> None:
+        self.handlers.panel_views = self._panel_views
         ask = self.furnishing.panels["ask"]
         if isinstance(ask, AskPanel):
             self.handlers.focus_prompt = ask.prompt.edit
