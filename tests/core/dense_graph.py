@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from microtome.models.activation_functions import activation_function
-from microtome.models.arithmetic import Run, normalise, project, rotate
+from microtome.models.arithmetic import Run
+from microtome.models.operations import normalise, project, rotate
 
 
 @dataclass

@@ -10,8 +10,9 @@ from random_anatomy import random_anatomy
 
 from microtome.errors import Cancelled
 from microtome.jobs import Job
-from microtome.models.arithmetic import anatomy_in, head_outputs, run, visible_keys
+from microtome.models.arithmetic import anatomy_in, head_outputs, run
 from microtome.models.families import family_of
+from microtome.models.operations import visible_keys
 from microtome.models.resolve import resolve
 
 IDS = torch.tensor([3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2])

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from microtome.errors import SiteMissing
 from microtome.models.anatomy import Anatomy, Norm
-from microtome.models.arithmetic import norm_run, normalise, soft_cap
 from microtome.models.model import Model
+from microtome.models.operations import norm_run, normalise, soft_cap
 from microtome.records.trace import Trace
 
 # Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model

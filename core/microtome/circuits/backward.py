@@ -10,7 +10,7 @@ from torch import Tensor
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
 from microtome.circuits.norms import rotate_back
 from microtome.jobs import Job, job_or_default
-from microtome.models.arithmetic import output_matrix
+from microtome.models.operations import output_matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)

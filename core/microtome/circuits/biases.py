@@ -15,7 +15,7 @@ from microtome.circuits.backward import Gradient
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients
 from microtome.circuits.sources import Layout
 from microtome.models.anatomy import Anatomy, Norm
-from microtome.models.arithmetic import per_head, project, rotate
+from microtome.models.operations import per_head, project, rotate
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,8 @@ from torch import Tensor
 from microtome.circuits.norms import NormMap, norm_map
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Mlp
-from microtome.models.arithmetic import MASKED, AttentionRun, MlpRun, Run, per_head, soft_cap
+from microtome.models.arithmetic import MASKED, AttentionRun, MlpRun, Run
+from microtome.models.operations import per_head, soft_cap
 
 
 class Rule(StrEnum):

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from microtome.circuits.sources import Layout
 from microtome.errors import InputError
-from microtome.models.arithmetic import Run, head_outputs, normalise, run, run_mlp
+from microtome.models.arithmetic import Run, head_outputs, run, run_mlp
+from microtome.models.operations import normalise
 from microtome.records.circuit import HEAD, MLP, POSITION, TOKEN, Circuit, EdgeKind
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.models.anatomy import Norm
-from microtome.models.arithmetic import NormRun
+from microtome.models.operations import NormRun
 
 
 @dataclass(frozen=True, slots=True, eq=False)

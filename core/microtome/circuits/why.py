@@ -16,8 +16,9 @@ from microtome.circuits.sources import Layout, node_outputs
 from microtome.errors import InputError
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
-from microtome.models.arithmetic import Run, anatomy_in, per_head, project, rotate, run
+from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.model import Model
+from microtome.models.operations import per_head, project, rotate
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import HEAD, MLP, POSITION, TOKEN, component_id
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -20,6 +19,18 @@ from torch.nn.functional import linear
 from microtome.jobs import Job, job_or_default
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
+from microtome.models.operations import (
+    NormRun,
+    norm_run,
+    normalise,
+    output_matrix,
+    per_head,
+    project,
+    rotate,
+    scaled,
+    soft_cap,
+    visible_keys,
+)
 
 # An edit sees the name of a site, the layer (-1 outside the layers) and the value there, and
 # returns what the pass goes on with.
@@ -52,14 +63,6 @@ def _angles_in(rotary: Rotary, dtype: torch.dtype) -> Callable[[int], tuple[Tens
         return cos.to(dtype), sin.to(dtype)
 
     return angles
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NormRun:
-    """What a norm did: its input (centred if it centres) and the root it divided by."""
-
-    centred: Float[Tensor, "*axes d"]
-    scale: Float[Tensor, "*axes 1"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +128,7 @@ class Run:
     ) -> Float[Tensor, "*position vocabulary"]:
         """The logits before a soft cap, of one position or of all."""
         anatomy = self.anatomy
-        normed = _scaled(anatomy.final_norm, self.final_norm, self.final)[position]
+        normed = scaled(anatomy.final_norm, self.final_norm, self.final)[position]
         logits = normed @ anatomy.unembedding.T
         return logits if anatomy.unembedding_bias is None else logits + anatomy.unembedding_bias
 
@@ -170,10 +173,10 @@ def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
 
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
     attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
-    middle = stream + _scaled(block.attention_norm, attention.out_norm, attention.out)
+    middle = stream + scaled(block.attention_norm, attention.out_norm, attention.out)
     mlp_from = stream if block.parallel else middle
     mlp = run_mlp(block, mlp_from)
-    written = edit("mlp_out", layer, _scaled(block.mlp_norm, mlp.out_norm, mlp.out))
+    written = edit("mlp_out", layer, scaled(block.mlp_norm, mlp.out_norm, mlp.out))
     after = edit("resid_post", layer, middle + written)
     return BlockRun(stream, attention, mlp_from, mlp, after)
 
@@ -204,7 +207,7 @@ def _attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, T
 def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor]) -> AttentionRun:
     weights = block.attention
     norm = norm_run(block.norm1, stream)
-    read = _scaled(block.norm1, norm, stream)
+    read = scaled(block.norm1, norm, stream)
     q, q_norm = _prepared(weights, weights.q_norm, project(read, weights.w_q, weights.b_q))
     k, k_norm = _prepared(weights, weights.k_norm, project(read, weights.w_k, weights.b_k))
     v = project(read, weights.w_v, weights.b_v)
@@ -221,7 +224,7 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
 def run_mlp(block: Block, stream: Float[Tensor, "position d_model"]) -> MlpRun:
     """The MLP of a layer that reads from a residual stream."""
     norm = norm_run(block.norm2, stream)
-    pre, gate, out = _mlp_output(block.mlp, _scaled(block.norm2, norm, stream))
+    pre, gate, out = _mlp_output(block.mlp, scaled(block.norm2, norm, stream))
     return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, out)
 
 
@@ -237,72 +240,7 @@ def _mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
     return pre, gate, linear(post, mlp.w_out, mlp.b_out)
 
 
-def norm_run(norm: Norm | None, x: Tensor) -> NormRun | None:
-    """Input and root of a norm, None where there is no norm."""
-    if norm is None:
-        return None
-    centred = x - x.mean(-1, keepdim=True) if norm.centred else x
-    return NormRun(centred, (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt())
-
-
-def _scaled(norm: Norm | None, ran: NormRun | None, x: Tensor) -> Tensor:
-    if norm is None or ran is None:
-        return x
-    y = ran.centred / ran.scale
-    y = y if norm.weight is None else y * norm.weight
-    return y if norm.bias is None else y + norm.bias
-
-
-def normalise(norm: Norm | None, x: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
-    """The output of a norm; the input itself where there is no norm."""
-    return _scaled(norm, norm_run(norm, x), x)
-
-
-def project(read: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """What heads [head, d_head, d_model] read: [head, position, d_head]."""
-    flat: Tensor = linear(read, weight.flatten(0, 1), None if bias is None else bias.flatten())
-    heads: Tensor = flat.unflatten(-1, weight.shape[:2])
-    return heads.transpose(-2, -3)
-
-
-def output_matrix(weights: Attention) -> Float[Tensor, "d_model all_heads"]:
-    """The output matrices of all heads side by side; a view of the model's own where it can be."""
-    return weights.w_o.transpose(0, 1).flatten(1)
-
-
 def _prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:
     """Queries or keys after their norm and rotation."""
     ran = norm_run(norm, raw)
-    return rotate(_scaled(norm, ran, raw), weights.rotary), ran
-
-
-def per_head(x: Float[Tensor, "kv_head *axes"], weights: Attention) -> Float[Tensor, "head *axes"]:
-    """Keys or values repeated for every head of their group."""
-    return x if weights.group == 1 else x.repeat_interleave(weights.group, dim=0)
-
-
-def rotate(
-    x: Float[Tensor, "*head position d_head"], rotary: Rotary | None
-) -> Float[Tensor, "*head position d_head"]:
-    """Rotary positions applied; row i of the position axis is position i."""
-    if rotary is None:
-        return x
-    cos, sin = rotary.angles(x.shape[-2])
-    turned, rest = x[..., : rotary.n_rotated], x[..., rotary.n_rotated :]
-    first, second = turned.chunk(2, dim=-1)
-    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
-    return torch.cat([turned, rest], dim=-1)
-
-
-def soft_cap(x: Tensor, cap: float | None) -> Tensor:
-    """``cap * tanh(x / cap)``, or the value itself without a cap."""
-    return x if cap is None else cap * torch.tanh(x / cap)
-
-
-@lru_cache(maxsize=16)
-def visible_keys(count: int, window: int | None, device: torch.device) -> Bool[Tensor, "query key"]:
-    """Which keys a query sees: itself and what came before, inside the window if there is one."""
-    query = torch.arange(count, device=device)[:, None]
-    key = torch.arange(count, device=device)[None, :]
-    seen = key <= query
-    return seen if window is None else seen & (key > query - window)
+    return rotate(scaled(norm, ran, raw), weights.rotary), ran

@@ -9,16 +9,8 @@ import torch
 from torch import Tensor
 
 from microtome.models.anatomy import Attention, Block
-from microtome.models.arithmetic import (
-    MASKED,
-    anatomy_in,
-    normalise,
-    per_head,
-    project,
-    rotate,
-    soft_cap,
-    visible_keys,
-)
+from microtome.models.arithmetic import MASKED, anatomy_in
+from microtome.models.operations import normalise, per_head, project, rotate, soft_cap, visible_keys
 from microtome.selfcheck.subject import PADDING, DoesNotApply, Measurement, Subject, typical
 
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from microtome.analysis.direct import attribute
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Block
-from microtome.models.arithmetic import anatomy_in, normalise, per_head, project, run_mlp
+from microtome.models.arithmetic import anatomy_in, run_mlp
 from microtome.models.model import Model
+from microtome.models.operations import normalise, per_head, project
 from microtome.selfcheck.subject import Measurement, Subject, relative
 
 

@@ -1,0 +1,87 @@
+"""The elementary operations of a transformer, one for all families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn.functional import linear
+
+from microtome.models.anatomy import Attention, Norm, Rotary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormRun:
+    """What a norm did: its input (centred if it centres) and the root it divided by."""
+
+    centred: Float[Tensor, "*axes d"]
+    scale: Float[Tensor, "*axes 1"]
+
+
+def norm_run(norm: Norm | None, x: Tensor) -> NormRun | None:
+    """Input and root of a norm, None where there is no norm."""
+    if norm is None:
+        return None
+    centred = x - x.mean(-1, keepdim=True) if norm.centred else x
+    return NormRun(centred, (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt())
+
+
+def scaled(norm: Norm | None, ran: NormRun | None, x: Tensor) -> Tensor:
+    """The output of a norm that ran on ``x``; ``x`` itself where there is no norm."""
+    if norm is None or ran is None:
+        return x
+    y = ran.centred / ran.scale
+    y = y if norm.weight is None else y * norm.weight
+    return y if norm.bias is None else y + norm.bias
+
+
+def normalise(norm: Norm | None, x: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
+    """The output of a norm; the input itself where there is no norm."""
+    return scaled(norm, norm_run(norm, x), x)
+
+
+def project(read: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What heads [head, d_head, d_model] read: [head, position, d_head]."""
+    flat: Tensor = linear(read, weight.flatten(0, 1), None if bias is None else bias.flatten())
+    heads: Tensor = flat.unflatten(-1, weight.shape[:2])
+    return heads.transpose(-2, -3)
+
+
+def output_matrix(weights: Attention) -> Float[Tensor, "d_model all_heads"]:
+    """The output matrices of all heads side by side; a view of the model's own where it can be."""
+    return weights.w_o.transpose(0, 1).flatten(1)
+
+
+def per_head(x: Float[Tensor, "kv_head *axes"], weights: Attention) -> Float[Tensor, "head *axes"]:
+    """Keys or values repeated for every head of their group."""
+    return x if weights.group == 1 else x.repeat_interleave(weights.group, dim=0)
+
+
+def rotate(
+    x: Float[Tensor, "*head position d_head"], rotary: Rotary | None
+) -> Float[Tensor, "*head position d_head"]:
+    """Rotary positions applied; row i of the position axis is position i."""
+    if rotary is None:
+        return x
+    cos, sin = rotary.angles(x.shape[-2])
+    turned, rest = x[..., : rotary.n_rotated], x[..., rotary.n_rotated :]
+    first, second = turned.chunk(2, dim=-1)
+    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
+    return torch.cat([turned, rest], dim=-1)
+
+
+def soft_cap(x: Tensor, cap: float | None) -> Tensor:
+    """``cap * tanh(x / cap)``, or the value itself without a cap."""
+    return x if cap is None else cap * torch.tanh(x / cap)
+
+
+@lru_cache(maxsize=16)
+def visible_keys(count: int, window: int | None, device: torch.device) -> Bool[Tensor, "query key"]:
+    """Which keys a query sees: itself and what came before, inside the window if there is one."""
+    query = torch.arange(count, device=device)[:, None]
+    key = torch.arange(count, device=device)[None, :]
+    seen = key <= query
+    return seen if window is None else seen & (key > query - window)
