@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from types import TracebackType
@@ -13,6 +14,12 @@ from PySide6.QtWidgets import QApplication
 from microtome_desktop import theme
 
 _log = logging.getLogger("microtome")
+
+
+def has_screen() -> bool:
+    """Whether a window can be opened here; Qt aborts the process where none can."""
+    named = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in named)
 
 
 def make_application(arguments: list[str]) -> QApplication:

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QPixmap
 
-from microtome_desktop.application import ErrorNet, make_application
+from microtome_desktop.application import ErrorNet, has_screen, make_application
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.main_window import MainWindow
 
@@ -95,7 +95,17 @@ class Opening(QObject):
 
 
 def open_window(path: Path | None = None) -> int:
-    """Open the window, with a session to review if one is given; returns when it is closed."""
+    """Open the window, with a session to review if one is given; returns when it is closed.
+
+    Raises InputError where there is no screen.
+    """
+    from microtome.errors import InputError
+
+    if not has_screen():
+        raise InputError(
+            "There is no screen here: neither DISPLAY nor WAYLAND_DISPLAY is set.",
+            "Use microtome run, info and render, or log in with a screen.",
+        )
     application = make_application(sys.argv[:1])
     application.setFont(text_font())
     opening = Opening(path, settings_store())
@@ -126,6 +136,8 @@ def _render(path: Path) -> QPixmap:
     from microtome.session.reader import open_session
 
     open_session(path)  # a file that cannot be opened is refused before there is a window
+    if not has_screen():
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     application = make_application(sys.argv[:1])
     application.setFont(text_font())
     opening = Opening(path, None)
