@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from microtome.errors import InputError, MicrotomeError
 
@@ -35,8 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, as those of all other bad input."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError with what argparse found."""
+        raise InputError(f"{message.capitalize()}.", f"See {self.prog} --help.")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="microtome",
         description="Look into neural networks. Without a command: open the window, "
         "with the session file given, if any.",
@@ -138,6 +146,7 @@ def _summary(session: Any) -> dict[str, Any]:
     return {
         "model": session.model.name,
         "tokens": list(trace.tokens),
+        "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
         "metric": dict(session.metric),
         "nodes": circuit.n_nodes,
@@ -148,8 +157,10 @@ def _summary(session: Any) -> dict[str, Any]:
 
 
 def _as_text(summary: dict[str, Any]) -> str:
-    best = summary["predictions"][0]
+    best, unknown = summary["predictions"][0], summary["unknown"]
+    warning = f"unknown to the model ({len(unknown)}): {', '.join(unknown)}\n" if unknown else ""
     return (
+        f"{warning}"
         f"{summary['model']}: {best['token'].strip()} with probability {best['probability']:.3f}\n"
         f"{summary['metric']['name']} = {summary['metric']['value']:.4g}\n"
         f"circuit: {summary['nodes']} nodes, {summary['edges']} edges\n"

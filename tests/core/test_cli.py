@@ -99,6 +99,31 @@ def test_a_file_that_is_no_session_is_refused(tmp_path, capsys, command):
     assert not (tmp_path / "x.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--model", "words-4l"], "--prompt"),
+        (["models", "--nonsense"], "--nonsense"),
+        (["run", "--seed", "many"], "many"),
+    ],
+)
+def test_a_mistyped_command_is_one_line_and_status_two(capsys, arguments, said):
+    assert cli.main(arguments) == 2
+    given = capsys.readouterr().err
+    assert given.count("\n") == 1
+    assert said in given
+
+
+def test_unknown_words_are_counted_and_named(tmp_path, capsys):
+    place = str(tmp_path / "run.h5")
+    asked = ["run", "--model", "words-4l", "--prompt", "Mary and Zzyzx met Qwrk", "--out", place]
+    assert cli.main(asked) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert "(2)" in first
+    assert "Zzyzx" in first
+    assert "Qwrk" in first
+
+
 def test_an_unknown_word_names_the_commands(capsys):
     assert cli.main(["rnu"]) == 2
     assert "run" in capsys.readouterr().err
