@@ -55,36 +55,46 @@ def attention_sources(
             raise InputError(f"Position {query} cannot look at position {key}.")
         frozen = coefficients(clean, None, Rule.SINGLE, clean.n_positions - 1)
         table = _table(clean, frozen, layer, head, (query, key))
-    layout = Layout.of(anatomy)
-    names = [_name(layout, row) for row in range(layout.first(layer))]
-    query_ids, key_ids = (_ids(layout, layer, position) for position in (query, key))
-    axes = ("query_source", "key_source")
     node = component_id(HEAD, layer, query, head)
+    params = {
+        "layer": layer,
+        "head": head,
+        "query": query,
+        "key": key,
+        "query_token": tokens.texts[query],
+        "key_token": tokens.texts[key],
+        "total": float(table.astype(np.float64).sum()),
+        "score": float(ran.scores[head, query, key]),
+        "attention": float(ran.pattern[head, query, key]),
+    }
     return Analysis(
         f"why/{node}",
         "attention-sources",
         f"Why {node} looks at position {key}",
-        {
-            "score": Labelled(axes, table, long_name="part of the attention score"),
-            axes[0]: Labelled(axes[:1], np.array([*names, _BIAS])),
-            axes[1]: Labelled(axes[1:], np.array([*names, _BIAS])),
-            "query_node": Labelled(axes[:1], np.array(query_ids)),
-            "key_node": Labelled(axes[1:], np.array(key_ids)),
-            "attention": Labelled(("key",), ran.pattern[head, query].cpu().numpy()),
-        },
-        {
-            "layer": layer,
-            "head": head,
-            "query": query,
-            "key": key,
-            "query_token": tokens.texts[query],
-            "key_token": tokens.texts[key],
-            "total": float(table.astype(np.float64).sum()),
-            "score": float(ran.scores[head, query, key]),
-            "attention": float(ran.pattern[head, query, key]),
-        },
+        _arrays(Layout.of(anatomy), layer, (query, key), table, ran.pattern[head, query]),
+        params,
         datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _arrays(
+    layout: Layout,
+    layer: int,
+    place: tuple[int, int],
+    table: NDArray[np.floating],
+    attention: Tensor,
+) -> dict[str, Labelled]:
+    axes = ("query_source", "key_source")
+    names = np.array([*(_name(layout, row) for row in range(layout.first(layer))), _BIAS])
+    query_ids, key_ids = (np.array(_ids(layout, layer, position)) for position in place)
+    return {
+        "score": Labelled(axes, table, long_name="part of the attention score"),
+        "query_source": Labelled(axes[:1], names),
+        "key_source": Labelled(axes[1:], names),
+        "query_node": Labelled(axes[:1], query_ids),
+        "key_node": Labelled(axes[1:], key_ids),
+        "attention": Labelled(("key",), attention.cpu().numpy()),
+    }
 
 
 def _check(anatomy: Anatomy, layer: int, head: int, query: int, count: int) -> None:
