@@ -90,12 +90,10 @@ def test_a_real_model_that_is_not_the_sessions_is_refused(qtbot, live):
 def test_the_real_model_is_attached_to_its_own_file(qtbot, live, tmp_path):
     desk = live.desk
     path = save_session(tmp_path / "own.h5", desk.workspace.session)
-    with qtbot.waitSignal(live.runner.finished, timeout=60_000):
-        live.runner.ask(OpenSession(path))
+    live.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: desk.workspace.path == path and live.runner.idle, timeout=60_000)
     assert not desk.workspace.offline
     desk.workspace.set_model(None)
     assert live.furnishing.banner.isVisible()
-    with qtbot.waitSignal(live.runner.finished, timeout=60_000):
-        live.window.actions_table.trigger(CommandId.ATTACH_MODEL)
-    assert not desk.workspace.offline
-    qtbot.waitUntil(lambda: live.runner.idle, timeout=60_000)
+    live.window.actions_table.trigger(CommandId.ATTACH_MODEL)
+    qtbot.waitUntil(lambda: not desk.workspace.offline and live.runner.idle, timeout=60_000)

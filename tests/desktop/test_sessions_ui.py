@@ -89,10 +89,9 @@ def test_what_changes_during_a_save_stays_unsaved(qtbot, bench, tmp_path):
     bench.desk.workspace.add_analysis(
         replace(bench.desk.workspace.session.analyses["logit-lens"], title="later")
     )
-    with qtbot.waitSignal(bench.runner.finished, timeout=WAIT):
-        bench.runner.ask(request)
+    bench.runner.ask(request)
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == request.path, timeout=WAIT)
     assert bench.desk.workspace.dirty
-    assert bench.desk.workspace.path == request.path
 
 
 @pytest.mark.parametrize(
@@ -176,8 +175,8 @@ def test_the_selection_comes_back_with_the_file(qtbot, bench, tmp_path):
     bench.handlers.save()
     qtbot.waitUntil(lambda: bench.runner.idle and path.exists(), timeout=WAIT)
     bench.desk.selection.clear()
-    with qtbot.waitSignal(bench.runner.finished, timeout=WAIT):
-        bench.runner.ask(OpenSession(path))
+    bench.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: bench.desk.selection.current.node == node, timeout=WAIT)
     selected = bench.desk.selection.current
     assert (selected.node, selected.position, selected.layer) == (node, 3, 1)
 
