@@ -223,7 +223,7 @@ def test_contradictions_are_named(session_copy, name, monkeypatch):
     if reason is None:
         assert open_session(session_copy).circuit is None
     else:
-        refused(session_copy, SessionDamaged, reason)
+        assert session_copy.name in refused(session_copy, SessionDamaged, reason)
 
 
 def test_numbers_that_turned_bad_are_refused_when_they_are_read(session_copy):

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from microtome.errors import SessionDamaged
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
 
@@ -43,6 +44,9 @@ class SessionFile:
             if not examined:
                 self._handle.inspect()
             self.session = decode_session(self._handle)
+        except SessionDamaged as error:
+            self._handle.close()
+            raise _naming(place, error) from error
         except BaseException:
             self._handle.close()
             raise
@@ -67,6 +71,12 @@ class SessionFile:
         from microtome.session.summary import summarise
 
         return summarise(self._handle, self.session)
+
+
+def _naming(path: Path, error: SessionDamaged) -> SessionDamaged:
+    """The error with the file's name and a way out, where it lacks them."""
+    named = error.what if path.name in error.what else f"{path.name} is damaged. {error.what}"
+    return SessionDamaged(named, error.way_out or "Open another copy of the session.")
 
 
 def _begin_trial(path: Path) -> Trial | None:
