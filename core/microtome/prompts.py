@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import index
+from typing import Any, TypeAlias
 
 from microtome.errors import PromptError
 
@@ -15,12 +16,19 @@ Prompt: TypeAlias = str | tuple[int, ...]
 def as_prompt(prompt: str | Sequence[int]) -> Prompt:
     """The prompt as an immutable value.
 
-    Raises PromptError when it is empty.
+    Raises PromptError when it is empty, or a token id is not a whole number.
     """
-    frozen = prompt if isinstance(prompt, str) else tuple(int(token) for token in prompt)
+    frozen = prompt if isinstance(prompt, str) else tuple(_whole(token) for token in prompt)
     if not frozen or (isinstance(frozen, str) and not frozen.strip()):
         raise PromptError("The prompt is empty.", "Type a text, or give a list of token ids.")
     return frozen
+
+
+def _whole(token: Any) -> int:
+    try:
+        return index(token)
+    except TypeError:
+        raise PromptError(f"{token!r} is not a token id.", "Give whole numbers.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from microtome.errors import (
     UnsafeModel,
 )
 from microtome.models.loading import load_model
+from microtome.prompt_sets import prompt_set_names
+from microtome.prompts import as_prompt
 
 
 @pytest.fixture
@@ -35,6 +38,20 @@ def test_without_a_tokenizer_ids_are_asked_for(tiny_model):
     assert model.answer_token("7") == 7
     with pytest.raises(TokenizerMissing):
         model.answer_token("word")
+
+
+def test_ids_that_are_no_whole_numbers_are_refused_not_rounded():
+    unchecked = inspect.unwrap(as_prompt)  # without the shape checks, which only tests have
+    assert unchecked(np.array([3, 4])) == (3, 4)
+    with pytest.raises(PromptError, match=r"1\.5 is not a token id"):
+        unchecked((2, 1.5))
+
+
+def test_a_folder_named_like_an_embedded_model_gets_none_of_its_prompts(tiny_folder, tmp_path):
+    model = load_model(Path(shutil.copytree(tiny_folder("gpt2"), tmp_path / "words-4l")))
+    assert model.identity.name == f"{tmp_path.name}/words-4l"
+    assert prompt_set_names("words-4l")
+    assert not prompt_set_names(model.identity.name)
 
 
 @pytest.fixture(scope="module")

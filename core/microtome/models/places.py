@@ -36,7 +36,7 @@ def find_place(name: str | Path, *, allow_download: bool, job: Job) -> Place:
         return _embedded(text)
     folder = Path(text).expanduser()
     if text and folder.exists():
-        return Place(folder.resolve().name, _usable(folder))
+        return Place(_name_of(folder.resolve()), _usable(folder))
     if _HUB_ID.match(text):
         from microtome.models.hub import snapshot
 
@@ -50,6 +50,15 @@ def _embedded(name: str) -> Place:
     except ValueError as error:
         raise ModelNotFound(str(error)) from error
     return Place(name, found.folder, None if found.checkpoint is None else found.weights)
+
+
+def _name_of(folder: Path) -> str:
+    """A folder's name; with its parent's where an embedded model, whose prompts are known, has it.
+
+    Those prompts, read by another model, would give numbers that mean nothing.
+    """
+    taken = folder.name.partition("@")[0] in resources.model_names()
+    return f"{folder.parent.name}/{folder.name}" if taken else folder.name
 
 
 def _usable(folder: Path) -> Path:
