@@ -179,6 +179,9 @@ def test_the_real_alignment_and_the_prompt_sets(qtbot, live):
     assert live.desk.draft.text.prompt == held.pairs[1].clean
     assert ask.prompt.prompt.toPlainText() == held.pairs[1].clean
     assert ask.prompt.answer.text() == held.pairs[1].answer
+    qtbot.keyClicks(ask.prompt.prompt, "x")  # now it is nobody's pair
+    assert picker.choice.currentIndex() == 0
+    assert not picker.pair.isVisible()
 
 
 def test_unknown_words_are_named_while_typing(qtbot, live):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psygnal import Signal
@@ -100,9 +100,7 @@ class Draft:
 
     def fill(self, question: Question) -> None:
         """Show the question of a session."""
-        values = {f.name: getattr(question, f.name) for f in fields(Question)}
-        texts = {name: _as_typed(values[name]) for name in ("prompt", "corrupt", "answer", "wrong")}
-        self.update(**texts, values_only=question.values_only)
+        self.update(**as_typed(question), values_only=question.values_only)
 
     def swap(self) -> None:
         """Exchange clean and corrupt prompt, and answer and wrong answer."""
@@ -114,6 +112,12 @@ class Draft:
         if reading != self._reading:
             self._reading = reading
             self.reading_changed.emit(reading)
+
+
+def as_typed(question: Question) -> dict[str, str]:
+    """The prompts and answers of a question as one would type them."""
+    names = ("prompt", "corrupt", "answer", "wrong")
+    return {name: _as_typed(getattr(question, name)) for name in names}
 
 
 def _as_typed(value: Prompt | int | None) -> str:

@@ -59,7 +59,7 @@ class PromptPanel(Panel):
         self.run.setObjectName("primary")
         self.swap = QToolButton()
         self.swap.setObjectName("swap")
-        self._busy = False
+        self._busy = self._showing = False
         self._reader = QTimer(self, singleShot=True, interval=_READ_AFTER_MS)
         self._dress_buttons()
         self._lay_out()
@@ -115,6 +115,8 @@ class PromptPanel(Panel):
         self.context.library.changed.connect(self._on_library)
 
     def _on_typed(self) -> None:
+        if self._showing:  # the fields change one by one; only all of them are a question
+            return
         self.context.draft.update(
             prompt=self.prompt.toPlainText(),
             corrupt=self.corrupt.toPlainText(),
@@ -130,11 +132,13 @@ class PromptPanel(Panel):
         self.context.do(CommandId.SWAP_PROMPTS)
 
     def _show_draft(self, text: DraftText) -> None:
+        self._showing = True
         self.prompt.show_text(text.prompt)
         self.corrupt.show_text(text.corrupt)
         self.answer.show_text(text.answer)
         self.wrong.show_text(text.wrong)
         self.values_only.setChecked(text.values_only)
+        self._showing = False
         self.prompt.setPlaceholderText(
             "Token ids, for example 12, 7, 301" if text.as_ids else self.prompt.hint
         )

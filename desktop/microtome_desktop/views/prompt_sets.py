@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QWidget
 
+from microtome.prompts import Question
+from microtome_desktop.state.draft import DraftText, as_typed
 from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.views.panel import PanelContext
+
+if TYPE_CHECKING:
+    from microtome.prompt_sets import SetPair
 
 
 class PromptSetPicker(QWidget):
@@ -28,6 +35,7 @@ class PromptSetPicker(QWidget):
         self.choice.activated.connect(self._on_set)
         self.pair.valueChanged.connect(self._on_pair)
         context.library.changed.connect(self._on_library)
+        context.draft.changed.connect(self._on_draft)
         self._show_facts(context.library.shelf.facts)
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
@@ -57,10 +65,19 @@ class PromptSetPicker(QWidget):
     def _on_pair(self, number: int) -> None:
         held = self.choice.currentData()
         if held is not None:
-            pair = held.pairs[number - 1]
-            self._context.draft.update(
-                prompt=pair.clean,
-                corrupt=pair.corrupt or "",
-                answer=pair.answer or "",
-                wrong=pair.wrong or "",
-            )
+            self._context.draft.update(**_fields(held.pairs[number - 1]))
+
+    def _on_draft(self, text: DraftText) -> None:
+        """A pair that was changed by hand is nobody's any more."""
+        held = self.choice.currentData()
+        if held is None:
+            return
+        pair = _fields(held.pairs[self.pair.value() - 1])
+        if any(getattr(text, name) != value for name, value in pair.items()):
+            self.choice.setCurrentIndex(0)
+            self.pair.hide()
+
+
+def _fields(pair: SetPair) -> dict[str, str]:
+    """The prompt fields of a pair."""
+    return as_typed(Question(pair.clean, pair.corrupt, pair.answer, pair.wrong))

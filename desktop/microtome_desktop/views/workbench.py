@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 import microtome_resources as resources
+from microtome.prompts import Question
 from microtome_desktop.commands.command import Situation
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
@@ -16,7 +17,7 @@ from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.draft import DraftText
+from microtome_desktop.state.draft import as_typed
 from microtome_desktop.state.library import EmbeddedEntry
 from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
@@ -45,7 +46,8 @@ class Workbench(QObject):
         window.statusBar().clearMessage()
         self.status = JobStatus(window.statusBar(), self.desk, self.runner)
         self._example: LoadModel | None = None
-        self._filled = DraftText()
+        self._busy = False
+        self._filled: dict[str, str] = {}
         embedded = (EmbeddedEntry(n, resources.checkpoints(n)) for n in resources.model_names())
         self.desk.library.update(embedded=tuple(embedded))
         self.furnishing = Furnishing(window, self._context())
@@ -83,7 +85,7 @@ class Workbench(QObject):
             signal.connect(self._on_state)
         desk.library.changed.connect(self._on_library)
         desk.workspace.arrays.wanted.connect(self._on_wanted)
-        self.runner.changed.connect(self._updating.start)
+        self.runner.changed.connect(self._on_work)
         self.runner.finished.connect(self._on_finished)
 
     # the start
@@ -96,15 +98,13 @@ class Workbench(QObject):
             return
         example = resources.START_EXAMPLE
         # One prompt has the richer circuit; the corrupt one is what the tour adds next.
-        self._fill(DraftText(example.clean, "", example.answer, example.wrong))
+        self._fill(Question(example.clean, None, example.answer, example.wrong))
         self._example = LoadModel(example.model, self.desk.settings.device)
         self.runner.ask(self._example)
 
-    def _fill(self, text: DraftText) -> None:
-        self._filled = text
-        self.desk.draft.update(
-            prompt=text.prompt, corrupt=text.corrupt, answer=text.answer, wrong=text.wrong
-        )
+    def _fill(self, question: Question) -> None:
+        self._filled = as_typed(question)
+        self.desk.draft.fill(question)
 
     def _panel_views(self) -> dict[str, Any]:
         """How the panels are set, by name, as a session keeps it."""
@@ -139,13 +139,10 @@ class Workbench(QObject):
     def _offer_first_prompt(self) -> None:
         """A prompt that nobody typed makes room for one that the new model knows."""
         sets, text = self.desk.library.shelf.facts.prompt_sets, self.desk.draft.text
-        typed = (text.prompt, text.corrupt, text.answer, text.wrong)
-        filled = self._filled
-        if typed == (filled.prompt, filled.corrupt, filled.answer, filled.wrong) and sets:
+        untouched = all(getattr(text, name) == typed for name, typed in self._filled.items())
+        if sets and self._filled and untouched:
             pair = sets[0].pairs[0]
-            parts = (pair.clean, pair.corrupt, pair.answer, pair.wrong)
-            prompt, corrupt, answer, wrong = map(str, parts)
-            self._fill(DraftText(prompt, corrupt, answer, wrong))
+            self._fill(Question(pair.clean, pair.corrupt, pair.answer, pair.wrong))
 
     def _on_wanted(self, key: ArrayKey) -> None:
         session = self.desk.workspace.session
@@ -163,12 +160,20 @@ class Workbench(QObject):
         # Many changes come at once; commands are looked at once for all of them.
         self._updating.start()
 
+    @Slot()
+    def _on_work(self) -> None:
+        # A short run is over before a busy window gets to its timers, and Stop would come late.
+        if bool(self.runner.under_way) != self._busy:
+            self._update()
+        else:
+            self._updating.start()
+
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         self._updating.start()
 
     def _update(self) -> None:
-        busy = bool(self.runner.under_way)
-        self.window.actions_table.update(Situation(self.desk, busy))
+        self._busy = bool(self.runner.under_way)
+        self.window.actions_table.update(Situation(self.desk, self._busy))
         ask = self.furnishing.panels.get("ask")
         if isinstance(ask, AskPanel):
             examining = any(isinstance(r, Examine) for r in self.runner.under_way)
