@@ -8,9 +8,11 @@ same, and the next request starts when that call returns.
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Progress
@@ -43,6 +45,9 @@ class JobRunner(QObject):
         self._number = 0
         self._live: dict[int, Ticket] = {}
         self._running: set[int] = set()  # also those that were dropped but still compute
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._turn = QTimer(self, interval=0)
+        self._turn.timeout.connect(self._deliver_one)
         engine = Engine()
         niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES}
         self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
@@ -67,7 +72,7 @@ class JobRunner(QObject):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way, not even what was dropped."""
-        return not self._live and not self._running
+        return not self._live and not self._running and not self._inbox
 
     @property
     def stopping(self) -> bool:
@@ -142,6 +147,18 @@ class JobRunner(QObject):
             ticket.request.ended(self._desk)
         return current
 
+    def _later(self, act: Callable[[], None]) -> None:
+        """Deliver at a turn of its own: a burst of results must not keep the mouse waiting."""
+        self._inbox.append(act)
+        self._turn.start()
+
+    @Slot()
+    def _deliver_one(self) -> None:
+        if self._inbox:
+            self._inbox.popleft()()
+        if not self._inbox:
+            self._turn.stop()
+
     @Slot(int)
     def _on_started(self, number: int) -> None:
         self._running.add(number)
@@ -154,12 +171,26 @@ class JobRunner(QObject):
 
     @Slot(int, str, object)
     def _on_partial(self, number: int, name: str, value: Any) -> None:
+        self._later(lambda: self._deliver_partial(number, name, value))
+
+    @Slot(int, object)
+    def _on_finished(self, number: int, result: Any) -> None:
+        self._later(lambda: self._deliver(number, result))
+
+    @Slot(int, object)
+    def _on_failed(self, number: int, failure: Failure) -> None:
+        self._later(lambda: self._fail(number, failure))
+
+    @Slot(int)
+    def _on_stopped(self, number: int) -> None:
+        self._later(lambda: self._stop(number))
+
+    def _deliver_partial(self, number: int, name: str, value: Any) -> None:
         ticket = self._current(number)
         if ticket is not None:
             ticket.request.deliver_partial(self._desk, name, value)
 
-    @Slot(int, object)
-    def _on_finished(self, number: int, result: Any) -> None:
+    def _deliver(self, number: int, result: Any) -> None:
         ticket = self._done(number)
         try:
             if ticket is not None:
@@ -168,15 +199,13 @@ class JobRunner(QObject):
         finally:
             self.changed.emit()
 
-    @Slot(int, object)
-    def _on_failed(self, number: int, failure: Failure) -> None:
+    def _fail(self, number: int, failure: Failure) -> None:
         ticket = self._done(number)
         if ticket is not None:
             self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
         self.changed.emit()
 
-    @Slot(int)
-    def _on_stopped(self, number: int) -> None:
+    def _stop(self, number: int) -> None:
         self._done(number)
         self.changed.emit()
