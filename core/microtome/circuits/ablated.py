@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from microtome.prompts import Prompt
 from microtome.records.circuit import HEAD, MLP, POSITION, TOKEN, Circuit
 from microtome.records.trace import Trace
 from microtome.sites import Site
+
+_means: WeakKeyDictionary[Model, dict[tuple[Prompt, ...], dict[str, NDArray[np.float64]]]] = (
+    WeakKeyDictionary()
+)
 
 _SITES = {TOKEN: "embed", POSITION: "pos_embed", HEAD: "z", MLP: "mlp_out"}
 
@@ -74,7 +79,16 @@ class AblatedRuns:
         )
 
     def means(self, prompts: Sequence[Prompt]) -> dict[str, NDArray[np.float64]]:
-        """The mean of ``z`` and ``mlp_out`` over all positions but the first of some prompts."""
+        """The mean of ``z`` and ``mlp_out`` over all positions but the first of some prompts.
+
+        Remembered for each model: the same prompts serve every question put to it.
+        """
+        held = _means.setdefault(self._model, {})
+        if tuple(prompts) not in held:
+            held[tuple(prompts)] = self._measured_means(prompts)
+        return held[tuple(prompts)]
+
+    def _measured_means(self, prompts: Sequence[Prompt]) -> dict[str, NDArray[np.float64]]:
         sums: dict[str, NDArray[np.float64]] = {}
         count = 0
         for prompt in prompts:

@@ -138,10 +138,9 @@ class FeatureSpacePanel(Panel):
     def show_part(self, part: str) -> None:
         """Show a projection that has arrived."""
         if part.startswith("analyses/projection/"):
-            arrived = part.removeprefix("analyses/projection/")
+            self.site.addItem("", part.removeprefix("analyses/projection/"))
+            self.site.setCurrentIndex(self.site.count() - 1)  # kept when the list is made anew
             self.show_session()
-            self.site.setCurrentIndex(self.site.findData(arrived))
-            self._draw()
 
     def show_model(self) -> None:
         """Allow new projections only with the session's model."""
@@ -158,13 +157,14 @@ class FeatureSpacePanel(Panel):
     def _draw(self) -> None:
         session, site = self.context.workspace.session, self.site.currentData()
         found = [a for a in projections(session) if a.params.get("site") == site]
+        if not found and self.drawing is None:
+            self._say_why_empty(site)
+            return
         if not found:
             self.drawing = None
             self.view.show_space(None)
             self.legend.setText("")
-            empty = "Run a prompt to see its feature space."
-            missing = f"{site} was not projected yet: press Project."
-            self.caption.setText(empty if site is None else missing)
+            self._say_why_empty(site)
             return
         self._offer_colourings(colourings(found[0]))
         by = ColourBy(self.colour_by.currentText() or ColourBy.POSITION)
@@ -176,6 +176,11 @@ class FeatureSpacePanel(Panel):
         )
         self.legend.setText("<br>".join(rows))
         self._highlight(self.context.selection.current)
+
+    def _say_why_empty(self, site: str | None) -> None:
+        empty = "Run a prompt to see its feature space."
+        missing = f"{site} was not projected yet: press Project."
+        self.caption.setText(empty if site is None else missing)
 
     def _offer_colourings(self, offered: tuple[ColourBy, ...]) -> None:
         before = self.colour_by.currentText()

@@ -47,13 +47,22 @@ class SolidSpace(SpaceView):
         self._marks.set_gl_state("translucent", depth_test=False)
         self._marks.visible = False
         self._points.visible = False
-        self._texts: Any = None
+        self._texts = self._make_texts()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.canvas.native)
         self._rest = QTimer(self, singleShot=True, interval=_REST_MILLISECONDS)
         self._rest.timeout.connect(self._draw_at_rest)
         self._connect_mouse()
+
+    def _make_texts(self) -> Any:
+        """The labels; one visual for all spaces, because a new one draws all letters anew."""
+        texts = scene.visuals.Text(
+            ["x"], pos=np.zeros((1, 3)), color=palette.TEXT, font_size=8, parent=self._view.scene
+        )
+        texts.set_gl_state("translucent", depth_test=False)
+        texts.visible = False
+        return texts
 
     def _connect_mouse(self) -> None:
         events = self.canvas.events
@@ -67,9 +76,7 @@ class SolidSpace(SpaceView):
         self._space = space
         self._marks.visible = False
         self._points.visible = space is not None and len(space.points) > 0
-        if self._texts is not None:
-            self._texts.parent = None
-            self._texts = None
+        self._texts.visible = space is not None and len(space.label_texts) > 0
         if space is None or not len(space.points):
             self.canvas.update()
             return
@@ -77,14 +84,8 @@ class SolidSpace(SpaceView):
         self._order = np.random.default_rng(0).permutation(len(space.points))
         self._draw_points(min(len(space.points), self._limit))
         if space.label_texts:
-            self._texts = scene.visuals.Text(
-                list(space.label_texts),
-                pos=space.label_places,
-                color=palette.TEXT,
-                font_size=8,
-                parent=self._view.scene,
-            )
-            self._texts.set_gl_state("translucent", depth_test=False)
+            self._texts.text = list(space.label_texts)
+            self._texts.pos = space.label_places
         self.canvas.update()
 
     def highlight(self, points: np.ndarray) -> None:
