@@ -152,7 +152,8 @@ class Handlers(QObject):
         if name.partition("@")[0] in embedded:
             return name
         for recent in self._desk.settings.recent_models:
-            if name in (recent, short_name(recent)):
+            gone = Path(recent).is_absolute() and not Path(recent).is_dir()
+            if name in (recent, short_name(recent)) and not gone:
                 return recent
         return self._choose_folder(f"Where is the model {short_name(name)}?")
 
