@@ -37,9 +37,11 @@ def model_rows(
     ]  # fmt: skip
     rows += [_row(short_name(name), name, model, ()) for name in recent]
     known = {row.name for row in rows} | {c.name for row in rows for c in row.children}
-    if model is not None and model.name not in known and short_name(model.name) not in {
-        row.text for row in rows
-    }:
+    if (
+        model is not None
+        and model.name not in known
+        and short_name(model.name) not in {row.text for row in rows}
+    ):
         rows.append(_row(short_name(model.name), model.name, model, ()))
     return tuple(rows)
 
