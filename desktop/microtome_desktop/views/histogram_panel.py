@@ -112,7 +112,8 @@ class HistogramPanel(Panel):
 
     def _offer_layers(self) -> None:
         layers = layers_of(self.context.workspace.session, self.site.currentData() or "")
-        before = self.layer.currentData()
+        selected = self.context.selection.current.layer
+        before = self.layer.currentData() if selected is None else selected
         self.layer.clear()
         for layer in layers:
             self.layer.addItem(f"Layer {layer}", layer)
