@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from microtome.activations.capture import trace
+from microtome.analysis.change import logit_change
 from microtome.analysis.direct import direct_analysis, direct_logit_attribution
 from microtome.analysis.heads import applies, detect, head_scores
 from microtome.analysis.lens import lens_analysis
@@ -57,6 +58,8 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         found[analysis.id] = analysis
         job.partial("analysis", analysis)
 
+    if len(traces) > 1:
+        keep(logit_change(*traces))
     name = described["name"]
     keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
     keep(direct_analysis(direct_logit_attribution(traces[0], metric)))

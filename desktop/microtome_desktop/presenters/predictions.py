@@ -40,15 +40,24 @@ def predictions(session: Session, position: int | None, count: int = 8) -> tuple
 def _row(session: Session, clean: Trace, place: int, k: int) -> Prediction:
     token = int(clean.top_ids[place, k])
     logit = float(clean.top_logits[place, k])
-    other = None if session.corrupt is None else _logit(session.corrupt, place, token)
     return Prediction(
         token=shown_token(clean.top_tokens[place][k]),
         probability=float(clean.top_probabilities[place, k]),
         logit=logit,
-        difference=None if other is None else logit - other,
+        difference=_difference(session, clean, place, k),
         is_answer=session.metric.get("answer_id") == token,
         is_wrong=session.metric.get("wrong_id") == token,
     )
+
+
+def _difference(session: Session, clean: Trace, place: int, k: int) -> float | None:
+    kept = session.analyses.get("logit-change")
+    if kept is not None:
+        return float(kept.array("difference")[place, k])
+    if session.corrupt is None:
+        return None
+    other = _logit(session.corrupt, place, int(clean.top_ids[place, k]))
+    return None if other is None else float(clean.top_logits[place, k]) - other
 
 
 def _logit(trace: Trace, place: int, token: int) -> float | None:
