@@ -14,7 +14,7 @@ from PySide6.QtCore import QThread
 
 from microtome.errors import InputError
 from microtome.prompts import Question
-from microtome_desktop.jobs.engine import COMPUTING
+from microtome_desktop.jobs.engine import COMPUTING, step_back
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.jobs.request import Request, Thread
@@ -100,8 +100,14 @@ def test_all_model_work_shares_one_thread_and_files_have_another(qtbot, runner):
     assert io == io_again != model
 
 
+@pytest.fixture
+def real_niceness(monkeypatch):
+    """Windows that live through several tests keep their threads at full speed; not this one."""
+    monkeypatch.setattr("microtome_desktop.jobs.worker.step_back", step_back)
+
+
 @pytest.mark.skipif(not hasattr(os, "getpriority"), reason="threads have no niceness here")
-def test_the_model_thread_steps_back(qtbot, runner):
+def test_the_model_thread_steps_back(real_niceness, qtbot, runner):
     work = Work(lambda job: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     runner.ask(work)
     qtbot.waitUntil(lambda: runner.idle)
