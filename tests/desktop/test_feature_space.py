@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QCoreApplication, QPoint, Qt
+from PySide6.QtGui import QImage
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtTest import QTest
 
 from microtome_desktop.presenters.space import ColourBy, colourings, nearest, space
@@ -58,6 +60,13 @@ def lonely_point(panel):
     return point, QPoint(*(round(v) for v in places[point]))
 
 
+def pixels(image: QImage) -> np.ndarray:
+    """Colours [row, column, channel] of a picture."""
+    plain = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    lines = np.frombuffer(plain.constBits(), np.uint8).reshape(plain.height(), -1)
+    return lines[:, : 4 * plain.width()].reshape(plain.height(), -1, 4)[..., :3].astype(int)
+
+
 def test_without_opengl_the_space_is_flat_and_says_why(qtbot, context, flat):
     panel = shown(qtbot, context)
     assert isinstance(panel.view, FlatSpace)
@@ -74,7 +83,7 @@ def test_a_click_on_a_flat_point_selects_its_token(qtbot, context, flat):
 @pytest.mark.gl
 def test_a_click_on_a_point_in_space_selects_its_token(qtbot, context):
     panel = shown(qtbot, context)
-    panel.view.canvas.render()
+    panel.view.drawn.draw()
     point, place = lonely_point(panel)
     QTest.mouseClick(panel.view.surface(), Qt.MouseButton.LeftButton, pos=place)
     selected = context.selection.current
@@ -85,7 +94,7 @@ def test_a_click_on_a_point_in_space_selects_its_token(qtbot, context):
 @pytest.mark.gl
 def test_points_light_up_where_they_are_projected(qtbot, context):
     panel = shown(qtbot, context)
-    picture = panel.view.canvas.render()[..., :3].astype(int)
+    picture = pixels(panel.view.drawn.draw())
     places = panel.view.screen_places() * (picture.shape[1] / panel.view.surface().width())
     rows = np.clip(places[:, 1].round().astype(int), 0, picture.shape[0] - 1)
     columns = np.clip(places[:, 0].round().astype(int), 0, picture.shape[1] - 1)
@@ -94,9 +103,27 @@ def test_points_light_up_where_they_are_projected(qtbot, context):
 
 
 @pytest.mark.gl
+def test_the_window_shows_what_the_scene_drew_and_follows_its_size(qtbot, context):
+    panel = shown(qtbot, context)
+    for size in ((900, 700), (520, 420)):
+        panel.resize(*size)
+        QCoreApplication.processEvents()
+        frame, shown_picture = panel.view.drawn.draw(), panel.view.drawn.grab().toImage()
+        assert frame.size() == shown_picture.size()
+        assert np.array_equal(pixels(frame), pixels(shown_picture))
+
+
+@pytest.mark.gl
+def test_no_opengl_widget_makes_qt_compose_the_window(qtbot, context):
+    panel = shown(qtbot, context)
+    assert panel.view.drawn.native.window() is panel.view.drawn.native
+    assert not panel.findChildren(QOpenGLWidget)
+
+
+@pytest.mark.gl
 def test_dragging_turns_the_space_and_selects_nothing(qtbot, context):
     panel = shown(qtbot, context)
-    panel.view.canvas.render()
+    panel.view.drawn.draw()
     before = panel.view.screen_places()
     surface = panel.view.surface()
     middle = surface.rect().center()
@@ -104,7 +131,7 @@ def test_dragging_turns_the_space_and_selects_nothing(qtbot, context):
     for step in range(1, 6):
         QTest.mouseMove(surface, middle + QPoint(12 * step, 4 * step))
     QTest.mouseRelease(surface, Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 20))
-    panel.view.canvas.render()
+    panel.view.drawn.draw()
     assert np.abs(panel.view.screen_places() - before).max() > 5
     assert context.selection.current.position is None
 

@@ -6,17 +6,14 @@ import time
 from typing import Any
 
 import numpy as np
-import vispy
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
+from vispy.scene import cameras, visuals
 
-vispy.use("pyside6")  # before the first canvas: the choice cannot be changed later
-
-from vispy import scene  # noqa: E402 - the backend must be chosen first
-
-from microtome_desktop import palette  # noqa: E402
-from microtome_desktop.presenters.space import Space, nearest  # noqa: E402
-from microtome_desktop.views.space_view import SpaceView  # noqa: E402
+from microtome_desktop import palette
+from microtome_desktop.presenters.space import Space, nearest
+from microtome_desktop.views.offscreen_scene import OffscreenScene
+from microtome_desktop.views.space_view import SpaceView
 
 _MOVING_POINTS = 10_000  # what software rendering turns at a bearable rate
 _FRAME_SECONDS = 0.07  # one frame at rest may take this long
@@ -36,28 +33,29 @@ class SolidSpace(SpaceView):
         self._limit = _MOVING_POINTS * 5
         self._frame_started = 0.0
         self._pressed_at: tuple[float, float] | None = None
-        self.canvas = scene.SceneCanvas(bgcolor=palette.CARD, config={"samples": 4}, show=False)
+        self.drawn = OffscreenScene(palette.CARD)
+        self.canvas = self.drawn.canvas
         self._view = self.canvas.central_widget.add_view()
-        self._view.camera = scene.cameras.TurntableCamera(
+        self._view.camera = cameras.TurntableCamera(
             fov=30, distance=3.9, elevation=22, azimuth=35
         )
-        self._points = scene.visuals.Markers(parent=self._view.scene)
+        self._points = visuals.Markers(parent=self._view.scene)
         self._points.set_gl_state("translucent", depth_test=False)
-        self._marks = scene.visuals.Markers(parent=self._view.scene)
+        self._marks = visuals.Markers(parent=self._view.scene)
         self._marks.set_gl_state("translucent", depth_test=False)
         self._marks.visible = False
         self._points.visible = False
         self._texts = self._make_texts()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas.native)
+        layout.addWidget(self.drawn)
         self._rest = QTimer(self, singleShot=True, interval=_REST_MILLISECONDS)
         self._rest.timeout.connect(self._draw_at_rest)
         self._connect_mouse()
 
     def _make_texts(self) -> Any:
         """The labels; one visual for all spaces, because a new one draws all letters anew."""
-        texts = scene.visuals.Text(
+        texts = visuals.Text(
             ["x"], pos=np.zeros((1, 3)), color=palette.TEXT, font_size=8, parent=self._view.scene
         )
         texts.set_gl_state("translucent", depth_test=False)
@@ -78,7 +76,7 @@ class SolidSpace(SpaceView):
         self._points.visible = space is not None and len(space.points) > 0
         self._texts.visible = space is not None and len(space.label_texts) > 0
         if space is None or not len(space.points):
-            self.canvas.update()
+            self.drawn.invalidate()
             return
         # A fixed shuffle, so that any first n points are a fair sample.
         self._order = np.random.default_rng(0).permutation(len(space.points))
@@ -86,7 +84,7 @@ class SolidSpace(SpaceView):
         if space.label_texts:
             self._texts.text = list(space.label_texts)
             self._texts.pos = space.label_places
-        self.canvas.update()
+        self.drawn.invalidate()
 
     def highlight(self, points: np.ndarray) -> None:
         """Ring points."""
@@ -99,16 +97,15 @@ class SolidSpace(SpaceView):
                 edge_color=palette.TEXT,
                 edge_width=2,
             )
-        self.canvas.update()
+        self.drawn.invalidate()
 
     def screen_places(self) -> np.ndarray:
         """Where the points lie in the canvas."""
         return self._projected()[0]
 
     def surface(self) -> QWidget:
-        """The OpenGL widget."""
-        native: QWidget = self.canvas.native
-        return native
+        """The picture of the scene."""
+        return self.drawn
 
     def drawn_note(self) -> str:
         """How many of the points are drawn, empty when all are."""
@@ -155,7 +152,7 @@ class SolidSpace(SpaceView):
         if self._space is None:
             return
         started = time.perf_counter()
-        self.canvas.native.repaint()
+        self.drawn.draw()
         took = max(time.perf_counter() - started, 1e-4)
         self._limit = max(_MOVING_POINTS, int(self._drawn * _FRAME_SECONDS / took))
         wanted = min(len(self._space.points), self._limit)
@@ -170,4 +167,4 @@ class SolidSpace(SpaceView):
         tints[:, 3] = _OPACITY
         self._points.set_data(self._space.points[rows], size=6, face_color=tints, edge_width=0)
         self._drawn = count
-        self.canvas.update()
+        self.drawn.invalidate()

@@ -1,0 +1,92 @@
+"""A vispy scene drawn off the screen and shown as a picture.
+
+One visible OpenGL widget makes Qt compose its whole window by OpenGL: without a graphics card every
+repaint of anything, down to a label in the status bar, then takes 15 ms more than it needs. Here
+the OpenGL widget is a window of its own that is never shown; what it drew is painted like any
+other picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import vispy
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+vispy.use("pyside6")  # before the first canvas: the choice cannot be changed later
+
+from vispy import scene  # noqa: E402 - the backend must be chosen first
+
+
+class _Canvas(scene.SceneCanvas):  # type: ignore[misc] # vispy has no types
+    """Says that the scene has changed, where vispy would ask Qt for a frame."""
+
+    changed: Callable[[], None] | None = None
+
+    def update(self, node: Any = None) -> None:
+        if self.changed is not None:
+            self.changed()
+
+
+class OffscreenScene(QWidget):
+    """Shows ``canvas``, and hands it the mouse."""
+
+    def __init__(self, background: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMouseTracking(True)
+        self.canvas = _Canvas(bgcolor=background, show=False)
+        self.native: QWidget = self.canvas.native
+        # No child of ours: as one, Qt would compose our window by OpenGL all the same.
+        self.destroyed.connect(self.native.deleteLater)
+        self.native.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+        self.native.setAttribute(Qt.WidgetAttribute.WA_QuitOnClose, False)
+        self._frame = QImage()
+        self._stale = True
+        self.canvas.unfreeze()
+        self.canvas.changed = self.invalidate
+        self.canvas.freeze()
+
+    def invalidate(self) -> None:
+        """Draw the scene anew at the next chance."""
+        self._stale = True
+        self.update()
+
+    def draw(self) -> QImage:
+        """The scene as it is now, drawn at once."""
+        if not self.native.isVisible():
+            self.native.resize(self.size())
+            self.native.show()  # off the screen: gives it a context and its size
+        self._frame = self.native.grabFramebuffer()  # type: ignore[attr-defined] # QOpenGLWidget
+        self._stale = False
+        return self._frame
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """Draw the scene where it has changed, and show it."""
+        frame = self.draw() if self._stale else self._frame
+        painter = QPainter(self)
+        painter.drawImage(0, 0, frame)
+        painter.end()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Give the scene the new room."""
+        self.native.resize(event.size())
+        self.invalidate()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Hand over."""
+        self.native.mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Hand over."""
+        self.native.mouseReleaseEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+        """Hand over."""
+        self.native.mouseMoveEvent(event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        """Hand over."""
+        self.native.wheelEvent(event)
