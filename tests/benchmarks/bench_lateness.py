@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
+from PySide6.QtGui import QImage
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.space_solid import SolidSpace
@@ -42,20 +43,19 @@ class Watch:
         self.net: list[float] = []
         self.frames: list[float] = []
         self._in_frames = 0.0
-        self._frame_start = 0.0
-        solid.canvas.events.draw.connect(self._frame_begins, position="first")
-        solid.canvas.events.draw.connect(self._frame_ends, position="last")
+        self._draw = solid.drawn.draw
+        solid.drawn.draw = self._frame
         self.timer = QTimer(interval=round(TICK * 1000), timerType=Qt.TimerType.PreciseTimer)
         self.timer.timeout.connect(self._tick)
         self._last, self._queued = time.perf_counter(), waited_for_a_core()
 
-    def _frame_begins(self, event) -> None:
-        self._frame_start = time.perf_counter()
-
-    def _frame_ends(self, event) -> None:
-        spent = time.perf_counter() - self._frame_start
+    def _frame(self) -> QImage:
+        start = time.perf_counter()
+        picture = self._draw()
+        spent = time.perf_counter() - start
         self.frames.append(spent)
         self._in_frames += spent
+        return picture
 
     def _tick(self) -> None:
         now, queued = time.perf_counter(), waited_for_a_core()

@@ -8,17 +8,17 @@ same, and the next request starts when that call returns.
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Progress
 from microtome_desktop.jobs.engine import COMPUTING, FILES, Engine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.request import Request, Thread
+from microtome_desktop.jobs.turns import Turns
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
 from microtome_desktop.state.desk import Desk
 
@@ -45,9 +45,7 @@ class JobRunner(QObject):
         self._number = 0
         self._live: dict[int, Ticket] = {}
         self._running: set[int] = set()  # also those that were dropped but still compute
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._turn = QTimer(self, interval=0)
-        self._turn.timeout.connect(self._deliver_one)
+        self.turns = Turns(self)
         engine = Engine()
         niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES}
         self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
@@ -71,8 +69,8 @@ class JobRunner(QObject):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way, not even what was dropped."""
-        return not self._live and not self._running and not self._inbox
+        """Whether nothing is under way, not even what was dropped or is still to be drawn."""
+        return not self._live and not self._running and self.turns.idle
 
     @property
     def stopping(self) -> bool:
@@ -148,16 +146,7 @@ class JobRunner(QObject):
         return current
 
     def _later(self, act: Callable[[], None]) -> None:
-        """Deliver at a turn of its own: a burst of results must not keep the mouse waiting."""
-        self._inbox.append(act)
-        self._turn.start()
-
-    @Slot()
-    def _deliver_one(self) -> None:
-        if self._inbox:
-            self._inbox.popleft()()
-        if not self._inbox:
-            self._turn.stop()
+        self.turns.ask(act, act)
 
     @Slot(int)
     def _on_started(self, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +21,7 @@ _MARGIN_X, _MARGIN_BOTTOM, _MARGIN_TOP = 26.0, 6.0, 26.0
 _GAP = 6.0  # between nodes of one cell
 _COLUMN_GAP = 14.0
 _SMALLEST = 0.12  # of the natural size: beyond that nodes may touch
+_REACH_STEP = 32  # pixels
 _END_ROWS = 0.55  # height of the embedding and output rows, of a layer's
 
 
@@ -121,11 +123,15 @@ def swarm(
     places = np.zeros((len(diameters), 2))
     order = np.argsort(-diameters, kind="stable")
     reach = float(diameters.sum()) + gap * len(diameters)
-    candidates = _candidates(reach, height / 2)
+    # In steps, so that the cells of a row share their places.
+    candidates = _candidates(_REACH_STEP * int(np.ceil(reach / _REACH_STEP)), height / 2)
+    # From each place to the rim of the nearest node that is placed already.
+    apart = np.full(len(candidates), np.inf)
     for count, node in enumerate(order[1:], start=1):
-        placed = order[:count]
-        apart = np.hypot(*(candidates[:, None] - places[placed]).transpose(2, 0, 1))
-        free = (apart >= (diameters[placed] + diameters[node]) / 2 + gap).all(axis=1)
+        last = order[count - 1]
+        away = candidates - places[last]
+        np.minimum(apart, np.hypot(away[:, 0], away[:, 1]) - diameters[last] / 2, out=apart)
+        free = apart >= diameters[node] / 2 + gap
         inside = np.abs(candidates[:, 1]) + diameters[node] / 2 <= max(height, diameters[node]) / 2
         places[node] = candidates[np.argmax(free & inside)]
     # Sizes differ, so the pile leans to one side: put its extent in the middle of the cell.
@@ -134,15 +140,18 @@ def swarm(
     return places
 
 
-def _candidates(reach: float, half_height: float) -> Float[np.ndarray, "place 2"]:
+@lru_cache(maxsize=64)
+def _candidates(reach: int, half_height: float) -> Float[np.ndarray, "place 2"]:
     """Places around a centre, nearest first; sideways is nearer than up or down."""
-    x = np.arange(-np.ceil(reach), np.ceil(reach) + 1)
+    x = np.arange(-reach, reach + 1)
     levels = np.arange(0, half_height + 1e-9, max(2.0, half_height / 10))
     y = np.concatenate([-levels[:0:-1], levels])
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     # A line of five is filled before the next one is begun.
     cost = np.abs(grid[:, 0]) + 2.2 * np.abs(grid[:, 1]) - 1e-3 * (grid[:, 0] > 0)
-    return grid[np.argsort(cost, kind="stable")]
+    places: Float[np.ndarray, "place 2"] = grid[np.argsort(cost, kind="stable")]
+    places.flags.writeable = False
+    return places
 
 
 @dataclass(frozen=True, slots=True)

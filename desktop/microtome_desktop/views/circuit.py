@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from superqt.utils import qdebounced, qthrottled
@@ -15,6 +15,7 @@ from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters import circuit_text as text
 from microtome_desktop.presenters.circuit import (
+    Drawing,
     View,
     draw,
     inner_nodes,
@@ -33,6 +34,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
 REPRODUCED = "reproduced-share"
+_PATIENCE_MS = 400  # how long the last circuit stays while a run computes the next
 
 
 class CircuitPanel(Panel):
@@ -45,6 +47,10 @@ class CircuitPanel(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self._circuit: Circuit | None = None  # what is drawn: the explored circuit, pruned
+        self._followed: tuple[object, ...] | None = None  # the selection that the canvas shows
+        self._drawing: Drawing | None = None  # laid out, and on the canvas at the next turn
+        self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._emptying.timeout.connect(self._show_empty)
         self.facts, self.legend, self.controls = FactLine(), Legend(), Controls()
         self.canvas, self.empty = CircuitCanvas(), EmptyState()
         self._build()
@@ -52,8 +58,8 @@ class CircuitPanel(Panel):
         self.show_session()
 
     def _build(self) -> None:
-        filled = QWidget()
-        column = QVBoxLayout(filled)
+        self._filled = QWidget()
+        column = QVBoxLayout(self._filled)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.facts)
@@ -62,7 +68,7 @@ class CircuitPanel(Panel):
         column.addWidget(self.controls)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
-        self._stack.addWidget(filled)
+        self._stack.addWidget(self._filled)
         self.setAutoFillBackground(True)
         palette = self.palette()
         palette.setColor(palette.ColorRole.Window, colours.CARD)
@@ -141,34 +147,60 @@ class CircuitPanel(Panel):
 
     @qdebounced(timeout=60)
     def _lay_out_soon(self) -> None:
-        self._lay_out()
+        if not self._fills_room():
+            self._lay_out()
+
+    def _fills_room(self) -> bool:
+        drawing = self.canvas.drawing
+        return drawing is None or (drawing.layout.width, drawing.layout.height) == self.canvas.room
 
     def _prune(self) -> None:
         explored = self.explored
         self._circuit = None
         if explored is not None and explored.n_nodes:
             self._circuit = pruned(explored, self.controls.view)
-        self._lay_out()
+        self.context.later((self, "lay out"), self._lay_out)
 
     def _lay_out(self) -> None:
-        empty = self._circuit is None or not self._circuit.n_nodes
-        self._stack.setCurrentIndex(0 if empty else 1)
-        if self._circuit is None or empty:
+        circuit = self._circuit
+        if circuit is None or not circuit.n_nodes:
             self.empty.tell(
                 *text.empty_text(self.context.workspace.session, self.context.workspace.offline)
             )
-            self.canvas.show_drawing(None)
-        else:
-            self.canvas.show_drawing(draw(self._circuit, *self.canvas.room))
-        self._tell()
-        self._follow()
+            if self._stack.currentIndex() and self.context.workspace.session is not None:
+                self._emptying.start()  # soon there may be the next one
+            else:
+                self._show_empty()
+            return
+        self._emptying.stop()
+        self._stack.setCurrentIndex(1)
+        drawing = draw(circuit, *self.canvas.room)
+        self._tell(drawing.n_edges)
+        self._filled.layout().activate()  # what was told may have left another room
+        if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
+            drawing = draw(circuit, *self.canvas.room)
+        self._drawing = drawing
+        self.context.later((self, "show"), self._show_drawing)
 
-    def _tell(self) -> None:
+    def _show_drawing(self) -> None:
+        if self._drawing is not None and self._drawing.circuit is self._circuit:
+            self.canvas.show_drawing(self._drawing)
+            self._followed = None
+            self._follow()
+
+    def _show_empty(self) -> None:
+        self._emptying.stop()
+        self.canvas.show_drawing(None)
+        self._stack.setCurrentIndex(0)
+
+    def _tell(self, n_edges: int | None = None) -> None:
         session, circuit, explored = self.context.workspace.session, self._circuit, self.explored
-        if session is None or circuit is None or explored is None or self.canvas.drawing is None:
+        if n_edges is None:
+            n_edges = self.canvas.drawing.n_edges if self.canvas.drawing is not None else 0
+        if session is None or circuit is None or explored is None:
             self.legend.tell(None, "")
             return
-        drawn = text.drawn_text(circuit, explored, self.canvas.drawing.n_edges)
+        drawn = text.drawn_text(circuit, explored, n_edges)
         self.legend.tell(circuit, drawn)
         measured = text.reproduced_text(session.analyses.get(REPRODUCED), inner_nodes(circuit))
         known = text.facts(explored)
@@ -187,9 +219,15 @@ class CircuitPanel(Panel):
     def _follow(self, *_: object) -> None:
         """Bring focus, rings and bands in line with the selection."""
         circuit, selected = self._circuit, self.context.selection.current
-        if circuit is None:
+        downstream = self.controls.downstream.isChecked()
+        followed = (selected.node, selected.edge, selected.layer, selected.head, downstream)
+        shown = self.canvas.drawing
+        if circuit is None or shown is None or shown.circuit is not circuit:
             return
-        focus = focus_of(circuit, selected, downstream=self.controls.downstream.isChecked())
+        if followed == self._followed:
+            return
+        self._followed = followed
+        focus = focus_of(circuit, selected, downstream=downstream)
         drawn = selected.node in circuit.node_id
         node = circuit.row(selected.node) if selected.node is not None and drawn else None
         relatives = kin(circuit, selected.layer, selected.head)

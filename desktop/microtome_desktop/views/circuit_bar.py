@@ -20,7 +20,7 @@ from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
-_LINE = 22  # so that labels and buttons of one line share their middle
+_LINE = 24  # of every part: the canvas below must not move when another part is shown
 
 
 class FactLine(QWidget):
@@ -37,7 +37,7 @@ class FactLine(QWidget):
         self.values_only = QCheckBox("values only")
         self.button = QPushButton("Do these nodes suffice?")
         for part in (self.headline, self.values_only, self.button):
-            part.setMinimumHeight(_LINE)
+            part.setFixedHeight(_LINE)
         self._row = flow(self, top=8)
         self._row.addWidget(self.headline)
         self._row.addWidget(self.values_only)
@@ -59,7 +59,7 @@ class FactLine(QWidget):
             colour = colours.WARM if fact.warning else colours.TEXT_DIM
             label = text_label(f"⚠ {fact.text}" if fact.warning else fact.text, colour)
             label.setToolTip(fact.tip)
-            label.setMinimumHeight(_LINE)
+            label.setFixedHeight(_LINE)
             self.facts.append(label)
             self._row.addWidget(label)
         for last in (self.values_only, self.button):

@@ -50,6 +50,8 @@ class CircuitCanvas(QWidget):
         self.tip = HoverTip(self.view.viewport())
         self._settle = QTimer(self, singleShot=True, interval=_IDLE_MS)
         self._settle.timeout.connect(self._arrange_labels)
+        self._arranging = QTimer(self, singleShot=True, interval=0)
+        self._arranging.timeout.connect(self._arrange_labels)
 
     def _build_view(self) -> None:
         self.view = pg.GraphicsView(background=colours.CARD)
@@ -117,7 +119,7 @@ class CircuitCanvas(QWidget):
         self._limit_view()
         if self._fitted:
             self.fit()
-        self._arrange_labels()
+        self._arranging.start()
 
     def set_focus(
         self, focus: Focus | None, node: int | None, rings: tuple[Ring, ...] = ()
@@ -126,15 +128,17 @@ class CircuitCanvas(QWidget):
         if self.drawing is None:
             return
         self._focus, self._node = focus, node
-        self.edges.setOpacity(1.0 if focus is None else colours.DIMMED)
-        mask = None if focus is None else focus.edges
-        curves = None if focus is None else self.drawing.curves
+        # A focus on everything needs no picture of its own.
+        whole = focus is None or bool(focus.edges.all())
+        self.edges.setOpacity(1.0 if whole else colours.DIMMED)
+        mask = None if focus is None or whole else focus.edges
+        curves = None if whole else self.drawing.curves
         self.path_edges.set_curves(curves, _bounds(self.drawing), mask, self.drawing.n_edges)
         self.nodes.set_focus(None if focus is None else focus.nodes)
         chosen = () if node is None else (Ring(node),)
         self.labels.set_rings((*rings, *chosen))
         self.labels.set_focus(None if focus is None else focus.nodes)
-        self._arrange_labels()
+        self._arranging.start()
 
     def set_place(self, position: int | None, row: int | None, hovered: int | None) -> None:
         """Mark the selected token and layer on the axes and behind the nodes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import (
     QComboBox,
@@ -32,6 +32,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_view import SpaceView
 
+_PATIENCE_MS = 400  # how long the last points stay while a run computes the next
 _SITES = ("resid_post", "resid_mid", "attn_out", "mlp_out")
 
 
@@ -45,6 +46,8 @@ class FeatureSpacePanel(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.drawing: Space | None = None
+        self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
+        self._emptying.timeout.connect(self._show_empty)
         self.site = QComboBox()
         self.site.setObjectName("space_site")
         self.colour_by = QComboBox()
@@ -162,10 +165,9 @@ class FeatureSpacePanel(Panel):
             return
         if not found:
             self.drawing = None
-            self.view.show_space(None)
-            self.legend.setText("")
-            self._say_why_empty(site)
+            self._emptying.start()  # in a run the next one comes at once
             return
+        self._emptying.stop()
         self._offer_colourings(colourings(found[0]))
         by = ColourBy(self.colour_by.currentText() or ColourBy.POSITION)
         self.drawing = space(found[0], by)
@@ -176,6 +178,11 @@ class FeatureSpacePanel(Panel):
         )
         self.legend.setText("<br>".join(rows))
         self._highlight(self.context.selection.current)
+
+    def _show_empty(self) -> None:
+        self.view.show_space(None)
+        self.legend.setText("")
+        self._say_why_empty(self.site.currentData())
 
     def _say_why_empty(self, site: str | None) -> None:
         empty = "Run a prompt to see its feature space."

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from PySide6.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QPersistentModelIndex,
-    QSortFilterProxyModel,
-    Qt,
-    Signal,
-)
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtGui import QColor, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from microtome_desktop.presenters.circuit_text import percent, signed
@@ -22,8 +14,8 @@ from microtome_desktop.presenters.node_card import Part, Source
 from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font, text_font
 
-_Index = QModelIndex | QPersistentModelIndex
 _ROLE_SORT = Qt.ItemDataRole.UserRole
+_PADDING, _ARROW = 12, 26  # pixels around a cell's text, and beside a title for the sort arrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,45 +55,13 @@ def _number(value: float) -> Cell:
     return Cell(signed(value), abs(value), colour, right=True)
 
 
-class CellModel(QAbstractTableModel):
-    """Rows of cells."""
-
-    def __init__(self, titles: Sequence[str]) -> None:
-        super().__init__()
-        self._titles = tuple(titles)
-        self._rows: tuple[tuple[Cell, ...], ...] = ()
-
-    def set_rows(self, rows: Sequence[tuple[Cell, ...]]) -> None:
-        """Show other rows."""
-        self.beginResetModel()
-        self._rows = tuple(rows)
-        self.endResetModel()
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: _Index | None = None) -> int:
-        return len(self._titles)
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        cell = self._rows[index.row()][index.column()]
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return cell.text
-        if role == _ROLE_SORT:
-            return cell.order
-        if role == Qt.ItemDataRole.ForegroundRole:
-            return QColor(cell.colour)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if cell.right else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
-        return None
-
-    def headerData(
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self._titles[section]
-        return None
+def _item(cell: Cell) -> QStandardItem:
+    item = QStandardItem(cell.text)
+    item.setData(cell.order, _ROLE_SORT)
+    item.setForeground(QColor(cell.colour))
+    side = Qt.AlignmentFlag.AlignRight if cell.right else Qt.AlignmentFlag.AlignLeft
+    item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+    return item
 
 
 class CellTable(QTableView):
@@ -112,7 +72,10 @@ class CellTable(QTableView):
     def __init__(self, titles: Sequence[str], name: str, *, sorted_by: int) -> None:
         super().__init__()
         self.setObjectName(name)
-        self._cells = CellModel(titles)
+        self._titles = tuple(titles)
+        # A model of Qt's own: one in Python is asked six times a cell whenever it is painted.
+        self._cells = QStandardItemModel(0, len(titles), self)
+        self._cells.setHorizontalHeaderLabels(list(titles))
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._cells)
         self._sorted.setSortRole(_ROLE_SORT)
@@ -133,7 +96,19 @@ class CellTable(QTableView):
 
     def set_rows(self, rows: Sequence[tuple[Cell, ...]]) -> None:
         """Show other rows."""
-        self._cells.set_rows(rows)
+        self._sorted.setSourceModel(None)  # sorts once, when all are there
+        self._cells.setRowCount(0)
+        for row in rows:
+            self._cells.appendRow([_item(cell) for cell in row])
+        self._sorted.setSourceModel(self._cells)
+        for column, title in enumerate(self._titles[1:], 1):
+            longest = max((row[column].text for row in rows), key=len, default="")
+            self.setColumnWidth(column, self._width_for(longest, title))
+
+    def _width_for(self, longest: str, title: str) -> int:
+        """Room for a column: the font is mono, so that the longest text is the widest."""
+        header = self.horizontalHeader().fontMetrics().horizontalAdvance(title) + _ARROW
+        return max(self.fontMetrics().horizontalAdvance(longest) + _PADDING, header)
 
     def show_row(self, row: int | None) -> None:
         """Mark one of the unsorted rows."""
@@ -151,7 +126,7 @@ class CellTable(QTableView):
         # Left, because the arrow of the sorted column is drawn at the right.
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setMinimumSectionSize(34)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     def _on_click(self, index: QModelIndex) -> None:

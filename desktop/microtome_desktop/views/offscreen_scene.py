@@ -43,6 +43,7 @@ class OffscreenScene(QWidget):
         self.destroyed.connect(self.native.deleteLater)
         self.native.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
         self.native.setAttribute(Qt.WidgetAttribute.WA_QuitOnClose, False)
+        self.native.setUpdatesEnabled(False)  # it is drawn when it is asked for, never by Qt
         self._frame = QImage()
         self._stale = True
         self.canvas.unfreeze()

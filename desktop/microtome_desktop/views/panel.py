@@ -6,7 +6,7 @@ the model or a file it asks for by ``ask``, and draws when the state changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,8 @@ class PanelContext:
 
     ``ask`` takes a request of ``microtome_desktop.jobs.requests`` and returns at once; the
     answer arrives as a change of the workspace. ``do`` runs a command of the table;
-    ``why_not`` says why it cannot be run now, empty when it can.
+    ``why_not`` says why it cannot be run now, empty when it can. ``later`` gives an act its own
+    turn of the event loop, once for all that ask under one key; without a window it acts at once.
     """
 
     workspace: Workspace
@@ -38,6 +39,18 @@ class PanelContext:
     settings: Settings = field(default_factory=lambda: Settings(MemoryStore()))
     do: Callable[[CommandId], None] = lambda _: None
     why_not: Callable[[CommandId], str] = lambda _: ""
+    later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
+
+
+@dataclass(slots=True)
+class _Due:
+    """What changed and is not drawn yet."""
+
+    session: bool = False
+    parts: list[str] = field(default_factory=list)
+    model: bool = False
+    arrays: list[ArrayKey] = field(default_factory=list)
+    selected: frozenset[str] = frozenset()
 
 
 class Panel(QWidget):
@@ -51,6 +64,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self.setObjectName(self.name)
         self.context = context
+        self._due = _Due()
         self._restored = ""  # uuid of the session whose view was restored
         context.workspace.session_replaced.connect(self._on_session)
         context.workspace.part_changed.connect(self._on_part)
@@ -59,19 +73,41 @@ class Panel(QWidget):
         context.selection.changed.connect(self._on_selection)
 
     def _on_session(self, session: object) -> None:
-        self.show_session()
+        self._due.session = True
+        self._ask_turn()
 
     def _on_part(self, part: str) -> None:
-        self.show_part(part)
+        self._due.parts.append(part)
+        self._ask_turn()
 
     def _on_array(self, key: ArrayKey) -> None:
-        self.show_array(key)
+        self._due.arrays.append(key)
+        self._ask_turn()
 
     def _on_model(self, model: object) -> None:
-        self.show_model()
+        self._due.model = True
+        self._ask_turn()
 
     def _on_selection(self, selected: Selected, changed: frozenset[str]) -> None:
-        self.show_selection(selected, changed)
+        self._due.selected |= changed
+        self._ask_turn()
+
+    def _ask_turn(self) -> None:
+        self.context.later(self, self.catch_up)
+
+    def catch_up(self) -> None:
+        """Draw all that has changed since the last time."""
+        due, self._due = self._due, _Due()
+        if due.session:  # shows every part
+            self.show_session()
+        for part in () if due.session else dict.fromkeys(due.parts):
+            self.show_part(part)
+        if due.model:
+            self.show_model()
+        for key in due.arrays:
+            self.show_array(key)
+        if due.selected:
+            self.show_selection(self.context.selection.current, due.selected)
 
     def view_state(self) -> dict[str, Any]:
         """What the panel is set to, as plain JSON that a session keeps; nothing by default."""

@@ -10,9 +10,28 @@ from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import text_font
 
 
-def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> QFlowLayout:
+class Flow(QFlowLayout):
+    """A flow that remembers its height: Qt asks for it dozens of times in one layout."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._heights: dict[int, int] = {}
+
+    def invalidate(self) -> None:
+        """Forget what was measured."""
+        self._heights = {}
+        super().invalidate()
+
+    def heightForWidth(self, width: int) -> int:
+        """The height for a width, measured once."""
+        if width not in self._heights:
+            self._heights[width] = int(super().heightForWidth(width))
+        return self._heights[width]
+
+
+def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> Flow:
     """A layout for a widget whose parts wrap into lines like words."""
-    flow = QFlowLayout(widget)
+    flow = Flow(widget)
     flow.setContentsMargins(12, top, 12, bottom)
     flow.setHorizontalSpacing(14)
     flow.setVerticalSpacing(3)
@@ -22,14 +41,14 @@ def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> QFlowLayout:
     return flow
 
 
-def renew(widget: QWidget, row: QFlowLayout) -> None:
+def renew(widget: QWidget, row: Flow) -> None:
     """Lay out anew: the flow does not notice by itself that its parts are others."""
     row.invalidate()
     row.activate()
     widget.updateGeometry()
 
 
-def drop(row: QFlowLayout, part: QWidget) -> None:
+def drop(row: Flow, part: QWidget) -> None:
     """Take a part out and let it go."""
     row.removeWidget(part)
     part.hide()

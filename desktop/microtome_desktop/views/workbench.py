@@ -68,6 +68,7 @@ class Workbench(QObject):
             desk.settings,
             self.window.actions_table.trigger,
             self.handlers.why_not,
+            self.runner.turns.ask,
         )
 
     def _connect(self) -> None:
