@@ -64,6 +64,7 @@ def test_attaching_asks_for_the_same_model(qtbot, review, monkeypatch, sample_id
 
 def test_the_same_fingerprint_enables_it_all_again(qtbot, review, sample_identity):
     review.desk.workspace.set_model(sample_identity)
+    review.runner.turns.finish()
     assert not review.furnishing.banner.isVisible()
     action = review.window.actions_table.actions[CommandId.RUN]
     qtbot.waitUntil(action.isEnabled)
@@ -74,6 +75,7 @@ def test_another_model_is_named_in_the_banner(review, sample_identity):
     from dataclasses import replace
 
     review.desk.workspace.set_model(replace(sample_identity, name="other", fingerprint="9" * 64))
+    review.runner.turns.finish()
     assert "made by words-4l, not by other" in review.furnishing.banner.text.text()
 
 
@@ -94,6 +96,7 @@ def test_the_real_model_is_attached_to_its_own_file(qtbot, live, tmp_path):
     qtbot.waitUntil(lambda: desk.workspace.path == path and live.runner.idle, timeout=60_000)
     assert not desk.workspace.offline
     desk.workspace.set_model(None)
+    live.runner.turns.finish()
     assert live.furnishing.banner.isVisible()
     live.window.actions_table.trigger(CommandId.ATTACH_MODEL)
     qtbot.waitUntil(lambda: not desk.workspace.offline and live.runner.idle, timeout=60_000)

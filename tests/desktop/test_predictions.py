@@ -56,6 +56,7 @@ def test_the_table_follows_the_selected_token(qtbot, bench):
     first = table.item(0, 0).text()
     assert first == "Mary"
     bench.desk.selection.update(position=4)
+    bench.runner.turns.finish()
     trace = bench.desk.workspace.session.clean
     assert table.item(0, 0).text() == trace.top_tokens[4][0]
     assert float(table.item(0, 1).text()) == pytest.approx(trace.top_probabilities[4, 0], abs=5e-4)
@@ -65,5 +66,6 @@ def test_the_answer_is_marked(bench):
     session = bench.desk.workspace.session
     token = int(session.clean.top_ids[-1, 0])
     bench.desk.workspace.change("metric", metric={**session.metric, "answer_id": token})
+    bench.runner.turns.finish()
     item = bench.furnishing.panels["ask"].predictions.table.item(0, 0)
     assert item.foreground().color().name() == colours.GOOD

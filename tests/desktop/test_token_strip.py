@@ -87,6 +87,7 @@ def test_a_click_selects_the_position_everywhere(qtbot, bench):
     place = panel.chips.column_rect(4).center()
     qtbot.mouseClick(panel.chips, Qt.MouseButton.LeftButton, pos=place.toPoint())
     assert bench.desk.selection.current.position == 4
+    bench.runner.turns.finish()
     heading = bench.furnishing.panels["ask"].predictions.place.text()
     assert "position 4" in heading
 

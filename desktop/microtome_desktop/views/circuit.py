@@ -105,11 +105,14 @@ class CircuitPanel(Panel):
         session = self.context.workspace.session
         if session is not None and self.name in session.view:
             self.restore_view(session.view[self.name])
+        if session is not None and session.circuit is None and self._stack.currentIndex():
+            self._emptying.start()  # in a run the next one comes soon
         self._prune()
 
     def show_part(self, part: str) -> None:
         """A new circuit is drawn; a new measurement is told."""
         if part == "circuit":
+            self._emptying.stop()
             self._prune()
         elif part == f"analyses/{REPRODUCED}":
             self._tell()
@@ -151,7 +154,7 @@ class CircuitPanel(Panel):
             self._lay_out()
 
     def _fills_room(self) -> bool:
-        drawing = self.canvas.drawing
+        drawing = self._drawing
         return drawing is None or (drawing.layout.width, drawing.layout.height) == self.canvas.room
 
     def _prune(self) -> None:
@@ -167,9 +170,7 @@ class CircuitPanel(Panel):
             self.empty.tell(
                 *text.empty_text(self.context.workspace.session, self.context.workspace.offline)
             )
-            if self._stack.currentIndex() and self.context.workspace.session is not None:
-                self._emptying.start()  # soon there may be the next one
-            else:
+            if not self._emptying.isActive():
                 self._show_empty()
             return
         self._emptying.stop()
@@ -190,6 +191,7 @@ class CircuitPanel(Panel):
 
     def _show_empty(self) -> None:
         self._emptying.stop()
+        self._drawing = None
         self.canvas.show_drawing(None)
         self._stack.setCurrentIndex(0)
 

@@ -35,6 +35,7 @@ def test_a_click_selects_a_node_and_dims_the_rest(panel, context, hand):
     picture = panel.canvas.view.grab().toImage()
     dimmed = picture.pixelColor(panel.canvas.place_of(outside).toPoint())
     assert dimmed.lightness() < 110
+    panel.finish_drawing()
     named = [label.node for label in panel.canvas.labels.labels]
     assert named[0] == node
     assert np.all(np.diff(feeding.nodes[named].astype(int)) <= 0)  # those in focus first

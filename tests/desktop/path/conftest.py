@@ -159,11 +159,13 @@ class User:
 
     def click(self, widget):
         QTest.mouseClick(widget, LEFT, pos=widget.rect().center())
+        self.bench.runner.turns.finish()
 
     def click_node(self, row):
         canvas = self.panels["circuit"].canvas
         viewport = canvas.view.viewport()
         QTest.mouseClick(viewport, LEFT, pos=canvas.place_of(row).toPoint())
+        self.bench.runner.turns.finish()
 
     def nodes(self, kind):
         """Rows of the drawn circuit that have this kind, most influential first."""
@@ -199,6 +201,7 @@ class User:
 
     def contents(self):
         """What stands in every panel, as it would come out of another process."""
+        self.bench.runner.turns.finish()
         return json.loads(json.dumps(contents(self.bench)))
 
     def until(self, condition, what):

@@ -104,11 +104,13 @@ def test_a_click_on_a_token_or_a_map_comes_back_to_the_circuit(user):
     strip, canvas = user.panels["token_strip"], user.panels["circuit"].canvas
     place = strip.chips.column_rect(3).center().toPoint()
     QTest.mouseClick(strip.chips, Qt.MouseButton.LeftButton, pos=place)
+    user.rest()
     assert user.desk.selection.current.position == 3
     assert canvas.token_axis._selected == 3
     heat = user.panels["heatmap"].map
     where = heat.cell_centre(2, 5).toPoint()
     QTest.mouseClick(heat.plot.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    user.rest()
     now = user.desk.selection.current
     assert (now.layer, now.position) == (heat.grid.layers[2], 5)
     assert user.panels["attention"].layer.currentText() == f"Layer {now.layer}"
