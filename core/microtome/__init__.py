@@ -36,6 +36,7 @@ _PUBLIC = {
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
     "trace": "activations.capture",
+    "verify_session": "session.verify",
 }
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "save_session",
     "self_check",
     "trace",
+    "verify_session",
 ]
 
 if TYPE_CHECKING:
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session
+    from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
 

@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--json", action="store_true", help="print JSON")
     info = commands.add_parser("info", help="say what a session file holds")
     info.add_argument("session", type=Path)
+    info.add_argument(
+        "--verify", action="store_true", help="compare every stored chunk with its checksum first"
+    )
     info.add_argument("--json", action="store_true", help="print JSON")
     render = commands.add_parser("render", help="draw the window with a session into a picture")
     render.add_argument("session", type=Path)
@@ -206,13 +209,26 @@ def _check_line(result: Any) -> str:
 def _info(options: argparse.Namespace) -> int:
     from microtome.session.reader import info
 
-    found = info(options.session)
+    checked = _verified(options.session) if options.verify else None
+    found = info(options.session) | ({"verified": checked} if checked else {})
     if options.json:
         print(json.dumps(found, indent=2))
         return 0
     for key, value in found.items():
         print(f"{key}: {json.dumps(value) if isinstance(value, dict | list) else value}")
     return 0
+
+
+def _verified(path: Path) -> dict[str, int]:
+    """How many chunks and bytes are as they were written.
+
+    Raises SessionDamaged that names the datasets that are not.
+    """
+    from microtome.session.verify import verify_session
+
+    found = verify_session(path)
+    found.require_good(path.name)
+    return {"chunks": found.chunks, "bytes": found.nbytes}
 
 
 def _render(options: argparse.Namespace) -> int:

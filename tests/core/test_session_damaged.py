@@ -1,14 +1,18 @@
 """Files that are no sessions, or broken ones: refused with the reason, never believed."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
 from session_records import full_session, refused
 
-from microtome.errors import NewerSession, NotASession, SessionDamaged, SessionError
+from microtome import cli
+from microtome.errors import Cancelled, NewerSession, NotASession, SessionDamaged, SessionError
+from microtome.jobs import Job
 from microtome.session.handle import Handle
 from microtome.session.reader import open_session
-from microtome.session.verify import compare, verify
+from microtome.session.verify import compare, verify_session
 from microtome.session.writer import save_session
 
 
@@ -117,15 +121,52 @@ def _damage_is_found(path):
         return True
 
 
-def test_verifying_names_the_damaged_dataset(session_file, tmp_path):
-    assert verify(session_file).good
+@pytest.fixture
+def flipped_file(session_file, tmp_path):
+    """A session with one byte of its stored attention patterns changed."""
     with h5py.File(session_file) as file:
         chunk = file["attention/pattern"].id.get_chunk_info(0)
     damaged = bytearray(session_file.read_bytes())
     damaged[chunk.byte_offset + 17] ^= 4
     path = tmp_path / "flipped.h5"
     path.write_bytes(damaged)
-    assert verify(path).damaged == ("/attention/pattern",)
+    return path
+
+
+def test_verifying_names_the_damaged_dataset(session_file, flipped_file):
+    assert verify_session(session_file).good
+    assert verify_session(flipped_file).damaged == ("/attention/pattern",)
+
+
+def test_info_verifies_and_names_the_damaged_dataset(flipped_file, capsys):
+    assert cli.main(["info", str(flipped_file)]) == 0
+    assert "verified" not in capsys.readouterr().out
+    assert cli.main(["info", str(flipped_file), "--verify"]) == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert "flipped.h5" in told.err
+    assert "/attention/pattern" in told.err
+    assert not told.out
+
+
+def test_info_says_how_much_was_verified(session_file, capsys):
+    assert cli.main(["info", str(session_file), "--verify", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["verified"]
+    with h5py.File(session_file) as file:
+        assert told["chunks"] == len(file["manifest/crc32"])
+        assert told["bytes"] == int(file["manifest/stored_bytes"][()].sum())
+
+
+def test_verifying_reports_chunks_and_stops_at_the_next_one(session_file):
+    seen = []
+    job = Job(on_progress=seen.append)
+    job._clock = iter(range(10**6)).__next__  # every step is due
+    total = verify_session(session_file, job=job).chunks
+    assert [step.done for step in seen] == [*range(total), total]
+    stopped = Job(on_progress=lambda step: step.done >= 3 and stopped.cancel())
+    stopped._clock = iter(range(10**6)).__next__
+    with pytest.raises(Cancelled):
+        verify_session(session_file, job=stopped)
 
 
 def replaced(name, values, keep_attributes=True):

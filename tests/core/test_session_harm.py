@@ -11,7 +11,7 @@ from session_records import assert_same, full_session, refused
 from microtome.errors import MicrotomeError, SessionDamaged
 from microtome.session.reader import info, open_session
 from microtome.session.safety import without_plugins
-from microtome.session.verify import verify
+from microtome.session.verify import verify_session
 
 
 def outside(folder):
@@ -172,7 +172,7 @@ def test_the_child_refuses_with_the_same_reason(session_copy, tmp_path, name):
         edit(file, tmp_path)
     refused(session_copy, SessionDamaged, reason)
     with pytest.raises(MicrotomeError, match=reason):
-        verify(session_copy)
+        verify_session(session_copy)
     with pytest.raises(MicrotomeError, match=reason):
         info(session_copy)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 from h5py import h5o
 
+from microtome.errors import SessionDamaged
 from microtome.jobs import Job, job_or_default
 from microtome.session.chunks import chunk_offsets
 from microtome.session.handle import Handle
 from microtome.session.hdf5 import MANIFEST
 from microtome.session.trial import Trial
 
+_TITLE = "Verifying the session"
 _Chunks = dict[int, tuple[int, int]]  # number → stored bytes, checksum
 
 
@@ -27,18 +31,30 @@ class Verification:
     nbytes: int
     damaged: tuple[str, ...]
 
+    def require_good(self, name: str) -> None:
+        """Raise SessionDamaged that names the damaged datasets of the file of this name."""
+        if self.damaged:
+            raise SessionDamaged(
+                f"{name} is damaged: stored values are not as they were written in "
+                f"{', '.join(self.damaged)}.",
+                "Open another copy of the session; what is not named here can still be trusted.",
+            )
+
     @property
     def good(self) -> bool:
         """Whether every byte is as it was written."""
         return not self.damaged
 
 
-def verify(path: str | os.PathLike[str], *, job: Job | None = None) -> Verification:
-    """Compare every chunk of a session with its checksum.
+def verify_session(path: str | os.PathLike[str], *, job: Job | None = None) -> Verification:
+    """Every chunk of a session file compared with the checksum taken when it was written.
 
-    Raises SessionDamaged when the file's own structure is damaged, and what opening raises.
+    Progress counts chunks, and each chunk is a checkpoint.
+    Raises SessionDamaged when the file's own structure is damaged, what ``open_session`` raises,
+    and Cancelled when the job is stopped.
     """
     place = Path(path)
+    job_or_default(job).check()
     if place.is_file():
         Trial(place).finish()
     return compare(place, job=job)
@@ -50,16 +66,22 @@ def compare(path: Path, *, job: Job | None = None) -> Verification:
     try:
         unlisted = _with_values(handle, handle.inspect())
         expected = _manifest(handle)
-        damaged, total = [], 0
-        for done, (name, chunks) in enumerate(expected.items()):
-            work.progress("Verifying the session", done, len(expected))
-            found = _stored(handle, name)
+        total, seen, nbytes, damaged = sum(map(len, expected.values())), 0, 0, []
+        for name, chunks in expected.items():
             unlisted.pop(_address(handle, name), None)
-            total += sum(size for size, _ in found.values())
+            found: _Chunks = {}
+            # Closed at once, for after a cancel it must let go of the lock in this thread.
+            with closing(_stored(handle, name)) as stored:
+                for number, chunk in enumerate(stored):
+                    work.progress(_TITLE, min(seen + number, total), total)
+                    found[number] = (len(chunk), zlib.crc32(chunk))
+                    nbytes += len(chunk)
+            seen += len(chunks)
             if found != chunks:
                 damaged.append(name)
         damaged += unlisted.values()
-        return Verification(sum(map(len, expected.values())), total, tuple(damaged))
+        work.progress(_TITLE, total, total)
+        return Verification(total, nbytes, tuple(damaged))
     finally:
         handle.close()
 
@@ -91,17 +113,14 @@ def _address(handle: Handle, path: str) -> int:
         return int(h5o.get_info(file.id, path.encode()).addr) if path in file else -1
 
 
-def _stored(handle: Handle, name: str) -> _Chunks:
-    """Size and checksum of every chunk of a dataset as it lies in the file."""
+def _stored(handle: Handle, name: str) -> Generator[bytes, None, None]:
+    """Every chunk of a dataset as it lies in the file, in the order of the manifest's numbers."""
     with handle.reading(name) as file:
         if name not in file:
-            return {}
+            return
         dataset: h5py.Dataset = file[name]
         if dataset.chunks is None:
-            data = dataset[...].tobytes()
-            return {0: (len(data), zlib.crc32(data))}
-        chunks = (
-            dataset.id.read_direct_chunk(at)[1]
-            for at in chunk_offsets(dataset.shape, dataset.chunks)
-        )
-        return {number: (len(chunk), zlib.crc32(chunk)) for number, chunk in enumerate(chunks)}
+            yield dataset[...].tobytes()
+            return
+        for at in chunk_offsets(dataset.shape, dataset.chunks):
+            yield dataset.id.read_direct_chunk(at)[1]
