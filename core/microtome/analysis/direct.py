@@ -19,7 +19,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.analysis.readout import FrozenNorm, Readout, as_numpy, live_model
+from microtome.analysis.norms import IDENTITY, NormMap, frozen_norm
+from microtome.analysis.readout import Readout, as_numpy, live_model
 from microtome.errors import MetricError
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Anatomy, Block
@@ -139,7 +140,7 @@ class _Along:
 def _directions(trace: Trace, readout: Readout, metric: LinearMetric, position: int) -> _Along:
     anatomy = readout.anatomy
     residual = readout.tensor(trace.activation(Site("resid_post", len(anatomy.blocks) - 1)))
-    norm = FrozenNorm.at(anatomy.final_norm, residual)
+    norm = frozen_norm(anatomy.final_norm, residual)
     # Without a soft cap every position is read along one direction, so one row is enough.
     rows, at = (residual, position) if anatomy.soft_cap else (residual[position][None], 0)
     normed = readout.normed(rows)
@@ -154,9 +155,9 @@ def _directions(trace: Trace, readout: Readout, metric: LinearMetric, position: 
         value += float((coefficients * readout.capped(raw[at])).sum())
         added = readout.bias(words)
         bias += 0.0 if added is None else float(slopes[at] @ added)
-    norm_bias = norm.bias()
+    norm_bias = readout.norm_bias(anatomy.final_norm)
     bias += 0.0 if norm_bias is None else float(norm_bias @ reads[at])
-    return _Along(readout, norm.transposed(reads.expand_as(residual)), position, bias, value)
+    return _Along(readout, norm.transpose(reads.expand_as(residual)), position, bias, value)
 
 
 def _weighted_words(
@@ -187,7 +188,7 @@ def _layer(trace: Trace, along: _Along, layer: int) -> _Layer:
     norm, constant = _attention_constant(readout, block, z)
     attention = readout.tensor(trace.activation(Site("attn_out", layer))) - constant
     mlp = readout.tensor(trace.activation(Site("mlp_out", layer)))
-    reads = norm.row(at).transposed(along.directions[at])
+    reads = norm.at(at).transpose(along.directions[at])
     w_o = readout.tensor(block.attention.w_o)  # head d_model d_head
     heads = torch.einsum("hk,hdk,d->h", z[at], w_o, reads)
     return _Layer(
@@ -201,16 +202,17 @@ def _layer(trace: Trace, along: _Along, layer: int) -> _Layer:
 
 def _attention_constant(
     readout: Readout, block: Block, z: Float[Tensor, "position head d_head"]
-) -> tuple[FrozenNorm, Tensor]:
+) -> tuple[NormMap, Tensor]:
     """The norm on the branch, frozen, and what the branch adds whatever its heads do."""
     attention = block.attention
     zero = readout.tensor(torch.zeros_like(attention.w_o[0, :, 0]))
     b_o = zero if attention.b_o is None else readout.tensor(attention.b_o)
     if block.attention_norm is None:
-        return FrozenNorm.at(None, zero.expand(len(z), -1)), b_o
+        return IDENTITY, b_o
     summed = torch.einsum("phk,hdk->pd", z, readout.tensor(attention.w_o)) + b_o
-    norm = FrozenNorm.at(block.attention_norm, summed)
-    constant, bias = norm.linear(b_o.expand_as(summed)), norm.bias()
+    norm = frozen_norm(block.attention_norm, summed)
+    constant = norm.apply(b_o.expand_as(summed))
+    bias = readout.norm_bias(block.attention_norm)
     return norm, constant if bias is None else constant + bias
 
 
@@ -223,7 +225,7 @@ def _neurons(trace: Trace, along: _Along, block: Block, layer: int) -> Float[np.
     if block.mlp_norm is not None:
         written = w_out @ post
         written = written if mlp.b_out is None else written + readout.tensor(mlp.b_out)
-        reads = FrozenNorm.at(block.mlp_norm, written).transposed(reads)
+        reads = frozen_norm(block.mlp_norm, written).transpose(reads)
     return as_numpy(post * (reads @ w_out))
 
 

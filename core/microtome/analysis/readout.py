@@ -18,7 +18,7 @@ from torch import Tensor
 from microtome.errors import SiteMissing
 from microtome.models.anatomy import Anatomy, Norm
 from microtome.models.model import Model
-from microtome.models.operations import norm_run, normalise, soft_cap
+from microtome.models.operations import normalise, soft_cap
 from microtome.records.trace import Trace
 
 # Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model
@@ -41,53 +41,6 @@ def live_model(trace: Trace, purpose: str) -> Model:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrozenNorm:
-    """A norm with its scale held as it was for some inputs: a linear map and a bias.
-
-    ``scale`` is sqrt(mean(x²) + eps) of each input, [..., 1]. A missing norm is the identity.
-    """
-
-    norm: Norm | None
-    scale: Tensor
-
-    @classmethod
-    def at(cls, norm: Norm | None, inputs: Float[Tensor, "*rows d"]) -> FrozenNorm:
-        """The norm frozen at its inputs."""
-        ran = norm_run(norm, inputs)
-        return cls(norm, torch.ones_like(inputs[..., :1]) if ran is None else ran.scale)
-
-    def row(self, index: int) -> FrozenNorm:
-        """The norm of one input."""
-        return FrozenNorm(self.norm, self.scale[index])
-
-    def linear(self, vectors: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """What the norm makes of a part of its input, without the bias."""
-        if self.norm is None:
-            return vectors
-        return self._weighted(_centred(self.norm, vectors)) / self.scale
-
-    def transposed(self, directions: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """The direction at the input that a direction at the output reads."""
-        if self.norm is None:
-            return directions
-        return _centred(self.norm, self._weighted(directions) / self.scale)
-
-    def bias(self) -> Tensor | None:
-        """What the norm adds, None when nothing."""
-        if self.norm is None or self.norm.bias is None:
-            return None
-        return self.norm.bias.to(self.scale)
-
-    def _weighted(self, vectors: Tensor) -> Tensor:
-        weight = None if self.norm is None else self.norm.weight
-        return vectors if weight is None else vectors * weight.to(vectors)
-
-
-def _centred(norm: Norm, vectors: Tensor) -> Tensor:
-    return vectors - vectors.mean(-1, keepdim=True) if norm.centred else vectors
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Readout:
     """The way from the last residual stream to the logits."""
 
@@ -102,6 +55,10 @@ class Readout:
     def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
         """What the unembedding reads."""
         return normalise(self.anatomy.final_norm, residual)
+
+    def norm_bias(self, norm: Norm | None) -> Float[Tensor, " d"] | None:
+        """What a norm adds to its output, None when nothing."""
+        return None if norm is None or norm.bias is None else self.tensor(norm.bias)
 
     def weights(self, words: slice | Tensor) -> Float[Tensor, "word d"]:
         """Rows of the unembedding."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
-from microtome.circuits.norms import rotate_back
+from microtome.circuits.rotation import rotate_back
 from microtome.jobs import Job, job_or_default
 from microtome.models.operations import output_matrix
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.circuits.norms import NormMap, norm_map
+from microtome.analysis.norms import NormMap, norm_map
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Mlp
 from microtome.models.arithmetic import MASKED, AttentionRun, MlpRun, Run

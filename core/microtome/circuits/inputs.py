@@ -10,7 +10,7 @@ from torch import Tensor
 
 from microtome.circuits.backward import Gradient, LayerGradient
 from microtome.circuits.coefficients import AttentionCoefficients
-from microtome.circuits.norms import rotate_back
+from microtome.circuits.rotation import rotate_back
 
 
 @dataclass(frozen=True, slots=True, eq=False)

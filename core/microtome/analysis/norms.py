@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from microtome.models.anatomy import Norm
-from microtome.models.operations import NormRun
+from microtome.models.operations import NormRun, norm_run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,25 +73,25 @@ def norm_map(norm: Norm | None, a: NormRun | None, b: NormRun | None = None) -> 
     """The map of a norm in run ``a``, or exact between the runs ``a`` and ``b``.
 
     Between two runs the outputs differ by exactly the map of the inputs' difference, because
-    the squares of the roots differ by ``2/d * middle · difference``.
+    the squares of the roots differ by ``2/d * middle · difference``. The weight takes the runs'
+    type: sums over half precision are too coarse.
     """
     if norm is None or a is None:
         return IDENTITY
+    weight = None if norm.weight is None else norm.weight.to(a.scale)
     if b is None:
-        return NormMap(norm.centred, norm.weight, 1 / a.scale)
+        return NormMap(norm.centred, weight, 1 / a.scale)
     d = a.centred.shape[-1]
     product = a.scale * b.scale
     return NormMap(
         norm.centred,
-        norm.weight,
+        weight,
         (a.scale + b.scale) / (2 * product),
         (a.centred + b.centred) / 2,
         -2 / (d * product * (a.scale + b.scale)),
     )
 
 
-def rotate_back(y: Float[Tensor, "*axes d_head"], cos: Tensor, sin: Tensor) -> Tensor:
-    """The transpose of a rotation on the first dimensions of a head."""
-    turned, rest = y[..., : cos.shape[-1]], y[..., cos.shape[-1] :]
-    first, second = (turned * sin).chunk(2, dim=-1)
-    return torch.cat([turned * cos + torch.cat([second, -first], dim=-1), rest], dim=-1)
+def frozen_norm(norm: Norm | None, inputs: Float[Tensor, "*axes d"]) -> NormMap:
+    """The map of a norm with its scale held as it is for some inputs."""
+    return norm_map(norm, norm_run(norm, inputs))
