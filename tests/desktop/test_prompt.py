@@ -55,13 +55,11 @@ def test_what_is_typed_is_the_draft(qtbot, panel):
     qtbot.keyClicks(panel.corrupt, "the other")
     qtbot.keyClicks(panel.answer, "Mary")
     qtbot.keyClicks(panel.wrong, "John")
-    qtbot.mouseClick(
-        panel.values_only, Qt.MouseButton.LeftButton, pos=panel.values_only.rect().center()
-    )
-    panel.values_only.setChecked(True)
+    panel.context.draft.update(values_only=True)  # as the circuit's switch does
+    qtbot.keyClicks(panel.wrong, "ny")
     text = panel.context.draft.text
-    assert text == DraftText(CLEAN, "the other", "Mary", "John", values_only=True)
-    assert text.question() == Question(CLEAN, "the other", "Mary", "John", values_only=True)
+    assert text == DraftText(CLEAN, "the other", "Mary", "Johnny", values_only=True)
+    assert text.question() == Question(CLEAN, "the other", "Mary", "Johnny", values_only=True)
 
 
 def test_typing_is_read_by_the_model_once_it_pauses(qtbot, panel, asked):

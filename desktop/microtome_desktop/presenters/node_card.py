@@ -132,20 +132,22 @@ def edge_title(circuit: Circuit, edge: tuple[str, str, int]) -> str | None:
 class Verification:
     """Predicted beside true effect of one real ablation, in units of the metric.
 
-    ``both`` is the mean of cutting it out of the clean run and of putting it back into the
-    corrupt one; None for a single prompt.
+    ``parts`` are further measurements by name: for a pair the two that the true one is the mean
+    of.
     """
 
     predicted: float
     true: float
     caption: str
-    both: float | None = None
+    parts: tuple[tuple[str, float], ...] = ()
 
     @property
     def bars(self) -> tuple[tuple[str, float], ...]:
         """What is drawn, in words and numbers."""
-        held = (("predicted", self.predicted), ("true", self.true))
-        return held if self.both is None else (*held, ("both ways", self.both))
+        return (("predicted", self.predicted), ("true", self.true), *self.parts)
+
+
+_FURTHER = {"noised": "cut out", "denoised": "put back"}
 
 
 def verification_id(node_or_edge: str | tuple[str, str, int]) -> str:
@@ -170,7 +172,10 @@ def verification(
         parts.append(f"metric {signed(float(held['base']))} → {signed(float(held['ablated']))}")
     if held.get("how"):
         parts.append(str(held["how"]))
-    return Verification(values["predicted"], values["true"], ", ".join(parts), values.get("both"))
+    further = tuple((name, values[key]) for key, name in _FURTHER.items() if key in values)
+    if not further:
+        parts.append("the prediction holds norms and patterns, the run lets them move")
+    return Verification(values["predicted"], values["true"], ", ".join(parts), further)
 
 
 @dataclass(frozen=True, slots=True)

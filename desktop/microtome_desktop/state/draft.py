@@ -9,7 +9,9 @@ from typing import Any
 from psygnal import Signal
 
 from microtome.prompts import Prompt, Question
+from microtome.records.session import Session
 
+_TYPED = ("prompt", "corrupt", "answer", "wrong")
 _IDS = re.compile(r"\s*\d+(?:[\s,]+\d+)*\s*,?\s*")
 
 
@@ -37,6 +39,11 @@ class DraftText:
             self._word(self.wrong),
             values_only=self.values_only,
         )
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """The text fields by name."""
+        return {name: getattr(self, name) for name in _TYPED}
 
     def _prompt(self, text: str) -> Prompt:
         if self.as_ids and _IDS.fullmatch(text):
@@ -114,10 +121,18 @@ class Draft:
             self.reading_changed.emit(reading)
 
 
+def reading_of(session: Session, text: DraftText) -> Reading:
+    """How the session's model read its prompts; nothing where something else is typed."""
+    if session.question is None or as_typed(session.question) != text.typed:
+        return Reading()
+    tokens = [tuple(trace.tokens) for trace in session.traces[:2]]
+    clean, corrupt = (*tokens, (), ())[:2]
+    return Reading(clean, corrupt)
+
+
 def as_typed(question: Question) -> dict[str, str]:
     """The prompts and answers of a question as one would type them."""
-    names = ("prompt", "corrupt", "answer", "wrong")
-    return {name: _as_typed(getattr(question, name)) for name in names}
+    return {name: _as_typed(getattr(question, name)) for name in _TYPED}
 
 
 def _as_typed(value: Prompt | int | None) -> str:

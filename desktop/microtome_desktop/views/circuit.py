@@ -59,7 +59,7 @@ class CircuitPanel(Panel):
 
     def _build(self) -> None:
         self._filled = QWidget()
-        column = QVBoxLayout(self._filled)
+        column = self._column = QVBoxLayout(self._filled)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self.facts)
@@ -177,7 +177,7 @@ class CircuitPanel(Panel):
         self._stack.setCurrentIndex(1)
         drawing = draw(circuit, *self.canvas.room)
         self._tell(drawing.n_edges)
-        self._filled.layout().activate()  # what was told may have left another room
+        self._column.activate()  # what was told may have left another room
         if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
             drawing = draw(circuit, *self.canvas.room)
         self._drawing = drawing
@@ -285,4 +285,5 @@ class CircuitPanel(Panel):
     def _ask_values_only(self, on: bool) -> None:
         session = self.context.workspace.session
         if session is not None and session.question is not None:
+            self.context.draft.update(values_only=on)  # for the runs to come
             self.context.ask(Examine(replace(session.question, values_only=on)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
@@ -16,23 +17,31 @@ from microtome_desktop.views.fonts import mono_font
 
 _LABEL_PIXELS = 15  # room that one row label needs
 _LETTER_PIXELS = 6.5  # mean width of one letter of the axis font
+_TURNED_HEIGHT = 64  # pixels that turned names take at most
 
 
 class _Axis(pg.AxisItem):
-    """Names at whole numbers, as many as fit."""
+    """Names at whole numbers, as many as fit; turned where they would not fit side by side."""
+
+    # Of the class, because the library lays the axis out while it is being made.
+    names: tuple[str, ...] = ()
+    turned = False
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation, textPen=colours.TEXT_DIM, tickLength=0)
         self.setPen(pg.mkPen(None))
-        self.names: tuple[str, ...] = ()
-        self.setStyle(tickFont=mono_font(10), autoReduceTextSpace=False)
+        self.setStyle(tickFont=mono_font(10), autoReduceTextSpace=False, hideOverlappingLabels=False)
 
     def name_axis(self, names: tuple[str, ...]) -> None:
         """Show other names."""
         self.names = names
-        longest = max((len(name) for name in names), default=1)
+        length = int(max((len(name) for name in names), default=1) * _LETTER_PIXELS) + 10
         if self.orientation == "left":
-            self.setWidth(int(longest * _LETTER_PIXELS) + 10)
+            self.setWidth(length)
+        else:
+            # Upright where they fit beside each other, else turned: a name is worth the height.
+            self.turned = self._turns()
+            self.setHeight(min(length, _TURNED_HEIGHT) if self.turned else None)
         self.picture = None
         self.update()
 
@@ -45,10 +54,37 @@ class _Axis(pg.AxisItem):
         if last < first or size <= 0:
             return []
         per_cell = size / max(high - low, 1e-9)
+        beside = self.orientation == "bottom" and not self.turned
         longest = max(len(name) for name in self.names)
-        wanted = _LABEL_PIXELS if self.orientation == "left" else longest * _LETTER_PIXELS + 6
+        wanted = longest * _LETTER_PIXELS + 6 if beside else _LABEL_PIXELS
         step = max(1, int(np.ceil(wanted / max(per_cell, 1e-9))))
         return [(float(step), [float(i) for i in range(first, last + 1, step)])]
+
+    def resizeEvent(self, event: Any = None) -> None:
+        """Names may have to turn, or not any more."""
+        super().resizeEvent(event)
+        if self.orientation == "bottom" and self.turned != self._turns():
+            self.name_axis(self.names)
+
+    def _turns(self) -> bool:
+        longest = max((len(name) for name in self.names), default=1)
+        return longest * _LETTER_PIXELS + 6 > float(self.size().width()) / max(len(self.names), 1)
+
+    def drawPicture(self, p: QPainter, axisSpec: Any, tickSpecs: Any, textSpecs: Any) -> None:
+        """As the library draws, with the names turned by a quarter where they must."""
+        if not self.turned:
+            super().drawPicture(p, axisSpec, tickSpecs, textSpecs)
+            return
+        super().drawPicture(p, axisSpec, tickSpecs, [])
+        p.setFont(self.style["tickFont"])
+        p.setPen(self.textPen())
+        for rect, _, text in textSpecs:
+            p.save()
+            p.translate(rect.center().x(), self.boundingRect().top() + 4)
+            p.rotate(-90)
+            room = QRectF(-_TURNED_HEIGHT, -_LABEL_PIXELS / 2, _TURNED_HEIGHT, _LABEL_PIXELS)
+            p.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
+            p.restore()
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """The names of these numbers."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSplitter,
     QStackedLayout,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -37,7 +35,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
 _PARTS = ("at", "kind", "weight", "share")
-_WIDE = 600  # from where two tables of parts fit beside each other
+_INCOMING, _OUTGOING, _WHY = range(3)  # the tabs
 
 
 class NodeCardPanel(Panel):
@@ -62,8 +60,7 @@ class NodeCardPanel(Panel):
         terms = ("query reads", "key reads", "score")
         self.sources = Section("Why it looks there", terms, "why", "score")
         self.why = QPushButton("Why does it look there?")
-        self._parts = QSplitter(Qt.Orientation.Vertical)
-        self._splitter = QSplitter(Qt.Orientation.Vertical)
+        self.parts = QTabWidget()
         self._build()
         self._connect()
         self.show_session()
@@ -79,12 +76,9 @@ class NodeCardPanel(Panel):
         head.addWidget(self._glyph)
         head.addWidget(self.heading, 1)
         head.addWidget(self.why)
-        for section in (self.incoming, self.outgoing):
-            self._parts.addWidget(section)
-        for part in (self._parts, self.sources):
-            self._splitter.addWidget(part)
-        for splitter in (self._parts, self._splitter):
-            splitter.setChildrenCollapsible(False)
+        self.parts.setDocumentMode(True)
+        for section in (self.incoming, self.outgoing, self.sources):
+            self.parts.addTab(section, section.heading)
         self._filled = QWidget()
         column = QVBoxLayout(self._filled)
         column.setContentsMargins(12, 10, 12, 8)
@@ -95,7 +89,7 @@ class NodeCardPanel(Panel):
         column.addWidget(self.node_check)
         column.addWidget(self.edge_check)
         column.addWidget(self.reason)
-        column.addWidget(self._splitter, 1)
+        column.addWidget(self.parts, 1)
         self._stack = QStackedLayout(self)
         self._stack.addWidget(self.empty)
         self._stack.addWidget(self._filled)
@@ -120,6 +114,8 @@ class NodeCardPanel(Panel):
             self.show_session()
         elif part.startswith(("analyses/verification", "analyses/why")):
             self._tell_findings()
+            if part.startswith("analyses/why") and self.parts.isTabVisible(_WHY):
+                self.parts.setCurrentIndex(_WHY)
 
     def show_model(self) -> None:
         """Enable what the model makes possible."""
@@ -155,6 +151,8 @@ class NodeCardPanel(Panel):
         self.stats.tell(stats(card))
         self.incoming.tell([part_cells(part) for part in card.incoming])
         self.outgoing.tell([part_cells(part) for part in card.outgoing])
+        for number, section in enumerate((self.incoming, self.outgoing)):
+            self.parts.setTabText(number, section.heading)
 
     def _tell_findings(self) -> None:
         """What was measured about the node and the selected edge, and what can be."""
@@ -181,28 +179,16 @@ class NodeCardPanel(Panel):
         found = None if session is None else attention_sources(session.analyses, card)
         self.why.setVisible(card.is_head and found is None)
         self.why.setEnabled(not offline)
-        self.sources.setVisible(card.is_head and found is not None)
+        self.parts.setTabVisible(_WHY, card.is_head and found is not None)
         if found is not None:
             self.sources.tell([source_cells(source) for source in found.rows], found.caption)
-        self._share_room()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Parts lie beside each other where there is room, else below each other."""
-        super().resizeEvent(event)
-        wide = self.width() >= _WIDE
-        self._parts.setOrientation(Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical)
-        self._share_room()
-
-    def _share_room(self) -> None:
-        wishes = [self.incoming.wish, self.outgoing.wish]
-        beside = self._parts.orientation() == Qt.Orientation.Horizontal
-        self._parts.setSizes([1, 1] if beside else wishes)
-        self._splitter.setSizes([max(wishes) if beside else sum(wishes), self.sources.wish])
 
     def _mark_edge(self, card: Card, edge: tuple[str, str, int] | None) -> None:
         for section, parts in ((self.incoming, card.incoming), (self.outgoing, card.outgoing)):
             rows = [row for row, part in enumerate(parts) if part.edge == edge]
             section.table.show_row(rows[0] if rows else None)
+            if rows:
+                self.parts.setCurrentWidget(section)
 
     # ------------------------------------------------------------ mouse → selection, requests
 

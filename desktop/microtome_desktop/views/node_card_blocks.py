@@ -77,31 +77,26 @@ class Check(QFrame):
 
 
 class Section(QWidget):
-    """A titled table with its number of rows."""
+    """A table under a tab, whose heading tells the number of rows."""
 
     def __init__(self, title: str, columns: tuple[str, ...], name: str, measure: str) -> None:
         super().__init__()
-        self._title = title
-        self.wish = 60  # pixels it would like to have
-        self.header, self.caption = QLabel(title), QLabel()
+        self.title = self.heading = title  # the heading tells the number of rows too
+        self.caption = QLabel()
         self.caption.setTextFormat(Qt.TextFormat.PlainText)
         self.caption.setWordWrap(True)
         self.caption.setFont(text_font(11))
-        self.header.setFont(text_font(12))
-        self.header.setStyleSheet(f"color: {colours.TEXT_DIM};")
         self.table = CellTable(columns, name, sorted_by=columns.index(measure))
-        self.table.setMinimumHeight(64)
+        self.table.setMinimumHeight(112)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
-        for part in (self.header, self.caption, self.table):
+        for part in (self.caption, self.table):
             column.addWidget(part)
 
     def tell(self, rows: Sequence[tuple[Cell, ...]], caption: str = "") -> None:
         """Show other rows."""
-        self.header.setText(f"{self._title}   {len(rows)}")
+        self.heading = f"{self.title}  {len(rows)}"
         self.caption.setText(caption)
         self.caption.setVisible(bool(caption))
         self.table.set_rows(rows)
-        self.wish = 60 + 21 * min(len(rows), 9)
-        self.table.setMinimumHeight(30 + 21 * min(max(len(rows), 1), 5))

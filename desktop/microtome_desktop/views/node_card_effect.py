@@ -42,7 +42,7 @@ class EffectBars(QWidget):
 
     def sizeHint(self) -> QSize:
         lines = 2 if self._shown is None else len(self._shown.bars)
-        return QSize(200, (lines + 1) * _LINE + 2)
+        return QSize(200, (lines + 2) * _LINE + 2)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Predicted above, true below, the circumstances under them."""
@@ -55,11 +55,9 @@ class EffectBars(QWidget):
             self._paint_bar(painter, line * _LINE, name, value, colour)
         painter.setFont(text_font(11))
         painter.setPen(QColor(colours.TEXT_FAINT))
-        rest = QRectF(0, len(self._shown.bars) * _LINE + 2, self.width(), _LINE)
-        caption = painter.fontMetrics().elidedText(
-            self._shown.caption, Qt.TextElideMode.ElideRight, self.width()
-        )
-        painter.drawText(rest, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, caption)
+        rest = QRectF(0, len(self._shown.bars) * _LINE + 2, self.width(), 2 * _LINE)
+        flags = int(Qt.AlignmentFlag.AlignLeft) | int(Qt.TextFlag.TextWordWrap)
+        painter.drawText(rest, flags, self._shown.caption)
 
     def _paint_bar(
         self, painter: QPainter, top: float, name: str, value: float, colour: str

@@ -73,9 +73,7 @@ class CellTable(QTableView):
         super().__init__()
         self.setObjectName(name)
         self._titles = tuple(titles)
-        # A model of Qt's own: one in Python is asked six times a cell whenever it is painted.
-        self._cells = QStandardItemModel(0, len(titles), self)
-        self._cells.setHorizontalHeaderLabels(list(titles))
+        self._cells = self._model()
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._cells)
         self._sorted.setSortRole(_ROLE_SORT)
@@ -96,14 +94,20 @@ class CellTable(QTableView):
 
     def set_rows(self, rows: Sequence[tuple[Cell, ...]]) -> None:
         """Show other rows."""
-        self._sorted.setSourceModel(None)  # sorts once, when all are there
-        self._cells.setRowCount(0)
+        old, self._cells = self._cells, self._model()
         for row in rows:
             self._cells.appendRow([_item(cell) for cell in row])
-        self._sorted.setSourceModel(self._cells)
+        self._sorted.setSourceModel(self._cells)  # sorts once, now that all are there
+        old.deleteLater()
         for column, title in enumerate(self._titles[1:], 1):
             longest = max((row[column].text for row in rows), key=len, default="")
             self.setColumnWidth(column, self._width_for(longest, title))
+
+    def _model(self) -> QStandardItemModel:
+        # One of Qt's own: a model in Python is asked six times a cell whenever it is painted.
+        made = QStandardItemModel(0, len(self._titles), self)
+        made.setHorizontalHeaderLabels(list(self._titles))
+        return made
 
     def _width_for(self, longest: str, title: str) -> int:
         """Room for a column: the font is mono, so that the longest text is the widest."""

@@ -21,7 +21,7 @@ vispy.use("pyside6")  # before the first canvas: the choice cannot be changed la
 from vispy import scene  # noqa: E402 - the backend must be chosen first
 
 
-class _Canvas(scene.SceneCanvas):  # type: ignore[misc] # vispy has no types
+class _Canvas(scene.SceneCanvas):
     """Says that the scene has changed, where vispy would ask Qt for a frame."""
 
     changed: Callable[[], None] | None = None
@@ -64,30 +64,30 @@ class OffscreenScene(QWidget):
         self._stale = False
         return self._frame
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the scene where it has changed, and show it."""
         frame = self.draw() if self._stale else self._frame
         painter = QPainter(self)
         painter.drawImage(0, 0, frame)
         painter.end()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Give the scene the new room."""
         self.native.resize(event.size())
         self.invalidate()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         """Hand over."""
         self.native.mousePressEvent(event)
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Hand over."""
         self.native.mouseReleaseEvent(event)
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Hand over."""
         self.native.mouseMoveEvent(event)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+    def wheelEvent(self, event: QWheelEvent) -> None:
         """Hand over."""
         self.native.wheelEvent(event)

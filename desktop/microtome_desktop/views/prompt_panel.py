@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, QTimer
 from PySide6.QtWidgets import (
-    QCheckBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -16,7 +15,7 @@ from PySide6.QtWidgets import (
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.model_requests import ReadDraft
-from microtome_desktop.state.draft import DraftText, Reading
+from microtome_desktop.state.draft import DraftText, Reading, reading_of
 from microtome_desktop.views.alignment import Alignment
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -49,11 +48,6 @@ class PromptPanel(Panel):
         self.problem.setObjectName("bad")
         self.problem.setWordWrap(True)
         self.problem.hide()
-        self.values_only = QCheckBox("Keep attention as it is")
-        self.values_only.setObjectName("values_only")
-        self.values_only.setToolTip(
-            "Count only what flows through values; leave out why heads look where they look"
-        )
         self.sets = PromptSetPicker(context)
         self.run = QPushButton("Run")
         self.run.setObjectName("primary")
@@ -95,7 +89,6 @@ class PromptPanel(Panel):
         layout.addWidget(self.alignment)
         layout.addLayout(answers)
         layout.addWidget(self.problem)
-        layout.addWidget(self.values_only)
         layout.addLayout(buttons)
 
     def _connect(self) -> None:
@@ -106,7 +99,6 @@ class PromptPanel(Panel):
         for field in (self.answer, self.wrong):
             field.textChanged.connect(self._on_typed)
             field.returnPressed.connect(self._on_run)
-        self.values_only.toggled.connect(self._on_typed)
         self.run.clicked.connect(self._on_run)
         self.swap.clicked.connect(self._on_swap)
         self._reader.timeout.connect(self._ask_reading)
@@ -122,7 +114,6 @@ class PromptPanel(Panel):
             corrupt=self.corrupt.toPlainText(),
             answer=self.answer.text(),
             wrong=self.wrong.text(),
-            values_only=self.values_only.isChecked(),
         )
 
     def _on_run(self) -> None:
@@ -137,7 +128,6 @@ class PromptPanel(Panel):
         self.corrupt.show_text(text.corrupt)
         self.answer.show_text(text.answer)
         self.wrong.show_text(text.wrong)
-        self.values_only.setChecked(text.values_only)
         self._showing = False
         self.prompt.setPlaceholderText(
             "Token ids, for example 12, 7, 301" if text.as_ids else self.prompt.hint
@@ -146,8 +136,11 @@ class PromptPanel(Panel):
         self._show_run()
 
     def _ask_reading(self) -> None:
-        if self.context.workspace.model is not None:
-            self.context.ask(ReadDraft(self.context.draft.text))
+        workspace, text = self.context.workspace, self.context.draft.text
+        if workspace.model is not None:
+            self.context.ask(ReadDraft(text))
+        elif workspace.session is not None:  # in review the file tells how its model read it
+            self.context.draft.read(reading_of(workspace.session, text))
 
     def _show_reading(self, reading: Reading) -> None:
         self.alignment.show_reading(reading)
@@ -166,6 +159,10 @@ class PromptPanel(Panel):
                 field.complete_from(facts.words)
         if "loading" in changed:
             self._show_run()
+
+    def show_session(self) -> None:
+        """Another file tells how its prompts were read."""
+        self._reader.start()
 
     def show_model(self) -> None:
         """Another model reads the prompts anew."""

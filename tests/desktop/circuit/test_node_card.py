@@ -53,6 +53,11 @@ def cells(table, column):
     return [model.index(row, column).data() for row in range(model.rowCount())]
 
 
+def click_tab(panel, section):
+    bar = panel.parts.tabBar()
+    QTest.mouseClick(bar, LEFT, pos=bar.tabRect(panel.parts.indexOf(section)).center())
+
+
 def click_cell(table, row, column):
     place = table.visualRect(table.model().index(row, column)).center()
     QTest.mouseClick(table.viewport(), LEFT, pos=place)
@@ -90,7 +95,7 @@ def test_parts_are_listed_strongest_first_and_sorted_by_any_column(panel, head, 
     table, card = panel.incoming.table, card_of(sample_session.circuit, head)
     assert cells(table, 0) == [part.label for part in card.incoming]
     assert cells(table, 3) == [signed(part.weight) for part in card.incoming]
-    assert panel.incoming.header.text() == f"Incoming parts   {len(card.incoming)}"
+    assert panel.parts.tabText(0) == f"Incoming parts  {len(card.incoming)}"
     header = table.horizontalHeader()
     place = header.sectionViewportPosition(2) + 5
     QTest.mouseClick(header.viewport(), LEFT, pos=QPoint(place, 6))
@@ -118,6 +123,7 @@ def test_a_click_into_a_sorted_table_hits_the_row_it_shows(panel, head, context,
 
 def test_the_rest_of_a_row_selects_the_edge(panel, head, context, sample_session, asked):
     part = card_of(sample_session.circuit, head).outgoing[0]
+    click_tab(panel, panel.outgoing)
     click_cell(panel.outgoing.table, 0, 3)
     assert context.selection.current.edge == part.edge
     assert context.selection.current.node == head
@@ -148,7 +154,8 @@ def test_ablating_for_real_shows_predicted_beside_true(panel, context, sample_se
     arrays = {
         "predicted": Labelled(("one",), np.float32([2.0])),
         "true": Labelled(("one",), np.float32([-0.5])),
-        "both": Labelled(("one",), np.float32([1.5])),
+        "noised": Labelled(("one",), np.float32([-2.5])),
+        "denoised": Labelled(("one",), np.float32([1.5])),
     }
     params = {"how": "mean over documents", "base": 6.2, "ablated": 6.7}
     key = verification_id(name)
@@ -157,7 +164,10 @@ def test_ablating_for_real_shows_predicted_beside_true(panel, context, sample_se
     assert panel.node_check.bars.isVisible()
     assert (shown.predicted, shown.true) == (2.0, -0.5)
     assert shown.caption == "metric +6.2 → +6.7, mean over documents"
-    assert panel.node_check.bars.accessibleName() == "predicted +2, true −0.5, both ways +1.5"
+    assert (
+        panel.node_check.bars.accessibleName()
+        == "predicted +2, true −0.5, cut out −2.5, put back +1.5"
+    )
     panel.grab()
 
 
@@ -169,6 +179,8 @@ def test_verifications_of_edges_have_their_own_key(sample_session):
 def test_why_a_head_looks_there(panel, head, context, asked, sample_session):
     held = sample_session.analyses[f"why/{head}"]
     table = held.array("score")
+    assert panel.parts.isTabVisible(panel.parts.indexOf(panel.sources))
+    click_tab(panel, panel.sources)
     assert panel.sources.isVisible()
     assert not panel.why.isVisible()
     shown = cells(panel.sources.table, 2)
