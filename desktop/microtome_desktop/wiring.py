@@ -100,12 +100,15 @@ def open_window(path: Path | None = None) -> int:
     Raises InputError where there is no screen.
     """
     from microtome.errors import InputError
+    from microtome.session.trial import prepare
 
     if not has_screen():
         raise InputError(
             "There is no screen here: neither DISPLAY nor WAYLAND_DISPLAY is set.",
             "Use microtome run, info and render, or log in with a screen.",
         )
+    if path is not None:
+        prepare()  # reads the file while the window comes up
     application = make_application(sys.argv[:1])
     application.setFont(text_font())
     opening = Opening(path, settings_store())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QMessageBox
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
 
+from microtome.session import trial
 from microtome.session.reader import open_session
 from microtome.session.writer import estimate, save_session
 from microtome_desktop.commands.command import CommandId
@@ -199,3 +200,18 @@ def test_paths_are_absolute_in_the_recent_list(bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     bench.desk.settings.remember_session(Path("here.h5"))
     assert bench.desk.settings.recent_sessions[0] == tmp_path / "here.h5"
+
+
+def test_the_open_dialog_prepares_the_reading(qtbot, bench, monkeypatch):
+    trial._dismiss()
+    seen = []
+
+    def choose(*_):
+        qtbot.waitUntil(lambda: bool(trial._waiting), timeout=WAIT)
+        seen.append(trial._waiting[0].poll())
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
+    trigger(bench, CommandId.OPEN_SESSION)
+    assert seen == [None]  # a child lives and waits for its file
+    trial._dismiss()

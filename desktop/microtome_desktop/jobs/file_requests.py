@@ -50,6 +50,26 @@ class OpenSession(Request):
         desk.settings.remember_session(self.path)
 
 
+@dataclass(frozen=True, slots=True)
+class PrepareOpening(Request):
+    """Start what reads a foreign file first, while the user still chooses one."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "prepare"
+    quiet: ClassVar[bool] = True
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Getting ready to open a session"
+
+    def perform(self, engine: Engine, job: Job) -> None:
+        """Nothing comes back."""
+        from microtome.session.trial import prepare
+
+        prepare()
+
+
 def restored(session: Session) -> dict[str, Any]:
     """The fields of the selection that a session remembers."""
     held = session.view.get("selection", {})

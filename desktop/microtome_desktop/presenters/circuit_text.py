@@ -157,6 +157,9 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         share = float(held["unexplored"])
         tip = "Share of the influence that ends at nodes too weak to be followed to the embeddings."
         shown.append(Fact(f"unexplored {percent(share)}", tip, share > 0.2))
+    elif "unexplored" in held:
+        tip = "Nothing flows to the metric: both prompts give it the same value."
+        shown.append(Fact("nothing to explain", f"{tip} Change the corrupt prompt.", True))
     rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
     if held.get("values_only"):
         tip = "Attention patterns are taken as they were: no key or query edges."

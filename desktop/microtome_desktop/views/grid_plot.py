@@ -30,7 +30,9 @@ class _Axis(pg.AxisItem):
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation, textPen=colours.TEXT_DIM, tickLength=0)
         self.setPen(pg.mkPen(None))
-        self.setStyle(tickFont=mono_font(10), autoReduceTextSpace=False, hideOverlappingLabels=False)
+        self.setStyle(
+            tickFont=mono_font(10), autoReduceTextSpace=False, hideOverlappingLabels=False
+        )
 
     def name_axis(self, names: tuple[str, ...]) -> None:
         """Show other names."""

@@ -16,7 +16,12 @@ from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.failure import Failure
-from microtome_desktop.jobs.file_requests import REMEMBERED, OpenSession, SaveSession
+from microtome_desktop.jobs.file_requests import (
+    REMEMBERED,
+    OpenSession,
+    PrepareOpening,
+    SaveSession,
+)
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.jobs.runner import JobRunner
@@ -167,6 +172,7 @@ class Handlers(QObject):
 
     def open_session(self) -> None:
         """Choose a session file and open it."""
+        self._runner.ask(PrepareOpening())
         start = self._desk.settings.folder
         chosen, _ = QFileDialog.getOpenFileName(self._window, "Open session", start, FILTER)
         if chosen:

@@ -176,6 +176,14 @@ def test_warnings_name_what_is_wrong(sample_session, random_circuit):
     assert "name an answer" in found[0].tip
 
 
+def test_a_pair_without_a_difference_is_told_so_and_no_share_is_made_up(random_circuit):
+    held = random_circuit(5, 0)
+    held.metadata.update(cancellation=None, unexplored=None, rule="two-point")
+    found = text.facts(held)
+    assert [fact.text for fact in found] == ["nothing to explain", "two-point rule (pair)"]
+    assert found[0].warning
+
+
 def test_the_reproduced_share_is_told_for_the_drawn_nodes_only(sample_session):
     analysis = sample_session.analyses["reproduced-share"]
     nodes = tuple(analysis.params["nodes"])
