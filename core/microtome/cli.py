@@ -166,9 +166,17 @@ def _as_text(summary: dict[str, Any]) -> str:
         f"{warning}"
         f"{summary['model']}: {best['token'].strip()} with probability {best['probability']:.3f}\n"
         f"{summary['metric']['name']} = {summary['metric']['value']:.4g}\n"
-        f"circuit: {summary['nodes']} nodes, {summary['edges']} edges\n"
+        f"circuit: {_circuit_text(summary)}\n"
         f"saved to {summary['file']}"
     )
+
+
+def _circuit_text(summary: dict[str, Any]) -> str:
+    if summary["unexplored"] is not None:
+        return f"{summary['nodes']} nodes, {summary['edges']} edges"
+    pair = "value_corrupt" in summary["metric"]
+    why = "both prompts give the metric the same value" if pair else "nothing flows to the metric"
+    return f"nothing to explain, {why}"
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -124,6 +124,15 @@ def test_unknown_words_are_counted_and_named(tmp_path, capsys):
     assert "Qwrk" in first
 
 
+def test_a_pair_without_a_difference_is_told_so(tmp_path, capsys):
+    asked = ["run", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", PROMPT]
+    path = tmp_path / "run.h5"
+    assert cli.main([*asked, "--out", str(path)]) == 0
+    assert "circuit: nothing to explain, both prompts" in capsys.readouterr().out
+    held = open_session(path).circuit.metadata
+    assert (held["unexplored"], held["cancellation"]) == (None, None)
+
+
 def test_an_unknown_word_names_the_commands(capsys):
     assert cli.main(["rnu"]) == 2
     assert "run" in capsys.readouterr().err

@@ -181,6 +181,7 @@ def test_cancellation_is_the_size_of_the_parts_beside_their_sum(tiny_model):
 def test_a_pair_without_a_difference_explains_nothing(tiny_model):
     circuit = component_graph(tiny_model("gpt2"), PromptPair(IDS, IDS))
     assert circuit.metadata["cancellation"] is None
+    assert circuit.metadata["unexplored"] is None
     assert circuit.n_edges == 0
     assert np.abs(circuit.node_score).max() == 0
     assert any("nothing to explain" in note for note in circuit.metadata["notes"])

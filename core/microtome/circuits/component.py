@@ -49,7 +49,8 @@ def component_graph(
     ``values_only`` leaves attention patterns as they were, so that embeddings and constants
     sum to the metric. Targets below ``tau`` of the influence are not expanded; of each other
     one the ``keep`` strongest in-edges are returned. Without ``rule`` a pair is explained by
-    the two-point rule, a prompt by the single one.
+    the two-point rule, a prompt by the single one. In ``metadata`` the ``cancellation`` is None
+    where the metric (its difference) is zero, and ``unexplored`` where nothing flows at all.
     Raises PromptError, AnswerError and MetricError for what cannot be asked.
     """
     job = job_or_default(job)
@@ -113,13 +114,15 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
     cancellation = spread / abs(total) if total else None
     layout = Layout.of(asked.anatomy)
     reached = float(explored.influence[: layout.n_embeddings].sum())
+    # Where nothing flows, a share of it has no meaning: it is neither explored nor missed.
+    unexplored = max(0.0, 1.0 - reached) if spread else None
     metadata: dict[str, Any] = {
         "method": "component-graph",
         "rule": rule.value,
         "metric": asked.metric_name,
         "metric_value": asked.value,
         "cancellation": cancellation,
-        "unexplored": max(0.0, 1.0 - reached),
+        "unexplored": unexplored,
         "tokens": list(asked.tokens),
         "prompt": _plain(asked.prompt),
         "corrupt": _plain(asked.corrupt_prompt),
@@ -139,7 +142,9 @@ def _plain(prompt: Prompt | None) -> str | list[int] | None:
 def _notes(cancellation: float | None, rule: Rule) -> list[str]:
     notes = ["Norm scales are frozen; key and query edges approximate real ablations."]
     if cancellation is None:
-        notes.append("Both prompts give the same value of the metric: there is nothing to explain.")
+        same = "Both prompts give the same value of the metric"
+        zero = same if rule.needs_pair else "The metric is zero"
+        notes.append(f"{zero}: there is nothing to explain.")
     elif cancellation > CANCELLATION_WARNING:
         notes.append("The metric is the small difference of large parts: try another wrong answer.")
     if rule in (Rule.EAP_CLEAN, Rule.EAP_CORRUPT):
