@@ -82,7 +82,7 @@ class _Axis(pg.AxisItem):
         p.setPen(self.textPen())
         for rect, _, text in textSpecs:
             p.save()
-            p.translate(rect.center().x(), self.boundingRect().top() + 4)
+            p.translate(rect.center().x(), rect.top() + 2)
             p.rotate(-90)
             room = QRectF(-_TURNED_HEIGHT, -_LABEL_PIXELS / 2, _TURNED_HEIGHT, _LABEL_PIXELS)
             p.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)

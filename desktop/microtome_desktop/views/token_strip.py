@@ -8,9 +8,14 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.at_step import AtStep
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.presenters.checkpoints import place_of, stops
 from microtome_desktop.presenters.strip import Colouring, Strip, strip
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.checkpoint_slider import CheckpointSlider
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
@@ -33,10 +38,14 @@ class TokenStrip(Panel):
         self.colour_by.addItems([str(by) for by in Colouring])
         self.explanation = QLabel("Run a prompt to see its tokens.")
         self.explanation.setObjectName("dim")
+        self.training = CheckpointSlider()
         self._lay_out()
         self.colour_by.currentIndexChanged.connect(self._on_colouring)
         self.chips.clicked.connect(self._on_click)
         self.chips.hovered.connect(self._on_hover)
+        self.training.step_asked.connect(self._on_step)
+        context.library.changed.connect(self._on_library)
+        self.show_model()
         self.show_session()
 
     def _lay_out(self) -> None:
@@ -53,6 +62,7 @@ class TokenStrip(Panel):
         above.addWidget(label)
         above.addWidget(self.colour_by)
         above.addWidget(self.explanation, 1)
+        above.addWidget(self.training)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 10, 4)
         layout.setSpacing(4)
@@ -82,6 +92,25 @@ class TokenStrip(Panel):
         self.chips.show_rows(_chips(self.drawing))
         self.explanation.setText(self.drawing.explanation)
         self.chips.select(selected.position)
+
+    def show_model(self) -> None:
+        """Offer the training steps of the loaded model."""
+        model = self.context.workspace.model
+        held = stops(self.context.library.shelf, model)
+        self.training.show_stops(held, place_of(held, model))
+
+    def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
+        if "embedded" in changed:
+            self.show_model()
+
+    def _on_step(self, name: str) -> None:
+        """The question on screen, or else the one that is typed, at another training step."""
+        session, text = self.context.workspace.session, self.context.draft.text
+        question = session.question if session is not None else None
+        if question is None and text.prompt.strip():
+            question = text.question()
+        load = LoadModel(name, self.context.settings.device)
+        self.context.ask(load if question is None else AtStep(load, Examine(question)))
 
     def show_part(self, part: str) -> None:
         """The second run and the circuit bring their colourings."""

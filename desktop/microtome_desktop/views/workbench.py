@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 import microtome_resources as resources
 from microtome.prompts import Question
 from microtome_desktop.commands.command import Situation
+from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import OpenSession, ReadArray
@@ -126,7 +127,7 @@ class Workbench(QObject):
     def _on_finished(self, request: object) -> None:
         if isinstance(request, LoadModel):
             self._after_loading(request)
-        elif isinstance(request, Examine) and self.desk.library.shelf.checks is None:
+        elif isinstance(request, Examine | AtStep) and self.desk.library.shelf.checks is None:
             self.handlers.run_checks()
 
     def _after_loading(self, request: LoadModel) -> None:
@@ -177,7 +178,7 @@ class Workbench(QObject):
         self.window.actions_table.update(Situation(self.desk, self._busy))
         ask = self.furnishing.panels.get("ask")
         if isinstance(ask, AskPanel):
-            examining = any(isinstance(r, Examine) for r in self.runner.under_way)
+            examining = any(isinstance(r, Examine | AtStep) for r in self.runner.under_way)
             ask.prompt.show_busy(busy=examining)
         self._title()
 

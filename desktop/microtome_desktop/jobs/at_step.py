@@ -1,0 +1,60 @@
+"""The request behind the checkpoint slider: the same question to the model at another step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from microtome.jobs import Job
+from microtome.records.circuit import OUTPUT
+from microtome.records.session import Session
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.examine import SESSION_SLOTS, Examine
+from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.desk import Desk
+
+# What stays selected from step to step: the same place of the same prompt.
+_KEPT = ("position", "layer", "head", "neuron", "site")
+
+
+@dataclass(frozen=True, slots=True)
+class AtStep(Request):
+    """Load a checkpoint and put the question to it; the selection stays where it is."""
+
+    slot: ClassVar[str] = "examine"
+    replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
+
+    load: LoadModel
+    run: Examine
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Running the prompt at {self.load.name}"
+
+    def perform(self, engine: Engine, job: Job) -> Session:
+        """The session; the model and the parts are handed out before."""
+        job.partial("model", self.load.perform(engine, job))
+        return self.run.perform(engine, job)
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Take the model, then show each part where the eye already is."""
+        if name == "model":
+            self.load.deliver(desk, value)
+            return
+        before, node = desk.selection.current, desk.selection.current.node
+        if name == "circuit":
+            desk.workspace.change("circuit", circuit=value)
+            if node is not None and node not in value.node_id:
+                answer = value.node_id[value.node_kind.index(OUTPUT)]
+                desk.selection.update(node=answer, edge=None)
+            return
+        self.run.deliver_partial(desk, name, value)
+        if name == "trace":
+            kept = {field: getattr(before, field) for field in _KEPT}
+            desk.selection.update(**kept, node=node)
+
+    def deliver(self, desk: Desk, result: Session) -> None:
+        """Add what was not handed out before."""
+        self.run.deliver(desk, result)
