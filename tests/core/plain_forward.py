@@ -126,10 +126,13 @@ def mlp(x: Tensor, m: Any, see: Sites) -> Tensor:
 
 def block(x: Tensor, b: Any, see: Sites) -> Tensor:
     x = see("resid_pre", x)
-    attended = attention(normed(x, b.norm1, "norm1", see), b.attention, see)
+    first = normed(x, b.norm1, "norm1", see)
+    attended = attention(first, b.attention, see)
     attended = see("attn_out", norm(attended, b.attention_norm))
     middle = x if b.parallel else see("resid_mid", x + attended)
-    wrote = see("mlp_out", norm(mlp(normed(middle, b.norm2, "norm2", see), b.mlp, see), b.mlp_norm))
+    shared = b.parallel and b.norm2 is b.norm1
+    second = first if shared else normed(middle, b.norm2, "norm2", see)
+    wrote = see("mlp_out", norm(mlp(second, b.mlp, see), b.mlp_norm))
     return see("resid_post", x + attended + wrote if b.parallel else middle + wrote)
 
 

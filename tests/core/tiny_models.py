@@ -28,6 +28,7 @@ _SHARED = {
 }
 # Grouped heads, and heads wider than an even share of the model.
 _GROUPED = {**_SHARED, "num_key_value_heads": 2, "head_dim": 8}
+_WITHOUT_HEAD_DIM = {**_SHARED, "num_key_value_heads": 2}
 _NEOX = {
     **_SHARED,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
@@ -60,7 +61,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": (
         "Qwen2Config",
         {
-            **{key: value for key, value in _GROUPED.items() if key != "head_dim"},
+            **_WITHOUT_HEAD_DIM,
             "use_sliding_window": True,
             "sliding_window": 5,
             "max_window_layers": 1,
@@ -77,6 +78,40 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "sliding_window": 5,
             "tie_word_embeddings": True,
         },
+    ),
+    "gemma": ("GemmaConfig", {**_GROUPED, "attention_bias": True, "tie_word_embeddings": True}),
+    "gemma3": (
+        "Gemma3TextConfig",
+        {
+            **_GROUPED,
+            "final_logit_softcapping": 4.0,
+            "query_pre_attn_scalar": 11,
+            "sliding_window": 5,
+            "sliding_window_pattern": 2,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "smollm3": (
+        "SmolLM3Config",
+        {
+            **_WITHOUT_HEAD_DIM,
+            "no_rope_layers": [1, 0, 1],
+            "use_sliding_window": True,
+            "sliding_window": 5,
+        },
+    ),
+    "phi": ("PhiConfig", {**_WITHOUT_HEAD_DIM, "qk_layernorm": True, "partial_rotary_factor": 0.7}),
+    "phi3": (
+        "Phi3Config",
+        {**_WITHOUT_HEAD_DIM, "sliding_window": 5, "partial_rotary_factor": 0.7},
+    ),
+    "stablelm": (
+        "StableLmConfig",
+        {**_WITHOUT_HEAD_DIM, "use_qkv_bias": True, "partial_rotary_factor": 0.7},
+    ),
+    "stablelm_parallel": (
+        "StableLmConfig",
+        {**_WITHOUT_HEAD_DIM, "use_parallel_residual": True, "partial_rotary_factor": 0.7},
     ),
 }
 FAMILIES = tuple(CONFIGS)

@@ -1,88 +1,15 @@
 """Model families: one row says where every part of an architecture lives.
 
 Adding a family means adding a row; nothing else in Microtome asks which family a model is.
-Paths under ``Family`` start at the transformers model, those from ``norm1`` on at one block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 from microtome.errors import UnknownArchitecture
-
-
-def _by_head_width(config: Any, layer: int) -> float:
-    """The usual 1/sqrt(d_head)."""
-    del layer
-    return float(head_width(config) ** -0.5)
-
-
-def _gpt2_scale(config: Any, layer: int) -> float:
-    scale = _by_head_width(config, layer) if config.scale_attn_weights else 1.0
-    return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
-
-
-def _gemma_scale(config: Any, layer: int) -> float:
-    del layer
-    return float(config.query_pre_attn_scalar**-0.5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """One row of the table."""
-
-    model_type: str  # as config.json names it
-    title: str
-    class_name: str  # of the causal language model in transformers
-
-    blocks: str
-    embedding: str
-    final_norm: str | None
-    unembedding: str = "lm_head"
-    positions: str | None = None  # learned position embeddings
-    position_offset: int = 0  # row of the first position in their table
-    rotary: str | None = None  # module that gives cosines and sines
-    rotary_by_layer_type: bool = False  # that module wants the layer's type too
-
-    norm1: str | None
-    norm2: str | None
-    attention_norm: str | None = None  # of a branch's output, before it is added
-    mlp_norm: str | None = None
-    rms: bool = False
-    norm_offset: float = 0.0  # what is added to a stored norm weight
-
-    attention: str  # module that calls the attention function
-    q: str | None = None
-    k: str | None = None
-    v: str | None = None
-    qkv: str | None = None  # one matrix in place of the three above
-    packing: Literal["blocks", "heads"] = "blocks"  # of its rows: q|k|v, or q|k|v per head
-    o: str
-    q_norm: str | None = None
-    k_norm: str | None = None
-    scale: Callable[[Any, int], float] = _by_head_width
-    soft_caps: bool = False  # whether the config's caps of scores and logits are applied
-    window: Literal["none", "all", "layer_types"] = "none"
-
-    mlp: str  # module that reads the residual stream
-    w_in: str | None = None
-    w_out: str
-    w_gate: str | None = None
-    gate_up: str | None = None  # one matrix in place of w_gate and w_in
-    act: str
-    activation_keys: tuple[str, ...] = ("hidden_act",)
-    input_major: bool = False  # weights are stored [in, out]
-    parallel_key: str | None = None  # config key that says whether blocks are parallel
-    parallel: bool = False
-
-
-def head_width(config: Any) -> int:
-    """Dimensions of one head: ``head_dim`` where the config names it, else an even share."""
-    named = getattr(config, "head_dim", None)
-    return int(named or config.hidden_size // config.num_attention_heads)
-
+from microtome.models.family import Family, gemma_scale, gpt2_scale
+from microtome.models.variants import causal_only, phi_variant, stablelm_variant
 
 _GPT2 = Family(
     model_type="gpt2",
@@ -97,7 +24,7 @@ _GPT2 = Family(
     attention="attn",
     qkv="attn.c_attn",
     o="attn.c_proj",
-    scale=_gpt2_scale,
+    scale=gpt2_scale,
     mlp="mlp",
     w_in="mlp.c_fc",
     w_out="mlp.c_proj",
@@ -176,13 +103,104 @@ _GEMMA2 = replace(
     attention_norm="post_attention_layernorm",
     mlp_norm="post_feedforward_layernorm",
     norm_offset=1.0,
-    scale=_gemma_scale,
+    scale=gemma_scale,
     soft_caps=True,
     window="layer_types",
     activation_keys=("hidden_activation", "hidden_act"),
 )
 
-_TABLE = (_GPT2, _NEOX, _LLAMA, _MISTRAL, _QWEN2, _QWEN3, _GEMMA2)
+_GEMMA = replace(
+    _LLAMA,
+    model_type="gemma",
+    title="Gemma",
+    class_name="GemmaForCausalLM",
+    norm_offset=1.0,
+)
+
+_GEMMA3 = replace(
+    _GEMMA2,
+    model_type="gemma3_text",
+    title="Gemma 3",
+    class_name="Gemma3ForCausalLM",
+    rotary_by_layer_type=True,
+    q_norm="self_attn.q_norm",
+    k_norm="self_attn.k_norm",
+    variant=causal_only,
+)
+
+_SMOLLM3 = replace(
+    _LLAMA,
+    model_type="smollm3",
+    title="SmolLM3",
+    class_name="SmolLM3ForCausalLM",
+    rotary_key="no_rope_layers",
+    window="layer_types",
+)
+
+_PHI = Family(
+    model_type="phi",
+    title="Phi",
+    class_name="PhiForCausalLM",
+    blocks="model.layers",
+    embedding="model.embed_tokens",
+    final_norm="model.final_layernorm",
+    rotary="model.rotary_emb",
+    norm1="input_layernorm",
+    norm2="input_layernorm",
+    attention="self_attn",
+    q="self_attn.q_proj",
+    k="self_attn.k_proj",
+    v="self_attn.v_proj",
+    o="self_attn.dense",
+    mlp="mlp",
+    w_in="mlp.fc1",
+    w_out="mlp.fc2",
+    act="mlp.activation_fn",
+    parallel=True,
+    variant=phi_variant,
+)
+
+_PHI3 = replace(
+    _LLAMA,
+    model_type="phi3",
+    title="Phi-3",
+    class_name="Phi3ForCausalLM",
+    window="all",
+    q=None,
+    k=None,
+    v=None,
+    qkv="self_attn.qkv_proj",
+    w_in=None,
+    w_gate=None,
+    gate_up="mlp.gate_up_proj",
+    act="mlp.activation_fn",
+)
+
+_STABLELM = replace(
+    _LLAMA,
+    model_type="stablelm",
+    title="StableLM",
+    class_name="StableLmForCausalLM",
+    rms=False,
+    parallel_key="use_parallel_residual",
+    variant=stablelm_variant,
+)
+
+_TABLE = (
+    _GPT2,
+    _NEOX,
+    _LLAMA,
+    _MISTRAL,
+    _QWEN2,
+    _QWEN3,
+    _GEMMA,
+    _GEMMA2,
+    _GEMMA3,
+    _SMOLLM3,
+    _PHI,
+    _PHI3,
+    _STABLELM,
+)
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}
 
 

@@ -22,7 +22,8 @@ from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
 from microtome.jobs import Job, job_or_default
 from microtome.models import attention
 from microtome.models.devices import device_of, dtype_of, memory_ran_out
-from microtome.models.families import Family, family_of
+from microtome.models.families import family_of
+from microtome.models.family import Family
 from microtome.models.model import Model
 from microtome.models.places import Place, find_place
 from microtome.models.resolve import Shape, resolve
@@ -113,6 +114,7 @@ class _Files:
         tensors = sum(len(file.entries) for file in self.weights)
         try:
             config = model_class.config_class.from_dict(self.settings)
+            self.family.of(config)  # refuses what it cannot serve
             layers = config.num_hidden_layers
             if layers > tensors:
                 raise self._mismatch(f"{layers} layers", f"{tensors} tensors")

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from microtome.models.anatomy import Anatomy
-from microtome.models.families import Family
+from microtome.models.family import Family
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
@@ -32,7 +32,7 @@ class Model:
         self, module: nn.Module, family: Family, identity: ModelIdentity, tokenizer: Any
     ) -> None:
         self.module = module
-        self.family = family
+        self.family = family.of(module.config)
         self.identity = identity
         self.tokenizer = tokenizer
         self.lexicon = Lexicon(tokenizer, identity.vocabulary, identity.context, identity.name)

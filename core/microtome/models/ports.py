@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from microtome.models.families import Family, head_width
+from microtome.models.family import Family, head_width
 from microtome.models.resolve import is_parallel, norm_of, split_heads, split_qkv
 
 # Given a module, its input and its output: the values of a site.
@@ -35,6 +35,7 @@ class Port:
 
 def ports_of(family: Family, config: Any) -> dict[str, Port]:
     """The port of every site that the model has."""
+    family = family.of(config)
     ports = {
         **_outside(family),
         **_stream(family, config),
@@ -43,7 +44,8 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
     }
     for site in ("norm1", "norm2", "final_norm"):
         path = getattr(family, site)
-        if path is not None:
+        # A norm that both branches share is one site.
+        if path is not None and not (site == "norm2" and path == family.norm1):
             read, write = partial(_read_scale, family), partial(_write_scale, family)
             ports[site] = _after(path)
             ports[f"{site}_scale"] = Port(path, "after", read, write)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from microtome.errors import UnknownArchitecture
 from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
-from microtome.models.families import Family, head_width
+from microtome.models.family import Family, head_width
 
 # transformers' names of activations -> ours.
 _ACTIVATIONS = {
@@ -149,11 +149,12 @@ class _Block:
 
     def block(self, window: int | None, rotary: Rotary | None) -> Block:
         row = self._row
+        norm1 = self.norm(row.norm1)
         return Block(
             attention=self.attention(window, rotary),
             mlp=self.mlp(),
-            norm1=self.norm(row.norm1),
-            norm2=self.norm(row.norm2),
+            norm1=norm1,
+            norm2=norm1 if row.norm2 == row.norm1 else self.norm(row.norm2),
             attention_norm=self.norm(row.attention_norm),
             mlp_norm=self.norm(row.mlp_norm),
             parallel=is_parallel(row, self._config),
@@ -248,14 +249,17 @@ def _rotaries(module: nn.Module, row: Family, config: Any, like: Tensor) -> list
     source = part(module, row.rotary, row.title)
     types = config.layer_types if row.rotary_by_layer_type else [None] * n_layers
     made = {kind: _rotary(source, row, like, kind) for kind in dict.fromkeys(types)}
-    return [made[kind] for kind in types]
+    turns = [True] * n_layers if row.rotary_key is None else getattr(config, row.rotary_key)
+    return [made[kind] if turn else None for kind, turn in zip(types, turns, strict=False)]
 
 
 def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
     """The anatomy of a transformers model.
 
-    Raises UnknownArchitecture that names the part that could not be found.
+    Raises UnknownArchitecture that names the part that could not be found, or the setting of a
+    variant that is not supported.
     """
+    row = row.of(config)
     find: Callable[[str], Any] = lambda path: part(module, path, row.title)  # noqa: E731
     embedding = find(row.embedding)
     weight = embedding.weight.detach()

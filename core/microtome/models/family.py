@@ -1,0 +1,94 @@
+"""What a row of the table of families can say about an architecture.
+
+Paths under ``Family`` start at the transformers model, those from ``norm1`` on at one block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+
+def _by_head_width(config: Any, layer: int) -> float:
+    """The usual 1/sqrt(d_head)."""
+    del layer
+    return float(head_width(config) ** -0.5)
+
+
+def gpt2_scale(config: Any, layer: int) -> float:
+    """As GPT-2 may ask: no scale, or a smaller one in later layers."""
+    scale = _by_head_width(config, layer) if config.scale_attn_weights else 1.0
+    return scale / (layer + 1) if config.scale_attn_by_inverse_layer_idx else scale
+
+
+def gemma_scale(config: Any, layer: int) -> float:
+    """One over the root of a number of the config's own."""
+    del layer
+    return float(config.query_pre_attn_scalar**-0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """One row of the table."""
+
+    model_type: str  # as config.json names it
+    title: str
+    class_name: str  # of the causal language model in transformers
+
+    blocks: str
+    embedding: str
+    final_norm: str | None
+    unembedding: str = "lm_head"
+    positions: str | None = None  # learned position embeddings
+    position_offset: int = 0  # row of the first position in their table
+    rotary: str | None = None  # module that gives cosines and sines
+    rotary_by_layer_type: bool = False  # that module wants the layer's type too
+    rotary_key: str | None = None  # config key that says layer by layer whether queries turn
+
+    norm1: str | None
+    norm2: str | None  # where it is norm1, both branches read the same
+    attention_norm: str | None = None  # of a branch's output, before it is added
+    mlp_norm: str | None = None
+    rms: bool = False
+    norm_offset: float = 0.0  # what is added to a stored norm weight
+
+    attention: str  # module that calls the attention function
+    q: str | None = None
+    k: str | None = None
+    v: str | None = None
+    qkv: str | None = None  # one matrix in place of the three above
+    packing: Literal["blocks", "heads"] = "blocks"  # of its rows: q|k|v, or q|k|v per head
+    o: str
+    q_norm: str | None = None
+    k_norm: str | None = None
+    scale: Callable[[Any, int], float] = _by_head_width
+    soft_caps: bool = False  # whether the config's caps of scores and logits are applied
+    window: Literal["none", "all", "layer_types"] = "none"
+
+    mlp: str  # module that reads the residual stream
+    w_in: str | None = None
+    w_out: str
+    w_gate: str | None = None
+    gate_up: str | None = None  # one matrix in place of w_gate and w_in
+    act: str
+    activation_keys: tuple[str, ...] = ("hidden_act",)
+    input_major: bool = False  # weights are stored [in, out]
+    parallel_key: str | None = None  # config key that says whether blocks are parallel
+    parallel: bool = False
+    # What this row is for a config: fields to replace. Raises UnknownArchitecture for a config
+    # that the row cannot serve.
+    variant: Callable[[Any], Mapping[str, Any]] | None = None
+
+    def of(self, config: Any) -> Family:
+        """The row for one configuration.
+
+        Raises UnknownArchitecture for a variant of the architecture that is not supported.
+        """
+        return self if self.variant is None else replace(self, **self.variant(config))
+
+
+def head_width(config: Any) -> int:
+    """Dimensions of one head: ``head_dim`` where the config names it, else an even share."""
+    named = getattr(config, "head_dim", None)
+    return int(named or config.hidden_size // config.num_attention_heads)

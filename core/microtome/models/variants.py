@@ -1,0 +1,51 @@
+"""What a row of the table of families becomes for one configuration of its architecture.
+
+Each function gives the fields of the row to replace, or raises UnknownArchitecture and says which
+setting cannot be served and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microtome.errors import UnknownArchitecture
+
+
+def refuse(title: str, setting: str, reason: str) -> UnknownArchitecture:
+    """The error for a setting that no row can serve."""
+    return UnknownArchitecture(
+        f"This {title} has {setting}: {reason}.",
+        f"Other variants of {title} can be opened.",
+    )
+
+
+def causal_only(config: Any) -> Mapping[str, Any]:
+    """Gemma 3 can be made to look ahead; everything here reads a causal model."""
+    if config.use_bidirectional_attention:
+        raise refuse(
+            "Gemma 3",
+            "use_bidirectional_attention",
+            "its queries see what comes later, and there is no rule for that",
+        )
+    return {}
+
+
+def phi_variant(config: Any) -> Mapping[str, Any]:
+    """Phi may norm the queries and keys of each head."""
+    return {
+        "q_norm": "self_attn.q_layernorm" if config.qk_layernorm else None,
+        "k_norm": "self_attn.k_layernorm" if config.qk_layernorm else None,
+    }
+
+
+def stablelm_variant(config: Any) -> Mapping[str, Any]:
+    """In parallel blocks StableLM has one norm for both branches."""
+    if config.qk_layernorm:
+        raise refuse(
+            "StableLM",
+            "qk_layernorm",
+            "every head has a norm with weights of its own, which is not supported",
+        )
+    parallel = config.use_parallel_residual
+    return {"norm2": "input_layernorm" if parallel else "post_attention_layernorm"}

@@ -1,0 +1,83 @@
+"""Every family agrees with transformers' own eager run, and is said so in the documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+
+from microtome.activations.capture import trace
+from microtome.errors import UnknownArchitecture
+from microtome.models.families import FAMILIES
+from microtome.models.loading import load_model
+
+IDS = [3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2, 2, 19]
+DOCS = Path(__file__).parents[2] / "docs" / "families.md"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """``library(name)``: what transformers itself computes with eager attention, in float32."""
+
+    def run(name):
+        module = tiny_models.build(name)
+        module.set_attn_implementation("eager")
+        with torch.inference_mode():
+            return module(
+                input_ids=torch.tensor([IDS]),
+                use_cache=False,
+                output_hidden_states=True,
+                output_attentions=True,
+            )
+
+    return run
+
+
+def test_logits_hidden_states_and_patterns_are_the_library_s(library, tiny_model, family):
+    theirs, run = library(family), trace(tiny_model(family), IDS)
+    np.testing.assert_allclose(run.logits, theirs.logits[0], rtol=0, atol=1e-4)
+    states = torch.cat(theirs.hidden_states).numpy()
+    np.testing.assert_allclose(run.activation("resid_pre"), states[:3], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run.activation("resid_post")[:2], states[1:3], rtol=0, atol=1e-4)
+    # Behind the last layer transformers gives what the unembedding reads.
+    last = "final_norm" if "final_norm" in run.activations else "resid_post.2"
+    np.testing.assert_allclose(run.activation(last), states[3], rtol=0, atol=1e-4)
+    patterns = torch.cat(theirs.attentions).numpy()
+    np.testing.assert_allclose(run.activation("pattern"), patterns, rtol=0, atol=1e-4)
+    assert patterns.std() > 0.05
+
+
+def test_every_row_has_a_tiny_model():
+    built = {tiny_models.build(name).config.model_type for name in tiny_models.FAMILIES}
+    assert built == set(FAMILIES)
+
+
+def test_the_documentation_lists_exactly_the_rows():
+    cells = re.findall(r"^\| (.+?) \(`(\w+)`\) \|", DOCS.read_text("utf-8"), re.MULTILINE)
+    assert cells == [(row.title, row.model_type) for row in FAMILIES.values()]
+
+
+REFUSED = {
+    "Gemma 3 that looks ahead": (
+        "gemma3",
+        {"use_bidirectional_attention": True},
+        "use_bidirectional_attention: its queries see what comes later",
+    ),
+    "StableLM with a norm for every head": (
+        "stablelm",
+        {"qk_layernorm": True},
+        "qk_layernorm: every head has a norm with weights of its own",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_variant_that_cannot_be_served_says_which_setting_and_why(tmp_path, name):
+    family, settings, message = REFUSED[name]
+    folder = tiny_models.save(family, tmp_path / "model", **settings)
+    with pytest.raises(UnknownArchitecture, match=message):
+        load_model(folder)
