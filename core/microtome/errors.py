@@ -2,6 +2,7 @@
 
     MicrotomeError                 one readable line; carries the way out
     ├── InputError                 what was given cannot be used
+    │   ├── WrongKind              an argument of another type; a TypeError too
     │   ├── PromptError            empty, too long, not tokenizable, pair of unequal length
     │   ├── AnswerError            not one token, unknown word, outside the vocabulary
     │   ├── MetricError            a metric used where its kind has no meaning
@@ -28,6 +29,8 @@ boundary only.
 
 from __future__ import annotations
 
+import reprlib
+
 
 class MicrotomeError(Exception):
     """A failure in the user's words: what was given, what was expected, what to do.
@@ -47,6 +50,10 @@ class MicrotomeError(Exception):
 
 class InputError(MicrotomeError):
     """What the user gave cannot be used."""
+
+
+class WrongKind(InputError, TypeError):
+    """An argument that is of another type than the one expected."""
 
 
 class PromptError(InputError):
@@ -127,3 +134,23 @@ class StorageError(MicrotomeError):
 
 class Cancelled(Exception):
     """The user stopped the job."""
+
+
+def described(value: object) -> str:
+    """What was given, short enough for a message: ``None``, ``3 (int)``, ``a Trace``."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    if isinstance(value, str | bytes | int | float):
+        return f"{reprlib.repr(value)} ({name})"
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def expect(
+    value: object, kinds: type | tuple[type, ...], name: str, wanted: str, way_out: str
+) -> None:
+    """Raise WrongKind, which names the argument and what was ``wanted``, for another type."""
+    if not isinstance(value, kinds):
+        raise WrongKind(f"{name} is {described(value)}, but {wanted} was expected.", way_out)

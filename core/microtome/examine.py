@@ -20,9 +20,10 @@ from microtome.analysis.space import feature_space
 from microtome.circuits.component import component_graph
 from microtome.circuits.prune import prune
 from microtome.circuits.verify import reproduced_share
-from microtome.errors import PromptError
+from microtome.errors import PromptError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric, default_metric
+from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
 from microtome.prompts import Prompt, Question
@@ -49,6 +50,9 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     Cancelled when the job is stopped.
     """
     job = job_or_default(job)
+    expect_model(model)
+    example = "Write for example Question('Mary and John went to', answer='Mary')."
+    expect(question, Question, "question", "a Question", example)
     traces = _traces(model, question, job)
     metric, described = _metric(model, question, traces)
     job.partial("metric", described)

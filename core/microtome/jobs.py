@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from microtome.errors import Cancelled
+from microtome.errors import Cancelled, expect
 
 # 30 reports a second are smooth to the eye; unthrottled ones were measured to delay a GUI
 # thread by more than half a second.
@@ -99,4 +99,7 @@ class Job:
 
 def job_or_default(job: Job | None) -> Job:
     """The job given, or a silent one that is never cancelled."""
-    return job if job is not None else Job()
+    if job is None:
+        return Job()
+    expect(job, Job, "job", "a Job", "Write job=microtome.jobs.Job(), or leave it out.")
+    return job

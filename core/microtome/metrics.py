@@ -8,12 +8,13 @@ one token is found, anything else is refused by name.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
-from microtome.errors import MetricError
+from microtome.errors import MetricError, expect
+from microtome.prompts import expect_word
 
 Word = str | int
 
@@ -37,6 +38,11 @@ class LinearMetric:
 
     answer: Word
     position: int = -1
+
+    def __post_init__(self) -> None:
+        expect_word(self.answer, "answer")
+        whole = (int, SupportsIndex)
+        expect(self.position, whole, "position", "a whole number", "Write -1 for the last.")
 
     def resolve(self, vocabulary: Vocabulary) -> LinearMetric:
         """The same metric with token ids in place of words."""
@@ -79,6 +85,8 @@ class LogitDifference(LinearMetric):
         object.__setattr__(self, "answer", answer)
         object.__setattr__(self, "wrong", wrong)
         object.__setattr__(self, "position", position)
+        self.__post_init__()
+        expect_word(wrong, "wrong")
 
     def resolve(self, vocabulary: Vocabulary) -> LinearMetric:
         """The same metric with token ids in place of words.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
-from microtome.errors import PromptError
+from microtome.errors import PromptError, described, expect
 
 # Text becomes exactly what the model's tokenizer gives for it; ids are taken as they are.
 Prompt: TypeAlias = str | tuple[int, ...]
@@ -16,8 +16,14 @@ Prompt: TypeAlias = str | tuple[int, ...]
 def as_prompt(prompt: str | Sequence[int]) -> Prompt:
     """The prompt as an immutable value.
 
-    Raises PromptError when it is empty, or a token id is not a whole number.
+    Raises PromptError when it is empty, neither text nor a sequence of ids, or a token id is not
+    a whole number.
     """
+    if isinstance(prompt, bytes) or not isinstance(prompt, Iterable):
+        raise PromptError(
+            f"The prompt is {described(prompt)}, but a text or a list of token ids was expected.",
+            "Type a text, or give token ids, for example (12, 7, 305).",
+        )
     frozen = prompt if isinstance(prompt, str) else tuple(_whole(token) for token in prompt)
     if not frozen or (isinstance(frozen, str) and not frozen.strip()):
         raise PromptError("The prompt is empty.", "Type a text, or give a list of token ids.")
@@ -29,6 +35,11 @@ def _whole(token: Any) -> int:
         return index(token)
     except TypeError:
         raise PromptError(f"{token!r} is not a token id.", "Give whole numbers.") from None
+
+
+def expect_word(word: Any, name: str) -> None:
+    """Raise WrongKind for an answer that is neither a word nor a token id."""
+    expect(word, (str, int, SupportsIndex), name, "a word or a token id", "Give one word.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,9 @@ class Question:
         object.__setattr__(self, "prompt", as_prompt(self.prompt))
         if self.corrupt is not None:
             object.__setattr__(self, "corrupt", as_prompt(self.corrupt))
+        for name in ("answer", "wrong"):
+            if getattr(self, name) is not None:
+                expect_word(getattr(self, name), name)
 
     @property
     def pair(self) -> PromptPair | None:

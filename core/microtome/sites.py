@@ -7,9 +7,11 @@ A site has a name of ours (``resid_pre``) and, for a layer, the TransformerLens 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import SupportsIndex
 
-from microtome.errors import InputError
+from microtome.errors import InputError, WrongKind, described, expect
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,16 @@ def kind_of(name: str) -> SiteKind:
         raise InputError(f"There is no site named {name!r}.", f"Known sites: {known}.") from None
 
 
+def expect_names(given: object, name: str) -> None:
+    """Raise WrongKind for what is no list of sites; a single name is most often meant as one."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        example = given if isinstance(given, str) else "resid_post"
+        raise WrongKind(
+            f"{name} is {described(given)}, but a list was expected.",
+            f"Write {name}=[{example!r}].",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One place in a model: a name, and a layer and a head where the site has them."""
@@ -88,6 +100,11 @@ class Site:
     head: int | None = None
 
     def __post_init__(self) -> None:
+        expect(self.name, str, "The site's name", "a text", "Write for example Site('z', 2, 1).")
+        for name in ("layer", "head"):
+            number = getattr(self, name)
+            if number is not None:
+                expect(number, (int, SupportsIndex), name, "a whole number", "Count from 0.")
         row = kind_of(self.name)
         object.__setattr__(self, "name", row.name)
         if self.layer is not None and not row.per_layer:
@@ -111,6 +128,18 @@ class Site:
     def __str__(self) -> str:
         parts = [self.name, self.layer, self.head]
         return ".".join(str(part) for part in parts if part is not None)
+
+    @classmethod
+    def of(cls, given: object) -> Site:
+        """The site given as itself or by name.
+
+        Raises InputError when it is neither, or names no site.
+        """
+        if isinstance(given, Site):
+            return given
+        example = "Write for example 'z.3.5' or Site('z', 3, 5)."
+        expect(given, str, "The site", "a Site or its name", example)
+        return cls.parse(str(given))
 
     @classmethod
     def parse(cls, text: str) -> Site:

@@ -99,8 +99,11 @@ def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
     for h in range(len(a.w_q)):
         k, v = keys[h // a.group], values[h // a.group]
         q = see("q", linear(x, a.w_q[h], None if a.b_q is None else a.b_q[h]), h)
-        q = see("rot_q", rotate(norm(q, a.q_norm), a.rotary), h)
-        scores = q @ k.T * a.scale
+        q = rotate(norm(q, a.q_norm), a.rotary)
+        if a.queries_scaled:
+            scores = see("rot_q", q * a.scale, h) @ k.T
+        else:
+            scores = see("rot_q", q, h) @ k.T * a.scale
         if a.soft_cap is not None:
             scores = a.soft_cap * torch.tanh(scores / a.soft_cap)
         scores = see("scores", scores, h)

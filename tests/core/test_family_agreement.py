@@ -67,6 +67,16 @@ REFUSED = {
         {"use_bidirectional_attention": True},
         "use_bidirectional_attention: its queries see what comes later",
     ),
+    "OPT with norms behind the sum": (
+        "opt",
+        {"do_layer_norm_before": False},
+        "do_layer_norm_before off: its norms act on the sum",
+    ),
+    "OPT with narrow embeddings": (
+        "opt",
+        {"word_embed_proj_dim": 12},
+        "embeddings of 12 dimensions beside a residual stream of 24",
+    ),
     "StableLM with a norm for every head": (
         "stablelm",
         {"qk_layernorm": True},

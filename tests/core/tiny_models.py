@@ -113,6 +113,15 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         "StableLmConfig",
         {**_WITHOUT_HEAD_DIM, "use_parallel_residual": True, "partial_rotary_factor": 0.7},
     ),
+    "opt": (
+        "OPTConfig",
+        {
+            **{key: value for key, value in _SHARED.items() if key != "intermediate_size"},
+            "ffn_dim": 40,
+            "word_embed_proj_dim": 24,
+            "dropout": 0.1,
+        },
+    ),
 }
 FAMILIES = tuple(CONFIGS)
 

@@ -12,7 +12,7 @@ import torch
 from microtome.errors import MemoryExceeded
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
-from microtome.sites import SITES, Site
+from microtome.sites import SITES, Site, expect_names
 
 DEFAULT_BUDGET = 1 << 30
 
@@ -74,6 +74,8 @@ def plan_capture(
     Raises SiteMissing for a site the model lacks, MemoryExceeded when named sites do not fit.
     """
     limit = DEFAULT_BUDGET if budget is None else budget
+    if sites is not None:
+        expect_names(sites, "sites")
     wanted = _named(model, sites) if sites is not None else _all(model)
     sizes = {name: _size(model, name, layers, positions) for name, layers in wanted.items()}
     logits = positions * model.identity.vocabulary * stored_dtype(model).itemsize
@@ -90,7 +92,7 @@ def _all(model: Model) -> dict[str, tuple[int, ...]]:
 def _named(model: Model, sites: Iterable[Site | str]) -> dict[str, tuple[int, ...]]:
     layers: dict[str, set[int]] = {}
     for given in sites:
-        site = Site.parse(given) if isinstance(given, str) else given
+        site = Site.of(given)
         found = layers_of(model, site)
         layers.setdefault(site.name, set()).update(at for at in found if at is not None)
     return {name: tuple(sorted(found)) for name, found in layers.items()}

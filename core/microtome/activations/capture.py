@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microtome.activations.budget import Plan, plan_capture, shape_of, stored_dtype
-from microtome.errors import MemoryExceeded
+from microtome.errors import MemoryExceeded, WrongKind, described, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.devices import memory_ran_out
+from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
@@ -53,6 +54,8 @@ def trace(
     Raises PromptError, SiteMissing, EditError, or MemoryExceeded before or during the run.
     """
     job = job_or_default(job)
+    expect_model(model)
+    _expect_edits(edits)
     tokens = model.tokenize(prompt)
     plan = plan_capture(model, len(tokens), sites, budget)
     recorder = _Recorder(model, len(tokens), plan)
@@ -63,6 +66,14 @@ def trace(
     logits = _run(model, tokens, chains, job)
     seconds = time.perf_counter() - started
     return _record(model, tokens, recorder, logits, edits=edits, top_k=top_k, seconds=seconds)
+
+
+def _expect_edits(edits: Sequence[Edit]) -> None:
+    example = "Write for example edits=[Ablate('z.3.5')]."
+    expect(edits, Sequence, "edits", "a list of edits", example)
+    for edit in edits:
+        if isinstance(edit, type) or not isinstance(edit, Edit):
+            raise WrongKind(f"{described(edit)} is no edit.", example)
 
 
 def _chains(model: Model, positions: int, edits: Sequence[Edit], job: Job) -> dict[Site, list[Tap]]:

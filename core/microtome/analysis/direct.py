@@ -21,7 +21,7 @@ from torch import Tensor
 
 from microtome.analysis.norms import IDENTITY, NormMap, frozen_norm
 from microtome.analysis.readout import Readout, as_numpy, live_model
-from microtome.errors import MetricError
+from microtome.errors import MetricError, expect
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Anatomy, Block
 from microtome.records.analysis import Analysis, Labelled
@@ -84,6 +84,8 @@ def direct_logit_attribution(
     a position outside the prompt.
     """
     model = live_model(trace, "Direct logit attribution")
+    example = "Write for example LogitDifference('Mary', 'John')."
+    expect(metric, LinearMetric, "metric", "a metric", example)
     resolved = metric.resolve(model)
     parts = attribute(trace, model.anatomy, resolved, top_neurons=top_neurons)
     value = parts.metric_value

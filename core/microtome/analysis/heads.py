@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from microtome.activations.capture import trace
 from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
+from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis, Labelled
@@ -93,6 +94,7 @@ def head_scores(
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
+    expect_model(model)
     half = _fitting(length, model.identity.context)
     sequences: Sequence[Prompt] = prompts or [
         tuple(ids.tolist()) for ids in repeated_tokens(model.identity.vocabulary, half, batch, seed)

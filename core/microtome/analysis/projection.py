@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-from microtome.errors import InputError
+from microtome.errors import InputError, expect
 from microtome.records.analysis import Analysis, Labelled
 from microtome.sites import Site
 
@@ -124,9 +124,13 @@ def project(
     not fit in memory is added to a ``Covariance`` block by block, and placed by ``Axes.apply``.
     Raises InputError for no rows, no components, uneven widths or values that are not finite.
     """
+    example = "Give the array of a site, for example trace.activation('resid_post.2')."
+    expect(activations, Iterable, "activations", "an array [row, d]", example)
     blocks = [activations] if isinstance(activations, np.ndarray) else list(activations)
     if not blocks:
         raise InputError("There are no activations to project.", "Give at least one row.")
+    for block in blocks:
+        expect(block, np.ndarray, "A part of activations", "an array [row, d]", example)
     shapes = {block.shape[1:] for block in blocks}
     if len(shapes) > 1 or blocks[0].ndim != 2:
         raise InputError(f"Rows of one width were expected, not arrays of {blocks[0].shape}.")

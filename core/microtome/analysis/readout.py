@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import SiteMissing
+from microtome.errors import SiteMissing, expect
 from microtome.models.anatomy import Anatomy, Norm
 from microtome.models.model import Model
 from microtome.models.operations import normalise, soft_cap
@@ -31,6 +31,7 @@ def live_model(trace: Trace, purpose: str) -> Model:
 
     Raises SiteMissing when the trace came from a file, which holds no weights.
     """
+    expect(trace, Trace, "trace", "a Trace", "Make one with trace(model, prompt).")
     if trace.live is None:
         raise SiteMissing(
             f"{purpose} needs the weights of {trace.model.name}, and a session file holds none.",

@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import MetricError, PromptError
+from microtome.errors import MetricError, PromptError, described
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, default_metric
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
+from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair, Question, as_prompt
 
@@ -61,6 +62,7 @@ def ask(
     Without ``dtype`` half precision is promoted to float32. Raises PromptError for a pair of
     unequal length, and MetricError for a metric that is not a weighted sum of logits.
     """
+    expect_model(model)
     prompts = prompts_of(subject)
     tokens, others = (None if prompt is None else model.tokenize(prompt) for prompt in prompts)
     assert tokens is not None  # noqa: S101
@@ -124,7 +126,7 @@ def settled(
         return default_metric(model, end, other_end, *words)
     if not isinstance(metric, LinearMetric):
         raise MetricError(
-            f"{type(metric).__name__} is no weighted sum of logits.",
+            f"The metric is {described(metric)}, which is no weighted sum of logits.",
             "An exact circuit needs a linear metric such as LogitDifference.",
         )
     return metric.resolve(model)

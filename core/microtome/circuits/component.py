@@ -19,7 +19,7 @@ from microtome.circuits.coefficients import Rule, coefficients
 from microtome.circuits.columns import Columns, NodeTexts, as_circuit
 from microtome.circuits.sources import Layout, node_outputs, node_scores
 from microtome.circuits.sweep import Explored, sweep
-from microtome.errors import PromptError
+from microtome.errors import PromptError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
@@ -75,6 +75,7 @@ def component_graph(
 def _rule(rule: Rule | None, asked: Asked) -> Rule:
     if rule is None:
         return Rule.SINGLE if asked.corrupt is None else Rule.TWO_POINT
+    expect(rule, Rule, "rule", "a Rule", "Write for example Rule.TWO_POINT, or leave it out.")
     if rule.needs_pair and asked.corrupt is None:
         raise PromptError(f"The rule {rule} compares two runs.", "Give a PromptPair.")
     return rule

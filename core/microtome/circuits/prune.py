@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from microtome.errors import expect
 from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
 
 _EMBEDDINGS = (TOKEN, POSITION)
@@ -30,6 +31,7 @@ def prune(circuit: Circuit, nodes: int = 40, edge_share: float = 0.8) -> Circuit
     second flow. A node count is used because cumulative thresholds keep ten times more on long
     prompts.
     """
+    expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
     chosen = _candidates(circuit, nodes)
     among = chosen[circuit.edge_source] & chosen[circuit.edge_target]
     influence, through = flow(circuit, among)

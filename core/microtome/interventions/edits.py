@@ -6,16 +6,17 @@ the weights alone and forgets them afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from operator import index
+from typing import Any, Literal, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from microtome.activations.capture import trace
-from microtome.errors import EditError
+from microtome.errors import EditError, described, expect
 from microtome.interventions.regions import HEAD_AXES, Region
 from microtome.jobs import Job
 from microtome.models.hooks import Tap
@@ -24,16 +25,25 @@ from microtome.prompts import Prompt, as_prompt
 from microtome.sites import Site
 
 
-def _place(site: Site | str) -> Site:
-    return Site.parse(site) if isinstance(site, str) else site
-
-
 def _where(site: Site, positions: tuple[int, ...] | None) -> str:
     return str(site) if positions is None else f"{site} at {', '.join(map(str, positions))}"
 
 
+def _not_numbers(value: object) -> EditError:
+    return EditError(
+        f"The value is {described(value)}, but an array or a number was expected.",
+        "Take it from another run, for example trace.activation('resid_pre.2').",
+    )
+
+
 def _frozen(positions: Sequence[int] | None) -> tuple[int, ...] | None:
-    return None if positions is None else tuple(int(at) for at in positions)
+    if positions is None:
+        return None
+    example = "Write for example positions=[0, 3]."
+    expect(positions, Iterable, "positions", "a list of whole numbers", example)
+    for at in positions:
+        expect(at, (int, SupportsIndex), "A position", "a whole number", example)
+    return tuple(index(at) for at in positions)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -63,7 +73,7 @@ class Ablate:
             raise EditError(
                 "A mean ablation needs prompts to take the mean over.", "Give them as over=[…]."
             )
-        object.__setattr__(self, "site", _place(site))
+        object.__setattr__(self, "site", Site.of(site))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "over", tuple(as_prompt(prompt) for prompt in over or ()))
         object.__setattr__(self, "positions", _frozen(positions))
@@ -128,11 +138,16 @@ class Patch:
         self, site: Site | str, value: Any, positions: Sequence[int] | None = None
     ) -> None:
         array = value.detach().cpu().double().numpy() if isinstance(value, Tensor) else value
-        array = np.array(array, dtype=np.float64)
+        try:
+            array = np.array(array, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise _not_numbers(value) from error
+        if value is None:
+            raise _not_numbers(value)
         if not np.isfinite(array).all():
             raise EditError(f"The value for {site} holds NaN or infinity.", "Give finite numbers.")
         array.flags.writeable = False
-        object.__setattr__(self, "site", _place(site))
+        object.__setattr__(self, "site", Site.of(site))
         object.__setattr__(self, "value", array)
         object.__setattr__(self, "positions", _frozen(positions))
 

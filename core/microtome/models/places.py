@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import microtome_resources as resources
-from microtome.errors import ModelDamaged, ModelNotFound
+from microtome.errors import ModelDamaged, ModelNotFound, expect
 from microtome.jobs import Job
 from microtome.models.weights import unreadable
 
+_EXAMPLE = "Write for example load_model('words-4l')."
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
 
 
@@ -31,6 +32,7 @@ def find_place(name: str | Path, *, allow_download: bool, job: Job) -> Place:
     Raises ModelNotFound with near names, ModelDamaged for a folder that cannot be used, Offline
     when only the network could help and may not be used.
     """
+    expect(name, (str, os.PathLike), "The model", "a name or folder", _EXAMPLE)
     text = os.fspath(name).strip()
     if text.partition("@")[0] in resources.model_names():
         return _embedded(text)

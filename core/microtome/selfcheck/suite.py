@@ -15,6 +15,7 @@ import numpy as np
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Job, job_or_default
+from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.selfcheck import attention, editing, sums
@@ -59,6 +60,7 @@ def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     A check that crashes has failed. Raises Cancelled when the job is cancelled, nothing else.
     """
     job = job_or_default(job)
+    expect_model(model)
     start = time.perf_counter()
     subject, results = Subject(model, job), []
     for done, check in enumerate(CHECKS):

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from microtome.errors import SessionDamaged
+from microtome.session.given import as_path
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
 
@@ -28,7 +29,7 @@ class SessionFile:
     session: Session
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        place = Path(path)
+        place = as_path(path)
         trial = _begin_trial(place)
         try:
             # Imported while the child is already at work: both take a tenth of a second.

@@ -15,6 +15,7 @@ from h5py import h5o
 from microtome.errors import SessionDamaged
 from microtome.jobs import Job, job_or_default
 from microtome.session.chunks import chunk_offsets
+from microtome.session.given import as_path
 from microtome.session.handle import Handle
 from microtome.session.hdf5 import MANIFEST
 from microtome.session.trial import Trial
@@ -53,7 +54,7 @@ def verify_session(path: str | os.PathLike[str], *, job: Job | None = None) -> V
     Raises SessionDamaged when the file's own structure is damaged, what ``open_session`` raises,
     and Cancelled when the job is stopped.
     """
-    place = Path(path)
+    place = as_path(path)
     job_or_default(job).check()
     if place.is_file():
         Trial(place).finish()

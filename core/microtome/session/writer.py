@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from microtome.errors import expect
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
 from microtome.session.contents import estimate, root_attributes, session_parts
+from microtome.session.given import as_path
 from microtome.session.hdf5 import Staging
 from microtome.session.parts import Attributes, Part
 from microtome.session.schema import FORMAT, MAJOR, MINOR
@@ -25,6 +27,7 @@ from microtome.session.storage import (
     temporary_beside,
 )
 from microtome.session.trust import remember
+from microtome.sites import expect_names
 
 __all__ = ["SessionWriter", "estimate", "save_session"]
 
@@ -116,9 +119,13 @@ def save_session(
     replaced in one step at the end: after an error, a cancel or a crash it is as it was.
     Raises StorageError (no space, no permission), InputError for an unknown site.
     """
+    place = as_path(path)
+    expect(session, Session, "session", "a Session", "Make one with examine(model, question).")
+    if include is not None:
+        expect_names(include, "include")
     parts = list(session_parts(session, include))
     size = sum(part.nbytes for part in parts)
-    with SessionWriter(path, size, job) as writer:
+    with SessionWriter(place, size, job) as writer:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         writer.set_root(root_attributes(session, str(uuid.uuid4()), now))
         for part in parts:

@@ -1,0 +1,133 @@
+"""Calls of the public functions with things of the wrong kind: refused by name, with the way out.
+
+They run in a process of their own, because the type checker of the tests would refuse them first.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import microtome
+
+# A call, and what the message must name: the argument, and what it was given.
+CALLS = {
+    "mt.load_model(None)": ("model", "None"),
+    "mt.load_model(3)": ("model", "3"),
+    "mt.trace(None, TEXT)": ("model", "None"),
+    "mt.trace('words-4l', TEXT)": ("model", "load_model"),
+    "mt.trace(model.identity, TEXT)": ("model", "ModelIdentity"),
+    "mt.trace(model, None)": ("prompt", "None"),
+    "mt.trace(model, 3)": ("prompt", "3"),
+    "mt.trace(model, b'text')": ("prompt", "bytes"),
+    "mt.trace(model, ['The', 'keys'])": ("token id", "'The'"),
+    "mt.trace(model, TEXT, sites='resid_post')": ("sites", "['resid_post']"),
+    "mt.trace(model, TEXT, sites=3)": ("sites", "3"),
+    "mt.trace(model, TEXT, sites=[3])": ("site", "3"),
+    "mt.trace(model, TEXT, edits=mt.Ablate('z.0.0'))": ("edits", "list"),
+    "mt.trace(model, TEXT, edits=['z.0.0'])": ("edit", "'z.0.0'"),
+    "mt.trace(model, TEXT, job=True)": ("job", "True"),
+    "mt.logit_lens(None)": ("trace", "None"),
+    "mt.logit_lens(model)": ("trace", "Model"),
+    "mt.direct_logit_attribution(None, metric)": ("trace", "None"),
+    "mt.direct_logit_attribution(trace, 'Mary')": ("metric", "'Mary'"),
+    "mt.direct_logit_attribution(trace, None)": ("metric", "None"),
+    "mt.head_scores(None)": ("model", "None"),
+    "mt.component_graph(None, TEXT)": ("model", "None"),
+    "mt.component_graph(model, None)": ("prompt", "None"),
+    "mt.component_graph(model, TEXT, 'Mary')": ("metric", "'Mary'"),
+    "mt.component_graph(model, TEXT, metric, rule='single')": ("rule", "'single'"),
+    "mt.prune(None)": ("circuit", "None"),
+    "mt.prune(mt.Session(model.identity))": ("circuit", "Session"),
+    "mt.project(None)": ("activations", "None"),
+    "mt.project([[1.0, 2.0]])": ("activations", "list"),
+    "mt.project('text')": ("activations", "str"),
+    "mt.self_check('words-4l')": ("model", "'words-4l'"),
+    "mt.examine('words-4l', mt.Question(TEXT))": ("model", "'words-4l'"),
+    "mt.examine(model, TEXT)": ("question", "Question"),
+    "mt.examine(model, None)": ("question", "None"),
+    "mt.open_session(None)": ("path", "None"),
+    "mt.open_session(3)": ("path", "3"),
+    "mt.verify_session(None)": ("path", "None"),
+    "mt.save_session(FILE, 3)": ("session", "3"),
+    "mt.save_session(FILE, trace)": ("session", "Trace"),
+    "mt.save_session(None, mt.Session(model.identity))": ("path", "None"),
+    "mt.save_session(mt.Session(model.identity), FILE)": ("path", "Session"),
+    "mt.save_session(FILE, mt.Session(model.identity), include='logits')": (
+        "include",
+        "['logits']",
+    ),
+    "mt.Question(None)": ("prompt", "None"),
+    "mt.Question(TEXT, corrupt=3)": ("prompt", "3"),
+    "mt.Question(TEXT, answer=1.5)": ("answer", "1.5"),
+    "mt.Question(TEXT, answer='Mary', wrong=['John'])": ("wrong", "list"),
+    "mt.PromptPair(TEXT, None)": ("prompt", "None"),
+    "mt.LogitDifference(None, 'John')": ("answer", "None"),
+    "mt.LogitDifference('Mary', 1.5)": ("wrong", "1.5"),
+    "mt.LogitDifference('Mary', 'John', 'last')": ("position", "'last'"),
+    "mt.LogitOverMean(None)": ("answer", "None"),
+    "mt.Site(3)": ("site", "3"),
+    "mt.Site('z', 'two')": ("layer", "'two'"),
+    "mt.Site('z', 2, 1.5)": ("head", "1.5"),
+    "mt.Ablate(None)": ("site", "None"),
+    "mt.Ablate('z.0.0', positions=['last'])": ("position", "'last'"),
+    "mt.Ablate('z.0.0', positions=3)": ("positions", "3"),
+    "mt.Patch(3, 0.0)": ("site", "3"),
+    "mt.Patch('z.0.0', None)": ("value", "None"),
+    "mt.Patch('z.0.0', 'text')": ("value", "'text'"),
+}
+# What is made by the program rather than by its user, or takes nothing.
+NOT_CALLED = {"Circuit", "MicrotomeError", "Trace", "Session"}
+
+CHILD = """
+import json, sys, warnings
+warnings.simplefilter("error")
+import microtome as mt
+TEXT, FILE = "Mary and John went to the store", sys.argv[1]
+model = mt.load_model("words-4l")
+trace = mt.trace(model, TEXT)
+metric = mt.LogitDifference("Mary", "John")
+found = {}
+for call in json.load(sys.stdin):
+    try:
+        eval(call)
+    except Exception as error:
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+        found[call] = (kinds, str(error), getattr(error, "way_out", ""))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wrong")
+    ran = subprocess.run(
+        [sys.executable, "-c", CHILD, str(folder / "never.h5")],
+        input=json.dumps(list(CALLS)), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert list(folder.iterdir()) == []
+    return json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wrong_kind_is_refused_by_name_with_the_way_out(refusals, call):
+    assert call in refusals, "it was accepted"
+    kinds, message, way_out = refusals[call]
+    assert "InputError" in kinds, f"{kinds[0]}: {message}"
+    assert way_out
+    assert "\n" not in message
+    for word in CALLS[call]:
+        assert word in message
+
+
+def test_every_public_function_is_called_wrongly():
+    missing = {
+        name
+        for name in set(microtome.__all__) - NOT_CALLED
+        if not any(call.startswith(f"mt.{name}(") for call in CALLS)
+    }
+    assert not missing
