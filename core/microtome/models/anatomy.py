@@ -59,6 +59,7 @@ class Attention:
     q_norm: Norm | None = None  # per head, before rotation
     k_norm: Norm | None = None
     rotary: Rotary | None = None
+    queries_scaled: bool = False  # the site rot_q holds the scale already
 
     @property
     def group(self) -> int:

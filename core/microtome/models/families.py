@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from microtome.errors import UnknownArchitecture
 from microtome.models.family import Family, gemma_scale, gpt2_scale
-from microtome.models.variants import causal_only, phi_variant, stablelm_variant
+from microtome.models.variants import causal_only, opt_variant, phi_variant, stablelm_variant
 
 _GPT2 = Family(
     model_type="gpt2",
@@ -186,6 +186,32 @@ _STABLELM = replace(
     variant=stablelm_variant,
 )
 
+_OPT = Family(
+    model_type="opt",
+    title="OPT",
+    class_name="OPTForCausalLM",
+    blocks="model.decoder.layers",
+    embedding="model.decoder.embed_tokens",
+    positions="model.decoder.embed_positions",
+    position_offset=2,
+    final_norm="model.decoder.final_layer_norm",
+    norm1="self_attn_layer_norm",
+    norm2="final_layer_norm",
+    attention="self_attn",
+    q="self_attn.q_proj",
+    k="self_attn.k_proj",
+    v="self_attn.v_proj",
+    o="self_attn.out_proj",
+    queries_scaled=True,
+    mlp="fc1",
+    w_in="fc1",
+    w_out="fc2",
+    act="activation_fn",
+    activation_keys=("activation_function",),
+    flat=("final_layer_norm", "fc1", "activation_fn", "fc2"),
+    variant=opt_variant,
+)
+
 _TABLE = (
     _GPT2,
     _NEOX,
@@ -200,6 +226,7 @@ _TABLE = (
     _PHI,
     _PHI3,
     _STABLELM,
+    _OPT,
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}
 

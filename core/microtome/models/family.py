@@ -63,6 +63,7 @@ class Family:
     q_norm: str | None = None
     k_norm: str | None = None
     scale: Callable[[Any, int], float] = _by_head_width
+    queries_scaled: bool = False  # the attention function gets queries that hold the scale
     soft_caps: bool = False  # whether the config's caps of scores and logits are applied
     window: Literal["none", "all", "layer_types"] = "none"
 
@@ -74,6 +75,7 @@ class Family:
     act: str
     activation_keys: tuple[str, ...] = ("hidden_act",)
     input_major: bool = False  # weights are stored [in, out]
+    flat: tuple[str, ...] = ()  # modules that see the positions of all prompts in one axis
     parallel_key: str | None = None  # config key that says whether blocks are parallel
     parallel: bool = False
     # What this row is for a config: fields to replace. Raises UnknownArchitecture for a config

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -63,8 +64,8 @@ def tapping(
         yield
 
 
-# Hooks and taps are partial functions, not closures: the type checker of the tests compiles a
-# function each time it is defined.
+# Hooks and taps are methods and partial functions, not closures: the type checker of the tests
+# compiles a function each time it is defined.
 
 
 def _hang_checkpoints(module: nn.Module, checkpoint: Callable[[], None], stack: ExitStack) -> None:
@@ -86,12 +87,17 @@ def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) ->
         module = _module(model, port.path, site.layer)
         if port.when == "within":
             within[module][site.name] = chain
-        elif port.when == "before":
-            hook = partial(_on_input, port, chain)
-            stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            continue
+        use = _Use(port, chain)
+        if port.flat:
+            block = _module(model, "", site.layer)
+            hook = block.register_forward_pre_hook(use.note_batch, with_kwargs=True)
+            stack.callback(hook.remove)
+        if port.when == "before":
+            hook = module.register_forward_pre_hook(use.on_input, with_kwargs=True)
         else:
-            hook = partial(_on_output, port, chain)
-            stack.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+            hook = module.register_forward_hook(use.on_output, with_kwargs=True)
+        stack.callback(hook.remove)
     if within:
         named = {module: partial(_within, chains) for module, chains in within.items()}
         stack.enter_context(attention.tapped(named))
@@ -111,39 +117,49 @@ def _within(chains: Mapping[str, Sequence[Tap]], name: str, values: Tensor) -> T
     return values
 
 
-def _through(
-    port: Port, taps: Sequence[Tap], module: nn.Module, given: Tensor, made: Tensor
-) -> Tensor | None:
-    """What replaces the module's input or output; None when no tap changed anything."""
-    before = values = port.read(module, given, made)
-    for tap in taps:
-        values = tap(values)
-    return None if values is before else port.write(module, given, made, values)
+@dataclass(slots=True)
+class _Use:
+    """One port in use: the hooks that pass its values through taps."""
+
+    port: Port
+    taps: Sequence[Tap]
+    batch: int = 1  # of the pass that is running; only flat modules do not show it
+
+    def note_batch(self, _module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        """Remember how many prompts the block was given."""
+        self.batch = _first(args, kwargs).shape[0]
+
+    def on_input(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        """A pre-hook that replaces a module's input."""
+        given = args[0] if args else kwargs["hidden_states"]
+        new = self._through(module, given, given)
+        if new is None:
+            return None
+        if args:
+            return (new, *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": new}
+
+    def on_output(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+        """A hook that replaces a module's output."""
+        made = output[0] if isinstance(output, tuple) else output
+        new = self._through(module, _first(args, kwargs), made)
+        if new is None:
+            return None
+        return (new, *output[1:]) if isinstance(output, tuple) else new
+
+    def _through(self, module: nn.Module, given: Tensor, made: Tensor) -> Tensor | None:
+        """What replaces the input or output; None when no tap changed anything."""
+        if self.port.flat:
+            given, made = (x.unflatten(0, (self.batch, -1)) for x in (given, made))
+        before = values = self.port.read(module, given, made)
+        for tap in self.taps:
+            values = tap(values)
+        if values is before:
+            return None
+        new = self.port.write(module, given, made, values)
+        return new.flatten(0, 1) if self.port.flat else new
 
 
-def _on_input(
-    port: Port, taps: Sequence[Tap], module: nn.Module, args: Any, kwargs: dict[str, Any]
-) -> Any:
-    given = args[0] if args else kwargs["hidden_states"]
-    new = _through(port, taps, module, given, given)
-    if new is None:
-        return None
-    if args:
-        return (new, *args[1:]), kwargs
-    return args, {**kwargs, "hidden_states": new}
-
-
-def _on_output(
-    port: Port,
-    taps: Sequence[Tap],
-    module: nn.Module,
-    args: Any,
-    kwargs: dict[str, Any],
-    output: Any,
-) -> Any:
-    given = args[0] if args else next(iter(kwargs.values()))
-    made = output[0] if isinstance(output, tuple) else output
-    new = _through(port, taps, module, given, made)
-    if new is None:
-        return None
-    return (new, *output[1:]) if isinstance(output, tuple) else new
+def _first(args: Any, kwargs: dict[str, Any]) -> Tensor:
+    given: Tensor = args[0] if args else next(iter(kwargs.values()))
+    return given

@@ -7,7 +7,7 @@ batch axis in front of the site's own axes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ class Port:
     when: Literal["before", "after", "within"]
     read: Read
     write: Write
+    flat: bool = False  # the module sees the positions of all prompts in one axis
 
 
 def ports_of(family: Family, config: Any) -> dict[str, Port]:
@@ -49,7 +50,10 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
             read, write = partial(_read_scale, family), partial(_write_scale, family)
             ports[site] = _after(path)
             ports[f"{site}_scale"] = Port(path, "after", read, write)
-    return ports
+    return {
+        name: replace(port, flat=True) if port.path in family.flat else port
+        for name, port in ports.items()
+    }
 
 
 def _outside(family: Family) -> dict[str, Port]:

@@ -129,6 +129,7 @@ class _Block:
             q_norm=self.norm(row.q_norm),
             k_norm=self.norm(row.k_norm),
             rotary=rotary,
+            queries_scaled=row.queries_scaled,
         )
 
     def mlp(self) -> Mlp:

@@ -49,3 +49,22 @@ def stablelm_variant(config: Any) -> Mapping[str, Any]:
         )
     parallel = config.use_parallel_residual
     return {"norm2": "input_layernorm" if parallel else "post_attention_layernorm"}
+
+
+def opt_variant(config: Any) -> Mapping[str, Any]:
+    """OPT of 350 million parameters norms behind the sum and has narrow embeddings."""
+    if not config.do_layer_norm_before:
+        raise refuse(
+            "OPT",
+            "do_layer_norm_before off",
+            "its norms act on the sum of a branch and the residual stream, which changes all that "
+            "was written before, and that is not supported yet",
+        )
+    if config.word_embed_proj_dim != config.hidden_size:
+        raise refuse(
+            "OPT",
+            f"embeddings of {config.word_embed_proj_dim} dimensions beside a residual stream of "
+            f"{config.hidden_size}",
+            "the matrices between them are not supported yet",
+        )
+    return {"final_norm": None} if config._remove_final_layer_norm else {}  # noqa: SLF001
