@@ -5,7 +5,7 @@ Every line is one formula of docs/component-graph.md. Nothing of the circuits pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -47,6 +47,18 @@ def norm_matrix(norm: Any, a: Tensor, b: Tensor | None) -> Tensor:
         outer = mid[..., :, None] * mid[..., None, :] * kappa[..., None]
         inner = centring * average[..., None] + outer @ centring
     return norm.weight[:, None] * inner
+
+
+def heads_matrix(norm: Any, a: Tensor, b: Tensor | None) -> Tensor:
+    """[head, position, d_head, head, d_head]: a norm of queries or keys, heads apart or joint."""
+    count, width = a.shape[0], a.shape[-1]
+    if norm is not None and norm.joint:
+        flat = [None if x is None else x.transpose(0, 1).flatten(1) for x in (a, b)]
+        whole = norm_matrix(replace(norm, weight=norm.weight.flatten(), joint=False), *flat)
+        parts = whole.unflatten(1, (count, width)).unflatten(3, (count, width))
+        return parts.transpose(0, 1)
+    eye = torch.eye(count, dtype=a.dtype)
+    return torch.einsum("hpjk,hg->hpjgk", norm_matrix(norm, a, b), eye)
 
 
 def _root(norm: Any, centred: Tensor) -> Tensor:
@@ -120,11 +132,11 @@ class _Layer:
         self.npa = norm_matrix(block.attention_norm, *both(lambda r: r.attention.out))
         self.npm = norm_matrix(block.mlp_norm, *both(lambda r: r.mlp.out))
         rot = rotations(w.rotary, count, w.w_q.shape[1])
-        qn = norm_matrix(w.q_norm, *both(lambda r: self._raw(r, w.w_q, w.b_q)))
-        kn = norm_matrix(w.k_norm, *both(lambda r: self._raw(r, w.w_k, w.b_k)))
+        qn = heads_matrix(w.q_norm, *both(lambda r: self._raw(r, w.w_q, w.b_q)))
+        kn = heads_matrix(w.k_norm, *both(lambda r: self._raw(r, w.w_k, w.b_k)))
         expand = lambda x: x.repeat_interleave(group, 0)  # noqa: E731
-        self.q_map = torch.einsum("pij,hpjk,hkd,pde->hpie", rot, qn, w.w_q, n1)
-        self.k_map = expand(torch.einsum("pij,hpjk,hkd,pde->hpie", rot, kn, w.w_k, n1))
+        self.q_map = torch.einsum("pij,hpjgk,gkd,pde->hpie", rot, qn, w.w_q, n1)
+        self.k_map = expand(torch.einsum("pij,hpjgk,gkd,pde->hpie", rot, kn, w.w_k, n1))
         self.v_map = expand(torch.einsum("hkd,pde->hpke", w.w_v, n1))
         self.o_map = torch.einsum("pde,hek->hpdk", self.npa, w.w_o)
         runs = [r.attention for r in (a, b) if r is not None]

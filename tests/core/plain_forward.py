@@ -88,18 +88,32 @@ def normed(x: Tensor, n: Any, site: str, see: Sites) -> Tensor:
     return see(site, y if n.bias is None else y + n.bias.double())
 
 
+def head_norms(heads: list[Tensor], n: Any) -> list[Tensor]:
+    """Queries or keys of all heads after their norms, or after the one they share."""
+    if n is None or not n.joint:
+        return [norm(one, n) for one in heads]
+    root = torch.sqrt((torch.cat(heads, -1) ** 2).mean(-1, keepdim=True) + n.eps)
+    return [one / root * n.weight[h, 0].double() for h, one in enumerate(heads)]
+
+
 def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
     """Keys and values once a key-value head, then one head and one query after another."""
     keys, values = [], []
-    for g in range(len(a.w_k)):
-        k = see("k", linear(x, a.w_k[g], None if a.b_k is None else a.b_k[g]), g)
-        keys.append(see("rot_k", rotate(norm(k, a.k_norm), a.rotary), g))
+    raw = [
+        see("k", linear(x, a.w_k[g], None if a.b_k is None else a.b_k[g]), g)
+        for g in range(len(a.w_k))
+    ]
+    for g, k in enumerate(head_norms(raw, a.k_norm)):
+        keys.append(see("rot_k", rotate(k, a.rotary), g))
         values.append(see("v", linear(x, a.w_v[g], None if a.b_v is None else a.b_v[g]), g))
     out = torch.zeros_like(x) if a.b_o is None else a.b_o.double().expand_as(x)
-    for h in range(len(a.w_q)):
+    raw = [
+        see("q", linear(x, a.w_q[h], None if a.b_q is None else a.b_q[h]), h)
+        for h in range(len(a.w_q))
+    ]
+    for h, q_normed in enumerate(head_norms(raw, a.q_norm)):
         k, v = keys[h // a.group], values[h // a.group]
-        q = see("q", linear(x, a.w_q[h], None if a.b_q is None else a.b_q[h]), h)
-        q = rotate(norm(q, a.q_norm), a.rotary)
+        q = rotate(q_normed, a.rotary)
         if a.queries_scaled:
             scores = see("rot_q", q * a.scale, h) @ k.T
         else:

@@ -113,6 +113,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         "StableLmConfig",
         {**_WITHOUT_HEAD_DIM, "use_parallel_residual": True, "partial_rotary_factor": 0.7},
     ),
+    "olmo2": ("Olmo2Config", {**_WITHOUT_HEAD_DIM, "attention_bias": True}),
     "opt": (
         "OPTConfig",
         {

@@ -21,10 +21,11 @@ class NormMap:
     """
 
     centred: bool = False
-    weight: Float[Tensor, " d"] | None = None
+    weight: Float[Tensor, "*heads d"] | None = None
     inverse: Float[Tensor, "*axes 1"] | None = None
     middle: Float[Tensor, "*axes d"] | None = None
     kappa: Float[Tensor, "*axes 1"] | None = None
+    joint: bool = False  # heads share the mean, so that they mix; the weight is theirs apart
 
     def apply(self, u: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
         """The map, without the norm's bias."""
@@ -39,13 +40,14 @@ class NormMap:
         return self.centre(self._rescaled(self.weighted(y), self.inverse))
 
     def at(self, *index: slice | Tensor | int) -> NormMap:
-        """The maps of some of the axes."""
+        """The maps of some of the axes; of a joint norm what a head does to itself."""
         if self.inverse is None:
             return self
         middle, kappa = self.middle, self.kappa
+        weight = self.weight
         return NormMap(
             self.centred,
-            self.weight,
+            weight[index[0]] if self.joint and weight is not None else weight,
             self.inverse[index],
             None if middle is None else middle[index],
             None if kappa is None else kappa[index],
@@ -63,7 +65,8 @@ class NormMap:
         out = t * inverse
         if self.middle is None or self.kappa is None:
             return out
-        return out + self.middle * (self.kappa * (self.middle * t).sum(-1, keepdim=True))
+        along = (self.middle * t).sum((-3, -1) if self.joint else -1, keepdim=True)
+        return out + self.middle * (self.kappa * along)
 
 
 IDENTITY = NormMap()
@@ -80,8 +83,8 @@ def norm_map(norm: Norm | None, a: NormRun | None, b: NormRun | None = None) -> 
         return IDENTITY
     weight = None if norm.weight is None else norm.weight.to(a.scale)
     if b is None:
-        return NormMap(norm.centred, weight, 1 / a.scale)
-    d = a.centred.shape[-1]
+        return NormMap(norm.centred, weight, 1 / a.scale, joint=norm.joint)
+    d = a.centred.shape[-1] * (a.centred.shape[-3] if norm.joint else 1)
     product = a.scale * b.scale
     return NormMap(
         norm.centred,
@@ -89,6 +92,7 @@ def norm_map(norm: Norm | None, a: NormRun | None, b: NormRun | None = None) -> 
         (a.scale + b.scale) / (2 * product),
         (a.centred + b.centred) / 2,
         -2 / (d * product * (a.scale + b.scale)),
+        norm.joint,
     )
 
 

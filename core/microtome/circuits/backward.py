@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from microtome.analysis.norms import NormMap
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
 from microtome.circuits.rotation import rotate_back
 from microtome.jobs import Job, job_or_default
@@ -18,7 +20,7 @@ class LayerGradient:
     """One layer. ``heads`` and ``mlp`` are the worth of what heads and MLP write.
 
     ``gamma`` is a head's worth before its output matrix, ``score`` the worth of each attention
-    score, ``query`` and ``key`` the worth of what is projected (before rotation and norms; None
+    score, ``query`` the worth of the queries before their rotation and behind their norm (None
     in values-only mode), ``neurons`` the worth of each neuron, and ``mlp_read`` of what the MLP
     reads from the residual stream, ``mlp_normed`` behind the norm.
     """
@@ -96,9 +98,10 @@ def _through_attention(
     if not values_only:
         score = _score_worth(attention, gamma)
         scaled = attention.score_scale * score
-        query = query_back(attention, scaled @ attention.k)
+        query = rotated_back(attention, scaled @ attention.k)
         key = key_back(attention, scaled.mT @ attention.q)
-        read = read + unproject(query, weights.w_q) + unproject(key, weights.w_k)
+        read = read + unproject(attention.q_norm.transpose(query), weights.w_q)
+        read = read + unproject(key, weights.w_k)
     return gamma, score, query, attention.norm.transpose(read)
 
 
@@ -120,16 +123,33 @@ def unproject(
     return flat @ weight.flatten(0, 1)
 
 
-def query_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
-    """From the queries that are multiplied back to those that are projected."""
-    if attention.angles is not None:
-        worth = rotate_back(worth, *attention.angles)
-    return attention.q_norm.transpose(worth)
+def rotated_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
+    """From queries or keys that are multiplied back to those before the rotation."""
+    return worth if attention.angles is None else rotate_back(worth, *attention.angles)
 
 
 def key_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
     """From the keys that are multiplied (by head) back to those that are projected (by group)."""
     grouped = worth.unflatten(0, (attention.weights.w_k.shape[0], -1)).sum(1)
-    if attention.angles is not None:
-        grouped = rotate_back(grouped, *attention.angles)
-    return attention.k_norm.transpose(grouped)
+    return attention.k_norm.transpose(rotated_back(attention, grouped))
+
+
+def head_back(
+    norm: NormMap,
+    weight: Float[Tensor, "some_head d_head d_model"],
+    head: int,
+    worth: Float[Tensor, "*target position d_head"],
+    positions: slice | Tensor = slice(None),
+) -> Float[Tensor, "*target position d_model"]:
+    """From one head's queries or keys behind their norm back to what is read of the stream.
+
+    A norm over all heads carries a part of them, between two runs, to all other heads.
+    """
+    own = norm.at(head, positions)
+    back: Tensor = own.transpose(worth) @ weight[head]
+    if norm.joint and norm.middle is not None and own.middle is not None and own.kappa is not None:
+        along = own.kappa * (own.middle * own.weighted(worth)).sum(-1, keepdim=True)
+        others = torch.arange(len(weight), device=weight.device) != head
+        mixed = torch.einsum("hpk,hkd->pd", norm.middle[others], weight[others])
+        back = back + along * mixed[positions]
+    return back

@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.circuits.backward import Gradient, LayerGradient
+from microtome.circuits.backward import Gradient, LayerGradient, head_back, rotated_back
 from microtome.circuits.coefficients import AttentionCoefficients
-from microtome.circuits.rotation import rotate_back
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +86,13 @@ class HeadInputs:
         assert self.worth.query is not None  # noqa: S101
         vectors = torch.cat(
             [
-                self.worth.query[head, queries] @ self.attention.weights.w_q[head]
+                head_back(
+                    self.attention.q_norm,
+                    self.attention.weights.w_q,
+                    head,
+                    self.worth.query[head, queries],
+                    queries,
+                )
                 for head, queries in targets.by_head()
             ]
         )
@@ -122,11 +127,10 @@ class HeadInputs:
         for head, queries in targets.by_head():
             asked = attention.q[head, queries][:, None, :]
             asked = asked.expand(-1, self.outputs.shape[1], -1)  # [target, position, d_head]
-            if attention.angles is not None:
-                asked = rotate_back(asked, *attention.angles)
+            asked = rotated_back(attention, asked)
             group = head // attention.weights.group
-            asked = attention.k_norm.at(group).transpose(asked)
-            found.append(attention.norm.transpose(asked @ attention.weights.w_k[group]))
+            asked = head_back(attention.k_norm, attention.weights.w_k, group, asked)
+            found.append(attention.norm.transpose(asked))
         return torch.cat(found)
 
     def _position_by_position(self, vectors: Tensor, factor: Tensor) -> Tensor:

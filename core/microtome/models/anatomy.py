@@ -19,13 +19,16 @@ from torch import Tensor
 class Norm:
     """A LayerNorm (``centred``) or RMSNorm: ``weight * x / sqrt(mean(x^2) + eps) + bias``.
 
-    ``weight`` is what multiplies: for Gemma 1 + the stored weight.
+    ``weight`` is what multiplies: for Gemma 1 + the stored weight. A ``joint`` norm of queries
+    or keys takes one mean over all heads; it does not centre, and its weight is
+    [head, 1, d_head].
     """
 
     centred: bool
     eps: float
-    weight: Float[Tensor, " d"] | None
+    weight: Float[Tensor, "*heads d"] | None
     bias: Float[Tensor, " d"] | None = None
+    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +59,7 @@ class Attention:
     scale: float  # of the scores: head_dim^-1/2, or query_pre_attn_scalar^-1/2
     soft_cap: float | None = None  # cap * tanh(score / cap), before the mask
     window: int | None = None  # visible keys of a query, itself included
-    q_norm: Norm | None = None  # per head, before rotation
+    q_norm: Norm | None = None  # per head or over all of them, before rotation
     k_norm: Norm | None = None
     rotary: Rotary | None = None
     queries_scaled: bool = False  # the site rot_q holds the scale already

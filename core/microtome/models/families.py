@@ -176,6 +176,20 @@ _PHI3 = replace(
     act="mlp.activation_fn",
 )
 
+_OLMO2 = replace(
+    _LLAMA,
+    model_type="olmo2",
+    title="OLMo 2",
+    class_name="Olmo2ForCausalLM",
+    norm1=None,
+    norm2=None,
+    attention_norm="post_attention_layernorm",
+    mlp_norm="post_feedforward_layernorm",
+    q_norm="self_attn.q_norm",
+    k_norm="self_attn.k_norm",
+    joint_norms=True,
+)
+
 _STABLELM = replace(
     _LLAMA,
     model_type="stablelm",
@@ -226,6 +240,7 @@ _TABLE = (
     _PHI,
     _PHI3,
     _STABLELM,
+    _OLMO2,
     _OPT,
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}

@@ -62,6 +62,7 @@ class Family:
     o: str
     q_norm: str | None = None
     k_norm: str | None = None
+    joint_norms: bool = False  # these two take one mean over all heads
     scale: Callable[[Any, int], float] = _by_head_width
     queries_scaled: bool = False  # the attention function gets queries that hold the scale
     soft_caps: bool = False  # whether the config's caps of scores and logits are applied

@@ -26,7 +26,8 @@ def norm_run(norm: Norm | None, x: Tensor) -> NormRun | None:
     if norm is None:
         return None
     centred = x - x.mean(-1, keepdim=True) if norm.centred else x
-    return NormRun(centred, (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt())
+    mean_square = centred.square().mean((-3, -1) if norm.joint else -1, keepdim=True)
+    return NormRun(centred, (mean_square + norm.eps).sqrt().expand(*x.shape[:-1], 1))
 
 
 def scaled(norm: Norm | None, ran: NormRun | None, x: Tensor) -> Tensor:

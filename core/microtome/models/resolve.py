@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -96,6 +96,14 @@ class _Block:
         module = self._part(path)
         return None if module is None else norm_of(module, self._row)
 
+    def _head_norm(self, path: str | None) -> Norm | None:
+        """A norm of queries or keys; one over all heads with its weight split into heads."""
+        norm = self.norm(path)
+        if norm is None or norm.weight is None or not self._row.joint_norms:
+            return norm
+        width = head_width(self._config)
+        return replace(norm, weight=norm.weight.unflatten(0, (-1, 1, width)), joint=True)
+
     def _projections(self) -> list[tuple[Tensor, Tensor | None]]:
         """Weights [head, d_head, d_model] and biases [head, d_head] of q, k and v."""
         row, config = self._row, self._config
@@ -126,8 +134,8 @@ class _Block:
             scale=row.scale(config, self._layer),
             soft_cap=soft_cap(config, row, "attn_logit_softcapping"),
             window=window,
-            q_norm=self.norm(row.q_norm),
-            k_norm=self.norm(row.k_norm),
+            q_norm=self._head_norm(row.q_norm),
+            k_norm=self._head_norm(row.k_norm),
             rotary=rotary,
             queries_scaled=row.queries_scaled,
         )
