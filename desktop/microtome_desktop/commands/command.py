@@ -33,6 +33,7 @@ class CommandId(StrEnum):
     STOP = auto()
     REPRODUCE = auto()
     FOCUS_PROMPT = auto()
+    START_PAGE = auto()
     DOCUMENTATION = auto()
     MESSAGES = auto()
     ABOUT = auto()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Model", "Run", "Help")
+MENUS = ("File", "Edit", "View", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -97,6 +97,8 @@ COMMANDS = (
             "mdi6.graph-outline", "", _offline, starts_group=True),
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L"),
+    Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "
+            "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),
     Command(_ID.MESSAGES, "Help", "Messages…", "Everything the window has reported",

@@ -20,13 +20,14 @@ _KEPT = ("position", "layer", "head", "neuron", "site")
 
 @dataclass(frozen=True, slots=True)
 class AtStep(Request):
-    """Load a checkpoint and put the question to it; the selection stays where it is."""
+    """Load a model and put a question to it; between checkpoints the selection stays."""
 
     slot: ClassVar[str] = "examine"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
 
     load: LoadModel
     run: Examine
+    keep_place: bool = True  # of the selection
 
     @property
     def title(self) -> str:
@@ -42,6 +43,9 @@ class AtStep(Request):
         """Take the model, then show each part where the eye already is."""
         if name == "model":
             self.load.deliver(desk, value)
+            return
+        if not self.keep_place:
+            self.run.deliver_partial(desk, name, value)
             return
         before, node = desk.selection.current, desk.selection.current.node
         if name == "circuit":

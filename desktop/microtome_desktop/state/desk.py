@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.notices import Notices
@@ -26,5 +27,6 @@ class Desk:
     draft: Draft = field(default_factory=Draft)
     library: Library = field(default_factory=Library)
     notices: Notices = field(default_factory=Notices)
+    course: Course = field(default_factory=Course)
     sizes: Sizes = field(default_factory=Sizes)
     settings: Settings = field(default_factory=_unsaved_settings)

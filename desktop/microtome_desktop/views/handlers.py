@@ -76,6 +76,7 @@ class Handlers(QObject):
             CommandId.STOP: self._runner.cancel_visible,
             CommandId.REPRODUCE: self.reproduce,
             CommandId.FOCUS_PROMPT: self._focus_prompt,
+            CommandId.START_PAGE: self._start_page,
             CommandId.DOCUMENTATION: self._documentation,
             CommandId.MESSAGES: self._messages,
             CommandId.ABOUT: self._about,
@@ -266,6 +267,16 @@ class Handlers(QObject):
 
     def _focus_prompt(self) -> None:
         self.focus_prompt()
+
+    def show_lessons(self) -> None:
+        """Bring the lessons to the front."""
+        dock = self._window.docks["lessons"]
+        dock.show()
+        dock.raise_()
+
+    def _start_page(self) -> None:
+        self._desk.course.leave()
+        self.show_lessons()
 
     def _documentation(self) -> None:
         if not (_DOCS.is_dir() and QDesktopServices.openUrl(QUrl.fromLocalFile(str(_DOCS)))):

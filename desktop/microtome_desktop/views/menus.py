@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu
 
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.presenters.models import ModelRow, model_rows, short_name
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.handlers import Handlers
@@ -26,6 +27,7 @@ class LivingMenus(QObject):
         )
         self.devices = self._before(table.menus["Model"], "Device", CommandId.ATTACH_MODEL, window)
         self._panels(table.menus["View"], window)
+        self._lessons(table.menus["Examples"])
         self.recent.aboutToShow.connect(self._fill_recent)
         self.models.aboutToShow.connect(self._fill_models)
         self.devices.aboutToShow.connect(self._fill_devices)
@@ -41,6 +43,18 @@ class LivingMenus(QObject):
         for dock in window.docks.values():
             menu.insertAction(first, dock.toggleViewAction())
         menu.insertSeparator(first)
+
+    def _lessons(self, menu: QMenu) -> None:
+        menu.addSeparator()
+        for lesson in LESSONS:
+            action = menu.addAction(lesson.title)
+            action.setToolTip(lesson.summary)
+            action.setData(lesson)
+            action.triggered.connect(self._take_lesson)
+
+    def _take_lesson(self) -> None:
+        self._handlers.show_lessons()
+        self._desk.course.start(self._sender().data())
 
     def _fill_recent(self) -> None:
         self.recent.clear()

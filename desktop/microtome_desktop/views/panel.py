@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
@@ -39,6 +40,7 @@ class PanelContext:
     settings: Settings = field(default_factory=lambda: Settings(MemoryStore()))
     do: Callable[[CommandId], None] = lambda _: None
     why_not: Callable[[CommandId], str] = lambda _: ""
+    course: Course = field(default_factory=Course)
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
 
 

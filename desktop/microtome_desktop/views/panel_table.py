@@ -45,6 +45,12 @@ def _ask() -> type[Panel]:
     return AskPanel
 
 
+def _lessons() -> type[Panel]:
+    from microtome_desktop.views.lesson_panel import LessonPanel
+
+    return LessonPanel
+
+
 def _tokens() -> type[Panel]:
     from microtome_desktop.views.token_strip import TokenStrip
 
@@ -95,7 +101,8 @@ def _histogram() -> type[Panel]:
 
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
-    Place("ask", "Prompt & model", "mdi6.text-box-outline", _LEFT, _ask),
+    Place("ask", "Prompt & model", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
+    Place("lessons", "Lessons", "mdi6.school-outline", _LEFT, _lessons, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),

@@ -24,6 +24,7 @@ from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
 from microtome_desktop.views.panel import PanelContext
@@ -69,6 +70,7 @@ class Workbench(QObject):
             desk.settings,
             self.window.actions_table.trigger,
             self.handlers.why_not,
+            desk.course,
             self.runner.turns.ask,
         )
 
@@ -118,6 +120,7 @@ class Workbench(QObject):
         ask = self.furnishing.panels["ask"]
         if isinstance(ask, AskPanel):
             self.handlers.focus_prompt = ask.prompt.edit
+        self.mark = LessonMark(self.window, self.desk.course, self.furnishing.panels)
         self._update()
         self.ready.emit()
 

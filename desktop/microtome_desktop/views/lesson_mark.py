@@ -1,0 +1,175 @@
+"""Marks the next click of a lesson on the window, and notices lists and tabs that are used."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QComboBox, QTabBar, QWidget
+
+from microtome_desktop.state.course import Act, Course, Step
+from microtome_desktop.views import colours
+from microtome_desktop.views.attention_panel import AttentionPanel
+from microtome_desktop.views.circuit import CircuitPanel
+from microtome_desktop.views.heatmap_panel import HeatmapPanel
+from microtome_desktop.views.lesson_panel import LessonPanel
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.neuron_panel import NeuronPanel
+from microtome_desktop.views.node_card import NodeCardPanel
+from microtome_desktop.views.panel import Panel
+from microtome_desktop.views.token_strip import TokenStrip
+
+_EVERY_MS = 120  # how often the mark follows what it marks
+_AROUND = 5  # pixels between a target and its mark
+
+
+class LessonMark(QWidget):
+    """A ring over the window that lets the mouse through."""
+
+    def __init__(self, window: MainWindow, course: Course, panels: dict[str, Panel]) -> None:
+        super().__init__(window)
+        self._window, self._course, self._panels = window, course, panels
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setObjectName("lesson_mark")
+        self.hide()
+        self._follow = QTimer(self, interval=_EVERY_MS)
+        self._follow.timeout.connect(self.place)
+        course.changed.connect(self._on_course)
+        self._lessons = panels["lessons"]
+        for name, box in self._lists().items():
+            box.setProperty("lesson_list", name)
+            box.currentTextChanged.connect(self._on_list)
+        for name in ("node_card", "neurons", "histogram"):
+            window.docks[name].setProperty("lesson_tab", name)
+            window.docks[name].visibilityChanged.connect(self._on_tab)
+
+    def _on_course(self, lesson: object, place: int) -> None:
+        step = self._course.step
+        if step is None or step.act is Act.READ:
+            self._follow.stop()
+            self.hide()
+        else:
+            self._follow.start()
+            self.place()
+
+    def place(self) -> None:
+        """Lie around the next click, or hide where it is not on screen now."""
+        step = self._course.step
+        found = None if step is None else self.target(step)
+        if step is not None and self.already(step) and isinstance(self._lessons, LessonPanel):
+            self._lessons.say_done()
+            found = self._lessons.skip, self._lessons.skip.rect()
+        if found is None or not found[0].isVisible():
+            self.hide()
+            return
+        widget, rect = found
+        corner = widget.mapTo(self._window, rect.topLeft())
+        self.setGeometry(QRect(corner, rect.size()).adjusted(-_AROUND, -_AROUND, _AROUND, _AROUND))
+        self.show()
+        self.raise_()
+
+    def already(self, step: Step) -> bool:
+        """Whether a list or a tab is as the step wants it, so that there is nothing to do."""
+        if step.act is Act.CHOOSE:
+            return self._lists()[step.name].currentText() == step.brings
+        dock = self._window.docks.get(step.name)
+        return step.act is Act.TAB and dock is not None and not dock.visibleRegion().isEmpty()
+
+    def target(self, step: Step) -> tuple[QWidget, QRect] | None:
+        """The widget of a step's click and the place in it; None while it is not there."""
+        finders = {
+            Act.NODE: self._node, Act.TOKEN: self._token, Act.NEURON: self._neuron,
+            Act.PRESS: self._button, Act.CHOOSE: self._list, Act.TAB: self._tab,
+            Act.STEP: self._slider,
+        }  # fmt: skip
+        return finders[step.act](step) if step.act in finders else None
+
+    def _node(self, step: Step) -> tuple[QWidget, QRect] | None:
+        panel = self._panels["circuit"]
+        if not isinstance(panel, CircuitPanel) or panel.canvas.drawing is None:
+            return None
+        circuit = panel.canvas.drawing.circuit
+        if step.name not in circuit.node_id:
+            return None
+        middle = panel.canvas.place_of(circuit.row(step.name)).toPoint()
+        return panel.canvas.view.viewport(), _around(middle, 12)
+
+    def _token(self, step: Step) -> tuple[QWidget, QRect] | None:
+        panel = self._panels["token_strip"]
+        if not isinstance(panel, TokenStrip) or panel.drawing is None:
+            return None
+        if step.value >= len(panel.drawing.tokens):
+            return None
+        return panel.chips, panel.chips.column_rect(step.value).toRect()
+
+    def _neuron(self, step: Step) -> tuple[QWidget, QRect] | None:
+        panel = self._panels["neurons"]
+        if not isinstance(panel, NeuronPanel) or panel.map.grid is None:
+            return None
+        grid = panel.map.grid
+        if step.value not in grid.layers:
+            return None
+        row = grid.layers.index(step.value)
+        column = self._lessons.context.selection.current.position or 0
+        middle = panel.map.cell_centre(row, column).toPoint()
+        return panel.map.plot.viewport(), _around(middle, 9)
+
+    def _button(self, step: Step) -> tuple[QWidget, QRect] | None:
+        card = self._panels["node_card"]
+        if not isinstance(card, NodeCardPanel):
+            return None
+        button = {"why": card.why, "ablate": card.node_check.button}[step.name]
+        return button, button.rect()
+
+    def _lists(self) -> dict[str, QComboBox]:
+        heat, neurons, attention = (self._panels[n] for n in ("heatmap", "neurons", "attention"))
+        found: dict[str, QComboBox] = {}
+        if isinstance(heat, HeatmapPanel):
+            found["heatmap"] = heat.quantity
+        if isinstance(neurons, NeuronPanel):
+            found["neurons"] = neurons.layer
+        if isinstance(attention, AttentionPanel):
+            found["attention"] = attention.layer
+        return found
+
+    def _list(self, step: Step) -> tuple[QWidget, QRect] | None:
+        box = self._lists()[step.name]
+        return box, box.rect()
+
+    def _tab(self, step: Step) -> tuple[QWidget, QRect] | None:
+        title = self._window.docks[step.name].windowTitle()
+        for bar in self._window.findChildren(QTabBar):
+            for number in range(bar.count()):
+                if bar.isVisible() and bar.tabText(number) == title:
+                    return bar, bar.tabRect(number)
+        return None
+
+    def _slider(self, step: Step) -> tuple[QWidget, QRect] | None:
+        strip = self._panels["token_strip"]
+        if not isinstance(strip, TokenStrip):
+            return None
+        return strip.training.slider, strip.training.slider.rect()
+
+    def _on_list(self, text: str) -> None:
+        sender = self.sender()
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.chosen(str(sender.property("lesson_list")), text)
+
+    def _on_tab(self, visible: bool) -> None:
+        dock = self.sender()
+        if visible and isinstance(dock, QWidget) and isinstance(self._lessons, LessonPanel):
+            self._lessons.chosen(str(dock.property("lesson_tab")), "")
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """A ring with a soft glow."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for width, opacity in ((5.0, 0.25), (2.0, 1.0)):
+            colour = QColor(colours.ACCENT)
+            colour.setAlphaF(opacity)
+            painter.setPen(QPen(colour, width))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(3, 3, -3, -3), 5, 5)
+        painter.end()
+
+
+def _around(middle: QPoint, reach: int) -> QRect:
+    return QRect(middle.x() - reach, middle.y() - reach, 2 * reach, 2 * reach)

@@ -1,0 +1,187 @@
+"""Every lesson is taken click by click on its real model, and what it claims is looked up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.lessons import LESSONS, lesson
+from microtome_desktop.presenters.node_card import verification
+from microtome_desktop.state.course import Act
+from microtome_desktop.views.lesson_mark import LessonMark
+
+WAIT = 60_000
+LEFT = Qt.MouseButton.LeftButton
+
+
+class Pupil:
+    """Does what the marked step says, with mouse and keyboard."""
+
+    def __init__(self, qtbot, bench) -> None:
+        self.qtbot, self.bench, self.desk = qtbot, bench, bench.desk
+        self.course, self.mark = bench.desk.course, bench.mark
+        self.panels = bench.furnishing.panels
+        self.seen = {}
+
+    def rest(self):
+        def done():
+            return self.bench.runner.idle and not self.bench.updating
+
+        self.qtbot.waitUntil(done, timeout=WAIT)
+        self.panels["circuit"].finish_drawing()
+
+    def start(self, wanted):
+        self.bench.window.actions_table.trigger(CommandId.START_PAGE)
+        panel = self.panels["lessons"]
+        self.qtbot.waitUntil(panel.isVisible)
+        QTest.mouseClick(panel.starts[wanted], LEFT)
+        self.rest()
+
+    def point(self, step):
+        self.qtbot.waitUntil(lambda: self.mark.target(step) is not None, timeout=WAIT)
+        self.mark.place()
+        return self.mark.target(step)
+
+    def do(self, step):
+        widget, rect = self.point(step)
+        if step.act is Act.STEP:
+            stops = widget.maximum() + 1
+            for place in range(stops):
+                if self.panels["token_strip"].training._stops[place].name == step.brings:
+                    widget.setValue(place)
+        elif isinstance(widget, QComboBox):
+            widget.setFocus()
+            QTest.keyClick(widget, Qt.Key.Key_Home)
+            while widget.currentText() != step.brings:
+                before = widget.currentIndex()
+                QTest.keyClick(widget, Qt.Key.Key_Down)
+                assert widget.currentIndex() != before, f"{step.brings} is not offered"
+        else:
+            # The mark lies around what is to be clicked, and lets the click through.
+            corner = widget.mapTo(self.bench.window, rect.center())
+            assert self.mark.isVisible()
+            assert self.mark.geometry().contains(corner)
+            QTest.mouseClick(widget, LEFT, pos=rect.center())
+        self.rest()
+
+    def take(self, wanted):
+        self.start(wanted)
+        held = lesson(wanted)
+        for place, step in enumerate(held.steps):
+            self.qtbot.waitUntil(lambda place=place: self.course.place == place, timeout=WAIT)
+            self.rest()
+            assert self.panels["lessons"].text.text() == step.text
+            self.seen[place] = self.desk.workspace.session
+            if step.act is Act.READ or self.mark.already(step):
+                QTest.mouseClick(self.panels["lessons"].skip, LEFT)
+            else:
+                self.do(step)
+        assert self.course.lesson is None
+        assert self.desk.notices.history == []
+        return self.desk.workspace.session
+
+
+@pytest.fixture
+def pupil(qtbot, live):
+    made = Pupil(qtbot, live)
+    yield made
+    made.course.leave()
+    live.window.reset_layout()
+    live.handlers.load("words-4l")
+    made.rest()
+
+
+def test_there_are_six_lessons_and_each_ends_with_a_text():
+    assert len(LESSONS) == len({each.id for each in LESSONS}) == 6
+    for each in LESSONS:
+        assert each.steps[0].question is not None
+        assert each.steps[-1].act is Act.READ
+        assert all(len(step.text) <= 420 for step in each.steps), each.id
+
+
+def test_the_circuit_that_finds_the_name(pupil):
+    session = pupil.take("name")
+    circuit = session.circuit
+    token, head = circuit.row("T@10"), circuit.row("L0H3@14")
+    whole = circuit.node_score[circuit.row("OUT")]
+    assert circuit.node_score[token] == pytest.approx(whole, rel=1e-3)
+    assert circuit.node_influence[head] > 0.9
+    assert session.clean.attention(0)[3, 14].argmax() == 10
+    found = verification(session.analyses, "L0H3@14")
+    assert found.true / found.predicted == pytest.approx(1, abs=0.15)
+
+
+def test_induction_in_an_exact_model(pupil):
+    session = pupil.take("induction")
+    assert session.model.name == "induction-exact"
+    assert session.clean.attention(1)[0, 7].argmax() == 4  # owl
+    assert session.clean.attention(0)[0, 4].argmax() == 3  # the gnu before it
+    found = verification(session.analyses, "L0H0@4")
+    assert found.true > 0.8 * session.metric["value"]
+
+
+def test_the_logit_lens(pupil):
+    pupil.take("lens")
+    trained, young, later = (abs(pupil.seen[place].metric["value"]) for place in (0, 3, 4))
+    assert young < 0.1 * trained
+    assert later > 0.4 * trained
+    lens = pupil.seen[0].analyses["logit-lens"]
+    rank = np.asarray(lens.array("rank"))[..., -1]
+    assert rank[0] > 20
+    assert rank[-1] == 0
+
+
+def test_a_planted_bias(pupil):
+    session = pupil.take("bias")
+    clean = pupil.seen[0].clean
+    top = dict(zip(clean.top_tokens[-1], clean.top_probabilities[-1], strict=True))
+    assert top["she"] > 3 * top["he"]
+    circuit = session.circuit
+    assert circuit.node_influence[circuit.row("T@2")] > 0.99
+    found = verification(session.analyses, "L1H1@4")
+    assert found.true > 0.4 * float(circuit.node_score[circuit.row("OUT")])
+
+
+def test_one_neuron_with_many_meanings(pupil):
+    pupil.take("neuron")
+    for place, wanted in ((3, {4, 8, 12, 16}), (5, {3})):
+        trace = pupil.seen[place].clean
+        active = trace.activation("mlp_post.2")[:, 45]
+        assert set(np.flatnonzero(active > 0.6 * active.max()).tolist()) == wanted
+        assert {trace.tokens[i] for i in wanted} == ({","} if len(wanted) > 1 else {"of"})
+
+
+def test_lesion_stimulation_and_imaging(pupil):
+    session = pupil.take("brain")
+    whole = float(session.circuit.node_score[session.circuit.row("OUT")])
+    head, mlp = (verification(session.analyses, name) for name in ("L0H3@14", "M3@14"))
+    assert min(value for _, value in head.parts) > 0.7 * whole  # necessary and sufficient
+    assert max(value for _, value in mlp.parts) < 0.7 * whole
+
+
+def test_a_lesson_can_be_left_and_walked_back(pupil):
+    pupil.start("name")
+    panel = pupil.panels["lessons"]
+    QTest.mouseClick(panel.skip, LEFT)
+    assert pupil.course.place == 1
+    QTest.mouseClick(panel.back, LEFT)
+    assert pupil.course.place == 0
+    assert not panel.back.isEnabled()
+    QTest.mouseClick(panel.leave, LEFT)
+    assert pupil.course.lesson is None
+    assert not pupil.mark.isVisible()
+
+
+def test_the_examples_menu_starts_a_lesson(pupil):
+    menu = pupil.bench.window.actions_table.menus["Examples"]
+    titles = [action.text() for action in menu.actions() if action.text()]
+    assert titles == ["Start page", *[each.title for each in LESSONS]]
+    menu.actions()[-1].trigger()
+    pupil.rest()
+    assert pupil.course.lesson is LESSONS[-1]
+    assert pupil.panels["lessons"].isVisible()
+    assert isinstance(pupil.mark, LessonMark)
