@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from microtome import cli
 from microtome.session.reader import open_session
@@ -80,6 +82,27 @@ def test_bad_input_is_one_line_status_two_and_no_file(tmp_path, capsys, argument
     assert "Traceback" not in given.err
     assert not given.out
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["check", "owner/model"], ["run", "--model", "owner/model", "--prompt", "x"]]
+)
+def test_a_model_of_the_hub_names_a_flag_that_the_command_has(
+    tmp_path, capsys, monkeypatch, command
+):
+    def nothing(*_, **__):
+        raise LocalEntryNotFoundError("not in the cache")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", nothing)
+    out = ["--out", str(tmp_path / "never.h5")] if command[0] == "run" else []
+    assert cli.main([*command, *out]) == 2
+    message = capsys.readouterr().err
+    flag = re.search(r"--\w+", message)
+    assert flag, message
+    assert "allow_download=True" in message
+    with pytest.raises(SystemExit):
+        cli.main([command[0], "--help"])
+    assert flag[0] in capsys.readouterr().out
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, capsys):

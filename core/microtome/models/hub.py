@@ -33,7 +33,8 @@ def snapshot(name: str, *, allow_download: bool, job: Job) -> Path:
         if not allow_download:
             raise Offline(
                 f"The model {name} is not on this computer.",
-                "Allow the download, or give the folder of a local copy.",
+                "Allow the download (allow_download=True in Python, --download on the command "
+                "line), or give the folder of a local copy.",
             ) from error
     except HFValidationError as error:
         raise ModelNotFound(f"{name!r} is no name of a hub model.") from error
