@@ -148,7 +148,7 @@ def test_a_planted_bias(pupil):
 
 def test_one_neuron_with_many_meanings(pupil):
     pupil.take("neuron")
-    for place, wanted in ((3, {4, 8, 12, 16}), (5, {3})):
+    for place, wanted in ((3, {4, 8, 12, 16}), (6, {3})):
         trace = pupil.seen[place].clean
         active = trace.activation("mlp_post.2")[:, 45]
         assert set(np.flatnonzero(active > 0.6 * active.max()).tolist()) == wanted

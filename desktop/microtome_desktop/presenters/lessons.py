@@ -179,6 +179,8 @@ _NEURON = Lesson(
             "Now another sentence, without any comma. Click the word of.",
             Act.TOKEN, value=3, question=_SPAIN,
         ),
+        Step("The panel follows the circuit's strongest head. Choose MLP 2 again.",
+             Act.CHOOSE, "neurons", brings="MLP 2"),
         Step("The same neuron is active again, at of. Click its row.", Act.NEURON, value=45),
         Step(
             "Comma in a list, of before a country: one neuron, several meanings. There are more "

@@ -17,7 +17,7 @@ class AskPanel(Panel):
     """Prompt, predictions and models, one above the other; scrolls on a small screen."""
 
     name = "ask"
-    title = "Prompt & model"
+    title = "Prompt"
     icon = "mdi6.text-box-outline"
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:

@@ -37,7 +37,7 @@ class LessonMark(QWidget):
         self._lessons = panels["lessons"]
         for name, box in self._lists().items():
             box.setProperty("lesson_list", name)
-            box.currentTextChanged.connect(self._on_list)
+            box.textActivated.connect(self._on_list)
         for name in ("node_card", "neurons", "histogram"):
             window.docks[name].setProperty("lesson_tab", name)
             window.docks[name].visibilityChanged.connect(self._on_tab)
@@ -155,9 +155,11 @@ class LessonMark(QWidget):
             self._lessons.chosen(str(sender.property("lesson_list")), text)
 
     def _on_tab(self, visible: bool) -> None:
-        dock = self.sender()
-        if visible and isinstance(dock, QWidget) and isinstance(self._lessons, LessonPanel):
-            self._lessons.chosen(str(dock.property("lesson_tab")), "")
+        dock, step = self.sender(), self._course.step
+        # The signal comes for docks behind others too, when the window is shown.
+        there = visible and step is not None and self.already(step)
+        if there and isinstance(dock, QWidget) and isinstance(self._lessons, LessonPanel):
+            self._lessons.opened(str(dock.property("lesson_tab")))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """A ring with a soft glow."""

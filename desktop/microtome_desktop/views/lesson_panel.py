@@ -19,7 +19,7 @@ from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.lessons import LESSONS
-from microtome_desktop.state.course import Act, Lesson, Step
+from microtome_desktop.state.course import Act, Lesson
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import text_font
@@ -186,13 +186,14 @@ class LessonPanel(Panel):
         self.hint.setText("It is already so here: press Next")
 
     def chosen(self, name: str, text: str) -> None:
-        """Go on when a list was set or a tab opened: told by whoever watches the widgets."""
+        """Go on when the user set the list: told by whoever watches the widgets."""
         step = self.context.course.step
-        if step is not None and _fits(step, name, text):
+        asked = step is not None and step.act is Act.CHOOSE
+        if asked and step is not None and (step.name, step.brings) == (name, text):
             self._on_next()
 
-
-def _fits(step: Step, name: str, text: str) -> bool:
-    if step.act is Act.TAB:
-        return step.name == name and not text
-    return step.act is Act.CHOOSE and (step.name, step.brings) == (name, text)
+    def opened(self, name: str) -> None:
+        """Go on when the tab is open."""
+        step = self.context.course.step
+        if step is not None and step.act is Act.TAB and step.name == name:
+            self._on_next()

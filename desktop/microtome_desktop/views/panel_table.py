@@ -101,7 +101,7 @@ def _histogram() -> type[Panel]:
 
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
-    Place("ask", "Prompt & model", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
+    Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
     Place("lessons", "Lessons", "mdi6.school-outline", _LEFT, _lessons, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
