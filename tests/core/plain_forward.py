@@ -47,8 +47,11 @@ def rotate(x: Tensor, rotary: Any) -> Tensor:
         return x
     cosines, sines = (angle.double() for angle in rotary.angles(len(x)))
     part, rest = x[:, : rotary.n_rotated], x[:, rotary.n_rotated :]
+    turned = torch.zeros_like(part)
     half = rotary.n_rotated // 2
-    turned = torch.cat([-part[:, half:], part[:, :half]], -1)
+    for i in range(half):
+        one, other = (2 * i, 2 * i + 1) if rotary.interleaved else (i, i + half)
+        turned[:, one], turned[:, other] = -part[:, other], part[:, one]
     return torch.cat([part * cosines + turned * sines, rest], -1)
 
 
@@ -118,6 +121,8 @@ def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
             scores = see("rot_q", q * a.scale, h) @ k.T
         else:
             scores = see("rot_q", q, h) @ k.T * a.scale
+        if a.bias is not None:
+            scores = scores + a.bias.at(len(x))[h].double()
         if a.soft_cap is not None:
             scores = a.soft_cap * torch.tanh(scores / a.soft_cap)
         scores = see("scores", scores, h)
@@ -160,7 +165,8 @@ def _unchanged(_name: str, _layer: int | None, _head: int | None, values: Tensor
 def run(anatomy: Any, ids: list[int], change: Any = _unchanged) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits [position, vocabulary] and every site, with a layer axis where it has one."""
     see = Sites(change)
-    x = see("embed", anatomy.embedding[ids].double() * anatomy.embedding_scale)
+    x = norm(anatomy.embedding[ids].double() * anatomy.embedding_scale, anatomy.embedding_norm)
+    x = see("embed", x)
     if anatomy.positions is not None:
         x = x + see("pos_embed", anatomy.positions[: len(ids)].double())
     for see.layer, b in enumerate(anatomy.blocks):

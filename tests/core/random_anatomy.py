@@ -8,7 +8,7 @@ import torch
 
 from microtome.circuits.asking import Asked
 from microtome.metrics import LogitDifference
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
+from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
 from microtome.models.arithmetic import run
 
 VOCABULARY, D, HEADS, GROUPS, D_HEAD, D_MLP = 40, 20, 4, 2, 6, 28
@@ -25,13 +25,23 @@ class _Draw:
         return Norm(centred, 1e-5, 1 + self(width), self(width))
 
 
-def rotary(n_rotated: int) -> Rotary:
+def score_bias() -> ScoreBias:
+    def at(count: int) -> torch.Tensor:
+        places = torch.arange(count, dtype=torch.float64)
+        slopes = 0.5 ** torch.arange(HEADS, dtype=torch.float64)
+        return slopes[:, None, None] * (places - places[:, None])
+
+    return ScoreBias(at)
+
+
+def rotary(n_rotated: int, *, interleaved: bool = False) -> Rotary:
     def angles(count: int) -> tuple[torch.Tensor, torch.Tensor]:
         speeds = 10.0 ** -torch.linspace(0, 2, n_rotated // 2, dtype=torch.float64)
-        angle = torch.arange(count)[:, None] * speeds.repeat(2)
+        both = speeds.repeat_interleave(2) if interleaved else speeds.repeat(2)
+        angle = torch.arange(count)[:, None] * both
         return angle.cos(), angle.sin()
 
-    return Rotary(n_rotated, angles)
+    return Rotary(n_rotated, angles, interleaved)
 
 
 def random_anatomy(seed: int = 0, **changes: Any) -> Anatomy:
@@ -45,6 +55,7 @@ def random_anatomy(seed: int = 0, **changes: Any) -> Anatomy:
     return Anatomy(
         embedding=draw(VOCABULARY, D, size=1.0),
         embedding_scale=1.7,
+        embedding_norm=draw.norm(),
         positions=draw(30, D, size=0.5),
         blocks=blocks,
         final_norm=draw.norm(),
@@ -69,7 +80,8 @@ def _block(draw: _Draw, layer: int, *, parallel: bool = False, sharp: float = 1.
         window=4 if layer == 1 else None,
         q_norm=draw.norm(D_HEAD),
         k_norm=draw.norm(D_HEAD, centred=False),
-        rotary=rotary(4),
+        rotary=rotary(4, interleaved=layer == 2),
+        bias=score_bias() if layer == 0 else None,
     )
     mlp = Mlp(
         "gelu",

@@ -34,13 +34,13 @@ def test_logits_are_the_library_s(tiny_model, family):
 @pytest.mark.usefixtures("_all_float64")
 def test_logits_are_the_library_s_in_float64(family):
     module = tiny_models.build(family).double()
-    module.set_attn_implementation("eager")
     anatomy = resolve(module, family_of(module.config.model_type), module.config)
     logits = run(anatomy_in(anatomy, torch.float64), IDS).logits()
     with torch.inference_mode():
         theirs = module(input_ids=IDS[None], use_cache=False).logits[0]
     assert theirs.dtype == torch.float64
-    assert (logits - theirs).abs().max() < 1e-10
+    # BLOOM's own GELU has its root of 2/pi in eight digits.
+    assert (logits - theirs).abs().max() < (1e-8 if family == "bloom" else 1e-10)
 
 
 @pytest.mark.parametrize("parallel", [False, True])

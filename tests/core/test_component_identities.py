@@ -270,12 +270,13 @@ def _all_float64(monkeypatch):
 def test_equal_runs_give_the_plain_gradient(family):
     import tiny_models
 
+    from microtome.analysis.norms import norm_map
     from microtome.circuits.backward import backward
     from microtome.models.families import family_of
+    from microtome.models.operations import norm_run
     from microtome.models.resolve import resolve
 
     module = tiny_models.build(family).double()
-    module.set_attn_implementation("eager")
     anatomy = resolve(module, family_of(module.config.model_type), module.config)
     asked = asked_of(anatomy_in(anatomy, torch.float64), IDS, IDS)
     with torch.no_grad():
@@ -285,5 +286,10 @@ def test_equal_runs_give_the_plain_gradient(family):
     inputs = module.get_input_embeddings()(ids).detach().requires_grad_()
     logits = module(inputs_embeds=inputs, use_cache=False).logits[0, -1]
     (logits @ asked.weights).backward()
-    difference = (gradient.embedding - inputs.grad[0]).abs().max()
-    assert float(difference) < 1e-10 * max(1.0, float(inputs.grad.abs().max()))
+    norm, table = asked.anatomy.embedding_norm, asked.anatomy.embedding[ids[0]]
+    behind = norm_run(norm, table)  # where a norm follows, the node is what it gave
+    worth = norm_map(norm, behind, behind).transpose(gradient.embedding)
+    difference = (worth - inputs.grad[0]).abs().max()
+    # BLOOM's own GELU has its root of 2/pi in eight digits.
+    tolerance = 1e-8 if family == "bloom" else 1e-10
+    assert float(difference) < tolerance * max(1.0, float(inputs.grad.abs().max()))

@@ -23,9 +23,8 @@ DOCS = Path(__file__).parents[2] / "docs" / "families.md"
 def library(tmp_path_factory):
     """``library(name)``: what transformers itself computes with eager attention, in float32."""
 
-    def run(name):
-        module = tiny_models.build(name)
-        module.set_attn_implementation("eager")
+    def run(name, **changes):
+        module = tiny_models.build(name, **changes)
         with torch.inference_mode():
             return module(
                 input_ids=torch.tensor([IDS]),
@@ -51,6 +50,18 @@ def test_logits_hidden_states_and_patterns_are_the_library_s(library, tiny_model
     assert patterns.std() > 0.05
 
 
+@pytest.mark.parametrize("name", ["bloom", "mpt"])
+def test_the_bias_of_six_heads_is_not_that_of_eight(library, tiny_model, name):
+    heads = {"bloom": {"n_head": 6}, "mpt": {"n_heads": 6}}[name]
+    theirs, run = library(name, **heads), trace(tiny_model(name, **heads), IDS)
+    np.testing.assert_allclose(run.logits, theirs.logits[0], rtol=0, atol=1e-4)
+    bias = tiny_model(name, **heads).anatomy.blocks[0].attention.bias.at(5)
+    assert bias.shape == (6, 5, 5)
+    assert not bias.diagonal(dim1=1, dim2=2).any()
+    slopes = bias[:, 1, 1] - bias[:, 1, 0]
+    assert len(set(slopes.tolist())) == 6
+
+
 def test_every_row_has_a_tiny_model():
     built = {tiny_models.build(name).config.model_type for name in tiny_models.FAMILIES}
     assert built == set(FAMILIES)
@@ -67,6 +78,21 @@ REFUSED = {
         {"use_bidirectional_attention": True},
         "use_bidirectional_attention: its queries see what comes later",
     ),
+    "Falcon with ALiBi": (
+        "falcon_serial",
+        {"alibi": True},
+        "alibi: transformers adds its bias twice",
+    ),
+    "BLOOM that adds to what a norm gave": (
+        "bloom",
+        {"apply_residual_connection_post_layernorm": True},
+        "no one residual stream",
+    ),
+    "MPT that clips": ("mpt", {"attn_config": {"clip_qkv": 6.0}}, "clip_qkv = 6.0: queries"),
+    "MPT without ALiBi": ("mpt", {"attn_config": {"alibi": False}}, "alibi = False: transformers"),
+    "MPT with norms of queries": ("mpt", {"attn_config": {"qk_ln": True}}, "qk_ln = True"),
+    "MPT with a prefix": ("mpt", {"attn_config": {"prefix_lm": True}}, "prefix_lm = True"),
+    "MPT with scaled logits": ("mpt", {"logit_scale": 0.5}, "logit_scale: transformers leaves it"),
     "OPT with norms behind the sum": (
         "opt",
         {"do_layer_norm_before": False},

@@ -50,8 +50,9 @@ def test_identity_says_what_the_model_is(tiny_model, family):
     identity = model.identity
     assert identity.architecture == model.config.model_type
     assert (identity.n_layers, identity.n_heads, identity.d_model) == (3, 4, 24)
-    assert identity.n_kv_heads == getattr(model.config, "num_key_value_heads", 4)
-    assert identity.context == 48
+    kv_heads = getattr(model.config, "num_key_value_heads", 4)
+    assert identity.n_kv_heads == {"falcon": 2, "falcon_multi_query": 1}.get(family, kv_heads)
+    assert identity.context == (None if family == "bloom" else 48)
     assert identity.vocabulary == 61
     assert identity.n_parameters == sum(p.numel() for p in model.module.parameters())
     assert identity.dtype == "float32"

@@ -34,18 +34,21 @@ _NEOX = {
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
 }
 
+_GPT_TOKENS = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1}
+_GPT = {**_GPT_TOKENS, "n_embd": 24, "n_layer": 3, "n_head": 4}
+_FALCON = {
+    **{key: value for key, value in _SHARED.items() if key != "intermediate_size"},
+    "ffn_hidden_size": 40,
+    "tie_word_embeddings": True,
+}
+
 # Name -> config class and settings. A name may be a variant of a family.
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": (
         "GPT2Config",
         {
-            "vocab_size": VOCABULARY,
-            "n_embd": 24,
-            "n_layer": 3,
-            "n_head": 4,
+            **_GPT,
             "n_positions": CONTEXT,
-            "bos_token_id": 0,
-            "eos_token_id": 1,
             "resid_pdrop": 0.1,
             "embd_pdrop": 0.1,
             "attn_pdrop": 0.1,
@@ -123,6 +126,31 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "dropout": 0.1,
         },
     ),
+    "gptj": (
+        "GPTJConfig",
+        {**_GPT, "n_positions": CONTEXT, "n_inner": 40, "rotary_dim": 4, "resid_pdrop": 0.1},
+    ),
+    "falcon": ("FalconConfig", {**_FALCON, "new_decoder_architecture": True, "num_kv_heads": 2}),
+    "falcon_one_norm": (
+        "FalconConfig",
+        {
+            **_FALCON,
+            "new_decoder_architecture": True,
+            "num_ln_in_parallel_attn": 1,
+            "num_kv_heads": 4,
+            "bias": True,
+        },
+    ),
+    "falcon_multi_query": ("FalconConfig", {**_FALCON, "multi_query": True}),
+    "falcon_serial": (
+        "FalconConfig",
+        {**_FALCON, "multi_query": False, "parallel_attn": False, "bias": True},
+    ),
+    "bloom": ("BloomConfig", {**_GPT_TOKENS, "hidden_size": 24, "n_layer": 3, "n_head": 4}),
+    "mpt": (
+        "MptConfig",
+        {**_GPT_TOKENS, "d_model": 24, "n_layers": 3, "n_heads": 4, "max_seq_len": CONTEXT},
+    ),
 }
 FAMILIES = tuple(CONFIGS)
 
@@ -132,7 +160,9 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
     class_name, settings = CONFIGS[name]
     config = getattr(transformers, class_name)(**{**settings, **changes})
     torch.manual_seed(seed)
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    # Some families cannot change it later.
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    model.eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():

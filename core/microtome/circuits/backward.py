@@ -10,9 +10,8 @@ from torch import Tensor
 
 from microtome.analysis.norms import NormMap
 from microtome.circuits.coefficients import AttentionCoefficients, Coefficients, MlpCoefficients
-from microtome.circuits.rotation import rotate_back
 from microtome.jobs import Job, job_or_default
-from microtome.models.operations import output_matrix
+from microtome.models.operations import output_matrix, turn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +124,10 @@ def unproject(
 
 def rotated_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
     """From queries or keys that are multiplied back to those before the rotation."""
-    return worth if attention.angles is None else rotate_back(worth, *attention.angles)
+    if attention.angles is None or attention.weights.rotary is None:
+        return worth
+    cos, sin = attention.angles
+    return turn(worth, cos, -sin, interleaved=attention.weights.rotary.interleaved)
 
 
 def key_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:

@@ -44,10 +44,11 @@ def bias_parts(gradient: Gradient, weights: Float[Tensor, " vocabulary"]) -> Bia
         value.append(_value_part(attention, read, gradient.layers[layer].gamma))
         if score is not None:
             scaled = attention.score_scale * score
+            fixed = _score_bias_part(attention, score)
             product = attention.q @ key_bias(attention, read).mT
-            key.append((scaled * product).sum(-1))
+            key.append((scaled * product).sum(-1) + fixed)
             product = query_bias(attention, read) @ attention.k.mT
-            query.append((scaled * product).sum(-1))
+            query.append((scaled * product).sum(-1) + fixed)
         mlp.append(_mlp_part(gradient, layer, carried[layer if block.parallel else layer + 1]))
     return BiasParts(
         _output_part(gradient, weights, carried[-1]),
@@ -110,6 +111,16 @@ def query_bias(
     weights = attention.weights
     raw = attention.q_norm.apply(project(read, weights.w_q, weights.b_q))
     return rotate(_with_bias(raw, weights.q_norm), weights.rotary)
+
+
+def _score_bias_part(
+    attention: AttentionCoefficients, score: Float[Tensor, "head query key"]
+) -> Float[Tensor, "head query"]:
+    """Half of what a bias of the scores makes the heads choose: keys and queries share it."""
+    bias = attention.weights.bias
+    if bias is None:
+        return score.new_zeros(score.shape[:-1])
+    return (score * bias.at(score.shape[-1])).sum(-1) / 2
 
 
 def _value_part(attention: AttentionCoefficients, read: Tensor, gamma: Tensor) -> Tensor:

@@ -117,7 +117,12 @@ def _table(
     offered = _parts(frozen, outputs, layer, keys=True)[:, head]
     visible = clean.blocks[layer].attention.visible[query]
     offered = offered[:, key] - offered[:, visible].mean(1)
-    return (frozen.attention[layer].weights.scale * asked @ offered.T).cpu().numpy()
+    weights = frozen.attention[layer].weights
+    table = weights.scale * asked @ offered.T
+    if weights.bias is not None:
+        fixed = weights.bias.at(clean.n_positions)[head, query]
+        table[-1, -1] += fixed[key] - fixed[visible].mean()
+    return table.cpu().numpy()
 
 
 def _parts(frozen: Coefficients, outputs: Tensor, layer: int, *, keys: bool) -> Tensor:

@@ -33,8 +33,9 @@ class Norm:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rotary:
-    """Rotary positions on the first ``n_rotated`` dimensions of a head, in halves.
+    """Rotary positions on the first ``n_rotated`` dimensions of a head.
 
+    Dimension i turns with the one half of them further on, or ``interleaved`` with its neighbour.
     ``angles`` gives cosines and sines [position, n_rotated] for a number of positions.
     """
 
@@ -42,6 +43,17 @@ class Rotary:
     angles: Callable[
         [int], tuple[Float[Tensor, "position rotated"], Float[Tensor, "position rotated"]]
     ]
+    interleaved: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreBias:
+    """What is added to the scaled scores whatever the tokens are (ALiBi), 0 at the query itself.
+
+    ``at`` gives it for a number of positions.
+    """
+
+    at: Callable[[int], Float[Tensor, "head query key"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +74,7 @@ class Attention:
     q_norm: Norm | None = None  # per head or over all of them, before rotation
     k_norm: Norm | None = None
     rotary: Rotary | None = None
+    bias: ScoreBias | None = None  # of the scaled scores, before the cap
     queries_scaled: bool = False  # the site rot_q holds the scale already
 
     @property
@@ -107,6 +120,7 @@ class Anatomy:
 
     embedding: Float[Tensor, "vocabulary d_model"]
     embedding_scale: float
+    embedding_norm: Norm | None  # of the scaled embedding, which it alone changes (BLOOM)
     positions: Float[Tensor, "context d_model"] | None  # row p belongs to position p
     blocks: tuple[Block, ...]
     final_norm: Norm | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn.functional import linear
 
 from microtome.jobs import Job, job_or_default
 from microtome.models.activation_functions import activation_function
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
+from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
 from microtome.models.operations import (
     NormRun,
     norm_run,
@@ -51,6 +52,8 @@ def anatomy_in(anatomy: Any, dtype: torch.dtype) -> Any:
         return tuple(anatomy_in(part, dtype) for part in anatomy)
     if isinstance(anatomy, Rotary):
         return replace(anatomy, angles=_angles_in(anatomy, dtype))
+    if isinstance(anatomy, ScoreBias):
+        return ScoreBias(partial(_bias_in, anatomy, dtype))
     if is_dataclass(anatomy) and not isinstance(anatomy, type):
         parts = {field.name: getattr(anatomy, field.name) for field in fields(anatomy)}
         return replace(anatomy, **{name: anatomy_in(part, dtype) for name, part in parts.items()})
@@ -63,6 +66,10 @@ def _angles_in(rotary: Rotary, dtype: torch.dtype) -> Callable[[int], tuple[Tens
         return cos.to(dtype), sin.to(dtype)
 
     return angles
+
+
+def _bias_in(bias: ScoreBias, dtype: torch.dtype, count: int) -> Tensor:
+    return bias.at(count).to(dtype)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,7 +160,10 @@ def run(
     edit = edit or _unchanged
     ids = ids.to(anatomy.embedding.device).long()
     with torch.no_grad():
-        embedding = edit("embed", -1, anatomy.embedding[ids] * anatomy.embedding_scale)
+        embedding = normalise(
+            anatomy.embedding_norm, anatomy.embedding[ids] * anatomy.embedding_scale
+        )
+        embedding = edit("embed", -1, embedding)
         positions = anatomy.positions
         if positions is not None:
             positions = edit("pos_embed", -1, positions[: len(ids)])
@@ -200,6 +210,8 @@ def _attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, T
     """Which keys are visible, the scores before cap and mask, and the pattern's logarithm."""
     visible = visible_keys(q.shape[-2], weights.window, q.device)
     scores = weights.scale * (q @ per_head(k, weights).mT)
+    if weights.bias is not None:
+        scores = scores + weights.bias.at(q.shape[-2])
     capped = soft_cap(scores, weights.soft_cap).masked_fill(~visible, MASKED)
     return visible, scores, torch.log_softmax(capped, dim=-1)
 

@@ -54,12 +54,13 @@ def attend(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     softcap: float | None = None,
+    bias: Tensor | None = None,
     **_unused: Any,
 ) -> tuple[Tensor, Tensor]:
     """Head outputs [batch, position, head, d_head] and pattern [batch, head, query, key].
 
-    Queries, keys and values come as [batch, head, position, d_head]. Scores are tapped scaled
-    and capped, before the mask, so that they are finite.
+    Queries, keys and values come as [batch, head, position, d_head]. Scores are tapped scaled,
+    with their bias, and capped, before the mask, so that they are finite.
     """
     tap = _taps.get({}).get(module, _untapped)
     query = tap("rot_q", query.transpose(1, 2)).transpose(1, 2)
@@ -67,6 +68,8 @@ def attend(
     group = query.shape[1] // key.shape[1]
     scores = torch.matmul(query, _shared(key, group).transpose(2, 3))
     scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if bias is not None:
+        scores = scores + bias
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     scores = tap("scores", scores)

@@ -9,6 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import torch
+from torch import Tensor, nn
+
+from microtome.errors import UnknownArchitecture
+
 
 def _by_head_width(config: Any, layer: int) -> float:
     """The usual 1/sqrt(d_head)."""
@@ -28,6 +33,20 @@ def gemma_scale(config: Any, layer: int) -> float:
     return float(config.query_pre_attn_scalar**-0.5)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What an attention module is given beside the stream: of a pass without a cache.
+
+    ``mask`` and ``bias`` are added to the scaled scores; ``angles`` are cosines and sines
+    [batch, 1, position, rotated]; ``residual`` is added to the module's output.
+    """
+
+    mask: Tensor | None
+    bias: Tensor | None = None
+    angles: tuple[Tensor, Tensor] | None = None
+    residual: Tensor | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """One row of the table."""
@@ -36,14 +55,22 @@ class Family:
     title: str
     class_name: str  # of the causal language model in transformers
 
+    context_key: str = "max_position_embeddings"
+
     blocks: str
     embedding: str
     final_norm: str | None
     unembedding: str = "lm_head"
     positions: str | None = None  # learned position embeddings
+    embedding_norm: str | None = None
     position_offset: int = 0  # row of the first position in their table
     rotary: str | None = None  # module that gives cosines and sines
     rotary_by_layer_type: bool = False  # that module wants the layer's type too
+    # A table of sines, then cosines, one for each two neighbours that turn together; in place of
+    # that module.
+    rotary_table: str | None = None
+    # What is added to scaled scores, from config, number of positions and the model's type.
+    alibi: Callable[[Any, int, torch.dtype], Tensor] | None = None
     rotary_key: str | None = None  # config key that says layer by layer whether queries turn
 
     norm1: str | None
@@ -54,11 +81,16 @@ class Family:
     norm_offset: float = 0.0  # what is added to a stored norm weight
 
     attention: str  # module that calls the attention function
+    # Reads what that module is given, where it computes attention itself and ours takes its place.
+    inline: Callable[..., Given] | None = None
     q: str | None = None
     k: str | None = None
     v: str | None = None
     qkv: str | None = None  # one matrix in place of the three above
-    packing: Literal["blocks", "heads"] = "blocks"  # of its rows: q|k|v, or q|k|v per head
+    # Of its rows: q|k|v; or for each key-value head the queries of its group, then k, then v.
+    packing: Literal["blocks", "groups"] = "blocks"
+    kv_heads_key: str = "num_key_value_heads"  # in the config; every head its own without it
+    single_kv_head: bool = False
     o: str
     q_norm: str | None = None
     k_norm: str | None = None
@@ -74,6 +106,7 @@ class Family:
     w_gate: str | None = None
     gate_up: str | None = None  # one matrix in place of w_gate and w_in
     act: str
+    activation: str | None = None  # its name, where no config key gives it
     activation_keys: tuple[str, ...] = ("hidden_act",)
     input_major: bool = False  # weights are stored [in, out]
     flat: tuple[str, ...] = ()  # modules that see the positions of all prompts in one axis
@@ -95,3 +128,26 @@ def head_width(config: Any) -> int:
     """Dimensions of one head: ``head_dim`` where the config names it, else an even share."""
     named = getattr(config, "head_dim", None)
     return int(named or config.hidden_size // config.num_attention_heads)
+
+
+def kv_heads(row: Family, config: Any) -> int:
+    """Number of key-value heads."""
+    if row.single_kv_head:
+        return 1
+    return int(getattr(config, row.kv_heads_key, None) or config.num_attention_heads)
+
+
+def part(root: nn.Module, path: str, owner: str) -> Any:
+    """The module or parameter at a dotted path.
+
+    Raises UnknownArchitecture that names what could not be found.
+    """
+    found: Any = root
+    for name in path.split("."):
+        found = getattr(found, name, None)
+        if found is None:
+            raise UnknownArchitecture(
+                f"{owner}: could not find {path!r} in {type(root).__name__}.",
+                "Its files may be of a variant that this version of Microtome does not know.",
+            )
+    return found

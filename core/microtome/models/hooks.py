@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from microtome.errors import SiteMissing
 from microtome.models import attention
+from microtome.models.family import part
 from microtome.models.model import Model
 from microtome.models.ports import Port
-from microtome.models.resolve import part
 from microtome.sites import SITES, Site
 
 Tap = Callable[[Tensor], Tensor]

@@ -20,7 +20,7 @@ from torch import nn
 
 from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
 from microtome.jobs import Job, job_or_default
-from microtome.models import attention
+from microtome.models import attention, inline
 from microtome.models.devices import device_of, dtype_of, memory_ran_out
 from microtome.models.families import family_of
 from microtome.models.family import Family
@@ -105,6 +105,7 @@ class _Files:
                 f"{missing[0]}.",
                 "They may belong to another model than config.json.",
             )
+        inline.take_over(module, self.family)
         frozen: nn.Module = module.eval().requires_grad_(requires_grad=False)
         return frozen
 
@@ -147,7 +148,7 @@ class _Files:
             source,
             config=config,
             dtype=dtype,
-            attn_implementation=attention.NAME,
+            attn_implementation="eager" if self.family.inline else attention.NAME,
             trust_remote_code=False,
             local_files_only=True,
             use_safetensors=True,
@@ -158,7 +159,7 @@ class _Files:
     def identify(self, module: nn.Module, tokenizer: Any, job: Job) -> ModelIdentity:
         """What a session remembers of the model."""
         config: Any = module.config
-        shape = Shape.of(resolve(module, self.family, config), config)
+        shape = Shape.of(resolve(module, self.family, config), config, self.family.context_key)
         weight = next(module.parameters())
         return ModelIdentity(
             name=self.place.name,

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from microtome.models import inline
 from microtome.models.anatomy import Anatomy
 from microtome.models.family import Family
 from microtome.models.ports import Port, ports_of
@@ -90,7 +91,14 @@ class Model:
 
     @contextmanager
     def attending(self, implementation: str) -> Iterator[None]:
-        """Run with another attention implementation of transformers, ``eager`` or ``sdpa``."""
+        """Run with another attention implementation of transformers, ``eager`` or ``sdpa``.
+
+        Modules that compute attention themselves can only do so, as ``eager``.
+        """
+        if self.family.inline is not None:
+            with inline.given_back(self.module, self.family):
+                yield
+            return
         config: Any = self.config
         before = config._attn_implementation  # noqa: SLF001
         self.module.set_attn_implementation(implementation)  # type: ignore[operator]

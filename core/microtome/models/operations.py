@@ -67,11 +67,20 @@ def rotate(
     """Rotary positions applied; row i of the position axis is position i."""
     if rotary is None:
         return x
-    cos, sin = rotary.angles(x.shape[-2])
-    turned, rest = x[..., : rotary.n_rotated], x[..., rotary.n_rotated :]
-    first, second = turned.chunk(2, dim=-1)
-    turned = turned * cos + torch.cat([-second, first], dim=-1) * sin
-    return torch.cat([turned, rest], dim=-1)
+    return turn(x, *rotary.angles(x.shape[-2]), interleaved=rotary.interleaved)
+
+
+def turn(
+    x: Float[Tensor, "*head position d_head"], cos: Tensor, sin: Tensor, *, interleaved: bool
+) -> Float[Tensor, "*head position d_head"]:
+    """The first dimensions of a head turned by angles; by ``-sin`` it is the transpose."""
+    turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    if interleaved:
+        across = torch.stack([-turned[..., 1::2], turned[..., ::2]], dim=-1).flatten(-2)
+    else:
+        first, second = turned.chunk(2, dim=-1)
+        across = torch.cat([-second, first], dim=-1)
+    return torch.cat([turned * cos + across * sin, rest], dim=-1)
 
 
 def soft_cap(x: Tensor, cap: float | None) -> Tensor:

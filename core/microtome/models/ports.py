@@ -57,7 +57,7 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
 
 
 def _outside(family: Family) -> dict[str, Port]:
-    ports = {"embed": _after(family.embedding)}
+    ports = {"embed": _after(family.embedding_norm or family.embedding)}
     if family.positions is not None:
         ports["pos_embed"] = _after(family.positions)
     return ports
@@ -146,7 +146,7 @@ def _write_part(
     split: Split, _module: nn.Module, _given: Tensor, made: Tensor, new: Tensor
 ) -> Tensor:
     changed = made.clone()
-    split(changed).copy_(new)
+    changed[..., split(torch.arange(made.shape[-1], device=made.device))] = new
     return changed
 
 

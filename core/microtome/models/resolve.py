@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from microtome.errors import UnknownArchitecture
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary
-from microtome.models.family import Family, head_width
+from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
+from microtome.models.family import Family, head_width, kv_heads, part
+from microtome.models.positions import rotaries, score_bias, windows
 
 # transformers' names of activations -> ours.
 _ACTIVATIONS = {
@@ -39,11 +40,11 @@ class Shape:
     context: int | None
 
     @classmethod
-    def of(cls, anatomy: Anatomy, config: Any) -> Shape:
+    def of(cls, anatomy: Anatomy, config: Any, context_key: str) -> Shape:
         """Read from the weights themselves; only the context comes from the config."""
         attention, mlp = anatomy.blocks[0].attention, anatomy.blocks[0].mlp
         n_heads, d_head, d_model = attention.w_q.shape
-        context = getattr(config, "max_position_embeddings", None)
+        context = getattr(config, context_key, None)
         return cls(
             n_layers=len(anatomy.blocks),
             n_heads=n_heads,
@@ -54,22 +55,6 @@ class Shape:
             vocabulary=anatomy.unembedding.shape[0],
             context=int(context) if context else None,
         )
-
-
-def part(root: nn.Module, path: str, owner: str) -> Any:
-    """The module or parameter at a dotted path.
-
-    Raises UnknownArchitecture that names what could not be found.
-    """
-    found: Any = root
-    for name in path.split("."):
-        found = getattr(found, name, None)
-        if found is None:
-            raise UnknownArchitecture(
-                f"{owner}: could not find {path!r} in {type(root).__name__}.",
-                "Its files may be of a variant that this version of Microtome does not know.",
-            )
-    return found
 
 
 class _Block:
@@ -118,7 +103,9 @@ class _Block:
             for weight, bias in found
         ]
 
-    def attention(self, window: int | None, rotary: Rotary | None) -> Attention:
+    def attention(
+        self, window: int | None, rotary: Rotary | None, bias: ScoreBias | None
+    ) -> Attention:
         row, config = self._row, self._config
         (w_q, b_q), (w_k, b_k), (w_v, b_v) = self._projections()
         w_o, b_o = self._linear(row.o)
@@ -137,6 +124,7 @@ class _Block:
             q_norm=self._head_norm(row.q_norm),
             k_norm=self._head_norm(row.k_norm),
             rotary=rotary,
+            bias=bias,
             queries_scaled=row.queries_scaled,
         )
 
@@ -156,11 +144,11 @@ class _Block:
         activation = _activation(self._config, row)
         return Mlp(activation, w_in, w_out, b_in, b_out, w_gate=gate[0], b_gate=gate[1])
 
-    def block(self, window: int | None, rotary: Rotary | None) -> Block:
+    def block(self, window: int | None, rotary: Rotary | None, bias: ScoreBias | None) -> Block:
         row = self._row
         norm1 = self.norm(row.norm1)
         return Block(
-            attention=self.attention(window, rotary),
+            attention=self.attention(window, rotary, bias),
             mlp=self.mlp(),
             norm1=norm1,
             norm2=norm1 if row.norm2 == row.norm1 else self.norm(row.norm2),
@@ -177,10 +165,16 @@ def split_heads(values: Tensor, dim: int, width: int) -> Tensor:
 
 
 def split_qkv(fused: Tensor, dim: int, row: Family, config: Any) -> tuple[Tensor, ...]:
-    """Views of the q, k and v parts of a fused axis, each split into heads and dimensions."""
+    """The q, k and v parts of a fused axis, each split into heads and dimensions.
+
+    Views, but for queries that lie in groups.
+    """
     dim, width, n_heads = dim % fused.dim(), head_width(config), config.num_attention_heads
-    if row.packing == "heads":
-        return split_heads(fused, dim, width).unflatten(dim, (n_heads, 3)).unbind(dim + 1)  # type: ignore[no-any-return]
+    if row.packing == "groups":
+        n_kv = kv_heads(row, config)
+        grouped = split_heads(fused, dim, width).unflatten(dim, (n_kv, -1))
+        parts = grouped.split([n_heads // n_kv, 1, 1], dim + 1)
+        return tuple(part.flatten(dim, dim + 1) for part in parts)
     n_q = n_heads * width
     n_kv = (fused.shape[dim] - n_q) // 2
     return tuple(split_heads(part, dim, width) for part in fused.split([n_q, n_kv, n_kv], dim))
@@ -213,7 +207,7 @@ def norm_of(module: nn.Module, row: Family) -> Norm:
 
 
 def _activation(config: Any, row: Family) -> str:
-    names = [getattr(config, key, None) for key in row.activation_keys]
+    names = [row.activation, *(getattr(config, key, None) for key in row.activation_keys)]
     name = next((found for found in names if found), None)
     if name not in _ACTIVATIONS:
         known = ", ".join(sorted(_ACTIVATIONS))
@@ -221,45 +215,6 @@ def _activation(config: Any, row: Family) -> str:
             f"{row.title}: the activation function {name!r} is not known.", f"Known: {known}."
         )
     return _ACTIVATIONS[name]
-
-
-def windows(config: Any, row: Family) -> list[int | None]:
-    """The visible keys of each layer; None where a query sees everything before it."""
-    n_layers = config.num_hidden_layers
-    size = getattr(config, "sliding_window", None)
-    if row.window == "none" or size is None:
-        return [None] * n_layers
-    if row.window == "all":
-        return [size] * n_layers
-    known = {"full_attention": None, "sliding_attention": size}
-    for layer, kind in enumerate(config.layer_types):
-        if kind not in known:
-            raise UnknownArchitecture(f"{row.title}, layer {layer}: attention of type {kind!r}.")
-    return [known[kind] for kind in config.layer_types]
-
-
-def _rotary(module: nn.Module, row: Family, like: Tensor, layer_type: str | None) -> Rotary:
-    extra = (layer_type,) if row.rotary_by_layer_type else ()
-
-    def angles(length: int) -> tuple[Tensor, Tensor]:
-        positions = torch.arange(length, device=like.device)[None]
-        with torch.inference_mode():
-            cosines, sines = module(like, positions, *extra)
-        return cosines[0].clone(), sines[0].clone()
-
-    return Rotary(n_rotated=angles(1)[0].shape[-1], angles=angles)
-
-
-def _rotaries(module: nn.Module, row: Family, config: Any, like: Tensor) -> list[Rotary | None]:
-    """The rotation of each layer; layers of one type share it."""
-    n_layers = config.num_hidden_layers
-    if row.rotary is None:
-        return [None] * n_layers
-    source = part(module, row.rotary, row.title)
-    types = config.layer_types if row.rotary_by_layer_type else [None] * n_layers
-    made = {kind: _rotary(source, row, like, kind) for kind in dict.fromkeys(types)}
-    turns = [True] * n_layers if row.rotary_key is None else getattr(config, row.rotary_key)
-    return [made[kind] if turn else None for kind, turn in zip(types, turns, strict=False)]
 
 
 def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
@@ -270,21 +225,26 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
     """
     row = row.of(config)
     find: Callable[[str], Any] = lambda path: part(module, path, row.title)  # noqa: E731
+    norm_at: Callable[[str | None], Norm | None] = lambda path: (  # noqa: E731
+        None if path is None else norm_of(find(path), row)
+    )
     embedding = find(row.embedding)
     weight = embedding.weight.detach()
+    bias = score_bias(row, config, weight)
     positions = None if row.positions is None else find(row.positions).weight.detach()
     head = find(row.unembedding)
-    rotaries = _rotaries(module, row, config, weight[:1, None])
-    per_layer = zip(find(row.blocks), windows(config, row), rotaries, strict=True)
+    turns = rotaries(module, row, config, weight[:1, None])
+    per_layer = zip(find(row.blocks), windows(config, row), turns, strict=True)
     return Anatomy(
         embedding=weight,
         embedding_scale=_embedding_scale(embedding),
+        embedding_norm=norm_at(row.embedding_norm),
         positions=None if positions is None else positions[row.position_offset :],
         blocks=tuple(
-            _Block(block, row, config, layer).block(window, rotary)
+            _Block(block, row, config, layer).block(window, rotary, bias)
             for layer, (block, window, rotary) in enumerate(per_layer)
         ),
-        final_norm=None if row.final_norm is None else norm_of(find(row.final_norm), row),
+        final_norm=norm_at(row.final_norm),
         unembedding=head.weight.detach(),
         unembedding_bias=None if head.bias is None else head.bias.detach(),
         soft_cap=soft_cap(config, row, "final_logit_softcapping"),

@@ -68,3 +68,60 @@ def opt_variant(config: Any) -> Mapping[str, Any]:
             "the matrices between them are not supported yet",
         )
     return {"final_norm": None} if config._remove_final_layer_norm else {}  # noqa: SLF001
+
+
+def bloom_variant(config: Any) -> Mapping[str, Any]:
+    """BLOOM may add its branches to what a norm gave instead of to the stream."""
+    if config.apply_residual_connection_post_layernorm:
+        raise refuse(
+            "BLOOM",
+            "apply_residual_connection_post_layernorm",
+            "its branches are added to what a norm gave, so that there is no one residual stream",
+        )
+    return {}
+
+
+def falcon_variant(config: Any) -> Mapping[str, Any]:
+    """Falcon's blocks are in series, or parallel with one norm or two; key-value heads vary."""
+    if config.alibi:
+        raise refuse(
+            "Falcon",
+            "alibi",
+            "transformers adds its bias twice in eager attention and once in fused attention, so "
+            "that it has no one answer to agree with",
+        )
+    new, parallel = config.new_decoder_architecture, config.parallel_attn
+    two = new and config.num_ln_in_parallel_attn != 1
+    shared = {"norm1": "input_layernorm", "norm2": "input_layernorm"}
+    serial = {**shared, "norm2": "post_attention_layernorm"}
+    norms = (
+        {"norm1": "ln_attn", "norm2": "ln_mlp"} if two else shared if new or parallel else serial
+    )
+    one = not new and config.multi_query
+    return {**norms, "parallel": new or parallel, "single_kv_head": one}
+
+
+# What MPT's own code knows and transformers leaves out of the computation.
+_MPT_LEFT_OUT = (
+    ("alibi", True, "transformers computes ALiBi all the same"),
+    ("qk_ln", False, "transformers leaves out the norms of queries and keys"),
+    ("prefix_lm", False, "its first tokens see each other, which transformers leaves out"),
+    ("attn_type", "multihead_attention", "transformers knows multi-head attention only"),
+)
+
+
+def mpt_variant(config: Any) -> Mapping[str, Any]:
+    """MPT may clip what attention reads, or ask for what transformers does not compute."""
+    if config.attn_config.clip_qkv:
+        raise refuse(
+            "MPT",
+            f"clip_qkv = {config.attn_config.clip_qkv}",
+            "queries, keys and values cut off at a limit are no linear map of what is read",
+        )
+    for name, served, reason in _MPT_LEFT_OUT:
+        value = getattr(config.attn_config, name)
+        if value != served:
+            raise refuse("MPT", f"{name} = {value}", reason)
+    if config.logit_scale is not None:
+        raise refuse("MPT", "logit_scale", "transformers leaves it out")
+    return {}

@@ -51,8 +51,11 @@ def rebuilt_patterns(subject: Subject) -> Iterator[Measurement]:
         )
         q = rotate(normalise(weights.q_norm, raw_q), weights.rotary)
         k = rotate(normalise(weights.k_norm, raw_k), weights.rotary)
-        scores = soft_cap(weights.scale * (q @ per_head(k, weights).mT), weights.soft_cap)
-        pattern = scores.masked_fill(~_visible(subject, weights), MASKED).softmax(-1)
+        scores = weights.scale * (q @ per_head(k, weights).mT)
+        if weights.bias is not None:
+            scores = scores + weights.bias.at(len(subject.ids))
+        capped = soft_cap(scores, weights.soft_cap)
+        pattern = capped.masked_fill(~_visible(subject, weights), MASKED).softmax(-1)
         found = typical(pattern.cpu(), subject.values("pattern", layer).cpu())
         yield Measurement(found, goal, f"weights of layer {layer}, root mean square")
 
@@ -91,7 +94,7 @@ def implementations(subject: Subject) -> Iterator[Measurement]:
     """8. Another implementation of attention gives the same logits."""
     capped = any(block.attention.soft_cap is not None for block in subject.anatomy.blocks)
     # Fused attention has no soft cap, and transformers' answer to it differs by version.
-    name = "eager" if capped else "sdpa"
+    name = "eager" if capped or subject.model.family.inline is not None else "sdpa"
     with subject.model.attending(name):
         other = subject.plain(subject.ids)
     goal = subject.logit_goal(1e-4, 1e-1)

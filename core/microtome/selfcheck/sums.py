@@ -26,6 +26,7 @@ def residual_sum(subject: Subject) -> Iterator[Measurement]:
     anatomy = subject.anatomy
     ids = torch.tensor(subject.ids, device=subject.model.device)
     stream = anatomy.embedding[ids].to(subject.wide) * anatomy.embedding_scale
+    stream = normalise(anatomy_in(anatomy.embedding_norm, subject.wide), stream)
     if anatomy.positions is not None:
         stream = stream + anatomy.positions[: len(ids)].to(subject.wide)
     last = len(anatomy.blocks) - 1
