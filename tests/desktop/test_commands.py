@@ -33,12 +33,13 @@ def test_an_empty_window_can_only_open_things():
     assert blocked == {
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
+        CommandId.VERIFY_FILE,
     }  # fmt: skip
 
 
 def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
-    assert blocked == {CommandId.STOP, CommandId.ATTACH_MODEL}
+    assert blocked == {CommandId.STOP, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE}
     assert reason(CommandId.STOP, desk, busy=True) == ""
 
 

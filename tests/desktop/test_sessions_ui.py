@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
@@ -215,3 +216,46 @@ def test_the_open_dialog_prepares_the_reading(qtbot, bench, monkeypatch):
     trigger(bench, CommandId.OPEN_SESSION)
     assert seen == [None]  # a child lives and waits for its file
     trial._dismiss()
+
+
+def flipped(path):
+    """The file with one bit of its largest stored block changed."""
+
+    with h5py.File(path) as file:
+        stored = {}
+
+        def note(name, item):
+            if isinstance(item, h5py.Dataset) and item.chunks is not None:
+                stored[name] = item.id.get_storage_size()
+
+        file.visititems(note)
+        name = max(stored, key=stored.get)
+        place = file[name].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[place + 5] ^= 1
+    path.write_bytes(content)
+    return name
+
+
+def test_a_flipped_bit_is_told_after_opening(qtbot, bench, tmp_path, sample_session):
+    path = save_session(tmp_path / "damaged.h5", sample_session)
+    name = flipped(path)
+    bench.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: bool(bench.desk.notices.history), timeout=WAIT)
+    (notice,) = bench.desk.notices.history
+    assert notice.level is Level.WARNING
+    assert name in notice.what
+    assert "damaged.h5 is damaged" in notice.title
+
+
+def test_a_whole_file_is_verified_on_request(qtbot, bench, tmp_path, sample_session):
+    path = save_session(tmp_path / "whole.h5", sample_session)
+    assert not bench.window.actions_table.actions[CommandId.VERIFY_FILE].isEnabled()
+    bench.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
+    assert bench.desk.notices.history == []
+    enabled(qtbot, bench, CommandId.VERIFY_FILE)
+    trigger(bench, CommandId.VERIFY_FILE)
+    qtbot.waitUntil(lambda: bool(bench.desk.notices.history), timeout=WAIT)
+    assert bench.desk.notices.history[0].title == "whole.h5 is whole"
+    assert "MB: all as they were written" in bench.desk.notices.history[0].what

@@ -18,6 +18,7 @@ class CommandId(StrEnum):
     OPEN_SESSION = auto()
     SAVE = auto()
     SAVE_AS = auto()
+    VERIFY_FILE = auto()
     QUIT = auto()
     SWAP_PROMPTS = auto()
     CLEAR_SELECTION = auto()

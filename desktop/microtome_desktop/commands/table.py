@@ -12,6 +12,11 @@ def _no_session(now: Situation) -> str:
     return "" if shown is not None else "There is nothing yet: run a prompt first."
 
 
+def _no_file(now: Situation) -> str:
+    held = now.desk.workspace.path is not None
+    return "" if held else "The session on screen is in no file: save it first."
+
+
 def _no_model(now: Situation) -> str:
     if now.desk.workspace.model is not None:
         return ""
@@ -61,6 +66,8 @@ COMMANDS = (
             "mdi6.content-save-outline", "Ctrl+S", _no_session, tool_bar=True, starts_group=True),
     Command(_ID.SAVE_AS, "File", "Save as…", "Save to another file; shows the size before",
             "mdi6.content-save-edit-outline", "Ctrl+Shift+S", _no_session),
+    Command(_ID.VERIFY_FILE, "File", "Verify the file", "Compare every part of the session's "
+            "file with its checksum", "mdi6.file-check-outline", "", _no_file),
     Command(_ID.QUIT, "File", "Quit", "Close the window", "mdi6.exit-to-app", "Ctrl+Q",
             starts_group=True),
     Command(_ID.SWAP_PROMPTS, "Edit", "Swap clean and corrupt",

@@ -70,6 +70,44 @@ class PrepareOpening(Request):
         prepare()
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyFile(Request):
+    """Compare every chunk of a session file with the checksum taken when it was written.
+
+    ``asked`` is what the user wanted to know; otherwise only damage is told.
+    """
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "verify file"
+    replaces: ClassVar[frozenset[str]] = frozenset({"verify file"})
+
+    path: Path
+    asked: bool = True
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Verifying {self.path.name}"
+
+    def perform(self, engine: Engine, job: Job) -> Any:
+        """How many chunks were compared, and which datasets are damaged."""
+        from microtome.session.verify import verify_session
+
+        return verify_session(self.path, job=job)
+
+    def deliver(self, desk: Desk, result: Any) -> None:
+        """Tell what was found."""
+        if result.damaged:
+            desk.notices.warn(
+                f"{self.path.name} is damaged",
+                f"These parts are not as they were written: {', '.join(result.damaged)}.",
+                "Do not trust what is drawn from them; ask for the file again.",
+            )
+        elif self.asked:
+            read = f"{result.chunks:,} chunks, {result.nbytes / 1e6:,.1f} MB"
+            desk.notices.info(f"{self.path.name} is whole", f"{read}: all as they were written.")
+
+
 def restored(session: Session) -> dict[str, Any]:
     """The fields of the selection that a session remembers."""
     held = session.view.get("selection", {})

@@ -21,6 +21,7 @@ from microtome_desktop.jobs.file_requests import (
     OpenSession,
     PrepareOpening,
     SaveSession,
+    VerifyFile,
 )
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
@@ -61,6 +62,7 @@ class Handlers(QObject):
             CommandId.OPEN_SESSION: self.open_session,
             CommandId.SAVE: self.save,
             CommandId.SAVE_AS: self.save_as,
+            CommandId.VERIFY_FILE: self.verify_file,
             CommandId.QUIT: self._quit,
             CommandId.SWAP_PROMPTS: self._desk.draft.swap,
             CommandId.CLEAR_SELECTION: self._desk.selection.clear,
@@ -184,6 +186,12 @@ class Handlers(QObject):
         if self._unsaved_is_settled():
             self._desk.settings.folder = str(path.parent)
             self._runner.ask(OpenSession(path))
+
+    def verify_file(self) -> None:
+        """Compare the session's file with its checksums."""
+        path = self._desk.workspace.path
+        if path is not None:
+            self._runner.ask(VerifyFile(path))
 
     def save(self) -> None:
         """Save to the session's file, or ask for one."""

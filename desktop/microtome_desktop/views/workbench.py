@@ -13,7 +13,7 @@ from microtome_desktop.commands.command import Situation
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
-from microtome_desktop.jobs.file_requests import OpenSession, ReadArray
+from microtome_desktop.jobs.file_requests import OpenSession, ReadArray, VerifyFile
 from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.arrays import ArrayKey
@@ -30,6 +30,8 @@ from microtome_desktop.views.menus import LivingMenus
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
+
+_QUIETLY_VERIFIED = 256 * 2**20  # bytes; a larger file is verified when asked
 
 
 class Workbench(QObject):
@@ -130,8 +132,15 @@ class Workbench(QObject):
     def _on_finished(self, request: object) -> None:
         if isinstance(request, LoadModel):
             self._after_loading(request)
+        elif isinstance(request, OpenSession):
+            self._verify_quietly(request.path)
         elif isinstance(request, Examine | AtStep) and self.desk.library.shelf.checks is None:
             self.handlers.run_checks()
+
+    def _verify_quietly(self, path: Path) -> None:
+        """Look at the checksums of an opened file, where that takes no noticeable time."""
+        if path.stat().st_size <= _QUIETLY_VERIFIED:
+            self.runner.ask(VerifyFile(path, asked=False))
 
     def _after_loading(self, request: LoadModel) -> None:
         self.runner.ask(ReadDraft(self.desk.draft.text))
