@@ -7,7 +7,8 @@ from pathlib import Path
 
 import h5py
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
 
 from microtome.session import trial
@@ -15,6 +16,7 @@ from microtome.session.reader import open_session
 from microtome.session.writer import estimate, save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, restored
+from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.notices import Level
 from microtome_desktop.views.save_dialog import SaveDialog
@@ -259,3 +261,33 @@ def test_a_whole_file_is_verified_on_request(qtbot, bench, tmp_path, sample_sess
     qtbot.waitUntil(lambda: bool(bench.desk.notices.history), timeout=WAIT)
     assert bench.desk.notices.history[0].title == "whole.h5 is whole"
     assert "MB: all as they were written" in bench.desk.notices.history[0].what
+
+
+def drop(window, *paths):
+    """Drag files over the window and let them go, as a file manager does."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    keys = Qt.KeyboardModifier.NoModifier
+    action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    enter = QDragEnterEvent(QPoint(300, 300), action, data, button, keys)
+    QApplication.sendEvent(window, enter)
+    if enter.isAccepted():
+        QApplication.sendEvent(window, QDropEvent(QPointF(300, 300), action, data, button, keys))
+    return enter.isAccepted()
+
+
+def test_a_session_file_is_opened_by_dropping_it(qtbot, bench, tmp_path, sample_session):
+    path = save_session(tmp_path / "dropped.h5", sample_session)
+    assert drop(bench.window, path)
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
+
+
+def test_a_model_folder_is_loaded_by_dropping_it(bench, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bench.runner, "ask", asked.append)
+    assert drop(bench.window, tmp_path)
+    assert asked == [LoadModel(str(tmp_path), remember=True)]
+
+
+def test_two_files_at_once_are_not_taken(bench, tmp_path):
+    assert not drop(bench.window, tmp_path / "a.h5", tmp_path / "b.h5")

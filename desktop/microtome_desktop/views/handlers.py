@@ -187,6 +187,13 @@ class Handlers(QObject):
             self._desk.settings.folder = str(path.parent)
             self._runner.ask(OpenSession(path))
 
+    def open_dropped(self, path: str) -> None:
+        """Open what was dropped on the window: a folder is a model, a file a session."""
+        if Path(path).is_dir():
+            self.load(path, remember=True)
+        else:
+            self.open_path(Path(path))
+
     def verify_file(self) -> None:
         """Compare the session's file with its checksums."""
         path = self._desk.workspace.path

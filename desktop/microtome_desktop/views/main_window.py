@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QLabel,
@@ -39,12 +39,14 @@ class MainWindow(QMainWindow):
     """The shell. ``painted`` comes once, after the first frame."""
 
     painted = Signal()
+    dropped = Signal(str)  # the path of a file or folder
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("microtome")
         self.setWindowTitle("Microtome")
         self.resize(_DEFAULT_SIZE)
+        self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setContentsMargins(6, 0, 6, 0)
@@ -180,9 +182,27 @@ class MainWindow(QMainWindow):
             self._seen = True
             QTimer.singleShot(0, self.painted.emit)
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take one file or folder of this machine."""
+        if _dropped(event) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Hand over what was dropped."""
+        path = _dropped(event)
+        if path is not None:
+            event.acceptProposedAction()
+            self.dropped.emit(path)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask whoever holds the work whether the window may close."""
         if self.may_close is None or self.may_close():
             event.accept()
         else:
             event.ignore()
+
+
+def _dropped(event: QDropEvent) -> str | None:
+    """The one local path of a drag, None for anything else."""
+    urls = event.mimeData().urls()
+    return urls[0].toLocalFile() or None if len(urls) == 1 else None

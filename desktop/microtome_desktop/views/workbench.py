@@ -59,6 +59,7 @@ class Workbench(QObject):
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._connect()
         window.actions_table.bind(self.handlers.table())
+        window.dropped.connect(self.handlers.open_dropped)
         self._update()
 
     def _context(self) -> PanelContext:
