@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.selection import Selection
+from microtome_desktop.state.workspace import Workspace
 
 # What a new run or another model makes meaningless.
 SESSION_SLOTS = frozenset({"examine", "verify", "why", "share", "project"})
@@ -134,7 +136,19 @@ def _complete(desk: Desk, session: Session) -> None:
     )
 
 
-def select_answer(desk: Desk) -> None:
+class OnScreen(Protocol):
+    """Whatever has the session on screen and the selection."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """The session on screen."""
+
+    @property
+    def selection(self) -> Selection:
+        """What is selected."""
+
+
+def select_answer(desk: OnScreen) -> None:
     """Select the metric's node, and the head that writes most to it, unless a node is selected.
 
     What feeds the metric is the whole circuit, so nothing is dimmed at first.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.notices import Notices
 from microtome_desktop.state.selection import Selection
@@ -28,5 +29,9 @@ class Desk:
     library: Library = field(default_factory=Library)
     notices: Notices = field(default_factory=Notices)
     course: Course = field(default_factory=Course)
+    history: History = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
     settings: Settings = field(default_factory=_unsaved_settings)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "history", History(self.workspace))

@@ -16,6 +16,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
@@ -41,6 +42,7 @@ class PanelContext:
     do: Callable[[CommandId], None] = lambda _: None
     why_not: Callable[[CommandId], str] = lambda _: ""
     course: Course = field(default_factory=Course)
+    history: History = field(default_factory=lambda: History(Workspace()))
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
 
 

@@ -51,6 +51,12 @@ def _lessons() -> type[Panel]:
     return LessonPanel
 
 
+def _history() -> type[Panel]:
+    from microtome_desktop.views.history_panel import HistoryPanel
+
+    return HistoryPanel
+
+
 def _tokens() -> type[Panel]:
     from microtome_desktop.views.token_strip import TokenStrip
 
@@ -103,6 +109,7 @@ _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
     Place("lessons", "Lessons", "mdi6.school-outline", _LEFT, _lessons, group="side"),
+    Place("history", "History", "mdi6.history", _LEFT, _history, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),

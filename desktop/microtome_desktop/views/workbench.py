@@ -74,6 +74,7 @@ class Workbench(QObject):
             self.window.actions_table.trigger,
             self.handlers.why_not,
             desk.course,
+            desk.history,
             self.runner.turns.ask,
         )
 

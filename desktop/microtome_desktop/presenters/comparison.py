@@ -1,0 +1,104 @@
+"""Two runs side by side: predictions, a map of differences, and what their circuits share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from microtome.records.circuit import Circuit
+from microtome.records.session import Session
+from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
+from microtome_desktop.presenters.predictions import predictions
+from microtome_desktop.state.arrays import Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """A token with its probability in each run; None where it is not among the kept ones."""
+
+    token: str
+    first: float | None
+    second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePair:
+    """A node with its score in each run; None where the run's circuit does not have it."""
+
+    node: str
+    label: str
+    first: float | None
+    second: float | None
+
+    @property
+    def change(self) -> float:
+        """Second minus first, a missing node counting as nothing."""
+        return (self.second or 0.0) - (self.first or 0.0)
+
+
+def title(session: Session) -> str:
+    """For example ``words-4l: When Mary and John … to``."""
+    question = session.question
+    prompt = "" if question is None else question.prompt
+    text = prompt if isinstance(prompt, str) else ", ".join(map(str, prompt))
+    return f"{session.model.name}: {text}"
+
+
+def odds(first: Session, second: Session, count: int = 8) -> tuple[Odds, ...]:
+    """The most probable tokens after the last word of both runs, most probable first."""
+    held = [
+        {row.token: row.probability for row in predictions(session, None, 2 * count)}
+        for session in (first, second)
+    ]
+    names = sorted({*held[0], *held[1]}, key=lambda name: -max(h.get(name, 0.0) for h in held))
+    return tuple(Odds(name, held[0].get(name), held[1].get(name)) for name in names[:count])
+
+
+def difference(first: Session, second: Session, quantity: Quantity) -> Grid | Missing:
+    """The second run's map minus the first one's, or why the two cannot be subtracted."""
+    grids = []
+    for session in (first, second):
+        arrays = Arrays()
+        arrays.use(session)
+        grid = heatmap(session, arrays, quantity)
+        if isinstance(grid, Missing):
+            return grid
+        grids.append(grid)
+    before, after = grids
+    if before.values.shape != after.values.shape:
+        shapes = " and ".join(
+            f"{len(g.rows)} layers × {len(g.columns)} tokens" for g in (before, after)
+        )
+        return Missing(f"The maps have different sizes, {shapes}: nothing lies upon each other.")
+    values = np.asarray(after.values, dtype=float) - np.asarray(before.values, dtype=float)
+    bound = max(float(np.abs(values).max()), 1e-9)
+    names = tuple(
+        one if one == other else f"{one}/{other}"
+        for one, other in zip(before.columns, after.columns, strict=True)
+    )
+    return replace(
+        before, values=values, columns=names, low=-bound, high=bound, signed=True, texts=None,
+        logarithmic=False, title=f"{quantity}: second minus first",
+    )  # fmt: skip
+
+
+def node_pairs(first: Session, second: Session) -> tuple[NodePair, ...]:
+    """All nodes of both circuits, those first whose score changes most."""
+    scores = [_scores(session.circuit) for session in (first, second)]
+    labels = {**_labels(first.circuit), **_labels(second.circuit)}
+    pairs = (
+        NodePair(name, label, scores[0].get(name), scores[1].get(name))
+        for name, label in labels.items()
+    )
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair.change)))
+
+
+def _scores(circuit: Circuit | None) -> dict[str, float]:
+    if circuit is None:
+        return {}
+    return dict(zip(circuit.node_id, map(float, circuit.node_score), strict=True))
+
+
+def _labels(circuit: Circuit | None) -> dict[str, str]:
+    return {} if circuit is None else dict(zip(circuit.node_id, circuit.node_label, strict=True))

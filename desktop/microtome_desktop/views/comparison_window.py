@@ -1,0 +1,110 @@
+"""A window with two runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome.records.session import Session
+from microtome_desktop.presenters.circuit_text import signed
+from microtome_desktop.presenters.comparison import (
+    NodePair,
+    Odds,
+    difference,
+    node_pairs,
+    odds,
+    title,
+)
+from microtome_desktop.presenters.heatmaps import Missing, Quantity
+from microtome_desktop.views import colours
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.grid_plot import GridPlot
+from microtome_desktop.views.node_card_tables import Cell, CellTable
+
+
+class ComparisonWindow(QDialog):
+    """Predictions, the difference of a map, and the circuits' nodes; does not block."""
+
+    def __init__(self, first: Session, second: Session, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Compare two runs")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._first, self._second = first, second
+        self.predictions = CellTable(("token", "first", "second", "change"), "odds", sorted_by=3)
+        self.nodes = CellTable(("node", "first", "second", "change"), "node_pairs", sorted_by=3)
+        self.quantity = QComboBox()
+        self.quantity.addItems([str(each) for each in Quantity])
+        self.map = GridPlot()
+        self.predictions.set_rows([_odds_cells(row) for row in odds(first, second)])
+        self.nodes.set_rows([_node_cells(pair) for pair in node_pairs(first, second)])
+        self._build()
+        self.quantity.currentIndexChanged.connect(self._draw)
+        self._draw()
+        self.resize(760, 620)
+
+    def _build(self) -> None:
+        heads = QGridLayout()
+        for row, (name, session) in enumerate((("first", self._first), ("second", self._second))):
+            label = ElidedLabel()
+            label.setText(f"{title(session)}    {_metric(session)}")
+            mark = QLabel(name)
+            mark.setObjectName("dim")
+            heads.addWidget(mark, row, 0)
+            heads.addWidget(label, row, 1)
+        heads.setColumnStretch(1, 1)
+        maps, choice = QWidget(), QHBoxLayout()
+        choice.addWidget(self.quantity, 1)
+        column = QVBoxLayout(maps)
+        column.addLayout(choice)
+        column.addWidget(self.map, 1)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.predictions, "Predictions")
+        self.tabs.addTab(maps, "Layer × position")
+        self.tabs.addTab(self.nodes, f"Circuit nodes  {self.nodes.model().rowCount()}")
+        layout = QVBoxLayout(self)
+        layout.addLayout(heads)
+        layout.addWidget(self.tabs, 1)
+
+    def _draw(self, *_: object) -> None:
+        drawn = difference(self._first, self._second, Quantity(self.quantity.currentText()))
+        if isinstance(drawn, Missing):
+            self.map.show_grid(None, drawn.reason)
+        else:
+            self.map.show_grid(drawn, drawn.title)
+
+
+def _metric(session: Session) -> str:
+    if "value" not in session.metric:
+        return ""
+    return f"{session.metric.get('name')} = {signed(float(session.metric['value']))}"
+
+
+def _odds_cells(row: Odds) -> tuple[Cell, ...]:
+    change = (row.second or 0.0) - (row.first or 0.0)
+    return (Cell(row.token, row.token), *_numbers((row.first, row.second), "{:.3f}", change))
+
+
+def _node_cells(pair: NodePair) -> tuple[Cell, ...]:
+    name = Cell(f"{pair.label}  {pair.node}", pair.node, colours.ACCENT)
+    return (name, *_numbers((pair.first, pair.second), "{:+.3g}", pair.change))
+
+
+def _numbers(values: Sequence[float | None], form: str, change: float) -> tuple[Cell, ...]:
+    cells = [
+        Cell("–" if value is None else form.format(value), abs(value or 0.0), right=True)
+        for value in values
+    ]
+    colour = colours.EXCITES if change >= 0 else colours.INHIBITS
+    return (*cells, Cell(signed(change), abs(change), colour, right=True))
