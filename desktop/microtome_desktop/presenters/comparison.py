@@ -39,10 +39,14 @@ class NodePair:
 
 def title(session: Session) -> str:
     """For example ``words-4l: When Mary and John … to``."""
+    return f"{session.model.name}: {prompt_text(session)}"
+
+
+def prompt_text(session: Session) -> str:
+    """The clean prompt in one line, token ids where it was given as such."""
     question = session.question
     prompt = "" if question is None else question.prompt
-    text = prompt if isinstance(prompt, str) else ", ".join(map(str, prompt))
-    return f"{session.model.name}: {text}"
+    return prompt if isinstance(prompt, str) else ", ".join(map(str, prompt))
 
 
 def odds(first: Session, second: Session, count: int = 8) -> tuple[Odds, ...]:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 
 from microtome_desktop.jobs.examine import select_answer
 from microtome_desktop.presenters.circuit_text import signed
-from microtome_desktop.presenters.comparison import title
+from microtome_desktop.presenters.comparison import prompt_text, title
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -38,6 +38,8 @@ class HistoryPanel(Panel):
         self.list.setColumnCount(2)
         self.list.setHeaderLabels(["run", "metric"])
         self.list.setRootIsDecorated(False)
+        # Prompts that are compared often begin alike.
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(0, self.list.header().ResizeMode.Stretch)
@@ -113,7 +115,7 @@ def _item(run: Past, on_screen: bool) -> QTreeWidgetItem:
     value = session.metric.get("value")
     mark = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} " if on_screen else ""
     item = QTreeWidgetItem(
-        [f"{mark}{run.number}  {title(session)}", "" if value is None else signed(float(value))]
+        [f"{mark}{run.number}  {prompt_text(session)}", "" if value is None else signed(float(value))]
     )
     item.setData(0, _UUID, session.uuid)
     name = session.metric.get("name", "no metric")

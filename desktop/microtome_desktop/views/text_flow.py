@@ -33,7 +33,7 @@ def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> Flow:
     """A layout for a widget whose parts wrap into lines like words."""
     flow = Flow(widget)
     flow.setContentsMargins(12, top, 12, bottom)
-    flow.setHorizontalSpacing(14)
+    flow.setHorizontalSpacing(11)
     flow.setVerticalSpacing(3)
     policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     policy.setHeightForWidth(True)
