@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
@@ -24,6 +25,7 @@ from microtome_desktop.presenters.circuit import (
     selection_of,
 )
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row, focus_of
+from microtome_desktop.presenters.circuit_walk import Way, step
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_bar import Controls, FactLine
@@ -34,6 +36,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
 REPRODUCED = "reproduced-share"
+_WALK = {"Up": Way.UP, "Down": Way.DOWN, "Left": Way.LEFT, "Right": Way.RIGHT, "Home": Way.HOME}
 _PATIENCE_MS = 400  # how long the last circuit stays while a run computes the next
 
 
@@ -87,9 +90,14 @@ class CircuitPanel(Panel):
         self.controls.downstream_changed.connect(self._follow)
         self.controls.fit_asked.connect(self.canvas.fit)
         self.facts.reproduce_asked.connect(self._ask_reproduced)
-        fit = QShortcut(QKeySequence("F"), self)
-        fit.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        fit.activated.connect(self.canvas.fit)
+        self._key("F").activated.connect(self.canvas.fit)
+        for key, way in _WALK.items():
+            self._key(key).activated.connect(partial(self._walk, way))
+
+    def _key(self, name: str) -> QShortcut:
+        key = QShortcut(QKeySequence(name), self.canvas)
+        key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        return key
 
     # ------------------------------------------------------------ state → screen
 
@@ -251,6 +259,16 @@ class CircuitPanel(Panel):
     def _select_node(self, node: int) -> None:
         if self._circuit is not None:
             self.context.selection.update(**selection_of(self._circuit, node), edge=None)
+
+    def _walk(self, way: Way) -> None:
+        """Go from the selected node along its strongest edge, or along its row."""
+        circuit, selected = self._circuit, self.context.selection.current.node
+        if circuit is None:
+            return
+        known = selected is not None and selected in circuit.node_id
+        there = step(circuit, circuit.row(selected) if known and selected else None, way)
+        if there is not None:
+            self._select_node(there)
 
     def _select_edge(self, edge: int) -> None:
         if self._circuit is not None:

@@ -114,9 +114,8 @@ def _item(run: Past, on_screen: bool) -> QTreeWidgetItem:
     session = run.session
     value = session.metric.get("value")
     mark = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} " if on_screen else ""
-    item = QTreeWidgetItem(
-        [f"{mark}{run.number}  {prompt_text(session)}", "" if value is None else signed(float(value))]
-    )
+    measured = "" if value is None else signed(float(value))
+    item = QTreeWidgetItem([f"{mark}{run.number}  {prompt_text(session)}", measured])
     item.setData(0, _UUID, session.uuid)
     name = session.metric.get("name", "no metric")
     where = f"\nin {run.path.name}" if run.path is not None else ""

@@ -93,7 +93,8 @@ def test_wheel_zooms_at_the_cursor_and_f_fits(panel, qtbot, hand):
     hand.zoom(place, 600)
     assert panel.canvas.scale > 1.5
     moved = panel.canvas.place_of(node) - place
-    assert moved.manhattanLength() < 3
+    # A wheel tells whole pixels: half a one each way, magnified by the zoom.
+    assert moved.manhattanLength() < panel.canvas.scale
     panel.activateWindow()
     qtbot.waitUntil(panel.isActiveWindow)
     panel.canvas.view.setFocus()
@@ -192,3 +193,59 @@ def test_a_head_selected_elsewhere_is_ringed_at_every_position(panel, context, h
     assert ringed == set(
         np.flatnonzero((held.node_layer == layer) & (held.node_head == head)).tolist()
     )
+
+
+# ---------------------------------------------------------------- walking by keys
+
+
+def press(panel, key):
+    QTest.keyClick(panel.canvas.view.viewport(), key)
+
+
+def test_arrow_keys_walk_along_the_strongest_edges(panel, context, hand, qtbot):
+    panel.window().activateWindow()
+    qtbot.waitUntil(panel.window().isActiveWindow)
+    hand.click(panel.canvas.place_of(hand.strongest(HEAD)))
+    held = hand.circuit
+    for key, here, there in (
+        (Qt.Key.Key_Up, held.edge_source, held.edge_target),
+        (Qt.Key.Key_Down, held.edge_target, held.edge_source),
+    ):
+        node = held.row(context.selection.current.node)
+        edges = [e for e in range(held.n_edges) if here[e] == node]
+        strongest = max(edges, key=lambda e: held.edge_influence[e])
+        press(panel, key)
+        assert context.selection.current.node == held.node_id[there[strongest]]
+    press(panel, Qt.Key.Key_Home)
+    assert context.selection.current.node == "OUT"
+    press(panel, Qt.Key.Key_Up)  # nothing lies above
+    assert context.selection.current.node == "OUT"
+
+
+def test_left_and_right_go_through_the_nodes_of_a_layer(panel, context, hand, qtbot):
+    panel.window().activateWindow()
+    qtbot.waitUntil(panel.window().isActiveWindow)
+    held = hand.circuit
+    start = hand.strongest(HEAD)
+    hand.click(panel.canvas.place_of(start))
+    seen = [start]
+    for key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+        while True:
+            press(panel, key)
+            node = held.row(context.selection.current.node)
+            if node == seen[-1]:
+                break
+            before, after = held.node_position[seen[-1]], held.node_position[node]
+            assert after <= before if key == Qt.Key.Key_Left else after >= before
+            seen.append(node)
+    layer = {n for n in range(held.n_nodes) if held.node_layer[n] == held.node_layer[start]}
+    assert set(seen) == {n for n in layer if held.node_kind[n] != "output"}
+
+
+def test_without_a_selection_every_key_leads_to_the_metric(panel, context, hand, qtbot):
+    panel.window().activateWindow()
+    qtbot.waitUntil(panel.window().isActiveWindow)
+    for key in (Qt.Key.Key_Up, Qt.Key.Key_Left):
+        hand.click(hand.empty_place())
+        press(panel, key)
+        assert context.selection.current.node == "OUT"
