@@ -28,6 +28,7 @@ from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
 from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -35,6 +36,9 @@ from microtome.sites import Site
 SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
 _REFERENCES = 2  # prompts of each set whose mean takes the place of what is cut
 _REPEATING_SET, _SCORED = "induction", 12  # a closed vocabulary never saw random tokens
+_FIRST_ALONE = (
+    "The circuit explains the first prompt alone: a router may choose other experts in each prompt."
+)
 _SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
 
 # Head scores and feature spaces belong to the model, not to a prompt: made once for each.
@@ -67,8 +71,12 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     name = described["name"]
     keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
     keep(direct_analysis(direct_logit_attribution(traces[0], metric)))
-    asked = question.pair or question.prompt
+    # Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
+    alone = question.pair is None or model.anatomy.routed
+    asked = question.prompt if alone else question.pair or question.prompt
     circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
+    if alone and question.pair is not None:
+        circuit = _with_note(circuit, _FIRST_ALONE)
     job.partial("circuit", circuit)
     shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
     keep(reproduced_share(model, asked, shown, metric, references=references_of(model), job=job))
@@ -86,6 +94,11 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=model.identity.versions,
     )
+
+
+def _with_note(circuit: Circuit, note: str) -> Circuit:
+    notes = [*circuit.metadata["notes"], note]
+    return replace(circuit, metadata={**circuit.metadata, "notes": notes})
 
 
 def head_scores_of(model: Model, seed: int, job: Job | None = None) -> Analysis:

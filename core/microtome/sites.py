@@ -56,6 +56,12 @@ _TABLE = (
     SiteKind("mlp_in", _POS, "blocks.{}.mlp.hook_in", "what the MLP reads"),
     SiteKind("mlp_pre", _NEURON, "blocks.{}.mlp.hook_pre", "neurons before the non-linearity"),
     SiteKind("mlp_post", _NEURON, "blocks.{}.mlp.hook_post", "neurons", ("neurons",)),
+    SiteKind(
+        "router",
+        ("position", "expert"),
+        "blocks.{}.mlp.hook_expert_weights",
+        "weights of the experts, 0 where not chosen",
+    ),
     SiteKind("mlp_out", _POS, "blocks.{}.hook_mlp_out", "MLP output"),
     SiteKind("resid_post", _POS, "blocks.{}.hook_resid_post", "residual stream after the layer"),
     SiteKind("final_norm", _POS, "ln_final.hook_normalized", "final norm's output"),

@@ -118,6 +118,8 @@ def session_copy(session_file: Path, tmp_path: Path) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for ``family`` on every family."""
+    """Run a test that asks for ``family`` on every family, for ``paired`` on those with pairs."""
+    if "paired" in metafunc.fixturenames:
+        metafunc.parametrize("paired", tiny_models.PAIRED)
     if "family" in metafunc.fixturenames:
         metafunc.parametrize("family", tiny_models.FAMILIES)

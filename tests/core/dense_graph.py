@@ -166,6 +166,8 @@ class _Layer:
             return chain(quotient(act, a.pre, b.pre if b else None), m.w_in)
         if b is None:
             up, gate = act(a.gate) / 2, quotient(act, a.gate, None) * a.pre / 2
+            if a.routing is not None:
+                up, gate = up * a.routing, gate * a.routing
         else:
             up = (act(a.gate) + act(b.gate)) / 2
             gate = (a.pre + b.pre) / 2 * quotient(act, a.gate, b.gate)

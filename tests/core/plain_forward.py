@@ -136,8 +136,27 @@ def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
     return out
 
 
-def mlp(x: Tensor, m: Any, see: Sites) -> Tensor:
+def experts(x: Tensor, m: Any, see: Sites) -> Tensor:
+    """Position by position and expert by expert."""
+    weights = torch.zeros(len(x), len(m.down), dtype=torch.float64)
+    for at, row in enumerate(torch.softmax(linear(x, m.router.weight, None), -1)):
+        best = row.argsort(descending=True)[: m.router.chosen]
+        weights[at, best] = row[best] / row[best].sum() if m.router.renormalise else row[best]
+    out = torch.zeros_like(x)
+    for at, row in enumerate(see("router", weights)):
+        for e in torch.nonzero(row)[:, 0].tolist():
+            gate, up = linear(x[at], m.gate_up[e], None).chunk(2)
+            out[at] += row[e] * linear(act(m.activation, gate) * up, m.down[e], None)
+    if m.shared is not None:
+        gate = torch.sigmoid(linear(x, m.router.shared, None))
+        out = out + gate * mlp(x, m.shared, lambda _site, values: values)
+    return out
+
+
+def mlp(x: Tensor, m: Any, see: Any) -> Tensor:
     x = see("mlp_in", x)
+    if hasattr(m, "router"):
+        return experts(x, m, see)
     up = linear(x, m.w_in, m.b_in)
     if m.w_gate is None:
         hidden = act(m.activation, see("mlp_pre", up))

@@ -16,7 +16,7 @@ from microtome.session.reader import open_session
 from microtome.sites import SITES
 
 WORDS = ("When", "Mary", "and", "John", "went", "to", "the", "store", ",", "café", "日本", "\ufffd")
-LENGTHS = {"d_model": 12, "d_mlp": 40, "head": 4, "kv_head": 2, "d_head": 3}
+LENGTHS = {"expert": 6, "d_model": 12, "d_mlp": 40, "head": 4, "kv_head": 2, "d_head": 3}
 
 
 def identity(**changes):

@@ -47,7 +47,8 @@ def test_weights_are_views_of_the_model(tiny_model, family):
     weights += [getattr(block.attention, name) for name in ("w_k", "w_v", "w_o")]
     if family != "falcon":  # its queries lie in groups between keys and values
         weights.append(block.attention.w_q)
-    weights += [getattr(block.mlp, name) for name in ("w_in", "w_out")]
+    names = ("gate_up", "down") if model.anatomy.routed else ("w_in", "w_out")
+    weights += [getattr(block.mlp, name) for name in names]
     assert all(weight.untyped_storage().data_ptr() in owned for weight in weights)
 
 

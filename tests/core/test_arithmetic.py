@@ -22,6 +22,7 @@ IDS = torch.tensor([3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2])
 def _all_float64(monkeypatch):
     # transformers computes norms and softmax in float32 whatever the model's type is.
     monkeypatch.setattr(torch, "float32", torch.float64)
+    monkeypatch.setattr(torch, "float", torch.float64)
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 

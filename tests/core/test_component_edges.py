@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 from dense_graph import Dense, dense_graph
 from random_anatomy import asked_of, random_anatomy
@@ -65,8 +66,13 @@ def compare(anatomy, rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_edge_of_every_family_is_the_plain_one(tiny_model, family, rule):
-    compare(anatomy_in(tiny_model(family).anatomy, torch.float64), RULES[rule])
+def test_every_edge_of_every_family_is_the_plain_one(tiny_model, paired, rule):
+    compare(anatomy_in(tiny_model(paired).anatomy, torch.float64), RULES[rule])
+
+
+@pytest.mark.parametrize("name", tiny_models.ROUTED)
+def test_every_edge_through_a_mixture_of_experts_is_the_plain_one(tiny_model, name):
+    compare(anatomy_in(tiny_model(name).anatomy, torch.float64), Rule.SINGLE)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -160,7 +160,7 @@ def test_the_model_is_as_before_after_an_edit_and_after_a_failure(tiny_model, fa
             def tap(values):
                 raise ZeroDivisionError
 
-            return {Site("mlp_post", 2): tap}
+            return {Site("mlp_out", 2): tap}
 
     with pytest.raises(ZeroDivisionError):
         trace(model, IDS, edits=[Ablate("pattern"), Breaks()])

@@ -11,9 +11,13 @@ import tiny_models
 import torch
 
 from microtome.activations.capture import trace
-from microtome.errors import UnknownArchitecture
+from microtome.circuits.component import component_graph
+from microtome.errors import PromptError, UnknownArchitecture
+from microtome.examine import examine
+from microtome.interventions.edits import Patch
 from microtome.models.families import FAMILIES
 from microtome.models.loading import load_model
+from microtome.prompts import PromptPair, Question
 
 IDS = [3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2, 2, 19]
 DOCS = Path(__file__).parents[2] / "docs" / "families.md"
@@ -73,6 +77,11 @@ def test_the_documentation_lists_exactly_the_rows():
 
 
 REFUSED = {
+    "Qwen-MoE with plain layers": (
+        "qwen3_moe",
+        {"mlp_only_layers": [1]},
+        "layers without experts: sites and neurons would differ",
+    ),
     "Gemma 3 that looks ahead": (
         "gemma3",
         {"use_bidirectional_attention": True},
@@ -117,3 +126,47 @@ def test_a_variant_that_cannot_be_served_says_which_setting_and_why(tmp_path, na
     folder = tiny_models.save(family, tmp_path / "model", **settings)
     with pytest.raises(UnknownArchitecture, match=message):
         load_model(folder)
+
+
+@pytest.mark.parametrize("name", tiny_models.ROUTED)
+def test_the_router_site_is_what_the_experts_are_weighed_by(tiny_model, name):
+    model = tiny_model(name)
+    run = trace(model, IDS)
+    weights = run.activation("router")
+    assert weights.shape == (3, len(IDS), 5)
+    assert ((weights > 0).sum(-1) == 2).all()
+    with torch.inference_mode():
+        module = tiny_models.build(name)  # transformers leaves hooks on what it asks for these
+        logits = module(torch.tensor([IDS]), output_router_logits=True).router_logits
+    for layer in range(3):
+        # The model library gives what the router's softmax reads.
+        row = torch.softmax(logits[layer].reshape(len(IDS), 5), -1)
+        best = row.topk(2)
+        whole = best.values.sum(-1, keepdim=True) if name != "qwen2_moe" else 1.0
+        expected = torch.zeros(len(IDS), 5).scatter(-1, best.indices, best.values / whole)
+        np.testing.assert_allclose(weights[layer], expected, atol=1e-5)
+    assert len({tuple(row) for row in (weights[0] > 0).tolist()}) > 2
+
+
+def test_all_experts_can_be_asked_at_once(plain, tiny_model):
+    model = tiny_model("mixtral")
+    even = np.full((len(IDS), 5), 0.2)
+    run = trace(model, IDS, edits=[Patch("router.1", even)])
+
+    def change(name, layer, _head, values):
+        hit = (name, layer) == ("router", 1)
+        return torch.full_like(values, 0.2) if hit else values
+
+    expected, _ = plain.run(model.anatomy, IDS, change)
+    np.testing.assert_allclose(run.logits, expected, rtol=1e-5, atol=3e-5)
+    assert np.abs(run.logits - trace(model, IDS).logits).max() > 1e-2
+
+
+def test_a_pair_through_experts_is_refused_and_its_first_prompt_explained(tiny_model):
+    model = tiny_model("qwen2_moe")
+    pair = PromptPair(tuple(IDS), (*IDS[:-3], 7, *IDS[-2:]))
+    with pytest.raises(PromptError, match="may choose other experts in each prompt"):
+        component_graph(model, pair)
+    session = examine(model, Question(pair.clean, pair.corrupt))
+    assert session.circuit.metadata["corrupt"] is None
+    assert any("first prompt alone" in note for note in session.circuit.metadata["notes"])

@@ -31,6 +31,7 @@ def test_shapes_are_those_of_the_site_table(tiny_model, family):
     lengths = {
         "position": 16, "query": 16, "key": 16, "head": 4, "d_model": 24,
         "kv_head": identity.n_kv_heads, "d_head": identity.d_head, "d_mlp": identity.d_mlp,
+        "expert": 5,
     }  # fmt: skip
     for name, activation in run.activations.items():
         layers = (3,) if SITES[name].per_layer else ()

@@ -88,8 +88,8 @@ def test_a_node_set_to_zero_in_the_model_and_in_the_arithmetic(tiny_model, famil
         assert held["how"] == "set to zero"
 
 
-def test_a_node_exchanged_between_the_runs_of_a_pair(tiny_model, family):
-    model = tiny_model(family)
+def test_a_node_exchanged_between_the_runs_of_a_pair(tiny_model, paired):
+    model = tiny_model(paired)
     pair = PromptPair(IDS, CORRUPT)
     circuit = component_graph(model, pair, METRIC)
     clean, corrupt = (run(model.anatomy, torch.tensor(ids)) for ids in (IDS, CORRUPT))
@@ -175,9 +175,9 @@ def test_an_edge_that_is_all_a_target_reads_acts_as_the_node(tiny_model):
     assert by_edge == pytest.approx(arithmetic_effect(ran, MLP, 2, 11, -1), abs=2e-4)
 
 
-def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_model, family):
+def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_model, paired):
     """There the two-point rule is the gradient, so prediction and truth must meet."""
-    anatomy = anatomy_in(tiny_model(family).anatomy, torch.float64)
+    anatomy = anatomy_in(tiny_model(paired).anatomy, torch.float64)
     table = anatomy.embedding.clone()
     table[44] = table[8] + 1e-6 * torch.linspace(-1, 1, table.shape[1], dtype=torch.float64)
     asked = asked_of(replace(anatomy, embedding=table), list(IDS), list(CORRUPT))
@@ -198,8 +198,8 @@ def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_
             assert effect == pytest.approx(float(found.weight[row]), rel=1e-3, abs=1e-12)
 
 
-def test_all_nodes_reproduce_everything_and_none_only_the_embeddings(tiny_model, family):
-    model = tiny_model(family)
+def test_all_nodes_reproduce_everything_and_none_only_the_embeddings(tiny_model, paired):
+    model = tiny_model(paired)
     pair = PromptPair(IDS, CORRUPT)
     circuit = component_graph(model, pair, METRIC, tau=0, keep=10**6)
     names = [f"L{layer}H{head}@{p}" for layer in range(3) for head in range(4) for p in range(12)]

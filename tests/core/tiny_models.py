@@ -42,6 +42,8 @@ _FALCON = {
     "tie_word_embeddings": True,
 }
 
+_EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
+
 # Name -> config class and settings. A name may be a variant of a family.
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": (
@@ -151,8 +153,20 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         "MptConfig",
         {**_GPT_TOKENS, "d_model": 24, "n_layers": 3, "n_heads": 4, "max_seq_len": CONTEXT},
     ),
+    "mixtral": (
+        "MixtralConfig",
+        {**_GROUPED, "sliding_window": 5, "num_local_experts": 5, "num_experts_per_tok": 2},
+    ),
+    "qwen2_moe": (
+        "Qwen2MoeConfig",
+        {**_WITHOUT_HEAD_DIM, **_EXPERTS, "shared_expert_intermediate_size": 14},
+    ),
+    "qwen3_moe": ("Qwen3MoeConfig", {**_GROUPED, **_EXPERTS, "norm_topk_prob": True}),
 }
 FAMILIES = tuple(CONFIGS)
+# Whose circuits explain single prompts only.
+ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
+PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
 
 
 def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
@@ -160,9 +174,11 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
     class_name, settings = CONFIGS[name]
     config = getattr(transformers, class_name)(**{**settings, **changes})
     torch.manual_seed(seed)
-    # Some families cannot change it later.
-    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    model.eval()
+    # Some families cannot change it later, and experts are else only for float32 and less.
+    eager = {"attn_implementation": "eager"}
+    if name in ROUTED:
+        eager["experts_implementation"] = "eager"
+    model = transformers.AutoModelForCausalLM.from_config(config, **eager).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():

@@ -19,7 +19,7 @@ DEFAULT_BUDGET = 1 << 30
 # When not everything fits, what helps most comes first.
 _USEFULNESS = (
     "resid_post", "pattern", "resid_pre", "attn_out", "mlp_out", "resid_mid", "z", "mlp_post",
-    "embed", "pos_embed", "final_norm_scale", "norm1_scale", "norm2_scale", "final_norm",
+    "router", "embed", "pos_embed", "final_norm_scale", "norm1_scale", "norm2_scale", "final_norm",
     "v", "q", "k", "rot_q", "rot_k", "scores", "mlp_in", "norm1", "norm2", "mlp_pre",
 )  # fmt: skip
 
@@ -53,6 +53,7 @@ def axis_lengths(model: Model, positions: int) -> dict[str, int]:
         "d_head": identity.d_head,
         "d_model": identity.d_model,
         "d_mlp": identity.d_mlp,
+        "expert": model.n_experts,
     }
 
 

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.analysis.norms import NormMap, norm_map
+from microtome.errors import PromptError
 from microtome.models.activation_functions import activation_function
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp
+from microtome.models.anatomy import Anatomy, Attention, Block, Experts, Mlp
 from microtome.models.arithmetic import MASKED, AttentionRun, MlpRun, Run
 from microtome.models.operations import per_head, soft_cap
 
@@ -64,7 +65,7 @@ class AttentionCoefficients:
 class MlpCoefficients:
     """One MLP as a linear map: slopes of its neurons, and of their gate."""
 
-    weights: Mlp
+    weights: Mlp | Experts
     norm: NormMap
     out_norm: NormMap
     slope: Float[Tensor, "position d_mlp"]
@@ -84,10 +85,19 @@ class Coefficients:
 
 
 def coefficients(clean: Run, corrupt: Run | None, rule: Rule, position: int) -> Coefficients:
-    """The coefficients of a rule; ``position`` is where the metric reads the logits."""
+    """The coefficients of a rule; ``position`` is where the metric reads the logits.
+
+    Raises PromptError for a pair in a model with a mixture of experts.
+    """
     a = corrupt if rule is Rule.EAP_CORRUPT and corrupt is not None else clean
     b = corrupt if rule is Rule.TWO_POINT else a if rule.needs_pair else None
     anatomy = clean.anatomy
+    if b is not None and anatomy.routed:
+        raise PromptError(
+            "There is no exact circuit of a pair through a mixture of experts: the router may "
+            "choose other experts in each prompt, which is no linear map.",
+            "Ask about one prompt; its choices are held as they were.",
+        )
     layers = range(len(anatomy.blocks))
     attention = tuple(
         _attention(
@@ -122,14 +132,15 @@ def _mlp(block: Block, a: MlpRun, b: MlpRun | None) -> MlpCoefficients:
     return MlpCoefficients(block.mlp, norm, out_norm, slope, gate_slope)
 
 
-def _slopes(mlp: Mlp, a: MlpRun, b: MlpRun | None) -> tuple[Tensor, Tensor | None]:
+def _slopes(mlp: Mlp | Experts, a: MlpRun, b: MlpRun | None) -> tuple[Tensor, Tensor | None]:
     """Slopes of the neurons and of their gate; a single run shares a product half and half."""
     act = activation_function(mlp.activation)
     if a.gate is None:
         return (act.secant(a.pre) if b is None else act.slope(a.pre, b.pre)), None
     if b is None or b.gate is None:
-        secant = act.secant(a.gate)
-        return a.gate * secant / 2, secant * a.pre / 2
+        secant = act.secant(a.gate) / 2
+        secant = secant if a.routing is None else secant * a.routing
+        return a.gate * secant, secant * a.pre
     both = (act.value(a.gate) + act.value(b.gate)) / 2
     return both, (a.pre + b.pre) / 2 * act.slope(a.gate, b.gate)
 

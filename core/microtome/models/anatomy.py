@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -95,6 +96,79 @@ class Mlp:
     w_gate: Float[Tensor, "d_mlp d_model"] | None = None
     b_gate: Float[Tensor, " d_mlp"] | None = None
 
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons."""
+        return int(self.w_in.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Router:
+    """What chooses experts: the softmax of its logits, all but the ``chosen`` largest set to 0.
+
+    Renormalised, the chosen ones sum to 1. ``shared`` is the sigmoid gate of an expert that
+    always runs.
+    """
+
+    weight: Float[Tensor, "expert d_model"]
+    chosen: int
+    renormalise: bool
+    shared: Float[Tensor, "1 d_model"] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Experts:
+    """A mixture of experts as one gated MLP.
+
+    Its neurons are those of all experts one after another, each scaled by what the router gives
+    its expert; those of the shared expert come last. The properties are copies made when asked
+    for: the weights themselves lie as the model keeps them.
+    """
+
+    activation: str
+    gate_up: Float[Tensor, "expert d_both d_model"]  # gate and input, one below the other
+    down: Float[Tensor, "expert d_model d_expert"]
+    router: Router
+    shared: Mlp | None = None
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons of all experts."""
+        own = self.down.shape[0] * self.down.shape[2]
+        return int(own) + (0 if self.shared is None else self.shared.n_neurons)
+
+    @property
+    def w_gate(self) -> Float[Tensor, "d_mlp d_model"] | None:
+        """The gates of all neurons."""
+        own = self.gate_up.chunk(2, 1)[0].flatten(0, 1)
+        if self.shared is None or self.shared.w_gate is None:
+            return own
+        return torch.cat([own, self.shared.w_gate])
+
+    @property
+    def w_in(self) -> Float[Tensor, "d_mlp d_model"]:
+        """The input weights of all neurons."""
+        own = self.gate_up.chunk(2, 1)[1].flatten(0, 1)
+        return own if self.shared is None else torch.cat([own, self.shared.w_in])
+
+    @property
+    def w_out(self) -> Float[Tensor, "d_model d_mlp"]:
+        """The output weights of all neurons."""
+        own = self.down.permute(1, 0, 2).flatten(1)
+        return own if self.shared is None else torch.cat([own, self.shared.w_out], 1)
+
+    @property
+    def b_in(self) -> None:
+        """No bias."""
+
+    @property
+    def b_gate(self) -> None:
+        """No bias."""
+
+    @property
+    def b_out(self) -> None:
+        """No bias."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
@@ -106,7 +180,7 @@ class Block:
     """
 
     attention: Attention
-    mlp: Mlp
+    mlp: Mlp | Experts
     norm1: Norm | None
     norm2: Norm | None
     attention_norm: Norm | None = None
@@ -127,3 +201,8 @@ class Anatomy:
     unembedding: Float[Tensor, "vocabulary d_model"]
     unembedding_bias: Float[Tensor, " vocabulary"] | None
     soft_cap: float | None = None  # of the logits
+
+    @property
+    def routed(self) -> bool:
+        """Whether an MLP is a mixture of experts."""
+        return any(isinstance(block.mlp, Experts) for block in self.blocks)

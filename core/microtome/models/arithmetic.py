@@ -19,9 +19,10 @@ from torch.nn.functional import linear
 
 from microtome.jobs import Job, job_or_default
 from microtome.models.activation_functions import activation_function
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
+from microtome.models.anatomy import Anatomy, Attention, Block, Experts, Norm, Rotary, ScoreBias
 from microtome.models.operations import (
     NormRun,
+    neuron_scales,
     norm_run,
     normalise,
     output_matrix,
@@ -99,6 +100,7 @@ class MlpRun:
     out_norm: NormRun | None
     pre: Float[Tensor, "position d_mlp"]
     gate: Float[Tensor, "position d_mlp"] | None
+    routing: Float[Tensor, "position d_mlp"] | None  # what a router scales each neuron by
     out: Float[Tensor, "position d_model"]  # before a norm on the branch
 
 
@@ -236,20 +238,15 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
 def run_mlp(block: Block, stream: Float[Tensor, "position d_model"]) -> MlpRun:
     """The MLP of a layer that reads from a residual stream."""
     norm = norm_run(block.norm2, stream)
-    pre, gate, out = _mlp_output(block.mlp, scaled(block.norm2, norm, stream))
-    return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, out)
-
-
-def _mlp_output(mlp: Mlp, read: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
-    act = activation_function(mlp.activation)
+    read, mlp = scaled(block.norm2, norm, stream), block.mlp
     pre = linear(read, mlp.w_in, mlp.b_in)
-    gate = None
-    if mlp.w_gate is None:
-        post = act.value(pre)
-    else:
-        gate = linear(read, mlp.w_gate, mlp.b_gate)
-        post = act.value(gate) * pre
-    return pre, gate, linear(post, mlp.w_out, mlp.b_out)
+    w_gate = mlp.w_gate
+    gate = None if w_gate is None else linear(read, w_gate, mlp.b_gate)
+    routing = neuron_scales(mlp, read) if isinstance(mlp, Experts) else None
+    act = activation_function(mlp.activation)
+    post = act.value(pre) if gate is None else act.value(gate) * pre
+    out = linear(post if routing is None else post * routing, mlp.w_out, mlp.b_out)
+    return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, routing, out)
 
 
 def _prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:

@@ -30,6 +30,9 @@ _TABLE = (
     gpt.FALCON,
     gpt.BLOOM,
     gpt.MPT,
+    llama.MIXTRAL,
+    llama.QWEN2_MOE,
+    llama.QWEN3_MOE,
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}
 

@@ -105,6 +105,12 @@ class Family:
     w_out: str
     w_gate: str | None = None
     gate_up: str | None = None  # one matrix in place of w_gate and w_in
+    # A mixture of experts: all their weights, the module that chooses, and the gate of an expert
+    # that always runs and has the three matrices above.
+    experts: str | None = None
+    router: str | None = None
+    shared_gate: str | None = None
+    renormalise_key: str | None = None  # config key that says whether chosen weights sum to 1
     act: str
     activation: str | None = None  # its name, where no config key gives it
     activation_keys: tuple[str, ...] = ("hidden_act",)

@@ -141,23 +141,23 @@ class _Use:
 
     def on_output(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> Any:
         """A hook that replaces a module's output."""
-        made = output[0] if isinstance(output, tuple) else output
-        new = self._through(module, _first(args, kwargs), made)
+        part_of = isinstance(output, tuple) and not self.port.whole
+        new = self._through(module, _first(args, kwargs), output[0] if part_of else output)
         if new is None:
             return None
-        return (new, *output[1:]) if isinstance(output, tuple) else new
+        return (new, *output[1:]) if part_of else new
 
-    def _through(self, module: nn.Module, given: Tensor, made: Tensor) -> Tensor | None:
+    def _through(self, module: nn.Module, given: Tensor, made: Any) -> Any:
         """What replaces the input or output; None when no tap changed anything."""
-        if self.port.flat:
-            given, made = (x.unflatten(0, (self.batch, -1)) for x in (given, made))
-        before = values = self.port.read(module, given, made)
+        values = self.port.read(module, given, made)
+        before = values = values.unflatten(0, (self.batch, -1)) if self.port.flat else values
         for tap in self.taps:
             values = tap(values)
         if values is before:
             return None
-        new = self.port.write(module, given, made, values)
-        return new.flatten(0, 1) if self.port.flat else new
+        return self.port.write(
+            module, given, made, values.flatten(0, 1) if self.port.flat else values
+        )
 
 
 def _first(args: Any, kwargs: dict[str, Any]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from microtome.models.family import Family, gemma_scale
-from microtome.models.variants import causal_only, stablelm_variant
+from microtome.models.variants import causal_only, experts_everywhere, stablelm_variant
 
 LLAMA = Family(
     model_type="llama",
@@ -104,6 +104,44 @@ PHI3 = replace(
     w_gate=None,
     gate_up="mlp.gate_up_proj",
     act="mlp.activation_fn",
+)
+
+MIXTRAL = replace(
+    MISTRAL,
+    model_type="mixtral",
+    title="Mixtral",
+    class_name="MixtralForCausalLM",
+    experts="mlp.experts",
+    router="mlp.gate",
+    w_in=None,
+    w_gate=None,
+    w_out="",
+)
+
+QWEN2_MOE = replace(
+    QWEN2,
+    model_type="qwen2_moe",
+    title="Qwen2-MoE",
+    class_name="Qwen2MoeForCausalLM",
+    experts="mlp.experts",
+    router="mlp.gate",
+    renormalise_key="norm_topk_prob",
+    w_in="mlp.shared_expert.up_proj",
+    w_gate="mlp.shared_expert.gate_proj",
+    w_out="mlp.shared_expert.down_proj",
+    shared_gate="mlp.shared_expert_gate",
+    variant=experts_everywhere,
+)
+
+QWEN3_MOE = replace(
+    MIXTRAL,
+    model_type="qwen3_moe",
+    title="Qwen3-MoE",
+    class_name="Qwen3MoeForCausalLM",
+    q_norm="self_attn.q_norm",
+    k_norm="self_attn.k_norm",
+    renormalise_key="norm_topk_prob",
+    variant=experts_everywhere,
 )
 
 STABLELM = replace(

@@ -143,7 +143,11 @@ class _Files:
     def _from_pretrained(self, model_class: Any, config: Any, dtype: torch.dtype) -> Any:
         own_file = self.place.weights is not None
         source = None if own_file else self.place.folder
-        extra = {"state_dict": load_file(self.weights[0].path)} if own_file else {}
+        extra: dict[str, Any] = {}
+        if own_file:
+            extra["state_dict"] = load_file(self.weights[0].path)
+        if self.family.experts is not None:
+            extra["experts_implementation"] = "eager"  # the only one for every type of weights
         return model_class.from_pretrained(
             source,
             config=config,

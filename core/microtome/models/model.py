@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from microtome.models import inline
-from microtome.models.anatomy import Anatomy
+from microtome.models.anatomy import Anatomy, Experts
 from microtome.models.family import Family
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
@@ -57,6 +57,12 @@ class Model:
     def anatomy(self) -> Anatomy:
         """Where every weight lives; views of the module's parameters."""
         return resolve(self.module, self.family, self.config)
+
+    @property
+    def n_experts(self) -> int:
+        """Experts of a layer, 0 where an MLP is whole."""
+        mlp = self.anatomy.blocks[0].mlp
+        return int(mlp.router.weight.shape[0]) if isinstance(mlp, Experts) else 0
 
     @cached_property
     def ports(self) -> dict[str, Port]:

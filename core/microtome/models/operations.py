@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import linear
 
-from microtome.models.anatomy import Attention, Norm, Rotary
+from microtome.models.anatomy import Attention, Experts, Norm, Rotary, Router
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +81,27 @@ def turn(
         first, second = turned.chunk(2, dim=-1)
         across = torch.cat([-second, first], dim=-1)
     return torch.cat([turned * cos + across * sin, rest], dim=-1)
+
+
+def route(
+    router: Router, read: Float[Tensor, "position d_model"]
+) -> Float[Tensor, "position expert"]:
+    """The weight of each expert at each position, 0 where it is not chosen."""
+    probabilities = linear(read, router.weight).softmax(-1)
+    best = probabilities.topk(router.chosen, dim=-1)
+    values = best.values / best.values.sum(-1, keepdim=True) if router.renormalise else best.values
+    return torch.zeros_like(probabilities).scatter(-1, best.indices, values)
+
+
+def neuron_scales(
+    experts: Experts, read: Float[Tensor, "position d_model"]
+) -> Float[Tensor, "position d_mlp"]:
+    """What the router scales each neuron by."""
+    scales = route(experts.router, read).repeat_interleave(experts.down.shape[2], -1)
+    if experts.shared is None or experts.router.shared is None:
+        return scales
+    gate = torch.sigmoid(linear(read, experts.router.shared))
+    return torch.cat([scales, gate.expand(-1, experts.shared.n_neurons)], -1)
 
 
 def soft_cap(x: Tensor, cap: float | None) -> Tensor:

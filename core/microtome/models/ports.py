@@ -18,9 +18,9 @@ from microtome.models.family import Family, head_width
 from microtome.models.resolve import is_parallel, norm_of, split_heads, split_qkv
 
 # Given a module, its input and its output: the values of a site.
-Read = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Read = Callable[[nn.Module, Tensor, Any], Tensor]
 # Given the same and new values: what takes the place of that input or output.
-Write = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
+Write = Callable[[nn.Module, Tensor, Any, Tensor], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Port:
     read: Read
     write: Write
     flat: bool = False  # the module sees the positions of all prompts in one axis
+    whole: bool = False  # the tap concerns all that the module gives, not only its first part
 
 
 def ports_of(family: Family, config: Any) -> dict[str, Port]:
@@ -89,6 +90,13 @@ def _attention(family: Family, config: Any) -> dict[str, Port]:
 
 
 def _mlp(family: Family) -> dict[str, Port]:
+    if family.router is not None:
+        path = family.router
+        return {
+            "mlp_in": _before(family.mlp),
+            "router": Port(path, "after", _read_router, _write_router, flat=True, whole=True),
+            "mlp_out": _after(family.mlp_norm or family.mlp),
+        }
     return {
         "mlp_in": _before(family.mlp),
         "mlp_pre": _before(family.act),
@@ -148,6 +156,22 @@ def _write_part(
     changed = made.clone()
     changed[..., split(torch.arange(made.shape[-1], device=made.device))] = new
     return changed
+
+
+# ---------------------------------------------------------------------- choices of a router
+
+
+def _read_router(_module: nn.Module, _given: Tensor, made: Any) -> Tensor:
+    """The weight of each expert, 0 where it is not chosen, from logits, weights and choices."""
+    logits, weights, chosen = made
+    return weights.new_zeros(logits.shape).scatter(-1, chosen, weights)  # type: ignore[no-any-return]
+
+
+def _write_router(_module: nn.Module, _given: Tensor, made: Any, new: Tensor) -> Any:
+    logits, weights, chosen = made
+    count = max(chosen.shape[-1], int((new != 0).sum(-1).max()))
+    indices = new.abs().topk(count, dim=-1).indices
+    return logits, new.gather(-1, indices).to(weights.dtype), indices
 
 
 # ---------------------------------------------------------------------- scales of norms

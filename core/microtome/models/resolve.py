@@ -10,7 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from microtome.errors import UnknownArchitecture
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
+from microtome.models.anatomy import (
+    Anatomy,
+    Attention,
+    Block,
+    Experts,
+    Mlp,
+    Norm,
+    Rotary,
+    Router,
+    ScoreBias,
+)
 from microtome.models.family import Family, head_width, kv_heads, part
 from microtome.models.positions import rotaries, score_bias, windows
 
@@ -51,7 +61,7 @@ class Shape:
             n_kv_heads=attention.w_k.shape[0],
             d_model=d_model,
             d_head=d_head,
-            d_mlp=mlp.w_in.shape[0],
+            d_mlp=mlp.n_neurons,
             vocabulary=anatomy.unembedding.shape[0],
             context=int(context) if context else None,
         )
@@ -144,12 +154,30 @@ class _Block:
         activation = _activation(self._config, row)
         return Mlp(activation, w_in, w_out, b_in, b_out, w_gate=gate[0], b_gate=gate[1])
 
+    def experts(self) -> Experts:
+        row, config, found = self._row, self._config, self._part(self._row.experts)
+        always = row.renormalise_key is None
+        gate = self._part(row.shared_gate)
+        router = Router(
+            self._part(row.router).weight.detach(),
+            config.num_experts_per_tok,
+            renormalise=always or bool(getattr(config, str(row.renormalise_key))),
+            shared=None if gate is None else gate.weight.detach(),
+        )
+        return Experts(
+            _activation(config, row),
+            found.gate_up_proj.detach(),
+            found.down_proj.detach(),
+            router,
+            shared=None if gate is None else self.mlp(),
+        )
+
     def block(self, window: int | None, rotary: Rotary | None, bias: ScoreBias | None) -> Block:
         row = self._row
         norm1 = self.norm(row.norm1)
         return Block(
             attention=self.attention(window, rotary, bias),
-            mlp=self.mlp(),
+            mlp=self.mlp() if row.experts is None else self.experts(),
             norm1=norm1,
             norm2=norm1 if row.norm2 == row.norm1 else self.norm(row.norm2),
             attention_norm=self.norm(row.attention_norm),

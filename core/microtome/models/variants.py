@@ -125,3 +125,14 @@ def mpt_variant(config: Any) -> Mapping[str, Any]:
     if config.logit_scale is not None:
         raise refuse("MPT", "logit_scale", "transformers leaves it out")
     return {}
+
+
+def experts_everywhere(config: Any) -> Mapping[str, Any]:
+    """Qwen's mixtures of experts may keep plain MLPs in some layers."""
+    if config.mlp_only_layers or config.decoder_sparse_step != 1:
+        raise refuse(
+            "Qwen-MoE",
+            "layers without experts",
+            "sites and neurons would differ from layer to layer, which is not supported",
+        )
+    return {}

@@ -14,7 +14,7 @@ from microtome.jobs import Job
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, furthest
 from microtome.sites import Site
 
-_PATCHED = ("resid_pre", "z", "attn_out", "mlp_post", "mlp_out", "resid_post")
+_PATCHED = ("resid_pre", "z", "attn_out", "mlp_post", "router", "mlp_out", "resid_post")
 
 # Interrupting every hook costs half a pass each; this many, evenly spread, meet all kinds.
 _INTERRUPTIONS = 12
@@ -23,7 +23,7 @@ _INTERRUPTIONS = 12
 def own_values(subject: Subject) -> Iterator[Measurement]:
     """4. Patching a site with its own value changes nothing; with another value it arrives."""
     layer = len(subject.anatomy.blocks) // 2
-    for name in _PATCHED:
+    for name in (name for name in _PATCHED if name in subject.model.ports):
         site = Site(name, layer)
         own = subject.run.activation(site)
         same = subject.trace(sites=(), edits=(Patch(site, own),))
