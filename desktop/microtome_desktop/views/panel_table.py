@@ -57,6 +57,12 @@ def _history() -> type[Panel]:
     return HistoryPanel
 
 
+def _lists() -> type[Panel]:
+    from microtome_desktop.views.lists_panel import ListsPanel
+
+    return ListsPanel
+
+
 def _tokens() -> type[Panel]:
     from microtome_desktop.views.token_strip import TokenStrip
 
@@ -120,4 +126,5 @@ PLACES = (
     ),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
+    Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 45, "detail"),
 )
