@@ -81,6 +81,10 @@ def none(_part):
     return None
 
 
+def no(_part):
+    return False
+
+
 def swapped(heads: torch.Tensor) -> torch.Tensor:
     return heads.flip(0)
 
@@ -147,6 +151,24 @@ WEIGHTS = {
     "parallel blocks read as serial": ("gpt_neox", in_block(1, parallel=lambda _: False), 3),
     "serial blocks read as parallel": ("gpt_neox_serial", in_block(1, parallel=lambda _: True), 3),
     "a branch norm dropped": ("gemma2", in_block(1, attention_norm=none), 3),
+    "bias of scores dropped": ("bloom", in_block(1, attention__bias=none), 9),
+    "norm behind the embedding dropped": ("bloom", outside(embedding_norm=none), 1),
+    "neighbours turned as halves": (
+        "gptj",
+        in_block(1, attention__rotary__interleaved=no),
+        9,
+    ),
+    "a layer without rotation turned": (
+        "smollm3",
+        lambda anatomy: in_block(1, attention__rotary=lambda _: anatomy.blocks[0].attention.rotary)(
+            anatomy
+        ),
+        9,
+    ),
+    "joint norm taken head by head": ("olmo2", in_block(1, attention__k_norm__joint=no), 9),
+    "chosen experts not renormalised": ("mixtral", in_block(1, mlp__router__renormalise=no), 3),
+    "an expert too many": ("qwen3_moe", in_block(1, mlp__router__chosen=lambda _: 3), 3),
+    "shared expert forgotten": ("qwen2_moe", in_block(1, mlp__shared=none), 3),
 }
 
 

@@ -235,14 +235,18 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
     )
 
 
-def run_mlp(block: Block, stream: Float[Tensor, "position d_model"]) -> MlpRun:
-    """The MLP of a layer that reads from a residual stream."""
+def run_mlp(
+    block: Block,
+    stream: Float[Tensor, "position d_model"],
+    routed: Float[Tensor, "position expert"] | None = None,
+) -> MlpRun:
+    """The MLP of a layer that reads from a residual stream; ``routed`` takes a router's place."""
     norm = norm_run(block.norm2, stream)
     read, mlp = scaled(block.norm2, norm, stream), block.mlp
     pre = linear(read, mlp.w_in, mlp.b_in)
     w_gate = mlp.w_gate
     gate = None if w_gate is None else linear(read, w_gate, mlp.b_gate)
-    routing = neuron_scales(mlp, read) if isinstance(mlp, Experts) else None
+    routing = neuron_scales(mlp, read, routed) if isinstance(mlp, Experts) else None
     act = activation_function(mlp.activation)
     post = act.value(pre) if gate is None else act.value(gate) * pre
     out = linear(post if routing is None else post * routing, mlp.w_out, mlp.b_out)

@@ -58,7 +58,7 @@ def _forward(
     given: Given = row.inline(attention, *args, **kwargs)
     q, k, v = (x.transpose(1, 2) for x in _projected(attention, row, config, hidden_states))
     if given.angles is not None:
-        cos, sin = given.angles
+        cos, sin = (angle.to(q.dtype) for angle in given.angles)
         q, k = (turn(x, cos, sin, interleaved=row.rotary_table is not None) for x in (q, k))
     z, pattern = attend(
         attention, q, k, v, given.mask, scaling=row.scale(config, layer), bias=given.bias

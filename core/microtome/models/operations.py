@@ -94,10 +94,13 @@ def route(
 
 
 def neuron_scales(
-    experts: Experts, read: Float[Tensor, "position d_model"]
+    experts: Experts,
+    read: Float[Tensor, "position d_model"],
+    routed: Float[Tensor, "position expert"] | None = None,
 ) -> Float[Tensor, "position d_mlp"]:
-    """What the router scales each neuron by."""
-    scales = route(experts.router, read).repeat_interleave(experts.down.shape[2], -1)
+    """What the router scales each neuron by; ``routed`` in place of its own choices."""
+    weights = route(experts.router, read) if routed is None else routed
+    scales = weights.repeat_interleave(experts.down.shape[2], -1)
     if experts.shared is None or experts.router.shared is None:
         return scales
     gate = torch.sigmoid(linear(read, experts.router.shared))

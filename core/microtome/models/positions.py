@@ -76,7 +76,7 @@ def rotaries(module: nn.Module, row: Family, config: Any, like: Tensor) -> list[
     """The rotation of each layer; layers of one type share it."""
     n_layers = config.num_hidden_layers
     if row.rotary_table is not None:
-        return [_interleaved(part(module, row.rotary_table, row.title))] * n_layers
+        return [_interleaved(part(module, row.rotary_table, row.title).to(like.dtype))] * n_layers
     if row.rotary is None:
         return [None] * n_layers
     source = part(module, row.rotary, row.title)

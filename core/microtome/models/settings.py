@@ -15,14 +15,16 @@ _UNSAFE_STARTS = ("_attn_implementation", "_experts_implementation")
 
 # Largest value that any published model comes near, with room above.
 _LIMITS = {
-    ("num_hidden_layers", "n_layer"): 1_000,
-    ("num_attention_heads", "n_head"): 10_000,
-    ("num_key_value_heads",): 10_000,
-    ("hidden_size", "n_embd"): 1_000_000,
+    ("num_hidden_layers", "n_layer", "n_layers"): 1_000,
+    ("num_attention_heads", "n_head", "n_heads"): 10_000,
+    ("num_key_value_heads", "num_kv_heads"): 10_000,
+    ("num_experts", "num_local_experts", "num_experts_per_tok"): 100_000,
+    ("hidden_size", "n_embd", "n_embed", "d_model", "word_embed_proj_dim"): 1_000_000,
     ("head_dim",): 100_000,
-    ("intermediate_size", "n_inner", "ffn_dim"): 10_000_000,
+    ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"): 10_000_000,
+    ("moe_intermediate_size", "shared_expert_intermediate_size"): 10_000_000,
     ("vocab_size",): 100_000_000,
-    ("max_position_embeddings", "n_positions"): 1_000_000_000,
+    ("max_position_embeddings", "n_positions", "max_seq_len"): 1_000_000_000,
 }
 
 

@@ -62,6 +62,7 @@ def rebuilt_patterns(subject: Subject) -> Iterator[Measurement]:
 
 def padding(subject: Subject) -> Iterator[Measurement]:
     """7. A padded prompt with its own positions gives the logits of the prompt alone."""
+    subject.leave_out_turning_routers()
     count, ids = len(subject.ids), subject.ids
     context = subject.model.identity.context
     if context is not None and count + PADDING > context:
@@ -92,6 +93,7 @@ def _padded_run(
 
 def implementations(subject: Subject) -> Iterator[Measurement]:
     """8. Another implementation of attention gives the same logits."""
+    subject.leave_out_turning_routers()
     capped = any(block.attention.soft_cap is not None for block in subject.anatomy.blocks)
     # Fused attention has no soft cap, and transformers' answer to it differs by version.
     name = "eager" if capped or subject.model.family.inline is not None else "sdpa"

@@ -91,6 +91,16 @@ class Subject:
         """The type that checks compute in: float32, float64 for a float64 model."""
         return torch.promote_types(self.model.dtype, torch.float32)
 
+    @property
+    def half(self) -> bool:
+        """Whether the model computes in half precision."""
+        return self.wide != self.model.dtype
+
+    def leave_out_turning_routers(self) -> None:
+        """Raise DoesNotApply where two ways to the same logits may choose other experts."""
+        if self.half and self.anatomy.routed:
+            raise DoesNotApply("in half precision rounding alone may choose other experts")
+
     def trace(self, **options: Any) -> Trace:
         """A run on the prompt; ``options`` are those of ``trace``."""
         return trace(self.model, self.ids, **{"job": self.job, "top_k": 1, **options})
@@ -110,7 +120,7 @@ class Subject:
 
     def goal(self, full: float, half: float) -> float:
         """What is allowed: in float32 and float64, or in a half-precision type."""
-        return full if self.wide == self.model.dtype else half
+        return half if self.half else full
 
     def logit_goal(self, full: float, half: float) -> float:
         """What is allowed between logits: goals for logits up to 10, in proportion above."""

@@ -108,4 +108,7 @@ def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     stream = subject.values("resid_pre", layer)
     if not block.parallel:
         stream = stream + subject.values("attn_out", layer)
-    return normalise(block.mlp_norm, run_mlp(block, stream).out)
+    routed = None
+    if subject.anatomy.routed and subject.half:
+        routed = subject.values("router", layer)  # in float32 rounding may choose others
+    return normalise(block.mlp_norm, run_mlp(block, stream, routed).out)
