@@ -46,7 +46,7 @@ def norm_matrix(norm: Any, a: Tensor, b: Tensor | None) -> Tensor:
         average = (1 / r_a + 1 / r_b) / 2
         outer = mid[..., :, None] * mid[..., None, :] * kappa[..., None]
         inner = centring * average[..., None] + outer @ centring
-    return norm.weight[:, None] * inner
+    return norm.weight[..., None] * inner
 
 
 def heads_matrix(norm: Any, a: Tensor, b: Tensor | None) -> Tensor:

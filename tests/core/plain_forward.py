@@ -6,6 +6,7 @@ Heads and queries are looped over one by one; every site of the table is recorde
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -94,7 +95,9 @@ def normed(x: Tensor, n: Any, site: str, see: Sites) -> Tensor:
 def head_norms(heads: list[Tensor], n: Any) -> list[Tensor]:
     """Queries or keys of all heads after their norms, or after the one they share."""
     if n is None or not n.joint:
-        return [norm(one, n) for one in heads]
+        apart = n is not None and n.weight is not None and n.weight.dim() == 3
+        own = [replace(n, weight=n.weight[h, 0]) if apart else n for h in range(len(heads))]
+        return [norm(one, head) for one, head in zip(heads, own, strict=True)]
     root = torch.sqrt((torch.cat(heads, -1) ** 2).mean(-1, keepdim=True) + n.eps)
     return [one / root * n.weight[h, 0].double() for h, one in enumerate(heads)]
 

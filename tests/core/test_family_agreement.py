@@ -112,11 +112,6 @@ REFUSED = {
         {"word_embed_proj_dim": 12},
         "embeddings of 12 dimensions beside a residual stream of 24",
     ),
-    "StableLM with a norm for every head": (
-        "stablelm",
-        {"qk_layernorm": True},
-        "qk_layernorm: every head has a norm with weights of its own",
-    ),
 }
 
 

@@ -112,7 +112,12 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "stablelm": (
         "StableLmConfig",
-        {**_WITHOUT_HEAD_DIM, "use_qkv_bias": True, "partial_rotary_factor": 0.7},
+        {
+            **_WITHOUT_HEAD_DIM,
+            "use_qkv_bias": True,
+            "qk_layernorm": True,
+            "partial_rotary_factor": 0.7,
+        },
     ),
     "stablelm_parallel": (
         "StableLmConfig",

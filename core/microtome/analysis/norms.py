@@ -47,7 +47,7 @@ class NormMap:
         weight = self.weight
         return NormMap(
             self.centred,
-            weight[index[0]] if self.joint and weight is not None else weight,
+            weight[index[0]] if weight is not None and weight.dim() == 3 else weight,
             self.inverse[index],
             None if middle is None else middle[index],
             None if kappa is None else kappa[index],

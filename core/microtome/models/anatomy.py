@@ -20,9 +20,9 @@ from torch import Tensor
 class Norm:
     """A LayerNorm (``centred``) or RMSNorm: ``weight * x / sqrt(mean(x^2) + eps) + bias``.
 
-    ``weight`` is what multiplies: for Gemma 1 + the stored weight. A ``joint`` norm of queries
-    or keys takes one mean over all heads; it does not centre, and its weight is
-    [head, 1, d_head].
+    ``weight`` is what multiplies: for Gemma 1 + the stored weight. Norms of queries or keys whose
+    heads have weights of their own have [head, 1, d_head]. A ``joint`` one is such a norm that
+    takes one mean over all heads; it does not centre.
     """
 
     centred: bool

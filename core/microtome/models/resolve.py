@@ -92,7 +92,12 @@ class _Block:
         return None if module is None else norm_of(module, self._row)
 
     def _head_norm(self, path: str | None) -> Norm | None:
-        """A norm of queries or keys; one over all heads with its weight split into heads."""
+        """A norm of queries or keys; its weight split into heads where they differ in it."""
+        found = self._part(path)
+        if isinstance(found, nn.ModuleList):
+            norms = [norm_of(module, self._row) for module in found]
+            weights = [norm.weight for norm in norms if norm.weight is not None]
+            return replace(norms[0], weight=torch.stack(weights)[:, None])
         norm = self.norm(path)
         if norm is None or norm.weight is None or not self._row.joint_norms:
             return norm

@@ -40,15 +40,13 @@ def phi_variant(config: Any) -> Mapping[str, Any]:
 
 
 def stablelm_variant(config: Any) -> Mapping[str, Any]:
-    """In parallel blocks StableLM has one norm for both branches."""
-    if config.qk_layernorm:
-        raise refuse(
-            "StableLM",
-            "qk_layernorm",
-            "every head has a norm with weights of its own, which is not supported",
-        )
-    parallel = config.use_parallel_residual
-    return {"norm2": "input_layernorm" if parallel else "post_attention_layernorm"}
+    """In parallel blocks StableLM has one norm for both branches; heads may have norms."""
+    parallel, normed = config.use_parallel_residual, config.qk_layernorm
+    return {
+        "norm2": "input_layernorm" if parallel else "post_attention_layernorm",
+        "q_norm": "self_attn.q_layernorm.norms" if normed else None,
+        "k_norm": "self_attn.k_layernorm.norms" if normed else None,
+    }
 
 
 def opt_variant(config: Any) -> Mapping[str, Any]:
