@@ -21,6 +21,7 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.turns import Turns
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.work import Outcome
 
 # A worker that runs pure Python holds the interpreter this long at most before the GUI thread
 # gets its turn; with the usual 5 ms its lateness was measured four times as large.
@@ -94,6 +95,8 @@ class JobRunner(QObject):
         worker = self._workers[bound.thread]
         ticket = Ticket(self._number, bound, self._session(), job_for(worker, self._number))
         self._live[ticket.number] = ticket
+        if not bound.quiet:
+            self._desk.work.ask(ticket.number, bound.title)
         bound.started(self._desk)
         (self._to_model if bound.thread is Thread.MODEL else self._to_io).emit(ticket)
         self.changed.emit()
@@ -108,7 +111,14 @@ class JobRunner(QObject):
         for ticket in [t for t in self._live.values() if not t.request.quiet]:
             self._drop(ticket)
 
+    def cancel_one(self, number: int) -> None:
+        """Stop one job by the number that the job panel shows."""
+        ticket = self._live.get(number)
+        if ticket is not None:
+            self._drop(ticket)
+
     def _drop(self, ticket: Ticket) -> None:
+        self._desk.work.end(ticket.number, Outcome.STOPPED)
         # The event is set from here: the worker's own event loop is busy with the work.
         ticket.job.cancel()
         del self._live[ticket.number]
@@ -151,11 +161,13 @@ class JobRunner(QObject):
     @Slot(int)
     def _on_started(self, number: int) -> None:
         self._running.add(number)
+        self._desk.work.begin(number)
 
     @Slot(int, object)
     def _on_progress(self, number: int, progress: Progress) -> None:
         ticket = self._current(number)
         if ticket is not None and not ticket.request.quiet:
+            self._desk.work.progress(number, progress.title, progress.fraction, progress.remaining)
             self.progressed.emit(ticket.request, progress)
 
     @Slot(int, str, object)
@@ -181,6 +193,7 @@ class JobRunner(QObject):
 
     def _deliver(self, number: int, result: Any) -> None:
         ticket = self._done(number)
+        self._desk.work.end(number, Outcome.STOPPED if ticket is None else Outcome.DONE)
         try:
             if ticket is not None:
                 ticket.request.deliver(self._desk, result)
@@ -190,6 +203,7 @@ class JobRunner(QObject):
 
     def _fail(self, number: int, failure: Failure) -> None:
         ticket = self._done(number)
+        self._desk.work.end(number, Outcome.FAILED, f"{failure.what} {failure.way_out}".strip())
         if ticket is not None:
             self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
@@ -197,4 +211,5 @@ class JobRunner(QObject):
 
     def _stop(self, number: int) -> None:
         self._done(number)
+        self._desk.work.end(number, Outcome.STOPPED)
         self.changed.emit()

@@ -12,6 +12,7 @@ from microtome_desktop.state.notices import Notices
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
 from microtome_desktop.state.sizes import Sizes
+from microtome_desktop.state.work import Work
 from microtome_desktop.state.workspace import Workspace
 
 
@@ -31,6 +32,7 @@ class Desk:
     course: Course = field(default_factory=Course)
     history: History = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
+    work: Work = field(default_factory=Work)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

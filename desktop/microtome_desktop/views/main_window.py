@@ -25,7 +25,7 @@ from microtome_desktop.views.card import Body, Card, CardDock
 from microtome_desktop.views.panel_table import PLACES, Area, Place
 
 # Raised when docks change: an older saved layout would put them in wrong places.
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 _DEFAULT_SIZE = QSize(1760, 1080)
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88
 _DOCK_AREAS = {

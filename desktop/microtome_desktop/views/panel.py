@@ -20,6 +20,7 @@ from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
+from microtome_desktop.state.work import Work
 from microtome_desktop.state.workspace import Workspace
 
 
@@ -29,6 +30,7 @@ class PanelContext:
 
     ``ask`` takes a request of ``microtome_desktop.jobs.requests`` and returns at once; the
     answer arrives as a change of the workspace. ``do`` runs a command of the table;
+    ``stop`` ends one job by its number.
     ``why_not`` says why it cannot be run now, empty when it can. ``later`` gives an act its own
     turn of the event loop, once for all that ask under one key; without a window it acts at once.
     """
@@ -43,6 +45,8 @@ class PanelContext:
     why_not: Callable[[CommandId], str] = lambda _: ""
     course: Course = field(default_factory=Course)
     history: History = field(default_factory=lambda: History(Workspace()))
+    work: Work = field(default_factory=Work)
+    stop: Callable[[int], None] = lambda _: None
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
 
 

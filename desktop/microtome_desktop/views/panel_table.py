@@ -63,6 +63,12 @@ def _lists() -> type[Panel]:
     return ListsPanel
 
 
+def _jobs() -> type[Panel]:
+    from microtome_desktop.views.jobs_panel import JobsPanel
+
+    return JobsPanel
+
+
 def _tokens() -> type[Panel]:
     from microtome_desktop.views.token_strip import TokenStrip
 
@@ -116,6 +122,7 @@ PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
     Place("lessons", "Lessons", "mdi6.school-outline", _LEFT, _lessons, group="side"),
     Place("history", "History", "mdi6.history", _LEFT, _history, group="side"),
+    Place("jobs", "Jobs", "mdi6.progress-clock", _LEFT, _jobs, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),

@@ -75,6 +75,8 @@ class Workbench(QObject):
             self.handlers.why_not,
             desk.course,
             desk.history,
+            desk.work,
+            self.runner.cancel_one,
             self.runner.turns.ask,
         )
 

@@ -1,0 +1,142 @@
+"""The job panel: what runs and how long it will take, what has ended and how long it took."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QBrush, QColor, QShowEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome_desktop.presenters.sizes import seconds_text
+from microtome_desktop.state.work import Outcome, Piece
+from microtome_desktop.views import colours
+from microtome_desktop.views.panel import Panel, PanelContext
+
+_NUMBER = Qt.ItemDataRole.UserRole
+_TICK_MS = 500
+_INKS = {
+    Outcome.WAITING: colours.TEXT_DIM,
+    Outcome.RUNNING: colours.ACCENT,
+    Outcome.DONE: colours.GOOD,
+    Outcome.FAILED: colours.BAD,
+    Outcome.STOPPED: colours.WARM,
+}
+
+
+class JobsPanel(Panel):
+    """A line a job, the newest on top; one button stops the chosen one."""
+
+    name = "jobs"
+    title = "Jobs"
+    icon = "mdi6.progress-clock"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.list = QTreeWidget()
+        self.list.setObjectName("jobs_list")
+        self.list.setColumnCount(3)
+        self.list.setHeaderLabels(["job", "state", "time"])
+        self.list.setRootIsDecorated(False)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        header = self.list.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.list.setColumnWidth(1, 74)
+        self.list.setColumnWidth(2, 58)
+        self.detail = QLabel()
+        self.detail.setObjectName("dim")
+        self.detail.setWordWrap(True)
+        self.detail.setTextFormat(Qt.TextFormat.PlainText)
+        self.stop = QPushButton("Stop this job")
+        self.stop.setObjectName("stop_one")
+        self.stop.setToolTip("Its result is dropped; what cannot be interrupted ends by itself")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.addWidget(self.list, 1)
+        column.addWidget(self.detail)
+        column.addWidget(self.stop)
+        self._tick = QTimer(self, interval=_TICK_MS)
+        self._tick.timeout.connect(self._fill)
+        self.list.currentItemChanged.connect(self._tell)
+        self.stop.clicked.connect(self._on_stop)
+        context.work.changed.connect(self._on_work)
+        self._fill()
+
+    def _on_work(self) -> None:
+        self.context.later((self, "fill"), self._fill)
+
+    def _fill(self) -> None:
+        pieces = self.context.work.pieces
+        if any(piece.under_way for piece in pieces) and self.isVisible():
+            self._tick.start()
+        else:
+            self._tick.stop()
+        if not self.isVisible():
+            return
+        now, chosen = time.monotonic(), self._chosen()
+        newest = list(reversed(pieces))
+        while self.list.topLevelItemCount() > len(newest):
+            self.list.takeTopLevelItem(self.list.topLevelItemCount() - 1)
+        while self.list.topLevelItemCount() < len(newest):
+            self.list.addTopLevelItem(QTreeWidgetItem())
+        for row, piece in enumerate(newest):
+            item = self.list.topLevelItem(row)
+            if item is not None:
+                _show(item, piece, now)
+                if piece.number == chosen:
+                    self.list.setCurrentItem(item)
+        self._tell()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """List what has happened meanwhile."""
+        super().showEvent(event)
+        self._fill()
+
+    def _chosen(self) -> int:
+        item = self.list.currentItem()
+        return -1 if item is None else int(item.data(0, _NUMBER))
+
+    def _piece(self) -> Piece | None:
+        chosen = self._chosen()
+        return next((p for p in self.context.work.pieces if p.number == chosen), None)
+
+    def _tell(self, *_: object) -> None:
+        piece = self._piece()
+        self.stop.setEnabled(piece is not None and piece.under_way)
+        self.detail.setText("" if piece is None else _detail(piece))
+        self.detail.setVisible(bool(self.detail.text()))
+
+    def _on_stop(self) -> None:
+        piece = self._piece()
+        if piece is not None:
+            self.context.stop(piece.number)
+
+
+def _show(item: QTreeWidgetItem, piece: Piece, now: float) -> None:
+    percent = f"{piece.fraction:.0%}" if piece.fraction else "running"
+    state = percent if piece.outcome is Outcome.RUNNING else str(piece.outcome)
+    spent = "" if piece.began is None else seconds_text(piece.seconds(now))
+    for column, text in enumerate((piece.title, state, spent)):
+        item.setText(column, text)
+    item.setData(0, _NUMBER, piece.number)
+    item.setToolTip(0, piece.title)
+    item.setForeground(1, QBrush(QColor(_INKS[piece.outcome])))
+
+
+def _detail(piece: Piece) -> str:
+    if piece.problem:
+        return piece.problem
+    if not piece.under_way:
+        return ""
+    left = "" if piece.remaining is None else f", about {seconds_text(piece.remaining)} left"
+    return f"{piece.doing}{left}" if piece.doing else ""
