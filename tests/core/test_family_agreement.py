@@ -18,6 +18,8 @@ from microtome.interventions.edits import Patch
 from microtome.models.families import FAMILIES
 from microtome.models.loading import load_model
 from microtome.prompts import PromptPair, Question
+from microtome.session.reader import open_session
+from microtome.session.writer import save_session
 
 IDS = [3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5, 44, 2, 2, 19]
 DOCS = Path(__file__).parents[2] / "docs" / "families.md"
@@ -121,6 +123,13 @@ def test_a_variant_that_cannot_be_served_says_which_setting_and_why(tmp_path, na
     folder = tiny_models.save(family, tmp_path / "model", **settings)
     with pytest.raises(UnknownArchitecture, match=message):
         load_model(folder)
+
+
+def test_a_session_keeps_the_choices_of_routers(tiny_model, tmp_path):
+    session = examine(tiny_model("mixtral"), Question(tuple(IDS)))
+    kept = open_session(save_session(tmp_path / "choices.h5", session))
+    found = np.asarray(kept.clean.activation("router"))
+    np.testing.assert_array_equal(found, session.clean.activation("router"))
 
 
 @pytest.mark.parametrize("name", tiny_models.ROUTED)

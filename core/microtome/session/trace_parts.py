@@ -17,7 +17,8 @@ from microtome.sites import SITES, SiteKind
 
 # What the panels show of a run when no model is at hand.
 DEFAULT_SITES = (
-    "resid_pre", "attn_out", "resid_mid", "mlp_post", "mlp_out", "resid_post", "pattern",
+    "resid_pre", "attn_out", "resid_mid", "mlp_post", "router", "mlp_out", "resid_post",
+    "pattern",
 )  # fmt: skip
 LOGITS = "logits"
 _ATTENTION_AXES = {"query", "key"}
