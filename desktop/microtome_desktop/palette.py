@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 WINDOW, CARD, RAISED, LINE = "#0f1216", "#161a20", "#1d222a", "#272d37"
+SELECTED = "#2a4266"  # behind a chosen line
 TEXT, TEXT_DIM, TEXT_FAINT = "#d7dce4", "#8a93a3", "#5b6473"
 ACCENT, WARM = "#6ea8fe", "#f2a65a"
 EXCITES, INHIBITS = "#6ea8fe", "#f2795a"

@@ -78,6 +78,7 @@ QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; pa
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
 QPushButton:disabled { color: FAINT; background: CARD; }
+QPushButton#find_anything { color: FAINT; text-align: left; padding-left: 12px; }
 QPushButton#primary { background: ACCENT; border-color: ACCENT; color: #0b1320; font-weight: 600; }
 QPushButton#primary:hover { background: #86b6ff; }
 QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: FAINT; }

@@ -23,6 +23,7 @@ class CommandId(StrEnum):
     SWAP_PROMPTS = auto()
     CLEAR_SELECTION = auto()
     COPY_PICTURE = auto()
+    PALETTE = auto()
     RESET_LAYOUT = auto()
     FULL_SCREEN = auto()
     OPEN_MODEL_FOLDER = auto()
@@ -36,6 +37,7 @@ class CommandId(StrEnum):
     FOCUS_PROMPT = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
+    SHORTCUTS = auto()
     MESSAGES = auto()
     ABOUT = auto()
 

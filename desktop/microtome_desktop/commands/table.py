@@ -75,6 +75,8 @@ COMMANDS = (
             "Ctrl+Shift+X"),
     Command(_ID.CLEAR_SELECTION, "Edit", "Clear selection", "Select nothing",
             "mdi6.selection-off", "Esc"),
+    Command(_ID.PALETTE, "Edit", "Find anything…", "Find commands, nodes, heads, tokens and "
+            "lessons by a few letters", "mdi6.magnify", "Ctrl+K", starts_group=True),
     Command(_ID.COPY_PICTURE, "Edit", "Copy picture of the window",
             "Copy the window as a picture", "mdi6.camera-outline", "Ctrl+Shift+C",
             starts_group=True),
@@ -108,6 +110,8 @@ COMMANDS = (
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),
+    Command(_ID.SHORTCUTS, "Help", "Keyboard shortcuts", "All keys of the window",
+            "mdi6.keyboard-outline", "Ctrl+/"),
     Command(_ID.MESSAGES, "Help", "Messages…", "Everything the window has reported",
             "mdi6.message-text-outline"),
     Command(_ID.ABOUT, "Help", "About Microtome", "Versions of Microtome and its parts",

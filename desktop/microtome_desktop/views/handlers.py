@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -34,9 +34,13 @@ from microtome_desktop.views.dialogs import (
     about_text,
     help_text,
     messages_text,
+    shortcuts_text,
 )
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
+
+if TYPE_CHECKING:
+    from microtome_desktop.views.finding import Finding
 
 # The pages lie beside the packages in a checkout; an installed window shows its own help.
 _DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -50,6 +54,7 @@ class Handlers(QObject):
         super().__init__(window)
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
+        self._finding: Finding | None = None
         self.focus_prompt: Callable[[], None] = window.setFocus
         self.panel_views: Callable[[], dict[str, Any]] = dict
         runner.finished.connect(self._on_finished)
@@ -80,6 +85,8 @@ class Handlers(QObject):
             CommandId.FOCUS_PROMPT: self._focus_prompt,
             CommandId.START_PAGE: self._start_page,
             CommandId.DOCUMENTATION: self._documentation,
+            CommandId.PALETTE: self._find,
+            CommandId.SHORTCUTS: self._shortcuts,
             CommandId.MESSAGES: self._messages,
             CommandId.ABOUT: self._about,
         }
@@ -296,6 +303,16 @@ class Handlers(QObject):
     def _documentation(self) -> None:
         if not (_DOCS.is_dir() and QDesktopServices.openUrl(QUrl.fromLocalFile(str(_DOCS)))):
             TextWindow("Help", help_text(), self._window).show()
+
+    def _shortcuts(self) -> None:
+        TextWindow("Keyboard shortcuts", shortcuts_text(), self._window).show()
+
+    def _find(self) -> None:
+        if self._finding is None:  # nobody needs it before it is asked for
+            from microtome_desktop.views.finding import Finding
+
+            self._finding = Finding(self._window, self._desk, self._runner)
+        self._finding.ask()
 
     def _messages(self) -> None:
         text = messages_text(self._desk.notices.history)

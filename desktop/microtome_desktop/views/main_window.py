@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QLabel,
     QMainWindow,
+    QPushButton,
     QSizePolicy,
     QTabWidget,
     QToolBar,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.actions import Actions
 from microtome_desktop.views.card import Body, Card, CardDock
 from microtome_desktop.views.panel_table import PLACES, Area, Place
@@ -83,6 +85,11 @@ class MainWindow(QMainWindow):
         self.subtitle.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.subtitle.setTextFormat(Qt.TextFormat.PlainText)
         bar.addWidget(self.subtitle)
+        search = QPushButton("Find commands, nodes, tokens …    Ctrl+K")
+        search.setObjectName("find_anything")
+        search.setMinimumWidth(300)
+        search.clicked.connect(self.actions_table.actions[CommandId.PALETTE].trigger)
+        bar.addWidget(search)
         self.addToolBar(bar)
         return bar
 
