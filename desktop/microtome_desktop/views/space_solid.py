@@ -36,7 +36,7 @@ class SolidSpace(SpaceView):
         self.drawn = OffscreenScene(palette.CARD)
         self.canvas = self.drawn.canvas
         self._view = self.canvas.central_widget.add_view()
-        self._view.camera = cameras.TurntableCamera(fov=30, distance=3.2, elevation=22, azimuth=35)
+        self._view.camera = cameras.TurntableCamera(fov=30, distance=3.9, elevation=22, azimuth=35)
         self._points = visuals.Markers(parent=self._view.scene)
         self._points.set_gl_state("translucent", depth_test=False)
         self._marks = visuals.Markers(parent=self._view.scene)

@@ -56,7 +56,7 @@ def contents(bench):
         "space": [panels["feature_space"].drawing.points.shape,
                   panels["feature_space"].legend.text(), panels["feature_space"].drawing.caption],
         "card": [card.heading.text(), card.description.text(), card.stats.value("score"),
-                 card.node_check.bars.accessibleName(), card.incoming.header.text()],
+                 card.node_check.bars.accessibleName(), card.parts.tabText(0)],
     }  # fmt: skip
 
 
