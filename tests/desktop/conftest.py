@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
+from PySide6.QtWidgets import QComboBox
 
 import microtome_resources as resources
 from microtome_desktop.jobs.examine import show_new
@@ -97,6 +98,8 @@ def live_bench(qapp):
             _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
             assert [notice.as_text for notice in made.desk.notices.history] == []
             _wait(lambda: made.runner.idle)
+            for box in window.findChildren(QComboBox):
+                box.view()  # a list makes its pop-up when it is first used
             yield made
         finally:
             _close(made)

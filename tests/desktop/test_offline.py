@@ -59,7 +59,9 @@ def test_attaching_asks_for_the_same_model(qtbot, review, monkeypatch, sample_id
     asked = []
     monkeypatch.setattr(review.runner, "ask", asked.append)
     qtbot.mouseClick(review.furnishing.banner.attach, Qt.MouseButton.LeftButton)
-    assert asked == [LoadModel("words-4l", fingerprint=sample_identity.fingerprint)]
+    assert asked == [
+        LoadModel("words-4l", fingerprint=sample_identity.fingerprint, dtype="float32")
+    ]
 
 
 def test_the_same_fingerprint_enables_it_all_again(qtbot, review, sample_identity):

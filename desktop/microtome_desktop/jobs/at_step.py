@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from microtome.jobs import Job
 from microtome.records.circuit import OUTPUT
@@ -33,6 +33,10 @@ class AtStep(Request):
     def title(self) -> str:
         """What is being done, for the status bar."""
         return f"Running the prompt at {self.load.name}"
+
+    def bound(self, desk: Desk) -> Self:
+        """With the precision that the user has chosen."""
+        return replace(self, load=self.load.bound(desk))
 
     def perform(self, engine: Engine, job: Job) -> Session:
         """The session; the model and the parts are handed out before."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from microtome.errors import MicrotomeError, ModelMismatch
 from microtome.jobs import Job
@@ -17,6 +17,7 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.draft import DraftText, Reading
 from microtome_desktop.state.library import Machine, ModelFacts
 from microtome_desktop.state.notices import Level, Notice
+from microtome_desktop.state.settings import PRECISIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,16 @@ class LoadModel(Request):
     allow_download: bool = False
     fingerprint: str = ""
     remember: bool = False  # among the recent models: a folder or a hub id
+    dtype: str = ""  # the precision; that of the settings when none is named
 
     @property
     def title(self) -> str:
         """What is being done, for the status bar."""
         return f"Loading {self.name}"
+
+    def bound(self, desk: Desk) -> Self:
+        """With the precision that the user has chosen."""
+        return self if self.dtype else replace(self, dtype=desk.settings.dtype)
 
     def started(self, desk: Desk) -> None:
         """Say which model is on its way."""
@@ -62,8 +68,13 @@ class LoadModel(Request):
         machine = share_of_machine()
         from microtome.models.loading import load_model
 
-        download = self.allow_download
-        model = load_model(self.name, device=self.device, allow_download=download, job=job)
+        model = load_model(
+            self.name,
+            device=self.device,
+            dtype=self.dtype or PRECISIONS[0],
+            allow_download=self.allow_download,
+            job=job,
+        )
         if self.fingerprint and model.identity.fingerprint != self.fingerprint:
             raise ModelMismatch(
                 f"{self.name} is not the model that made this session: its weights differ.",

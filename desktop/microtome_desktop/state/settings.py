@@ -39,6 +39,9 @@ class MemoryStore:
         self._values[key] = value
 
 
+PRECISIONS = ("float32", "bfloat16", "float16", "float64")
+
+
 class Settings:
     """Recent files and models, the device, and the layout of the window.
 
@@ -80,6 +83,15 @@ class Settings:
     @device.setter
     def device(self, name: str) -> None:
         self._store.setValue("model/device", name)
+
+    @property
+    def dtype(self) -> str:
+        """The precision that models are loaded with."""
+        return str(self._store.value("model/dtype", PRECISIONS[0]))
+
+    @dtype.setter
+    def dtype(self, name: str) -> None:
+        self._store.setValue("model/dtype", name)
 
     @property
     def folder(self) -> str:

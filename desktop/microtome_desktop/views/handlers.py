@@ -158,8 +158,15 @@ class Handlers(QObject):
             return
         name = self._place_of(session.model.name)
         if name:
-            device, fingerprint = self._desk.settings.device, session.model.fingerprint
-            self._runner.ask(LoadModel(name, device, fingerprint=fingerprint))
+            held = session.model  # numbers agree only with the precision that made them
+            self._runner.ask(
+                LoadModel(
+                    name,
+                    self._desk.settings.device,
+                    fingerprint=held.fingerprint,
+                    dtype=held.dtype,
+                )
+            )
 
     def _place_of(self, name: str) -> str:
         """Where a session's model may lie: embedded, recent, or where the user says."""

@@ -10,6 +10,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.presenters.models import ModelRow, model_rows, short_name
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.settings import PRECISIONS
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.main_window import MainWindow
 
@@ -26,6 +27,10 @@ class LivingMenus(QObject):
             table.menus["Model"], "Models", CommandId.OPEN_MODEL_FOLDER, window
         )
         self.devices = self._before(table.menus["Model"], "Device", CommandId.ATTACH_MODEL, window)
+        self.precisions = self._before(
+            table.menus["Model"], "Precision", CommandId.ATTACH_MODEL, window
+        )
+        self.precisions.aboutToShow.connect(self._fill_precisions)
         self._panels(table.menus["View"], window)
         self._lessons(table.menus["Examples"])
         self.recent.aboutToShow.connect(self._fill_recent)
@@ -103,8 +108,27 @@ class LivingMenus(QObject):
             action.triggered.connect(self._choose_device)
             group.addAction(action)
 
+    def _fill_precisions(self) -> None:
+        self.precisions.clear()
+        group = QActionGroup(self.precisions)
+        for name in PRECISIONS:
+            action = self.precisions.addAction(name)
+            action.setCheckable(True)
+            action.setChecked(name == self._desk.settings.dtype)
+            action.setData(name)
+            action.triggered.connect(self._choose_precision)
+            group.addAction(action)
+
+    def _choose_precision(self) -> None:
+        self._desk.settings.dtype = self._sender().data()
+        self._load_again()
+
     def _choose_device(self) -> None:
         self._desk.settings.device = self._sender().data()
+        self._load_again()
+
+    def _load_again(self) -> None:
+        """The loaded model with what was chosen now."""
         model = self._desk.workspace.model
         if model is not None:
             recent = [r for r in self._desk.settings.recent_models if short_name(r) == model.name]
