@@ -109,7 +109,8 @@ class Workbench(QObject):
         example = resources.START_EXAMPLE
         # One prompt has the richer circuit; the corrupt one is what the tour adds next.
         self._fill(Question(example.clean, None, example.answer, example.wrong))
-        self._example = LoadModel(example.model, self.desk.settings.device)
+        # Bound here, so that the request that comes back is this one.
+        self._example = LoadModel(example.model, self.desk.settings.device).bound(self.desk)
         self.runner.ask(self._example)
 
     def _fill(self, question: Question) -> None:
