@@ -58,6 +58,7 @@ QToolButton:hover { background: RAISED; }
 QToolButton:pressed, QToolButton:checked { background: #2a4266; }
 QToolButton:disabled { color: FAINT; }
 QToolButton#tiny { padding: 3px; }
+QToolButton#tiny::menu-indicator { image: none; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
 #card_body { border-bottom-left-radius: 8px; border-bottom-right-radius: 8px; }
@@ -78,7 +79,14 @@ QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; pa
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
 QPushButton:disabled { color: FAINT; background: CARD; }
-QPushButton#find_anything { color: FAINT; text-align: left; padding-left: 12px; }
+QPushButton#find_anything { color: DIM; background: WINDOW; font-size: 12px; }
+QPushButton#find_anything:hover { background: CARD; border-color: FAINT; }
+QFrame#palette { background: CARD; border: 1px solid FAINT; border-radius: 8px; }
+#palette_words { padding: 7px 10px; font-size: 14px; }
+QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px solid LINE;
+  border-radius: 4px; padding: 1px 7px; color: TEXT; font-size: 12px; }
+#settings_pages { background: CARD; border-radius: 8px; padding: 6px; }
+#settings_pages::item { padding: 6px 8px; }
 QPushButton#primary { background: ACCENT; border-color: ACCENT; color: #0b1320; font-weight: 600; }
 QPushButton#primary:hover { background: #86b6ff; }
 QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: FAINT; }

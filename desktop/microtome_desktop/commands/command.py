@@ -24,6 +24,7 @@ class CommandId(StrEnum):
     CLEAR_SELECTION = auto()
     COPY_PICTURE = auto()
     PALETTE = auto()
+    SETTINGS = auto()
     RESET_LAYOUT = auto()
     FULL_SCREEN = auto()
     OPEN_MODEL_FOLDER = auto()

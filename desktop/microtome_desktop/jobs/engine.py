@@ -37,8 +37,9 @@ def step_back(niceness: int) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
-def share_of_machine() -> Machine:
-    """Start torch with one core left for the window; what the machine offers."""
+def share_of_machine(threads: int = 0) -> Machine:
+    """Start torch on so many threads, 0 leaves one core to the window; what the machine offers."""
     from microtome.models.devices import available_devices, use_threads
 
-    return Machine(available_devices(), use_threads(max(1, (os.cpu_count() or 2) - 1)))
+    count = threads or max(1, (os.cpu_count() or 2) - 1)
+    return Machine(available_devices(), use_threads(count))

@@ -45,6 +45,7 @@ class LoadModel(Request):
     fingerprint: str = ""
     remember: bool = False  # among the recent models: a folder or a hub id
     dtype: str = ""  # the precision; that of the settings when none is named
+    threads: int | None = None  # those of the settings when none are named
 
     @property
     def title(self) -> str:
@@ -52,8 +53,11 @@ class LoadModel(Request):
         return f"Loading {self.name}"
 
     def bound(self, desk: Desk) -> Self:
-        """With the precision that the user has chosen."""
-        return self if self.dtype else replace(self, dtype=desk.settings.dtype)
+        """With the precision and the threads that the user has chosen."""
+        if self.dtype and self.threads is not None:
+            return self
+        threads = desk.settings.threads if self.threads is None else self.threads
+        return replace(self, dtype=self.dtype or desk.settings.dtype, threads=threads)
 
     def started(self, desk: Desk) -> None:
         """Say which model is on its way."""
@@ -65,7 +69,7 @@ class LoadModel(Request):
         Raises ModelMismatch when the session was made by another model.
         """
         job.progress("Starting the engine", 0, 1)
-        machine = share_of_machine()
+        machine = share_of_machine(self.threads or 0)
         from microtome.models.loading import load_model
 
         model = load_model(

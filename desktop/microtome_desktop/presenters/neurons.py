@@ -15,7 +15,7 @@ from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 
 SHOWN_NEURONS = 24
-_BINS = 80
+BINS = 80
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +78,7 @@ def histogram(
     finite = flat[np.isfinite(flat)]
     if not len(finite):
         return Missing("The site holds no finite value.")
-    counts, edges = np.histogram(finite, bins=_BINS)
+    counts, edges = np.histogram(finite, bins=BINS)
     where = kind_of(site).title if layer is None else f"{kind_of(site).title}, layer {layer}"
     spread = f"mean {finite.mean():.4g} · sd {finite.std():.4g}"
     ends = f"min {finite.min():.4g} · max {finite.max():.4g}"

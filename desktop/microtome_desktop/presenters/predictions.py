@@ -10,6 +10,8 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.tokens import shown_token
 
+COUNT = 8  # rows of the table
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -27,7 +29,9 @@ class Prediction:
     is_wrong: bool
 
 
-def predictions(session: Session, position: int | None, count: int = 8) -> tuple[Prediction, ...]:
+def predictions(
+    session: Session, position: int | None, count: int = COUNT
+) -> tuple[Prediction, ...]:
     """The rows of a position, the last one for None; empty without a run."""
     clean = session.clean
     if clean is None or not len(clean.tokens):

@@ -46,10 +46,7 @@ def strip(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -
     clean = session.clean
     if clean is None:
         return None
-    try:
-        values, unit, explanation = _READ[by](_About(session, clean, arrays, selected))
-    except SiteMissing as missing:
-        values, unit, explanation = None, "", str(missing)
+    values, unit, explanation = token_values(session, arrays, by, selected)
     if values is None:
         values = np.full(len(clean.tokens), np.nan, dtype=np.float32)
     strongest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
@@ -60,6 +57,16 @@ def strip(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -
         explanation=explanation,
         unknown=clean.unknown,
     )
+
+
+def token_values(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -> _Values:
+    """What the tokens are coloured by: values before scaling, their unit, and their meaning."""
+    if session.clean is None:
+        return None, "", "Nothing was run yet."
+    try:
+        return _READ[by](_About(session, session.clean, arrays, selected))
+    except SiteMissing as missing:
+        return None, "", str(missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.exports import Clip
 from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.notices import Notices
@@ -33,6 +34,7 @@ class Desk:
     history: History = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
     work: Work = field(default_factory=Work)
+    clip: Clip = field(default_factory=Clip)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

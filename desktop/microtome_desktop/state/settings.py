@@ -42,13 +42,20 @@ class MemoryStore:
 PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 
 
-class Settings:
-    """Recent files and models, the device, and the layout of the window.
+# Of all text and controls, in percent; more does not fit a laptop's screen.
+ZOOMS = (80, 90, 100, 110, 125, 150, 175, 200)
 
-    Lists are kept as JSON text, since an ini file gives every list of one entry back as text.
+
+class Settings:
+    """Recent files and models, the device, shortcuts, and the layout of the window.
+
+    Lists and tables are kept as JSON text, since an ini file gives every list of one entry back
+    as text.
     """
 
     recent_changed = Signal()
+    changed = Signal(str)  # the name of a property: device, dtype, threads, zoom
+    shortcuts_changed = Signal()
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -82,7 +89,7 @@ class Settings:
 
     @device.setter
     def device(self, name: str) -> None:
-        self._store.setValue("model/device", name)
+        self._set("device", "model/device", name)
 
     @property
     def dtype(self) -> str:
@@ -91,7 +98,47 @@ class Settings:
 
     @dtype.setter
     def dtype(self, name: str) -> None:
-        self._store.setValue("model/dtype", name)
+        self._set("dtype", "model/dtype", name)
+
+    @property
+    def threads(self) -> int:
+        """On how many threads models compute; 0 leaves one core to the window."""
+        return max(0, self._number("model/threads", 0))
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._set("threads", "model/threads", count)
+
+    @property
+    def zoom(self) -> int:
+        """The size of all text and controls in percent, from the next start on."""
+        held = self._number("window/zoom", 100)
+        return held if held in ZOOMS else 100
+
+    @zoom.setter
+    def zoom(self, percent: int) -> None:
+        self._set("zoom", "window/zoom", percent)
+
+    @property
+    def shortcuts(self) -> dict[str, str]:
+        """The user's own keys by command; empty text for a command without any."""
+        held = self._json("keys/shortcuts")
+        return {str(k): str(v) for k, v in held.items()} if isinstance(held, dict) else {}
+
+    @shortcuts.setter
+    def shortcuts(self, keys: dict[str, str]) -> None:
+        if keys != self.shortcuts:
+            self._store.setValue("keys/shortcuts", json.dumps(keys, sort_keys=True))
+            self.shortcuts_changed.emit()
+
+    @property
+    def recent_found(self) -> tuple[str, ...]:
+        """What was chosen in the palette, newest first."""
+        return self._list("recent/found")
+
+    def remember_found(self, key: str) -> None:
+        """Put a choice of the palette first."""
+        self._remember("recent/found", key)
 
     @property
     def folder(self) -> str:
@@ -110,11 +157,25 @@ class Settings:
         """Keep the bytes of a layout."""
         self._store.setValue(f"layout/{name}", data)
 
-    def _list(self, key: str) -> tuple[str, ...]:
+    def _set(self, name: str, key: str, value: str | int) -> None:
+        if value != getattr(self, name):
+            self._store.setValue(key, value)
+            self.changed.emit(name)
+
+    def _number(self, key: str, default: int) -> int:
         try:
-            held = json.loads(self._store.value(key, "[]"))
+            return int(self._store.value(key, default))  # an ini file gives text back
+        except (TypeError, ValueError):
+            return default
+
+    def _json(self, key: str) -> Any:
+        try:
+            return json.loads(self._store.value(key, "null"))
         except (TypeError, ValueError):  # an ini file that somebody edited
-            return ()
+            return None
+
+    def _list(self, key: str) -> tuple[str, ...]:
+        held = self._json(key)
         return tuple(str(entry) for entry in held) if isinstance(held, list) else ()
 
     def _remember(self, key: str, entry: str) -> None:

@@ -39,8 +39,13 @@ class Actions(QObject):
             if row.starts_group and not self.menus[row.menu].isEmpty():
                 self.menus[row.menu].addSeparator()
             self.menus[row.menu].addAction(self.actions[row.id])
-            if row.shortcut:
-                self.actions[row.id].setShortcut(QKeySequence(row.shortcut))
+        self.use_keys({row.id: row.shortcut for row in COMMANDS})
+
+    def use_keys(self, keys: Mapping[CommandId, str]) -> None:
+        """Give every command its keys, from now on."""
+        for wanted, text in keys.items():
+            sequence = QKeySequence(text, QKeySequence.SequenceFormat.PortableText)
+            self.actions[wanted].setShortcut(sequence)
 
     def fill_tool_bar(self, bar: QToolBar) -> None:
         """Put the commands of the tool bar there, those that run first."""
@@ -61,11 +66,12 @@ class Actions(QObject):
             self._handlers[wanted]()
 
     def update(self, now: Situation) -> None:
-        """Enable what can be done now; the reason of what cannot is its tool tip."""
+        """Enable what can be done now; the tool tip of what cannot ends with the reason."""
         for row in COMMANDS:
             reason = row.blocked(now)
             action = self.actions[row.id]
             action.setEnabled(not reason)
-            keys = f" ({row.shortcut})" if row.shortcut else ""
-            action.setToolTip(reason or f"{row.tip}{keys}")
+            held = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+            said = f"{row.tip} ({held})" if held else row.tip
+            action.setToolTip(f"{said}\n{reason}" if reason else said)
             action.setStatusTip("")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
+from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters.predictions import COUNT
+from microtome_desktop.state.exports import Table
 from microtome_desktop.views.model_panel import ModelPanel
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.predictions_panel import PredictionsPanel
@@ -43,3 +49,18 @@ class AskPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The predictions at the selected position."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(exports.predictions_table, session, self.context.selection.current.position)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The predictions."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        position = self.context.selection.current.position
+        return as_python.predictions_lines(session, position, COUNT)

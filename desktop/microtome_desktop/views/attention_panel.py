@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.attention import (
     attention_grid,
     detector_labels,
@@ -12,6 +16,7 @@ from microtome_desktop.presenters.attention import (
 )
 from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.head_thumbnails import HeadThumbnails
@@ -58,6 +63,20 @@ class AttentionPanel(Panel):
     def _on_cell(self, query: int, key: int) -> None:
         layer, head = self._shown
         self.context.selection.update(position=key, layer=layer, head=head)
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The pattern of the head that is shown large."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(exports.attention_table, session, *self._shown)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The pattern."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.attention_lines(session, *self._shown)
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected head."""

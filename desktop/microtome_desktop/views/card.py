@@ -15,9 +15,22 @@ from PySide6.QtWidgets import (
 
 from microtome_desktop.views.fonts import text_font
 
+EXPORT_TIP = "Export this panel"
+
+
+def tiny_button(tip: str) -> QToolButton:
+    """A button as small as those of a title bar."""
+    button = QToolButton()
+    button.setObjectName("tiny")
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setFixedSize(22, 22)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button
+
 
 class TitleBar(QWidget):
-    """Icon, name in small capitals, and the buttons that float and close a dock."""
+    """Icon, name in small capitals, and the buttons that export, float and close a panel."""
 
     float_clicked = Signal()
     close_clicked = Signal()
@@ -37,6 +50,8 @@ class TitleBar(QWidget):
         layout.setSpacing(6)
         layout.addWidget(self.picture)
         layout.addWidget(self.name, 1)
+        self.export = tiny_button(EXPORT_TIP)
+        layout.addWidget(self.export)
         self.floating = self._button("Float or dock this panel", self.float_clicked)
         hide = "Hide this panel; the View menu shows it again"
         self.close_button = self._button(hide, self.close_clicked)
@@ -45,11 +60,7 @@ class TitleBar(QWidget):
             layout.addWidget(button)
 
     def _button(self, tip: str, signal: SignalInstance) -> QToolButton:
-        button = QToolButton()
-        button.setObjectName("tiny")
-        button.setToolTip(tip)
-        button.setFixedSize(22, 22)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button = tiny_button(tip)
         button.clicked.connect(signal)
         return button
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from superqt.utils import qdebounced, qthrottled
 from microtome.records.circuit import OUTPUT, Circuit
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters import circuit_text as text
 from microtome_desktop.presenters.circuit import (
     Drawing,
@@ -26,6 +28,7 @@ from microtome_desktop.presenters.circuit import (
 )
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row, focus_of
 from microtome_desktop.presenters.circuit_walk import Way, step
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_bar import Controls, FactLine
@@ -106,6 +109,20 @@ class CircuitPanel(Panel):
         """The session's whole circuit."""
         session = self.context.workspace.session
         return None if session is None else session.circuit
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The nodes and edges that the sliders ask for."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(exports.circuit_table, session, self.controls.view)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The circuit as the sliders prune it."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.circuit_lines(session, self.controls.view)
 
     def show_session(self) -> None:
         """Draw the session's circuit, or what to do to get one."""

@@ -79,25 +79,6 @@ def help_text() -> str:
     return "\n".join(lines)
 
 
-_CANVAS_KEYS = (
-    ("Up, Down", "along the strongest edge, to what the node feeds or what feeds it"),
-    ("Left, Right", "to the neighbour in the same layer"),
-    ("Home", "to the metric"),
-    ("F, double click", "show the whole circuit"),
-)
-
-
-def shortcuts_text() -> str:
-    """Every key, from the command table, and those of the circuit."""
-    lines = []
-    for menu in MENUS:
-        rows = [row for row in COMMANDS if row.menu == menu and row.shortcut]
-        if rows:
-            lines += [menu, *(f"  {row.shortcut:<18}{row.title.rstrip('…')}" for row in rows), ""]
-    lines += ["In the circuit", *(f"  {keys:<18}{what}" for keys, what in _CANVAS_KEYS)]
-    return "\n".join(lines)
-
-
 def messages_text(history: list[Notice]) -> str:
     """All notices so far, newest last."""
     if not history:

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Float
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QTransform
+from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
@@ -130,6 +130,9 @@ class EdgeLayer(QGraphicsObject):
         widget: QWidget | None = None,
     ) -> None:
         """Blit the last picture; see to a new one when the view has moved."""
+        if painter.paintEngine().type() == QPaintEngine.Type.SVG:
+            self._paint_curves(painter)
+            return
         port = widget.rect() if widget is not None else painter.viewport()
         ratio = painter.device().devicePixelRatio()
         seen = (painter.worldTransform(), port, ratio)
@@ -150,6 +153,12 @@ class EdgeLayer(QGraphicsObject):
         painter.setWorldTransform(inverse * painter.worldTransform())
         painter.drawPixmap(self._shown.corner, self._shown.pixmap)
         painter.restore()
+
+    def _paint_curves(self, painter: QPainter) -> None:
+        """All curves as curves, the strongest on top."""
+        for row in reversed(self._rows):
+            painter.setPen(self._pen_of[row])
+            painter.drawPath(_path(self._points[row]))
 
     def finish(self) -> None:
         """Paint what is missing now, however long it takes: for exports and tests."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop.jobs.requests import ProjectSite
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.space import (
     ColourBy,
     Space,
@@ -25,6 +28,7 @@ from microtome_desktop.presenters.space import (
     projections,
     space,
 )
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.opengl import opengl_problem
@@ -121,6 +125,21 @@ class FeatureSpacePanel(Panel):
         for box, data in ((self.site, held.get("site")), (self.colour_by, held.get("colour"))):
             box.clear()
             box.addItem(str(data), data)  # stays chosen when the real entries are offered
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The points with their labels."""
+        session, site = self.context.workspace.session, self.site.currentData()
+        if session is None or self.drawing is None:
+            return exports.NO_RUN if session is None else "Press Project first."
+        return partial(exports.space_table, session, site)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The projection."""
+        session, site = self.context.workspace.session, self.site.currentData()
+        if session is None or self.drawing is None:
+            return exports.NO_RUN if session is None else "Press Project first."
+        points = int((self.drawing.prompts >= 0).sum())
+        return as_python.space_lines(session, site, points == 0, points)
 
     def show_session(self) -> None:
         """Offer the sites and draw the chosen projection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,6 @@ from microtome_desktop.views.dialogs import (
     about_text,
     help_text,
     messages_text,
-    shortcuts_text,
 )
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
@@ -86,6 +86,7 @@ class Handlers(QObject):
             CommandId.START_PAGE: self._start_page,
             CommandId.DOCUMENTATION: self._documentation,
             CommandId.PALETTE: self._find,
+            CommandId.SETTINGS: self.show_settings,
             CommandId.SHORTCUTS: self._shortcuts,
             CommandId.MESSAGES: self._messages,
             CommandId.ABOUT: self._about,
@@ -130,6 +131,13 @@ class Handlers(QObject):
         """Load a model by name."""
         device = self._desk.settings.device
         self._runner.ask(LoadModel(name, device, allow_download=download, remember=remember))
+
+    def load_again(self) -> None:
+        """The loaded model with what the settings say now."""
+        model = self._desk.workspace.model
+        if model is not None:
+            recent = [r for r in self._desk.settings.recent_models if short_name(r) == model.name]
+            self.load(recent[0] if recent else model.name)
 
     def open_model_folder(self) -> None:
         """Choose a model folder."""
@@ -312,13 +320,29 @@ class Handlers(QObject):
             TextWindow("Help", help_text(), self._window).show()
 
     def _shortcuts(self) -> None:
-        TextWindow("Keyboard shortcuts", shortcuts_text(), self._window).show()
+        from microtome_desktop.views.shortcut_sheet import ShortcutSheet
+
+        change = partial(self.show_settings, "shortcuts")
+        ShortcutSheet(self._desk.settings, change, self._window).show()
+
+    def show_settings(self, name: str = "") -> None:
+        """Open the settings, at one of them if it is named; one window serves all."""
+        from microtome_desktop.views.settings_window import SettingsWindow
+
+        window = self._window.findChild(SettingsWindow)
+        if window is None:
+            window = SettingsWindow(self._desk, self.load_again, self._window)
+        window.show()
+        window.raise_()
+        window.activateWindow()
+        if name:
+            window.go_to(name)
 
     def _find(self) -> None:
         if self._finding is None:  # nobody needs it before it is asked for
             from microtome_desktop.views.finding import Finding
 
-            self._finding = Finding(self._window, self._desk, self._runner)
+            self._finding = Finding(self._window, self._desk, self._runner, self.show_settings)
         self._finding.ask()
 
     def _messages(self) -> None:

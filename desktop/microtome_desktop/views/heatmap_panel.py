@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Grid, Quantity, heatmap
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
@@ -38,6 +42,10 @@ class HeatmapPanel(Panel):
         self.map.cell_hovered.connect(self._on_hover)
         self.show_session()
 
+    @property
+    def _chosen(self) -> Quantity:
+        return Quantity(self.quantity.currentText())
+
     def _on_quantity(self, index: int) -> None:
         self.show_session()
 
@@ -59,6 +67,20 @@ class HeatmapPanel(Panel):
         found = self.quantity.findText(str(held.get("quantity")))
         if found >= 0:
             self.quantity.setCurrentIndex(found)
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The map."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(exports.heatmap_table, session, self._chosen)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The map's values."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.heatmap_lines(session, self._chosen)
 
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF
@@ -9,9 +12,11 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome.sites import kind_of
 from microtome_desktop import palette
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Missing
-from microtome_desktop.presenters.neurons import Histogram, histogram, layers_of
+from microtome_desktop.presenters.neurons import BINS, Histogram, histogram, layers_of
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
@@ -79,6 +84,24 @@ class HistogramPanel(Panel):
         if self.drawing is not None:
             value = self.plot.getViewBox().mapSceneToView(place).x()
             self.caption.setText(self.drawing.describe(value))
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The bins."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(
+            exports.histogram_table, session, self.site.currentData(), self.layer.currentData()
+        )
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The histogram."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.histogram_lines(
+            session, self.site.currentData(), self.layer.currentData(), BINS
+        )
 
     def show_session(self) -> None:
         """Offer the sites that the session holds and draw the chosen one."""

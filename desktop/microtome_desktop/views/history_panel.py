@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -15,8 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop.jobs.examine import select_answer
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.comparison import prompt_text, title
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -64,6 +69,15 @@ class HistoryPanel(Panel):
         self.compare.clicked.connect(self._on_compare)
         context.history.changed.connect(self._on_history)
         self._fill()
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The runs and their metrics."""
+        runs = self.context.history.runs
+        return partial(exports.runs_table, runs) if runs else exports.NO_RUN
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """Every run again."""
+        return as_python.runs_lines(self.context.history.runs)
 
     def _on_history(self) -> None:
         self.context.later((self, "fill"), self._fill)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QBrush, QColor, QShowEvent
@@ -17,7 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.sizes import seconds_text
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views import colours
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -71,6 +75,15 @@ class JobsPanel(Panel):
         self.stop.clicked.connect(self._on_stop)
         context.work.changed.connect(self._on_work)
         self._fill()
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The jobs with their times."""
+        pieces = self.context.work.pieces
+        return partial(exports.jobs_table, pieces, time.monotonic()) if pieces else "No job yet."
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """None: the past does not come back."""
+        return "Times that were measured once cannot be repeated."
 
     def _on_work(self) -> None:
         self.context.later((self, "fill"), self._fill)

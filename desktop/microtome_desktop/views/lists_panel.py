@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,11 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.circuit import Circuit
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row
 from microtome_desktop.presenters.circuit_lists import Listing, edges, nodes
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
@@ -182,6 +186,22 @@ class ListsPanel(Panel):
         self.nodes.picked.connect(self._on_node)
         self.edges.picked.connect(self._on_edge)
         self.show_session()
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The rows of the list in front, filtered and sorted as they are."""
+        session, table = self.context.workspace.session, self.tabs.currentWidget()
+        if session is None or session.circuit is None or not isinstance(table, ListTable):
+            return exports.NO_RUN
+        make = exports.listed_nodes if table is self.nodes else exports.listed_edges
+        return partial(make, session, tuple(table.held.rows.tolist()))
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """All rows of the list in front."""
+        session = self.context.workspace.session
+        if session is None or session.circuit is None:
+            return exports.NO_RUN
+        what = "nodes" if self.tabs.currentWidget() is self.nodes else "edges"
+        return as_python.listed_lines(session, what)
 
     def show_session(self) -> None:
         """List the session's circuit when it is looked at."""

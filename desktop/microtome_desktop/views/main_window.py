@@ -11,9 +11,7 @@ from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
 from PySide6.QtWidgets import (
     QDockWidget,
-    QLabel,
     QMainWindow,
-    QPushButton,
     QSizePolicy,
     QTabWidget,
     QToolBar,
@@ -25,6 +23,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.actions import Actions
 from microtome_desktop.views.card import Body, Card, CardDock
 from microtome_desktop.views.panel_table import PLACES, Area, Place
+from microtome_desktop.views.search_field import SearchField
 
 # Raised when docks change: an older saved layout would put them in wrong places.
 LAYOUT_VERSION = 5
@@ -78,24 +77,10 @@ class MainWindow(QMainWindow):
         space = QWidget()
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         bar.addWidget(space)
-        self.subtitle = QLabel()
-        self.subtitle.setObjectName("dim")
-        # A tool bar keeps the width that a label had when it was added, so it gets its room now.
-        self.subtitle.setMinimumWidth(240)
-        self.subtitle.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.subtitle.setTextFormat(Qt.TextFormat.PlainText)
-        bar.addWidget(self.subtitle)
-        search = QPushButton("Find commands, nodes, tokens …    Ctrl+K")
-        search.setObjectName("find_anything")
-        search.setMinimumWidth(300)
-        search.clicked.connect(self.actions_table.actions[CommandId.PALETTE].trigger)
-        bar.addWidget(search)
+        palette = self.actions_table.actions[CommandId.PALETTE]
+        bar.addWidget(SearchField("Find commands, nodes, tokens…", palette))
         self.addToolBar(bar)
         return bar
-
-    def show_subtitle(self, text: str) -> None:
-        """Say at the right end of the tool bar what the window works on."""
-        self.subtitle.setText(text)
 
     def _make_centre(self) -> QVBoxLayout:
         centre = QWidget()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QMenu
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.lessons import LESSONS
-from microtome_desktop.presenters.models import ModelRow, model_rows, short_name
+from microtome_desktop.presenters.models import ModelRow, model_rows
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.settings import PRECISIONS
 from microtome_desktop.views.handlers import Handlers
@@ -121,18 +121,11 @@ class LivingMenus(QObject):
 
     def _choose_precision(self) -> None:
         self._desk.settings.dtype = self._sender().data()
-        self._load_again()
+        self._handlers.load_again()
 
     def _choose_device(self) -> None:
         self._desk.settings.device = self._sender().data()
-        self._load_again()
-
-    def _load_again(self) -> None:
-        """The loaded model with what was chosen now."""
-        model = self._desk.workspace.model
-        if model is not None:
-            recent = [r for r in self._desk.settings.recent_models if short_name(r) == model.name]
-            self._handlers.load(recent[0] if recent else model.name)
+        self._handlers.load_again()
 
     def _say_none(self, menu: QMenu) -> None:
         if menu.isEmpty():

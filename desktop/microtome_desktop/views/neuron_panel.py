@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.presenters.neurons import layers_of, strongest_neurons
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
@@ -49,6 +54,24 @@ class NeuronPanel(Panel):
         if grid is not None:
             neuron = grid.layers[row]
             self.context.selection.update(position=column, layer=self._shown, neuron=neuron)
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The neurons that are shown."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(
+            exports.neurons_table, session, self._shown, self.context.selection.current.position
+        )
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The neurons and what they fire."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.neurons_lines(
+            session, self._shown, self.context.selection.current.position
+        )
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected MLP."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -13,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.node_card import (
@@ -24,6 +28,7 @@ from microtome_desktop.presenters.node_card import (
     stats,
     verification,
 )
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
 from microtome_desktop.views.elided import ElidedLabel
@@ -102,6 +107,22 @@ class NodeCardPanel(Panel):
         self.outgoing.table.picked.connect(self._pick_outgoing)
 
     # ------------------------------------------------------------ state → screen
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The card's numbers and parts."""
+        session = self.context.workspace.session
+        if session is None or self._card is None:
+            return "No node is selected."
+        return partial(
+            exports.node_table, session, self._card.node, self.context.selection.current.edge
+        )
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The card's numbers."""
+        session = self.context.workspace.session
+        if session is None or self._card is None:
+            return "No node is selected."
+        return as_python.node_lines(session, self._card.node, self.context.selection.current.edge)
 
     def show_session(self) -> None:
         """Show the selected node of the session's circuit."""

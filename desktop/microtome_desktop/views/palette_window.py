@@ -4,143 +4,150 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QColor, QKeyEvent, QPainter
+import shiboken6
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt
+from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
 
-from microtome_desktop.views import colours
-from microtome_desktop.views.fonts import mono_font, text_font
-from microtome_desktop.views.palette_entries import Entry, found
+from microtome_desktop.presenters.palette_entries import Entry, found
+from microtome_desktop.state.settings import Settings
+from microtome_desktop.views.palette_lines import ENTRY, LINE, PaletteLines
 
-_Index = QModelIndex | QPersistentModelIndex
-_WIDTH, _LINE, _LINES = 620, 30, 13
-_ENTRY = Qt.ItemDataRole.UserRole
+_WIDTH, _LINES, _TOP = 720, 13, 58
 _STEPS = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_PageDown: 10, Qt.Key.Key_PageUp: -10}
-
-
-class _Lines(QStyledItemDelegate):
-    """Title, dim group and detail, and the shortcut at the right end."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        """Draw one line."""
-        entry = index.data(_ENTRY)
-        rect: QRect = option.rect
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        painter.save()
-        if chosen:
-            painter.fillRect(rect, QColor(colours.SELECTED))
-        inside = rect.adjusted(12, 0, -12, 0)
-        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.setFont(text_font(13))
-        painter.setPen(QColor(colours.TEXT_FAINT if entry.blocked else colours.TEXT))
-        painter.drawText(inside, left, entry.title)
-        used = painter.fontMetrics().horizontalAdvance(entry.title) + 14
-        painter.setFont(mono_font(11))
-        keys = painter.fontMetrics().horizontalAdvance(entry.keys) + 14 if entry.keys else 0
-        painter.setPen(QColor(colours.TEXT_DIM))
-        painter.drawText(inside, right, entry.keys)
-        painter.setFont(text_font(11))
-        painter.setPen(QColor(colours.TEXT_FAINT))
-        room = inside.adjusted(used, 0, -keys, 0)
-        told = f"{entry.group} \N{MIDDLE DOT} {entry.blocked or entry.detail}"
-        shown = painter.fontMetrics().elidedText(told, Qt.TextElideMode.ElideRight, room.width())
-        painter.drawText(room, left, shown)
-        painter.restore()
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
-        """One line."""
-        return QSize(_WIDTH, _LINE)
+_NOTHING = "Nothing is called like that."
 
 
 class Palette(QFrame):
-    """A field with a list under it, in the middle of the window's top; Esc or a click closes it."""
+    """A field with a list under it, in the middle of the window's top.
 
-    def __init__(self, window: QWidget, offer: Callable[[], tuple[Entry, ...]]) -> None:
+    Esc, a click elsewhere and the loss of the keyboard close it.
+    """
+
+    def __init__(
+        self, window: QWidget, settings: Settings, offer: Callable[[], tuple[Entry, ...]]
+    ) -> None:
         super().__init__(window)
         self.setObjectName("palette")
-        self._window, self._offer = window, offer
+        self._window, self._settings, self._offer = window, settings, offer
         self._entries: tuple[Entry, ...] = ()
         self._act: Callable[[Entry], None] | None = None
-        self.recent: list[str] = []
+        self._before: QWidget | None = None  # had the keyboard
         self.words = QLineEdit()
         self.words.setObjectName("palette_words")
-        self.words.setPlaceholderText("Commands, nodes, heads, tokens, lessons …")
+        self.words.setPlaceholderText("Commands, panels, nodes, heads, tokens, settings, lessons")
         self.list = QListWidget()
         self.list.setObjectName("palette_list")
-        self.list.setItemDelegate(_Lines(self.list))
+        self.list.setAccessibleName("Found")
+        self._lines = PaletteLines(self.list)
+        self.list.setItemDelegate(self._lines)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setUniformItemSizes(True)
-        self.nothing = QLabel("Nothing is called like that.")
+        self.nothing = QLabel(_NOTHING)
         self.nothing.setObjectName("dim")
+        self.nothing.setContentsMargins(12, 4, 12, 6)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 8)
         for part in (self.words, self.nothing, self.list):
             column.addWidget(part)
         self.setAutoFillBackground(True)
-        self.setStyleSheet(
-            f"QFrame#palette {{ background: {colours.RAISED}; border: 1px solid {colours.LINE};"
-            " border-radius: 8px; }"
-        )
         self.words.textChanged.connect(self._search)
         self.words.installEventFilter(self)
-        self.list.itemClicked.connect(self._on_item)
+        self.list.itemClicked.connect(self._take)
         self.hide()
 
     def ask(self, act: Callable[[Entry], None]) -> None:
         """Open, and do ``act`` with the line that is chosen."""
         self._act, self._entries = act, self._offer()
+        if not self.isVisible():
+            self._before = QApplication.focusWidget()
+            application = QCoreApplication.instance()
+            if application is not None:
+                application.installEventFilter(self)
         self.words.clear()
         self._search("")
-        self.resize(min(_WIDTH, self._window.width() - 40), _LINE * _LINES + 70)
-        self.move((self._window.width() - self.width()) // 2, 64)
+        width = min(_WIDTH, self._window.width() - 40)
+        self.setFixedWidth(width)
+        self.move((self._window.width() - width) // 2, _TOP)
         self.show()
         self.raise_()
         self.words.setFocus()
 
     def _search(self, words: str) -> None:
+        self._lines.words = words
         self.list.clear()
-        for entry in found(self._entries, words, self.recent):
+        for entry in found(self._entries, words, self._settings.recent_found):
             item = QListWidgetItem()
-            item.setData(_ENTRY, entry)
+            item.setData(ENTRY, entry)
             item.setToolTip(entry.blocked or entry.detail)
             # Read out by screen readers, drawn by the delegate.
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{entry.group}: {entry.title}")
             self.list.addItem(item)
         self.list.setCurrentRow(0)
-        self.nothing.setVisible(not self.list.count())
-        self.list.setVisible(bool(self.list.count()))
+        count = self.list.count()
+        self.nothing.setVisible(not count)
+        self.list.setVisible(bool(count))
+        self.list.setFixedHeight(LINE * min(max(count, 1), _LINES) + 4)
+        self.adjustSize()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Give the keyboard back to who had it."""
+        super().hideEvent(event)
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.removeEventFilter(self)
+        before, self._before = self._before, None
+        held = QApplication.focusWidget()
+        mine = held is None or self.isAncestorOf(held)
+        if mine and before is not None and shiboken6.isValid(before):
+            before.setFocus()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keys of the list work in the field; losing the keyboard closes."""
-        key = Qt.Key(event.key()) if isinstance(event, QKeyEvent) else None
-        # Escape is a shortcut of the window too; while the palette is open it is ours.
-        if event.type() == QEvent.Type.ShortcutOverride and key == Qt.Key.Key_Escape:
-            event.accept()
-            return True
-        if event.type() == QEvent.Type.KeyPress and key is not None:
-            return self._key(key)
-        if event.type() == QEvent.Type.FocusOut and self.isVisible():
+        """Keys of the list work in the field; a click elsewhere and losing the keyboard close."""
+        kind = event.type()
+        if kind == QEvent.Type.MouseButtonPress and self._is_elsewhere(watched):
             self.hide()
-        return super().eventFilter(watched, event)
+        if watched is not self.words:
+            return False
+        if isinstance(event, QKeyEvent):
+            key = Qt.Key(event.key())
+            # Escape is a shortcut of the window too; while the palette is open it is ours.
+            if kind == QEvent.Type.ShortcutOverride and key == Qt.Key.Key_Escape:
+                event.accept()
+                return True
+            if kind == QEvent.Type.KeyPress:
+                return self._key(key)
+        # The field's own menu takes the keyboard for a while.
+        if (
+            isinstance(event, QFocusEvent)
+            and event.lostFocus()
+            and event.reason() is not Qt.FocusReason.PopupFocusReason
+        ):
+            self.hide()
+        return False
+
+    def _is_elsewhere(self, watched: QObject) -> bool:
+        inside = watched is self or (isinstance(watched, QWidget) and self.isAncestorOf(watched))
+        popup = QApplication.activePopupWidget() is not None
+        return isinstance(watched, QWidget) and self.isVisible() and not inside and not popup
 
     def _key(self, key: Qt.Key) -> bool:
         if key == Qt.Key.Key_Escape:
             self.hide()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self._take(self.list.currentItem())
+            item = self.list.currentItem()
+            if item is not None:
+                self._take(item)
         elif key in _STEPS and self.list.count():
             place = self.list.currentRow() + _STEPS[key]
             once = abs(_STEPS[key]) == 1
@@ -150,13 +157,10 @@ class Palette(QFrame):
             return False
         return True
 
-    def _on_item(self, item: QListWidgetItem) -> None:
-        self._take(item)
-
-    def _take(self, item: QListWidgetItem | None) -> None:
-        entry = None if item is None else item.data(_ENTRY)
-        if entry is None or entry.blocked or self._act is None:
+    def _take(self, item: QListWidgetItem) -> None:
+        entry: Entry = item.data(ENTRY)
+        if entry.blocked or self._act is None:
             return  # a blocked line says why beside its title
         self.hide()
-        self.recent = [entry.key, *(key for key in self.recent if key != entry.key)][:20]
+        self._settings.remember_found(entry.key)
         self._act(entry)

@@ -16,6 +16,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
@@ -123,6 +124,14 @@ class Panel(QWidget):
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Set the panel as a session has it, ignoring what is not understood."""
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """What makes the table of what is shown, on another thread; or why there is none."""
+        return "This panel shows no numbers."
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The lines of Python that repeat what is shown; or why there are none."""
+        return "This panel shows no numbers."
 
     def restore_once(self) -> None:
         """Set the panel as the session on screen has it, the first time that it is shown."""

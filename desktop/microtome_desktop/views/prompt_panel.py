@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.shortcuts import keys_of
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.model_requests import ReadDraft
 from microtome_desktop.state.draft import DraftText, Reading, reading_of
@@ -102,6 +103,7 @@ class PromptPanel(Panel):
         self.run.clicked.connect(self._on_run)
         self.swap.clicked.connect(self._on_swap)
         self._reader.timeout.connect(self._ask_reading)
+        self.context.settings.shortcuts_changed.connect(self._show_run)
         self.context.draft.changed.connect(self._show_draft)
         self.context.draft.reading_changed.connect(self._show_reading)
         self.context.library.changed.connect(self._on_library)
@@ -180,7 +182,8 @@ class PromptPanel(Panel):
         self.run.setText("Stop" if self._busy else "Run")
         self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", "#0b1320"))
         self.run.setEnabled(not reason)
-        self.run.setToolTip(reason or f"{row.tip} ({row.shortcut})")
+        keys = keys_of(self.context.settings, row.id)
+        self.run.setToolTip(reason or (f"{row.tip} ({keys})" if keys else row.tip))
 
     def edit(self) -> None:
         """Put the cursor into the prompt, its text selected."""

@@ -33,7 +33,6 @@ class JobStatus(QWidget):
         self.progress.setFixedWidth(150)
         self.stop = QPushButton("Stop")
         self.stop.setObjectName("stop_job")
-        self.stop.setToolTip("Stop what is running (Ctrl+.)")
         self.machine = QLabel()
         bar.setSizeGripEnabled(False)
         bar.addWidget(self.state, 1)
@@ -53,6 +52,10 @@ class JobStatus(QWidget):
         self._memory.start()
         self._update()
         self._show_machine()
+
+    def use_keys(self, keys: str) -> None:
+        """Tell by which keys one stops as well."""
+        self.stop.setToolTip(f"Stop what is running ({keys})" if keys else "Stop what is running")
 
     def _on_state(self, what: object) -> None:
         self._show_state()
@@ -94,7 +97,7 @@ class JobStatus(QWidget):
         if self._runner.under_way:
             return "Working", colours.ACCENT
         if session is not None and workspace.offline:
-            return "Offline review", colours.WARM
+            return f"Offline review \N{MIDDLE DOT} {_plain(session.model.name)}", colours.WARM
         if model is None:
             return "No model", colours.WARM
         parts = ["Ready", _plain(model.name)]

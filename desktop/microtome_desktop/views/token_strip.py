@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
@@ -11,10 +14,13 @@ from microtome_desktop import palette as colours
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.checkpoints import place_of, stops
 from microtome_desktop.presenters.strip import Colouring, Strip, strip
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.card import EXPORT_TIP, tiny_button
 from microtome_desktop.views.checkpoint_slider import CheckpointSlider
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -39,6 +45,7 @@ class TokenStrip(Panel):
         self.explanation = QLabel("Run a prompt to see its tokens.")
         self.explanation.setObjectName("dim")
         self.training = CheckpointSlider()
+        self.export = tiny_button(EXPORT_TIP)  # the strip has no title bar
         self._lay_out()
         self.colour_by.currentIndexChanged.connect(self._on_colouring)
         self.chips.clicked.connect(self._on_click)
@@ -63,11 +70,16 @@ class TokenStrip(Panel):
         above.addWidget(self.colour_by)
         above.addWidget(self.explanation, 1)
         above.addWidget(self.training)
+        above.addWidget(self.export)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 10, 4)
         layout.setSpacing(4)
         layout.addLayout(above)
         layout.addWidget(self.area)
+
+    @property
+    def _by(self) -> Colouring:
+        return Colouring(self.colour_by.currentText())
 
     def _on_colouring(self, index: int) -> None:
         self.show_session()
@@ -77,6 +89,20 @@ class TokenStrip(Panel):
 
     def _on_hover(self, column: int) -> None:
         self.context.selection.update(hovered_position=column if column >= 0 else None)
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The tokens and what they are coloured by."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return partial(exports.tokens_table, session, self._by, self.context.selection.current)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The values of the tokens."""
+        session = self.context.workspace.session
+        if session is None:
+            return exports.NO_RUN
+        return as_python.tokens_lines(session, self._by, self.context.selection.current)
 
     def show_session(self) -> None:
         """Draw the tokens of the run."""

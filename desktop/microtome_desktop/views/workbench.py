@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 import microtome_resources as resources
 from microtome.prompts import Question
-from microtome_desktop.commands.command import Situation
+from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.shortcuts import all_keys, keys_of
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
@@ -22,6 +23,7 @@ from microtome_desktop.state.draft import as_typed
 from microtome_desktop.state.library import EmbeddedEntry
 from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
+from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.lesson_mark import LessonMark
@@ -60,7 +62,7 @@ class Workbench(QObject):
         self._connect()
         window.actions_table.bind(self.handlers.table())
         window.dropped.connect(self.handlers.open_dropped)
-        self._update()
+        self._on_keys()
 
     def _context(self) -> PanelContext:
         desk = self.desk
@@ -83,6 +85,7 @@ class Workbench(QObject):
     def _connect(self) -> None:
         desk = self.desk
         self._updating.timeout.connect(self._update)
+        desk.settings.shortcuts_changed.connect(self._on_keys)
         for signal in (
             desk.workspace.session_replaced,
             desk.workspace.part_changed,
@@ -127,6 +130,7 @@ class Workbench(QObject):
         ask = self.furnishing.panels["ask"]
         if isinstance(ask, AskPanel):
             self.handlers.focus_prompt = ask.prompt.edit
+        self.exports = ExportMenus(self.window, self.desk, self.runner, self.furnishing.panels)
         self.mark = LessonMark(self.window, self.desk.course, self.furnishing.panels)
         self._update()
         self.ready.emit()
@@ -190,6 +194,11 @@ class Workbench(QObject):
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         self._updating.start()
 
+    def _on_keys(self) -> None:
+        self.window.actions_table.use_keys(all_keys(self.desk.settings))
+        self.status.use_keys(keys_of(self.desk.settings, CommandId.STOP))
+        self._update()
+
     def _update(self) -> None:
         self._busy = bool(self.runner.under_way)
         self.window.actions_table.update(Situation(self.desk, self._busy))
@@ -205,8 +214,6 @@ class Workbench(QObject):
         shown = name if workspace.session is not None else ""
         self.window.setWindowTitle(f"{shown}[*] — Microtome" if shown else "Microtome[*]")
         self.window.setWindowModified(workspace.dirty)
-        model = workspace.model or (workspace.session.model if workspace.session else None)
-        self.window.show_subtitle(model.name if model is not None else "")
 
     @Slot(object)
     def report(self, error: BaseException) -> None:

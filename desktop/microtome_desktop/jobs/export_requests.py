@@ -1,0 +1,130 @@
+"""Requests of the IO thread: what a panel shows, as a file or as text for the clipboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from PySide6.QtCore import QBuffer, QIODevice
+from PySide6.QtGui import QImage
+
+from microtome.jobs import Job
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.request import Request, Thread
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.exports import Table
+
+MakeTable = Callable[[], Table]
+
+
+@dataclass(frozen=True, slots=True)
+class _SaveExport(Request):
+    """Puts bytes in the place of a file, whole or not at all."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "export"
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Saving {self.path.name}"
+
+    def content(self) -> bytes:
+        """What the file will hold."""
+        raise NotImplementedError
+
+    def perform(self, engine: Engine, job: Job) -> Path:
+        """The file, complete and on the disk."""
+        content = self.content()
+        job.check()
+        return write(self.path, content)
+
+    def deliver(self, desk: Desk, result: Path) -> None:
+        """Say so."""
+        desk.notices.info(f"Saved {result.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTable(_SaveExport):
+    """Save a table as CSV in UTF-8. ``make`` reads what it needs, on the IO thread."""
+
+    make: MakeTable = field(repr=False)
+
+    def content(self) -> bytes:
+        """The table as CSV."""
+        return self.make().text().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class SavePicture(_SaveExport):
+    """Save a picture as PNG; compressing a large one takes a tenth of a second."""
+
+    picture: QImage = field(repr=False)
+
+    def content(self) -> bytes:
+        """The picture as PNG."""
+        buffer = QBuffer()
+        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+        self.picture.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs want bytes
+        return bytes(buffer.data().data())
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDrawing(_SaveExport):
+    """Save a drawing that is SVG already."""
+
+    drawing: bytes = field(repr=False)
+
+    def content(self) -> bytes:
+        """The drawing as it was made."""
+        return self.drawing
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTable(Request):
+    """Make a table for the clipboard, tab separated."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "copy"
+    replaces: ClassVar[frozenset[str]] = frozenset({"copy"})
+
+    name: str
+    make: MakeTable = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Copying {self.name}"
+
+    def perform(self, engine: Engine, job: Job) -> str:
+        """The table as text."""
+        return self.make().text("\t")
+
+    def deliver(self, desk: Desk, result: str) -> None:
+        """Hand it to the clipboard."""
+        desk.clip.put(result)
+        rows = result.count("\n") - 1
+        desk.notices.info(f"The table of {self.name} is on the clipboard", f"{rows:,} rows")
+
+
+def write(path: Path, content: bytes) -> Path:
+    """The file that now holds ``content``; what stood there before stays until then.
+
+    Raises StorageError when it cannot be written; then nothing is left behind.
+    """
+    from microtome.session import storage
+
+    target = storage.prepare_target(path, len(content))
+    temporary = storage.temporary_beside(target)
+    try:
+        with storage.storing(target):
+            temporary.write_bytes(content)
+            storage.sync_file(temporary)
+            storage.replace_target(temporary, target)
+    finally:
+        storage.discard(temporary)
+    return target

@@ -1,0 +1,275 @@
+"""The lines of Python that repeat what a panel shows, by the public API where it reaches.
+
+Each function gives lines that end with plain names: ``values``, ``rows``, ``counts`` …; or, as
+text, the reason why there are none.
+"""
+
+from __future__ import annotations
+
+from microtome.prompts import Question
+from microtome.records.session import Session
+from microtome.sites import kind_of
+from microtome_desktop.presenters.circuit import View
+from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.neurons import SHOWN_NEURONS
+from microtome_desktop.presenters.node_card import verification_id
+from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.state.history import Past
+from microtome_desktop.state.selection import Selected
+
+Lines = tuple[str, ...]
+UNASKED = "The session does not say what was asked, so it cannot be repeated."
+_LENS = {Quantity.PROBABILITY: "probability", Quantity.RANK: "rank"}
+_DIRECT = {Quantity.ATTENTION: "attention", Quantity.MLP: "mlp"}
+
+
+def loading(session: Session) -> Lines:
+    """The model as the session used it, and the question."""
+    model, asked = session.model, session.question
+    given = [repr(model.name)]
+    given += [f"dtype={model.dtype!r}"] if model.dtype != "float32" else []
+    given += [f"device={model.device!r}"] if model.device != "cpu" else []
+    question = () if asked is None else _question(asked)
+    return (f"model = mt.load_model({', '.join(given)})", *question)
+
+
+def _question(asked: Question) -> Lines:
+    named = [(name, getattr(asked, name)) for name in ("corrupt", "answer", "wrong")]
+    given = [f"    {name}={value!r}," for name, value in named if value is not None]
+    given += ["    values_only=True,"] if asked.values_only else []
+    given += [f"    seed={asked.seed},"] if asked.seed else []
+    return ("question = mt.Question(", f"    {asked.prompt!r},", *given, ")")
+
+
+def _lines(session: Session, *lines: str, also: Lines = (), numpy: bool = False) -> Lines | str:
+    if session.question is None:
+        return UNASKED
+    numeric = ("import numpy as np", "") if numpy else ()
+    return (*numeric, "import microtome as mt", *also, "", *loading(session), *lines)
+
+
+_TRACE = "trace = mt.trace(model, question.prompt)"
+_EXAMINE = "session = mt.examine(model, question)"
+_CIRCUIT = (_EXAMINE, "circuit = session.circuit")
+
+
+def tokens_lines(session: Session, by: Colouring, selected: Selected) -> Lines | str:
+    """``values`` [position] of the token strip."""
+    layer, head, position = selected.layer, selected.head, selected.position
+    if by is Colouring.ATTENTION and (layer is None or head is None):
+        return "Select a head to see where it looks."
+    if by is Colouring.PAIR and session.corrupt is None:
+        return "There is no corrupt prompt."
+    query = -1 if position is None else position
+    last = session.model.n_layers - 1
+    shown = last if layer is None else min(max(layer, 0), last)
+    lines = {
+        Colouring.INFLUENCE: (
+            *_CIRCUIT,
+            'embeds = np.isin(circuit.node_kind, ("token", "position"))',
+            "places, shares = circuit.node_position[embeds], circuit.node_influence[embeds]",
+            "values = np.bincount(places, shares, len(session.traces[0].tokens))",
+        ),
+        Colouring.PREDICTED: (
+            _TRACE,
+            "logits = trace.logits.astype(np.float64)",
+            "powers = np.exp(logits - logits.max(-1, keepdims=True))",
+            "odds = powers / powers.sum(-1, keepdims=True)",
+            "before = np.arange(len(trace.token_ids) - 1)",
+            "values = np.concatenate([[np.nan], odds[before, trace.token_ids[1:]]])",
+        ),
+        Colouring.ATTENTION: (_TRACE, f"values = trace.attention({layer})[{head}, {query}]"),
+        Colouring.NORM: (
+            _TRACE,
+            f'values = np.linalg.norm(trace.activation("resid_post.{shown}"), axis=-1)',
+        ),
+        Colouring.PAIR: (
+            _TRACE,
+            "corrupt = mt.trace(model, question.corrupt)",
+            "pairs = zip(trace.tokens, corrupt.tokens)",
+            "values = np.array([1.0 if a != b else np.nan for a, b in pairs])",
+        ),
+    }
+    return _lines(session, *lines[by], numpy=by is not Colouring.ATTENTION)
+
+
+_EDGE_NAMES = (
+    "def ends(circuit):",
+    "    ids, kinds = circuit.node_id, circuit.edge_kind",
+    "    columns = zip(circuit.edge_source, circuit.edge_target, kinds)",
+    "    return [(ids[source], ids[target], int(kind)) for source, target, kind in columns]",
+    "",
+)
+
+
+def circuit_lines(session: Session, view: View) -> Lines | str:
+    """``nodes`` (id, score, influence) and ``edges`` (from, to, kind, weight, influence)."""
+    return _lines(
+        session,
+        *_CIRCUIT,
+        f"drawn = mt.prune(circuit, nodes={view.nodes}, edge_share={view.edge_share})",
+        "",
+        *_EDGE_NAMES,
+        "# The influence within the whole circuit; that of drawn is within what is drawn.",
+        "influence = dict(zip(circuit.node_id, circuit.node_influence))",
+        "carried = dict(zip(ends(circuit), circuit.edge_influence))",
+        "scores = zip(drawn.node_id, drawn.node_score)",
+        "nodes = [(name, score, influence[name]) for name, score in scores]",
+        "weights = zip(ends(drawn), drawn.edge_weight)",
+        "edges = [(*edge, weight, carried[edge]) for edge, weight in weights]",
+    )
+
+
+def listed_lines(session: Session, what: str) -> Lines | str:
+    """``rows`` of the whole circuit: its nodes, or its edges."""
+    if what == "nodes":
+        columns = "circuit.node_id, circuit.node_score, circuit.node_influence"
+        return _lines(session, *_CIRCUIT, f"rows = list(zip({columns}))")
+    return _lines(
+        session,
+        *_CIRCUIT,
+        "",
+        *_EDGE_NAMES,
+        "rows = list(zip(ends(circuit), circuit.edge_weight, circuit.edge_influence))",
+    )
+
+
+def heatmap_lines(session: Session, quantity: Quantity) -> Lines | str:
+    """``values`` [layer, position]; the lens begins with the embeddings."""
+    if quantity in _LENS:
+        read = f'values = session.analyses["logit-lens"].array("{_LENS[quantity]}")'
+        return _lines(session, _EXAMINE, read)
+    if quantity in _DIRECT:
+        read = f'values = session.analyses["direct-attribution"].array("{_DIRECT[quantity]}")'
+        return _lines(session, _EXAMINE, read)
+    norm = 'values = np.linalg.norm(trace.activation("resid_post"), axis=-1)'
+    return _lines(session, _TRACE, norm, numpy=True)
+
+
+def attention_lines(session: Session, layer: int, head: int) -> Lines | str:
+    """``values`` [query, key]."""
+    return _lines(session, _TRACE, f"values = trace.attention({layer})[{head}]")
+
+
+def neurons_lines(session: Session, layer: int, position: int | None) -> Lines | str:
+    """``neurons`` by falling strength, and ``values`` [neuron, position]."""
+    clean = session.clean
+    inside = clean is not None and position is not None and position < len(clean.tokens)
+    strength = f"np.abs(fired[{position}])" if inside else "np.abs(fired).max(axis=0)"
+    return _lines(
+        session,
+        _TRACE,
+        f'fired = trace.activation("mlp_post.{layer}")',
+        f"neurons = np.argsort(-{strength}, kind='stable')[:{SHOWN_NEURONS}]",
+        "values = fired[:, neurons].T",
+        numpy=True,
+    )
+
+
+def histogram_lines(session: Session, site: str, layer: int | None, bins: int) -> Lines | str:
+    """``counts`` [bin] and ``edges`` [bin + 1]."""
+    name = site if layer is None else f"{site}.{layer}"
+    masked = "query" in kind_of(site).axes
+    return _lines(
+        session,
+        _TRACE,
+        f'found = trace.activation("{name}").astype(np.float64).ravel()',
+        *(("found = found[found > 0]  # without what the mask hides",) if masked else ()),
+        f"counts, edges = np.histogram(found[np.isfinite(found)], bins={bins})",
+        numpy=True,
+    )
+
+
+def space_lines(session: Session, site: str, own: bool, points: int) -> Lines | str:
+    """``values`` [point, component]; ``own`` for a space of the run's own tokens alone."""
+    if own:
+        also: Lines = ("from microtome.analysis.placing import own_space",)
+        made: Lines = (f'space = own_space(trace, mt.Site.parse("{site}"))',)
+    else:
+        also = (
+            "from microtome.analysis.placing import place",
+            "from microtome.analysis.space import feature_space",
+            "from microtome.examine import prompt_sets_of",
+        )
+        made = (
+            f'site, sets = mt.Site.parse("{site}"), prompt_sets_of(model)',
+            f"space = place(feature_space(model, site, sets, limit={points}), trace)",
+        )
+    return _lines(session, _TRACE, *made, 'values = space.array("points")', also=also)
+
+
+def node_lines(
+    session: Session, node: str | None, edge: tuple[str, str, int] | None
+) -> Lines | str:
+    """``score``, ``influence``, ``bias``, ``incoming`` and ``outgoing``, and what was measured."""
+    circuit = session.circuit
+    if circuit is None or node is None or node not in circuit.node_id:
+        return "No node is selected."
+    also: list[str] = []
+    lines = [
+        f"node = circuit.row({node!r})",
+        "score, influence = circuit.node_score[node], circuit.node_influence[node]",
+        "bias = circuit.node_bias[node]",
+        "ids, weight = circuit.node_id, circuit.edge_weight",
+        "into, out = circuit.incoming(node), circuit.outgoing(node)",
+        "incoming = [(ids[circuit.edge_source[edge]], weight[edge]) for edge in into]",
+        "outgoing = [(ids[circuit.edge_target[edge]], weight[edge]) for edge in out]",
+    ]
+    measured = [a for a in (node, edge) if a and verification_id(a) in session.analyses]
+    why = session.analyses.get(f"why/{node}")
+    if measured:
+        also.append("from microtome.circuits.verify import ablate_edge, ablate_node")
+        lines.append(_metric(session))
+    if measured or why is not None:
+        lines.append("asked = question.pair or question.prompt")
+    for about in measured:
+        name = "ablate_node" if isinstance(about, str) else "ablate_edge"
+        word = "of_node" if isinstance(about, str) else "of_edge"
+        lines.append(f"{word} = {name}(model, asked, circuit, {about!r}, metric)")
+        lines.append(f'{word} = [{word}.array(name)[()] for name in ("predicted", "true")]')
+    if why is not None:
+        also.append("from microtome.circuits.why import attention_sources")
+        place = ", ".join(str(why.params[key]) for key in ("layer", "head", "query", "key"))
+        lines.append(f'why = attention_sources(model, asked, {place}).array("score")')
+    return _lines(session, *_CIRCUIT, *lines, also=tuple(also))
+
+
+def _metric(session: Session) -> str:
+    held = session.metric
+    answer, position = held.get("answer_id"), held.get("position", -1)
+    if "wrong_id" in held:
+        return f"metric = mt.LogitDifference({answer}, {held['wrong_id']}, {position})"
+    return f"metric = mt.LogitOverMean({answer}, {position})"
+
+
+def predictions_lines(session: Session, position: int | None, count: int) -> Lines | str:
+    """``tokens``, ``probabilities`` and ``logits`` of the table, and ``changes`` for a pair."""
+    clean = session.clean
+    last = 0 if clean is None else len(clean.tokens) - 1
+    place = last if position is None else min(position, last)
+    pair: Lines = (
+        "corrupt = mt.trace(model, question.corrupt)",
+        f"changes = logits - corrupt.logits[{place}, trace.top_ids[{place}, :{count}]]",
+    )
+    return _lines(
+        session,
+        _TRACE,
+        f"tokens = trace.top_tokens[{place}][:{count}]",
+        f"probabilities = trace.top_probabilities[{place}, :{count}]",
+        f"logits = trace.top_logits[{place}, :{count}]",
+        *(pair if session.corrupt is not None else ()),
+    )
+
+
+def runs_lines(runs: tuple[Past, ...]) -> Lines | str:
+    """``rows`` of the history: the metric of every run, newest first."""
+    asked = [run.session for run in reversed(runs) if run.session.question is not None]
+    if not asked:
+        return "Nothing was run yet."
+    lines: list[str] = ["import microtome as mt", "", "rows = []"]
+    for number, session in enumerate(asked):
+        before = loading(asked[number - 1])[0] if number else ""
+        model, *question = loading(session)
+        lines += [*([] if model == before else [model]), *question]
+        lines.append('rows.append(mt.examine(model, question).metric["value"])')
+    return tuple(lines)

@@ -1,0 +1,53 @@
+"""The settings that can be found by name, and what they are set to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microtome_desktop.state.settings import Settings
+
+MODELS, WINDOW, SHORTCUTS = "Models", "Window", "Shortcuts"
+PAGES = (MODELS, WINDOW, SHORTCUTS)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A row: the name of the property, the page it is on, its title and what it does."""
+
+    name: str
+    page: str
+    title: str
+    tip: str
+
+
+SETTINGS = (
+    SettingRow("device", MODELS, "Device", "Where models are loaded. A change loads the model "
+               "again; what is on screen stays."),
+    SettingRow("dtype", MODELS, "Precision", "The number format of models. float32 is what "
+               "everything is tested with; bfloat16 halves the memory and rounds to three digits."),
+    SettingRow("threads", MODELS, "Threads", "On how many threads models compute. Automatic "
+               "leaves one core to the window."),
+    SettingRow("zoom", WINDOW, "Size of text and controls", "Text and controls become larger or "
+               "smaller together when Microtome is opened the next time."),
+    SettingRow("shortcuts", SHORTCUTS, "Keyboard shortcuts", "The keys of every command. Choose "
+               "a command, then press its new keys."),
+)  # fmt: skip
+
+
+def setting_row(name: str) -> SettingRow:
+    """The row of a setting."""
+    return next(row for row in SETTINGS if row.name == name)
+
+
+def value_text(settings: Settings, name: str) -> str:
+    """What a setting is now, for example ``cpu`` or ``110 %``."""
+    match name:
+        case "threads":
+            return str(settings.threads) if settings.threads else "automatic"
+        case "zoom":
+            return f"{settings.zoom} %"
+        case "shortcuts":
+            count = len(settings.shortcuts)
+            return f"{count} changed" if count else "as they come"
+        case _:
+            return str(getattr(settings, name))

@@ -1,0 +1,44 @@
+"""What leaves the window: tables, and text on its way to the clipboard."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from psygnal import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headers: text, whole numbers, or floats at full precision."""
+
+    headers: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+    def text(self, delimiter: str = ",") -> str:
+        """The table as csv writes it, a line a row; an empty cell for None and for no number."""
+        held = io.StringIO()
+        writer = csv.writer(held, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(self.headers)
+        writer.writerows([_cell(value) for value in row] for row in self.rows)
+        return held.getvalue()
+
+
+def _cell(value: Any) -> str:
+    # The text of a numpy number is the shortest that reads back as the same number.
+    floating = isinstance(value, float | np.floating)
+    return "" if value is None or (floating and np.isnan(value)) else str(value)
+
+
+class Clip:
+    """Text that a worker made for the clipboard, which only the window can reach."""
+
+    offered = Signal(str)
+
+    def put(self, text: str) -> None:
+        """Text has arrived."""
+        self.offered.emit(text)
