@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from types import MappingProxyType
 
 import h5py
 import numpy as np
@@ -19,9 +20,16 @@ from session_records import (
     trace,
 )
 
-from microtome.errors import InputError, ModelMismatch, SessionError, SiteMissing
+from microtome.errors import (
+    InputError,
+    ModelMismatch,
+    SessionDamaged,
+    SessionError,
+    SiteMissing,
+)
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
 from microtome.records.session import Session
 from microtome.session.lazy import LazyArray
 from microtome.session.reader import SessionFile, info, open_session
@@ -311,3 +319,43 @@ def test_a_later_minor_version_opens(everything, tmp_path):
         file.create_group("steering").attrs["encoding-version"] = np.bytes_("1.0")
         file["activations"].create_dataset("novel", data=np.zeros(3, np.float32))
     assert_same(open_session(copy), session)
+
+
+MARKS = Marks(
+    notes=(
+        Note("", "The whole circuit, explained.\nIn two lines.", "2026-01-02T03:04:05+00:00"),
+        Note("token/3", "the name — „John“ 名前", ""),
+        Note("L1H0@3", "previous token", ""),
+    ),
+    names=MappingProxyType({"L1H0@3": "the duplicate", "OUT": "answer"}),
+    pins=("L1H0@3",),
+    hidden=("M0@2", "T@1"),
+    supernodes=(Supernode("name movers", ("L3H0@7", "L3H2@7"), collapsed=False),),
+    point_groups=(PointGroup("nurses", 2, ((-1, 3), (7, 0))),),
+    views=(GraphView("overview", {"nodes": 12, "edge_share": 0.5, "centre": [1.5, 2.0]}),),
+)
+
+
+def test_what_the_user_wrote_comes_back(tmp_path):
+    found = saved(replace(full_session(), marks=MARKS), tmp_path)
+    assert found.marks == MARKS
+    assert saved(found, tmp_path, include=None, name="again.h5").marks == MARKS
+    with h5py.File(tmp_path / "session.h5") as file:
+        assert file["annotations/text"].asstr()[1] == "the name — „John“ 名前"
+        assert file["annotations/position"][:].tolist() == [-1, 3, -1]
+
+
+def test_a_session_without_marks_has_no_annotations(everything):
+    with h5py.File(everything[1]) as file:
+        assert "annotations" not in file
+    assert open_session(everything[1]).marks == Marks()
+
+
+@pytest.mark.parametrize("held", ["3", '{"names": {}}', '{"names": 1}'])
+def test_marks_that_cannot_be_understood_are_damage(tmp_path, held):
+    path = save_session(tmp_path / "marks.h5", replace(full_session(), marks=MARKS))
+    with h5py.File(path, "a") as file:
+        del file["annotations/marks_json"]
+        file["annotations/marks_json"] = np.frombuffer(held.encode(), np.uint8)
+    with pytest.raises(SessionDamaged, match="annotations"):
+        open_session(path)

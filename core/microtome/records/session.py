@@ -11,6 +11,7 @@ from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.checks import CheckReport
 from microtome.records.circuit import Circuit
+from microtome.records.marks import Marks
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Trace
 
@@ -29,7 +30,8 @@ class Session:
     """A question put to a model, and all that was found out.
 
     ``traces`` holds the clean run first, then the corrupt one if there is one. ``analyses`` is
-    keyed by analysis id. ``view`` is the window's state as plain JSON; a reader may ignore it.
+    keyed by analysis id. ``marks`` is what the user has written onto it. ``view`` is the window's
+    state as plain JSON; a reader may ignore it.
     """
 
     model: Identified
@@ -42,6 +44,7 @@ class Session:
     )  # name, kind, answer ids and words, value
     checks: CheckReport | None = None
     view: Mapping[str, Any] = field(default_factory=dict)
+    marks: Marks = field(default_factory=Marks)
     uuid: str = ""
     created: str = ""  # ISO 8601, UTC
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,9 @@ import numpy as np
 from microtome.errors import ModelMismatch, StorageError
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
+from microtome.records.marks import Marks
 from microtome.records.session import Session
+from microtome.session.annotations import annotations_part
 from microtome.session.parts import GroupBuilder, Part, Scale
 from microtome.session.plots import plot_part
 from microtome.session.schema import ROOT_DIMS, creator, fixed_text, safe_name
@@ -60,6 +62,8 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     if session.circuit is not None:
         yield _circuit_part(session.circuit, root)
     yield from _analysis_parts(session.analyses, root)
+    if session.marks != Marks():
+        yield annotations_part(session.marks, root)
     if session.view:
         view = GroupBuilder("/view", root, {"encoding-type": "view", "encoding-version": "1.0"})
         view.add_json("state_json", session.view)

@@ -17,6 +17,7 @@ from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.records.circuit import Circuit
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
+from microtome.session.annotations import read_annotations
 from microtome.session.decode_traces import decode_traces
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
@@ -44,10 +45,12 @@ def decode_session(handle: Handle) -> Session:
         circuit = _circuit(handle)
     with expecting("analyses"):
         analyses = _analyses(handle)
+    with expecting("annotations"):
+        marks = read_annotations(handle)
     view = handle.json("/view/state_json") if handle.kind("/view/state_json") else {}
     return Session(
         model=model, traces=traces, circuit=circuit, analyses=MappingProxyType(analyses),
-        question=question, metric=metric, checks=checks, view=view,
+        question=question, metric=metric, checks=checks, view=view, marks=marks,
         uuid=str(root.get("uuid", "")), created=str(root.get("created", "")), versions=versions,
     )  # fmt: skip
 

@@ -1,0 +1,75 @@
+"""What the user has written onto a session: notes, names, pins, groups and views of the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+SESSION_NOTE = ""  # the target of the note on the whole session
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text on a node (its id), on a token (``token/3``), or on the session (empty target)."""
+
+    target: str
+    text: str
+    time: str = ""  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Supernode:
+    """Nodes of a circuit that belong together under one name, drawn as one while collapsed."""
+
+    name: str
+    nodes: tuple[str, ...]
+    collapsed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PointGroup:
+    """Points of the feature space under one name and colour.
+
+    A point is the row of a prompt in its prompt set (-1: the prompt that was run) and a position.
+    ``colour`` is a row of the window's palette of groups.
+    """
+
+    name: str
+    colour: int
+    points: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphView:
+    """A way to look at the circuit, kept under a name: plain JSON of the window."""
+
+    name: str
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """All that the user has made on one session. Nodes are named by their ids."""
+
+    notes: tuple[Note, ...] = ()
+    names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pins: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    supernodes: tuple[Supernode, ...] = ()
+    point_groups: tuple[PointGroup, ...] = ()
+    views: tuple[GraphView, ...] = ()
+
+    def note(self, target: str) -> str:
+        """The text of a note, empty without one."""
+        return next((note.text for note in self.notes if note.target == target), "")
+
+    def supernode_of(self, node: str) -> Supernode | None:
+        """The group that a node is in."""
+        return next((group for group in self.supernodes if node in group.nodes), None)
+
+
+def token_target(position: int) -> str:
+    """What a note on a token names as its target."""
+    return f"token/{position}"

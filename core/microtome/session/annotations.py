@@ -1,0 +1,83 @@
+"""The user's marks in a session file: notes as a table, the rest as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
+from microtome.session.handle import Handle
+from microtome.session.parts import GroupBuilder, Part
+
+_PATH = "/annotations"
+_TOKEN = "token/"
+
+
+def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
+    """The group ``/annotations``."""
+    about = {"encoding-type": "annotations", "encoding-version": "1.0"}
+    group = GroupBuilder(_PATH, root, about)
+    if marks.notes:
+        shape = (len(marks.notes),)
+        for name in ("target", "text", "time"):
+            group.add_text(name, ("note",), [getattr(n, name) for n in marks.notes], shape)
+        places = np.array([_position(note.target) for note in marks.notes], np.int32)
+        group.add("position", ("note",), places)
+    group.add_json("marks_json", {
+        "names": dict(marks.names), "pins": marks.pins, "hidden": marks.hidden,
+        "supernodes": [asdict(each) for each in marks.supernodes],
+        "point_groups": [asdict(each) for each in marks.point_groups],
+        "views": [{"name": each.name, "state": dict(each.state)} for each in marks.views],
+    })  # fmt: skip
+    return group.part("annotations")
+
+
+def read_annotations(handle: Handle) -> Marks:
+    """The marks of a file, none when it holds none.
+
+    Raises KeyError, TypeError or ValueError for what is not understood.
+    """
+    if handle.kind(f"{_PATH}/marks_json") is None:
+        return Marks()
+    held = handle.json(f"{_PATH}/marks_json")
+    return Marks(
+        notes=_notes(handle),
+        names=MappingProxyType({str(k): str(v) for k, v in held["names"].items()}),
+        pins=_texts(held["pins"]),
+        hidden=_texts(held["hidden"]),
+        supernodes=tuple(
+            Supernode(str(g["name"]), _texts(g["nodes"]), bool(g["collapsed"]))
+            for g in held["supernodes"]
+        ),
+        point_groups=tuple(
+            PointGroup(str(g["name"]), int(g["colour"]), _points(g["points"]))
+            for g in held["point_groups"]
+        ),
+        views=tuple(GraphView(str(v["name"]), dict(v["state"])) for v in held["views"]),
+    )
+
+
+def _notes(handle: Handle) -> tuple[Note, ...]:
+    if handle.kind(f"{_PATH}/target") is None:
+        return ()
+    columns = [handle.texts(f"{_PATH}/{name}") for name in ("target", "text", "time")]
+    return tuple(Note(*row) for row in zip(*columns, strict=True))
+
+
+def _texts(held: Any) -> tuple[str, ...]:
+    if not isinstance(held, list):
+        raise TypeError(f"expected a list of names, got {type(held).__name__}")
+    return tuple(str(entry) for entry in held)
+
+
+def _points(held: Any) -> tuple[tuple[int, int], ...]:
+    return tuple((int(prompt), int(position)) for prompt, position in held)
+
+
+def _position(target: str) -> int:
+    number = target.removeprefix(_TOKEN)
+    return int(number) if target.startswith(_TOKEN) and number.isdigit() else -1
