@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Clip
@@ -32,6 +33,7 @@ class Desk:
     notices: Notices = field(default_factory=Notices)
     course: Course = field(default_factory=Course)
     history: History = field(init=False)
+    book: Book = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
     work: Work = field(default_factory=Work)
     clip: Clip = field(default_factory=Clip)
@@ -39,3 +41,4 @@ class Desk:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "history", History(self.workspace))
+        object.__setattr__(self, "book", Book(self.workspace))

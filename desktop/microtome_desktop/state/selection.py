@@ -14,7 +14,8 @@ class Selected:
 
     ``node`` is a node id of the circuit; ``edge`` a pair of node ids with the edge kind's
     number; ``prompt`` the row of a prompt set that a point of the feature space belongs to
-    (None for the prompt that was run).
+    (None for the prompt that was run). ``others`` are nodes that are selected beside ``node``,
+    for what is done to several at once.
     """
 
     position: int | None = None
@@ -25,6 +26,7 @@ class Selected:
     node: str | None = None
     edge: tuple[str, str, int] | None = None
     prompt: int | None = None
+    others: tuple[str, ...] = ()
     hovered_position: int | None = None
 
 
@@ -53,4 +55,4 @@ class Selection:
 
     def clear(self) -> None:
         """Select nothing."""
-        self.update(**{field.name: None for field in fields(Selected)})
+        self.update(**{field.name: field.default for field in fields(Selected)})

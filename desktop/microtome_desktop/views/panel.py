@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Table
@@ -48,6 +49,12 @@ class PanelContext:
     history: History = field(default_factory=lambda: History(Workspace()))
     work: Work = field(default_factory=Work)
     stop: Callable[[int], None] = lambda _: None
+    book: Book = None  # type: ignore[assignment]  # one on the workspace when none is given
+
+    def __post_init__(self) -> None:
+        if self.book is None:
+            object.__setattr__(self, "book", Book(self.workspace))
+
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
 
 

@@ -79,6 +79,7 @@ class Workbench(QObject):
             desk.history,
             desk.work,
             self.runner.cancel_one,
+            desk.book,
             self.runner.turns.ask,
         )
 

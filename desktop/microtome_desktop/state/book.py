@@ -1,0 +1,147 @@
+"""Everything that the user makes, and the way back: undo and redo over marks and looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from psygnal import Signal
+
+from microtome.records.marks import Marks
+from microtome_desktop.state.workspace import Workspace
+
+_DEPTH = 200  # steps that can be taken back
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that the user did: fields of the marks, or a look, before and after."""
+
+    title: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    is_look: bool = False
+
+
+class Book:
+    """Marks belong to the session on screen; looks (thresholds, colours, layouts) to the window.
+
+    Both change only here, so that every change can be taken back. Looks are plain JSON values
+    under dotted names such as ``circuit.nodes``. Successive changes of one look, as a slider makes
+    them, are one step until ``settle`` is called or something else changes.
+    """
+
+    changed = Signal(str)  # the name of a field of the marks, or of a look
+    steps_changed = Signal()
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._looks: dict[str, Any] = {}
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+        self._open = False  # the last step may still grow
+        self._uuid = ""
+        workspace.session_replaced.connect(self._on_session)
+
+    @property
+    def marks(self) -> Marks:
+        """The marks on the session on screen, none without a session."""
+        session = self._workspace.session
+        return Marks() if session is None else session.marks
+
+    @property
+    def looks(self) -> Mapping[str, Any]:
+        """Every look that was changed, by name."""
+        return MappingProxyType(self._looks)
+
+    def look(self, name: str, default: Any) -> Any:
+        """A look, or what it is at first."""
+        return self._looks.get(name, default)
+
+    @property
+    def undo_title(self) -> str:
+        """What would be taken back, empty when nothing can be."""
+        return self._done[-1].title if self._done else ""
+
+    @property
+    def redo_title(self) -> str:
+        """What would be done again, empty when nothing can be."""
+        return self._undone[-1].title if self._undone else ""
+
+    def mark(self, title: str, **fields: Any) -> None:
+        """Change fields of the marks in one step called ``title``."""
+        marks = self.marks
+        after = {name: value for name, value in fields.items() if getattr(marks, name) != value}
+        if after and self._workspace.session is not None:
+            self._do(Step(title, {name: getattr(marks, name) for name in after}, after))
+            self._open = False
+
+    def set_look(self, title: str, name: str, value: Any, default: Any) -> None:
+        """Change a look, seen from its first value ``default`` where it never was changed."""
+        before = self._looks.get(name, default)
+        if before == value:
+            return
+        last = self._done[-1] if self._done else None
+        if self._open and last is not None and last.is_look and name in last.before:
+            self._done.pop()
+            before = last.before[name]
+        self._do(Step(title, {name: before}, {name: value}, is_look=True))
+        self._open = True
+
+    def settle(self) -> None:
+        """The next change is a step of its own."""
+        self._open = False
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        if self._done:
+            step = self._done.pop()
+            self._undone.append(step)
+            self._apply(step, step.before)
+            self._told()
+
+    def redo(self) -> None:
+        """Do the step again that was taken back last."""
+        if self._undone:
+            step = self._undone.pop()
+            self._done.append(step)
+            self._apply(step, step.after)
+            self._told()
+
+    def take_looks(self, looks: Mapping[str, Any]) -> None:
+        """Look at things as a session was looked at; this is no step."""
+        before, self._looks = self._looks, dict(looks)
+        for name in {*before, *looks}:
+            if before.get(name) != looks.get(name):
+                self.changed.emit(name)
+
+    def _do(self, step: Step) -> None:
+        self._undone.clear()
+        self._done.append(step)
+        del self._done[:-_DEPTH]
+        self._apply(step, step.after)
+        self.steps_changed.emit()
+
+    def _told(self) -> None:
+        self._open = False
+        self.steps_changed.emit()
+
+    def _apply(self, step: Step, values: Mapping[str, Any]) -> None:
+        if step.is_look:
+            self._looks.update(values)
+        else:
+            self._workspace.change("marks", marks=replace(self.marks, **values))
+        for name in values:
+            self.changed.emit(name)
+
+    def _on_session(self, session: Any) -> None:
+        uuid = "" if session is None else session.uuid
+        if uuid == self._uuid:
+            return
+        self._uuid = uuid
+        # Steps on the marks of another session would write onto this one.
+        self._done = [step for step in self._done if step.is_look]
+        self._undone = [step for step in self._undone if step.is_look]
+        self._told()
