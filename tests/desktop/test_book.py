@@ -160,3 +160,11 @@ def test_looks_of_a_session_are_no_step(book):
     book.take_looks(MappingProxyType({"circuit.nodes": 12}))
     assert book.look("circuit.nodes", 40) == 12
     assert (told, book.undo_title) == (["circuit.nodes"], "")
+
+
+def test_several_looks_are_one_step(book):
+    first = {"circuit.nodes": 40, "circuit.weights": False}
+    book.set_look("Nodes", "circuit.nodes", 50, 40)
+    book.set_looks("View “near”", {"circuit.nodes": 10, "circuit.weights": True}, first)
+    book.undo()
+    assert (book.look("circuit.nodes", 40), book.look("circuit.weights", False)) == (50, False)

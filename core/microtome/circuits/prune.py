@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -32,17 +32,34 @@ def prune(circuit: Circuit, nodes: int = 40, edge_share: float = 0.8) -> Circuit
     prompts.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
+    found = kept(circuit, nodes, edge_share)
+    flowed = replace(
+        circuit,
+        node_influence=found.influence.astype(circuit.node_influence.dtype),
+        edge_influence=found.through.astype(circuit.edge_influence.dtype),
+    )
+    return flowed.select(found.nodes, found.edges)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What pruning keeps of a circuit, and the influence when it flows over the candidates."""
+
+    nodes: Bool[np.ndarray, " node"]
+    edges: Bool[np.ndarray, " edge"]
+    influence: Float[np.ndarray, " node"]
+    through: Float[np.ndarray, " edge"]
+
+
+def kept(circuit: Circuit, nodes: int, edge_share: float) -> Kept:
+    """The rows of a circuit that ``prune`` keeps."""
     chosen = _candidates(circuit, nodes)
     among = chosen[circuit.edge_source] & chosen[circuit.edge_target]
     influence, through = flow(circuit, among)
     edges = _reached(circuit, through, _strongest(through, edge_share))
-    kept = _connected(circuit, chosen, edges)
-    flowed = replace(
-        circuit,
-        node_influence=influence.astype(circuit.node_influence.dtype),
-        edge_influence=through.astype(circuit.edge_influence.dtype),
-    )
-    return flowed.select(kept, edges)
+    held = _connected(circuit, chosen, edges)
+    edges &= held[circuit.edge_source] & held[circuit.edge_target]
+    return Kept(held, edges, influence, through)
 
 
 def _candidates(circuit: Circuit, nodes: int) -> Bool[np.ndarray, " node"]:

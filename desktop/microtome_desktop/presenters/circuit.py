@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from microtome.circuits.prune import prune
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
+from microtome.records.marks import Marks
+from microtome_desktop.presenters.circuit_compact import lay_out_compact
 from microtome_desktop.presenters.circuit_curves import Curves, curves
 from microtome_desktop.presenters.circuit_layout import Layout, lay_out
+from microtome_desktop.presenters.marking import marked, members
 
 NODES = (10, 150)  # ends of the slider
 DEFAULT_NODES, DEFAULT_EDGE_SHARE = 40, 0.8
 # Beyond this many curves a picture shows nothing more, and a repaint takes seconds.
 MOST_EDGES = 5_000
+NO_MARKS = Marks()
+
+
+class Placing(StrEnum):
+    """How the nodes are laid out."""
+
+    POSITION = "by position"
+    COMPACT = "compact"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How much of a circuit is wanted: the two sliders."""
+    """How much of a circuit is wanted: the two sliders; and how it is laid out."""
 
     nodes: int = DEFAULT_NODES
     edge_share: float = DEFAULT_EDGE_SHARE
+    placing: Placing = Placing.POSITION
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,20 +51,9 @@ class Drawing:
         return min(self.circuit.n_edges, MOST_EDGES)
 
 
-def pruned(explored: Circuit, view: View) -> Circuit:
-    """The part of a circuit that the sliders ask for.
-
-    Pruning lets the influence flow again among what is left; here every node and edge keeps the
-    influence that it has in the whole circuit, so that all panels tell the same numbers.
-    """
-    drawn = prune(explored, view.nodes, view.edge_share)
-    of_node = dict(zip(explored.node_id, explored.node_influence, strict=True))
-    of_edge = dict(zip(edge_names(explored), explored.edge_influence, strict=True))
-    return replace(
-        drawn,
-        node_influence=np.array([of_node[name] for name in drawn.node_id], dtype=np.float32),
-        edge_influence=np.array([of_edge[name] for name in edge_names(drawn)], dtype=np.float32),
-    )
+def pruned(explored: Circuit, view: View, marks: Marks = NO_MARKS) -> Circuit:
+    """The part of a circuit that the sliders ask for, as the user has marked it."""
+    return marked(explored, view.nodes, view.edge_share, marks)
 
 
 def edge_names(circuit: Circuit) -> list[tuple[str, str, int]]:
@@ -62,9 +63,12 @@ def edge_names(circuit: Circuit) -> list[tuple[str, str, int]]:
     return [(ids[source], ids[target], int(kind)) for source, target, kind in ends]
 
 
-def draw(circuit: Circuit, width: float, height: float) -> Drawing:
+def draw(
+    circuit: Circuit, width: float, height: float, placing: Placing = Placing.POSITION
+) -> Drawing:
     """A circuit laid out for a canvas of this many pixels."""
-    layout = lay_out(circuit, width, height)
+    place = lay_out_compact if placing is Placing.COMPACT else lay_out
+    layout = place(circuit, width, height)
     return Drawing(circuit, layout, curves(circuit, layout))
 
 
@@ -89,7 +93,10 @@ def kin(circuit: Circuit, layer: int | None, head: int | None) -> tuple[int, ...
     return tuple(int(row) for row in np.flatnonzero(same))
 
 
-def inner_nodes(circuit: Circuit) -> tuple[str, ...]:
-    """Ids of the heads and MLPs: the nodes that an ablation can keep or cut."""
-    pairs = zip(circuit.node_id, circuit.node_kind, strict=True)
-    return tuple(node_id for node_id, kind in pairs if kind in {HEAD, MLP})
+def inner_nodes(
+    drawn: Circuit, explored: Circuit | None = None, marks: Marks = NO_MARKS
+) -> tuple[str, ...]:
+    """Ids of the heads and MLPs, also those in supernodes: what an ablation can keep or cut."""
+    held = drawn if explored is None else explored
+    kinds = dict(zip(held.node_id, held.node_kind, strict=True))
+    return tuple(node for node in members(marks, drawn.node_id) if kinds.get(node) in {HEAD, MLP})

@@ -14,6 +14,7 @@ from microtome_desktop.presenters.circuit_layout import Layout
 LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
 _BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
+_NO_COLUMNS = 40.0  # what edges may take to swing around nodes where there are no columns
 _BOW = 9.0  # the least that an edge within one column swings around the nodes between
 
 
@@ -108,6 +109,8 @@ def _detour(
 
 
 def _room_beside(circuit: Circuit, layout: Layout) -> Float[np.ndarray, " edge"]:
+    if not len(layout.columns):
+        return np.full(circuit.n_edges, _NO_COLUMNS)
     column = np.clip(circuit.node_position, 0, len(layout.columns) - 1)[circuit.edge_source]
     return np.asarray(layout.column_widths[column] / 2)
 

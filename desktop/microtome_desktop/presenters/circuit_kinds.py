@@ -45,9 +45,10 @@ NODE_STYLES: dict[str, NodeStyle] = {
         NodeStyle(MLP, "MLP", "d", 0.24),
         NodeStyle(OUTPUT, "metric", "star", 0.0),
         NodeStyle("feature", "feature", "h", 0.05),
+        NodeStyle("group", "group", "p", 0.0),
     )
 }
-OTHER_NODE = NodeStyle("other", "other", "p", 0.0)
+OTHER_NODE = NodeStyle("other", "other", "t", 0.0)
 
 EDGE_STYLES: dict[int, EdgeStyle] = {
     EdgeKind.VALUE: EdgeStyle("value", "V", (), bow=-1),

@@ -29,8 +29,9 @@ _END_ROWS = 0.55  # height of the embedding and output rows, of a layer's
 class Layout:
     """The canvas at fit: its size, its columns (one a token) and rows, and each node's place.
 
-    Row 0 holds the embeddings, row l + 1 layer l, the last row the output. ``shrink`` says how
-    much smaller than natural the nodes are, so that none overlap.
+    ``row_layers`` names the layer of each row, None for embeddings and output; a compact layout
+    has no columns. ``shrink`` says how much smaller than natural the nodes are, so that none
+    overlap.
     """
 
     width: float
@@ -41,10 +42,16 @@ class Layout:
     rows: Float[np.ndarray, " row"]
     row_heights: Float[np.ndarray, " row"]
     row_names: tuple[str, ...]
+    row_layers: tuple[int | None, ...]
     x: Float[np.ndarray, " node"]
     y: Float[np.ndarray, " node"]
     diameter: Float[np.ndarray, " node"]
     shrink: float
+
+    def row_of(self, layer: int | None) -> int | None:
+        """The row of a layer, None where it has none."""
+        known = layer is not None and layer in self.row_layers
+        return self.row_layers.index(layer) if known else None
 
     def diameters(self, scale: float) -> Float[np.ndarray, " node"]:
         """Pixels across at a zoom; nodes grow until they have their natural size, then stay."""
@@ -76,6 +83,7 @@ def lay_out(circuit: Circuit, width: float, height: float) -> Layout:
         rows=rows,
         row_heights=row_heights,
         row_names=("embed", *[f"L{layer}" for layer in range(n_layers)], "out"),
+        row_layers=(None, *range(n_layers), None),
         x=columns[column] + offsets[:, 0],
         y=rows[row] + lift * row_heights[row] + offsets[:, 1],
         diameter=natural * shrink,

@@ -90,6 +90,14 @@ class Book:
         self._do(Step(title, {name: before}, {name: value}, is_look=True))
         self._open = True
 
+    def set_looks(self, title: str, looks: Mapping[str, Any], first: Mapping[str, Any]) -> None:
+        """Change several looks in one step; ``first`` holds what each is at first."""
+        after = {n: value for n, value in looks.items() if self.look(n, first[n]) != value}
+        if after:
+            before = {name: self.look(name, first[name]) for name in after}
+            self._do(Step(title, before, after, is_look=True))
+            self._open = False
+
     def settle(self) -> None:
         """The next change is a step of its own."""
         self._open = False
@@ -111,10 +119,10 @@ class Book:
             self._told()
 
     def take_looks(self, looks: Mapping[str, Any]) -> None:
-        """Look at things as a session was looked at; this is no step."""
-        before, self._looks = self._looks, dict(looks)
-        for name in {*before, *looks}:
-            if before.get(name) != looks.get(name):
+        """Look at these things as a session was looked at; this is no step."""
+        for name, value in looks.items():
+            if self._looks.get(name) != value:
+                self._looks[name] = value
                 self.changed.emit(name)
 
     def _do(self, step: Step) -> None:
