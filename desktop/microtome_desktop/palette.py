@@ -9,6 +9,7 @@ ACCENT, WARM = "#6ea8fe", "#f2a65a"
 EXCITES, INHIBITS = "#6ea8fe", "#f2795a"
 GOOD, BAD = "#57c785", "#ef6a6a"
 TOKEN, HEAD, MLP, OUTPUT = "#57c7b8", "#f2a65a", "#b58cf5", "#d7dce4"
+GROUP = "#e58fc3"  # nodes that the user put together
 
 # Signed effects run through the card's own colour, so that zero disappears.
 SIGNED_STOPS = ((0.0, INHIBITS), (0.5, CARD), (1.0, EXCITES))

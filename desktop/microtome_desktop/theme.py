@@ -83,6 +83,8 @@ QPushButton#find_anything { color: DIM; background: WINDOW; font-size: 12px; }
 QPushButton#find_anything:hover { background: CARD; border-color: FAINT; }
 QFrame#palette { background: CARD; border: 1px solid FAINT; border-radius: 8px; }
 #palette_words { padding: 7px 10px; font-size: 14px; }
+QFrame#graph_search { background: RAISED; border: 1px solid FAINT; border-radius: 7px; }
+#inline_field { background: RAISED; border: 1px solid ACCENT; padding: 4px 7px; }
 QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px solid LINE;
   border-radius: 4px; padding: 1px 7px; color: TEXT; font-size: 12px; }
 #settings_pages { background: CARD; border-radius: 8px; padding: 6px; }

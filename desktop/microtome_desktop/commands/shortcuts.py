@@ -25,7 +25,6 @@ _FIXED = {
     **dict.fromkeys(("Return", "Enter", "Shift+Return", "Tab", "Space"), "belongs to fields"),
     **dict.fromkeys(("Backspace", "Del", "End", "PgUp", "PgDown"), "belongs to fields and lists"),
     **dict.fromkeys(("Ctrl+C", "Ctrl+X", "Ctrl+V"), "copies, cuts and pastes text"),
-    **dict.fromkeys(("Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+Y"), "takes back what was typed"),
     "Ctrl+A": "selects all text",
 }
 

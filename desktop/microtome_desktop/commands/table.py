@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -30,6 +30,45 @@ def _cannot_run(now: Situation) -> str:
     if not now.desk.draft.text.prompt.strip():
         return "The prompt is empty: type one."
     return now.desk.draft.reading.problem
+
+
+def _no_circuit(now: Situation) -> str:
+    session = now.desk.workspace.session
+    held = session is not None and session.circuit is not None
+    return "" if held else "There is no circuit yet: run a prompt first."
+
+
+def _no_node(now: Situation) -> str:
+    if reason := _no_circuit(now):
+        return reason
+    return "" if now.desk.selection.current.node is not None else "Click a node first."
+
+
+def _no_several(now: Situation) -> str:
+    if reason := _no_node(now):
+        return reason
+    several = now.desk.selection.current.others
+    return "" if several else "Select several nodes: Shift and click, or Shift and drag."
+
+
+def _no_group(now: Situation) -> str:
+    if reason := _no_node(now):
+        return reason
+    node, marks = now.desk.selection.current.node or "", now.desk.book.marks
+    known = node.startswith("group/") or marks.supernode_of(node) is not None
+    return "" if known else "The selected node is in no group."
+
+
+def _nothing_hidden(now: Situation) -> str:
+    return "" if now.desk.book.marks.hidden else "Nothing is hidden."
+
+
+def _nothing_done(now: Situation) -> str:
+    return "" if now.desk.book.undo_title else "There is nothing to undo."
+
+
+def _nothing_undone(now: Situation) -> str:
+    return "" if now.desk.book.redo_title else "There is nothing to do again."
 
 
 def _nothing_runs(now: Situation) -> str:
@@ -70,9 +109,13 @@ COMMANDS = (
             "file with its checksum", "mdi6.file-check-outline", "", _no_file),
     Command(_ID.QUIT, "File", "Quit", "Close the window", "mdi6.exit-to-app", "Ctrl+Q",
             starts_group=True),
+    Command(_ID.UNDO, "Edit", "Undo", "Take back the last pin, name, note, group, threshold, "
+            "colour or layout", "mdi6.undo", "Ctrl+Z", _nothing_done),
+    Command(_ID.REDO, "Edit", "Redo", "Do again what was taken back", "mdi6.redo",
+            "Ctrl+Shift+Z", _nothing_undone),
     Command(_ID.SWAP_PROMPTS, "Edit", "Swap clean and corrupt",
             "Exchange the prompts, and answer and wrong answer", "mdi6.swap-vertical",
-            "Ctrl+Shift+X"),
+            "Ctrl+Shift+X", starts_group=True),
     Command(_ID.CLEAR_SELECTION, "Edit", "Clear selection", "Select nothing",
             "mdi6.selection-off", "Esc"),
     Command(_ID.PALETTE, "Edit", "Find anything…", "Find commands, nodes, heads, tokens and "
@@ -86,6 +129,37 @@ COMMANDS = (
             "mdi6.view-dashboard-outline", starts_group=True),
     Command(_ID.FULL_SCREEN, "View", "Full screen", "Use the whole screen",
             "mdi6.fullscreen", "F11"),
+    Command(_ID.PIN, "Circuit", "Pin", "Keep the selected nodes on screen wherever the sliders "
+            "stand; again lets them go", "mdi6.pin-outline", "Ctrl+P", _no_node),
+    Command(_ID.RENAME, "Circuit", "Rename…", "Give the selected node or group a name of your own",
+            "mdi6.rename-outline", "F2", _no_node),
+    Command(_ID.NOTE, "Circuit", "Note…", "Write a note on the selected node, or on the token",
+            "mdi6.note-edit-outline", "Ctrl+E"),
+    Command(_ID.GROUP, "Circuit", "Group…", "Put the selected nodes together under a name and "
+            "draw them as one", "mdi6.group", "Ctrl+G", _no_several, starts_group=True),
+    Command(_ID.COLLAPSE, "Circuit", "Collapse or expand", "Draw the group as one node, or as its "
+            "nodes", "mdi6.unfold-less-vertical", "Ctrl+J", _no_group),
+    Command(_ID.UNGROUP, "Circuit", "Take the group apart", "Forget the group; its nodes stay",
+            "mdi6.ungroup", "Ctrl+Shift+G", _no_group),
+    Command(_ID.HIDE, "Circuit", "Hide", "Take the selected nodes off the screen",
+            "mdi6.eye-off-outline", "Ctrl+H", _no_node, starts_group=True),
+    Command(_ID.SHOW_HIDDEN, "Circuit", "Show what is hidden", "Bring all hidden nodes back",
+            "mdi6.eye-outline", "Ctrl+Shift+H", _nothing_hidden),
+    Command(_ID.SEARCH, "Circuit", "Find in the circuit…", "Find nodes by label, token, kind or "
+            "note", "mdi6.text-search", "Ctrl+F", _no_circuit, starts_group=True),
+    Command(_ID.FIT, "Circuit", "Show all of it", "Fit the whole circuit into the panel",
+            "mdi6.fit-to-screen-outline", "Ctrl+0", _no_circuit),
+    Command(_ID.ZOOM_IN, "Circuit", "Zoom in", "Look at the circuit from nearer",
+            "mdi6.magnify-plus-outline", "Ctrl++", _no_circuit),
+    Command(_ID.ZOOM_OUT, "Circuit", "Zoom out", "Look at the circuit from farther away",
+            "mdi6.magnify-minus-outline", "Ctrl+-", _no_circuit),
+    Command(_ID.COMPACT, "Circuit", "Compact layout", "Lay the nodes out near what they hang "
+            "together with; again puts them back above their tokens",
+            "mdi6.arrow-collapse-horizontal", "Ctrl+Shift+L", _no_circuit, starts_group=True),
+    Command(_ID.WEIGHTS, "Circuit", "Edge weights", "Write the weights onto the edges in focus",
+            "mdi6.numeric", "Ctrl+Shift+W", _no_circuit),
+    Command(_ID.SAVE_VIEW, "Circuit", "Save this view…", "Keep thresholds, layout and zoom under "
+            "a name", "mdi6.bookmark-plus-outline", "Ctrl+D", _no_circuit),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),

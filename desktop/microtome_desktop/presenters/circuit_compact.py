@@ -16,6 +16,7 @@ from microtome_desktop.presenters.circuit_layout import Layout, level, node_diam
 _MARGIN_X, _MARGIN_BOTTOM, _MARGIN_TOP = 40.0, 16.0, 26.0
 _GAP = 26.0  # between two nodes of a row: room for a label
 _SWEEPS = 12  # after which the order does not change any more
+_LOOSEST = 2.4  # times the room that the nodes need
 _SMALLEST = 0.12  # of the natural size
 _END_ROWS = 0.7  # height of the embedding and output rows, of a layer's
 
@@ -40,7 +41,8 @@ def lay_out_compact(circuit: Circuit, width: float, height: float) -> Layout:
     row_heights = level(needs, max(height - _MARGIN_BOTTOM - _MARGIN_TOP, 1.0), weights)
     rows = _MARGIN_BOTTOM + np.cumsum(row_heights) - row_heights / 2
     lift = np.array([node_style(kind).lift for kind in circuit.node_kind])
-    x = _places(circuit, row, diameter + _GAP * shrink, room)
+    apart = (diameter + _GAP * shrink) * _stretch(row, diameter + _GAP * shrink, room)
+    x = _places(circuit, row, apart, room)
     return Layout(
         width=width,
         height=height,
@@ -80,6 +82,13 @@ def _shrink(
 ) -> float:
     longest = np.bincount(row, natural + _GAP).max(initial=1.0)
     return float(np.clip(room / longest, _SMALLEST, 1.0))
+
+
+def _stretch(
+    row: Int[np.ndarray, " node"], needs: Float[np.ndarray, " node"], room: float
+) -> float:
+    """How much wider than needed the longest row may lie."""
+    return float(np.clip(room / np.bincount(row, needs).max(initial=1.0), 1.0, _LOOSEST))
 
 
 def _places(

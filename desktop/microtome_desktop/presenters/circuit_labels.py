@@ -27,14 +27,16 @@ class Label:
 
 
 def label_order(
-    circuit: Circuit, focus: Focus | None, first: int | None
+    circuit: Circuit, focus: Focus | None, first: int | None, *, embeddings: bool = False
 ) -> Int[np.ndarray, " some"]:
     """The nodes worth a label, the most important first.
 
-    Embeddings are named by the axis below; what is out of focus comes last, and not at all in a
-    large circuit; ``first`` is the selected node.
+    Embeddings are named by the axis below, unless there is none; what is out of focus comes last,
+    and not at all in a large circuit; ``first`` is the selected node.
     """
-    named = np.array([kind not in {TOKEN, POSITION} for kind in circuit.node_kind], dtype=bool)
+    named = np.array(
+        [embeddings or kind not in {TOKEN, POSITION} for kind in circuit.node_kind], dtype=bool
+    )
     rank = circuit.node_influence.astype(float).copy()
     if focus is not None:
         rank[~focus.nodes] -= 10.0  # influences lie between 0 and 1

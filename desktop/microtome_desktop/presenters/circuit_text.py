@@ -16,6 +16,7 @@ from microtome_desktop.presenters.circuit_kinds import (
     NodeStyle,
     edge_style,
 )
+from microtome_desktop.presenters.marking import GROUP
 from microtome_desktop.presenters.tokens import shown_token
 
 CANCELLATION_LIMIT = 5.0  # above it the parts are far larger than what they add up to
@@ -82,10 +83,14 @@ def node_title(circuit: Circuit, node: int) -> str:
     return f"{label} at {place}"
 
 
-def short_label(circuit: Circuit, node: int) -> str:
-    """What stands beside a node on the canvas."""
-    label = circuit.node_label[node]
-    return shown_token(label, 18) if circuit.node_kind[node] == TOKEN else label
+def short_label(circuit: Circuit, node: int, *, with_token: bool = False) -> str:
+    """What stands beside a node on the canvas; with its token where no column tells it."""
+    label, kind = circuit.node_label[node], circuit.node_kind[node]
+    if kind == TOKEN:
+        return shown_token(label, 18)
+    token = token_at(circuit, int(circuit.node_position[node]))
+    tells = with_token and token and kind not in {OUTPUT, GROUP}
+    return f"{label} \N{MIDDLE DOT} {shown_token(token, 12)}" if tells else label
 
 
 def node_tip(circuit: Circuit, node: int) -> str:

@@ -59,7 +59,7 @@ def tokens_table(session: Session, by: Colouring, selected: Selected) -> Table:
 def circuit_table(session: Session, view: View) -> Table:
     """The nodes that are drawn, then the edges; the first column tells them apart."""
     circuit = _circuit(session)
-    drawn = pruned(circuit, view)
+    drawn = pruned(circuit, view, session.marks)
     first = ("what", "id", "label", "kind", "layer", "head", "position", "from", "to")
     nodes = [("node", *cells) for cells in node_rows(drawn)]
     edges = [("edge", *cells) for cells in edge_rows(drawn)]
@@ -196,6 +196,12 @@ def runs_table(runs: tuple[Past, ...]) -> Table:
         about = (run.number, run.session.model.name, *texts)
         rows.append((*about, metric.get("name"), metric.get("value")))
     return Table(("run", "model", "prompt", "corrupt", "metric", "value"), rows)
+
+
+def notes_table(session: Session) -> Table:
+    """Every note: what it is on, its text, and when it was written."""
+    rows = [(n.target or "session", n.text, n.time) for n in session.marks.notes]
+    return Table(("on", "text", "time"), rows)
 
 
 def jobs_table(pieces: tuple[Piece, ...], now: float) -> Table:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from microtome.circuits.prune import kept
 from microtome.records.circuit import OUTPUT, Circuit
 from microtome.records.marks import Marks, Supernode
+from microtome_desktop.state.selection import Selected
 
 GROUP = "group"  # the node kind of a collapsed supernode
 _PREFIX = "group/"
@@ -35,6 +36,18 @@ def shown_as(marks: Marks, node: str | None) -> str | None:
     """The id under which a node is drawn: that of its supernode while it is collapsed."""
     held = None if node is None else marks.supernode_of(node)
     return group_id(held.name) if held is not None and held.collapsed else node
+
+
+def shown_selection(marks: Marks, selected: Selected) -> Selected:
+    """The selection in terms of what is drawn."""
+    if not any(group.collapsed for group in marks.supernodes):
+        return selected
+    node, edge = shown_as(marks, selected.node), selected.edge
+    if edge is not None:
+        source, target = (shown_as(marks, end) or end for end in edge[:2])
+        edge = (source, target, edge[2])
+    others = dict.fromkeys(shown_as(marks, other) or other for other in selected.others)
+    return replace(selected, node=node, edge=edge, others=tuple(others))
 
 
 def members(marks: Marks, nodes: Iterable[str]) -> tuple[str, ...]:
@@ -73,6 +86,20 @@ def named(circuit: Circuit, names: Mapping[str, str]) -> Circuit:
         return circuit
     pairs = zip(circuit.node_id, circuit.node_label, strict=True)
     return replace(circuit, node_label=tuple(names.get(node, label) for node, label in pairs))
+
+
+def about(explored: Circuit, marks: Marks, node: str | None) -> Circuit:
+    """The circuit in which a node's card is read: with the node's own supernode, if it is one."""
+    group = group_of(marks, node)
+    circuit = explored if group is None else _collapsed(explored, explored, group)
+    return named(circuit, marks.names)
+
+
+def group_text(explored: Circuit, group: Supernode) -> str:
+    """What a supernode holds, in words."""
+    rows = {node: row for row, node in enumerate(explored.node_id)}
+    held = [explored.node_label[rows[node]] for node in group.nodes if node in rows]
+    return f"group of {len(group.nodes)}: {', '.join(held)}"
 
 
 def whole(explored: Circuit, marks: Marks) -> Circuit:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
 
 from microtome_desktop.commands.command import CommandId, Situation
-from microtome_desktop.commands.table import COMMANDS, MENUS
+from microtome_desktop.commands.table import COMMANDS, MENUS, command
 
 
 class Actions(QObject):
@@ -64,6 +64,11 @@ class Actions(QObject):
         """Run a command."""
         if wanted in self._handlers:
             self._handlers[wanted]()
+
+    def say(self, wanted: CommandId, about: str) -> None:
+        """Add to a command's title what it is about now, as in “Undo Pin L2H1”."""
+        title = command(wanted).title
+        self.actions[wanted].setText(f"{title} “{about}”".replace("&", "&&") if about else title)
 
     def update(self, now: Situation) -> None:
         """Enable what can be done now; the tool tip of what cannot ends with the reason."""

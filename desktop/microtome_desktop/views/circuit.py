@@ -7,15 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from superqt.utils import qdebounced, qthrottled
 
-from microtome.records.circuit import OUTPUT, Circuit
+from microtome.records.circuit import Circuit
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters import circuit_look as looks
 from microtome_desktop.presenters import circuit_text as text
 from microtome_desktop.presenters.circuit import (
     Drawing,
@@ -24,17 +25,22 @@ from microtome_desktop.presenters.circuit import (
     inner_nodes,
     kin,
     pruned,
-    selection_of,
 )
-from microtome_desktop.presenters.circuit_focus import edge_name, edge_row, focus_of
-from microtome_desktop.presenters.circuit_walk import Way, step
+from microtome_desktop.presenters.circuit_focus import edge_row, focus_of
+from microtome_desktop.presenters.circuit_walk import Way
+from microtome_desktop.presenters.marking import shown_as, shown_selection
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views import colours
+from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_legend import Legend
-from microtome_desktop.views.labels import Ring
+from microtome_desktop.views.circuit_menu import ViewsMenu
+from microtome_desktop.views.circuit_picks import CircuitPicks
+from microtome_desktop.views.graph_finder import GraphFinder
+from microtome_desktop.views.inline_field import InlineField
+from microtome_desktop.views.labels import Badge, Ring
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
@@ -54,11 +60,17 @@ class CircuitPanel(Panel):
         super().__init__(context, parent)
         self._circuit: Circuit | None = None  # what is drawn: the explored circuit, pruned
         self._followed: tuple[object, ...] | None = None  # the selection that the canvas shows
+        self._pruned: View | None = None  # what it was pruned by
         self._drawing: Drawing | None = None  # laid out, and on the canvas at the next turn
         self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._emptying.timeout.connect(self._show_empty)
         self.facts, self.legend, self.controls = FactLine(), Legend(), Controls()
         self.canvas, self.empty = CircuitCanvas(), EmptyState()
+        self.naming = InlineField(self.canvas)
+        self.acts = CircuitActs(context, self)
+        self.controls.views.setMenu(ViewsMenu(context, self.acts, self.controls.views))
+        self.picks = CircuitPicks(context, self.canvas, self.acts, self, self)
+        self.finder = GraphFinder(context, self.canvas, self.picks, self, self._follow)
         self._build()
         self._connect()
         self.show_session()
@@ -81,21 +93,22 @@ class CircuitPanel(Panel):
         self.setPalette(palette)
 
     def _connect(self) -> None:
-        self.canvas.node_clicked.connect(self._select_node)
-        self.canvas.edge_clicked.connect(self._select_edge)
-        self.canvas.empty_clicked.connect(self._select_nothing)
-        self.canvas.node_hovered.connect(self._hover_node)
-        self.canvas.position_picked.connect(self._select_position)
-        self.canvas.row_picked.connect(self._select_row)
-        self.canvas.resized.connect(self._lay_out_soon)
-        self.controls.view_changed.connect(self._prune_soon)
+        self.canvas.resized.connect(self._on_resized)
         self.facts.values_only_asked.connect(self._ask_values_only)
-        self.controls.downstream_changed.connect(self._follow)
-        self.controls.fit_asked.connect(self.canvas.fit)
+        self.context.book.changed.connect(self._on_book)
+        controls, book = self.controls, self.context.book
+        controls.nodes_moved.connect(partial(looks.SHOWN_NODES.set, book))
+        controls.share_moved.connect(partial(looks.EDGE_SHARE.set, book))
+        controls.downstream_changed.connect(partial(looks.DOWNSTREAM.set, book))
+        controls.settled.connect(book.settle)
+        controls.fit_asked.connect(self.canvas.fit)
+        controls.search_asked.connect(self.finder.field.open)
+        controls.compact_asked.connect(self.acts.switch_layout)
+        controls.weights_asked.connect(self.acts.switch_weights)
         self.facts.reproduce_asked.connect(self._ask_reproduced)
         self._key("F").activated.connect(self.canvas.fit)
         for key, way in _WALK.items():
-            self._key(key).activated.connect(partial(self._walk, way))
+            self._key(key).activated.connect(partial(self.picks.walk, way))
 
     def _key(self, name: str) -> QShortcut:
         key = QShortcut(QKeySequence(name), self.canvas)
@@ -115,14 +128,14 @@ class CircuitPanel(Panel):
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.circuit_table, session, self.controls.view)
+        return partial(exports.circuit_table, session, self._view)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The circuit as the sliders prune it."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return as_python.circuit_lines(session, self.controls.view)
+        return as_python.circuit_lines(session, self._view)
 
     def show_session(self) -> None:
         """Draw the session's circuit, or what to do to get one."""
@@ -139,6 +152,8 @@ class CircuitPanel(Panel):
         if part == "circuit":
             self._emptying.stop()
             self._prune()
+        elif part == "marks":
+            self._prune()
         elif part == f"analyses/{REPRODUCED}":
             self._tell()
 
@@ -148,30 +163,47 @@ class CircuitPanel(Panel):
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Focus what feeds the selected node; mark the selected token and layer."""
-        if changed & {"node", "edge", "layer", "head"}:
+        if changed & {"node", "edge", "layer", "head", "others"}:
             self._follow()
         elif changed & {"position", "hovered_position"}:
             self._mark_place()
 
     def view_state(self) -> dict[str, Any]:
-        """The sliders, as plain JSON for a session's ``view``."""
-        view = self.controls.view
-        return {"nodes": view.nodes, "edge_share": view.edge_share}
+        """The sliders and switches, as plain JSON for a session's ``view``."""
+        return looks.as_json(self.context.book)
 
     def restore_view(self, held: dict[str, Any]) -> None:
-        """Put the sliders where a session's ``view`` had them."""
-        now = self.controls.view
-        self.controls.set_view(
-            View(int(held.get("nodes", now.nodes)), float(held.get("edge_share", now.edge_share)))
-        )
+        """Put sliders and switches where a session's ``view`` had them."""
+        self.context.book.take_looks(looks.understood(held))
+
+    @property
+    def _view(self) -> View:
+        return looks.view_of(self.context.book)
+
+    def _on_book(self, name: str) -> None:
+        if name.startswith("circuit."):
+            self.context.later((self, "look"), self._show_looks)
+
+    def _show_looks(self) -> None:
+        book = self.context.book
+        weights, downstream = looks.WEIGHTS.of(book), looks.DOWNSTREAM.of(book)
+        self.controls.set_view(self._view, weights=weights, downstream=downstream)
+        self.canvas.show_weights(weights)
+        if self._view != self._pruned:
+            self._prune_soon()
+        self._follow()
 
     def finish_drawing(self) -> None:
         """Complete what is drawn little by little, for pictures of the window."""
         self.canvas.finish()
 
     @qthrottled(timeout=40)
-    def _prune_soon(self, view: View) -> None:
+    def _prune_soon(self) -> None:
         self._prune()
+
+    def _on_resized(self) -> None:
+        self.finder.field.put(self.canvas.size())
+        self._lay_out_soon()
 
     @qdebounced(timeout=60)
     def _lay_out_soon(self) -> None:
@@ -184,9 +216,9 @@ class CircuitPanel(Panel):
 
     def _prune(self) -> None:
         explored = self.explored
-        self._circuit = None
+        self._circuit, self._pruned = None, self._view
         if explored is not None and explored.n_nodes:
-            self._circuit = pruned(explored, self.controls.view)
+            self._circuit = pruned(explored, self._view, self.context.book.marks)
         self.context.later((self, "lay out"), self._lay_out)
 
     def _lay_out(self) -> None:
@@ -200,11 +232,12 @@ class CircuitPanel(Panel):
             return
         self._emptying.stop()
         self._stack.setCurrentIndex(1)
-        drawing = draw(circuit, *self.canvas.room)
+        placing = self._view.placing
+        drawing = draw(circuit, *self.canvas.room, placing)
         self._tell(drawing.n_edges)
         self._column.activate()  # what was told may have left another room
         if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
-            drawing = draw(circuit, *self.canvas.room)
+            drawing = draw(circuit, *self.canvas.room, placing)
         self._drawing = drawing
         self.context.later((self, "show"), self._show_drawing)
 
@@ -212,6 +245,7 @@ class CircuitPanel(Panel):
         if self._drawing is not None and self._drawing.circuit is self._circuit:
             self.canvas.show_drawing(self._drawing)
             self._followed = None
+            self._show_badges(self._drawing.circuit)
             self._follow()
 
     def _show_empty(self) -> None:
@@ -229,7 +263,8 @@ class CircuitPanel(Panel):
             return
         drawn = text.drawn_text(circuit, explored, n_edges)
         self.legend.tell(circuit, drawn)
-        measured = text.reproduced_text(session.analyses.get(REPRODUCED), inner_nodes(circuit))
+        kept = inner_nodes(circuit, explored, session.marks)
+        measured = text.reproduced_text(session.analyses.get(REPRODUCED), kept)
         known = text.facts(explored)
         self.facts.tell(
             text.metric_text(explored), known if measured is None else (*known, measured)
@@ -245,9 +280,10 @@ class CircuitPanel(Panel):
 
     def _follow(self, *_: object) -> None:
         """Bring focus, rings and bands in line with the selection."""
-        circuit, selected = self._circuit, self.context.selection.current
-        downstream = self.controls.downstream.isChecked()
-        followed = (selected.node, selected.edge, selected.layer, selected.head, downstream)
+        circuit, book = self._circuit, self.context.book
+        selected = shown_selection(book.marks, self.context.selection.current)
+        downstream = bool(looks.DOWNSTREAM.of(book))
+        followed = (selected, downstream, self.finder.found)
         shown = self.canvas.drawing
         if circuit is None or shown is None or shown.circuit is not circuit:
             return
@@ -259,6 +295,9 @@ class CircuitPanel(Panel):
         node = circuit.row(selected.node) if selected.node is not None and drawn else None
         relatives = kin(circuit, selected.layer, selected.head)
         rings = [Ring(row, 2.0, 1.0, colours.TEXT_DIM) for row in relatives if row != node]
+        rows = {name: row for row, name in enumerate(circuit.node_id)}
+        rings += [Ring(rows[n], 2.5, 1.2, colours.WARM) for n in self.finder.found if n in rows]
+        rings += [Ring(rows[n], 3.0, 2.0, colours.ACCENT) for n in selected.others if n in rows]
         edge = edge_row(circuit, selected.edge)
         if edge is not None:
             ends = (int(circuit.edge_source[edge]), int(circuit.edge_target[edge]))
@@ -266,56 +305,52 @@ class CircuitPanel(Panel):
         self.canvas.set_focus(focus, node, tuple(rings))
         self._mark_place()
 
+    def _show_badges(self, circuit: Circuit) -> None:
+        marks = self.context.book.marks
+        rows = {name: row for row, name in enumerate(circuit.node_id)}
+        pinned = [Badge(rows[n], colours.WARM) for n in marks.pins if n in rows]
+        notes = [Badge(rows[n.target], colours.ACCENT, left=True)
+                 for n in marks.notes if n.target in rows]  # fmt: skip
+        self.canvas.set_badges((*pinned, *notes))
+
     def _mark_place(self) -> None:
         selected = self.context.selection.current
-        row = None if selected.layer is None else selected.layer + 1
+        drawing = self.canvas.drawing
+        row = None if drawing is None else drawing.layout.row_of(selected.layer)
         self.canvas.set_place(selected.position, row, selected.hovered_position)
 
-    # ------------------------------------------------------------ mouse → selection
+    # ------------------------------------------------------------ what the acts need
 
-    def _select_node(self, node: int) -> None:
-        if self._circuit is not None:
-            self.context.selection.update(**selection_of(self._circuit, node), edge=None)
+    @property
+    def shown(self) -> Circuit | None:
+        """The circuit that is drawn."""
+        return self._circuit
 
-    def _walk(self, way: Way) -> None:
-        """Go from the selected node along its strongest edge, or along its row."""
-        circuit, selected = self._circuit, self.context.selection.current.node
-        if circuit is None:
-            return
-        known = selected is not None and selected in circuit.node_id
-        there = step(circuit, circuit.row(selected) if known and selected else None, way)
-        if there is not None:
-            self._select_node(there)
+    @property
+    def frame(self) -> QRectF | None:
+        """The part of the layout in view, None for all of it."""
+        return self.canvas.frame
 
-    def _select_edge(self, edge: int) -> None:
-        if self._circuit is not None:
-            self.context.selection.update(edge=edge_name(self._circuit, edge))
+    def show_frame(self, frame: QRectF | None) -> None:
+        """Show a part of the layout, once it is drawn."""
+        self.context.later((self, "frame"), partial(self.canvas.show_frame, frame))
 
-    def _select_nothing(self) -> None:
-        self.context.selection.update(node=None, edge=None)
-
-    def _select_position(self, position: int) -> None:
-        same = position == self.context.selection.current.position
-        self.context.selection.update(position=None if same else position)
-
-    def _select_row(self, row: int) -> None:
-        drawing = self.canvas.drawing
-        if drawing is None or not 0 < row < len(drawing.layout.rows) - 1:
-            return
-        same = row - 1 == self.context.selection.current.layer
-        self.context.selection.update(layer=None if same else row - 1)
-
-    def _hover_node(self, node: int) -> None:
-        position = None
-        if node >= 0 and self._circuit is not None and self._circuit.node_kind[node] != OUTPUT:
-            position = int(self._circuit.node_position[node])
-        self.context.selection.update(hovered_position=position)
+    def ask_name(self, hint: str, text: str, node: str, take: Callable[[str], None]) -> None:
+        """Ask for a name beside a node, or in the middle of the canvas."""
+        shown = shown_as(self.context.book.marks, node)
+        known = self._circuit is not None and shown in self._circuit.node_id
+        place = self.canvas.rect().center()
+        if known and self._circuit is not None and shown is not None:
+            place = self.canvas.place_of(self._circuit.row(shown)).toPoint()
+            place = self.canvas.view.viewport().mapTo(self.canvas, place)
+        self.naming.ask(hint, text, place, take)
 
     # ------------------------------------------------------------ requests
 
     def _ask_reproduced(self) -> None:
         if self._circuit is not None:
-            self.context.ask(ReproducedShare(inner_nodes(self._circuit)))
+            nodes = inner_nodes(self._circuit, self.explored, self.context.book.marks)
+            self.context.ask(ReproducedShare(nodes))
 
     def _ask_values_only(self, on: bool) -> None:
         session = self.context.workspace.session

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QSlider,
+    QToolButton,
     QWidget,
 )
 
-from microtome_desktop.presenters.circuit import NODES, View
+from microtome_desktop.presenters.circuit import NODES, Placing, View
 from microtome_desktop.presenters.circuit_text import Fact
 from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.icons import icon
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
 _LINE = 24  # of every part: the canvas below must not move when another part is shown
@@ -75,11 +77,16 @@ class FactLine(QWidget):
 
 
 class Controls(QWidget):
-    """Two sliders and the switches. Emits every move; who listens throttles."""
+    """Two sliders, the switches, the views. Emits every move; who listens throttles."""
 
-    view_changed = Signal(object)  # View
+    nodes_moved = Signal(int)
+    share_moved = Signal(float)
+    settled = Signal()  # a slider was let go
     downstream_changed = Signal(bool)
     fit_asked = Signal()
+    search_asked = Signal()
+    compact_asked = Signal()
+    weights_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,33 +110,62 @@ class Controls(QWidget):
             row.addWidget(slider, 1)
             row.addWidget(value)
         row.addWidget(self.downstream)
+        self.search = _tool("mdi6.text-search", "Find in the circuit")
+        self.compact = _tool("mdi6.arrow-collapse-horizontal", "Compact layout", checkable=True)
+        self.weights = _tool("mdi6.numeric", "Write the weights onto the edges", checkable=True)
+        self.views = _tool("mdi6.bookmark-outline", "Named views of the circuit")
+        self.views.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        for button in (self.search, self.compact, self.weights, self.views):
+            row.addWidget(button)
         row.addWidget(self.fit)
         self._connect()
         self._tell()
 
-    @property
-    def view(self) -> View:
-        """What the sliders say."""
-        return View(self.nodes.value(), self.edges.value() / 100)
-
-    def set_view(self, view: View) -> None:
-        """Put the sliders there; emits when that changes anything."""
-        self.nodes.setValue(view.nodes)
-        self.edges.setValue(round(100 * view.edge_share))
+    def set_view(self, view: View, *, weights: bool, downstream: bool) -> None:
+        """Show what is set; emits nothing."""
+        pairs = ((self.nodes, view.nodes), (self.edges, round(100 * view.edge_share)))
+        for slider, value in pairs:
+            with QSignalBlocker(slider):
+                slider.setValue(value)
+        self.compact.setChecked(view.placing is Placing.COMPACT)
+        self.weights.setChecked(weights)
+        self.downstream.setChecked(downstream)
+        self._tell()
 
     def _connect(self) -> None:
+        self.nodes.valueChanged.connect(self._on_nodes)
+        self.edges.valueChanged.connect(self._on_edges)
         for slider in (self.nodes, self.edges):
-            slider.valueChanged.connect(self._on_slider)
-        self.downstream.toggled.connect(self.downstream_changed)
+            slider.sliderReleased.connect(self.settled)
+        # Clicked, not toggled: showing what is set must not set it.
+        self.downstream.clicked.connect(self.downstream_changed)
         self.fit.clicked.connect(self.fit_asked)
+        self.search.clicked.connect(self.search_asked)
+        self.compact.clicked.connect(self.compact_asked)
+        self.weights.clicked.connect(self.weights_asked)
 
-    def _on_slider(self, value: int) -> None:
+    def _on_nodes(self, value: int) -> None:
         self._tell()
-        self.view_changed.emit(self.view)
+        self.nodes_moved.emit(value)
+
+    def _on_edges(self, value: int) -> None:
+        self._tell()
+        self.share_moved.emit(value / 100)
 
     def _tell(self) -> None:
         self.node_value.setText(str(self.nodes.value()))
         self.edge_value.setText(f"{self.edges.value()} %")
+
+
+def _tool(picture: str, tip: str, *, checkable: bool = False) -> QToolButton:
+    button = QToolButton()
+    button.setObjectName("tiny")
+    button.setIcon(icon(picture))
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.setCheckable(checkable)
+    button.setFixedSize(26, 24)
+    return button
 
 
 def _slider(name: str, low: int, high: int, value: int) -> QSlider:

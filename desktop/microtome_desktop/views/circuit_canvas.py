@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QTransform
 from PySide6.QtWidgets import QGridLayout, QWidget
 
@@ -17,11 +17,14 @@ from microtome_desktop.presenters.circuit_labels import label_order
 from microtome_desktop.presenters.circuit_text import edge_tip, node_tip, short_label
 from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_axes import AxisStrip
+from microtome_desktop.views.circuit_box import CircuitBox
 from microtome_desktop.views.circuit_guides import GuideLayer
 from microtome_desktop.views.edge_layer import EdgeLayer
 from microtome_desktop.views.hover_tip import HoverTip
-from microtome_desktop.views.labels import LabelLayer, Ring
+from microtome_desktop.views.labels import Badge, LabelLayer, Ring
+from microtome_desktop.views.minimap import Minimap
 from microtome_desktop.views.node_layer import NodeLayer
+from microtome_desktop.views.weight_layer import WeightLayer
 
 _IDLE_MS = 120  # after which labels are placed anew
 _HIT_EDGES = 1_500  # the strongest, which a cursor can find
@@ -31,6 +34,9 @@ class CircuitCanvas(QWidget):
     """Shows a ``Drawing``. Rows in its signals are rows of the drawn circuit."""
 
     node_clicked = Signal(int)
+    node_added = Signal(int)  # clicked with Shift
+    nodes_banded = Signal(tuple)  # rows inside a rubber band
+    menu_asked = Signal(int, int, QPoint)  # node and edge under the cursor, -1: none
     edge_clicked = Signal(int)
     empty_clicked = Signal()
     node_hovered = Signal(int)  # -1: none
@@ -48,6 +54,9 @@ class CircuitCanvas(QWidget):
         self._build_view()
         self._build_axes()
         self.tip = HoverTip(self.view.viewport())
+        self.minimap = Minimap(self.view.viewport())
+        self.minimap.moved.connect(self._centre_at)
+        self._with_weights = False
         self._settle = QTimer(self, singleShot=True, interval=_IDLE_MS)
         self._settle.timeout.connect(self._arrange_labels)
         self._arranging = QTimer(self, singleShot=True, interval=0)
@@ -57,16 +66,17 @@ class CircuitCanvas(QWidget):
         self.view = pg.GraphicsView(background=colours.CARD)
         self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
         self.view.viewport().installEventFilter(self)
-        self.box = pg.ViewBox(lockAspect=True, enableMenu=False, defaultPadding=0)
+        self.box = CircuitBox()
+        self.box.banded.connect(self._on_band)
         self.view.setCentralItem(self.box)
         self.guides, self.edges, self.path_edges = (
             GuideLayer(),
             EdgeLayer(),
             EdgeLayer(at_once=True),
         )
-        self.labels = LabelLayer()
-        layers = (self.guides, self.edges, self.path_edges, self.labels)
-        for layer, z in zip(layers, (0, 10, 20, 40), strict=True):
+        self.labels, self.weights = LabelLayer(), WeightLayer()
+        layers = (self.guides, self.edges, self.path_edges, self.weights, self.labels)
+        for layer, z in zip(layers, (0, 10, 20, 35, 40), strict=True):
             layer.setZValue(z)
             self.box.addItem(layer, ignoreBounds=True)
         self.nodes = NodeLayer(self.box, z=30)
@@ -109,12 +119,9 @@ class CircuitCanvas(QWidget):
         self.path_edges.set_curves(None, bounds)
         self.edges.setOpacity(1.0)
         self.nodes.show(drawing)
-        texts = (
-            [short_label(drawing.circuit, n) for n in range(drawing.circuit.n_nodes)]
-            if drawing
-            else []
-        )
-        self.labels.set_nodes(layout, texts)
+        self.labels.set_nodes(layout, _texts(drawing))
+        self.weights.set_drawing(drawing)
+        self.minimap.show_drawing(drawing)
         self._name_axes()
         self._limit_view()
         if self._fitted:
@@ -145,6 +152,51 @@ class CircuitCanvas(QWidget):
         self.guides.set_bands(position, row, hovered)
         self.token_axis.set_selected(position)
         self.layer_axis.set_selected(row)
+
+    def set_badges(self, badges: tuple[Badge, ...]) -> None:
+        """Mark what is pinned and what has a note."""
+        self.labels.set_badges(badges)
+
+    def show_weights(self, on: bool) -> None:
+        """Write the weights onto the edges in focus, or take them away."""
+        self._with_weights = on
+        self._arranging.start()
+
+    @property
+    def frame(self) -> QRectF | None:
+        """The part of the layout in view, None while all of it is."""
+        if self._fitted:
+            return None
+        (left, right), (low, high) = self.box.viewRange()
+        return QRectF(left, low, right - left, high - low)
+
+    def show_frame(self, frame: QRectF | None) -> None:
+        """Show this part of the layout, or all of it."""
+        if frame is None:
+            self.fit()
+            return
+        self._fitted = False
+        self.box.setRange(frame, padding=0)
+        self._on_transform()
+
+    def zoom(self, factor: float) -> None:
+        """Come nearer (factor above 1) or go away, around the middle."""
+        self._fitted = False
+        self.box.scaleBy((1 / factor, 1 / factor))
+        self._on_transform()
+
+    def bring(self, node: int) -> None:
+        """Move the view so that a node is in it, if it is not."""
+        place, (width, height) = self.place_of(node), self.room
+        if self.drawing is not None and not QRectF(8, 8, width - 16, height - 16).contains(place):
+            layout = self.drawing.layout
+            self._centre_at(QPointF(layout.x[node], layout.y[node]))
+
+    def _centre_at(self, place: QPointF) -> None:
+        (left, right), (low, high) = self.box.viewRange()
+        self._fitted = False
+        self.box.translateBy(place.x() - (left + right) / 2, place.y() - (low + high) / 2)
+        self._on_transform()
 
     def fit(self) -> None:
         """Show the whole circuit."""
@@ -178,6 +230,7 @@ class CircuitCanvas(QWidget):
         """A new size asks for a new layout; a cursor that leaves takes its tool tip along."""
         if event.type() == QEvent.Type.Resize:
             self.resized.emit()
+            self.minimap.put(self.view.viewport().size())
         elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
             # The scene's own signal leaves out moves that follow quickly, even the last one.
             if event.buttons() == Qt.MouseButton.NoButton:
@@ -198,6 +251,8 @@ class CircuitCanvas(QWidget):
         self.token_axis.set_view(to_view.m11(), to_view.dx())
         self.layer_axis.set_view(to_view.m22(), to_view.dy())
         self._settle.start()
+        (left, right), (low, high) = self.box.viewRange()
+        self.minimap.set_frame(QRectF(left, low, right - left, high - low))
 
     def _on_moved(self, axes: object = None) -> None:
         self._fitted = False
@@ -220,11 +275,20 @@ class CircuitCanvas(QWidget):
             self.tip.tell(edge_tip(self.drawing.circuit, edge), place)
 
     def _on_click(self, event: Any) -> None:
-        if event.button() != Qt.MouseButton.LeftButton or self.drawing is None:
+        if self.drawing is None:
             return
         node, edge = self._under(event.scenePos())
+        if event.button() == Qt.MouseButton.RightButton:
+            at = event.screenPos().toPoint()
+            self.menu_asked.emit(*(-1 if row is None else row for row in (node, edge)), at)
+            event.accept()
+            return
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
         if event.double():
             self.fit()
+        elif node is not None and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.node_added.emit(node)
         elif node is not None:
             self.node_clicked.emit(node)
         elif edge is not None:
@@ -232,6 +296,13 @@ class CircuitCanvas(QWidget):
         else:
             self.empty_clicked.emit()
         event.accept()
+
+    def _on_band(self, band: QRectF) -> None:
+        if self.drawing is not None:
+            x, y = self.drawing.layout.x, self.drawing.layout.y
+            inside = (x >= band.left()) & (x <= band.right())
+            inside &= (y >= band.top()) & (y <= band.bottom())
+            self.nodes_banded.emit(tuple(np.flatnonzero(inside).tolist()))
 
     def _under(self, place: QPointF) -> tuple[int | None, int | None]:
         if self.drawing is None:
@@ -263,8 +334,28 @@ class CircuitCanvas(QWidget):
 
     def _arrange_labels(self) -> None:
         if self.drawing is not None:
-            order = label_order(self.drawing.circuit, self._focus, self._node)
+            order = label_order(
+                self.drawing.circuit,
+                self._focus,
+                self._node,
+                embeddings=not len(self.drawing.layout.columns),
+            )
             self.labels.arrange(order, self._to_view(), self.room)
+            if self._with_weights:
+                whole = self._focus is None
+                mask = None if whole or self._focus is None else self._focus.edges
+                covered = self.labels.boxes(self._to_view())
+                self.weights.arrange(mask, self._to_view(), self.room, covered)
+            else:
+                self.weights.clear()
+
+
+def _texts(drawing: Drawing | None) -> list[str]:
+    """What stands beside each node; without columns its token as well."""
+    if drawing is None:
+        return []
+    circuit, bare = drawing.circuit, not len(drawing.layout.columns)
+    return [short_label(circuit, node, with_token=bare) for node in range(circuit.n_nodes)]
 
 
 def _bounds(drawing: Drawing) -> QRectF:

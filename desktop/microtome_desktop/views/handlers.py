@@ -57,6 +57,7 @@ class Handlers(QObject):
         self._finding: Finding | None = None
         self.focus_prompt: Callable[[], None] = window.setFocus
         self.panel_views: Callable[[], dict[str, Any]] = dict
+        self.settle: Callable[[], None] = lambda: None  # takes what is still being typed
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
         window.may_close = self.may_close
@@ -232,6 +233,7 @@ class Handlers(QObject):
 
     def save_as(self) -> None:
         """Ask for a file and save there."""
+        self.settle()
         session = self._desk.workspace.session
         if session is None:
             return
@@ -241,6 +243,7 @@ class Handlers(QObject):
             self._save(dialog.choice.path, dialog.choice.include)
 
     def _save(self, path: Path, include: tuple[str, ...]) -> None:
+        self.settle()
         session = self._desk.workspace.session
         if session is not None:
             self._runner.ask(SaveSession(path, self._with_view(session), include))
@@ -253,6 +256,7 @@ class Handlers(QObject):
 
     def _unsaved_is_settled(self) -> bool:
         """Whether what is on screen may be lost; asks when no file holds it."""
+        self.settle()
         if not self._desk.workspace.dirty:
             return True
         box = QMessageBox(self._window)

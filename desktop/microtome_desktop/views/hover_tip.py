@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from microtome_desktop.views import colours
+
+
+def as_plain_tip(text: str) -> str:
+    """A text as Qt's own tool tips show it letter by letter: they take markup for markup."""
+    lines = escape(text).replace("\n", "<br>")
+    return f"<span>{lines}</span>"
 
 
 class HoverTip(QLabel):

@@ -29,6 +29,15 @@ class Ring:
     colour: str = colours.TEXT
 
 
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A small mark at a node: at its right (pinned) or at its left (a note)."""
+
+    node: int
+    colour: str
+    left: bool = False
+
+
 class LabelLayer(QGraphicsObject):
     """Draws labels where they fit. They keep their place beside the node while the view moves."""
 
@@ -41,12 +50,20 @@ class LabelLayer(QGraphicsObject):
         self._labels: tuple[Label, ...] = ()
         self._offsets: list[QPointF] = []
         self._rings: tuple[Ring, ...] = ()
+        self._badges: tuple[Badge, ...] = ()
         self._bright: Bool[np.ndarray, " node"] | None = None
 
     @property
     def labels(self) -> tuple[Label, ...]:
         """The labels on screen, in pixels of the view they were placed for."""
         return self._labels
+
+    def boxes(self, to_view: QTransform) -> Float[np.ndarray, "label 4"]:
+        """What the labels cover of a view: left, top, right, bottom, in pixels."""
+        pairs = zip(self._labels, self._offsets, strict=True)
+        corners = [(self._centre(label.node, to_view) + offset, label) for label, offset in pairs]
+        boxes = [(at.x(), at.y(), at.x() + n.width, at.y() + n.height) for at, n in corners]
+        return np.array(boxes).reshape(-1, 4)
 
     def text_of(self, node: int) -> str:
         """What a node's label says."""
@@ -57,6 +74,7 @@ class LabelLayer(QGraphicsObject):
         self.prepareGeometryChange()
         self._layout, self._texts = layout, texts
         self._labels, self._offsets, self._rings, self._bright = (), [], (), None
+        self._badges = ()
         self.update()
 
     def set_focus(self, nodes: Bool[np.ndarray, " node"] | None) -> None:
@@ -67,6 +85,16 @@ class LabelLayer(QGraphicsObject):
     def set_rings(self, rings: tuple[Ring, ...]) -> None:
         """Draw these rings."""
         self._rings = rings
+        self.update()
+
+    @property
+    def badges(self) -> tuple[Badge, ...]:
+        """The marks at nodes."""
+        return self._badges
+
+    def set_badges(self, badges: tuple[Badge, ...]) -> None:
+        """Draw these marks."""
+        self._badges = badges
         self.update()
 
     def arrange(
@@ -116,6 +144,7 @@ class LabelLayer(QGraphicsObject):
         painter.resetTransform()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_rings(painter, to_view)
+        self._paint_badges(painter, to_view)
         self._paint_labels(painter, to_view)
         painter.restore()
 
@@ -128,6 +157,17 @@ class LabelLayer(QGraphicsObject):
             radius = diameters[ring.node] / 2 + ring.gap
             painter.setPen(QPen(QColor(ring.colour), ring.width))
             painter.drawEllipse(self._centre(ring.node, to_view), radius, radius)
+
+    def _paint_badges(self, painter: QPainter, to_view: QTransform) -> None:
+        if self._layout is None:
+            return
+        diameters = self._layout.diameters(_scale(to_view))
+        painter.setPen(QPen(QColor(colours.CARD), 1.0))
+        for badge in self._badges:
+            away = diameters[badge.node] / 2 * 0.8
+            shift = QPointF(-away if badge.left else away, -away)
+            painter.setBrush(QColor(badge.colour))
+            painter.drawEllipse(self._centre(badge.node, to_view) + shift, 3.2, 3.2)
 
     def _paint_labels(self, painter: QPainter, to_view: QTransform) -> None:
         chip = QColor(colours.RAISED)

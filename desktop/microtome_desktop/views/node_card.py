@@ -19,6 +19,7 @@ from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAtten
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
+from microtome_desktop.presenters.marking import about, group_of, group_text
 from microtome_desktop.presenters.node_card import (
     Card,
     Part,
@@ -130,8 +131,8 @@ class NodeCardPanel(Panel):
         self._refresh()
 
     def show_part(self, part: str) -> None:
-        """Show a new circuit, or what was measured."""
-        if part == "circuit":
+        """Show a new circuit, names and groups, or what was measured."""
+        if part in {"circuit", "marks"}:
             self.show_session()
         elif part.startswith(("analyses/verification", "analyses/why")):
             self._tell_findings()
@@ -153,6 +154,8 @@ class NodeCardPanel(Panel):
         session = self.context.workspace.session
         circuit = None if session is None else session.circuit
         selected = self.context.selection.current.node
+        if session is not None and circuit is not None:
+            circuit = about(circuit, session.marks, selected)
         self._card = None if circuit is None else card_of(circuit, selected)
         self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
         if self._card is None:
@@ -168,12 +171,19 @@ class NodeCardPanel(Panel):
     def _tell_card(self, card: Card) -> None:
         self._glyph.setPixmap(glyph(node_style(card.kind), 14, self.devicePixelRatioF()))
         self.heading.setText(card.title)
-        self.description.setText(card.description)
+        self.description.setText(self._described(card))
         self.stats.tell(stats(card))
         self.incoming.tell([part_cells(part) for part in card.incoming])
         self.outgoing.tell([part_cells(part) for part in card.outgoing])
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
+
+    def _described(self, card: Card) -> str:
+        session = self.context.workspace.session
+        if session is None or session.circuit is None:
+            return card.description
+        group = group_of(session.marks, card.node)
+        return card.description if group is None else group_text(session.circuit, group)
 
     def _tell_findings(self) -> None:
         """What was measured about the node and the selected edge, and what can be."""
@@ -188,7 +198,8 @@ class NodeCardPanel(Panel):
         self.node_check.setVisible(card.can_be_ablated)
         self.node_check.tell("", verification(session.analyses, card.node), not offline)
         edge = self.context.selection.current.edge
-        line = None if edge is None else edge_title(session.circuit, edge)
+        held = about(session.circuit, session.marks, card.node)
+        line = None if edge is None else edge_title(held, edge)
         self.edge_check.setVisible(line is not None)
         if edge is not None and line is not None:
             self.edge_check.tell(line, verification(session.analyses, edge), not offline)
@@ -245,6 +256,6 @@ class NodeCardPanel(Panel):
         session, card = self.context.workspace.session, self._card
         if session is None or session.circuit is None or card is None:
             return
-        circuit, node = session.circuit, session.circuit.row(card.node)
+        circuit, node = session.circuit, session.circuit.row(card.node)  # a head, never a group
         numbers = (circuit.node_layer, circuit.node_head, circuit.node_position)
         self.context.ask(ExplainAttention(*(int(column[node]) for column in numbers)))

@@ -23,6 +23,7 @@ _COLOURS = {
     MLP: colours.MLP,
     OUTPUT: colours.OUTPUT,
     "feature": colours.ACCENT,
+    "group": colours.GROUP,
 }
 # So that all glyphs of one diameter weigh the same to the eye.
 _SCALE = {"s": 0.88, "d": 1.2, "star": 1.25, "t1": 1.0}

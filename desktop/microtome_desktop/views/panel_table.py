@@ -63,6 +63,12 @@ def _lists() -> type[Panel]:
     return ListsPanel
 
 
+def _notes() -> type[Panel]:
+    from microtome_desktop.views.notes_panel import NotesPanel
+
+    return NotesPanel
+
+
 def _jobs() -> type[Panel]:
     from microtome_desktop.views.jobs_panel import JobsPanel
 
@@ -134,4 +140,5 @@ PLACES = (
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
     Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 45, "detail"),
+    Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 45, "detail"),
 )

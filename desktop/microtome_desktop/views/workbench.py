@@ -23,12 +23,14 @@ from microtome_desktop.state.draft import as_typed
 from microtome_desktop.state.library import EmbeddedEntry
 from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
+from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
+from microtome_desktop.views.notes_panel import NotesPanel
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
@@ -60,7 +62,8 @@ class Workbench(QObject):
         self.furnishing.done.connect(self._on_furnished)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._connect()
-        window.actions_table.bind(self.handlers.table())
+        circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
+        window.actions_table.bind({**self.handlers.table(), **circuit.table()})
         window.dropped.connect(self.handlers.open_dropped)
         self._on_keys()
 
@@ -98,6 +101,8 @@ class Workbench(QObject):
         ):
             signal.connect(self._on_state)
         desk.library.changed.connect(self._on_library)
+        desk.selection.changed.connect(self._on_selection)
+        desk.book.steps_changed.connect(self._on_steps)
         desk.workspace.arrays.wanted.connect(self._on_wanted)
         self.runner.changed.connect(self._on_work)
         self.runner.finished.connect(self._on_finished)
@@ -128,6 +133,9 @@ class Workbench(QObject):
 
     def _on_furnished(self) -> None:
         self.handlers.panel_views = self._panel_views
+        notes = self.furnishing.panels["notes"]
+        if isinstance(notes, NotesPanel):
+            self.handlers.settle = notes.flush
         ask = self.furnishing.panels["ask"]
         if isinstance(ask, AskPanel):
             self.handlers.focus_prompt = ask.prompt.edit
@@ -192,6 +200,13 @@ class Workbench(QObject):
         else:
             self._updating.start()
 
+    def _on_steps(self) -> None:
+        self._updating.start()
+
+    def _on_selection(self, selected: object, changed: frozenset[str]) -> None:
+        if changed & {"node", "others"}:
+            self._updating.start()
+
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         self._updating.start()
 
@@ -202,7 +217,10 @@ class Workbench(QObject):
 
     def _update(self) -> None:
         self._busy = bool(self.runner.under_way)
-        self.window.actions_table.update(Situation(self.desk, self._busy))
+        table, book = self.window.actions_table, self.desk.book
+        table.update(Situation(self.desk, self._busy))
+        for wanted, title in ((CommandId.UNDO, book.undo_title), (CommandId.REDO, book.redo_title)):
+            table.say(wanted, title)
         ask = self.furnishing.panels.get("ask")
         if isinstance(ask, AskPanel):
             examining = any(isinstance(r, Examine | AtStep) for r in self.runner.under_way)

@@ -1,0 +1,77 @@
+"""The menus of the circuit: what a right click offers, and the named views."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QWidget
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.shortcuts import keys_of
+from microtome_desktop.commands.table import command
+from microtome_desktop.views.circuit_acts import CircuitActs
+from microtome_desktop.views.panel import PanelContext
+
+_ID = CommandId
+_ON_NODES = (
+    (_ID.PIN, _ID.RENAME, _ID.NOTE),
+    (_ID.GROUP, _ID.COLLAPSE, _ID.UNGROUP),
+    (_ID.HIDE, _ID.SHOW_HIDDEN),
+)
+_ON_NOTHING = (
+    (_ID.FIT, _ID.SEARCH, _ID.COMPACT, _ID.WEIGHTS),
+    (_ID.SAVE_VIEW, _ID.SHOW_HIDDEN),
+)
+
+
+def context_menu(context: PanelContext, *, on_node: bool, parent: QWidget) -> QMenu:
+    """What can be done where the user clicked; what cannot be done now says why."""
+    menu = QMenu(parent)
+    menu.setObjectName("circuit_menu")
+    menu.setToolTipsVisible(True)
+    for block in _ON_NODES if on_node else _ON_NOTHING:
+        if not menu.isEmpty():
+            menu.addSeparator()
+        for wanted in block:
+            menu.addAction(_action(context, wanted, menu))
+    return menu
+
+
+def _action(context: PanelContext, wanted: CommandId, menu: QMenu) -> QAction:
+    row, reason = command(wanted), context.why_not(wanted)
+    keys = keys_of(context.settings, wanted)
+    # The keys are told and not set: the window's own action has them.
+    action = QAction(f"{row.title}\t{keys}" if keys else row.title, menu)
+    action.setToolTip(f"{row.tip}\n{reason}" if reason else row.tip)
+    action.setEnabled(not reason)
+    action.triggered.connect(lambda: context.do(wanted))
+    return action
+
+
+class ViewsMenu(QMenu):
+    """The named views of the circuit on screen; filled when it opens."""
+
+    def __init__(self, context: PanelContext, acts: CircuitActs, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("views_menu")
+        self._context, self._acts = context, acts
+        self.aboutToShow.connect(self._fill)
+
+    def _fill(self) -> None:
+        self.clear()
+        names = [view.name for view in self._context.book.marks.views]
+        for name in names:
+            show = self.addAction(_plain(name))
+            show.triggered.connect(lambda _=False, name=name: self._acts.show_view(name))
+        if names:
+            self.addSeparator()
+        self.addAction(_action(self._context, _ID.SAVE_VIEW, self))
+        if names:
+            away = self.addMenu("Delete")
+            for name in names:
+                drop = away.addAction(_plain(name))
+                drop.triggered.connect(lambda _=False, name=name: self._acts.delete_view(name))
+
+
+def _plain(name: str) -> str:
+    """A name as a menu shows it: no letter of it is a mnemonic."""
+    return name.replace("&", "&&")
