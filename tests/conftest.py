@@ -88,7 +88,8 @@ def no_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         del leaked
         gc.collect()
         _delete_what_qt_deletes_later()
-    assert not _windows() - windows, "windows left open"
+    left = _windows() - windows
+    assert not left, f"windows left open: {left}"
     assert not [thread for thread in started if thread.isRunning()], "QThreads left running"
     new = [thread for thread in threading.enumerate() if thread not in threads]
     assert not [thread for thread in new if not thread.daemon], "threads left running"

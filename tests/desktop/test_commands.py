@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
 from microtome.circuits.prune import prune
+from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
@@ -28,18 +29,49 @@ def reason(wanted, desk, *, busy=False):
     return command(wanted).blocked(Situation(desk, busy))
 
 
+ON_NODES = {
+    CommandId.PIN, CommandId.RENAME, CommandId.HIDE, CommandId.SHOW_HIDDEN, CommandId.GROUP,
+    CommandId.UNGROUP, CommandId.COLLAPSE,
+}  # fmt: skip
+ON_THE_CIRCUIT = ON_NODES | {
+    CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
+    CommandId.WEIGHTS, CommandId.SAVE_VIEW,
+}  # fmt: skip
+
+
+def test_nodes_that_are_selected_can_be_worked_on(desk):
+    circuit = desk.workspace.session.circuit
+    heads = [n for n, k in zip(circuit.node_id, circuit.node_kind, strict=True) if k == "head"]
+    assert "Click a node" in reason(CommandId.PIN, desk)
+    desk.selection.update(node=heads[0])
+    assert reason(CommandId.PIN, desk) == reason(CommandId.HIDE, desk) == ""
+    assert "Shift" in reason(CommandId.GROUP, desk)
+    desk.selection.update(others=(heads[1],))
+    assert reason(CommandId.GROUP, desk) == ""
+    assert "in no group" in reason(CommandId.COLLAPSE, desk)
+    desk.book.mark("Group", supernodes=(Supernode("x", tuple(heads[:2])),), hidden=(heads[3],))
+    for wanted in (CommandId.COLLAPSE, CommandId.UNGROUP, CommandId.SHOW_HIDDEN, CommandId.UNDO):
+        assert reason(wanted, desk) == ""
+    desk.book.undo()
+    assert reason(CommandId.UNDO, desk) == "There is nothing to undo."
+    assert reason(CommandId.REDO, desk) == ""
+
+
 def test_an_empty_window_can_only_open_things():
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(Desk()))}
     assert blocked == {
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
-        CommandId.VERIFY_FILE,
+        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, *ON_THE_CIRCUIT,
     }  # fmt: skip
 
 
 def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
-    assert blocked == {CommandId.STOP, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE}
+    assert blocked == {
+        CommandId.STOP, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE, CommandId.UNDO,
+        CommandId.REDO, *ON_NODES,
+    }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 
 
@@ -80,7 +112,7 @@ def test_what_is_wrong_with_the_prompt_blocks_the_run(desk):
 def test_the_reason_is_the_tool_tip(qtbot, bench):
     action = bench.window.actions_table.actions[CommandId.STOP]
     qtbot.waitUntil(lambda: not action.isEnabled())
-    assert action.toolTip() == "Nothing is running."
+    assert action.toolTip() == "Stop what is running (Ctrl+.)\nNothing is running."
     run = bench.window.actions_table.actions[CommandId.RUN]
     assert run.isEnabled()
     assert run.toolTip() == "Run the prompt and find its circuit (Ctrl+Return)"

@@ -10,10 +10,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 
 from microtome_desktop.commands.command import CommandId, Situation
-from microtome_desktop.commands.table import COMMANDS, command
-from microtome_desktop.views.dialogs import TextWindow, shortcuts_text
-from microtome_desktop.views.palette_entries import Entry, entries, found
+from microtome_desktop.commands.shortcuts import CIRCUIT_KEYS
+from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.presenters.palette_entries import Entry, RunCommand, Select, found, marked
+from microtome_desktop.presenters.setting_rows import SETTINGS
+from microtome_desktop.views.finding import everything
 from microtome_desktop.views.palette_window import Palette
+from microtome_desktop.views.panel_table import PLACES
+from microtome_desktop.views.settings_window import SettingsWindow
+from microtome_desktop.views.shortcut_sheet import ShortcutSheet, keys_text
 
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -38,15 +43,18 @@ def titles(palette):
 
 
 def all_lines(bench):
-    return entries(Situation(bench.desk), lambda wanted: command(wanted).shortcut)
+    return everything(Situation(bench.desk), bench.window)
 
 
 def test_everything_can_be_found(bench):
     lines = all_lines(bench)
     groups = {line.group for line in lines}
-    assert groups >= {"File", "Run", "Lesson", "Token", "Head", "Node"}
-    commands = {line.command for line in lines if line.command is not None}
-    assert commands == {row.id for row in COMMANDS} - {CommandId.PALETTE}
+    assert groups >= {"File", "Run", "Lesson", "Token", "Head", "Node", "Setting", "Panel"}
+    commands = {line.act.name for line in lines if isinstance(line.act, RunCommand)}
+    assert commands == {str(row.id) for row in COMMANDS} - {str(CommandId.PALETTE)}
+    assert [line.title for line in lines if line.group == "Setting"] == [r.title for r in SETTINGS]
+    panels = {line.act.name for line in lines if line.group == "Panel"}
+    assert panels == {place.name for place in PLACES} & set(bench.window.docks)
     circuit = bench.desk.workspace.session.circuit
     assert sum(line.group == "Node" for line in lines) == circuit.n_nodes
 
@@ -63,7 +71,7 @@ def test_a_few_letters_find_it(bench, words, first):
 def test_recent_choices_come_first_and_nonsense_finds_nothing(bench):
     lines = all_lines(bench)
     assert found(lines, "", ["Head/L1H2"])[0].title == "L1H2"
-    assert all(line.command for line in found(lines, "")[1:])
+    assert all(isinstance(line.act, RunCommand) for line in found(lines, "")[1:])
     assert found(lines, "qqqqzzzzxxxx") == ()
 
 
@@ -79,10 +87,8 @@ def test_typing_and_enter_runs_a_command(qtbot, bench, opened):
 def test_a_node_a_head_and_a_token_are_selected(qtbot, bench, opened):
     circuit = bench.desk.workspace.session.circuit
     row = circuit.node_kind.index("head")
-    wanted = Entry("", "Node")
-    for line in all_lines(bench):
-        if dict(line.selects).get("node") == circuit.node_id[row]:
-            wanted = line
+    lines = (line for line in all_lines(bench) if isinstance(line.act, Select))
+    wanted = next(x for x in lines if dict(x.act.changes).get("node") == circuit.node_id[row])
     opened.words.setText(wanted.title)
     place = titles(opened).index(wanted.title)
     item = opened.list.item(place)
@@ -105,7 +111,7 @@ def test_arrows_walk_the_list_and_escape_closes_it(opened):
 def test_a_blocked_command_says_why_and_does_nothing(qtbot, bench, opened):
     qtbot.keyClicks(opened.words, "attach the session")
     entry = opened.list.item(0).data(Qt.ItemDataRole.UserRole)
-    assert entry.command is CommandId.ATTACH_MODEL
+    assert entry.act == RunCommand(str(CommandId.ATTACH_MODEL))
     assert "attached already" in entry.blocked
     QTest.keyClick(opened.words, Qt.Key.Key_Return)
     assert opened.isVisible()
@@ -127,7 +133,8 @@ def test_the_field_of_the_tool_bar_opens_it(qtbot, bench):
 
 
 def test_two_thousand_lines_are_searched_at_once():
-    lines = [Entry(f"L{n % 40}H{n % 32} at “word{n}” ({n})", "Node") for n in range(2_000)]
+    act = Select(())
+    lines = [Entry(f"L{n % 40}H{n % 32} at “word{n}” ({n})", "Node", act) for n in range(2_000)]
     found(lines, "warm up")
     times = []
     for _ in range(5):
@@ -138,16 +145,44 @@ def test_two_thousand_lines_are_searched_at_once():
     assert min(times) < 0.2  # a bound against a slip; the figure is in docs/benchmarks.md
 
 
-def test_the_sheet_names_every_key(qtbot, bench):
-    text = shortcuts_text()
-    for row in COMMANDS:
-        if row.shortcut:
-            assert row.shortcut in text
-    assert "along the strongest edge" in text
+def test_the_sheet_names_every_key_and_follows_changes(bench):
     bench.window.actions_table.trigger(CommandId.SHORTCUTS)
-    (sheet,) = bench.window.findChildren(TextWindow)
-    assert sheet.text.toPlainText() == text
+    (sheet,) = bench.window.findChildren(ShortcutSheet)
+    wanted = {(row.title.rstrip("…"), keys_text(row.shortcut)) for row in COMMANDS if row.shortcut}
+    fixed = {(what, keys_text(keys)) for keys, what in CIRCUIT_KEYS}
+    assert wanted | fixed <= set(sheet.lines())
+    bench.desk.settings.shortcuts = {"save": "Ctrl+Alt+S"}
+    assert ("Save", "Ctrl+Alt+S") in sheet.lines()
+    bench.desk.settings.shortcuts = {}
     sheet.close()
+
+
+def test_a_setting_is_found_and_opened(qtbot, bench, opened):
+    qtbot.keyClicks(opened.words, "precision")
+    assert titles(opened)[0] == "Precision"
+    QTest.keyClick(opened.words, Qt.Key.Key_Return)
+    (window,) = bench.window.findChildren(SettingsWindow)
+    assert window.choices["dtype"].isVisible()
+    window.close()
+
+
+def test_a_panel_is_found_and_brought_to_the_front(qtbot, bench, opened):
+    qtbot.keyClicks(opened.words, "histogram")
+    place = titles(opened).index("Histogram")
+    item = opened.list.item(place)
+    QTest.mouseClick(opened.list.viewport(), LEFT, pos=opened.list.visualItemRect(item).center())
+    qtbot.waitUntil(bench.furnishing.panels["histogram"].isVisible)
+
+
+@pytest.mark.parametrize(
+    ("title", "words", "typed"),
+    [("Save as", "save", "Save"), ("Full screen", "fuscr", "Fuscr"), ("L2H1", "h1", "H1"),
+     ("Zoom in", "", ""), ("Open session", "ses op", "Opses")],
+)  # fmt: skip
+def test_the_letters_that_were_typed_are_marked(title, words, typed):
+    pieces = marked(title, words)
+    assert "".join(text for text, _ in pieces) == title
+    assert "".join(text for text, hit in pieces if hit).casefold() == typed.casefold()
 
 
 def test_no_two_commands_share_a_key():

@@ -26,7 +26,7 @@ def test_every_declared_panel_is_in_the_window(shared_bench, place):
 def test_every_command_has_a_menu_entry_and_a_handler(shared_bench, row):
     action = shared_bench.window.actions_table.actions[row.id]
     assert action in shared_bench.window.actions_table.menus[row.menu].actions()
-    assert row.id in shared_bench.handlers.table()
+    assert row.id in shared_bench.window.actions_table.handled
     assert action.toolTip()
     assert not action.icon().isNull()
 

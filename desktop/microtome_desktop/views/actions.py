@@ -60,6 +60,11 @@ class Actions(QObject):
         """From now on commands act."""
         self._handlers = handlers
 
+    @property
+    def handled(self) -> frozenset[CommandId]:
+        """The commands that act."""
+        return frozenset(self._handlers)
+
     def trigger(self, wanted: CommandId) -> None:
         """Run a command."""
         if wanted in self._handlers:

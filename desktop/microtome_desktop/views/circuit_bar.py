@@ -95,27 +95,26 @@ class Controls(QWidget):
         self.edges = _slider("edge_share", 0, 100, round(100 * View().edge_share))
         self.edges.setToolTip("The strongest edges that carry this share of the influence are kept")
         self.node_value, self.edge_value = _number(), _number()
-        self.downstream = QCheckBox("What it feeds")
-        self.downstream.setToolTip("Beside what feeds the selected node, show what it feeds")
         self.fit = QPushButton("Fit")
-        self.fit.setFixedWidth(46)
+        self.fit.setFixedWidth(42)
         self.fit.setToolTip("Show the whole circuit (F, or a double click)")
         row = QHBoxLayout(self)
-        row.setContentsMargins(12, 4, 12, 8)
-        row.setSpacing(8)
+        row.setContentsMargins(12, 4, 10, 8)
+        row.setSpacing(6)
         for title, slider, value in (
             ("Nodes", self.nodes, self.node_value), ("Edges", self.edges, self.edge_value)
         ):  # fmt: skip
             row.addWidget(text_label(title, colours.TEXT_DIM))
             row.addWidget(slider, 1)
             row.addWidget(value)
-        row.addWidget(self.downstream)
+        feeds = "What it feeds: beside what feeds the selected node, show what it feeds"
+        self.downstream = _tool("mdi6.source-branch", feeds, checkable=True)
         self.search = _tool("mdi6.text-search", "Find in the circuit")
         self.compact = _tool("mdi6.arrow-collapse-horizontal", "Compact layout", checkable=True)
         self.weights = _tool("mdi6.numeric", "Write the weights onto the edges", checkable=True)
         self.views = _tool("mdi6.bookmark-outline", "Named views of the circuit")
         self.views.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        for button in (self.search, self.compact, self.weights, self.views):
+        for button in (self.downstream, self.search, self.compact, self.weights, self.views):
             row.addWidget(button)
         row.addWidget(self.fit)
         self._connect()
@@ -182,5 +181,5 @@ def _slider(name: str, low: int, high: int, value: int) -> QSlider:
 def _number() -> QLabel:
     label = QLabel()
     label.setFont(mono_font(11))
-    label.setFixedWidth(40)
+    label.setFixedWidth(36)
     return label

@@ -29,11 +29,19 @@ _KINDS = {"png": "PNG picture", "svg": "SVG drawing", "csv": "Table as CSV"}
 class ExportMenu(QMenu):
     """What one panel can hand out. What it cannot is disabled and says why."""
 
-    def __init__(self, panel: Panel, desk: Desk, runner: JobRunner, button: QToolButton) -> None:
+    def __init__(
+        self,
+        name: str,
+        panels: Mapping[str, Panel],
+        desk: Desk,
+        runner: JobRunner,
+        button: QToolButton,
+    ) -> None:
         super().__init__(button)
-        self.setObjectName(f"export_{panel.name}")
+        self.setObjectName(f"export_{name}")
         self.setToolTipsVisible(True)
-        self._panel, self._desk, self._runner = panel, desk, runner
+        # By name: a menu that held its panel would keep it beyond the window.
+        self._name, self._panels, self._desk, self._runner = name, panels, desk, runner
         self.copy_picture = self._entry(
             "Copy picture", "mdi6.image-outline", "The panel as a picture", self._on_copy_picture
         )
@@ -58,6 +66,10 @@ class ExportMenu(QMenu):
         )  # fmt: skip
         self._tips = {action: action.toolTip() for action in self.actions()}
         self.aboutToShow.connect(self.look)
+
+    @property
+    def _panel(self) -> Panel:
+        return self._panels[self._name]
 
     def _entry(self, text: str, picture: str, tip: str, act: Callable[[], None]) -> QAction:
         action = self.addAction(icon(picture), text)
@@ -138,7 +150,7 @@ class ExportMenus(QObject):
             button = held.export
             button.setIcon(icon("mdi6.dots-horizontal"))
             button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-            self.menus[name] = menu = ExportMenu(panel, desk, runner, button)
+            self.menus[name] = menu = ExportMenu(name, panels, desk, runner, button)
             button.setMenu(menu)
         desk.clip.offered.connect(self._on_text)
 

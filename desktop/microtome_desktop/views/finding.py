@@ -37,6 +37,16 @@ def command_lines(now: Situation) -> list[Entry]:
     ]  # fmt: skip
 
 
+def everything(now: Situation, window: MainWindow) -> tuple[Entry, ...]:
+    """All lines for what is on screen now, commands first."""
+    panels = (
+        Entry(place.title, "Panel", ShowPanel(place.name), "Bring this panel to the front")
+        for place in PLACES
+        if place.name in window.docks
+    )
+    return (*command_lines(now), *panels, *places(now.desk))
+
+
 class Finding(QObject):
     """Opens the palette with everything there is, and acts on the choice."""
 
@@ -50,23 +60,15 @@ class Finding(QObject):
         super().__init__(window)
         self._window, self._desk, self._runner = window, desk, runner
         self._show_setting = show_setting
-        self.palette = Palette(window, desk.settings, self.everything)
+        self.palette = Palette(window, desk.settings, self._everything)
 
     def ask(self) -> None:
         """Open the palette."""
         self.palette.ask(self._choose)
 
-    def everything(self) -> tuple[Entry, ...]:
-        """All lines for what is on screen now, commands first."""
+    def _everything(self) -> tuple[Entry, ...]:
         now = Situation(self._desk, bool(self._runner.under_way))
-        return (*command_lines(now), *self._panel_lines(), *places(self._desk))
-
-    def _panel_lines(self) -> list[Entry]:
-        return [
-            Entry(place.title, "Panel", ShowPanel(place.name), "Bring this panel to the front")
-            for place in PLACES
-            if place.name in self._window.docks
-        ]
+        return everything(now, self._window)
 
     def _choose(self, entry: Entry) -> None:
         match entry.act:

@@ -69,10 +69,10 @@ class ShortcutSheet(QDialog):
         self.close()
         self._change()
 
-    def lines(self) -> dict[str, str]:
+    def lines(self) -> tuple[tuple[str, str], ...]:
         """What stands on the sheet: what a line says, and its keys."""
         caps = self._inside.findChildren(QLabel, "key_cap")
-        return {cap.property("title"): cap.text() for cap in caps}
+        return tuple((cap.property("title"), cap.text()) for cap in caps)
 
 
 def _add(column: QVBoxLayout, section: Section) -> None:

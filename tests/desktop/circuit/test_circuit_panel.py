@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -113,7 +114,11 @@ def test_view_state_is_plain_and_comes_back(panel, qtbot, context):
     panel.controls.nodes.setValue(25)
     panel.controls.edges.setValue(60)
     held = panel.view_state()
-    assert held == {"nodes": 25, "edge_share": 0.6}
+    assert held == {
+        "nodes": 25, "edge_share": 0.6, "placing": "by position", "weights": False,
+        "downstream": False,
+    }  # fmt: skip
+    assert json.loads(json.dumps(held)) == held
     panel.controls.nodes.setValue(100)
     panel.restore_view(held)
     assert panel.view_state() == held
@@ -122,7 +127,7 @@ def test_view_state_is_plain_and_comes_back(panel, qtbot, context):
 def test_a_session_brings_its_sliders(panel, qtbot, context, sample_session, hand):
     view = {"circuit": {"nodes": 12, "edge_share": 0.5}, "other": 1}
     context.workspace.show(replace(sample_session, view=view))
-    assert panel.view_state() == view["circuit"]
+    assert view["circuit"].items() <= panel.view_state().items()
     assert len(inner_nodes(hand.circuit)) <= 12
 
 
