@@ -26,7 +26,7 @@ _PUBLIC = {
     "Trace": "records.trace",
     "component_graph": "circuits.component",
     "direct_logit_attribution": "analysis.direct",
-    "examine": "examine",
+    "examine": "examining",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from microtome.circuits.component import component_graph
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
-    from microtome.examine import examine
+    from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch
     from microtome.metrics import LogitDifference, LogitOverMean
     from microtome.models.loading import load_model

@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace) -> int:
         read(options.prompt), **given, values_only=options.values_only, seed=options.seed
     )
     _writable(options.out)
-    from microtome.examine import examine
+    from microtome.examining import examine
     from microtome.session.writer import save_session
 
     session = examine(_load(options), question)

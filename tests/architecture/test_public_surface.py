@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pkgutil
 
 import pytest
 
@@ -44,3 +45,9 @@ def test_type_checkers_see_the_same_names(package_sources):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'mircotome'"):
         microtome.mircotome  # noqa: B018
+
+
+def test_no_public_name_is_also_a_module():
+    # Importing a module of the name would put itself in the place of the function.
+    modules = {module.name for module in pkgutil.iter_modules(microtome.__path__)}
+    assert not modules & set(microtome.__all__)

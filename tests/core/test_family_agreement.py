@@ -13,7 +13,7 @@ import torch
 from microtome.activations.capture import trace
 from microtome.circuits.component import component_graph
 from microtome.errors import PromptError, UnknownArchitecture
-from microtome.examine import examine
+from microtome.examining import examine
 from microtome.interventions.edits import Patch
 from microtome.models.families import FAMILIES
 from microtome.models.loading import load_model

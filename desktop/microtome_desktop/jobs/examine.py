@@ -53,7 +53,7 @@ class Examine(Request):
 
     def perform(self, engine: Engine, job: Job) -> Session:
         """The whole session; its parts are handed out before."""
-        from microtome.examine import examine
+        from microtome.examining import examine
 
         # An answer that cannot be used is refused before anything on screen is replaced.
         default_metric(engine.loaded, np.zeros(1), None, self.question.answer, self.question.wrong)

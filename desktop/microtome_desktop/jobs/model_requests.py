@@ -102,7 +102,7 @@ class LoadModel(Request):
 
 
 def _facts(model: Any) -> ModelFacts:
-    from microtome.examine import prompt_sets_of
+    from microtome.examining import prompt_sets_of
 
     has_tokenizer = model.tokenizer is not None
     return ModelFacts(

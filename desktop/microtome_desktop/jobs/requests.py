@@ -182,7 +182,7 @@ class ReproducedShare(_Closer):
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """The share, in the analysis' params."""
         from microtome.circuits.verify import reproduced_share
-        from microtome.examine import references_of
+        from microtome.examining import references_of
 
         about, model = self._about, engine.loaded
         references = references_of(model)
@@ -216,7 +216,7 @@ class ProjectSite(_Closer):
         """A projection."""
         from microtome.analysis.placing import own_space, place
         from microtome.analysis.space import feature_space
-        from microtome.examine import prompt_sets_of
+        from microtome.examining import prompt_sets_of
         from microtome.prompt_sets import load_prompt_set
         from microtome.sites import Site
 

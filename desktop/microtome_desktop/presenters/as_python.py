@@ -189,7 +189,7 @@ def space_lines(session: Session, site: str, own: bool, points: int) -> Lines | 
         also = (
             "from microtome.analysis.placing import place",
             "from microtome.analysis.space import feature_space",
-            "from microtome.examine import prompt_sets_of",
+            "from microtome.examining import prompt_sets_of",
         )
         made = (
             f'site, sets = mt.Site.parse("{site}"), prompt_sets_of(model)',

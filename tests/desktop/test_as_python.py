@@ -1,0 +1,160 @@
+"""The lines that a panel hands out give, when they are run, the numbers of its table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QGuiApplication
+
+from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.views.panel_table import PLACES
+
+WITHOUT = {"lessons", "jobs", "notes"}
+
+
+@pytest.fixture
+def full(live, qtbot):
+    """The live window with a head of the circuit selected."""
+    circuit = live.desk.workspace.session.circuit
+    heads = [row for row, kind in enumerate(circuit.node_kind) if kind == "head"]
+    row = max(heads, key=lambda row: circuit.node_influence[row])
+    live.desk.selection.update(
+        node=circuit.node_id[row], layer=int(circuit.node_layer[row]),
+        head=int(circuit.node_head[row]), position=int(circuit.node_position[row]),
+    )  # fmt: skip
+    live.runner.turns.finish()
+    qtbot.waitUntil(lambda: live.runner.idle)
+    return live
+
+
+def run(lines):
+    """What the copied lines define, in a world that knows nothing of the window."""
+    world = {}
+    exec(compile("\n".join(lines), "copied", "exec"), world)  # noqa: S102  # that is the test
+    return world
+
+
+def table_of(bench, name):
+    table = bench.furnishing.panels[name].exported_table()()
+    return {header: [row[at] for row in table.rows] for at, header in enumerate(table.headers)}
+
+
+def grid_of(bench, name):
+    table = bench.furnishing.panels[name].exported_table()()
+    return np.array([row[1:] for row in table.rows], dtype=float)
+
+
+def lines_of(bench, name):
+    lines = bench.furnishing.panels[name].exported_lines()
+    assert not isinstance(lines, str), lines
+    return lines
+
+
+def close(a, b):
+    np.testing.assert_allclose(
+        np.asarray(a, dtype=float), np.asarray(b, dtype=float), rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", [place.name for place in PLACES])
+def test_every_panel_has_lines_or_says_why_not(full, name):
+    one = full.exports.menus[name]
+    one.look()
+    if name in WITHOUT:
+        assert not one.copy_python.isEnabled()
+        assert one.copy_python.toolTip().endswith(".")
+        return
+    one.copy_python.trigger()
+    text = QGuiApplication.clipboard().text()
+    assert "import microtome as mt" in text
+    compile(text, name, "exec")
+
+
+@pytest.mark.parametrize("by", list(Colouring))
+def test_the_tokens(full, by):
+    strip = full.furnishing.panels["token_strip"]
+    strip.colour_by.setCurrentText(str(by))
+    full.runner.turns.finish()
+    lines = strip.exported_lines()
+    if isinstance(lines, str):
+        assert by is Colouring.PAIR
+        assert lines == "There is no corrupt prompt."
+        return
+    table = table_of(full, "token_strip")
+    shown = [np.nan if value is None else value for value in table[str(by)]]
+    close(run(lines)["values"], shown)
+
+
+def test_the_circuit(full):
+    world, table = run(lines_of(full, "circuit")), table_of(full, "circuit")
+    nodes = [at for at, what in enumerate(table["what"]) if what == "node"]
+    assert [name for name, _, _ in world["nodes"]] == [table["id"][at] for at in nodes]
+    close([score for _, score, _ in world["nodes"]], [table["score or weight"][at] for at in nodes])
+    edges = [at for at, what in enumerate(table["what"]) if what == "edge"]
+    ends = [(table["from"][at], table["to"][at]) for at in edges]
+    assert [tuple(edge[:2]) for edge in world["edges"]] == ends
+    close([edge[3] for edge in world["edges"]], [table["score or weight"][at] for at in edges])
+    close([edge[4] for edge in world["edges"]], [table["influence"][at] for at in edges])
+
+
+@pytest.mark.parametrize("quantity", list(Quantity))
+def test_the_heat_map(full, qtbot, quantity):
+    panel = full.furnishing.panels["heatmap"]
+    box = panel.quantity if hasattr(panel, "quantity") else panel.choice
+    box.setCurrentText(str(quantity))
+    full.runner.turns.finish()
+    close(run(lines_of(full, "heatmap"))["values"], grid_of(full, "heatmap"))
+    box.setCurrentIndex(0)
+
+
+def test_attention(full):
+    values = run(lines_of(full, "attention"))["values"]
+    shown = grid_of(full, "attention")
+    visible = np.isfinite(shown)
+    close(np.asarray(values)[visible], shown[visible])
+
+
+def test_neurons(full):
+    world, shown = run(lines_of(full, "neurons")), grid_of(full, "neurons")
+    close(world["values"], shown)
+
+
+def test_the_histogram(full):
+    world, table = run(lines_of(full, "histogram")), table_of(full, "histogram")
+    close(world["counts"], table["values"])
+
+
+def test_the_feature_space(full):
+    world, table = run(lines_of(full, "feature_space")), table_of(full, "feature_space")
+    points = np.stack([table["PC1"], table["PC2"], table["PC3"]], axis=1)
+    close(world["values"], points)
+
+
+def test_the_node(full):
+    world, table = run(lines_of(full, "node_card")), table_of(full, "node_card")
+    wanted = dict(zip(table["kind"], table["value"], strict=True))
+    close([world["score"], world["influence"]], [wanted["score"], wanted["influence"]])
+
+
+def test_the_lists(full):
+    lists = full.furnishing.panels["lists"]
+    lists.tabs.setCurrentWidget(lists.nodes)
+    lists.show_session()
+    lists._fill()
+    world = run(lines_of(full, "lists"))
+    table = table_of(full, "lists")
+    by_name = {row[0]: row[1] for row in world["rows"]}
+    close([by_name[name] for name in table["id"]], table["score"])
+
+
+def test_the_predictions(full):
+    world, table = run(lines_of(full, "ask")), table_of(full, "ask")
+    assert list(world["tokens"]) == table["token"]
+    close(world["probabilities"], table["probability"])
+    close(world["logits"], table["logit"])
+
+
+def test_every_run_of_the_history(full):
+    world = run(lines_of(full, "history"))
+    close(world["rows"], table_of(full, "history")["value"])

@@ -1,0 +1,239 @@
+"""What every panel hands out: pictures, drawings, tables, lines of Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QGuiApplication, QImage
+from PySide6.QtWidgets import QFileDialog
+
+from microtome.records.marks import Note
+from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.state.exports import Table
+from microtome_desktop.views.panel_picture import RATIO, drawing_of, picture_of
+from microtome_desktop.views.panel_table import PLACES
+
+PANELS = [place.name for place in PLACES]
+SVG = "{http://www.w3.org/2000/svg}"
+WAIT = 20_000
+
+
+def menu(bench, name):
+    return bench.exports.menus[name]
+
+
+@pytest.fixture
+def full(bench, qtbot):
+    """The window with a node, a layer and a head selected, and everything read."""
+    circuit = bench.desk.workspace.session.circuit
+    row = circuit.node_kind.index("head")
+    bench.desk.selection.update(
+        node=circuit.node_id[row], layer=int(circuit.node_layer[row]),
+        head=int(circuit.node_head[row]), position=3, site="resid_post",
+    )  # fmt: skip
+    bench.desk.book.mark("Note", notes=(Note("", "of the whole"),))
+    bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle)
+    return bench
+
+
+def choose(monkeypatch, path):
+    """Answer the file dialog."""
+    asked = []
+
+    def answer(parent, title, suggested, kind):
+        asked.append((title, suggested, kind))
+        return (str(path) if path else "", kind)
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
+    return asked
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_panel_saves_as_png(full, qtbot, tmp_path, monkeypatch, name):
+    asked = choose(monkeypatch, tmp_path / f"{name}.png")
+    menu(full, name).save_png.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    image = QImage(str(tmp_path / f"{name}.png"))
+    panel = full.furnishing.panels[name]
+    assert (image.width(), image.height()) == (panel.width() * RATIO, panel.height() * RATIO)
+    assert panel.title in asked[0][0]
+    assert full.desk.notices.history[-1].title == f"Saved {name}.png"
+    colours = {image.pixel(x, y) for x in range(0, image.width(), 7)
+               for y in range(0, image.height(), 7)}  # fmt: skip
+    assert len(colours) > 3  # something is drawn
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_a_panel_saves_as_svg_with_its_text_as_text(full, qtbot, tmp_path, monkeypatch, name):
+    choose(monkeypatch, tmp_path / f"{name}.svg")
+    menu(full, name).save_svg.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    root = ET.fromstring((tmp_path / f"{name}.svg").read_bytes())  # noqa: S314  # our own
+    panel = full.furnishing.panels[name]
+    assert root.find(f"{SVG}title").text == f"Microtome: {panel.title}"
+    texts = {node.text for node in root.iter(f"{SVG}text")}
+    assert any(text and text.strip() for text in texts)
+
+
+def test_the_drawing_of_the_circuit_has_its_labels_and_curves(full):
+    panel = full.furnishing.panels["circuit"]
+    panel.finish_drawing()
+    root = ET.fromstring(drawing_of(panel))  # noqa: S314  # our own
+    text = " ".join(node.text or "" for node in root.iter(f"{SVG}text"))
+    for label in panel.canvas.labels.labels[:5]:
+        assert panel.canvas.labels.text_of(label.node) in text
+    paths = [node.get("d") for node in root.iter(f"{SVG}path")]
+    assert sum("C" in (d or "") for d in paths) >= panel.canvas.drawing.n_edges
+
+
+def test_a_picture_shows_what_the_screen_shows(full):
+    panel = full.furnishing.panels["histogram"]
+    fine = picture_of(panel).scaled(panel.size(), mode=full_smooth())
+    plain = panel.grab().toImage().scaled(panel.size(), mode=full_smooth())
+    pairs = [
+        (fine.pixelColor(x, y).lightness(), plain.pixelColor(x, y).lightness())
+        for x in range(2, panel.width() - 2, 3)
+        for y in range(2, panel.height() - 2, 3)
+    ]
+    a, b = np.array(pairs, dtype=float).T
+    assert np.corrcoef(a, b)[0, 1] > 0.9
+
+
+def full_smooth():
+    from PySide6.QtCore import Qt
+
+    return Qt.TransformationMode.SmoothTransformation
+
+
+def rows_of(text, delimiter=","):
+    return list(csv.reader(io.StringIO(text), delimiter=delimiter))
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_the_table_of_a_panel_or_why_there_is_none(full, qtbot, tmp_path, monkeypatch, name):
+    one = menu(full, name)
+    one.look()
+    if not one.save_csv.isEnabled():
+        assert one.save_csv.toolTip().endswith(".")
+        assert not one.copy_table.isEnabled()
+        assert name in WITHOUT_TABLE
+        return
+    choose(monkeypatch, tmp_path / f"{name}.csv")
+    one.save_csv.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    saved = rows_of((tmp_path / f"{name}.csv").read_text("utf-8"))
+    one.copy_table.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    copied = rows_of(QGuiApplication.clipboard().text(), "\t")
+    assert saved[0] == copied[0]
+    assert saved == copied or name == "jobs"  # copying is a job itself
+    assert len(saved) > 1
+    assert {len(row) for row in saved} == {len(saved[0])}
+
+
+WITHOUT_TABLE = {"lessons", "jobs"}
+
+
+def exported(bench, name):
+    return bench.furnishing.panels[name].exported_table()()
+
+
+def numbers(table, column):
+    at = table.headers.index(column)
+    return np.array([row[at] for row in table.rows], dtype=float)
+
+
+def test_the_circuit_s_table_is_what_is_drawn_at_full_precision(full):
+    table = exported(full, "circuit")
+    drawn = full.furnishing.panels["circuit"].shown
+    nodes = [row for row in table.rows if row[0] == "node"]
+    edges = [row for row in table.rows if row[0] == "edge"]
+    assert [row[1] for row in nodes] == list(drawn.node_id)
+    assert [row[9] for row in nodes] == drawn.node_score.tolist()
+    assert [row[9] for row in edges] == drawn.edge_weight.tolist()
+    ends = [(drawn.node_id[s], drawn.node_id[t])
+            for s, t in zip(drawn.edge_source, drawn.edge_target, strict=True)]  # fmt: skip
+    assert [(row[7], row[8]) for row in edges] == ends
+
+
+def test_numbers_read_back_as_they_were():
+    values = np.array([0.1, 1e-30, np.pi, np.float32(0.1)], dtype=np.float32)
+    table = Table(("a", "b"), [(v, float(v)) for v in values])
+    back = np.array(rows_of(table.text())[1:], dtype=float)
+    assert back[:, 0].astype(np.float32).tolist() == values.tolist()
+    assert back[:, 1].tolist() == [float(v) for v in values]
+
+
+def test_text_with_commas_quotes_and_lines_survives():
+    nasty = 'a,"b"\nc\t='
+    table = Table(("text", "none"), [(nasty, None), ("x", float("nan"))])
+    assert rows_of(table.text())[1:] == [[nasty, ""], ["x", ""]]
+
+
+def test_the_heat_map_s_table_is_its_picture(full):
+    table = exported(full, "heatmap")
+    shown = full.desk.workspace.session.analyses["logit-lens"].array("probability")
+    values = np.array([row[1:] for row in table.rows], dtype=np.float32)
+    np.testing.assert_array_equal(values, np.asarray(shown, dtype=np.float32))
+
+
+def test_the_attention_table_is_the_pattern(full):
+    selected = full.desk.selection.current
+    trace = full.desk.workspace.session.clean
+    table = exported(full, "attention")
+    values = np.array([row[1:] for row in table.rows], dtype=float)
+    wanted = np.asarray(trace.attention(selected.layer)[selected.head], dtype=float)
+    np.testing.assert_array_equal(np.nan_to_num(values), np.nan_to_num(wanted))
+
+
+def test_the_tokens_table_is_the_strip(full):
+    strip = full.furnishing.panels["token_strip"]
+    strip.colour_by.setCurrentText(str(Colouring.NORM))
+    table = exported(full, "token_strip")
+    assert [row[1] for row in table.rows] == list(full.desk.workspace.session.clean.tokens)
+    assert np.isfinite(numbers(table, str(Colouring.NORM))).all()
+
+
+def test_cancelled_dialogs_do_nothing(full, monkeypatch):
+    choose(monkeypatch, None)
+    asked = []
+    monkeypatch.setattr(full.runner, "ask", asked.append)
+    before = len(full.desk.notices.history)
+    for act in ("save_png", "save_svg", "save_csv"):
+        getattr(menu(full, "circuit"), act).trigger()
+    assert asked == []
+    assert len(full.desk.notices.history) == before
+
+
+def test_a_folder_that_is_not_there_is_told_and_nothing_is_left(full, qtbot, tmp_path, monkeypatch):
+    wanted = tmp_path / "gone" / "circuit.csv"
+    choose(monkeypatch, wanted)
+    menu(full, "circuit").save_csv.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    notice = full.desk.notices.history[-1]
+    assert notice.level.name == "ERROR"
+    assert "gone" in notice.as_text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ending_is_added(full, qtbot, tmp_path, monkeypatch):
+    choose(monkeypatch, tmp_path / "plain")
+    menu(full, "lists").save_csv.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    assert [path.name for path in tmp_path.iterdir()] == ["plain.csv"]
+    assert Path(full.desk.settings.folder) == tmp_path
+
+
+def test_an_empty_window_says_why_nothing_can_be_handed_out(qtbot, empty_bench):
+    for name in ("circuit", "heatmap", "attention", "token_strip", "lists", "node_card"):
+        one = empty_bench.exports.menus[name]
+        one.look()
+        assert not one.copy_table.isEnabled()
+        assert not one.copy_python.isEnabled()
+        assert one.copy_table.toolTip().endswith(".")
