@@ -54,6 +54,7 @@ class ViewsMenu(QMenu):
         super().__init__(parent)
         self.setObjectName("views_menu")
         self._context, self._acts = context, acts
+        self._away = QMenu("Delete", self)  # made once: a menu that is cleared keeps its children
         self.aboutToShow.connect(self._fill)
 
     def _fill(self) -> None:
@@ -66,9 +67,10 @@ class ViewsMenu(QMenu):
             self.addSeparator()
         self.addAction(_action(self._context, _ID.SAVE_VIEW, self))
         if names:
-            away = self.addMenu("Delete")
+            self._away.clear()
+            self.addMenu(self._away)
             for name in names:
-                drop = away.addAction(_plain(name))
+                drop = self._away.addAction(_plain(name))
                 drop.triggered.connect(lambda _=False, name=name: self._acts.delete_view(name))
 
 

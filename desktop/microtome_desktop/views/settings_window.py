@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -23,6 +23,7 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.settings import PRECISIONS, ZOOMS
 from microtome_desktop.views.shortcuts_page import ShortcutsPage
 
+_PAGE_LINE = 32  # height of a page in the list
 # What asks for the model to be loaded again.
 _OF_MODELS = {"device", "dtype", "threads"}
 
@@ -39,6 +40,8 @@ class SettingsWindow(QDialog):
         self.pages = QListWidget()
         self.pages.setObjectName("settings_pages")
         self.pages.addItems(PAGES)
+        for number in range(self.pages.count()):
+            self.pages.item(number).setSizeHint(QSize(0, _PAGE_LINE))
         self.pages.setFixedWidth(150)
         self.shortcuts = ShortcutsPage(desk.settings)
         self.choices = {row.name: _box() for row in SETTINGS if row.page != SHORTCUTS}
@@ -62,7 +65,7 @@ class SettingsWindow(QDialog):
         desk.library.changed.connect(self._on_library)
         self._show_choices()
         self.pages.setCurrentRow(0)
-        self.resize(820, 600)
+        self.resize(900, 640)
 
     def _page(self, page: str) -> QWidget:
         made = QWidget()

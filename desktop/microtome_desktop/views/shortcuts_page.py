@@ -53,6 +53,7 @@ class ShortcutsPage(QWidget):
         self.list = QTreeWidget()
         self.list.setObjectName("shortcut_list")
         self.list.setRootIsDecorated(False)
+        self.list.setUniformRowHeights(True)
         self.list.setHeaderLabels(["Command", "Menu", "Keys"])
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.list.header().setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
