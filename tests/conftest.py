@@ -8,6 +8,7 @@ import random
 import sys
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,9 +84,8 @@ def no_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     threads, windows = set(threading.enumerate()), _windows()
     yield
     _delete_what_qt_deletes_later()
-    if leaked := _windows() - windows:
+    if _windows() - windows:
         # A window in a reference cycle goes only when the collector comes by.
-        del leaked
         gc.collect()
         _delete_what_qt_deletes_later()
     left = _windows() - windows
@@ -109,10 +109,12 @@ def _watch_qthreads(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet:
     return started
 
 
-def _windows() -> set:
+def _windows() -> Counter[tuple[str, str]]:
+    """Count the windows by kind and name; a reference to one would keep its panel alive."""
     from PySide6.QtWidgets import QApplication
 
-    return set(QApplication.topLevelWidgets()) if QApplication.instance() else set()
+    windows = QApplication.topLevelWidgets() if QApplication.instance() else []
+    return Counter((type(each).__name__, each.objectName()) for each in windows)
 
 
 def _delete_what_qt_deletes_later() -> None:

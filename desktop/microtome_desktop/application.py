@@ -22,18 +22,18 @@ def has_screen() -> bool:
     return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in named)
 
 
-def make_application(arguments: list[str]) -> QApplication:
-    """The dressed application; the one there is, when a window was open before."""
+def make_application(arguments: list[str], wanted: str = "dark") -> QApplication:
+    """The application, dressed in a theme; the one there is, when a window was open before."""
     existing = QApplication.instance()
     if isinstance(existing, QApplication):
-        theme.apply(existing)
+        theme.apply(existing, wanted)
         return existing
     # Without this a 3-D panel goes blank as soon as it is floated.
     QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
     application = QApplication(arguments)
     application.setApplicationName("Microtome")
     application.setOrganizationName("Microtome")
-    theme.apply(application)
+    theme.apply(application, wanted)
     return application
 
 

@@ -1,16 +1,64 @@
-"""The colours of the window, named by what they mean (the dark theme)."""
+"""The colours of the window, named by what they mean, in a dark and a light theme.
+
+Views read them as attributes of this module when they paint or are made, so that ``use`` changes
+what is drawn from then on.
+"""
 
 from __future__ import annotations
 
-WINDOW, CARD, RAISED, LINE = "#0f1216", "#161a20", "#1d222a", "#272d37"
-SELECTED = "#2a4266"  # behind a chosen line
-TEXT, TEXT_DIM, TEXT_FAINT = "#d7dce4", "#8a93a3", "#5b6473"
-ACCENT, WARM = "#6ea8fe", "#f2a65a"
-EXCITES, INHIBITS = "#6ea8fe", "#f2795a"
-GOOD, BAD = "#57c785", "#ef6a6a"
-TOKEN, HEAD, MLP, OUTPUT = "#57c7b8", "#f2a65a", "#b58cf5", "#d7dce4"
-GROUP = "#e58fc3"  # nodes that the user put together
+from typing import Final
 
+DARK: Final = "dark"
+LIGHT: Final = "light"
+
+_DARK = {
+    "WINDOW": "#0f1216", "CARD": "#161a20", "RAISED": "#1d222a", "RAISED_MORE": "#262d38",
+    "LINE": "#272d37", "SELECTED": "#2a4266", "VEIL": "#ffffff",
+    "TEXT": "#d7dce4", "TEXT_DIM": "#8a93a3", "TEXT_FAINT": "#5b6473",
+    "ACCENT": "#6ea8fe", "ACCENT_MORE": "#86b6ff", "ON_ACCENT": "#0b1320", "WARM": "#f2a65a",
+    "EXCITES": "#6ea8fe", "INHIBITS": "#f2795a", "GOOD": "#57c785", "BAD": "#ef6a6a",
+    "TOKEN": "#57c7b8", "POSITION": "#7f9fb5", "HEAD": "#f2a65a", "MLP": "#b58cf5",
+    "OUTPUT": "#d7dce4", "GROUP": "#e58fc3", "DIFFERENT": "#5a3c22",
+    "BANNER": "#33291a", "BANNER_LINE": "#5c4526",
+}  # fmt: skip
+_LIGHT = {
+    "WINDOW": "#e9ecf0", "CARD": "#fbfcfd", "RAISED": "#eff2f6", "RAISED_MORE": "#dfe5ed",
+    "LINE": "#ccd3dd", "SELECTED": "#c9dcfa", "VEIL": "#000000",
+    "TEXT": "#1b2230", "TEXT_DIM": "#4f5969", "TEXT_FAINT": "#838d9c",
+    "ACCENT": "#1c5dc2", "ACCENT_MORE": "#174fa6", "ON_ACCENT": "#ffffff", "WARM": "#a2560b",
+    "EXCITES": "#2c6bd2", "INHIBITS": "#c4452a", "GOOD": "#1c7f47", "BAD": "#bb2b2b",
+    "TOKEN": "#0e8072", "POSITION": "#5b7b91", "HEAD": "#c26a12", "MLP": "#7748cf",
+    "OUTPUT": "#1b2230", "GROUP": "#b23a82", "DIFFERENT": "#f4d9b8",
+    "BANNER": "#fbeed8", "BANNER_LINE": "#e2c08a",
+}  # fmt: skip
+THEMES: Final = {DARK: _DARK, LIGHT: _LIGHT}
+
+NAME = DARK
+WINDOW, CARD, RAISED, RAISED_MORE = "", "", "", ""
+LINE, VEIL = "", ""
+SELECTED = ""  # behind a chosen line
+TEXT, TEXT_DIM, TEXT_FAINT = "", "", ""
+ACCENT, ACCENT_MORE, ON_ACCENT, WARM = "", "", "", ""
+EXCITES, INHIBITS, GOOD, BAD = "", "", "", ""
+TOKEN, POSITION, HEAD, MLP, OUTPUT = "", "", "", "", ""
+GROUP = ""  # nodes that the user put together
+DIFFERENT, BANNER, BANNER_LINE = "", "", ""
 # Signed effects run through the card's own colour, so that zero disappears.
-SIGNED_STOPS = ((0.0, INHIBITS), (0.5, CARD), (1.0, EXCITES))
+SIGNED_STOPS: tuple[tuple[float, str], ...] = ()
 DIMMED = 0.22  # opacity of everything off the selected path
+MAP = "magma"  # of values from zero upward
+
+
+def use(theme: str) -> None:
+    """Draw in this theme, ``dark`` or ``light``, from now on."""
+    held = THEMES[theme]
+    stops = ((0.0, held["INHIBITS"]), (0.5, held["CARD"]), (1.0, held["EXCITES"]))
+    globals().update(held, NAME=theme, SIGNED_STOPS=stops)
+
+
+def use_map(name: str) -> None:
+    """Draw values from zero upward in this colour map from now on."""
+    globals()["MAP"] = name
+
+
+use(DARK)

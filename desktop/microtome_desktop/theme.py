@@ -1,33 +1,38 @@
-"""The dark theme: Fusion with our own palette, fonts and a short style sheet."""
+"""The themes: Fusion with our own palette, fonts and a short style sheet."""
 
 from __future__ import annotations
 
-from PySide6.QtGui import QColor, QPalette
+import re
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 from microtome_desktop import palette as colours
 
-_ROLES = {
-    QPalette.ColorRole.Window: colours.WINDOW,
-    QPalette.ColorRole.Base: colours.WINDOW,
-    QPalette.ColorRole.AlternateBase: colours.RAISED,
-    QPalette.ColorRole.Button: colours.RAISED,
-    QPalette.ColorRole.ToolTipBase: colours.RAISED,
-    QPalette.ColorRole.WindowText: colours.TEXT,
-    QPalette.ColorRole.Text: colours.TEXT,
-    QPalette.ColorRole.ButtonText: colours.TEXT,
-    QPalette.ColorRole.ToolTipText: colours.TEXT,
+SYSTEM = "system"  # the desktop's own choice
+
+_ROLES = {  # a colour, or its name in the palette
+    QPalette.ColorRole.Window: "WINDOW",
+    QPalette.ColorRole.Base: "WINDOW",
+    QPalette.ColorRole.AlternateBase: "RAISED",
+    QPalette.ColorRole.Button: "RAISED",
+    QPalette.ColorRole.ToolTipBase: "RAISED",
+    QPalette.ColorRole.WindowText: "TEXT",
+    QPalette.ColorRole.Text: "TEXT",
+    QPalette.ColorRole.ButtonText: "TEXT",
+    QPalette.ColorRole.ToolTipText: "TEXT",
     QPalette.ColorRole.BrightText: "#ffffff",
-    QPalette.ColorRole.PlaceholderText: colours.TEXT_FAINT,
-    QPalette.ColorRole.Highlight: "#2a4266",
-    QPalette.ColorRole.HighlightedText: colours.TEXT,
-    QPalette.ColorRole.Accent: colours.ACCENT,
-    QPalette.ColorRole.Link: colours.ACCENT,
-    QPalette.ColorRole.LinkVisited: colours.ACCENT,
-    QPalette.ColorRole.Light: colours.LINE,
-    QPalette.ColorRole.Midlight: colours.LINE,
-    QPalette.ColorRole.Mid: colours.LINE,
-    QPalette.ColorRole.Dark: colours.WINDOW,
+    QPalette.ColorRole.PlaceholderText: "TEXT_FAINT",
+    QPalette.ColorRole.Highlight: "SELECTED",
+    QPalette.ColorRole.HighlightedText: "TEXT",
+    QPalette.ColorRole.Accent: "ACCENT",
+    QPalette.ColorRole.Link: "ACCENT",
+    QPalette.ColorRole.LinkVisited: "ACCENT",
+    QPalette.ColorRole.Light: "LINE",
+    QPalette.ColorRole.Midlight: "LINE",
+    QPalette.ColorRole.Mid: "LINE",
+    QPalette.ColorRole.Dark: "WINDOW",
     QPalette.ColorRole.Shadow: "#000000",
 }
 _FAINT_WHEN_DISABLED = (
@@ -47,7 +52,7 @@ QMenuBar::item { padding: 4px 10px; border-radius: 5px; color: DIM; }
 QMenuBar::item:selected { background: RAISED; color: TEXT; }
 QMenu { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 4px; }
 QMenu::item { padding: 5px 22px 5px 10px; border-radius: 4px; }
-QMenu::item:selected { background: #2a4266; }
+QMenu::item:selected { background: SELECTED; }
 QMenu::item:disabled { color: FAINT; }
 QMenu::separator { height: 1px; background: LINE; margin: 4px 8px; }
 QMenu::icon { padding-left: 8px; }
@@ -55,7 +60,7 @@ QToolBar { background: WINDOW; border: none; spacing: 4px; padding: 2px 6px 6px 
 QToolBar::separator { background: LINE; width: 1px; margin: 5px 6px; }
 QToolButton { border: none; border-radius: 6px; padding: 5px 10px; color: TEXT; }
 QToolButton:hover { background: RAISED; }
-QToolButton:pressed, QToolButton:checked { background: #2a4266; }
+QToolButton:pressed, QToolButton:checked { background: SELECTED; }
 QToolButton:disabled { color: FAINT; }
 QToolButton#tiny { padding: 3px; }
 QToolButton#tiny::menu-indicator { image: none; }
@@ -70,7 +75,7 @@ QStatusBar { background: WINDOW; color: DIM; padding: 0 8px; } QStatusBar::item 
 QStatusBar QLabel { color: DIM; }
 QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
   background: WINDOW; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
-  selection-background-color: #2a4266; }
+  selection-background-color: SELECTED; }
 QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
@@ -89,14 +94,15 @@ QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px 
   border-radius: 4px; padding: 1px 7px; color: TEXT; font-size: 12px; }
 #settings_pages { background: CARD; border-radius: 8px; padding: 6px; }
 #settings_pages::item { padding: 6px 8px; }
-QPushButton#primary { background: ACCENT; border-color: ACCENT; color: #0b1320; font-weight: 600; }
-QPushButton#primary:hover { background: #86b6ff; }
+QPushButton#primary { background: ACCENT; border-color: ACCENT; color: ON_ACCENT;
+  font-weight: 600; }
+QPushButton#primary:hover { background: ACCENT_MORE; }
 QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: FAINT; }
 QTreeView, QTableView, QListView { background: transparent; border: none; }
 QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
 QTreeView::item:hover, QListView::item:hover { background: RAISED; }
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
-  background: #2a4266; color: TEXT; }
+  background: SELECTED; color: TEXT; }
 QTreeView::branch { background: transparent; }
 QHeaderView::section { background: transparent; border: none; color: FAINT; padding: 3px 4px; }
 QTableView { gridline-color: transparent; }
@@ -125,19 +131,24 @@ QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid FAINT; borde
 QCheckBox::indicator:checked { background: ACCENT; border-color: ACCENT; }
 QToolTip { background: RAISED; color: TEXT; border: 1px solid LINE; padding: 4px; }
 #toast { background: RAISED; border: 1px solid LINE; border-radius: 8px; }
-#banner { background: #33291a; border: 1px solid #5c4526; border-radius: 8px; }
+#banner { background: BANNER; border: 1px solid BANNER_LINE; border-radius: 8px; }
 #dock_empty { color: FAINT; }
 """
-_NAMES = {
-    "RAISED_MORE": "#262d38", "WINDOW": colours.WINDOW, "CARD": colours.CARD,
-    "RAISED": colours.RAISED, "LINE": colours.LINE, "FAINT": colours.TEXT_FAINT,
-    "DIM": colours.TEXT_DIM, "TEXT": colours.TEXT, "ACCENT": colours.ACCENT,
-    "BAD": colours.BAD,
-}  # fmt: skip
+_SHORT = {"DIM": "TEXT_DIM", "FAINT": "TEXT_FAINT"}  # what the sheet calls them
+_NAMED = re.compile(r"\b[A-Z]+(?:_[A-Z]+)*\b")
 
 
-def apply(application: QApplication) -> None:
-    """Dress every widget of the application."""
+def resolved(wanted: str) -> str:
+    """The theme to draw in: the wanted one, or for ``system`` that of the desktop."""
+    if wanted != SYSTEM:
+        return wanted if wanted in colours.THEMES else colours.DARK
+    light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
+    return colours.LIGHT if light else colours.DARK
+
+
+def apply(application: QApplication, wanted: str = colours.DARK) -> None:
+    """Dress every widget of the application in a theme."""
+    colours.use(resolved(wanted))
     application.setStyle("Fusion")
     application.setPalette(palette())
     application.setStyleSheet(style_sheet())
@@ -147,7 +158,7 @@ def palette() -> QPalette:
     """The palette; disabled text is faint."""
     made = QPalette()
     for role, colour in _ROLES.items():
-        made.setColor(role, QColor(colour))
+        made.setColor(role, QColor(getattr(colours, colour, colour)))
     for role in _FAINT_WHEN_DISABLED:
         made.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.TEXT_FAINT))
     return made
@@ -155,7 +166,8 @@ def palette() -> QPalette:
 
 def style_sheet() -> str:
     """The style sheet with colours in place of their names."""
-    sheet = _SHEET
-    for name, colour in _NAMES.items():
-        sheet = sheet.replace(name, colour)
-    return sheet
+    return _NAMED.sub(lambda found: _colour(found.group()), _SHEET)
+
+
+def _colour(name: str) -> str:
+    return str(getattr(colours, _SHORT.get(name, name)))

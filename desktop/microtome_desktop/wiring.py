@@ -44,6 +44,19 @@ def settings_store() -> QSettings:
     return QSettings(str(Path(folder) / "microtome.ini"), QSettings.Format.IniFormat)
 
 
+def _theme(store: QSettings) -> str:
+    """The theme that was chosen, read before the settings are: the first frame is drawn in it."""
+    held = store.value("window/theme", "dark")
+    return held if held in {"light", "system"} else "dark"
+
+
+def _scale(store: QSettings) -> None:
+    """Make text and controls as large as was chosen; Qt reads this when the application starts."""
+    held = str(store.value("window/zoom", "100"))
+    if held.isdigit() and held != "100":
+        os.environ.setdefault("QT_SCALE_FACTOR", str(int(held) / 100))
+
+
 class Opening(QObject):
     """A window on its way: the shell first, all the rest after the first frame.
 
@@ -109,9 +122,11 @@ def open_window(path: Path | None = None) -> int:
         )
     if path is not None:
         prepare()  # reads the file while the window comes up
-    application = make_application(sys.argv[:1])
+    store = settings_store()
+    _scale(store)
+    application = make_application(sys.argv[:1], _theme(store))
     application.setFont(text_font())
-    opening = Opening(path, settings_store())
+    opening = Opening(path, store)
     opening.window.show()
     status = application.exec()
     if not opening.close():

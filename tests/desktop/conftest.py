@@ -139,7 +139,7 @@ def _close(made):
     made.window.close()
     # A plot whose Python half outlives its window leaves its menus behind.
     made.furnishing.panels.clear()
-    made.handlers.focus_prompt = made.handlers.settle = None
+    made.handlers.forget_panels()
     made.window.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 

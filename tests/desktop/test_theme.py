@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import weakref
 
+import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontInfo, QPalette
 
 from microtome_desktop import palette as colours
 from microtome_desktop import theme
+from microtome_desktop.presenters.colour_maps import MAPS, magnitude_table
 from microtome_desktop.views.fonts import mono_font, text_font
 
 
@@ -24,18 +28,120 @@ def contrast(one, other):
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("surface", [colours.WINDOW, colours.CARD, colours.RAISED])
+@pytest.fixture(params=list(colours.THEMES))
+def theme_name(request):
+    """Each theme in turn; the dark one after."""
+    colours.use(request.param)
+    yield request.param
+    colours.use(colours.DARK)
+
+
+@pytest.mark.parametrize("surface", ["WINDOW", "CARD", "RAISED"])
 @pytest.mark.parametrize(
     ("ink", "wanted"),
-    [(colours.TEXT, 7), (colours.TEXT_DIM, 4.5), (colours.ACCENT, 4.5), (colours.BAD, 4.5)],
+    [("TEXT", 7), ("TEXT_DIM", 4.5), ("ACCENT", 4.5), ("BAD", 4.5), ("WARM", 4.4), ("GOOD", 4)],
 )
-def test_text_can_be_read_on_every_surface(surface, ink, wanted):
-    assert contrast(ink, surface) >= wanted
+def test_text_can_be_read_on_every_surface(theme_name, surface, ink, wanted):
+    assert contrast(getattr(colours, ink), getattr(colours, surface)) >= wanted
+
+
+def test_what_is_drawn_can_be_seen(theme_name):
+    for name in ("TOKEN", "HEAD", "MLP", "OUTPUT", "GROUP", "POSITION", "EXCITES", "INHIBITS"):
+        assert contrast(getattr(colours, name), colours.CARD) >= 3
+    assert contrast(colours.ON_ACCENT, colours.ACCENT) >= 4.5
+    assert contrast(colours.TEXT, colours.SELECTED) >= 7
+
+
+def test_both_themes_name_the_same_colours():
+    dark, light = colours.THEMES.values()
+    assert dark.keys() == light.keys()
+    assert all(re.fullmatch("#[0-9a-f]{6}", code) for held in (dark, light) for code in
+               held.values())  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(MAPS))
+def test_a_colour_map_grows_evenly_in_lightness(theme_name, name):
+    colours.use_map(name)
+    table = magnitude_table()
+    colours.use_map("magma")
+    light = np.array([luminance("#" + bytes(row[:3]).hex()) for row in table]) ** (1 / 2.4)
+    steps = np.diff(light[16:])  # the first step leaves the card's own colour
+    steps = -steps if theme_name == colours.LIGHT else steps
+    assert (steps > -2e-3).all()
+    assert tuple(table[0][:3]) == tuple(int(colours.CARD[i : i + 2], 16) for i in (1, 3, 5))
+
+
+@pytest.mark.parametrize("name", list(MAPS))
+def test_a_colour_map_is_the_published_one(name):
+    import pyqtgraph
+
+    published = pyqtgraph.colormap.get(name).getLookupTable(nPts=256, mode="byte")[:, :3]
+    colours.use_map(name)
+    ours = magnitude_table()[:, :3]
+    colours.use_map("magma")
+    away = np.abs(ours[64:].astype(int) - published[64:].astype(int))
+    assert away.max() <= 24  # eight anchors, straight lines between
+
+
+@pytest.mark.parametrize("scheme", [Qt.ColorScheme.Light, Qt.ColorScheme.Dark])
+def test_the_system_s_theme_is_followed(qapp, monkeypatch, scheme):
+    class Hints:
+        def colorScheme(self):  # noqa: N802
+            return scheme
+
+    monkeypatch.setattr(theme.QGuiApplication, "styleHints", Hints)
+    wanted = colours.LIGHT if scheme == Qt.ColorScheme.Light else colours.DARK
+    assert theme.resolved("system") == wanted
+    assert theme.resolved("light") == colours.LIGHT
+    assert theme.resolved("nonsense") == colours.DARK
+
+
+def lightness(widget):
+    image = widget.grab().toImage()
+    pixels = [image.pixelColor(x, y).lightness() for x in range(5, image.width(), 23)
+              for y in range(5, image.height(), 23)]  # fmt: skip
+    return float(np.median(pixels))
+
+
+def test_the_window_changes_its_theme_and_keeps_everything_else(qtbot, bench):
+    desk, panels = bench.desk, bench.furnishing.panels
+    node = desk.workspace.session.circuit.node_id[5]
+    desk.selection.update(node=node, layer=2)
+    panels["circuit"].controls.nodes.setValue(25)
+    panels["heatmap"].restore_view(panels["heatmap"].view_state())
+    bench.runner.turns.finish()
+    before = {name: panel.view_state() for name, panel in panels.items()}
+    old = weakref.ref(panels["circuit"])
+    bench.dress()  # an application of the tests alone was never dressed
+    assert lightness(bench.window) < 60
+    desk.settings.theme = "light"
+    bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle)
+    try:
+        assert lightness(bench.window) > 190
+        for name, panel in bench.furnishing.panels.items():
+            if panel.isVisible() and panel.height() > 40:
+                assert lightness(panel) > 150, name
+        assert {n: p.view_state() for n, p in bench.furnishing.panels.items()} == before
+        circuit = bench.furnishing.panels["circuit"]
+        assert circuit.canvas.drawing is not None
+        assert circuit.shown.node_id[circuit.canvas._node] == node
+        assert old() is None  # nothing listens twice
+        desk.selection.update(node="OUT")
+        bench.runner.turns.finish()
+        assert bench.furnishing.panels["node_card"].heading.text() != ""
+        bench.exports.menus["circuit"].look()
+        assert bench.exports.menus["circuit"].copy_table.isEnabled()
+    finally:
+        desk.settings.theme = "dark"
+        bench.runner.turns.finish()
+        qtbot.waitUntil(lambda: bench.runner.idle)
+    assert lightness(bench.window) < 60
 
 
 def test_the_sheet_has_no_unnamed_colour_left():
     sheet = theme.style_sheet()
-    assert not re.search(r"\b(WINDOW|CARD|RAISED|LINE|FAINT|DIM|TEXT|ACCENT|BAD)\b", sheet)
+    assert not re.search(r"\b[A-Z]{3,}\b", sheet)
     assert sheet.count("{") == sheet.count("}")
     for code in re.findall(r"#[0-9a-fA-F]{6}\b", sheet):
         assert QColor(code).isValid()

@@ -9,10 +9,17 @@ from jaxtyping import Float, UInt8
 
 from microtome_desktop import palette as colours
 
-# Anchor colours of magma and viridis (matplotlib, CC0), evenly spaced; the darkest magma is
-# lifted to the card's own colour so that zero vanishes into the panel.
-_MAGMA = ("#161a20", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81", "#fcfdbf")
-_VIRIDIS = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725")
+# Anchor colours of matplotlib's maps (CC0), evenly spaced from dark to bright.
+MAPS = {
+    "magma": ("#000004", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81",
+              "#fcfdbf"),
+    "viridis": ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39",
+                "#fde725"),
+    "cividis": ("#00224e", "#1b3b6d", "#454f6b", "#666970", "#868379", "#aa9e72", "#d0be67",
+                "#fee838"),
+    "inferno": ("#000004", "#280b53", "#65156e", "#9f2a63", "#d44842", "#f57d15", "#fac127",
+                "#fcffa4"),
+}  # fmt: skip
 
 
 def _rgb(code: str) -> tuple[int, int, int]:
@@ -29,23 +36,37 @@ def _table(
     return np.stack([*channels, np.full(256, 255.0)], axis=1).round().astype(np.uint8)
 
 
-@cache
 def magnitude_table() -> UInt8[np.ndarray, "256 4"]:
-    """Dark to bright, for values from zero upward."""
-    return _table(_MAGMA)
+    """For values from zero upward, in the map that was chosen.
+
+    The end that means zero takes the card's own colour, so that it vanishes into the panel: the
+    dark end in the dark theme, the bright one in the light theme.
+    """
+    return _magnitudes(colours.MAP, colours.NAME, colours.CARD)
+
+
+@cache
+def _magnitudes(name: str, theme: str, card: str) -> UInt8[np.ndarray, "256 4"]:
+    codes = MAPS[name]
+    if theme == colours.LIGHT:
+        codes = codes[::-1]
+    return _table((card, *codes[1:]))
 
 
 @cache
 def sequence_table() -> UInt8[np.ndarray, "256 4"]:
     """Violet to yellow, for positions and layers."""
-    return _table(_VIRIDIS)
+    return _table(MAPS["viridis"])
+
+
+def signed_table() -> UInt8[np.ndarray, "256 4"]:
+    """Orange through the card's colour to blue, for signed effects; zero vanishes."""
+    return _signed(colours.SIGNED_STOPS)
 
 
 @cache
-def signed_table() -> UInt8[np.ndarray, "256 4"]:
-    """Orange through the card's colour to blue, for signed effects; zero vanishes."""
-    places = tuple(place for place, _ in colours.SIGNED_STOPS)
-    return _table(tuple(code for _, code in colours.SIGNED_STOPS), places)
+def _signed(stops: tuple[tuple[float, str], ...]) -> UInt8[np.ndarray, "256 4"]:
+    return _table(tuple(code for _, code in stops), tuple(place for place, _ in stops))
 
 
 def coloured(

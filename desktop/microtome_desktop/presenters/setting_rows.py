@@ -27,6 +27,10 @@ SETTINGS = (
                "everything is tested with; bfloat16 halves the memory and rounds to three digits."),
     SettingRow("threads", MODELS, "Threads", "On how many threads models compute. Automatic "
                "leaves one core to the window."),
+    SettingRow("theme", WINDOW, "Theme", "Dark, light, or whatever the system's theme is at the "
+               "moment."),
+    SettingRow("colour_map", WINDOW, "Colour map", "How heat maps and attention show values from "
+               "zero upward. All four are perceptually uniform and safe for colour-blind eyes."),
     SettingRow("zoom", WINDOW, "Size of text and controls", "Text and controls become larger or "
                "smaller together when Microtome is opened the next time."),
     SettingRow("shortcuts", SHORTCUTS, "Keyboard shortcuts", "The keys of every command. Choose "

@@ -19,7 +19,6 @@ _CATEGORIES = (
     "#6ea8fe", "#f2a65a", "#57c7b8", "#b58cf5", "#ef6a6a", "#a6d854",
     "#e78ac3", "#ffd92f", "#8da0cb", "#66c2a5", "#c9a27e", "#9fb3c8",
 )  # fmt: skip
-_REST = palette.TEXT_FAINT
 _MAX_LABELS = 12
 _LABEL_DISTANCE = 0.3  # of the cloud's radius
 
@@ -122,10 +121,10 @@ def _categories(values: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], 
     names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     by_size = np.argsort(-counts, kind="stable")
     chosen = dict(zip(by_size.tolist(), _CATEGORIES, strict=False))
-    table = np.array([_rgba(chosen.get(i, _REST)) for i in range(len(names))])
+    table = np.array([_rgba(chosen.get(i, palette.TEXT_FAINT)) for i in range(len(names))])
     legend = [(chosen[i], shown_token(str(names[i]))) for i in by_size.tolist() if i in chosen]
     if len(names) > len(chosen):
-        legend.append((_REST, f"{len(names) - len(chosen)} more"))
+        legend.append((palette.TEXT_FAINT, f"{len(names) - len(chosen)} more"))
     return table[index], tuple(legend)
 
 

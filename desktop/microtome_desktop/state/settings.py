@@ -46,6 +46,10 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 ZOOMS = (80, 90, 100, 110, 125, 150, 175, 200)
 
 
+THEMES = ("dark", "light", "system")
+COLOUR_MAPS = ("magma", "viridis", "cividis", "inferno")
+
+
 class Settings:
     """Recent files and models, the device, shortcuts, and the layout of the window.
 
@@ -54,7 +58,7 @@ class Settings:
     """
 
     recent_changed = Signal()
-    changed = Signal(str)  # the name of a property: device, dtype, threads, zoom
+    changed = Signal(str)  # the name of a property: device, dtype, threads, theme, …
     shortcuts_changed = Signal()
 
     def __init__(self, store: Store) -> None:
@@ -110,6 +114,24 @@ class Settings:
         self._set("threads", "model/threads", count)
 
     @property
+    def theme(self) -> str:
+        """Dark, light, or as the system is."""
+        return self._one_of(THEMES, "window/theme")
+
+    @theme.setter
+    def theme(self, name: str) -> None:
+        self._set("theme", "window/theme", name)
+
+    @property
+    def colour_map(self) -> str:
+        """The colour map of values from zero upward."""
+        return self._one_of(COLOUR_MAPS, "window/colour_map")
+
+    @colour_map.setter
+    def colour_map(self, name: str) -> None:
+        self._set("colour_map", "window/colour_map", name)
+
+    @property
     def zoom(self) -> int:
         """The size of all text and controls in percent, from the next start on."""
         held = self._number("window/zoom", 100)
@@ -161,6 +183,10 @@ class Settings:
         if value != getattr(self, name):
             self._store.setValue(key, value)
             self.changed.emit(name)
+
+    def _one_of(self, names: tuple[str, ...], key: str) -> str:
+        held = str(self._store.value(key, names[0]))
+        return held if held in names else names[0]
 
     def _number(self, key: str, default: int) -> int:
         try:

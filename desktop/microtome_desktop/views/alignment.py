@@ -11,8 +11,6 @@ from microtome_desktop.state.draft import Reading
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
-_DIFFERENT = "#5a3c22"
-
 
 class Alignment(QWidget):
     """The tokens of the prompt above those of the corrupt one; what differs is warm."""
@@ -53,7 +51,7 @@ def _row(
     return tuple(
         Chip(
             shown_token(text),
-            fill=_DIFFERENT if position in differing else colours.RAISED,
+            fill=colours.DIFFERENT if position in differing else colours.RAISED,
             ink=colours.WARM if position in differing else colours.TEXT_DIM,
             tip=f"position {position}"
             + (": the model does not know this word" if position in unknown else ""),

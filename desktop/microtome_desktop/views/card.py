@@ -90,6 +90,17 @@ class Body(QWidget):
         self._hint.hide()
         self._layout.addWidget(widget, 1)
 
+    def release(self) -> None:
+        """Let the panel go and show the hint again."""
+        while self._layout.count() > 1:
+            item = self._layout.takeAt(1)
+            widget = None if item is None else item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.setParent(None)
+                widget.deleteLater()
+        self._hint.show()
+
 
 class Card(QWidget):
     """A title bar over a body, for the centre of the window."""

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from superqt.utils import qdebounced, qthrottled
 
 from microtome.records.circuit import Circuit
+from microtome_desktop import palette as colours
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters import as_python, exports
@@ -31,7 +32,6 @@ from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.marking import shown_as, shown_selection
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from microtome_desktop.views import colours
+from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
 
 _GAP = 7.0  # between two names

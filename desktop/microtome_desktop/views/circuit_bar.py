@@ -15,9 +15,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import NODES, Placing, View
 from microtome_desktop.presenters.circuit_text import Fact
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label

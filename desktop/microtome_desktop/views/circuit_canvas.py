@@ -10,12 +10,12 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer,
 from PySide6.QtGui import QMouseEvent, QTransform
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_focus import Focus
 from microtome_desktop.presenters.circuit_hits import HitIndex
 from microtome_desktop.presenters.circuit_labels import label_order
 from microtome_desktop.presenters.circuit_text import edge_tip, node_tip, short_label
-from microtome_desktop.views import colours
 from microtome_desktop.views.circuit_axes import AxisStrip
 from microtome_desktop.views.circuit_box import CircuitBox
 from microtome_desktop.views.circuit_guides import GuideLayer

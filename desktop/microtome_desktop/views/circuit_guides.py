@@ -6,8 +6,8 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_layout import Layout
-from microtome_desktop.views import colours
 
 _BAND = 90.0  # widest band that still reads as one column
 
@@ -54,13 +54,19 @@ class GuideLayer(QGraphicsObject):
             if position is not None and 0 <= position < len(layout.columns):
                 width = min(layout.column_widths[position], _BAND)
                 band = QRectF(layout.columns[position] - width / 2, 0, width, layout.height)
-                painter.fillRect(band, QColor(255, 255, 255, alpha))
+                painter.fillRect(band, _veil(alpha))
         if self._row is not None and 0 <= self._row < len(layout.rows):
             height = layout.row_heights[self._row]
             bottom = layout.rows[self._row] - height / 2
-            painter.fillRect(QRectF(0, bottom, layout.width, height), QColor(255, 255, 255, 7))
+            painter.fillRect(QRectF(0, bottom, layout.width, height), _veil(7))
         pen = QPen(QColor(colours.LINE), 1.0)
         pen.setCosmetic(True)
         painter.setPen(pen)
         for y in layout.rows:
             painter.drawLine(QPointF(0, y), QPointF(layout.width, y))
+
+
+def _veil(alpha: int) -> QColor:
+    colour = QColor(colours.VEIL)
+    colour.setAlpha(alpha)
+    return colour

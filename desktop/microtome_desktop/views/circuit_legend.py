@@ -9,9 +9,9 @@ from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from microtome.records.circuit import Circuit
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_kinds import EdgeStyle, edge_style
 from microtome_desktop.presenters.circuit_text import edge_counts, legend_counts
-from microtome_desktop.views import colours
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 

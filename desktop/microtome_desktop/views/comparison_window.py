@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.session import Session
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.comparison import (
     NodePair,
@@ -27,7 +28,6 @@ from microtome_desktop.presenters.comparison import (
     title,
 )
 from microtome_desktop.presenters.heatmaps import Missing, Quantity
-from microtome_desktop.views import colours
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.node_card_tables import Cell, CellTable

@@ -17,9 +17,9 @@ from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
-from microtome_desktop.views import colours
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
 _IDLE_MS = 130  # how long the view must be still before a repaint
@@ -27,11 +27,15 @@ _PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old 
 _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panning has edges to show
 
 
-@cache
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
     """The pen of a level, sign and dash pattern: width and opacity grow with the level."""
-    level = number % LEVELS / (LEVELS - 1)
-    colour = QColor(colours.EXCITES if number >= LEVELS else colours.INHIBITS)
+    colour = colours.EXCITES if number >= LEVELS else colours.INHIBITS
+    return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
+
+
+@cache
+def _pen(code: str, level: float, dash: tuple[float, ...], faintest: float) -> QPen:
+    colour = QColor(code)
     colour.setAlphaF(faintest + (0.95 - faintest) * level)
     width = 1.0 + 2.8 * level
     pen = QPen(colour, width)

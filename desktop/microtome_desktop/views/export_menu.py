@@ -144,6 +144,7 @@ class ExportMenus(QObject):
     ) -> None:
         super().__init__(window)
         self.menus: dict[str, ExportMenu] = {}
+        self._desk = desk
         for name, panel in panels.items():
             # The strip has no title bar.
             held = panel if isinstance(panel, TokenStrip) else window.cards[name].bar
@@ -153,6 +154,14 @@ class ExportMenus(QObject):
             self.menus[name] = menu = ExportMenu(name, panels, desk, runner, button)
             button.setMenu(menu)
         desk.clip.offered.connect(self._on_text)
+
+    def retire(self) -> None:
+        """Take the menus away, for others that belong to other panels."""
+        self._desk.clip.offered.disconnect(self._on_text)
+        for menu in self.menus.values():
+            menu.deleteLater()
+        self.menus.clear()
+        self.deleteLater()
 
     def _on_text(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+import gc
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QScrollArea
 
+from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.views.banner import OfflineBanner
 from microtome_desktop.views.icons import icon
@@ -42,6 +46,23 @@ class Furnishing(QObject):
             self._make(self._left.pop(0))
         self.done.emit()
 
+    def renew(self) -> None:
+        """Make every panel anew, as each was set: another theme draws with other colours."""
+        held = {name: panel.view_state() for name, panel in self.panels.items()}
+        self.panels.clear()
+        for body in self._window.bodies.values():
+            body.release()
+        # The old panels listen until they are gone, and they are parts of cycles.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+        self._left = list(PLACES)
+        self._set_icons()
+        while self._left:
+            place = self._left.pop(0)
+            self._make(place)
+            self.panels[place.name].restore_view(held[place.name])
+        self.done.emit()
+
     def _step(self) -> None:
         if self._left:
             self._make(self._left.pop(0))
@@ -60,7 +81,7 @@ class Furnishing(QObject):
             if place.name in self._window.cards:
                 self._window.cards[place.name].bar.set_icons(icon(place.icon), floating, close)
         for row in COMMANDS:
-            colour = _TOOL_COLOURS.get(str(row.id), "#8a93a3")
+            colour = colours.GOOD if row.id is CommandId.RUN else colours.TEXT_DIM
             self._window.actions_table.actions[row.id].setIcon(icon(row.icon, colour))
 
 
@@ -73,6 +94,3 @@ def scrolling(panel: Panel) -> QScrollArea:
     area.viewport().setAutoFillBackground(False)
     panel.setAutoFillBackground(False)
     return area
-
-
-_TOOL_COLOURS = {"run": "#57c785"}

@@ -55,12 +55,16 @@ class Handlers(QObject):
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
         self._finding: Finding | None = None
-        self.focus_prompt: Callable[[], None] = window.setFocus
-        self.panel_views: Callable[[], dict[str, Any]] = dict
-        self.settle: Callable[[], None] = lambda: None  # takes what is still being typed
+        self.forget_panels()
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
         window.may_close = self.may_close
+
+    def forget_panels(self) -> None:
+        """Before there are panels, and when they go."""
+        self.focus_prompt: Callable[[], None] = self._window.setFocus
+        self.panel_views: Callable[[], dict[str, Any]] = dict
+        self.settle: Callable[[], None] = _nothing  # takes what is still being typed
 
     def table(self) -> dict[CommandId, Callable[[], None]]:
         """Every command and what it does."""
@@ -355,3 +359,7 @@ class Handlers(QObject):
 
     def _about(self) -> None:
         TextWindow("About Microtome", about_text(), self._window).show()
+
+
+def _nothing() -> None:
+    """There is nothing to do."""

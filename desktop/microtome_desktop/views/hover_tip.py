@@ -7,7 +7,7 @@ from html import escape
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
-from microtome_desktop.views import colours
+from microtome_desktop import palette as colours
 
 
 def as_plain_tip(text: str) -> str:

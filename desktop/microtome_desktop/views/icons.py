@@ -10,10 +10,12 @@ from PySide6.QtGui import QIcon
 from microtome_desktop import palette as colours
 
 
+def icon(name: str, colour: str = "") -> QIcon:
+    """A qtawesome icon, dim unless a colour is given; blank for no name."""
+    return _made(name, colour or colours.TEXT_DIM, colours.TEXT_FAINT) if name else QIcon()
+
+
 @cache
-def icon(name: str, colour: str = colours.TEXT_DIM) -> QIcon:
-    """A qtawesome icon; faint where its button is disabled, blank for no name."""
-    if not name:
-        return QIcon()
-    made: QIcon = qtawesome.icon(name, color=colour, color_disabled=colours.TEXT_FAINT)
+def _made(name: str, colour: str, disabled: str) -> QIcon:
+    made: QIcon = qtawesome.icon(name, color=colour, color_disabled=disabled)
     return made

@@ -19,11 +19,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.sizes import seconds_text
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.work import Outcome, Piece
-from microtome_desktop.views import colours
 from microtome_desktop.views.panel import Panel, PanelContext
 
 _NUMBER = Qt.ItemDataRole.UserRole

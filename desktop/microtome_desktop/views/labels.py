@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -11,9 +11,9 @@ from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_labels import Label, place_labels
 from microtome_desktop.presenters.circuit_layout import Layout
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 
 _PAD_X, _HEIGHT = 4.0, 15.0
@@ -26,7 +26,7 @@ class Ring:
     node: int
     gap: float = 3.0
     width: float = 2.0
-    colour: str = colours.TEXT
+    colour: str = field(default_factory=lambda: colours.TEXT)
 
 
 @dataclass(frozen=True, slots=True)

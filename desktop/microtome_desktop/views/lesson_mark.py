@@ -6,8 +6,8 @@ from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QComboBox, QTabBar, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.state.course import Act, Course, Step
-from microtome_desktop.views import colours
 from microtome_desktop.views.attention_panel import AttentionPanel
 from microtome_desktop.views.circuit import CircuitPanel
 from microtome_desktop.views.heatmap_panel import HeatmapPanel
@@ -19,6 +19,7 @@ from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.token_strip import TokenStrip
 
 _EVERY_MS = 120  # how often the mark follows what it marks
+_TABS = ("node_card", "neurons", "histogram")
 _AROUND = 5  # pixels between a target and its mark
 
 
@@ -34,13 +35,25 @@ class LessonMark(QWidget):
         self._follow = QTimer(self, interval=_EVERY_MS)
         self._follow.timeout.connect(self.place)
         course.changed.connect(self._on_course)
-        self._lessons = panels["lessons"]
         for name, box in self._lists().items():
             box.setProperty("lesson_list", name)
             box.textActivated.connect(self._on_list)
-        for name in ("node_card", "neurons", "histogram"):
+        for name in _TABS:
             window.docks[name].setProperty("lesson_tab", name)
             window.docks[name].visibilityChanged.connect(self._on_tab)
+
+    @property
+    def _lessons(self) -> Panel | None:
+        return self._panels.get("lessons")
+
+    def retire(self) -> None:
+        """Mark nothing any more, for another mark on other panels."""
+        self._follow.stop()
+        self._course.changed.disconnect(self._on_course)
+        for name in _TABS:
+            self._window.docks[name].visibilityChanged.disconnect(self._on_tab)
+        self.hide()
+        self.deleteLater()
 
     def _on_course(self, lesson: object, place: int) -> None:
         step = self._course.step
@@ -109,7 +122,7 @@ class LessonMark(QWidget):
         if step.value not in grid.layers:
             return None
         row = grid.layers.index(step.value)
-        column = self._lessons.context.selection.current.position or 0
+        column = panel.context.selection.current.position or 0
         middle = panel.map.cell_centre(row, column).toPoint()
         return panel.map.plot.viewport(), _around(middle, 9)
 

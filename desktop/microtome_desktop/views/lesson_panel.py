@@ -15,13 +15,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.state.course import Act, Lesson
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import Panel, PanelContext
 

@@ -22,13 +22,13 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.circuit import Circuit
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row
 from microtome_desktop.presenters.circuit_lists import Listing, edges, nodes
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
 

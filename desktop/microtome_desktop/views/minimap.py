@@ -7,8 +7,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
-from microtome_desktop.views import colours
 from microtome_desktop.views.node_layer import node_colour
 
 _SIZE = QSize(168, 104)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
@@ -31,7 +32,6 @@ from microtome_desktop.presenters.node_card import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.views import colours
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.node_card_blocks import Check, Section, Stats

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.node_card import Verification
-from microtome_desktop.views import colours
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font, text_font
 from microtome_desktop.views.node_card_effect import EffectBars

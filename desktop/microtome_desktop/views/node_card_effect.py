@@ -6,9 +6,9 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.node_card import Verification
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font, text_font
 
 _LINE, _NAME, _NUMBER = 17, 62, 58

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QColor, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_text import percent, signed
 from microtome_desktop.presenters.node_card import Part, Source
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font, text_font
 
 _ROLE_SORT = Qt.ItemDataRole.UserRole
@@ -24,7 +24,7 @@ class Cell:
 
     text: str
     order: float | str
-    colour: str = colours.TEXT
+    colour: str = field(default_factory=lambda: colours.TEXT)
     right: bool = False
 
 

@@ -12,43 +12,47 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
-from microtome_desktop.views import colours
 
-_COLOURS = {
-    TOKEN: colours.TOKEN,
-    POSITION: "#7f9fb5",
-    HEAD: colours.HEAD,
-    MLP: colours.MLP,
-    OUTPUT: colours.OUTPUT,
-    "feature": colours.ACCENT,
-    "group": colours.GROUP,
+_COLOURS = {  # names in the palette
+    TOKEN: "TOKEN",
+    POSITION: "POSITION",
+    HEAD: "HEAD",
+    MLP: "MLP",
+    OUTPUT: "OUTPUT",
+    "feature": "ACCENT",
+    "group": "GROUP",
 }
 # So that all glyphs of one diameter weigh the same to the eye.
 _SCALE = {"s": 0.88, "d": 1.2, "star": 1.25, "t1": 1.0}
 
 
-def mixed(colour: str, share: float, ground: str = colours.CARD) -> QColor:
+def mixed(colour: str, share: float) -> QColor:
     """A colour laid over the card with this opacity, itself opaque: no edge shines through."""
-    over, under = QColor(colour), QColor(ground)
+    over, under = QColor(colour), QColor(colours.CARD)
     parts = zip(over.getRgb()[:3], under.getRgb()[:3], strict=True)  # type: ignore[index]
     return QColor(*(round(share * a + (1 - share) * b) for a, b in parts))
 
 
 def node_colour(kind: str) -> str:
     """The colour of a node kind."""
-    return _COLOURS.get(kind, colours.TEXT_DIM)
+    return str(getattr(colours, _COLOURS.get(kind, "TEXT_DIM")))
 
 
-@cache
 def _paints(kind: str, negative: bool, dim: bool) -> tuple[QBrush, QPen]:
     # Dimmed glyphs keep a little more than dimmed edges: they are small and must stay legible.
     share = colours.DIMMED + 0.08 if dim else 1.0
     rim = colours.INHIBITS if negative else colours.CARD
-    pen = QPen(mixed(rim, share), 1.4 if negative else 1.1)
+    return _made(mixed(node_colour(kind), share).name(), mixed(rim, share).name(), negative)
+
+
+@cache
+def _made(fill: str, rim: str, negative: bool) -> tuple[QBrush, QPen]:
+    pen = QPen(QColor(rim), 1.4 if negative else 1.1)
     pen.setCosmetic(True)  # glyphs are unit shapes, scaled
-    return QBrush(mixed(node_colour(kind), share)), pen
+    return QBrush(QColor(fill)), pen
 
 
 class NodeLayer:

@@ -6,8 +6,8 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QColor, QFont, QKeySequence, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.palette_entries import Entry, marked
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font, text_font
 
 ENTRY = Qt.ItemDataRole.UserRole

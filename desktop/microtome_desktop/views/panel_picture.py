@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
-from microtome_desktop.views import colours
+from microtome_desktop import palette as colours
 from microtome_desktop.views.panel import Panel
 
 RATIO = 2  # pixels of a picture for one of the screen

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.shortcuts import keys_of
 from microtome_desktop.commands.table import command
@@ -63,7 +64,7 @@ class PromptPanel(Panel):
         self._show_run()
 
     def _dress_buttons(self) -> None:
-        self.run.setIcon(icon("mdi6.play", "#0b1320"))
+        self.run.setIcon(icon("mdi6.play", colours.ON_ACCENT))
         self.run.setIconSize(QSize(16, 16))
         self.swap.setIcon(icon("mdi6.swap-vertical"))
         self.swap.setToolTip(command(CommandId.SWAP_PROMPTS).tip)
@@ -180,7 +181,7 @@ class PromptPanel(Panel):
         row = command(CommandId.STOP if self._busy else CommandId.RUN)
         reason = "" if self._busy else self.context.why_not(row.id)
         self.run.setText("Stop" if self._busy else "Run")
-        self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", "#0b1320"))
+        self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", colours.ON_ACCENT))
         self.run.setEnabled(not reason)
         keys = keys_of(self.context.settings, row.id)
         self.run.setToolTip(reason or (f"{row.tip} ({keys})" if keys else row.tip))

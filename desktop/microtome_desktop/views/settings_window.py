@@ -20,10 +20,11 @@ from PySide6.QtWidgets import (
 
 from microtome_desktop.presenters.setting_rows import PAGES, SETTINGS, SHORTCUTS, setting_row
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.settings import PRECISIONS, ZOOMS
+from microtome_desktop.state.settings import COLOUR_MAPS, PRECISIONS, THEMES, ZOOMS
 from microtome_desktop.views.shortcuts_page import ShortcutsPage
 
 _PAGE_LINE = 32  # height of a page in the list
+_NAMED = {"dtype": PRECISIONS, "theme": THEMES, "colour_map": COLOUR_MAPS}
 # What asks for the model to be loaded again.
 _OF_MODELS = {"device", "dtype", "threads"}
 
@@ -101,8 +102,8 @@ class SettingsWindow(QDialog):
                 {*range(1, cores + 1), *([settings.threads] if settings.threads else [])}
             )
             return [("Automatic", 0), *((str(count), count) for count in counts)]
-        if name == "dtype":
-            return [(precision, precision) for precision in PRECISIONS]
+        if name in _NAMED:
+            return [(each, each) for each in _NAMED[name]]
         devices = self._desk.library.shelf.machine.devices
         known = (*devices, *(() if settings.device in devices else (settings.device,)))
         return [(device, device) for device in known]

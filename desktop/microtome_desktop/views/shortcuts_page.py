@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.shortcuts import (
     all_keys,
@@ -29,7 +30,6 @@ from microtome_desktop.commands.shortcuts import (
 )
 from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.state.settings import Settings
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 
 _ROLE = Qt.ItemDataRole.UserRole

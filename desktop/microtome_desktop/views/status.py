@@ -58,10 +58,10 @@ class JobStatus(QWidget):
         self.stop.setToolTip(f"Stop what is running ({keys})" if keys else "Stop what is running")
 
     def _on_state(self, what: object) -> None:
-        self._show_state()
+        self.show_state()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
-        self._show_state()
+        self.show_state()
         self._show_machine()
 
     @Slot()
@@ -77,7 +77,7 @@ class JobStatus(QWidget):
             stopping = self._runner.stopping
             self.work.setText("Stopped; the last step still ends by itself" if stopping else "")
             self.progress.setValue(0)
-        self._show_state()
+        self.show_state()
 
     @Slot(object, object)
     def _on_progress(self, request: Request, progress: Progress) -> None:
@@ -87,7 +87,8 @@ class JobStatus(QWidget):
         estimate = "" if left is None else f", {seconds_text(left)} left"
         self.work.setText(f"{progress.title}{percent}{estimate}")
 
-    def _show_state(self) -> None:
+    def show_state(self) -> None:
+        """Say what the window works on, in the colours of the theme."""
         text, colour = self._state()
         self.state.setText(f'<span style="color:{colour}">\N{BLACK CIRCLE}</span>&nbsp; {text}')
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
-from microtome_desktop.views import colours
+from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import text_font
 
 

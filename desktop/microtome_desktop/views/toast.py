@@ -21,11 +21,11 @@ from microtome_desktop.views.icons import icon
 
 _WIDTH, _MARGIN, _MOST = 430, 14, 4
 _LASTING_MS = 5_000  # what needs no action goes by itself
-_LOOKS = {
-    Level.INFO: ("mdi6.information-outline", colours.ACCENT),
-    Level.GOOD: ("mdi6.check-circle-outline", colours.GOOD),
-    Level.WARNING: ("mdi6.alert-outline", colours.WARM),
-    Level.ERROR: ("mdi6.alert-circle-outline", colours.BAD),
+_LOOKS = {  # picture, and the name of its colour
+    Level.INFO: ("mdi6.information-outline", "ACCENT"),
+    Level.GOOD: ("mdi6.check-circle-outline", "GOOD"),
+    Level.WARNING: ("mdi6.alert-outline", "WARM"),
+    Level.ERROR: ("mdi6.alert-circle-outline", "BAD"),
 }
 
 
@@ -53,7 +53,7 @@ class Toast(QWidget):
     def _head(self) -> QHBoxLayout:
         picture, colour = _LOOKS[self.notice.level]
         sign = QLabel()
-        sign.setPixmap(icon(picture, colour).pixmap(18, 18))
+        sign.setPixmap(icon(picture, getattr(colours, colour)).pixmap(18, 18))
         title = _wrapped(self.notice.title)
         font = title.font()
         font.setWeight(font.Weight.DemiBold)

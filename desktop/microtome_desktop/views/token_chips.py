@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
@@ -19,8 +19,8 @@ class Chip:
     """One token: its text, its fill, and what to say about it."""
 
     text: str
-    fill: str = colours.RAISED
-    ink: str = colours.TEXT
+    fill: str = field(default_factory=lambda: colours.RAISED)
+    ink: str = field(default_factory=lambda: colours.TEXT)
     tip: str = ""
     marked: bool = False  # underlined: the model does not know the word
 

@@ -8,9 +8,9 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_weights import Weight, place_weights
-from microtome_desktop.views import colours
 from microtome_desktop.views.fonts import mono_font
 
 _PAD, _HEIGHT = 3.0, 13.0

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
 
 import microtome_resources as resources
 from microtome.prompts import Question
+from microtome_desktop import palette as colours
+from microtome_desktop import theme
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.shortcuts import all_keys, keys_of
 from microtome_desktop.jobs.at_step import AtStep
@@ -90,6 +94,8 @@ class Workbench(QObject):
         desk = self.desk
         self._updating.timeout.connect(self._update)
         desk.settings.shortcuts_changed.connect(self._on_keys)
+        desk.settings.changed.connect(self._on_setting)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
         for signal in (
             desk.workspace.session_replaced,
             desk.workspace.part_changed,
@@ -130,6 +136,30 @@ class Workbench(QObject):
         """How the panels are set, by name, as a session keeps it."""
         states = {name: panel.view_state() for name, panel in self.furnishing.panels.items()}
         return {name: state for name, state in states.items() if state}
+
+    def _on_setting(self, name: str) -> None:
+        if name in {"theme", "colour_map"}:
+            self.runner.turns.ask((self, "dress"), self.dress)
+
+    @Slot(object)
+    def _on_scheme(self, scheme: object) -> None:
+        self._on_setting("theme" if self.desk.settings.theme == theme.SYSTEM else "")
+
+    def dress(self) -> None:
+        """Draw the whole window in the theme and the colour map of the settings."""
+        settings, application = self.desk.settings, QApplication.instance()
+        if not isinstance(application, QApplication) or self.furnishing.waiting:
+            return
+        self.runner.turns.finish()  # what the old panels still asked for
+        self.handlers.settle()
+        self.handlers.forget_panels()
+        self.exports.retire()
+        self.mark.retire()
+        del self.exports, self.mark
+        colours.use_map(settings.colour_map)
+        theme.apply(application, settings.theme)
+        self.furnishing.renew()
+        self.status.show_state()
 
     def _on_furnished(self) -> None:
         self.handlers.panel_views = self._panel_views

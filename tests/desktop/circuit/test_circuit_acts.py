@@ -15,8 +15,7 @@ from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters import circuit_look as looks
-from microtome_desktop.presenters.circuit import Placing, draw, edge_names
-from microtome_desktop.presenters.circuit_compact import lay_out_compact
+from microtome_desktop.presenters.circuit import Placing, edge_names
 from microtome_desktop.presenters.marking import group_id
 from microtome_desktop.views.circuit import CircuitPanel
 
@@ -291,36 +290,6 @@ def test_the_weights_stand_on_their_curves(bench, desk, graph):
         assert abs(ax - bx) > 8 or abs(ay - by) > 8
 
 
-@pytest.mark.parametrize("size", [(900, 500), (500, 300)])
-def test_the_compact_layout_touches_nothing_and_stays_inside(sample_session, random_circuit, size):
-    for circuit in (sample_session.circuit, random_circuit(120, 300)):
-        layout = lay_out_compact(circuit, *size)
-        assert ((layout.x >= 0) & (layout.x <= size[0])).all()
-        assert ((layout.y >= 0) & (layout.y <= size[1])).all()
-        rows = {}
-        for node in range(circuit.n_nodes):
-            rows.setdefault(round(float(layout.y[node]), 3), []).append(node)
-        for row in rows.values():
-            row.sort(key=lambda node: layout.x[node])
-            for left, right in itertools.pairwise(row):
-                gap = layout.x[right] - layout.x[left]
-                assert gap >= (layout.diameter[left] + layout.diameter[right]) / 2 - 1e-6
-        for layer in {int(each) for each in circuit.node_layer}:
-            assert layer < 0 or layout.row_of(layer) is None or layout.row_layers[
-                layout.row_of(layer)
-            ] == layer  # fmt: skip
-
-
-def test_the_compact_layout_shortens_the_edges(sample_session):
-    circuit = sample_session.circuit
-    spread = {}
-    for placing in Placing:
-        layout = draw(circuit, 900, 500, placing).layout
-        across = layout.x[circuit.edge_source] - layout.x[circuit.edge_target]
-        spread[placing] = np.average(np.abs(across), weights=np.abs(circuit.edge_weight))
-    assert spread[Placing.COMPACT] < 0.8 * spread[Placing.POSITION]
-
-
 def test_a_view_is_kept_and_comes_back(bench, desk, graph):
     node = heads(graph, 1)[0]
     click(bench, graph, node)
@@ -406,18 +375,14 @@ def test_a_right_click_offers_what_can_be_done_there(bench, desk, graph):
     assert desk.book.marks.pins == (node,)
 
 
-# ---------------------------------------------------------------- the file
-
-
 def test_everything_made_is_in_the_file_and_opens_again(bench, desk, graph, qtbot, tmp_path):
     a, b, c = heads(graph, 3)
     group(bench, graph, [a, b], "pair")
     click(bench, graph, c)
     do(bench, ID.PIN)
     do(bench, ID.COMPACT)
-    notes = bench.furnishing.panels["notes"]
     do(bench, ID.NOTE)
-    QTest.keyClicks(notes.part, "looks at John")
+    QTest.keyClicks(bench.furnishing.panels["notes"].part, "looks at John")
     path = tmp_path / "marked.h5"
     bench.handlers._save(path, ())  # takes what is still being typed
     qtbot.waitUntil(lambda: desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
@@ -431,5 +396,4 @@ def test_everything_made_is_in_the_file_and_opens_again(bench, desk, graph, qtbo
     settle(bench)
     assert edge_names(graph.shown) == drawn
     assert graph.controls.compact.isChecked()
-    assert desk.book.undo_title in {"", "Layout of the circuit"}
     looks.PLACING.set(desk.book, Placing.POSITION.value)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
-from microtome_desktop.presenters.circuit import draw
+from microtome_desktop.presenters.circuit import Placing, draw
+from microtome_desktop.presenters.circuit_compact import lay_out_compact
 from microtome_desktop.presenters.circuit_curves import LEVELS, curves, strength_levels
 from microtome_desktop.presenters.circuit_layout import lay_out, level, swarm
 
@@ -193,3 +194,36 @@ def test_sixteen_pens_whose_level_grows_with_weight(random_circuit):
 def test_levels_of_nothing_and_of_zeros():
     assert strength_levels(np.zeros(0)).tolist() == []
     assert strength_levels(np.zeros(3)).tolist() == [0, 0, 0]
+
+
+# ---------------------------------------------------------------- compact
+
+
+@pytest.mark.parametrize("size", [(900, 500), (500, 300)])
+def test_the_compact_layout_touches_nothing_and_stays_inside(sample_session, random_circuit, size):
+    for circuit in (sample_session.circuit, random_circuit(120, 300)):
+        layout = lay_out_compact(circuit, *size)
+        assert ((layout.x >= 0) & (layout.x <= size[0])).all()
+        assert ((layout.y >= 0) & (layout.y <= size[1])).all()
+        rows = {}
+        for node in range(circuit.n_nodes):
+            rows.setdefault(round(float(layout.y[node]), 3), []).append(node)
+        for row in rows.values():
+            row.sort(key=lambda node: layout.x[node])
+            for left, right in pairwise(row):
+                gap = layout.x[right] - layout.x[left]
+                assert gap >= (layout.diameter[left] + layout.diameter[right]) / 2 - 1e-6
+        for layer in {int(each) for each in circuit.node_layer}:
+            assert layer < 0 or layout.row_of(layer) is None or layout.row_layers[
+                layout.row_of(layer)
+            ] == layer  # fmt: skip
+
+
+def test_the_compact_layout_shortens_the_edges(sample_session):
+    circuit = sample_session.circuit
+    spread = {}
+    for placing in Placing:
+        layout = draw(circuit, 900, 500, placing).layout
+        across = layout.x[circuit.edge_source] - layout.x[circuit.edge_target]
+        spread[placing] = np.average(np.abs(across), weights=np.abs(circuit.edge_weight))
+    assert spread[Placing.COMPACT] < 0.8 * spread[Placing.POSITION]

@@ -10,8 +10,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
 from microtome.records.circuit import HEAD, MLP
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_focus import edge_name
-from microtome_desktop.views import colours
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -13,12 +13,12 @@ from PySide6.QtTest import QTest
 
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import HEAD, MLP, OUTPUT, TOKEN, EdgeKind
+from microtome_desktop import palette as colours
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters.circuit import inner_nodes
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
-from microtome_desktop.views import colours
 from microtome_desktop.views.circuit import CircuitPanel
 from microtome_desktop.views.panel import PanelContext
 

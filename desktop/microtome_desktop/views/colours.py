@@ -1,3 +1,0 @@
-"""The palette under the name that views use."""
-
-from microtome_desktop.palette import *  # noqa: F403
