@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from microtome_desktop import palette as colours
 
+_CHEVRON = Path(__file__).with_name("chevron.svg")
 SYSTEM = "system"  # the desktop's own choice
 
 _ROLES = {  # a colour, or its name in the palette
@@ -79,6 +81,8 @@ QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
 QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
+QComboBox::drop-down { border: none; width: 22px; }
+QComboBox::down-arrow { image: url(CHEVRON); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
 QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
 QPushButton:hover { background: RAISED_MORE; }
@@ -170,4 +174,6 @@ def style_sheet() -> str:
 
 
 def _colour(name: str) -> str:
+    if name == "CHEVRON":
+        return _CHEVRON.as_posix()
     return str(getattr(colours, _SHORT.get(name, name)))

@@ -61,7 +61,7 @@ class PromptPanel(Panel):
         self._lay_out()
         self._connect()
         self._show_draft(context.draft.text)
-        self._show_run()
+        self._show_reading(context.draft.reading)
 
     def _dress_buttons(self) -> None:
         self.run.setIcon(icon("mdi6.play", colours.ON_ACCENT))
