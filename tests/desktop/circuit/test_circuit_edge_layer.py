@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor
 
-from microtome_desktop import edge_layer
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import Curves
+from microtome_desktop.views import edge_layer
 from microtome_desktop.views.edge_layer import EdgeLayer, edge_pen
 
 
