@@ -16,8 +16,8 @@ from microtome_desktop.presenters.marking import marked, members
 
 NODES = (10, 150)  # ends of the slider
 DEFAULT_NODES, DEFAULT_EDGE_SHARE = 40, 0.8
-# Beyond this many curves a picture shows nothing more, and a repaint takes seconds.
-MOST_EDGES = 5_000
+# Beyond this many curves a picture shows nothing more, and a repaint takes ten seconds.
+MOST_EDGES = 50_000
 NO_MARKS = Marks()
 
 

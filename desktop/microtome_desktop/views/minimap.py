@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from microtome_desktop import palette as colours
@@ -28,12 +28,13 @@ class Minimap(QWidget):
         self.setFixedSize(_SIZE)
         self.setCursor(Qt.CursorShape.CrossCursor)
         self._drawing: Drawing | None = None
+        self._picture: QPixmap | None = None  # all but the frame: thousands of nodes may be in it
         self._frame = QRectF()
         self.hide()
 
     def show_drawing(self, drawing: Drawing | None) -> None:
         """Show another circuit."""
-        self._drawing = drawing
+        self._drawing, self._picture = drawing, None
         self.setVisible(self.wanted)
         self.update()
 
@@ -61,19 +62,32 @@ class Minimap(QWidget):
         """Nodes as dots, what is out of view darker."""
         if self._drawing is None:
             return
+        ratio = self.devicePixelRatio()
+        if self._picture is None or self._picture.devicePixelRatio() != ratio:
+            self._picture = self._painted(self._drawing, ratio)
         painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.drawPixmap(0, 0, self._picture)
+        painter.setPen(QPen(QColor(colours.ACCENT), 1.2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        frame = QRectF(self._to_map(self._frame.topLeft()), self._to_map(self._frame.bottomRight()))
+        inside = QRectF(self.rect()).adjusted(2, 2, -2, -2)
+        painter.drawRoundedRect(frame.normalized().intersected(inside), 2, 2)
+
+    def _painted(self, drawing: Drawing, ratio: float) -> QPixmap:
+        picture = QPixmap(self.size() * ratio)
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ground = QColor(colours.WINDOW)
         ground.setAlpha(225)
         painter.setPen(QPen(QColor(colours.LINE), 1))
         painter.setBrush(ground)
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
-        self._paint_nodes(painter, self._drawing)
-        painter.setPen(QPen(QColor(colours.ACCENT), 1.2))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        frame = QRectF(self._to_map(self._frame.topLeft()), self._to_map(self._frame.bottomRight()))
-        inside = QRectF(self.rect()).adjusted(2, 2, -2, -2)
-        painter.drawRoundedRect(frame.normalized().intersected(inside), 2, 2)
+        self._paint_nodes(painter, drawing)
+        painter.end()
+        return picture
 
     def _paint_nodes(self, painter: QPainter, drawing: Drawing) -> None:
         kinds = np.array(drawing.circuit.node_kind, dtype=object)

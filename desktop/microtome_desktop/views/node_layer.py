@@ -111,7 +111,8 @@ class NodeLayer:
             return np.zeros(0)
         scale = float(np.exp(self._step / 20))
         sizes = self._drawing.layout.diameters(scale)[rows] * _SCALE.get(symbol, 1.0)
-        return np.asarray(np.maximum(sizes, 2.0))
+        # Half a pixel is not seen, and each size is a glyph that has to be drawn once.
+        return np.asarray(np.maximum(np.round(2 * sizes) / 2, 2.0))
 
     def _looks(
         self, rows: np.ndarray, nodes: Bool[np.ndarray, " node"] | None
