@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from microtome.analysis.space import feature_space
 from microtome.circuits.component import component_graph
 from microtome.circuits.prune import prune
 from microtome.circuits.verify import reproduced_share
-from microtome.errors import PromptError, expect
+from microtome.errors import MemoryExceeded, PromptError, SiteMissing, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric, default_metric
 from microtome.models.given import expect_model
@@ -69,8 +70,11 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     if len(traces) > 1:
         keep(logit_change(*traces))
     name = described["name"]
-    keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
-    keep(direct_analysis(direct_logit_attribution(traces[0], metric)))
+    # What a long prompt's activations outgrow the budget for is left out; the panels say so.
+    with suppress(SiteMissing):
+        keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
+    with suppress(SiteMissing):
+        keep(direct_analysis(direct_logit_attribution(traces[0], metric)))
     # Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
     alone = question.pair is None or model.anatomy.routed
     asked = question.prompt if alone else question.pair or question.prompt
@@ -79,10 +83,14 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         circuit = _with_note(circuit, _FIRST_ALONE)
     job.partial("circuit", circuit)
     shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
-    keep(reproduced_share(model, asked, shown, metric, references=references_of(model), job=job))
+    with suppress(MemoryExceeded):
+        keep(
+            reproduced_share(model, asked, shown, metric, references=references_of(model), job=job)
+        )
     keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
-    keep(own_space(traces[0], Site("resid_post")) if space is None else place(space, traces[0]))
+    with suppress(SiteMissing):
+        keep(own_space(traces[0], Site("resid_post")) if space is None else place(space, traces[0]))
     return Session(
         model=model.identity,
         traces=traces,
@@ -117,7 +125,9 @@ def _repeating(model: Model) -> tuple[Prompt, ...]:
 
 
 def scores_on(scores: Analysis, run: Trace) -> Analysis:
-    """The head scores with those on a run's own tokens beside them."""
+    """The head scores with those on a run's own tokens beside them, if it holds its patterns."""
+    if "pattern" not in run.activations:  # a long prompt's patterns outgrow the budget
+        return scores
     own = detect(run.activation("pattern"), run.token_ids)
     beside = Labelled(
         ("detector", "layer", "head"), own, long_name="share of attention on the prompt"

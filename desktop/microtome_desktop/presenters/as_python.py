@@ -148,7 +148,10 @@ def heatmap_lines(session: Session, quantity: Quantity) -> Lines | str:
 
 def attention_lines(session: Session, layer: int, head: int) -> Lines | str:
     """``values`` [query, key]."""
-    return _lines(session, _TRACE, f"values = trace.attention({layer})[{head}]")
+    clean = session.clean
+    whole = clean is not None and "pattern" in clean.activations
+    one = f'trace = mt.trace(model, question.prompt, sites=["pattern.{layer}"])'
+    return _lines(session, _TRACE if whole else one, f"values = trace.attention({layer})[{head}]")
 
 
 def neurons_lines(session: Session, layer: int, position: int | None) -> Lines | str:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from microtome.errors import InputError
 from microtome.records.circuit import Circuit
+from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
 from microtome.records.trace import Trace
-from microtome_desktop.presenters.attention import attention_grid
+from microtome_desktop.presenters.attention import attention_grid, head_pattern
 from microtome_desktop.presenters.circuit import View, pruned
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
@@ -106,10 +107,13 @@ def heatmap_table(session: Session, quantity: Quantity) -> Table:
     return _grid_table(heatmap(session, Waiting(session), quantity), "layer", session)
 
 
-def attention_table(session: Session, layer: int, head: int) -> Table:
-    """The pattern of one head: a row a query, a column a key."""
-    found = attention_grid(session, Waiting(session), layer, head)
-    return _grid_table(found, "query", session, name_rows=True)
+def attention_table(
+    session: Session, layer: int, head: int, shown: HeadPattern | None = None
+) -> Table:
+    """The pattern of one head: a row a query, a column a key. ``shown`` if no file has it."""
+    found = head_pattern(session, Waiting(session), layer, head) if shown is None else shown
+    grid = found if isinstance(found, Missing) else attention_grid(session, found)
+    return _grid_table(grid, "query", session, name_rows=True)
 
 
 def neurons_table(session: Session, layer: int, position: int | None) -> Table:

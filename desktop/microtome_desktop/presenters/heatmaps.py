@@ -32,7 +32,8 @@ class Grid:
 
     ``rows`` and ``columns`` label the axes, ``layers`` gives the model layer of each row (-1 for
     the embeddings). ``signed`` values are coloured around zero. ``texts`` holds a word for each
-    cell, shown under the cursor.
+    cell, shown under the cursor. ``coarser`` are the values at half the cells a side, a quarter
+    and so on, for a map with more cells than a screen has pixels.
     """
 
     values: Float[np.ndarray, "row column"]
@@ -46,6 +47,7 @@ class Grid:
     title: str
     logarithmic: bool = False
     texts: NDArray[np.str_] | None = None
+    coarser: tuple[Float[np.ndarray, "_ _"], ...] = ()
 
     def describe(self, row: int, column: int) -> str:
         """What stands under the cursor, as plain text."""

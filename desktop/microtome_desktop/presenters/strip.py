@@ -103,9 +103,9 @@ def _predicted(about: _About) -> _Values:
 
 def _probability(trace: Trace, place: int, token: int) -> float:
     if isinstance(trace.logits, np.ndarray):  # in memory: a file is never read on this thread
-        logits = trace.logits[place].astype(np.float64)
-        powers = np.exp(logits - logits.max())
-        return float(powers[token] / powers.sum())
+        # The kept probability of the top token gives the sum over the vocabulary.
+        total = float(trace.top_logits[place, 0]) - np.log(float(trace.top_probabilities[place, 0]))
+        return float(np.exp(float(trace.logits[place, token]) - total))
     found = np.flatnonzero(trace.top_ids[place] == token)
     return float(trace.top_probabilities[place, found[0]]) if found.size else 0.0
 
@@ -114,14 +114,21 @@ def _attention(about: _About) -> _Values:
     selected = about.selected
     if selected.layer is None or selected.head is None:
         return None, "", "Select a head to see where it looks."
+    query = len(about.clean.tokens) - 1 if selected.position is None else selected.position
+    name = f"L{selected.layer}H{selected.head}"
+    said = f"where {name} looks from position {query}"
+    if "pattern" not in about.clean.activations:  # a long run; the attention panel asks for it
+        found = about.arrays.pattern(selected.layer, selected.head, ask=False)
+        return (None, "", _NOT_KEPT) if found is None else (found.values[query], "", said)
     pattern = about.arrays.get(0, "pattern", selected.layer)
     if pattern is None:
         return None, "", "Reading the file…"
-    query = len(about.clean.tokens) - 1 if selected.position is None else selected.position
     if not (selected.head < pattern.shape[0] and query < pattern.shape[1]):
         return None, "", "The selected head is not part of this run."
-    name = f"L{selected.layer}H{selected.head}"
-    return pattern[selected.head, query], "", f"where {name} looks from position {query}"
+    return pattern[selected.head, query], "", said
+
+
+_NOT_KEPT = "The attention panel computes where this head looks: the run did not keep it."
 
 
 def _norm(about: _About) -> _Values:

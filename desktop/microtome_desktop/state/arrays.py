@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
 from microtome.records.trace import Activation
 
@@ -20,11 +21,12 @@ _CACHE_BYTES = 256 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class ArrayKey:
-    """One layer of one site of one trace (0 clean, 1 corrupt)."""
+    """One layer of one site of one trace (0 clean, 1 corrupt); with a head that head's alone."""
 
     trace: int
     site: str
     layer: int | None
+    head: int | None = None
 
 
 class Arrays:
@@ -39,7 +41,7 @@ class Arrays:
 
     def __init__(self) -> None:
         self._session: Session | None = None
-        self._cache: OrderedDict[ArrayKey, NDArray[Any]] = OrderedDict()
+        self._cache: OrderedDict[ArrayKey, NDArray[Any] | HeadPattern] = OrderedDict()
         self._asked: set[ArrayKey] = set()
 
     def use(self, session: Session | None) -> None:
@@ -57,20 +59,44 @@ class Arrays:
         if self._session is None or trace >= len(self._session.traces):
             return None
         key = ArrayKey(trace, site, layer)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
+        if isinstance(cached := self._cached(key), np.ndarray):
+            return cached
         activations = self._session.traces[trace].activations
         held = activations.get(site)
         # A site or layer that is not held takes this way too: ``read`` says what is missing.
         if held is None or isinstance(held.values, np.ndarray) or not _holds(held, layer):
             return read(self._session, key)
+        self._want(key)
+        return None
+
+    def pattern(self, layer: int, head: int, *, ask: bool = True) -> HeadPattern | None:
+        """Where a head of the clean run looks, or None while the model computes it again.
+
+        For a run whose patterns were not kept because they outgrow memory. Without ``ask`` the
+        model is not asked.
+        """
+        key = ArrayKey(0, "pattern", layer, head)
+        if isinstance(cached := self._cached(key), HeadPattern):
+            return cached
+        if ask:
+            self._want(key)
+        return None
+
+    def forget(self, key: ArrayKey) -> None:
+        """What was wanted will not come; it may be asked for again."""
+        self._asked.discard(key)
+
+    def _cached(self, key: ArrayKey) -> NDArray[Any] | HeadPattern | None:
+        if key in self._cache:
+            self._cache.move_to_end(key)
+        return self._cache.get(key)
+
+    def _want(self, key: ArrayKey) -> None:
         if key not in self._asked:
             self._asked.add(key)
             self.wanted.emit(key)
-        return None
 
-    def put(self, key: ArrayKey, values: NDArray[Any]) -> None:
+    def put(self, key: ArrayKey, values: NDArray[Any] | HeadPattern) -> None:
         """Keep what was read, dropping what was not used for longest."""
         self._asked.discard(key)
         self._cache[key] = values

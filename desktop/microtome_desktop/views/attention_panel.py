@@ -7,11 +7,13 @@ from functools import partial
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from microtome.records.pattern import HeadPattern
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.attention import (
     attention_grid,
     detector_labels,
     head_maps,
+    head_pattern,
     layers_with_patterns,
 )
 from microtome_desktop.presenters.heatmaps import Missing
@@ -39,6 +41,7 @@ class AttentionPanel(Panel):
         self.thumbnails = HeadThumbnails()
         self.map = GridPlot(top_down=True, bar=False)
         self._shown = (0, 0)
+        self._pattern: HeadPattern | None = None  # what is drawn
         choice = QHBoxLayout()
         choice.addWidget(self.layer)
         choice.addWidget(self.head, 1)
@@ -54,8 +57,7 @@ class AttentionPanel(Panel):
         self.show_session()
 
     def _on_layer(self, index: int) -> None:
-        layers = layers_with_patterns(self.context.workspace.session)
-        self.context.selection.update(layer=layers[index], head=self._shown[1], node=None)
+        self.context.selection.update(layer=self._layers()[index], head=self._shown[1], node=None)
 
     def _on_head(self, head: int) -> None:
         self.context.selection.update(layer=self._shown[0], head=head, node=None)
@@ -69,7 +71,7 @@ class AttentionPanel(Panel):
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.attention_table, session, *self._shown)
+        return partial(exports.attention_table, session, *self._shown, self._pattern)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The pattern."""
@@ -80,8 +82,7 @@ class AttentionPanel(Panel):
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected head."""
-        session = self.context.workspace.session
-        layers = layers_with_patterns(session)
+        layers = self._layers()
         self.layer.clear()
         self.layer.addItems([f"Layer {layer}" for layer in layers])
         selected = self.context.selection.current
@@ -94,13 +95,18 @@ class AttentionPanel(Panel):
             self.show_session()
 
     def show_array(self, key: ArrayKey) -> None:
-        """Draw again when a pattern was read from the file."""
+        """Draw again when a pattern was read from the file, or computed."""
         if key.site == "pattern" and key.layer == self._shown[0]:
             self._draw(*self._shown)
 
+    def show_model(self) -> None:
+        """With its model the patterns of a long prompt can be computed again."""
+        if self._pattern is None:
+            self.show_session()
+
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Follow the selected layer, head and token."""
-        layers = layers_with_patterns(self.context.workspace.session)
+        layers = self._layers()
         if changed & {"layer", "head"} and selected.layer in layers:
             head = self._shown[1] if selected.head is None else selected.head
             self._draw(selected.layer, head)
@@ -110,32 +116,38 @@ class AttentionPanel(Panel):
     def _best_layer(self, layers: tuple[int, ...]) -> int:
         return layers[-1] if layers else 0
 
+    def _layers(self) -> tuple[int, ...]:
+        workspace = self.context.workspace
+        return layers_with_patterns(workspace.session, offline=workspace.offline)
+
     def _draw(self, layer: int, head: int) -> None:
-        session, arrays = self.context.workspace.session, self.context.workspace.arrays
-        self._shown = (layer, head)
+        workspace, session = self.context.workspace, self.context.workspace.session
+        before, self._pattern, self._shown = self._pattern, None, (layer, head)
         if session is None or session.clean is None:
             self.thumbnails.show_maps(())
             self.head.clear()
             self.map.show_grid(None, "Run a prompt to see where heads look.")
             return
-        maps = head_maps(session, arrays, layer)
-        if isinstance(maps, Missing):
-            self.map.show_grid(None, maps.reason)
+        found = head_pattern(session, workspace.arrays, layer, head, offline=workspace.offline)
+        if isinstance(found, Missing):
+            self.map.show_grid(None, found.reason)
+            neighbours = before is not None and before.layer == layer
+            if not neighbours:
+                self.thumbnails.show_maps(())
+            elif before is not None:  # the small maps hold for the whole layer
+                self.thumbnails.select(head)
+                self._name_heads(layer, len(before.heads))
             return
-        self._shown = (layer, min(head, len(maps) - 1))
-        self.thumbnails.show_maps(maps)
-        self.thumbnails.select(self._shown[1])
-        self._name_heads(layer, len(maps))
-        grid = attention_grid(session, arrays, *self._shown)
-        if isinstance(grid, Missing):
-            self.map.show_grid(None, grid.reason)
-        else:
-            self.map.show_grid(grid, grid.title)
-            self._mark(self.context.selection.current.position)
+        self._pattern, self._shown = found, (layer, found.head)
+        self.thumbnails.show_maps(head_maps(session, found))
+        self.thumbnails.select(found.head)
+        self._name_heads(layer, len(found.heads))
+        grid = attention_grid(session, found)
+        self.map.show_grid(grid, grid.title)
+        self._mark(self.context.selection.current.position)
 
     def _name_heads(self, layer: int, count: int) -> None:
-        session = self.context.workspace.session
-        layers = layers_with_patterns(session)
+        session, layers = self.context.workspace.session, self._layers()
         self.layer.setCurrentIndex(layers.index(layer) if layer in layers else -1)
         self.head.clear()
         for head in range(count):

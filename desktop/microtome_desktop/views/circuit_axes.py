@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,21 +62,25 @@ class AxisStrip(QWidget):
 
     def shown(self) -> tuple[tuple[int, QRectF], ...]:
         """The names that fit, with their boxes."""
-        order = sorted(
-            range(len(self._names)), key=lambda i: (i != self._selected, i not in self._important)
-        )
-        taken: list[QRectF] = []
-        chosen = []
         room = self.width() if self._across else self.height()
+        gap = _GAP if self._across else 0.0
+        pixels = self._places * self._scale + self._shift
+        inside = np.flatnonzero((pixels >= 0) & (pixels <= room)).tolist()
+        order = sorted(inside, key=lambda i: (i != self._selected, i not in self._important))
+        # What is taken never overlaps, so a name has to be compared with its two neighbours.
+        lows, highs = [-np.inf, np.inf], [-np.inf, np.inf]
+        chosen = []
         for index in order:
+            pixel = float(pixels[index])
+            before = bisect_right(lows, pixel) - 1
+            if highs[before] + gap > pixel or lows[before + 1] - gap < pixel:
+                continue  # most end here, before the name is measured
             box = self._box(index)
             low, high = (box.left(), box.right()) if self._across else (box.top(), box.bottom())
-            if low < 0 or high > room:
+            if low < max(0.0, highs[before] + gap) or high > min(room, lows[before + 1] - gap):
                 continue
-            wide = box.adjusted(-_GAP, 0, _GAP, 0) if self._across else box
-            if any(wide.intersects(other) for other in taken):
-                continue
-            taken.append(box)
+            lows.insert(before + 1, low)
+            highs.insert(before + 1, high)
             chosen.append((index, box))
         return tuple(chosen)
 

@@ -14,6 +14,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.presenters.colour_maps import magnitude_table, signed_table
 from microtome_desktop.presenters.heatmaps import Grid
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.grid_image import GridImage
 
 _LABEL_PIXELS = 15  # room that one row label needs
 _LETTER_PIXELS = 6.5  # mean width of one letter of the axis font
@@ -110,8 +111,7 @@ class GridPlot(QWidget):
         self.plot.setMouseTracking(True)
         self._box = self.plot.getViewBox()
         self._box.invertY(top_down)
-        self._image = pg.ImageItem(axisOrder="row-major")
-        self.plot.addItem(self._image)
+        self.picture = GridImage(self.plot)
         self._mark = pg.PlotCurveItem(pen=pg.mkPen(colours.TEXT, width=1.5))
         self.plot.addItem(self._mark)
         self.caption = QLabel()
@@ -135,7 +135,7 @@ class GridPlot(QWidget):
     def show_grid(self, grid: Grid | None, caption: str = "") -> None:
         """Draw a grid, or nothing with ``caption`` as the reason."""
         self.grid = grid
-        self._image.setVisible(grid is not None)
+        self.picture.item.setVisible(grid is not None)
         if self._bar is not None:
             self._bar.setVisible(grid is not None)
         self.caption.setText(caption)
@@ -147,10 +147,6 @@ class GridPlot(QWidget):
         table = signed_table() if grid.signed else magnitude_table()
         if grid.logarithmic:
             table = table[::-1]  # a small rank is the strong finding
-        self._image.setImage(
-            np.asarray(values, dtype=np.float32), autoLevels=False, levels=(low, high), lut=table
-        )
-        self._image.setRect(QRectF(-0.5, -0.5, values.shape[1], values.shape[0]))
         self._axes["left"].name_axis(grid.rows)
         self._axes["bottom"].name_axis(grid.columns)
         self._box.setRange(
@@ -159,6 +155,7 @@ class GridPlot(QWidget):
         self._box.setLimits(
             xMin=-0.5, xMax=values.shape[1] - 0.5, yMin=-0.5, yMax=values.shape[0] - 0.5
         )
+        self.picture.show(values, grid.coarser, low, high, table)
         if self._bar is not None:
             self._bar.show_scale(table, grid.low, grid.high, grid.logarithmic)
 

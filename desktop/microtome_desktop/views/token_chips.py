@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -47,10 +48,11 @@ class TokenChips(QWidget):
         """Draw these rows; columns are as wide as their widest chip."""
         self._rows = tuple(row for row in rows if row)
         metrics = QFontMetricsF(self._font)
+        texts = {chip.text for row in self._rows for chip in row}
+        advance = {text: metrics.horizontalAdvance(text) for text in texts}
         count = max((len(row) for row in self._rows), default=0)
         self._widths = [
-            max(metrics.horizontalAdvance(row[i].text) for row in self._rows if i < len(row))
-            + 2 * _PAD
+            max(advance[row[i].text] for row in self._rows if i < len(row)) + 2 * _PAD
             for i in range(count)
         ]
         self._lefts, left = [], _GAP
@@ -76,18 +78,19 @@ class TokenChips(QWidget):
         return QRectF(self._lefts[column], top, self._widths[column], _HEIGHT)
 
     def _column_at(self, point: QPointF) -> int:
-        for column, (left, width) in enumerate(zip(self._lefts, self._widths, strict=True)):
-            if left <= point.x() <= left + width:
-                return column
-        return -1
+        column = bisect_right(self._lefts, point.x()) - 1
+        inside = column >= 0 and point.x() <= self._lefts[column] + self._widths[column]
+        return column if inside else -1
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw all chips."""
+        """Draw the chips in view: a long prompt has thousands more."""
+        first = max(bisect_right(self._lefts, event.rect().left()) - 1, 0)
+        last = bisect_right(self._lefts, event.rect().right() + 1)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font)
         for row, chips in enumerate(self._rows):
-            for column, chip in enumerate(chips):
+            for column, chip in enumerate(chips[first:last], first):
                 self._draw(painter, chip, self.column_rect(column, row), column)
         painter.end()
 

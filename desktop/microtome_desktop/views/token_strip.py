@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -145,7 +145,9 @@ class TokenStrip(Panel):
 
     def show_array(self, key: ArrayKey) -> None:
         """What a colouring waited for has been read."""
-        self.show_session()
+        waited = {Colouring.ATTENTION: "pattern", Colouring.NORM: "resid_post"}
+        if key.site == waited.get(Colouring(self.colour_by.currentText())):
+            self.show_session()
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Frame the selected token, and follow the head whose attention is shown."""
@@ -189,9 +191,15 @@ def mixed(value: float) -> str:
     """The fill of a value between -1 and 1: raised grey to the accent, or to the warm colour."""
     if np.isnan(value):
         return colours.RAISED
-    base = QColor(colours.RAISED)
-    full = QColor(colours.ACCENT if value >= 0 else colours.INHIBITS)
-    share = _STRONGEST * min(1.0, abs(value))
+    # A hundred steps are more than the eye tells apart, and a long prompt has thousands of fills.
+    full = colours.ACCENT if value >= 0 else colours.INHIBITS
+    return _between(colours.RAISED, full, round(min(1.0, abs(value)), 2))
+
+
+@cache
+def _between(grey: str, bright: str, value: float) -> str:
+    base, full = QColor(grey), QColor(bright)
+    share = _STRONGEST * value
 
     def between(low: int, high: int) -> int:
         return round((1 - share) * low + share * high)

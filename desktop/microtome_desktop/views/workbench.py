@@ -20,6 +20,7 @@ from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import OpenSession, ReadArray, VerifyFile
 from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
+from microtome_desktop.jobs.pattern_request import LookAgain
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.desk import Desk
@@ -209,7 +210,8 @@ class Workbench(QObject):
     def _on_wanted(self, key: ArrayKey) -> None:
         session = self.desk.workspace.session
         if session is not None:
-            self.runner.ask(ReadArray(session, key))
+            kept = key.head is None
+            self.runner.ask(ReadArray(session, key) if kept else LookAgain(session, key))
 
     # the look of things
 
