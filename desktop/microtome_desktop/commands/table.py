@@ -125,8 +125,13 @@ COMMANDS = (
             starts_group=True),
     Command(_ID.SETTINGS, "Edit", "Settings…", "Device, precision, threads, sizes and shortcuts",
             "mdi6.cog-outline", "Ctrl+,", starts_group=True),
+    Command(_ID.MAXIMISE, "View", "Maximise the panel", "Let the panel that is in use fill the "
+            "window; again puts all panels back", "mdi6.arrow-expand-all", "Ctrl+Shift+F",
+            starts_group=True),
+    Command(_ID.SAVE_LAYOUT, "View", "Save this layout…", "Keep where the panels are under a name",
+            "mdi6.view-dashboard-edit-outline", starts_group=True),
     Command(_ID.RESET_LAYOUT, "View", "Reset layout", "Put all panels back in their places",
-            "mdi6.view-dashboard-outline", starts_group=True),
+            "mdi6.view-dashboard-outline"),
     Command(_ID.FULL_SCREEN, "View", "Full screen", "Use the whole screen",
             "mdi6.fullscreen", "F11"),
     Command(_ID.PIN, "Circuit", "Pin", "Keep the selected nodes on screen wherever the sliders "

@@ -179,6 +179,16 @@ class Settings:
         """Keep the bytes of a layout."""
         self._store.setValue(f"layout/{name}", data)
 
+    @property
+    def layouts(self) -> dict[str, str]:
+        """The layouts of the user's own by name: the state of the docks as hexadecimal digits."""
+        held = self._json("layout/named")
+        return {str(k): str(v) for k, v in held.items()} if isinstance(held, dict) else {}
+
+    @layouts.setter
+    def layouts(self, held: dict[str, str]) -> None:
+        self._store.setValue("layout/named", json.dumps(held))
+
     def _set(self, name: str, key: str, value: str | int) -> None:
         if value != getattr(self, name):
             self._store.setValue(key, value)

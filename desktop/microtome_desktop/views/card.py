@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
 from microtome_desktop.views.fonts import text_font
 
 EXPORT_TIP = "Export this panel"
+MAXIMISE_TIP = "Let this panel fill the window"
+RESTORE_TIP = "Put all panels back"
 
 
 def tiny_button(tip: str) -> QToolButton:
@@ -32,6 +34,7 @@ def tiny_button(tip: str) -> QToolButton:
 class TitleBar(QWidget):
     """Icon, name in small capitals, and the buttons that export, float and close a panel."""
 
+    maximise_clicked = Signal()
     float_clicked = Signal()
     close_clicked = Signal()
 
@@ -39,6 +42,7 @@ class TitleBar(QWidget):
         super().__init__(parent)
         self.setObjectName("card_title")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._icons = QIcon(), QIcon()
         self.picture = QLabel()
         self.name = QLabel(title.upper())
         self.name.setObjectName("card_name")
@@ -52,6 +56,8 @@ class TitleBar(QWidget):
         layout.addWidget(self.name, 1)
         self.export = tiny_button(EXPORT_TIP)
         layout.addWidget(self.export)
+        self.maximise = self._button(MAXIMISE_TIP, self.maximise_clicked)
+        layout.addWidget(self.maximise)
         self.floating = self._button("Float or dock this panel", self.float_clicked)
         hide = "Hide this panel; the View menu shows it again"
         self.close_button = self._button(hide, self.close_clicked)
@@ -64,9 +70,20 @@ class TitleBar(QWidget):
         button.clicked.connect(signal)
         return button
 
-    def set_icons(self, picture: QIcon, floating: QIcon, close: QIcon) -> None:
+    def show_maximised(self, on: bool) -> None:
+        """The button says what it does next."""
+        self.maximise.setIcon(self._icons[on])
+        tip = RESTORE_TIP if on else MAXIMISE_TIP
+        self.maximise.setToolTip(tip)
+        self.maximise.setAccessibleName(tip)
+
+    def set_icons(
+        self, picture: QIcon, larger: QIcon, smaller: QIcon, floating: QIcon, close: QIcon
+    ) -> None:
         """Icons come after the first frame: their library takes a fifth of a second."""
         self.picture.setPixmap(picture.pixmap(15, 15))
+        self._icons = larger, smaller
+        self.show_maximised(self.maximise.toolTip() == RESTORE_TIP)
         self.floating.setIcon(floating)
         self.close_button.setIcon(close)
 

@@ -76,10 +76,12 @@ class Furnishing(QObject):
         self._window.bodies[place.name].hold(scrolling(panel) if place.scrolls else panel)
 
     def _set_icons(self) -> None:
+        larger, smaller = icon("mdi6.arrow-expand"), icon("mdi6.arrow-collapse")
         floating, close = icon("mdi6.dock-window"), icon("mdi6.close")
         for place in PLACES:
             if place.name in self._window.cards:
-                self._window.cards[place.name].bar.set_icons(icon(place.icon), floating, close)
+                bar = self._window.cards[place.name].bar
+                bar.set_icons(icon(place.icon), larger, smaller, floating, close)
         for row in COMMANDS:
             colour = colours.GOOD if row.id is CommandId.RUN else colours.TEXT_DIM
             self._window.actions_table.actions[row.id].setIcon(icon(row.icon, colour))

@@ -6,6 +6,7 @@ It imports only Qt and two tables, so that the first frame is on screen before n
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.actions import Actions
 from microtome_desktop.views.card import Body, Card, CardDock
+from microtome_desktop.views.maximising import Maximising
 from microtome_desktop.views.panel_table import PLACES, Area, Place
 from microtome_desktop.views.search_field import SearchField
 
@@ -61,6 +63,7 @@ class MainWindow(QMainWindow):
         self.docks: dict[str, CardDock] = {}
         self.centre = self._make_centre()
         self._make_docks()
+        self.maximising = self._make_maximising()
         self.statusBar().showMessage("Starting…")
         self.may_close: Callable[[], bool] | None = None
         self._seen = False
@@ -83,7 +86,7 @@ class MainWindow(QMainWindow):
         return bar
 
     def _make_centre(self) -> QVBoxLayout:
-        centre = QWidget()
+        self.middle = centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -109,8 +112,27 @@ class MainWindow(QMainWindow):
                 self.docks[place.name] = self.cards[place.name] = dock
                 self.bodies[place.name] = dock.body
 
+    def _make_maximising(self) -> Maximising:
+        in_middle = (Area.CENTRE, Area.STRIP)
+        names = [place.name for area in in_middle for place in PLACES if place.area is area]
+        central = {name: self.cards.get(name, self.bodies[name]) for name in names}
+        made = Maximising(self, self.docks, self.middle, central, LAYOUT_VERSION)
+        for name, card in self.cards.items():
+            card.bar.maximise_clicked.connect(partial(made.toggle, name))
+        made.changed.connect(self._on_maximised)
+        return made
+
+    def _on_maximised(self, name: str) -> None:
+        for other, card in self.cards.items():
+            card.bar.show_maximised(other == name)
+
+    def maximise(self) -> None:
+        """Let the panel in use fill the window, or put everything back."""
+        self.maximising.toggle(self.maximising.panel_in_use())
+
     def reset_layout(self) -> None:
         """Put every dock in its first place."""
+        self.maximising.restore()
         for place in PLACES:
             if place.name in self.docks:
                 self._place(place)
@@ -155,11 +177,12 @@ class MainWindow(QMainWindow):
         self.resizeDocks(docks, [round(length * place.size / total) for place in places], line)
 
     def layout_bytes(self) -> tuple[QByteArray, QByteArray]:
-        """Geometry and state, to be remembered."""
-        return self.saveGeometry(), self.saveState(LAYOUT_VERSION)
+        """Geometry and state, to be remembered; not that one panel fills the window."""
+        return self.saveGeometry(), self.maximising.before or self.saveState(LAYOUT_VERSION)
 
     def restore_layout(self, geometry: object, state: object) -> bool:
         """Take up a remembered layout; False, and the first places, when it does not fit."""
+        self.maximising.restore()
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         fits = isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)

@@ -32,6 +32,7 @@ from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
@@ -67,8 +68,13 @@ class Workbench(QObject):
         self.furnishing.done.connect(self._on_furnished)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._connect()
+        self.layouts = Layouts(window, self.desk)
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
-        window.actions_table.bind({**self.handlers.table(), **circuit.table()})
+        panels = {
+            CommandId.MAXIMISE: window.maximise,
+            CommandId.SAVE_LAYOUT: self.layouts.save,
+        }
+        window.actions_table.bind({**self.handlers.table(), **circuit.table(), **panels})
         window.dropped.connect(self.handlers.open_dropped)
         self._on_keys()
 

@@ -1,0 +1,159 @@
+"""Panels that fill the window, layouts under names, and panels on screens that are gone."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QInputDialog
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.views.card import MAXIMISE_TIP, RESTORE_TIP
+from microtome_desktop.views.panel_table import PLACES
+
+LEFT = Qt.MouseButton.LeftButton
+CARDS = [place.name for place in PLACES if place.name != "token_strip"]
+
+
+@pytest.fixture
+def window(bench):
+    bench.window.resize(1500, 950)
+    QApplication.processEvents()
+    yield bench.window
+    bench.window.reset_layout()
+    bench.desk.settings.layouts = {}
+    QApplication.processEvents()
+
+
+def in_view(window):
+    """The panels of which something is on screen."""
+    return {name for name, body in window.bodies.items() if not body.visibleRegion().isEmpty()}
+
+
+def rectangles(window):
+    return {name: (body.mapTo(window, QPoint()), body.size())
+            for name, body in window.bodies.items() if name in in_view(window)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_panel_fills_the_window_and_goes_back(window, name):
+    card = window.cards[name]
+    if name in window.docks:
+        window.docks[name].raise_()
+    QApplication.processEvents()
+    before = rectangles(window)
+    QTest.mouseClick(card.bar.maximise, LEFT)
+    QApplication.processEvents()
+    assert in_view(window) == {name}
+    assert window.bodies[name].width() > 0.95 * window.width()
+    assert window.bodies[name].height() > 0.75 * window.height()
+    assert card.bar.maximise.toolTip() == RESTORE_TIP
+    QTest.mouseClick(card.bar.maximise, LEFT)
+    QApplication.processEvents()
+    assert rectangles(window) == before
+    assert card.bar.maximise.toolTip() == MAXIMISE_TIP
+
+
+def test_the_command_takes_the_panel_that_has_the_keyboard(bench, window):
+    prompt = bench.furnishing.panels["ask"].prompt.prompt
+    prompt.setFocus()
+    QApplication.processEvents()
+    window.actions_table.trigger(CommandId.MAXIMISE)
+    QApplication.processEvents()
+    assert in_view(window) == {"ask"}
+    window.actions_table.trigger(CommandId.MAXIMISE)
+    QApplication.processEvents()
+    prompt.clearFocus()
+    window.setFocus()
+    window.actions_table.trigger(CommandId.MAXIMISE)
+    QApplication.processEvents()
+    assert in_view(window) == {"circuit"}
+
+
+def test_a_floating_panel_floats_again_afterwards(window):
+    dock = window.docks["attention"]
+    dock.setFloating(True)
+    QApplication.processEvents()
+    window.maximising.toggle("attention")
+    QApplication.processEvents()
+    assert not dock.isFloating()
+    window.maximising.toggle("attention")
+    assert dock.isFloating()
+
+
+def test_what_is_remembered_is_the_layout_and_not_the_large_panel(window):
+    before = rectangles(window)
+    window.maximising.toggle("heatmap")
+    geometry, state = window.layout_bytes()
+    assert window.restore_layout(geometry, state)
+    QApplication.processEvents()
+    assert rectangles(window) == before
+    assert window.maximising.name == ""
+
+
+def test_another_layout_ends_the_large_panel(window):
+    window.maximising.toggle("circuit")
+    window.reset_layout()
+    QApplication.processEvents()
+    assert {"ask", "circuit", "attention", "token_strip"} <= in_view(window)
+
+
+def entries(menu):
+    menu.aboutToShow.emit()
+    return [action.text() for action in menu.actions() if not action.isSeparator()]
+
+
+def test_layouts_are_saved_used_replaced_and_deleted(bench, window, monkeypatch):
+    menu = bench.layouts.menu
+    assert entries(menu) == ["None saved yet"]
+    window.docks["attention"].hide()
+    window.docks["heatmap"].hide()
+    QApplication.processEvents()
+    wide = in_view(window)
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("wide & calm ", True))
+    window.actions_table.trigger(CommandId.SAVE_LAYOUT)
+    assert bench.desk.settings.layouts.keys() == {"wide & calm"}
+    window.reset_layout()
+    QApplication.processEvents()
+    assert in_view(window) > wide
+    assert entries(menu) == ["wide && calm", "Delete"]
+    menu.actions()[0].trigger()
+    QApplication.processEvents()
+    assert in_view(window) == wide
+    window.reset_layout()
+    window.actions_table.trigger(CommandId.SAVE_LAYOUT)  # under the same name
+    bench.layouts.use("wide & calm")
+    QApplication.processEvents()
+    assert "attention" in in_view(window)
+    bench.layouts._away.actions()[0].trigger()
+    assert bench.desk.settings.layouts == {}
+    assert entries(menu) == ["None saved yet"]
+
+
+def test_no_name_saves_nothing(bench, window, monkeypatch):
+    for answer in (("", True), ("  ", True), ("kept", False)):
+        monkeypatch.setattr(QInputDialog, "getText", lambda *_, answer=answer: answer)
+        window.actions_table.trigger(CommandId.SAVE_LAYOUT)
+    assert bench.desk.settings.layouts == {}
+
+
+def test_a_layout_of_another_version_is_told(bench, window):
+    bench.desk.settings.layouts = {"old": "00ff"}
+    bench.layouts.use("old")
+    assert "old does not fit" in bench.desk.notices.history[-1].title
+    assert "circuit" in in_view(window)
+
+
+def test_a_panel_on_a_screen_that_is_gone_comes_back(window):
+    dock = window.docks["notes"]
+    dock.setFloating(True)
+    dock.move(20_000, 9_000)
+    QApplication.processEvents()
+    _, state = window.layout_bytes()
+    window.reset_layout()
+    assert window.restore_layout(None, state)
+    QApplication.processEvents()
+    screen = QGuiApplication.primaryScreen().availableGeometry()
+    assert dock.isFloating()
+    assert screen.intersected(dock.frameGeometry()).width() >= min(dock.width(), 100)
