@@ -160,6 +160,7 @@ def _render(path: Path) -> QPixmap:
     application.setFont(text_font())
     opening = Opening(path, None)
     opening.window.resize(_PICTURE_SIZE)
+    opening.window.reset_layout()  # the first sizes were those of this machine's screen
     opening.window.show()
     waiting = QEventLoop()
     opening.settled.connect(waiting.quit)

@@ -157,3 +157,9 @@ def test_a_panel_on_a_screen_that_is_gone_comes_back(window):
     screen = QGuiApplication.primaryScreen().availableGeometry()
     assert dock.isFloating()
     assert screen.intersected(dock.frameGeometry()).width() >= min(dock.width(), 100)
+
+
+def test_the_window_fits_the_screen_of_a_laptop(window):
+    least = window.minimumSizeHint()
+    assert least.width() <= 1000
+    assert least.height() <= 690

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from microtome.records.pattern import HeadPattern
 from microtome_desktop.presenters import as_python, exports
@@ -20,9 +22,12 @@ from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.head_thumbnails import HeadThumbnails
 from microtome_desktop.views.panel import Panel, PanelContext
+
+_HEADS = 0.4  # of the panel's height, at most, for all heads
 
 
 class AttentionPanel(Panel):
@@ -34,9 +39,9 @@ class AttentionPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.layer = QComboBox()
+        self.layer = Choice()
         self.layer.setObjectName("attention_layer")
-        self.head = QComboBox()
+        self.head = Choice()
         self.head.setObjectName("attention_head")
         self.thumbnails = HeadThumbnails()
         self.map = GridPlot(top_down=True, bar=False)
@@ -48,13 +53,29 @@ class AttentionPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 6)
         layout.addLayout(choice)
-        layout.addWidget(self.thumbnails)
+        self._heads = QScrollArea()  # a layer of 32 heads is higher than its panel
+        self._heads.setWidgetResizable(True)
+        self._heads.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._heads.setWidget(self.thumbnails)
+        self._heads.viewport().setAutoFillBackground(False)
+        self.thumbnails.setAutoFillBackground(False)
+        layout.addWidget(self._heads)
         layout.addWidget(self.map, 1)
         self.layer.activated.connect(self._on_layer)
         self.head.activated.connect(self._on_head)
         self.thumbnails.head_clicked.connect(self._on_head)
         self.map.cell_clicked.connect(self._on_cell)
         self.show_session()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The large map keeps the larger part."""
+        self._share()
+        super().resizeEvent(event)
+
+    def _share(self) -> None:
+        whole = self.thumbnails.heightForWidth(self._heads.viewport().width())
+        room = max(self.thumbnails.heightForWidth(10_000), round(_HEADS * self.height()))
+        self._heads.setFixedHeight(min(whole, room))
 
     def _on_layer(self, index: int) -> None:
         self.context.selection.update(layer=self._layers()[index], head=self._shown[1], node=None)
@@ -140,6 +161,7 @@ class AttentionPanel(Panel):
             return
         self._pattern, self._shown = found, (layer, found.head)
         self.thumbnails.show_maps(head_maps(session, found))
+        self._share()
         self.thumbnails.select(found.head)
         self._name_heads(layer, len(found.heads))
         grid = attention_grid(session, found)

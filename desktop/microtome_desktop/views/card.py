@@ -53,6 +53,7 @@ class TitleBar(QWidget):
         layout.setContentsMargins(10, 6, 6, 2)
         layout.setSpacing(6)
         layout.addWidget(self.picture)
+        self.name.setMinimumWidth(30)  # a narrow panel cuts its name, not its buttons
         layout.addWidget(self.name, 1)
         self.export = tiny_button(EXPORT_TIP)
         layout.addWidget(self.export)

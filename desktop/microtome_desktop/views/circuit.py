@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QRectF, Qt, QTimer
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from superqt.utils import qdebounced, qthrottled
 
@@ -46,6 +46,7 @@ from microtome_desktop.views.text_flow import EmptyState
 
 REPRODUCED = "reproduced-share"
 _WALK = {"Up": Way.UP, "Down": Way.DOWN, "Left": Way.LEFT, "Right": Way.RIGHT, "Home": Way.HOME}
+_ROOM_FOR_LEGEND = 320  # pixels of the panel's height
 _PATIENCE_MS = 400  # how long the last circuit stays while a run computes the next
 
 
@@ -200,6 +201,11 @@ class CircuitPanel(Panel):
     @qthrottled(timeout=40)
     def _prune_soon(self) -> None:
         self._prune()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room it is the circuit's; the tool tips name what is drawn."""
+        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
+        super().resizeEvent(event)
 
     def _on_resized(self) -> None:
         self.finder.field.put(self.canvas.size())

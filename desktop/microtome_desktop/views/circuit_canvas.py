@@ -64,6 +64,7 @@ class CircuitCanvas(QWidget):
 
     def _build_view(self) -> None:
         self.view = pg.GraphicsView(background=colours.CARD)
+        self.view.setMinimumSize(120, 90)  # the library would not go below 260 by 200
         self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
         self.view.viewport().installEventFilter(self)
         self.box = CircuitBox()

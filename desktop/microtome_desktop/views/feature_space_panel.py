@@ -10,7 +10,6 @@ import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -30,6 +29,7 @@ from microtome_desktop.presenters.space import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.opengl import opengl_problem
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -52,9 +52,9 @@ class FeatureSpacePanel(Panel):
         self.drawing: Space | None = None
         self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._emptying.timeout.connect(self._show_empty)
-        self.site = QComboBox()
+        self.site = Choice()
         self.site.setObjectName("space_site")
-        self.colour_by = QComboBox()
+        self.colour_by = Choice()
         self.colour_by.setObjectName("space_colour")
         self.compute = QPushButton("Project")
         self.compute.setObjectName("space_project")
@@ -62,6 +62,7 @@ class FeatureSpacePanel(Panel):
         self.legend = QLabel()
         self.legend.setObjectName("legend")
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.legend.setMinimumHeight(40)  # what does not fit is cut off below
         self.caption = ElidedLabel()
         self._lay_out()
         self.site.activated.connect(self._on_choice)
@@ -83,7 +84,9 @@ class FeatureSpacePanel(Panel):
         choice = QHBoxLayout()
         choice.addWidget(QLabel("PCA of"))
         choice.addWidget(self.site, 1)
-        choice.addWidget(QLabel("coloured by"))
+        by = QLabel("coloured by")
+        by.setMinimumWidth(12)  # gives way first
+        choice.addWidget(by)
         choice.addWidget(self.colour_by)
         choice.addWidget(self.compute)
         middle = QHBoxLayout()

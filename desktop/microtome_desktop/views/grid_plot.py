@@ -106,6 +106,7 @@ class GridPlot(QWidget):
         self._axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
         self.plot = pg.PlotWidget(background=colours.CARD, axisItems=self._axes)
         self.plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
+        self.plot.setMinimumSize(90, 56)
         self.plot.hideButtons()
         self.plot.setMenuEnabled(False)
         self.plot.setMouseTracking(True)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Grid, Quantity, heatmap
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -27,7 +28,7 @@ class HeatmapPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.quantity = QComboBox()
+        self.quantity = Choice()
         self.quantity.setObjectName("heatmap_quantity")
         self.quantity.addItems([str(quantity) for quantity in Quantity])
         self.heading = ElidedLabel()

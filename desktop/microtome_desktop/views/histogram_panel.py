@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome.sites import kind_of
 from microtome_desktop import palette
@@ -18,6 +18,7 @@ from microtome_desktop.presenters.neurons import BINS, Histogram, histogram, lay
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -32,9 +33,9 @@ class HistogramPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.site = QComboBox()
+        self.site = Choice()
         self.site.setObjectName("histogram_site")
-        self.layer = QComboBox()
+        self.layer = Choice()
         self.layer.setObjectName("histogram_layer")
         self.caption = ElidedLabel()
         self.drawing: Histogram | None = None

@@ -30,6 +30,7 @@ from microtome_desktop.views.search_field import SearchField
 # Raised when docks change: an older saved layout would put them in wrong places.
 LAYOUT_VERSION = 6
 _DEFAULT_SIZE = QSize(1760, 1080)
+_LEAST_LEFT = 266  # below it the prompt's fields are cut off
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88
 _DOCK_AREAS = {
     Area.LEFT: Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -48,7 +49,8 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.setObjectName("microtome")
         self.setWindowTitle("Microtome")
-        self.resize(_DEFAULT_SIZE)
+        screen = self.screen().availableSize()
+        self.resize(_DEFAULT_SIZE.boundedTo(screen))
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
@@ -165,10 +167,14 @@ class MainWindow(QMainWindow):
                 by_area.setdefault(place.area, []).append(place)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         sides = [self.docks[by_area[area][0].name] for area in (Area.LEFT, Area.RIGHT)]
-        self.resizeDocks(sides, [_LEFT, _RIGHT], across)
+        # On a small screen the circuit keeps its share of it.
+        wide = min(1.0, self.width() / _DEFAULT_SIZE.width())
+        high = min(1.0, self.height() / _DEFAULT_SIZE.height())
+        left, beside = max(round(_LEFT * wide), _LEAST_LEFT), round(_RIGHT * wide)
+        self.resizeDocks(sides, [left, beside], across)
         bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
-        self.resizeDocks([self.docks[bottom[0].name]], [_BOTTOM], down)
-        self._share(bottom, across, self.width() - _LEFT - _RIGHT)
+        self.resizeDocks([self.docks[bottom[0].name]], [round(_BOTTOM * high)], down)
+        self._share(bottom, across, self.width() - left - beside)
         self._share(right, down, self.height() - 120)
 
     def _share(self, places: list[Place], line: Qt.Orientation, length: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Missing
@@ -13,6 +13,7 @@ from microtome_desktop.presenters.neurons import layers_of, strongest_neurons
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -29,7 +30,7 @@ class NeuronPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.layer = QComboBox()
+        self.layer = Choice()
         self.layer.setObjectName("neuron_layer")
         self.heading = ElidedLabel()
         self.map = GridPlot(top_down=True)

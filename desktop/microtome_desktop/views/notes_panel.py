@@ -48,6 +48,7 @@ class NoteField(QPlainTextEdit):
         self.setAccessibleName(hint)
         self.setPlaceholderText(hint)
         self.setTabChangesFocus(True)
+        self.setMinimumHeight(44)
         self._keep, self._shown = keep, ""
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._pause.timeout.connect(self.flush)

@@ -9,6 +9,8 @@ from superqt import QFlowLayout
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import text_font
 
+_LINE = 21
+
 
 class Flow(QFlowLayout):
     """A flow that remembers its height: Qt asks for it dozens of times in one layout."""
@@ -32,6 +34,8 @@ class Flow(QFlowLayout):
 def flow(widget: QWidget, top: int = 2, bottom: int = 2) -> Flow:
     """A layout for a widget whose parts wrap into lines like words."""
     flow = Flow(widget)
+    # Else Qt takes the height at the least width, many lines, as the least height at any width.
+    widget.setMinimumHeight(_LINE)
     flow.setContentsMargins(12, top, 12, bottom)
     flow.setHorizontalSpacing(11)
     flow.setVerticalSpacing(3)

@@ -8,7 +8,7 @@ from functools import cache, partial
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.at_step import AtStep
@@ -22,6 +22,8 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.card import EXPORT_TIP, tiny_button
 from microtome_desktop.views.checkpoint_slider import CheckpointSlider
+from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
@@ -39,11 +41,10 @@ class TokenStrip(Panel):
         super().__init__(context, parent)
         self.drawing: Strip | None = None
         self.chips = TokenChips()
-        self.colour_by = QComboBox()
+        self.colour_by = Choice()
         self.colour_by.setObjectName("strip_colour")
         self.colour_by.addItems([str(by) for by in Colouring])
-        self.explanation = QLabel("Run a prompt to see its tokens.")
-        self.explanation.setObjectName("dim")
+        self.explanation = ElidedLabel("Run a prompt to see its tokens.")
         self.training = CheckpointSlider()
         self.export = tiny_button(EXPORT_TIP)  # the strip has no title bar
         self._lay_out()
@@ -66,6 +67,7 @@ class TokenStrip(Panel):
         above = QHBoxLayout()
         label = QLabel("Tokens coloured by")
         label.setObjectName("dim")
+        label.setMinimumWidth(40)
         above.addWidget(label)
         above.addWidget(self.colour_by)
         above.addWidget(self.explanation, 1)

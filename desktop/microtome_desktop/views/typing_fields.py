@@ -43,6 +43,7 @@ class AnswerField(QLineEdit):
         super().__init__(parent)
         self.setPlaceholderText(hint)
         self.setClearButtonEnabled(True)
+        self.setMinimumWidth(64)
         self._words = QStringListModel(self)
         completer = QCompleter(self._words, self)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
