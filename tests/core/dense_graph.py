@@ -93,21 +93,53 @@ def dense_graph(clean: Run, corrupt: Run | None, weights: Tensor, position: int)
         weights = weights * slope
     final = norm_matrix(anatomy.final_norm, a.final, b.final if b else None)
     worth = torch.zeros_like(a.final)
-    worth[position] = final[position].T @ (weights @ anatomy.unembedding)
+    before = weights @ anatomy.unembedding @ transform_matrix(a, b, position)
+    worth[position] = final[position].T @ before
     outputs = _embeddings(a, b)
+    summed = [None if r is None else _sum_of_embeddings(r) for r in (a, b)]
+    first = norm_matrix(anatomy.stream_norm, *summed)
     layers = [_Layer(anatomy.blocks[i], a.blocks[i], b.blocks[i] if b else None)
               for i in range(len(anatomy.blocks))]  # fmt: skip
     outputs = torch.cat([outputs, *(layer.outputs() for layer in layers)])
     scores = torch.zeros(outputs.shape[:2], dtype=outputs.dtype)
-    graph = Dense(outputs, scores, outputs[:, position] @ worth[position])
     n_heads, last = len(layers[0].v), len(outputs)
+    here = carry(first, outputs[: last - len(layers) * (n_heads + 1)])
+    for layer in layers:
+        here = layer.carry(here, outputs[len(here) : len(here) + n_heads + 1])
+    graph = Dense(outputs, scores, here[:, position] @ worth[position])
     for layer in reversed(layers):
         last -= n_heads + 1
         worth = layer.back(worth, graph, slice(last, last + n_heads + 1))
+    worth = torch.einsum("pde,pd->pe", first, worth)
     graph.scores[:last] = torch.einsum("npd,pd->np", outputs[:last], worth)
     for edges in (graph.mlp, graph.value, graph.key, graph.query):
         edges.reverse()
     return graph
+
+
+def carry(matrices: Tensor, outputs: Tensor) -> Tensor:
+    """What was written, [component, position, d], behind a norm on the stream."""
+    return torch.einsum("pde,npe->npd", matrices, outputs)
+
+
+def transform_matrix(a: Run, b: Run | None, position: int) -> Tensor:
+    """[d_read, d] from what the final norm gives to what the unembedding reads."""
+    t = a.anatomy.transform
+    if t is None:
+        return torch.eye(a.final.shape[-1], dtype=a.final.dtype)
+    bias = 0 if t.bias is None else t.bias
+    pre = [None if r is None else t.weight @ r.normed(position) + bias for r in (a, b)]
+    matrix = t.weight
+    if t.activation is not None:
+        act = activation_function(t.activation).value
+        matrix = quotient(act, *pre)[:, None] * matrix
+        pre = [None if x is None else act(x) for x in pre]
+    return matrix if t.norm is None else norm_matrix(t.norm, *pre) @ matrix
+
+
+def _sum_of_embeddings(run: Run) -> Tensor:
+    parts = (run.embedding, run.position_embedding, run.anatomy.token_type)
+    return sum(part for part in parts if part is not None)
 
 
 def _embeddings(a: Run, b: Run | None) -> Tensor:
@@ -131,6 +163,8 @@ class _Layer:
         n2 = norm_matrix(block.norm2, *both(lambda r: r.mlp_from))
         self.npa = norm_matrix(block.attention_norm, *both(lambda r: r.attention.out))
         self.npm = norm_matrix(block.mlp_norm, *both(lambda r: r.mlp.out))
+        self.no1 = norm_matrix(block.sum_norm1, *both(self._attended))
+        self.no2 = norm_matrix(block.sum_norm2, *both(self._written))
         rot = rotations(w.rotary, count, w.w_q.shape[1])
         qn = heads_matrix(w.q_norm, *both(lambda r: self._raw(r, w.w_q, w.b_q)))
         kn = heads_matrix(w.k_norm, *both(lambda r: self._raw(r, w.w_k, w.b_k)))
@@ -173,6 +207,19 @@ class _Layer:
             gate = (a.pre + b.pre) / 2 * quotient(act, a.gate, b.gate)
         return chain(up, m.w_in) + chain(gate, m.w_gate)
 
+    def _attended(self, r: Any) -> Tensor:
+        return r.resid_pre + normalise(self.block.attention_norm, r.attention.out)
+
+    def _written(self, r: Any) -> Tensor:
+        middle = normalise(self.block.sum_norm1, self._attended(r))
+        return middle + normalise(self.block.mlp_norm, r.mlp.out)
+
+    def carry(self, before: Tensor, own: Tensor) -> Tensor:
+        """All that was written, behind the layer; what its two branches read is kept."""
+        self.before = before
+        self.middle = carry(self.no1, torch.cat([before, own[:-1]]))
+        return carry(self.no2, torch.cat([self.middle, own[-1:]]))
+
     def outputs(self) -> Tensor:
         a, b = self.a, self.b
         z = a.attention.z - (0 if b is None else b.attention.z)
@@ -187,15 +234,17 @@ class _Layer:
     def back(self, worth: Tensor, graph: Dense, rows: slice) -> Tensor:
         """Adds this layer's scores and edges; returns the worth before it."""
         parallel = self.block.parallel
+        worth = torch.einsum("pde,pd->pe", self.no2, worth)
         read = torch.einsum("pde,pd->pe", self.mlp_map, worth)
         graph.scores[rows.stop - 1] = torch.einsum("pd,pd->p", graph.outputs[rows.stop - 1], worth)
-        sources = graph.outputs[: rows.start if parallel else rows.stop - 1]
+        sources = self.before if parallel else self.middle
         graph.mlp.append(torch.einsum("npd,pd->pn", sources, read))
-        at_heads = worth if parallel else worth + read
+        middle = worth if parallel else worth + read
+        at_heads = torch.einsum("pde,pd->pe", self.no1, middle)
         heads = graph.outputs[rows.start : rows.stop - 1]
         graph.scores[rows.start : rows.stop - 1] = torch.einsum("hpd,pd->hp", heads, at_heads)
-        below = self._attention_back(at_heads, graph, graph.outputs[: rows.start])
-        return worth + read + below
+        below = self._attention_back(at_heads, graph, self.before)
+        return at_heads + below + (read if parallel else 0)
 
     def _attention_back(self, worth: Tensor, graph: Dense, before: Tensor) -> Tensor:
         gamma = torch.einsum("hqdk,qd->hqk", self.o_map, worth)

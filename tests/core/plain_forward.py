@@ -83,9 +83,12 @@ class Sites:
         return torch.stack(stacked) if layers else stacked[0]
 
 
-def normed(x: Tensor, n: Any, site: str, see: Sites) -> Tensor:
-    if n is None:
+def normed(x: Tensor, n: Any, site: str, see: Sites, absent: bool = True) -> Tensor:
+    """Where a layer lacks the norm that others have (not ``absent``) it divides by 1."""
+    if n is None and absent:
         return x
+    if n is None:
+        return see(site, x / see(f"{site}_scale", torch.ones(len(x), dtype=x.dtype))[..., None])
     y = x - x.mean(-1, keepdim=True) if n.centred else x
     y = y / see(f"{site}_scale", scale(x, n))[..., None]
     y = y if n.weight is None else y * n.weight.double()
@@ -132,8 +135,9 @@ def attention(x: Tensor, a: Any, see: Sites) -> Tensor:
         pattern = torch.zeros_like(scores)
         for at in range(len(x)):
             first = 0 if a.window is None else max(0, at - a.window + 1)
-            weights = torch.exp(scores[at, first : at + 1] - scores[at, first : at + 1].max())
-            pattern[at, first : at + 1] = weights / weights.sum()
+            end = at + 1 if a.causal else len(x) if a.window is None else at + a.window
+            weights = torch.exp(scores[at, first:end] - scores[at, first:end].max())
+            pattern[at, first:end] = weights / weights.sum()
         z = see("z", see("pattern", pattern, h) @ v, h)
         out = out + z @ a.w_o[h].double().T
     return out
@@ -168,16 +172,27 @@ def mlp(x: Tensor, m: Any, see: Any) -> Tensor:
     return linear(see("mlp_post", hidden), m.w_out, m.b_out)
 
 
-def block(x: Tensor, b: Any, see: Sites) -> Tensor:
+def summed(x: Tensor, n: Any, site: str, see: Sites) -> Tensor:
+    """Behind a norm on the stream, whose output is a site of the stream."""
+    if n is None:
+        return x
+    centred = x - x.mean(-1, keepdim=True) if n.centred else x
+    y = centred / see(f"{site}_scale", scale(x, n))[..., None]
+    y = y if n.weight is None else y * n.weight.double()
+    return y if n.bias is None else y + n.bias.double()
+
+
+def block(x: Tensor, b: Any, see: Sites, absent: bool) -> Tensor:
     x = see("resid_pre", x)
-    first = normed(x, b.norm1, "norm1", see)
+    first = normed(x, b.norm1, "norm1", see, absent)
     attended = attention(first, b.attention, see)
     attended = see("attn_out", norm(attended, b.attention_norm))
-    middle = x if b.parallel else see("resid_mid", x + attended)
+    middle = x if b.parallel else see("resid_mid", summed(x + attended, b.sum_norm1, "norm1", see))
     shared = b.parallel and b.norm2 is b.norm1
     second = first if shared else normed(middle, b.norm2, "norm2", see)
     wrote = see("mlp_out", norm(mlp(second, b.mlp, see), b.mlp_norm))
-    return see("resid_post", x + attended + wrote if b.parallel else middle + wrote)
+    after = x + attended + wrote if b.parallel else middle + wrote
+    return see("resid_post", summed(after, b.sum_norm2, "norm2", see))
 
 
 def _unchanged(_name: str, _layer: int | None, _head: int | None, values: Tensor) -> Tensor:
@@ -187,14 +202,23 @@ def _unchanged(_name: str, _layer: int | None, _head: int | None, values: Tensor
 def run(anatomy: Any, ids: list[int], change: Any = _unchanged) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits [position, vocabulary] and every site, with a layer axis where it has one."""
     see = Sites(change)
-    x = norm(anatomy.embedding[ids].double() * anatomy.embedding_scale, anatomy.embedding_norm)
-    x = see("embed", x)
+    x = anatomy.embedding[ids].double() * anatomy.embedding_scale
+    if anatomy.embedding_map is not None:
+        x = linear(x, anatomy.embedding_map, None)
+    x = see("embed", norm(x, anatomy.embedding_norm))
     if anatomy.positions is not None:
         x = x + see("pos_embed", anatomy.positions[: len(ids)].double())
+    if anatomy.token_type is not None:
+        x = x + anatomy.token_type.double()
+    x = norm(x, anatomy.stream_norm)
+    absent = all(b.norm1 is None for b in anatomy.blocks)
     for see.layer, b in enumerate(anatomy.blocks):
-        x = block(x, b, see)
+        x = block(x, b, see, absent)
     see.layer = None
     x = normed(x, anatomy.final_norm, "final_norm", see)
+    if (t := anatomy.transform) is not None:
+        x = linear(x, t.weight, t.bias)
+        x = norm(x if t.activation is None else act(t.activation, x), t.norm)
     y = linear(x, anatomy.unembedding, anatomy.unembedding_bias)
     if anatomy.soft_cap is not None:
         y = anatomy.soft_cap * torch.tanh(y / anatomy.soft_cap)

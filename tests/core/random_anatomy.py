@@ -8,7 +8,16 @@ import torch
 
 from microtome.circuits.asking import Asked
 from microtome.metrics import LogitDifference
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm, Rotary, ScoreBias
+from microtome.models.anatomy import (
+    Anatomy,
+    Attention,
+    Block,
+    Mlp,
+    Norm,
+    Rotary,
+    ScoreBias,
+    Transform,
+)
 from microtome.models.arithmetic import run
 
 VOCABULARY, D, HEADS, GROUPS, D_HEAD, D_MLP = 40, 20, 4, 2, 6, 28
@@ -48,10 +57,12 @@ def random_anatomy(seed: int = 0, **changes: Any) -> Anatomy:
     """Every part there is: biases everywhere, norms on branches and on queries and keys, a
     partial rotation, a window, grouped heads, a gate, both soft caps, learned positions.
 
-    ``parallel`` and ``sharp`` (a factor of the scores) may be given.
+    ``parallel`` and ``sharp`` (a factor of the scores) may be given; with ``post`` there are
+    norms on the stream, attention in both directions, and a transform before the unembedding.
     """
     draw = _Draw(seed)
     blocks = tuple(_block(draw, layer, **changes) for layer in range(3))
+    behind = _behind(_Draw(seed + 1)) if changes.get("post") else {}
     return Anatomy(
         embedding=draw(VOCABULARY, D, size=1.0),
         embedding_scale=1.7,
@@ -62,10 +73,18 @@ def random_anatomy(seed: int = 0, **changes: Any) -> Anatomy:
         unembedding=draw(VOCABULARY, D, size=1.0),
         unembedding_bias=draw(VOCABULARY),
         soft_cap=5.0,
+        **behind,
     )
 
 
-def _block(draw: _Draw, layer: int, *, parallel: bool = False, sharp: float = 1.0) -> Block:
+def _behind(draw: _Draw) -> dict[str, Any]:
+    transform = Transform(draw(D, D), draw(D), "gelu_tanh", draw.norm())
+    return {"token_type": draw(D), "stream_norm": draw.norm(), "transform": transform}
+
+
+def _block(
+    draw: _Draw, layer: int, *, parallel: bool = False, sharp: float = 1.0, post: bool = False
+) -> Block:
     attention = Attention(
         w_q=draw(HEADS, D_HEAD, D),
         w_k=draw(GROUPS, D_HEAD, D),
@@ -78,6 +97,7 @@ def _block(draw: _Draw, layer: int, *, parallel: bool = False, sharp: float = 1.
         scale=0.5 * sharp,
         soft_cap=4.0 * sharp,
         window=4 if layer == 1 else None,
+        causal=not post,
         q_norm=draw.norm(D_HEAD),
         k_norm=draw.norm(D_HEAD, centred=False),
         rotary=rotary(4, interleaved=layer == 2),
@@ -100,6 +120,8 @@ def _block(draw: _Draw, layer: int, *, parallel: bool = False, sharp: float = 1.
         attention_norm=draw.norm(),
         mlp_norm=draw.norm(centred=False),
         parallel=parallel,
+        sum_norm1=draw.norm(centred=layer != 0) if post else None,
+        sum_norm2=draw.norm() if post else None,
     )
 
 

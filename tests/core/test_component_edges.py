@@ -76,9 +76,9 @@ def test_every_edge_through_a_mixture_of_experts_is_the_plain_one(tiny_model, na
 
 
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("parallel", [False, True])
-def test_every_edge_of_combined_parts_is_the_plain_one(parallel, rule):
-    compare(random_anatomy(parallel=parallel), RULES[rule])
+@pytest.mark.parametrize("order", [{}, {"parallel": True}, {"post": True}], ids=str)
+def test_every_edge_of_combined_parts_is_the_plain_one(order, rule):
+    compare(random_anatomy(**order), RULES[rule])
 
 
 def plain_influence(edges: dict, n_rows: int, n: int, tau: float, keep: int):

@@ -115,7 +115,7 @@ def constants(sums: Sums) -> float:
     frozen, asked = gradient.coefficients, sums.asked
     total = 0.0
     with pytest.MonkeyPatch.context() as patch:
-        nothing = [torch.zeros_like(carried) for carried in carried_biases(frozen)]
+        nothing = [[torch.zeros_like(x) for x in found] for found in carried_biases(frozen)]
         patch.setattr("microtome.circuits.biases.carried_biases", lambda _: nothing)
         bias = bias_parts(gradient, asked.weights)
     for part in (bias.output, bias.value, bias.mlp, bias.key, bias.query):
@@ -125,9 +125,19 @@ def constants(sums: Sums) -> float:
         if w.b_o is not None:
             written = frozen.attention[layer].out_norm.apply(w.b_o.expand_as(worth))
             total += float((written * worth).double().sum())
-        if block.attention_norm is not None and block.attention_norm.bias is not None:
-            total += float((worth @ block.attention_norm.bias).double().sum())
+        below = gradient.layers[layer]
+        total += norm_constant(block.attention_norm, worth)
+        total += norm_constant(block.sum_norm1, below.mlp + below.mlp_read)
+        total += norm_constant(block.sum_norm2, below.behind)
+    total += norm_constant(asked.anatomy.stream_norm, gradient.stream)
+    if asked.anatomy.token_type is not None:
+        total += float((gradient.embedding @ asked.anatomy.token_type).double().sum())
     return total
+
+
+def norm_constant(norm, worth) -> float:
+    """What the bias of a norm adds, once."""
+    return 0.0 if norm is None or norm.bias is None else float((worth @ norm.bias).double().sum())
 
 
 def embeddings(sums: Sums) -> float:
@@ -185,10 +195,10 @@ def test_every_family_between_two_runs(tiny_model, paired, dtype):
 
 @pytest.mark.parametrize("check", [check_single, check_cuts, check_pair])
 @pytest.mark.parametrize("sharp", [1.0, 6.0])
-@pytest.mark.parametrize("parallel", [False, True])
-def test_parts_that_no_family_combines(parallel, sharp, dtype, check):
+@pytest.mark.parametrize("order", [{}, {"parallel": True}, {"post": True}], ids=str)
+def test_parts_that_no_family_combines(order, sharp, dtype, check):
     kind, tolerance = TYPES[dtype]
-    check(anatomy_in(random_anatomy(parallel=parallel, sharp=sharp), kind), tolerance)
+    check(anatomy_in(random_anatomy(sharp=sharp, **order), kind), tolerance)
 
 
 @pytest.mark.parametrize("step", [1e-2, 1e-5, 1e-8])
@@ -218,8 +228,8 @@ def _without(bias: str, anatomy):
     owner, _, name = bias.rpartition(".")
     if owner == "anatomy":
         return replace(anatomy, **{name: None})
-    if owner == "final_norm":
-        return replace(anatomy, final_norm=replace(anatomy.final_norm, **{name: None}))
+    if owner in ("final_norm", "stream_norm", "transform"):
+        return replace(anatomy, **{owner: replace(getattr(anatomy, owner), **{name: None})})
     block = anatomy.blocks[1]
     if owner in ("q_norm", "k_norm"):
         norm = replace(getattr(block.attention, owner), **{name: None})
@@ -233,12 +243,13 @@ BIASES = (
     "attention.b_q", "attention.b_k", "attention.b_v", "attention.b_o", "q_norm.bias",
     "k_norm.bias", "mlp.b_in", "mlp.b_gate", "mlp.b_out", "norm1.bias", "norm2.bias",
     "attention_norm.bias", "mlp_norm.bias", "final_norm.bias", "anatomy.unembedding_bias",
+    "sum_norm1.bias", "sum_norm2.bias", "stream_norm.bias", "anatomy.token_type", "transform.bias",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("bias", BIASES)
 def test_the_sums_miss_any_bias_that_is_dropped(bias):
-    sums = Sums(asked_of(random_anatomy(), IDS), Rule.SINGLE)
+    sums = Sums(asked_of(random_anatomy(post=True), IDS), Rule.SINGLE)
     gradient, _ = sums.parts
     asked = sums.asked
     whole = residuals(sums, bias_parts(gradient, asked.weights))
@@ -248,6 +259,7 @@ def test_the_sums_miss_any_bias_that_is_dropped(bias):
     forgetful = replace(
         frozen,
         anatomy=anatomy,
+        transform=replace(frozen.transform, transform=anatomy.transform),
         attention=tuple(
             replace(one, weights=block.attention)
             for one, block in zip(frozen.attention, anatomy.blocks, strict=True)
@@ -295,6 +307,8 @@ def test_equal_runs_give_the_plain_gradient(paired):
     norm, table = asked.anatomy.embedding_norm, asked.anatomy.embedding[ids[0]]
     behind = norm_run(norm, table)  # where a norm follows, the node is what it gave
     worth = norm_map(norm, behind, behind).transpose(gradient.embedding)
+    if asked.anatomy.embedding_map is not None:
+        worth = worth @ asked.anatomy.embedding_map
     difference = (worth - inputs.grad[0]).abs().max()
     # BLOOM's own GELU has its root of 2/pi in eight digits.
     tolerance = 1e-8 if paired == "bloom" else 1e-10

@@ -9,6 +9,7 @@ import pytest
 import torch
 from random_anatomy import asked_of
 
+from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Rule
 from microtome.circuits.component import component_graph, linearised
 from microtome.circuits.edges import EdgeEnds, run_without_edge
@@ -19,6 +20,7 @@ from microtome.errors import Cancelled, InputError
 from microtome.jobs import Job
 from microtome.metrics import LogitDifference
 from microtome.models.arithmetic import anatomy_in, run
+from microtome.models.operations import normalise
 from microtome.prompts import PromptPair
 from microtome.records.circuit import HEAD, MLP, OUTPUT, EdgeKind
 
@@ -45,10 +47,7 @@ def written(ran, site: str, layer: int):
     block = ran.blocks[layer]
     if site == "z":
         return block.attention.z
-    middle = block.mlp_from
-    if ran.anatomy.blocks[layer].parallel:
-        middle = middle + block.attention.out
-    return block.resid_post - middle
+    return normalise(ran.anatomy.blocks[layer].mlp_norm, block.mlp.out)
 
 
 def arithmetic_effect(ran, kind, layer, position, head, other=None) -> float:
@@ -183,6 +182,7 @@ def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_
     asked = asked_of(replace(anatomy, embedding=table), list(IDS), list(CORRUPT))
     gradient, outputs = linearised(asked, Rule.TWO_POINT)
     found = sweep(gradient, outputs, tau=0.0, keep=10**6)
+    carried = Carried(gradient.coefficients, outputs)
     layout, n = Layout.of(anatomy), len(IDS)
     for kind in list(EdgeKind)[:5]:
         rows = torch.nonzero(found.kind == kind)[:, 0]
@@ -193,7 +193,8 @@ def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_
             place = query if kind != EdgeKind.OUT else asked.position
             ends = EdgeEnds(*layout.component(start), position, *into[1:], place, kind)
             assert ends.source_row(layout) == start
-            after = run_without_edge(asked.clean, ends, outputs[start, position])
+            read = ends.read_of(carried)[start, position]
+            after = run_without_edge(asked.clean, ends, read)
             effect = asked.value - asked.of(after)
             assert effect == pytest.approx(float(found.weight[row]), rel=1e-3, abs=1e-12)
 

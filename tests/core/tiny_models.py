@@ -29,6 +29,7 @@ _SHARED = {
 # Grouped heads, and heads wider than an even share of the model.
 _GROUPED = {**_SHARED, "num_key_value_heads": 2, "head_dim": 8}
 _WITHOUT_HEAD_DIM = {**_SHARED, "num_key_value_heads": 2}
+_NARROW = {key: value for key, value in _SHARED.items() if key != "intermediate_size"}
 _NEOX = {
     **_SHARED,
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5},
@@ -37,10 +38,12 @@ _NEOX = {
 _GPT_TOKENS = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1}
 _GPT = {**_GPT_TOKENS, "n_embd": 24, "n_layer": 3, "n_head": 4}
 _FALCON = {
-    **{key: value for key, value in _SHARED.items() if key != "intermediate_size"},
+    **_NARROW,
     "ffn_hidden_size": 40,
     "tie_word_embeddings": True,
 }
+
+_OPT = {**_NARROW, "ffn_dim": 40, "word_embed_proj_dim": 24, "dropout": 0.1}
 
 _EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12}
 
@@ -124,14 +127,10 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {**_WITHOUT_HEAD_DIM, "use_parallel_residual": True, "partial_rotary_factor": 0.7},
     ),
     "olmo2": ("Olmo2Config", {**_WITHOUT_HEAD_DIM, "attention_bias": True}),
-    "opt": (
+    "opt": ("OPTConfig", _OPT),
+    "opt_post_norm": (
         "OPTConfig",
-        {
-            **{key: value for key, value in _SHARED.items() if key != "intermediate_size"},
-            "ffn_dim": 40,
-            "word_embed_proj_dim": 24,
-            "dropout": 0.1,
-        },
+        {**_OPT, "do_layer_norm_before": False, "word_embed_proj_dim": 18},
     ),
     "gptj": (
         "GPTJConfig",
@@ -167,8 +166,47 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
         {**_WITHOUT_HEAD_DIM, **_EXPERTS, "shared_expert_intermediate_size": 14},
     ),
     "qwen3_moe": ("Qwen3MoeConfig", {**_GROUPED, **_EXPERTS, "norm_topk_prob": True}),
+    "bert": ("BertConfig", _SHARED),
+    # The first row of positions is that behind the one of padding.
+    "roberta": (
+        "RobertaConfig",
+        {
+            **_SHARED,
+            "max_position_embeddings": CONTEXT + 2,
+            "pad_token_id": 1,
+            "hidden_act": "relu",
+        },
+    ),
+    "distilbert": (
+        "DistilBertConfig",
+        {
+            "vocab_size": VOCABULARY,
+            "dim": 24,
+            "n_layers": 3,
+            "n_heads": 4,
+            "hidden_dim": 40,
+            "max_position_embeddings": CONTEXT,
+            "tie_word_embeddings": False,
+        },
+    ),
+    "modernbert": (
+        "ModernBertConfig",
+        {
+            **_SHARED,
+            "cls_token_id": 0,
+            "sep_token_id": 1,
+            "local_attention": 6,
+            "global_attn_every_n_layers": 2,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "norm_bias": True,
+            "classifier_bias": True,
+        },
+    ),
 }
 FAMILIES = tuple(CONFIGS)
+# Whose attention goes both ways.
+MASKED = ("bert", "roberta", "distilbert", "modernbert")
 # Whose circuits explain single prompts only.
 ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
 PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
@@ -183,7 +221,8 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
     eager = {"attn_implementation": "eager"}
     if name in ROUTED:
         eager["experts_implementation"] = "eager"
-    model = transformers.AutoModelForCausalLM.from_config(config, **eager).eval()
+    kind = "AutoModelForMaskedLM" if name in MASKED else "AutoModelForCausalLM"
+    model = getattr(transformers, kind).from_config(config, **eager).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():

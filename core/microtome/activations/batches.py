@@ -1,7 +1,7 @@
 """Activations of many prompts: right-padded batches, as exact as one prompt at a time.
 
 A causal model never looks ahead, so what stands behind a prompt's last token cannot change it;
-the padding is cut off before anybody sees it.
+from a model that does the padding is hidden. It is cut off before anybody sees it.
 """
 
 from __future__ import annotations
@@ -61,5 +61,14 @@ def _run_together(
         return tap
 
     with tapping(model, {site: [keep(site)] for site in sites}, job.check):
-        model.forward(torch.from_numpy(ids))
+        model.forward(torch.from_numpy(ids), **_mask(model, group, longest))
     return held
+
+
+def _mask(model: Model, group: Sequence[Tokens], longest: int) -> dict[str, Tensor]:
+    """What hides the padding, where the model would see it."""
+    if model.anatomy.causal or all(len(tokens) == longest for tokens in group):
+        return {}
+    lengths = torch.tensor([len(tokens) for tokens in group], device=model.device)
+    places = torch.arange(longest, device=model.device)
+    return {"attention_mask": (places < lengths[:, None]).long()}

@@ -3,8 +3,10 @@
 With the final norm's scale held as it was, logits are linear in the residual stream, and the
 residual stream is a sum: of embeddings, head outputs, MLP outputs and constants. Each part's
 dot product with the metric's direction is its contribution, and all of them sum to the metric.
-A soft cap of the logits enters by its secant slope, which keeps the sum exact; a norm on the
-output of a branch is held like the final one.
+A soft cap of the logits enters by its secant slope, which keeps the sum exact, and so does the
+non-linearity of a masked language model's head. A norm on the output of a branch is held like
+the final one. Where norms act on the residual stream itself (BERT), every part is carried
+through the later ones.
 
 Source: Elhage et al., "A Mathematical Framework for Transformer Circuits" (2021), "direct path";
 the secant slope is Microtome's own.
@@ -21,9 +23,12 @@ from torch import Tensor
 
 from microtome.analysis.norms import IDENTITY, NormMap, frozen_norm
 from microtome.analysis.readout import Readout, as_numpy, live_model
+from microtome.analysis.streams import Directions, directions_below
+from microtome.analysis.transforms import transform_map
 from microtome.errors import MetricError, expect
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Anatomy, Block
+from microtome.models.operations import transform_run, transformed
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -117,7 +122,7 @@ def attribute(
         heads=np.stack([part.heads for part in parts]),
         embedding=along.contribution(trace, "embed"),
         position_embedding=along.contribution(trace, "pos_embed") if placed else 0.0,
-        bias=along.bias + sum(part.bias for part in parts),
+        bias=along.bias + along.below.bias + sum(part.bias for part in parts),
         neurons=_strongest([part.neurons for part in parts], top_neurons),
         attention=np.stack([part.attention for part in parts]),
         mlp=np.stack([part.mlp for part in parts]),
@@ -129,37 +134,42 @@ class _Along:
     """The metric's direction in the residual stream, and the constants beyond it."""
 
     readout: Readout
-    directions: Float[Tensor, "position d"]
+    below: Directions
     position: int
     bias: float
     value: float
 
     def contribution(self, trace: Trace, site: str) -> float:
         vector = self.readout.tensor(trace.activation(site)[self.position])
-        return float(vector @ self.directions[self.position])
+        return float(vector @ self.below.embedding[self.position])
 
 
 def _directions(trace: Trace, readout: Readout, metric: LinearMetric, position: int) -> _Along:
     anatomy = readout.anatomy
     residual = readout.tensor(trace.activation(Site("resid_post", len(anatomy.blocks) - 1)))
     norm = frozen_norm(anatomy.final_norm, residual)
-    # Without a soft cap every position is read along one direction, so one row is enough.
-    rows, at = (residual, position) if anatomy.soft_cap else (residual[position][None], 0)
+    # Where the logits are linear every position is read along one direction, so one row is enough.
+    bent = anatomy.soft_cap or readout.transform is not None
+    rows, at = (residual, position) if bent else (residual[position][None], 0)
     normed = readout.normed(rows)
+    transform = transform_map(readout.transform, transform_run(readout.transform, normed))
+    seen = transformed(readout.transform, normed)
     weights = metric.coefficients(anatomy.unembedding.shape[0])
-    reads = torch.zeros_like(rows)  # the metric's direction at the unembedding's input
+    reads = torch.zeros_like(seen)  # the metric's direction at the unembedding's input
     bias = value = 0.0
     for words in _weighted_words(readout, weights, len(rows)):
         coefficients = readout.tensor(weights[words])
-        raw = readout.raw_logits(normed, words)  # [row, word]
+        raw = readout.raw_logits(seen, words)  # [row, word]
         slopes = coefficients * readout.cap_slope(raw)
         reads += slopes @ readout.weights(words)
         value += float((coefficients * readout.capped(raw[at])).sum())
         added = readout.bias(words)
         bias += 0.0 if added is None else float(slopes[at] @ added)
-    norm_bias = readout.norm_bias(anatomy.final_norm)
-    bias += 0.0 if norm_bias is None else float(norm_bias @ reads[at])
-    return _Along(readout, norm.transpose(reads.expand_as(residual)), position, bias, value)
+    norm_bias, behind = readout.norm_bias(anatomy.final_norm), transform.transpose(reads)
+    bias += float(transform.bias(reads)[at])
+    bias += 0.0 if norm_bias is None else float(norm_bias @ behind[at])
+    last = norm.transpose(behind.expand_as(residual))
+    return _Along(readout, directions_below(trace, readout, last, position), position, bias, value)
 
 
 def _weighted_words(
@@ -190,14 +200,15 @@ def _layer(trace: Trace, along: _Along, layer: int) -> _Layer:
     norm, constant = _attention_constant(readout, block, z)
     attention = readout.tensor(trace.activation(Site("attn_out", layer))) - constant
     mlp = readout.tensor(trace.activation(Site("mlp_out", layer)))
-    reads = norm.at(at).transpose(along.directions[at])
+    directions = along.below.attention[layer]
+    reads = norm.at(at).transpose(directions[at])
     w_o = readout.tensor(block.attention.w_o)  # head d_model d_head
     heads = torch.einsum("hk,hdk,d->h", z[at], w_o, reads)
     return _Layer(
-        attention=as_numpy((attention * along.directions).sum(-1)),
-        mlp=as_numpy((mlp * along.directions).sum(-1)),
+        attention=as_numpy((attention * directions).sum(-1)),
+        mlp=as_numpy((mlp * along.below.mlp[layer]).sum(-1)),
         heads=as_numpy(heads),
-        bias=float(constant.expand_as(attention)[at] @ along.directions[at]),
+        bias=float(constant.expand_as(attention)[at] @ directions[at]),
         neurons=_neurons(trace, along, block, layer),
     )
 
@@ -223,7 +234,7 @@ def _neurons(trace: Trace, along: _Along, block: Block, layer: int) -> Float[np.
         return np.zeros(0, np.float32)
     readout, mlp = along.readout, block.mlp
     post = readout.tensor(trace.activation(Site("mlp_post", layer))[along.position])
-    w_out, reads = readout.tensor(mlp.w_out), along.directions[along.position]
+    w_out, reads = readout.tensor(mlp.w_out), along.below.mlp[layer][along.position]
     if block.mlp_norm is not None:
         written = w_out @ post
         written = written if mlp.b_out is None else written + readout.tensor(mlp.b_out)

@@ -1,5 +1,8 @@
 """The logit lens: what the model would say if it stopped after each layer.
 
+Read through all that stands before the words: the final norm, and a masked language model's own
+non-linear transform.
+
 Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
 """
 
@@ -35,8 +38,8 @@ def logit_lens(
     readout = Readout(live_model(trace, "The logit lens").anatomy)
     layers = []
     for residual in trace.activation("resid_post"):
-        normed = readout.normed(readout.tensor(residual))
-        logits = readout.capped(readout.raw_logits(normed, slice(None)))
+        seen = readout.read(readout.tensor(residual))
+        logits = readout.capped(readout.raw_logits(seen, slice(None)))
         layers.append(as_numpy(logits.log_softmax(-1) if normalise else logits))
     return np.stack(layers)
 
@@ -54,11 +57,11 @@ class Reading:
 
 def read(readout: Readout, residual: Float[Tensor, "row d"], answer: int) -> Reading:
     """Read rows of the residual stream, with a chunk of the vocabulary in memory at a time."""
-    normed = readout.normed(residual)
+    seen = readout.read(residual)
     rows = len(residual)
     answer_logit = top = peak = total = rank = residual.new_zeros(0)
     for words in readout.words(rows, first=answer):  # the chunk with the answer comes first
-        logits = readout.capped(readout.raw_logits(normed, words))
+        logits = readout.capped(readout.raw_logits(seen, words))
         best, index = logits.max(-1)
         if not len(top):
             answer_logit = logits[:, answer - words.start]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.errors import SiteMissing, expect
-from microtome.models.anatomy import Anatomy, Norm
+from microtome.models.anatomy import Anatomy, Norm, Transform
+from microtome.models.arithmetic import anatomy_in
 from microtome.models.model import Model
-from microtome.models.operations import normalise, soft_cap
+from microtome.models.operations import normalise, soft_cap, transformed
 from microtome.records.trace import Trace
 
 # Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model
@@ -41,7 +43,7 @@ def live_model(trace: Trace, purpose: str) -> Model:
     return model
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Readout:
     """The way from the last residual stream to the logits."""
 
@@ -54,14 +56,25 @@ class Readout:
         return torch.as_tensor(values).to(weight.device, wide)
 
     def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """What the unembedding reads."""
+        """What the final norm gives."""
         return normalise(self.anatomy.final_norm, residual)
+
+    @cached_property
+    def transform(self) -> Transform | None:
+        """What stands between the final norm and the unembedding, in the type for arithmetic."""
+        wide = torch.promote_types(self.anatomy.unembedding.dtype, torch.float32)
+        found: Transform | None = anatomy_in(self.anatomy.transform, wide)
+        return found
+
+    def read(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d_read"]:
+        """What the unembedding reads."""
+        return transformed(self.transform, self.normed(residual))
 
     def norm_bias(self, norm: Norm | None) -> Float[Tensor, " d"] | None:
         """What a norm adds to its output, None when nothing."""
         return None if norm is None or norm.bias is None else self.tensor(norm.bias)
 
-    def weights(self, words: slice | Tensor) -> Float[Tensor, "word d"]:
+    def weights(self, words: slice | Tensor) -> Float[Tensor, "word d_read"]:
         """Rows of the unembedding."""
         return self.tensor(self.anatomy.unembedding[words])
 
@@ -71,10 +84,10 @@ class Readout:
         return None if bias is None else self.tensor(bias[words])
 
     def raw_logits(
-        self, normed: Float[Tensor, "*rows d"], words: slice | Tensor
+        self, read: Float[Tensor, "*rows d_read"], words: slice | Tensor
     ) -> Float[Tensor, "*rows word"]:
-        """Logits of some words before the soft cap."""
-        logits, bias = normed @ self.weights(words).T, self.bias(words)
+        """Logits of some words before the soft cap, from what the unembedding reads."""
+        logits, bias = read @ self.weights(words).T, self.bias(words)
         return logits if bias is None else logits + bias
 
     def capped(self, raw: Tensor) -> Tensor:

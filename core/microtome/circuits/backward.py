@@ -18,12 +18,15 @@ from microtome.models.operations import output_matrix, turn
 class LayerGradient:
     """One layer. ``heads`` and ``mlp`` are the worth of what heads and MLP write.
 
+    ``behind`` is that of the residual stream behind the layer, ``mlp`` itself where no norm acts
+    on the sum.
     ``gamma`` is a head's worth before its output matrix, ``score`` the worth of each attention
     score, ``query`` the worth of the queries before their rotation and behind their norm (None
     in values-only mode), ``neurons`` the worth of each neuron, and ``mlp_read`` of what the MLP
     reads from the residual stream, ``mlp_normed`` behind the norm.
     """
 
+    behind: Float[Tensor, "position d_model"]
     heads: Float[Tensor, "position d_model"]
     mlp: Float[Tensor, "position d_model"]
     gamma: Float[Tensor, "head position d_head"]
@@ -36,13 +39,18 @@ class LayerGradient:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gradient:
-    """The worth of every place: of the layers, of the embeddings, and at the metric's position."""
+    """The worth of every place: of the layers, of the embeddings, and at the metric's position.
+
+    ``stream`` is the worth of what the first layer reads, ``embedding`` before a norm on that.
+    """
 
     coefficients: Coefficients
     position: int
-    logits: Float[Tensor, " d_model"]  # the metric's direction behind the final norm
+    words: Float[Tensor, " d_read"]  # the metric's direction at the unembedding
+    logits: Float[Tensor, " d_model"]  # behind the final norm
     final: Float[Tensor, "position d_model"]  # zero but at the metric's position
     layers: tuple[LayerGradient, ...]
+    stream: Float[Tensor, "position d_model"]
     embedding: Float[Tensor, "position d_model"]
 
 
@@ -58,7 +66,8 @@ def backward(
     job = job_or_default(job)
     anatomy = coefficients.anatomy
     slope = coefficients.logit_slope
-    direction = (weights if slope is None else weights * slope) @ anatomy.unembedding
+    words = (weights if slope is None else weights * slope) @ anatomy.unembedding
+    direction = coefficients.transform.transpose(words)
     n_positions = coefficients.attention[0].q.shape[-2]
     final = direction.new_zeros(n_positions, direction.shape[-1])
     final[position] = coefficients.final.at(position).transpose(direction)
@@ -67,13 +76,20 @@ def backward(
     for layer in reversed(range(len(anatomy.blocks))):
         job.progress("Tracing the answer back", len(layers), len(anatomy.blocks))
         attention, mlp = coefficients.attention[layer], coefficients.mlp[layer]
-        neurons, normed = _through_mlp(mlp, worth)
+        written = mlp.sum_norm.transpose(worth)
+        neurons, normed = _through_mlp(mlp, written)
         read = mlp.norm.transpose(normed)
-        heads = worth if anatomy.blocks[layer].parallel else worth + read
+        parallel = anatomy.blocks[layer].parallel
+        heads = attention.sum_norm.transpose(written if parallel else written + read)
         gamma, score, query, below = _through_attention(attention, heads, values_only)
-        layers.append(LayerGradient(heads, worth, gamma, score, query, neurons, normed, read))
-        worth = worth + read + below
-    return Gradient(coefficients, position, direction, final, tuple(reversed(layers)), worth)
+        layers.append(
+            LayerGradient(worth, heads, written, gamma, score, query, neurons, normed, read)
+        )
+        worth = heads + read + below if parallel else heads + below
+    embedding = coefficients.stream_norm.transpose(worth)
+    return Gradient(
+        coefficients, position, words, direction, final, tuple(reversed(layers)), worth, embedding
+    )
 
 
 def _through_mlp(mlp: MlpCoefficients, worth: Tensor) -> tuple[Tensor, Tensor]:

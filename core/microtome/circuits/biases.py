@@ -36,11 +36,11 @@ class BiasParts:
 def bias_parts(gradient: Gradient, weights: Float[Tensor, " vocabulary"]) -> BiasParts:
     """The bias part of every node, for the metric ``weights · logits``."""
     frozen = gradient.coefficients
-    carried = carried_biases(frozen)
+    before, middle = carried_biases(frozen)
     value, key, query, mlp = [], [], [], []
     for layer, block in enumerate(frozen.anatomy.blocks):
         attention, score = frozen.attention[layer], gradient.layers[layer].score
-        read = attention_reads(frozen, layer, carried[layer])
+        read = attention_reads(frozen, layer, before[layer])
         value.append(_value_part(attention, read, gradient.layers[layer].gamma))
         if score is not None:
             scaled = attention.score_scale * score
@@ -49,9 +49,9 @@ def bias_parts(gradient: Gradient, weights: Float[Tensor, " vocabulary"]) -> Bia
             key.append((scaled * product).sum(-1) + fixed)
             product = query_bias(attention, read) @ attention.k.mT
             query.append((scaled * product).sum(-1) + fixed)
-        mlp.append(_mlp_part(gradient, layer, carried[layer if block.parallel else layer + 1]))
+        mlp.append(_mlp_part(gradient, layer, (before if block.parallel else middle)[layer]))
     return BiasParts(
-        _output_part(gradient, weights, carried[-1]),
+        _output_part(gradient, weights, before[-1]),
         torch.stack(value),
         torch.stack(key) if key else None,
         torch.stack(query) if query else None,
@@ -69,21 +69,28 @@ def node_bias(parts: BiasParts, anatomy: Anatomy) -> Float[Tensor, "component po
     return bias
 
 
-def carried_biases(frozen: Coefficients) -> list[Float[Tensor, "position d_model"]]:
-    """What the attention layers' own biases left in the residual stream before each layer.
+def carried_biases(frozen: Coefficients) -> tuple[list[Tensor], list[Tensor]]:
+    """What constants left in the residual stream [position, d_model] before and within each layer.
 
-    The last entry is what reaches the final norm.
+    Constants are the attention layers' output biases, those of norms on the stream, and token
+    types. The first list ends with what reaches the final norm.
     """
-    embedding = frozen.anatomy.embedding
-    carried = embedding.new_zeros(frozen.attention[0].q.shape[-2], embedding.shape[-1])
-    found = [carried]
-    for attention, block in zip(frozen.attention, frozen.anatomy.blocks, strict=True):
+    anatomy = frozen.anatomy
+    carried = anatomy.embedding.new_zeros(frozen.attention[0].q.shape[-2], anatomy.d_model)
+    if anatomy.token_type is not None:
+        carried = carried + anatomy.token_type
+    carried = _with_bias(frozen.stream_norm.apply(carried), anatomy.stream_norm)
+    before, middle = [carried], []
+    for attention, mlp, block in zip(frozen.attention, frozen.mlp, anatomy.blocks, strict=True):
         bias = attention.weights.b_o
         if bias is not None:
             carried = carried + attention.out_norm.apply(bias.expand_as(carried))
         carried = _with_bias(carried, block.attention_norm)
-        found.append(carried)
-    return found
+        carried = _with_bias(attention.sum_norm.apply(carried), block.sum_norm1)
+        middle.append(carried)
+        carried = _with_bias(mlp.sum_norm.apply(carried), block.sum_norm2)
+        before.append(carried)
+    return before, middle
 
 
 def attention_reads(
@@ -155,6 +162,7 @@ def _output_part(gradient: Gradient, weights: Tensor, carried: Tensor) -> Tensor
     part = (carried * gradient.final).sum()
     if anatomy.final_norm is not None and anatomy.final_norm.bias is not None:
         part = part + anatomy.final_norm.bias @ gradient.logits
+    part = part + gradient.coefficients.transform.bias(gradient.words)
     if anatomy.unembedding_bias is not None:
         scaled = weights if slope is None else weights * slope
         part = part + scaled @ anatomy.unembedding_bias

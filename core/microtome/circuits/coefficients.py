@@ -14,11 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.analysis.norms import NormMap, norm_map
+from microtome.analysis.transforms import TransformMap, transform_map
 from microtome.errors import PromptError
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Experts, Mlp
-from microtome.models.arithmetic import MASKED, AttentionRun, MlpRun, Run
-from microtome.models.operations import per_head, soft_cap
+from microtome.models.arithmetic import MASKED, AttentionRun, BlockRun, MlpRun, Run
+from microtome.models.operations import per_head, soft_cap, transform_run
 
 
 class Rule(StrEnum):
@@ -45,6 +46,7 @@ class AttentionCoefficients:
     q_norm: NormMap
     k_norm: NormMap
     out_norm: NormMap
+    sum_norm: NormMap  # of the stream behind this branch
     angles: tuple[Tensor, Tensor] | None
     pattern: Float[Tensor, "head query key"]
     log_mean: Float[Tensor, "head query key"]
@@ -68,6 +70,7 @@ class MlpCoefficients:
     weights: Mlp | Experts
     norm: NormMap
     out_norm: NormMap
+    sum_norm: NormMap
     slope: Float[Tensor, "position d_mlp"]
     gate_slope: Float[Tensor, "position d_mlp"] | None
 
@@ -80,7 +83,9 @@ class Coefficients:
     rule: Rule
     attention: tuple[AttentionCoefficients, ...]
     mlp: tuple[MlpCoefficients, ...]
+    stream_norm: NormMap  # of the sum of the embeddings
     final: NormMap
+    transform: TransformMap  # at the metric's position
     logit_slope: Float[Tensor, " vocabulary"] | None  # of the logits' soft cap
 
 
@@ -99,23 +104,25 @@ def coefficients(clean: Run, corrupt: Run | None, rule: Rule, position: int) -> 
             "Ask about one prompt; its choices are held as they were.",
         )
     layers = range(len(anatomy.blocks))
-    attention = tuple(
-        _attention(
-            anatomy.blocks[i], a.blocks[i].attention, b.blocks[i].attention if b else None, rule
-        )
-        for i in layers
-    )
-    mlp = tuple(
-        _mlp(anatomy.blocks[i], a.blocks[i].mlp, b.blocks[i].mlp if b else None) for i in layers
-    )
+    pairs = [(anatomy.blocks[i], a.blocks[i], b.blocks[i] if b else None) for i in layers]
+    attention = tuple(_attention(*pair, rule) for pair in pairs)
+    mlp = tuple(_mlp(*pair) for pair in pairs)
     return Coefficients(
         anatomy,
         rule,
         attention,
         mlp,
+        norm_map(anatomy.stream_norm, a.stream_norm, b.stream_norm if b else None),
         norm_map(anatomy.final_norm, a.final_norm, b.final_norm if b else None),
+        _transform(a, b, position),
         _logit_slope(a, b, position),
     )
+
+
+def _transform(a: Run, b: Run | None, position: int) -> TransformMap:
+    transform = a.anatomy.transform
+    ran = [None if r is None else transform_run(transform, r.normed(position)) for r in (a, b)]
+    return transform_map(transform, *ran)
 
 
 def _logit_slope(a: Run, b: Run | None, position: int) -> Tensor | None:
@@ -125,11 +132,13 @@ def _logit_slope(a: Run, b: Run | None, position: int) -> Tensor | None:
     return cap_slope(a.raw_logits(position), b.raw_logits(position) if b else None, cap)
 
 
-def _mlp(block: Block, a: MlpRun, b: MlpRun | None) -> MlpCoefficients:
+def _mlp(block: Block, ran: BlockRun, other: BlockRun | None) -> MlpCoefficients:
+    a, b = ran.mlp, other.mlp if other else None
     norm = norm_map(block.norm2, a.norm, b.norm if b else None)
     out_norm = norm_map(block.mlp_norm, a.out_norm, b.out_norm if b else None)
+    sum_norm = norm_map(block.sum_norm2, ran.sum_norm2, other.sum_norm2 if other else None)
     slope, gate_slope = _slopes(block.mlp, a, b)
-    return MlpCoefficients(block.mlp, norm, out_norm, slope, gate_slope)
+    return MlpCoefficients(block.mlp, norm, out_norm, sum_norm, slope, gate_slope)
 
 
 def _slopes(mlp: Mlp | Experts, a: MlpRun, b: MlpRun | None) -> tuple[Tensor, Tensor | None]:
@@ -146,9 +155,10 @@ def _slopes(mlp: Mlp | Experts, a: MlpRun, b: MlpRun | None) -> tuple[Tensor, Te
 
 
 def _attention(
-    block: Block, a: AttentionRun, b: AttentionRun | None, rule: Rule
+    block: Block, ran: BlockRun, other: BlockRun | None, rule: Rule
 ) -> AttentionCoefficients:
     weights = block.attention
+    a, b = ran.attention, other.attention if other else None
     if b is None:
         even, log_even = even_pattern(a)
         q, k, v = a.q, a.k, a.v
@@ -167,6 +177,7 @@ def _attention(
         q_norm=norm_map(weights.q_norm, a.q_norm, b.q_norm if b else None),
         k_norm=norm_map(weights.k_norm, a.k_norm, b.k_norm if b else None),
         out_norm=norm_map(block.attention_norm, a.out_norm, b.out_norm if b else None),
+        sum_norm=norm_map(block.sum_norm1, ran.sum_norm1, other.sum_norm1 if other else None),
         angles=weights.rotary.angles(q.shape[-2]) if weights.rotary else None,
         pattern=pattern,
         log_mean=log_mean,

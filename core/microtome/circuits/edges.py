@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from microtome.circuits.carried import Carried
 from microtome.circuits.sources import Layout
 from microtome.errors import InputError
 from microtome.models.arithmetic import Run, head_outputs, run, run_mlp
@@ -50,6 +51,14 @@ class EdgeEnds:
             int(circuit.node_head[end]),
             int(circuit.node_position[end]),
             EdgeKind(kind),
+        )
+
+    def read_of(self, carried: Carried) -> Float[Tensor, "component position d_model"]:
+        """What components wrote, as the edge's target reads it."""
+        if self.kind is EdgeKind.OUT:
+            return carried.end()
+        return (
+            carried.middle(self.layer) if self.kind is EdgeKind.MLP else carried.before(self.layer)
         )
 
     def source_row(self, layout: Layout) -> int:

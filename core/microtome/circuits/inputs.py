@@ -36,7 +36,7 @@ class HeadInputs:
 
     attention: AttentionCoefficients
     worth: LayerGradient
-    outputs: Float[Tensor, "component position d_model"]  # of what comes before the layer
+    outputs: Float[Tensor, "component position d_model"]  # before the layer, as it reads them
     along_middle: Float[Tensor, "component position"] | None  # see ``_through_norm``
 
     @classmethod

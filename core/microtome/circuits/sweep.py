@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.circuits.backward import Gradient
+from microtome.circuits.carried import Carried
 from microtome.circuits.inputs import HeadInputs, HeadTargets
 from microtome.circuits.sources import Layout
 from microtome.jobs import Job, job_or_default
@@ -64,11 +65,13 @@ class _Sweep:
     tau: float
     keep: int
     job: Job
+    carried: Carried = field(init=False)
     influence: Tensor = field(init=False)
     kept: list[tuple[Tensor, ...]] = field(init=False, default_factory=list)
 
     def run(self) -> Explored:
         layout = Layout.of(self.gradient.coefficients.anatomy)
+        self.carried = Carried(self.gradient.coefficients, self.outputs)
         self.influence = self.outputs.new_zeros(self.outputs.shape[:2])
         direct = self._output()
         for layer in reversed(range(layout.n_layers)):
@@ -83,7 +86,7 @@ class _Sweep:
 
     def _output(self) -> Tensor:
         position = self.gradient.position
-        weights = self.outputs[:, position] @ self.gradient.final[position]
+        weights = self.carried.end()[:, position] @ self.gradient.final[position]
         target = torch.tensor([OUT_ROW], device=weights.device)
         self._collect_own_position(
             weights[None], target, torch.tensor([position], device=weights.device),
@@ -96,10 +99,8 @@ class _Sweep:
         positions = torch.nonzero(self.influence[row] >= self.tau)[:, 0]
         if not len(positions):
             return
-        parallel = self.gradient.coefficients.anatomy.blocks[layer].parallel
-        sources = layout.first(layer) if parallel else row
         read = self.gradient.layers[layer].mlp_read[positions]
-        weights = torch.einsum("npd,pd->pn", self.outputs[:sources, positions], read)
+        weights = torch.einsum("npd,pd->pn", self.carried.middle(layer)[:, positions], read)
         target = row * self.outputs.shape[1] + positions
         influence = self.influence[row, positions]
         self._collect_own_position(weights, target, positions, influence, EdgeKind.MLP)
@@ -119,7 +120,7 @@ class _Sweep:
         heads, queries = torch.nonzero(influence >= self.tau, as_tuple=True)
         if not len(heads):
             return
-        inputs = HeadInputs.of(self.gradient, layer, self.outputs[: layout.first(layer)])
+        inputs = HeadInputs.of(self.gradient, layer, self.carried.before(layer))
         for chunk in self._chunks(len(heads), inputs.n_sources):
             self.job.check()
             targets = HeadTargets(heads[chunk], queries[chunk])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from microtome.circuits.ablated import AblatedRuns, site_of
 from microtome.circuits.asking import Subject, ask
+from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Rule, coefficients
 from microtome.circuits.edges import EdgeEnds, run_without_edge
 from microtome.circuits.sources import Layout, node_outputs
@@ -81,8 +82,9 @@ def ablate_edge(
         asked = ask(model, subject, metric, job=job)
         rule = Rule.SINGLE if asked.corrupt is None else Rule.TWO_POINT
         frozen = coefficients(asked.clean, asked.corrupt, rule, asked.position)
-        outputs = node_outputs(frozen, asked.clean, asked.corrupt)
-        output = outputs[ends.source_row(Layout.of(asked.anatomy)), ends.source_position]
+        carried = Carried(frozen, node_outputs(frozen, asked.clean, asked.corrupt))
+        output = ends.read_of(carried)[ends.source_row(Layout.of(asked.anatomy))]
+        output = output[ends.source_position]
         ablated = asked.of(run_without_edge(asked.clean, ends, output))
         effects = {"predicted": predicted, "true": asked.value - ablated}
         how = "what the target reads of it set to zero"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from microtome.circuits.asking import Subject, precise, prompts_of
 from microtome.circuits.biases import attention_reads, carried_biases, key_bias, query_bias
+from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Coefficients, Rule, coefficients
 from microtome.circuits.sources import Layout, node_outputs
 from microtome.errors import InputError
@@ -112,7 +113,7 @@ def _table(
     clean: Run, frozen: Coefficients, layer: int, head: int, place: tuple[int, int]
 ) -> NDArray[np.floating]:
     query, key = place
-    outputs = node_outputs(frozen, clean, None)[: Layout.of(clean.anatomy).first(layer)]
+    outputs = Carried(frozen, node_outputs(frozen, clean, None)).before(layer)
     asked = _parts(frozen, outputs, layer, keys=False)[:, head, query]
     offered = _parts(frozen, outputs, layer, keys=True)[:, head]
     visible = clean.blocks[layer].attention.visible[query]
@@ -135,7 +136,7 @@ def _parts(frozen: Coefficients, outputs: Tensor, layer: int, *, keys: bool) -> 
     for one in read:
         part = rotate(norm.apply(project(one, weight, None)), weights.rotary)
         parts.append(per_head(part, weights) if keys else part)
-    carried = attention_reads(frozen, layer, carried_biases(frozen)[layer])
+    carried = attention_reads(frozen, layer, carried_biases(frozen)[0][layer])
     bias = key_bias(attention, carried) if keys else query_bias(attention, carried)
     return torch.stack([*parts, bias])
 

@@ -71,7 +71,8 @@ class Attention:
     b_o: Float[Tensor, " d_model"] | None
     scale: float  # of the scores: head_dim^-1/2, or query_pre_attn_scalar^-1/2
     soft_cap: float | None = None  # cap * tanh(score / cap), before the mask
-    window: int | None = None  # visible keys of a query, itself included
+    window: int | None = None  # visible keys of a query to one side, itself included
+    causal: bool = True  # whether a query sees nothing behind itself
     q_norm: Norm | None = None  # per head or over all of them, before rotation
     k_norm: Norm | None = None
     rotary: Rotary | None = None
@@ -171,12 +172,26 @@ class Experts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """What stands between the final norm and the unembedding: ``norm(act(weight x + bias))``.
+
+    Masked language models have all of it; OPT-350M only the matrix, to its narrow embeddings.
+    """
+
+    weight: Float[Tensor, "d_read d_model"]
+    bias: Float[Tensor, " d_read"] | None = None
+    activation: str | None = None  # a key of microtome.models.activation_functions
+    norm: Norm | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
     """One layer: norms around attention and MLP, in series or in parallel.
 
     ``norm1`` and ``norm2`` act before attention and MLP; ``attention_norm`` and ``mlp_norm`` on
-    the branch's output before it is added (Gemma 2). ``parallel`` blocks read attention and MLP
-    from the layer's input.
+    the branch's output before it is added (Gemma 2); ``sum_norm1`` and ``sum_norm2`` on the
+    residual stream with the branch added (BERT), and so on all that was written before.
+    ``parallel`` blocks read attention and MLP from the layer's input.
     """
 
     attention: Attention
@@ -186,21 +201,37 @@ class Block:
     attention_norm: Norm | None = None
     mlp_norm: Norm | None = None
     parallel: bool = False
+    sum_norm1: Norm | None = None
+    sum_norm2: Norm | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Anatomy:
-    """All weights of a decoder-only language model."""
+    """All weights of a language model that is one stack of blocks."""
 
-    embedding: Float[Tensor, "vocabulary d_model"]
+    embedding: Float[Tensor, "vocabulary d_embedding"]
     embedding_scale: float
     embedding_norm: Norm | None  # of the scaled embedding, which it alone changes (BLOOM)
     positions: Float[Tensor, "context d_model"] | None  # row p belongs to position p
     blocks: tuple[Block, ...]
     final_norm: Norm | None
-    unembedding: Float[Tensor, "vocabulary d_model"]
-    unembedding_bias: Float[Tensor, " vocabulary"] | None
+    unembedding: Float[Tensor, "word d_read"]
+    unembedding_bias: Float[Tensor, " word"] | None
     soft_cap: float | None = None  # of the logits
+    embedding_map: Float[Tensor, "d_model d_embedding"] | None = None  # of narrow embeddings
+    token_type: Float[Tensor, " d_model"] | None = None  # added at every position (BERT)
+    stream_norm: Norm | None = None  # of the sum of all embeddings (BERT)
+    transform: Transform | None = None
+
+    @property
+    def d_model(self) -> int:
+        """Dimensions of the residual stream."""
+        return int(self.blocks[0].attention.w_q.shape[-1])
+
+    @property
+    def causal(self) -> bool:
+        """Whether no position sees what stands behind it."""
+        return all(block.attention.causal for block in self.blocks)
 
     @property
     def routed(self) -> bool:

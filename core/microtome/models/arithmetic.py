@@ -22,6 +22,7 @@ from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Experts, Norm, Rotary, ScoreBias
 from microtome.models.operations import (
     NormRun,
+    embedded,
     neuron_scales,
     norm_run,
     normalise,
@@ -31,6 +32,7 @@ from microtome.models.operations import (
     rotate,
     scaled,
     soft_cap,
+    transformed,
     visible_keys,
 )
 
@@ -106,18 +108,26 @@ class MlpRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockRun:
-    """One layer: its two branches, and the residual stream that each of them reads."""
+    """One layer: its two branches, and the residual stream that each of them reads.
+
+    ``sum_norm1`` and ``sum_norm2`` are what norms of the stream did after each branch.
+    """
 
     resid_pre: Float[Tensor, "position d_model"]
     attention: AttentionRun
     mlp_from: Float[Tensor, "position d_model"]
     mlp: MlpRun
     resid_post: Float[Tensor, "position d_model"]
+    sum_norm1: NormRun | None = None
+    sum_norm2: NormRun | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One forward pass over one prompt."""
+    """One forward pass over one prompt.
+
+    Embeddings are as they are added, before a norm on their sum (``stream_norm``).
+    """
 
     anatomy: Anatomy
     ids: Int[Tensor, " position"]
@@ -126,19 +136,23 @@ class Run:
     blocks: tuple[BlockRun, ...]
     final: Float[Tensor, "position d_model"]
     final_norm: NormRun | None
+    stream_norm: NormRun | None = None
 
     @property
     def n_positions(self) -> int:
         """Number of tokens."""
         return int(self.ids.shape[0])
 
+    def normed(self, position: int | slice = slice(None)) -> Float[Tensor, "*position d_model"]:
+        """What the final norm gives, of one position or of all."""
+        return scaled(self.anatomy.final_norm, self.final_norm, self.final)[position]
+
     def raw_logits(
         self, position: int | slice = slice(None)
     ) -> Float[Tensor, "*position vocabulary"]:
         """The logits before a soft cap, of one position or of all."""
         anatomy = self.anatomy
-        normed = scaled(anatomy.final_norm, self.final_norm, self.final)[position]
-        logits = normed @ anatomy.unembedding.T
+        logits = transformed(anatomy.transform, self.normed(position)) @ anatomy.unembedding.T
         return logits if anatomy.unembedding_bias is None else logits + anatomy.unembedding_bias
 
     def logits(self, position: int | slice = slice(None)) -> Float[Tensor, "*position vocabulary"]:
@@ -162,21 +176,21 @@ def run(
     edit = edit or _unchanged
     ids = ids.to(anatomy.embedding.device).long()
     with torch.no_grad():
-        embedding = normalise(
-            anatomy.embedding_norm, anatomy.embedding[ids] * anatomy.embedding_scale
-        )
-        embedding = edit("embed", -1, embedding)
+        embedding = edit("embed", -1, embedded(anatomy, ids))
         positions = anatomy.positions
         if positions is not None:
             positions = edit("pos_embed", -1, positions[: len(ids)])
         stream = embedding if positions is None else embedding + positions
+        stream = stream if anatomy.token_type is None else stream + anatomy.token_type
+        stream_norm = norm_run(anatomy.stream_norm, stream)
+        stream = scaled(anatomy.stream_norm, stream_norm, stream)
         blocks = []
         for layer, block in enumerate(anatomy.blocks):
             job.progress("Running the model", layer, len(anatomy.blocks))
             blocks.append(_run_block(block, layer, stream, edit))
             stream = blocks[-1].resid_post
         final_norm = norm_run(anatomy.final_norm, stream)
-    return Run(anatomy, ids, embedding, positions, tuple(blocks), stream, final_norm)
+    return Run(anatomy, ids, embedding, positions, tuple(blocks), stream, final_norm, stream_norm)
 
 
 def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
@@ -186,11 +200,14 @@ def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
     attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
     middle = stream + scaled(block.attention_norm, attention.out_norm, attention.out)
+    sum_norm1 = norm_run(block.sum_norm1, middle)
+    middle = scaled(block.sum_norm1, sum_norm1, middle)
     mlp_from = stream if block.parallel else middle
     mlp = run_mlp(block, mlp_from)
-    written = edit("mlp_out", layer, scaled(block.mlp_norm, mlp.out_norm, mlp.out))
-    after = edit("resid_post", layer, middle + written)
-    return BlockRun(stream, attention, mlp_from, mlp, after)
+    after = middle + edit("mlp_out", layer, scaled(block.mlp_norm, mlp.out_norm, mlp.out))
+    sum_norm2 = norm_run(block.sum_norm2, after)
+    after = edit("resid_post", layer, scaled(block.sum_norm2, sum_norm2, after))
+    return BlockRun(stream, attention, mlp_from, mlp, after, sum_norm1, sum_norm2)
 
 
 def head_outputs(
@@ -210,7 +227,7 @@ def head_outputs(
 
 def _attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Which keys are visible, the scores before cap and mask, and the pattern's logarithm."""
-    visible = visible_keys(q.shape[-2], weights.window, q.device)
+    visible = visible_keys(q.shape[-2], weights.window, q.device, causal=weights.causal)
     scores = weights.scale * (q @ per_head(k, weights).mT)
     if weights.bias is not None:
         scores = scores + weights.bias.at(q.shape[-2])

@@ -6,6 +6,7 @@ Adding a family means adding a row; nothing else in Microtome asks which family 
 from __future__ import annotations
 
 from microtome.errors import UnknownArchitecture
+from microtome.models import encoder_rows as encoder
 from microtome.models import gpt_rows as gpt
 from microtome.models import llama_rows as llama
 from microtome.models.family import Family
@@ -33,6 +34,10 @@ _TABLE = (
     llama.MIXTRAL,
     llama.QWEN2_MOE,
     llama.QWEN3_MOE,
+    encoder.BERT,
+    encoder.ROBERTA,
+    encoder.DISTILBERT,
+    encoder.MODERNBERT,
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}
 

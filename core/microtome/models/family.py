@@ -53,7 +53,7 @@ class Family:
 
     model_type: str  # as config.json names it
     title: str
-    class_name: str  # of the causal language model in transformers
+    class_name: str  # of the language model in transformers
 
     context_key: str = "max_position_embeddings"
 
@@ -62,8 +62,17 @@ class Family:
     final_norm: str | None
     unembedding: str = "lm_head"
     positions: str | None = None  # learned position embeddings
-    embedding_norm: str | None = None
+    embedding_norm: str | None = None  # of the token's embedding alone
+    embedding_map: str | None = None  # a matrix from narrow embeddings to the residual stream
+    token_types: str | None = None  # embeddings of token types, of which the first is used
+    stream_norm: str | None = None  # of the sum of all embeddings
+    # Between the final norm and the unembedding: a matrix, and what follows it.
+    transform: str | None = None
+    transform_norm: str | None = None
+    transform_activation: str | None = None  # its name, where no config key gives it
+    transform_activation_key: str | None = None
     position_offset: int = 0  # row of the first position in their table
+    row_positions: bool = False  # the model takes rows of that table as positions
     rotary: str | None = None  # module that gives cosines and sines
     rotary_by_layer_type: bool = False  # that module wants the layer's type too
     # A table of sines, then cosines, one for each two neighbours that turn together; in place of
@@ -77,9 +86,12 @@ class Family:
     norm2: str | None  # where it is norm1, both branches read the same
     attention_norm: str | None = None  # of a branch's output, before it is added
     mlp_norm: str | None = None
+    sum_norm1: str | None = None  # of the stream with the branch added
+    sum_norm2: str | None = None
     rms: bool = False
     norm_offset: float = 0.0  # what is added to a stored norm weight
 
+    causal: bool = True  # whether a query sees nothing behind itself
     attention: str  # module that calls the attention function
     # Reads what that module is given, where it computes attention itself and ours takes its place.
     inline: Callable[..., Given] | None = None

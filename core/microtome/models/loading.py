@@ -90,8 +90,8 @@ class _Files:
 
     def load(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         """The transformers model in evaluation mode, weights frozen."""
-        model_class = getattr(transformers, self.family.class_name)
-        config = self._config(model_class)
+        config = self._config(getattr(transformers, self.family.class_name).config_class)
+        model_class = self._class(config)
         _quieten()
         try:
             module, report = self._from_pretrained(model_class, config, dtype)
@@ -109,13 +109,17 @@ class _Files:
         frozen: nn.Module = module.eval().requires_grad_(requires_grad=False)
         return frozen
 
-    def _config(self, model_class: Any) -> Any:
+    def _class(self, config: Any) -> Any:
+        """The class of the model: a row may choose it by what the config says."""
+        return getattr(transformers, self.family.of(config).class_name)
+
+    def _config(self, config_class: Any) -> Any:
         """The configuration object, once a model of its size is known to fit the weight files."""
         stored = element_count(self.weights)
         tensors = sum(len(file.entries) for file in self.weights)
         try:
-            config = model_class.config_class.from_dict(self.settings)
-            self.family.of(config)  # refuses what it cannot serve
+            config = config_class.from_dict(self.settings)
+            model_class = self._class(config)  # refuses what the row cannot serve
             layers = config.num_hidden_layers
             if layers > tensors:
                 raise self._mismatch(f"{layers} layers", f"{tensors} tensors")

@@ -23,7 +23,7 @@ from microtome.sites import SITES
 
 
 class Model:
-    """A causal language model ready to be run, read and edited.
+    """A language model ready to be run, read and edited.
 
     ``module`` is the transformers model, in evaluation mode and with frozen weights. One thread
     uses a model at a time.
@@ -89,7 +89,14 @@ class Model:
     def forward(
         self, ids: Int[Tensor, "batch position"], **options: Any
     ) -> Float[Tensor, "batch position vocabulary"]:
-        """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …)."""
+        """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …).
+
+        ``position_ids`` count from 0, whatever the model's own table of positions does.
+        """
+        if self.family.row_positions:
+            places = torch.arange(ids.shape[1], device=self.device)[None]
+            given = options.get("position_ids", places)
+            options["position_ids"] = given + self.family.position_offset
         with torch.inference_mode():
             output = self.module(input_ids=ids.to(self.device).long(), use_cache=False, **options)
         logits: Tensor = output.logits

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import linear
 
-from microtome.models.anatomy import Attention, Experts, Norm, Rotary, Router
+from microtome.models.activation_functions import activation_function
+from microtome.models.anatomy import Anatomy, Attention, Experts, Norm, Rotary, Router, Transform
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,46 @@ def scaled(norm: Norm | None, ran: NormRun | None, x: Tensor) -> Tensor:
 def normalise(norm: Norm | None, x: Float[Tensor, "*axes d"]) -> Float[Tensor, "*axes d"]:
     """The output of a norm; the input itself where there is no norm."""
     return scaled(norm, norm_run(norm, x), x)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransformRun:
+    """What a transform did: what its non-linearity read, and its norm."""
+
+    pre: Float[Tensor, "*rows d_read"]
+    norm: NormRun | None
+
+
+def transform_run(
+    transform: Transform | None, read: Float[Tensor, "*rows d_model"]
+) -> TransformRun | None:
+    """What a transform does to what the final norm gave, None where there is no transform."""
+    if transform is None:
+        return None
+    pre = linear(read, transform.weight, transform.bias)
+    return TransformRun(pre, norm_run(transform.norm, _activated(transform, pre)))
+
+
+def transformed(
+    transform: Transform | None, read: Float[Tensor, "*rows d_model"]
+) -> Float[Tensor, "*rows d_read"]:
+    """What the unembedding reads; the input itself where there is no transform."""
+    ran = transform_run(transform, read)
+    if transform is None or ran is None:
+        return read
+    return scaled(transform.norm, ran.norm, _activated(transform, ran.pre))
+
+
+def _activated(transform: Transform, pre: Tensor) -> Tensor:
+    name = transform.activation
+    return pre if name is None else activation_function(name).value(pre)
+
+
+def embedded(anatomy: Anatomy, ids: Int[Tensor, " position"]) -> Float[Tensor, "position d_model"]:
+    """What each token adds to the residual stream."""
+    rows = anatomy.embedding[ids] * anatomy.embedding_scale
+    wide = rows if anatomy.embedding_map is None else linear(rows, anatomy.embedding_map)
+    return normalise(anatomy.embedding_norm, wide)
 
 
 def project(read: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -113,9 +154,14 @@ def soft_cap(x: Tensor, cap: float | None) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def visible_keys(count: int, window: int | None, device: torch.device) -> Bool[Tensor, "query key"]:
-    """Which keys a query sees: itself and what came before, inside the window if there is one."""
+def visible_keys(
+    count: int, window: int | None, device: torch.device, *, causal: bool = True
+) -> Bool[Tensor, "query key"]:
+    """Which keys a query sees: itself and what came before, inside the window if there is one.
+
+    Without ``causal`` what comes behind it too, as far as the window reaches before it.
+    """
     query = torch.arange(count, device=device)[:, None]
     key = torch.arange(count, device=device)[None, :]
-    seen = key <= query
-    return seen if window is None else seen & (key > query - window)
+    seen = key <= query if causal else torch.ones(count, count, dtype=torch.bool, device=device)
+    return seen if window is None else seen & ((key - query).abs() < window)

@@ -51,6 +51,11 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
             read, write = partial(_read_scale, family), partial(_write_scale, family)
             ports[site] = _after(path)
             ports[f"{site}_scale"] = Port(path, "after", read, write)
+    # A norm on the stream itself gives resid_mid or resid_post; only its scale is a further site.
+    for site, path in (("norm1", family.sum_norm1), ("norm2", family.sum_norm2)):
+        if path is not None:
+            read, write = partial(_read_scale, family), partial(_write_scale, family)
+            ports[f"{site}_scale"] = Port(path, "after", read, write)
     return {
         name: replace(port, flat=True) if port.path in family.flat else port
         for name, port in ports.items()
@@ -58,7 +63,8 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
 
 
 def _outside(family: Family) -> dict[str, Port]:
-    ports = {"embed": _after(family.embedding_norm or family.embedding)}
+    path = family.embedding_norm or family.embedding_map or family.embedding
+    ports = {"embed": _after(path)}
     if family.positions is not None:
         ports["pos_embed"] = _after(family.positions)
     return ports
@@ -67,7 +73,9 @@ def _outside(family: Family) -> dict[str, Port]:
 def _stream(family: Family, config: Any) -> dict[str, Port]:
     """The residual stream; the block itself has the empty path."""
     ports = {"resid_pre": _before(""), "resid_post": _after("")}
-    if not is_parallel(family, config):
+    if family.sum_norm1 is not None:
+        ports["resid_mid"] = _after(family.sum_norm1)
+    elif not is_parallel(family, config):
         # The block keeps this tensor to add to it later, so only a change in place reaches both
         # the second norm and that sum.
         ports["resid_mid"] = Port(family.norm2 or family.mlp, "before", _input, _into_input)
@@ -179,6 +187,8 @@ def _write_router(_module: nn.Module, _given: Tensor, made: Any, new: Tensor) ->
 
 def _read_scale(family: Family, module: nn.Module, given: Tensor, _made: Tensor) -> Tensor:
     """What the norm divides by: sqrt(mean square + epsilon), centred where the norm centres."""
+    if isinstance(module, nn.Identity):  # a layer without the norm that the others have
+        return given.new_ones(given.shape[:-1])
     norm = norm_of(module, family)
     wide = given.to(torch.promote_types(given.dtype, torch.float32))
     if norm.centred:
@@ -190,7 +200,7 @@ def _write_scale(
     family: Family, module: nn.Module, given: Tensor, made: Tensor, new: Tensor
 ) -> Tensor:
     ratio = (_read_scale(family, module, given, made) / new)[..., None]
-    bias = norm_of(module, family).bias
+    bias = None if isinstance(module, nn.Identity) else norm_of(module, family).bias
     shift = 0 if bias is None else bias
     changed = ((made - shift) * ratio + shift).to(made.dtype)
     # Where the scale stays, so does the output, to the last bit.

@@ -17,6 +17,8 @@ def windows(config: Any, row: Family) -> list[int | None]:
     """The visible keys of each layer; None where a query sees everything before it."""
     n_layers = config.num_hidden_layers
     size = getattr(config, "sliding_window", None)
+    if size is not None and not row.causal:
+        size += 1  # there it counts the keys to one side without the query
     if row.window == "none" or size is None:
         return [None] * n_layers
     if row.window == "all":

@@ -20,6 +20,7 @@ from microtome.models.anatomy import (
     Rotary,
     Router,
     ScoreBias,
+    Transform,
 )
 from microtome.models.family import Family, head_width, kv_heads, part
 from microtome.models.positions import rotaries, score_bias, windows
@@ -55,6 +56,8 @@ class Shape:
         attention, mlp = anatomy.blocks[0].attention, anatomy.blocks[0].mlp
         n_heads, d_head, d_model = attention.w_q.shape
         context = getattr(config, context_key, None)
+        if context and anatomy.positions is not None:
+            context = min(context, len(anatomy.positions))
         return cls(
             n_layers=len(anatomy.blocks),
             n_heads=n_heads,
@@ -89,7 +92,8 @@ class _Block:
 
     def norm(self, path: str | None) -> Norm | None:
         module = self._part(path)
-        return None if module is None else norm_of(module, self._row)
+        absent = module is None or isinstance(module, nn.Identity)
+        return None if absent else norm_of(module, self._row)
 
     def _head_norm(self, path: str | None) -> Norm | None:
         """A norm of queries or keys; its weight split into heads where they differ in it."""
@@ -136,6 +140,7 @@ class _Block:
             scale=row.scale(config, self._layer),
             soft_cap=soft_cap(config, row, "attn_logit_softcapping"),
             window=window,
+            causal=row.causal,
             q_norm=self._head_norm(row.q_norm),
             k_norm=self._head_norm(row.k_norm),
             rotary=rotary,
@@ -188,6 +193,8 @@ class _Block:
             attention_norm=self.norm(row.attention_norm),
             mlp_norm=self.norm(row.mlp_norm),
             parallel=is_parallel(row, self._config),
+            sum_norm1=self.norm(row.sum_norm1),
+            sum_norm2=self.norm(row.sum_norm2),
         )
 
 
@@ -240,7 +247,12 @@ def norm_of(module: nn.Module, row: Family) -> Norm:
 
 
 def _activation(config: Any, row: Family) -> str:
-    names = [row.activation, *(getattr(config, key, None) for key in row.activation_keys)]
+    return _first_known(
+        row, [row.activation, *(getattr(config, key, None) for key in row.activation_keys)]
+    )
+
+
+def _first_known(row: Family, names: list[str | None]) -> str:
     name = next((found for found in names if found), None)
     if name not in _ACTIVATIONS:
         known = ", ".join(sorted(_ACTIVATIONS))
@@ -264,7 +276,10 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
     embedding = find(row.embedding)
     weight = embedding.weight.detach()
     bias = score_bias(row, config, weight)
-    positions = None if row.positions is None else find(row.positions).weight.detach()
+    table_at: Callable[[str | None], Tensor | None] = lambda path: (  # noqa: E731
+        None if path is None else find(path).weight.detach()
+    )
+    positions, types = table_at(row.positions), table_at(row.token_types)
     head = find(row.unembedding)
     turns = rotaries(module, row, config, weight[:1, None])
     per_layer = zip(find(row.blocks), windows(config, row), turns, strict=True)
@@ -281,6 +296,26 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
         unembedding=head.weight.detach(),
         unembedding_bias=None if head.bias is None else head.bias.detach(),
         soft_cap=soft_cap(config, row, "final_logit_softcapping"),
+        embedding_map=table_at(row.embedding_map),
+        token_type=None if types is None else types[0],
+        stream_norm=norm_at(row.stream_norm),
+        transform=_transform(find, norm_at(row.transform_norm), row, config),
+    )
+
+
+def _transform(
+    find: Callable[[str], Any], norm: Norm | None, row: Family, config: Any
+) -> Transform | None:
+    if row.transform is None:
+        return None
+    dense, key = find(row.transform), row.transform_activation_key
+    names = [row.transform_activation, None if key is None else getattr(config, key, None)]
+    acts = key is not None or row.transform_activation is not None
+    return Transform(
+        dense.weight.detach(),
+        None if dense.bias is None else dense.bias.detach(),
+        _first_known(row, names) if acts else None,
+        norm,
     )
 
 

@@ -51,21 +51,22 @@ def stablelm_variant(config: Any) -> Mapping[str, Any]:
 
 def opt_variant(config: Any) -> Mapping[str, Any]:
     """OPT of 350 million parameters norms behind the sum and has narrow embeddings."""
-    if not config.do_layer_norm_before:
-        raise refuse(
-            "OPT",
-            "do_layer_norm_before off",
-            "its norms act on the sum of a branch and the residual stream, which changes all that "
-            "was written before, and that is not supported yet",
-        )
+    before = config.do_layer_norm_before
+    fields: dict[str, Any] = {}
+    if not before or config._remove_final_layer_norm:  # noqa: SLF001
+        fields["final_norm"] = None
+    if not before:
+        fields |= {
+            "norm1": None,
+            "norm2": None,
+            "sum_norm1": "self_attn_layer_norm",
+            "sum_norm2": "final_layer_norm",
+            "flat": ("fc1", "activation_fn", "fc2"),
+        }
     if config.word_embed_proj_dim != config.hidden_size:
-        raise refuse(
-            "OPT",
-            f"embeddings of {config.word_embed_proj_dim} dimensions beside a residual stream of "
-            f"{config.hidden_size}",
-            "the matrices between them are not supported yet",
-        )
-    return {"final_norm": None} if config._remove_final_layer_norm else {}  # noqa: SLF001
+        fields["embedding_map"] = "model.decoder.project_in"
+        fields["transform"] = "model.decoder.project_out"
+    return fields
 
 
 def bloom_variant(config: Any) -> Mapping[str, Any]:
@@ -134,3 +135,49 @@ def experts_everywhere(config: Any) -> Mapping[str, Any]:
             "sites and neurons would differ from layer to layer, which is not supported",
         )
     return {}
+
+
+def bert_variant(config: Any) -> Mapping[str, Any]:
+    """BERT fills masked tokens in, or says the class of every token."""
+    _whole_encoder("BERT", config)
+    if getattr(config, "is_decoder", False):
+        raise refuse("BERT", "is_decoder", "only its use as an encoder is supported")
+    if config.architectures == ["BertForTokenClassification"]:
+        return {
+            "class_name": "BertForTokenClassification",
+            "transform": None,
+            "transform_norm": None,
+            "transform_activation_key": None,
+            "unembedding": "classifier",
+        }
+    return {}
+
+
+def roberta_variant(config: Any) -> Mapping[str, Any]:
+    """The first position's row stands behind that of padding."""
+    _whole_encoder("RoBERTa", config)
+    if config.is_decoder:
+        raise refuse("RoBERTa", "is_decoder", "only its use as an encoder is supported")
+    return {"position_offset": config.pad_token_id + 1}
+
+
+def distilbert_variant(config: Any) -> Mapping[str, Any]:
+    """DistilBERT needs nothing but to read its prompts whole."""
+    _whole_encoder("DistilBERT", config)
+    return {}
+
+
+def modernbert_variant(config: Any) -> Mapping[str, Any]:
+    """ModernBERT may be told to give logits where a label asks for them only."""
+    if config.sparse_prediction:
+        raise refuse("ModernBERT", "sparse_prediction", "it gives logits only beside labels")
+    return {}
+
+
+def _whole_encoder(title: str, config: Any) -> None:
+    if config.chunk_size_feed_forward:
+        raise refuse(
+            title,
+            f"chunk_size_feed_forward = {config.chunk_size_feed_forward}",
+            "its MLPs see a prompt piece by piece, so that they cannot be read at once",
+        )

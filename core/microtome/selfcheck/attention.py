@@ -15,7 +15,8 @@ from microtome.selfcheck.subject import PADDING, DoesNotApply, Measurement, Subj
 
 
 def _visible(subject: Subject, attention: Attention) -> Tensor:
-    return visible_keys(len(subject.ids), attention.window, subject.model.device)
+    count, device = len(subject.ids), subject.model.device
+    return visible_keys(count, attention.window, device, causal=attention.causal)
 
 
 @torch.inference_mode()
@@ -30,9 +31,13 @@ def patterns(subject: Subject) -> Iterator[Measurement]:
         yield Measurement(ahead, 0.0, f"attention of layer {layer} to what is out of sight")
         window = block.attention.window
         if window is not None and window < len(subject.ids):
-            edge = pattern.diagonal(-(window - 1), dim1=-2, dim2=-1)
-            unused = float(not edge.any())
-            yield Measurement(unused, 0.0, f"layer {layer} ignores the last key of its window")
+            for side in (-1,) if block.attention.causal else (-1, 1):
+                edge = pattern.diagonal(side * (window - 1), dim1=-2, dim2=-1)
+                unused = float(not edge.any())
+                yield Measurement(unused, 0.0, f"layer {layer} ignores the last key of its window")
+        elif not block.attention.causal and len(subject.ids) > 1:
+            blind = float(not pattern.triu(1).any())
+            yield Measurement(blind, 0.0, f"layer {layer} sees nothing behind a query")
 
 
 @torch.inference_mode()

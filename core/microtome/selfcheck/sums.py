@@ -13,29 +13,45 @@ from torch import Tensor
 
 from microtome.analysis.direct import attribute
 from microtome.metrics import LinearMetric
-from microtome.models.anatomy import Block
+from microtome.models.anatomy import Block, Norm
 from microtome.models.arithmetic import anatomy_in, run_mlp
+from microtome.models.family import part
 from microtome.models.model import Model
-from microtome.models.operations import normalise, per_head, project
-from microtome.selfcheck.subject import Measurement, Subject, relative
+from microtome.models.operations import embedded, normalise, per_head, project
+from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, relative
 
 
 @torch.inference_mode()
 def residual_sum(subject: Subject) -> Iterator[Measurement]:
     """1. Embeddings and captured branch outputs sum to the final residual stream."""
-    anatomy = subject.anatomy
-    ids = torch.tensor(subject.ids, device=subject.model.device)
-    stream = anatomy.embedding[ids].to(subject.wide) * anatomy.embedding_scale
-    stream = normalise(anatomy_in(anatomy.embedding_norm, subject.wide), stream)
-    if anatomy.positions is not None:
-        stream = stream + anatomy.positions[: len(ids)].to(subject.wide)
-    last = len(anatomy.blocks) - 1
-    for layer in range(last + 1):
+    stream = _embeddings(subject)
+    last = len(subject.anatomy.blocks) - 1
+    for layer, block in enumerate(subject.anatomy.blocks):
         # In the model's own order of adding, so that float32 gives no difference at all.
-        stream = stream + subject.values("attn_out", layer)
-        stream = stream + subject.values("mlp_out", layer)
+        stream = _normed(subject, block.sum_norm1, stream + subject.values("attn_out", layer))
+        stream = _normed(subject, block.sum_norm2, stream + subject.values("mlp_out", layer))
     found = relative(stream, subject.values("resid_post", last))
     yield Measurement(found, subject.goal(1e-6, 2e-2), "relative difference")
+
+
+def _embeddings(subject: Subject) -> Tensor:
+    """What the first layer reads, from the tables of embeddings alone."""
+    anatomy = subject.anatomy
+    ids = torch.tensor(subject.ids, device=subject.model.device)
+    rows = replace(
+        anatomy, embedding=anatomy.embedding[ids], unembedding=anatomy.unembedding[:0],
+        unembedding_bias=None, blocks=(), positions=None, transform=None,
+    )  # fmt: skip
+    stream = embedded(anatomy_in(rows, subject.wide), torch.arange(len(ids), device=ids.device))
+    if anatomy.token_type is not None:
+        stream = stream + anatomy.token_type.to(subject.wide)
+    if anatomy.positions is not None:
+        stream = stream + anatomy.positions[: len(ids)].to(subject.wide)
+    return _normed(subject, anatomy.stream_norm, stream)
+
+
+def _normed(subject: Subject, norm: Norm | None, stream: Tensor) -> Tensor:
+    return normalise(anatomy_in(norm, subject.wide), stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,12 @@ class _Logit(LinearMetric):
 @torch.inference_mode()
 def contributions(subject: Subject) -> Iterator[Measurement]:
     """2. Direct contributions sum to the most probable logit, before and after the soft cap."""
+    transform = subject.anatomy.transform
+    if transform is not None and transform.activation is not None:
+        raise DoesNotApply(
+            "the language head has a non-linearity of its own, so that nothing adds to a logit "
+            "directly; shares of its secant are shown instead"
+        )
     top = int(subject.logits[-1].argmax())
     uncapped = replace(subject.anatomy, soft_cap=None)
     raw = _before_the_cap(subject.model, subject.ids)[-1]
@@ -71,7 +93,7 @@ def _sum_against(
 def _before_the_cap(model: Model, ids: tuple[int, ...]) -> Float[Tensor, "position vocabulary"]:
     """What the unembedding itself gives, caught at the module."""
     found: list[Tensor] = []
-    unembedding: Any = model.module.get_output_embeddings()  # type: ignore[operator]
+    unembedding: Any = part(model.module, model.family.unembedding, model.family.title)
     hook = unembedding.register_forward_hook(lambda _m, _i, output: found.append(output))
     try:
         model.forward(torch.tensor([ids]))
@@ -107,7 +129,7 @@ def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     """The MLP's output from the residual stream that it reads."""
     stream = subject.values("resid_pre", layer)
     if not block.parallel:
-        stream = stream + subject.values("attn_out", layer)
+        stream = normalise(block.sum_norm1, stream + subject.values("attn_out", layer))
     routed = None
     if subject.anatomy.routed and subject.half:
         routed = subject.values("router", layer)  # in float32 rounding may choose others
