@@ -24,6 +24,7 @@ from microtome.analysis.readout import Readout, as_numpy, live_model
 from microtome.errors import MetricError, expect
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Anatomy, Block
+from microtome.models.given import expect_known
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -84,6 +85,7 @@ def direct_logit_attribution(
     a position outside the prompt.
     """
     model = live_model(trace, "Direct logit attribution")
+    expect_known(model, "Direct logit attribution")
     example = "Write for example LogitDifference('Mary', 'John')."
     expect(metric, LinearMetric, "metric", "a metric", example)
     resolved = metric.resolve(model)
