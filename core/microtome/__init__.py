@@ -25,6 +25,7 @@ _PUBLIC = {
     "Site": "sites",
     "Trace": "records.trace",
     "component_graph": "circuits.component",
+    "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "examine": "examining",
     "head_scores": "analysis.heads",
@@ -52,6 +53,7 @@ __all__ = [
     "Site",
     "Trace",
     "component_graph",
+    "coverage",
     "direct_logit_attribution",
     "examine",
     "head_scores",
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch
     from microtome.metrics import LogitDifference, LogitOverMean
+    from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit

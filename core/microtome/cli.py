@@ -196,12 +196,16 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from microtome.models.coverage import coverage
     from microtome.selfcheck.suite import self_check
 
-    report = self_check(_load(options))
+    model = _load(options)
+    report, held = self_check(model), coverage(model)
     if options.json:
-        print(json.dumps(asdict(report) | {"passed": report.passed}, indent=2))
+        found = asdict(report) | {"passed": report.passed, "coverage": asdict(held)}
+        print(json.dumps(found, indent=2))
     else:
+        print(held.summary)
         for result in report.results:
             print(_check_line(result))
     return 0 if report.passed else _CHECK_FAILED

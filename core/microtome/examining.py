@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,12 +24,14 @@ from microtome.circuits.verify import reproduced_share
 from microtome.errors import MemoryExceeded, PromptError, SiteMissing, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric, default_metric
+from microtome.models.coverage import coverage
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
 from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import Circuit
+from microtome.records.coverage import Coverage
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -67,27 +69,16 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         found[analysis.id] = analysis
         job.partial("analysis", analysis)
 
+    if not model.known:  # first, so that panels can say at once why they stay empty
+        keep(coverage_analysis(coverage(model)))
     if len(traces) > 1:
         keep(logit_change(*traces))
-    name = described["name"]
     # What a long prompt's activations outgrow the budget for is left out; the panels say so.
     with suppress(SiteMissing):
-        keep(lens_analysis(traces[0], int(metric.answer), metric=name, job=job))
-    with suppress(SiteMissing):
-        keep(direct_analysis(direct_logit_attribution(traces[0], metric)))
-    # Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
-    alone = question.pair is None or model.anatomy.routed
-    asked = question.prompt if alone else question.pair or question.prompt
-    circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
-    if alone and question.pair is not None:
-        circuit = _with_note(circuit, _FIRST_ALONE)
-    job.partial("circuit", circuit)
-    shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
-    with suppress(MemoryExceeded):
-        keep(
-            reproduced_share(model, asked, shown, metric, references=references_of(model), job=job)
-        )
-    keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
+        keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
+    circuit = _explain(model, question, metric, traces[0], keep, job) if model.known else None
+    if "pattern" in model.ports:
+        keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
     with suppress(SiteMissing):
         keep(own_space(traces[0], Site("resid_post")) if space is None else place(space, traces[0]))
@@ -102,6 +93,42 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=model.identity.versions,
     )
+
+
+def _explain(
+    model: Model,
+    question: Question,
+    metric: LinearMetric,
+    clean: Trace,
+    keep: Callable[[Analysis], None],
+    job: Job,
+) -> Circuit:
+    """What is computed from the weights: direct attribution, the circuit, what it reproduces."""
+    with suppress(SiteMissing):
+        keep(direct_analysis(direct_logit_attribution(clean, metric)))
+    # Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
+    alone = question.pair is None or model.anatomy.routed
+    asked = question.prompt if alone else question.pair or question.prompt
+    circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
+    if alone and question.pair is not None:
+        circuit = _with_note(circuit, _FIRST_ALONE)
+    job.partial("circuit", circuit)
+    shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
+    with suppress(MemoryExceeded):
+        keep(
+            reproduced_share(model, asked, shown, metric, references=references_of(model), job=job)
+        )
+    return circuit
+
+
+def coverage_analysis(held: Coverage) -> Analysis:
+    """What a model lacks as a record, so that a session's file says why panels are empty.
+
+    ``params["lacks"]`` maps the name of each site or analysis to the reason.
+    """
+    lacks = {row.name: row.reason for row in (*held.sites, *held.analyses) if not row.there}
+    params = {"summary": held.summary, "lacks": lacks, "notes": list(held.notes)}
+    return Analysis("coverage", "coverage", "What can be seen", {}, params)
 
 
 def _with_note(circuit: Circuit, note: str) -> Circuit:

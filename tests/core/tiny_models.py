@@ -207,6 +207,55 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
 FAMILIES = tuple(CONFIGS)
 # Whose attention goes both ways.
 MASKED = ("bert", "roberta", "distilbert", "modernbert")
+# Decoders of no row: what can be seen of them is found out by running them.
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "cohere": ("CohereConfig", {**_WITHOUT_HEAD_DIM, "logit_scale": 0.3}),
+    "starcoder2": ("Starcoder2Config", {**_WITHOUT_HEAD_DIM, "sliding_window": 5}),
+    "codegen": (
+        "CodeGenConfig",
+        {**_GPT, "n_positions": CONTEXT, "n_ctx": CONTEXT, "n_inner": 40, "rotary_dim": 4},
+    ),
+    "granite": (
+        "GraniteConfig",
+        {**_WITHOUT_HEAD_DIM, "residual_multiplier": 0.5, "logits_scaling": 2.0},
+    ),
+    "glm4": ("Glm4Config", {**_WITHOUT_HEAD_DIM, "head_dim": 6}),
+    "nanochat": ("NanoChatConfig", {**_WITHOUT_HEAD_DIM, "final_logit_softcapping": 3.0}),
+    "deepseek_v3": (
+        "DeepseekV3Config",
+        {
+            **_SHARED,
+            "num_key_value_heads": 4,
+            "kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4,
+            "v_head_dim": 6, "n_routed_experts": 4, "n_group": 1, "topk_group": 1,
+            "num_experts_per_tok": 2, "moe_intermediate_size": 12, "first_k_dense_replace": 1,
+        },
+    ),
+    "gpt_oss": (
+        "GptOssConfig",
+        {
+            **_WITHOUT_HEAD_DIM,
+            "head_dim": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4},
+        },
+    ),
+    "lfm2": (
+        "Lfm2Config",
+        {**_WITHOUT_HEAD_DIM, "layer_types": ["conv", "full_attention", "conv"]},
+    ),
+    "mamba": (
+        "MambaConfig",
+        {**_GPT_TOKENS, "hidden_size": 24, "num_hidden_layers": 3, "state_size": 4},
+    ),
+    "mamba2": (
+        "Mamba2Config",
+        {
+            **_GPT_TOKENS,
+            "hidden_size": 24, "num_hidden_layers": 3, "state_size": 4, "num_heads": 6,
+            "head_dim": 8, "n_groups": 2,
+        },
+    ),
+}  # fmt: skip
 # Whose circuits explain single prompts only.
 ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
 PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
@@ -214,7 +263,7 @@ PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
 
 def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
     """A random transformers model of a family, in float32 and evaluation mode."""
-    class_name, settings = CONFIGS[name]
+    class_name, settings = {**CONFIGS, **OTHERS}[name]
     config = getattr(transformers, class_name)(**{**settings, **changes})
     torch.manual_seed(seed)
     # Some families cannot change it later, and experts are else only for float32 and less.

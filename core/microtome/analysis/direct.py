@@ -28,6 +28,7 @@ from microtome.analysis.transforms import transform_map
 from microtome.errors import MetricError, expect
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Anatomy, Block
+from microtome.models.given import expect_known
 from microtome.models.operations import transform_run, transformed
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
@@ -89,6 +90,7 @@ def direct_logit_attribution(
     a position outside the prompt.
     """
     model = live_model(trace, "Direct logit attribution")
+    expect_known(model, "Direct logit attribution")
     example = "Write for example LogitDifference('Mary', 'John')."
     expect(metric, LinearMetric, "metric", "a metric", example)
     resolved = metric.resolve(model)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.analysis.readout import Readout, as_numpy, live_model
+from microtome.analysis.readout import Readout, as_numpy, live_model, readout_of
 from microtome.jobs import Job, job_or_default
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
@@ -35,7 +35,7 @@ def logit_lens(
     made: for one answer in a large vocabulary use ``lens_analysis``.
     Raises SiteMissing when the trace holds no ``resid_post`` or came from a file.
     """
-    readout = Readout(live_model(trace, "The logit lens").anatomy)
+    readout = readout_of(live_model(trace, "The logit lens"), "The logit lens")
     layers = []
     for residual in trace.activation("resid_post"):
         seen = readout.read(readout.tensor(residual))
@@ -85,7 +85,7 @@ def lens_analysis(trace: Trace, answer: int, metric: str, *, job: Job | None = N
     """
     job = job_or_default(job)
     model = live_model(trace, "The logit lens")
-    readout = Readout(model.anatomy)
+    readout = readout_of(model, "The logit lens")
     residual = _stages(trace)
     readings = []
     flat = residual.reshape(-1, residual.shape[-1])

@@ -21,6 +21,7 @@ from microtome.models.anatomy import Anatomy, Norm, Transform
 from microtome.models.arithmetic import anatomy_in
 from microtome.models.model import Model
 from microtome.models.operations import normalise, soft_cap, transformed
+from microtome.models.outline import Ending, Outline
 from microtome.records.trace import Trace
 
 # Logits worked on at once: 64 MB in float32. All stages, positions and words of a large model
@@ -49,9 +50,14 @@ class Readout:
 
     anatomy: Anatomy
 
+    @property
+    def unembedding(self) -> Float[Tensor, "word d"]:
+        """The direction of each word."""
+        return self.anatomy.unembedding
+
     def tensor(self, values: Any) -> Tensor:
         """Numbers as a tensor beside the weights, in the type used for arithmetic."""
-        weight = self.anatomy.unembedding
+        weight = self.unembedding
         wide = torch.promote_types(weight.dtype, torch.float32)
         return torch.as_tensor(values).to(weight.device, wide)
 
@@ -105,12 +111,61 @@ class Readout:
 
     def words(self, rows: int, first: int = 0) -> Iterator[slice]:
         """The vocabulary in chunks, small enough for ``rows`` rows; that of ``first`` leads."""
-        size = self.anatomy.unembedding.shape[0]
+        size = self.unembedding.shape[0]
         step = max(1, min(size, _CELLS // max(1, rows)))
         starts = list(range(0, size, step))
         lead = first // step
         for start in (*starts[lead:], *starts[:lead]):
             yield slice(start, min(size, start + step))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModuleReadout(Readout):
+    """The same way through the modules of a decoder of no known family."""
+
+    anatomy: Any = None
+    ending: Ending | None = None
+
+    @property
+    def _ending(self) -> Ending:
+        assert self.ending is not None  # noqa: S101
+        return self.ending
+
+    @property
+    def unembedding(self) -> Float[Tensor, "word d"]:
+        """The direction of each word."""
+        return self._ending.weight
+
+    def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """What the unembedding reads."""
+        return self._ending.normed(residual)
+
+    def raw_logits(
+        self, normed: Float[Tensor, "*rows d"], words: slice | Tensor
+    ) -> Float[Tensor, "*rows word"]:
+        """Logits of some words before a cap."""
+        return self._ending.raw_logits(normed, words)
+
+    def capped(self, raw: Tensor) -> Tensor:
+        """Logits as the model gives them out."""
+        return self._ending.capped(raw)
+
+
+def readout_of(model: Model, purpose: str) -> Readout:
+    """The way from the last residual stream of a model to its logits.
+
+    Raises SiteMissing for a decoder of no known family whose way was not found.
+    """
+    row = model.family
+    if not isinstance(row, Outline):
+        return Readout(model.anatomy)
+    if row.ending is None:
+        raise SiteMissing(
+            f"{purpose} needs the final norm and the unembedding of {row.title}: "
+            f"{row.absent['lens']}.",
+            "Look at its predictions and at the size of the residual stream instead.",
+        )
+    return ModuleReadout(ending=row.ending)
 
 
 def as_numpy(tensor: Tensor) -> np.ndarray[Any, np.dtype[Any]]:

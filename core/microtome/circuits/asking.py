@@ -15,7 +15,7 @@ from microtome.jobs import Job
 from microtome.metrics import LinearMetric, default_metric
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
-from microtome.models.given import expect_model
+from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair, Question, as_prompt
 
@@ -63,6 +63,7 @@ def ask(
     unequal length, and MetricError for a metric that is not a weighted sum of logits.
     """
     expect_model(model)
+    expect_known(model, "A circuit")
     prompts = prompts_of(subject)
     tokens, others = (None if prompt is None else model.tokenize(prompt) for prompt in prompts)
     assert tokens is not None  # noqa: S101

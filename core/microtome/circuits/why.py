@@ -18,6 +18,7 @@ from microtome.errors import InputError
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
+from microtome.models.given import expect_known
 from microtome.models.model import Model
 from microtome.models.operations import per_head, project, rotate
 from microtome.records.analysis import Analysis, Labelled
@@ -45,6 +46,7 @@ def attention_sources(
     row and a column of their own.
     Raises InputError for a head or position that is not there, or a key the query cannot see.
     """
+    expect_known(model, "The table of an attention score")
     with torch.no_grad():
         tokens = model.tokenize(prompts_of(subject)[0])
         anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))

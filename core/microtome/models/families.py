@@ -9,7 +9,9 @@ from microtome.errors import UnknownArchitecture
 from microtome.models import encoder_rows as encoder
 from microtome.models import gpt_rows as gpt
 from microtome.models import llama_rows as llama
+from microtome.models.discovery import sketch
 from microtome.models.family import Family
+from microtome.models.outline import Outline
 
 _TABLE = (
     gpt.GPT2,
@@ -56,3 +58,12 @@ def family_of(model_type: str, name: str = "The model") -> Family:
             "matrices Microtome does not know where to find.",
             f"Known architectures: {known}.",
         ) from None
+
+
+def row_of(model_type: str, name: str = "The model") -> Family | Outline:
+    """The row of a ``model_type``, or what is to be found out about another decoder.
+
+    Raises UnknownArchitecture for what is no decoder that transformers knows.
+    """
+    outline = None if model_type in FAMILIES else sketch(model_type)
+    return family_of(model_type, name) if outline is None else outline

@@ -7,13 +7,14 @@ whatever goes wrong becomes one readable error.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -22,9 +23,11 @@ from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
 from microtome.jobs import Job, job_or_default
 from microtome.models import attention, inline
 from microtome.models.devices import device_of, dtype_of, memory_ran_out
-from microtome.models.families import family_of
+from microtome.models.discovery import discover, layer_lists, takes_attention
+from microtome.models.families import row_of
 from microtome.models.family import Family
 from microtome.models.model import Model
+from microtome.models.outline import Outline
 from microtome.models.places import Place, find_place
 from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
@@ -35,12 +38,14 @@ from microtome.records.model import ModelIdentity
 # What transformers and its helpers raise for files that do not fit together.
 _LOAD_ERRORS = (
     AttributeError,
+    ImportError,
     KeyError,
     OSError,
     RuntimeError,
     TypeError,
     ValueError,
     SafetensorError,
+    StrictDataclassError,
 )
 
 
@@ -68,6 +73,7 @@ def load_model(
     module = files.load(number, where)
     tokenizer = load_tokenizer(place.folder)
     job.progress("Recognising the model", 2, 3)
+    files = files.recognise(module)
     identity = files.identify(module, tokenizer, job)
     job.progress("Recognising the model", 3, 3)
     return Model(module, files.family, identity, tokenizer)
@@ -79,13 +85,13 @@ class _Files:
 
     place: Place
     settings: dict[str, Any]
-    family: Family
+    family: Family | Outline
     weights: tuple[WeightFile, ...]
 
     @classmethod
     def examine(cls, place: Place) -> _Files:
         settings = read_settings(place.folder)
-        family = family_of(settings["model_type"], place.name)
+        family = row_of(settings["model_type"], place.name)
         return cls(place, settings, family, find_weights(place.folder, place.weights))
 
     def load(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
@@ -105,9 +111,16 @@ class _Files:
                 f"{missing[0]}.",
                 "They may belong to another model than config.json.",
             )
-        inline.take_over(module, self.family)
+        if isinstance(self.family, Family):
+            inline.take_over(module, self.family)
         frozen: nn.Module = module.eval().requires_grad_(requires_grad=False)
         return frozen
+
+    def recognise(self, module: nn.Module) -> _Files:
+        """With what running it shows of a decoder of no known family."""
+        if isinstance(self.family, Family):
+            return self
+        return replace(self, family=discover(module, self.family))
 
     def _class(self, config: Any) -> Any:
         """The class of the model: a row may choose it by what the config says."""
@@ -118,13 +131,18 @@ class _Files:
         stored = element_count(self.weights)
         tensors = sum(len(file.entries) for file in self.weights)
         try:
-            config = config_class.from_dict(self.settings)
+            # Numbers that JSON cannot hold, such as infinity, are written as objects.
+            plain = config_class._decode_special_floats(self.settings)  # noqa: SLF001
+            config = config_class.from_dict(plain)
             model_class = self._class(config)  # refuses what the row cannot serve
-            layers = config.num_hidden_layers
+            layers = config.get_text_config(decoder=True).num_hidden_layers
             if layers > tensors:
                 raise self._mismatch(f"{layers} layers", f"{tensors} tensors")
             with torch.device("meta"):
-                expected = sum(weight.numel() for weight in model_class(config).parameters())
+                bare = model_class(config)
+            expected = sum(weight.numel() for weight in bare.parameters())
+            if isinstance(self.family, Outline):
+                layer_lists(bare, self.family.title)  # refuses a model without layers
         except ModelError:
             raise
         except (*_LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
@@ -156,7 +174,7 @@ class _Files:
             source,
             config=config,
             dtype=dtype,
-            attn_implementation="eager" if self.family.inline else attention.NAME,
+            attn_implementation=self._attention(model_class, config),
             trust_remote_code=False,
             local_files_only=True,
             use_safetensors=True,
@@ -164,14 +182,24 @@ class _Files:
             **extra,
         )
 
+    def _attention(self, model_class: Any, config: Any) -> str | None:
+        """Ours; for a decoder of no known family its own where ours is refused."""
+        if isinstance(self.family, Family):
+            return "eager" if self.family.inline else attention.NAME
+        return takes_attention(model_class, config)
+
     def identify(self, module: nn.Module, tokenizer: Any, job: Job) -> ModelIdentity:
         """What a session remembers of the model."""
         config: Any = module.config
-        shape = Shape.of(resolve(module, self.family, config), config, self.family.context_key)
+        row = self.family
+        if isinstance(row, Outline):
+            shape = row.shape(module)
+        else:
+            shape = Shape.of(resolve(module, row, config), config, row.context_key)
         weight = next(module.parameters())
         return ModelIdentity(
             name=self.place.name,
-            architecture=self.family.model_type,
+            architecture=row.model_type,
             fingerprint=fingerprint_of_files(self.weights, job),
             n_layers=shape.n_layers,
             n_heads=shape.n_heads,

@@ -11,15 +11,27 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from microtome.errors import ModelError, UnknownArchitecture
 from microtome.models import inline
 from microtome.models.anatomy import Anatomy, Experts
-from microtome.models.family import Family
+from microtome.models.family import Family, part
+from microtome.models.outline import Outline
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
 from microtome.prompts import Prompt
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES
+
+
+def heads_unknown(title: str, purpose: str = "What is computed from single weights") -> ModelError:
+    """The error for a decoder of no known family, asked for what only known families give."""
+    return UnknownArchitecture(
+        f"{purpose} needs every weight's place, and Microtome does not know where {title} keeps "
+        "its heads, norms and MLPs.",
+        f"Of {title} runs, patches and, where they were found, lenses and attention patterns can "
+        "be had; coverage(model) lists them.",
+    )
 
 
 class Model:
@@ -30,10 +42,10 @@ class Model:
     """
 
     def __init__(
-        self, module: nn.Module, family: Family, identity: ModelIdentity, tokenizer: Any
+        self, module: nn.Module, family: Family | Outline, identity: ModelIdentity, tokenizer: Any
     ) -> None:
         self.module = module
-        self.family = family.of(module.config)
+        self.family: Family | Outline = family.of(module.config)
         self.identity = identity
         self.tokenizer = tokenizer
         self.lexicon = Lexicon(tokenizer, identity.vocabulary, identity.context, identity.name)
@@ -55,19 +67,44 @@ class Model:
 
     @cached_property
     def anatomy(self) -> Anatomy:
-        """Where every weight lives; views of the module's parameters."""
+        """Where every weight lives; views of the module's parameters.
+
+        Raises UnknownArchitecture for a decoder of no known family.
+        """
+        if isinstance(self.family, Outline):
+            raise heads_unknown(self.family.title)
         return resolve(self.module, self.family, self.config)
 
     @property
+    def unembedding(self) -> nn.Module:
+        """The module that gives the logits, before what may be done to them.
+
+        Raises UnknownArchitecture for a decoder of no known family.
+        """
+        row = self.family
+        if isinstance(row, Outline):
+            raise heads_unknown(row.title)
+        found: nn.Module = part(self.module, row.unembedding, row.title)
+        return found
+
+    @property
+    def known(self) -> bool:
+        """Whether it is of a known family, so that every weight's place is known."""
+        return isinstance(self.family, Family)
+
+    @property
     def n_experts(self) -> int:
-        """Experts of a layer, 0 where an MLP is whole."""
+        """Experts of a layer, 0 where an MLP is whole or unknown."""
+        if not self.known:
+            return 0
         mlp = self.anatomy.blocks[0].mlp
         return int(mlp.router.weight.shape[0]) if isinstance(mlp, Experts) else 0
 
     @cached_property
     def ports(self) -> dict[str, Port]:
         """Where each site is tapped, for every site that the model has, in their usual order."""
-        found = ports_of(self.family, self.config)
+        row = self.family
+        found = row.ports if isinstance(row, Outline) else ports_of(row, self.config)
         return {name: found[name] for name in SITES if name in found}
 
     def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:
@@ -108,7 +145,7 @@ class Model:
 
         Modules that compute attention themselves can only do so, as ``eager``.
         """
-        if self.family.inline is not None:
+        if isinstance(self.family, Family) and self.family.inline is not None:
             with inline.given_back(self.module, self.family):
                 yield
             return

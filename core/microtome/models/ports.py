@@ -140,6 +140,11 @@ def _after(path: str) -> Port:
     return Port(path, "after", _output, _replacement)
 
 
+def plain_port(path: str, when: Literal["before", "after", "within"]) -> Port:
+    """The port of a whole value: what a module is given, what it makes, or a step of attention."""
+    return Port(path, when, _input if when == "before" else _output, _replacement)
+
+
 # ---------------------------------------------------------------------- parts of a projection
 
 # The view of a projection's output that is one site.

@@ -8,34 +8,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microtome.models.anatomy import Attention, Block
+from microtome.models.anatomy import Block
 from microtome.models.arithmetic import MASKED, anatomy_in
 from microtome.models.operations import normalise, per_head, project, rotate, soft_cap, visible_keys
 from microtome.selfcheck.subject import PADDING, DoesNotApply, Measurement, Subject, typical
 
 
-def _visible(subject: Subject, attention: Attention) -> Tensor:
-    count, device = len(subject.ids), subject.model.device
-    return visible_keys(count, attention.window, device, causal=attention.causal)
+def _visible(subject: Subject, window: int | None, *, causal: bool) -> Tensor:
+    return visible_keys(len(subject.ids), window, subject.model.device, causal=causal)
+
+
+def _sight(subject: Subject) -> list[tuple[int | None, bool]]:
+    """Window and direction of each layer; of no known family the whole past may be seen."""
+    if not subject.model.known:
+        return [(None, True)] * subject.model.identity.n_layers
+    attentions = [block.attention for block in subject.anatomy.blocks]
+    return [(attention.window, attention.causal) for attention in attentions]
 
 
 @torch.inference_mode()
 def patterns(subject: Subject) -> Iterator[Measurement]:
     """6. Rows of attention patterns sum to 1, and fall on what their query may see."""
-    for layer, block in enumerate(subject.anatomy.blocks):
+    subject.need("pattern")
+    for layer, (window, causal) in enumerate(_sight(subject)):
         pattern = subject.values("pattern", layer)
-        seen = _visible(subject, block.attention)
+        seen = _visible(subject, window, causal=causal)
         off = float((pattern.sum(-1) - 1).abs().max())
         yield Measurement(off, subject.goal(1e-5, 1e-2), f"row sums of layer {layer} against 1")
         ahead = float(pattern.masked_fill(seen, 0.0).abs().max())
         yield Measurement(ahead, 0.0, f"attention of layer {layer} to what is out of sight")
-        window = block.attention.window
         if window is not None and window < len(subject.ids):
-            for side in (-1,) if block.attention.causal else (-1, 1):
+            for side in (-1,) if causal else (-1, 1):
                 edge = pattern.diagonal(side * (window - 1), dim1=-2, dim2=-1)
                 unused = float(not edge.any())
                 yield Measurement(unused, 0.0, f"layer {layer} ignores the last key of its window")
-        elif not block.attention.causal and len(subject.ids) > 1:
+        elif not causal and len(subject.ids) > 1:
             blind = float(not pattern.triu(1).any())
             yield Measurement(blind, 0.0, f"layer {layer} sees nothing behind a query")
 
@@ -60,7 +67,8 @@ def rebuilt_patterns(subject: Subject) -> Iterator[Measurement]:
         if weights.bias is not None:
             scores = scores + weights.bias.at(len(subject.ids))
         capped = soft_cap(scores, weights.soft_cap)
-        pattern = capped.masked_fill(~_visible(subject, weights), MASKED).softmax(-1)
+        seen = _visible(subject, weights.window, causal=weights.causal)
+        pattern = capped.masked_fill(~seen, MASKED).softmax(-1)
         found = typical(pattern.cpu(), subject.values("pattern", layer).cpu())
         yield Measurement(found, goal, f"weights of layer {layer}, root mean square")
 
@@ -68,6 +76,7 @@ def rebuilt_patterns(subject: Subject) -> Iterator[Measurement]:
 def padding(subject: Subject) -> Iterator[Measurement]:
     """7. A padded prompt with its own positions gives the logits of the prompt alone."""
     subject.leave_out_turning_routers()
+    subject.need_positions()
     count, ids = len(subject.ids), subject.ids
     context = subject.model.identity.context
     if context is not None and count + PADDING > context:
@@ -99,10 +108,17 @@ def _padded_run(
 def implementations(subject: Subject) -> Iterator[Measurement]:
     """8. Another implementation of attention gives the same logits."""
     subject.leave_out_turning_routers()
-    capped = any(block.attention.soft_cap is not None for block in subject.anatomy.blocks)
-    # Fused attention has no soft cap, and transformers' answer to it differs by version.
-    name = "eager" if capped or subject.model.family.inline is not None else "sdpa"
+    subject.need("pattern")
+    name = _other_implementation(subject)
     with subject.model.attending(name):
         other = subject.plain(subject.ids)
     goal = subject.logit_goal(1e-4, 1e-1)
     yield Measurement(typical(other, subject.logits), goal, f"logits against {name} attention")
+
+
+def _other_implementation(subject: Subject) -> str:
+    if not subject.model.known:
+        return "eager"
+    capped = any(block.attention.soft_cap is not None for block in subject.anatomy.blocks)
+    # Fused attention has no soft cap, and transformers' answer to it differs by version.
+    return "eager" if capped or subject.model.family.inline is not None else "sdpa"

@@ -22,7 +22,7 @@ _INTERRUPTIONS = 12
 
 def own_values(subject: Subject) -> Iterator[Measurement]:
     """4. Patching a site with its own value changes nothing; with another value it arrives."""
-    layer = len(subject.anatomy.blocks) // 2
+    layer = subject.middle
     for name in (name for name in _PATCHED if name in subject.model.ports):
         site = Site(name, layer)
         own = subject.run.activation(site)
@@ -35,6 +35,19 @@ def own_values(subject: Subject) -> Iterator[Measurement]:
         if name.startswith("resid"):
             idle = float(np.array_equal(np.asarray(run.logits), subject.logits))
             yield Measurement(idle, 0.0, f"another {name} leaves the logits as they were")
+
+
+def _written(subject: Subject) -> tuple[Site, Site]:
+    """Two places of one layer to set to zero: a head and the MLP, or what else the model shows."""
+    layer, ports = subject.middle, subject.model.ports
+    places = (
+        Site("z", layer, 0),
+        Site("mlp_out", layer),
+        Site("resid_pre", layer),
+        Site("resid_post", layer),
+    )
+    first, second, *_ = (place for place in places if place.name in ports)
+    return first, second
 
 
 def _as_stored(subject: Subject, values: np.ndarray) -> np.ndarray:
@@ -50,8 +63,7 @@ def _no_change(found: object, expected: object, what: str) -> Measurement:
 def after_hooks(subject: Subject) -> Iterator[Measurement]:
     """5. A run after hooks were removed is the run before."""
     before = subject.plain(subject.ids)
-    layer = len(subject.anatomy.blocks) // 2
-    subject.trace(edits=(Ablate(Site("mlp_out", layer)),))
+    subject.trace(edits=(Ablate(_written(subject)[-1]),))
     yield _no_change(subject.plain(subject.ids), before, "logits after an edited run")
 
 
@@ -107,17 +119,14 @@ def hook_count(module: nn.Module) -> int:
 
 def ablation(subject: Subject) -> Iterator[Measurement]:
     """13. Zero ablation gives one result, twice and in either order."""
-    layer = len(subject.anatomy.blocks) // 2
-    first, second = Ablate(Site("z", layer, 0)), Ablate(Site("mlp_out", layer))
-    sites = (Site("z", layer), Site("mlp_out", layer))
+    written = _written(subject)
+    first, second = (Ablate(site) for site in written)
+    sites = tuple(Site(site.name, site.layer) for site in written)
     once = subject.trace(sites=sites, edits=(first, second))
     again = subject.trace(sites=sites, edits=(first, second))
     yield _no_change(again.logits, once.logits, "the same ablation again")
     turned = subject.trace(sites=sites[::-1], edits=(second, first))
     yield _no_change(turned.logits, once.logits, "in the other order")
     for edited in (once, again, turned):
-        held = max(
-            float(np.abs(edited.activation(Site("z", layer, 0))).max()),
-            float(np.abs(edited.activation(Site("mlp_out", layer))).max()),
-        )
+        held = max(float(np.abs(edited.activation(site)).max()) for site in written)
         yield Measurement(held, 0.0, "what an ablated site still holds")

@@ -16,6 +16,7 @@ from microtome.activations.capture import trace
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
+from microtome.models.outline import Outline
 from microtome.records.trace import Trace
 from microtome.sites import Site
 
@@ -83,8 +84,25 @@ class Subject:
 
     @property
     def anatomy(self) -> Anatomy:
-        """Where the weights are."""
+        """Where the weights are.
+
+        Raises DoesNotApply for a decoder of no known family.
+        """
+        if not self.model.known:
+            title = self.model.family.title
+            raise DoesNotApply(f"where {title} keeps its heads, norms and MLPs is not known")
         return self.model.anatomy
+
+    @property
+    def middle(self) -> int:
+        """The layer that edits are tried on."""
+        return self.model.identity.n_layers // 2
+
+    def need(self, site: str) -> None:
+        """Raise DoesNotApply where the model lacks a site, with the reason that was found."""
+        row = self.model.family
+        if isinstance(row, Outline) and site not in self.model.ports:
+            raise DoesNotApply(row.absent.get(site, f"there is no site {site}"))
 
     @property
     def wide(self) -> torch.dtype:
@@ -98,8 +116,18 @@ class Subject:
 
     def leave_out_turning_routers(self) -> None:
         """Raise DoesNotApply where two ways to the same logits may choose other experts."""
-        if self.half and self.anatomy.routed:
+        if not self.half:
+            return
+        if not self.model.known:
+            raise DoesNotApply("in half precision rounding may choose experts, if there are any")
+        if self.anatomy.routed:
             raise DoesNotApply("in half precision rounding alone may choose other experts")
+
+    def need_positions(self) -> None:
+        """Raise DoesNotApply where it is not known how a model is told positions and padding."""
+        if not self.model.known:
+            title = self.model.family.title
+            raise DoesNotApply(f"how {title} is told of positions and padding is not known")
 
     def trace(self, **options: Any) -> Trace:
         """A run on the prompt; ``options`` are those of ``trace``."""

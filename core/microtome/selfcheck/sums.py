@@ -15,7 +15,6 @@ from microtome.analysis.direct import attribute
 from microtome.metrics import LinearMetric
 from microtome.models.anatomy import Block, Norm
 from microtome.models.arithmetic import anatomy_in, run_mlp
-from microtome.models.family import part
 from microtome.models.model import Model
 from microtome.models.operations import embedded, normalise, per_head, project
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, relative
@@ -93,8 +92,7 @@ def _sum_against(
 def _before_the_cap(model: Model, ids: tuple[int, ...]) -> Float[Tensor, "position vocabulary"]:
     """What the unembedding itself gives, caught at the module."""
     found: list[Tensor] = []
-    unembedding: Any = part(model.module, model.family.unembedding, model.family.title)
-    hook = unembedding.register_forward_hook(lambda _m, _i, output: found.append(output))
+    hook = model.unembedding.register_forward_hook(lambda _m, _i, output: found.append(output))
     try:
         model.forward(torch.tensor([ids]))
     finally:
