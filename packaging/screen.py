@@ -9,15 +9,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import environment
+
 # -noreset: the server outlives the first client that leaves, so several can follow each other.
 SERVER = ("-screen", "0", "1920x1200x24", "+extension", "GLX", "-noreset", "-nolisten", "tcp")
+
+# A screen that is named may be gone, as after a lost connection: the program asks it.
+ASK = "from microtome_desktop.screen import has_screen; raise SystemExit(not has_screen())"
 
 
 def has_display() -> bool:
     """Return whether a window could be shown to somebody."""
     if not sys.platform.startswith("linux"):
         return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    return subprocess.run([environment.PYTHON, "-c", ASK], check=False).returncode == 0
 
 
 @contextmanager
@@ -27,18 +34,18 @@ def virtual_screen() -> Iterator[dict[str, str]]:
     With Xvfb that is a whole screen with OpenGL; without it a display that is there, else Qt's
     offscreen platform, which has no OpenGL.
     """
-    environment = dict(os.environ)
+    variables = dict(os.environ)
     if not sys.platform.startswith("linux"):
-        yield environment
+        yield variables
     elif shutil.which("Xvfb"):
         with _server() as display:
-            environment.pop("WAYLAND_DISPLAY", None)
-            yield {**environment, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+            variables.pop("WAYLAND_DISPLAY", None)
+            yield {**variables, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
     elif has_display():
-        yield environment
+        yield variables
     else:
         print("No Xvfb and no display: drawing without OpenGL.", flush=True)
-        yield {**environment, "QT_QPA_PLATFORM": "offscreen"}
+        yield {**variables, "QT_QPA_PLATFORM": "offscreen"}
 
 
 @contextmanager

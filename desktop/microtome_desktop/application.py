@@ -8,18 +8,21 @@ import sys
 import threading
 from types import TracebackType
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal, Slot
+from PySide6.QtCore import (
+    QCoreApplication,
+    QMessageLogContext,
+    QObject,
+    Qt,
+    QtMsgType,
+    Signal,
+    Slot,
+    qInstallMessageHandler,
+)
 from PySide6.QtWidgets import QApplication
 
 from microtome_desktop import theme
 
 _log = logging.getLogger("microtome")
-
-
-def has_screen() -> bool:
-    """Whether a window can be opened here; Qt aborts the process where none can."""
-    named = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY")
-    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in named)
 
 
 def make_application(arguments: list[str], wanted: str = "dark") -> QApplication:
@@ -35,6 +38,18 @@ def make_application(arguments: list[str], wanted: str = "dark") -> QApplication
     application.setOrganizationName("Microtome")
     theme.apply(application, wanted)
     return application
+
+
+def draw_without_screen() -> None:
+    """Have Qt draw into memory; to be called before there is an application."""
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    qInstallMessageHandler(_log_message)
+
+
+def _log_message(_kind: QtMsgType, _context: QMessageLogContext, message: str | None) -> None:
+    # Said once for each window by the platform without a screen, and of no use to anybody.
+    if message and "propagateSizeHints" not in message:
+        _log.warning(message)
 
 
 class ErrorNet(QObject):

@@ -19,7 +19,8 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QPixmap
 
-from microtome_desktop.application import ErrorNet, has_screen, make_application
+from microtome_desktop.application import ErrorNet, draw_without_screen, make_application
+from microtome_desktop.screen import has_screen, why_no_screen
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.main_window import MainWindow
 
@@ -117,7 +118,7 @@ def open_window(path: Path | None = None) -> int:
 
     if not has_screen():
         raise InputError(
-            "There is no screen here: neither DISPLAY nor WAYLAND_DISPLAY is set.",
+            f"There is no screen here: {why_no_screen()}.",
             "Use microtome run, info and render, or log in with a screen.",
         )
     if path is not None:
@@ -155,7 +156,7 @@ def _render(path: Path) -> QPixmap:
 
     open_session(path)  # a file that cannot be opened is refused before there is a window
     if not has_screen():
-        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+        draw_without_screen()
     application = make_application(sys.argv[:1])
     application.setFont(text_font())
     opening = Opening(path, None)

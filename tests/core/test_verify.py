@@ -128,37 +128,67 @@ def heads_plainly(block, streams, ran) -> torch.Tensor:
     return z
 
 
-@pytest.mark.parametrize("kind", [EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE])
+def adds(ran, kind, layer, position, head) -> torch.Tensor:
+    """What a node adds to the residual stream (no norm on the branch)."""
+    output = written(ran, SITES[kind], layer)
+    if kind == HEAD:
+        output = output[head] @ ran.anatomy.blocks[layer].attention.w_o[head].T
+    return output[position]
+
+
+def metric_without_edge(ran, circuit, edge, output) -> float:
+    """The metric when one input of one head lacks ``output`` at the source's position."""
+    source, target, kind = edge
+    position = place(circuit, circuit.row(source))[2]
+    _, layer, query, head = place(circuit, circuit.row(target))
+    stream = ran.blocks[layer].resid_pre
+    changed = stream.clone()
+    changed[position] -= output
+    order = (EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE)
+    streams = [changed if kind == one else stream for one in order]
+    z = heads_plainly(ran.anatomy.blocks[layer], streams, ran.blocks[layer])[head, query]
+
+    def edit(site, at, values):
+        if (site, at) == ("z", layer):
+            values = values.clone()
+            values[head, query] = z
+        return values
+
+    return metric_of(run(ran.anatomy, ran.ids, edit=edit))
+
+
+ATTENTION = pytest.mark.parametrize("kind", [EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE])
+
+
+@ATTENTION
 def test_an_attention_edge_changes_one_input_of_one_head_only(tiny_model, kind):
     model = tiny_model("gpt2")
     circuit = component_graph(model, IDS, METRIC)
     ran = run(model.anatomy, torch.tensor(IDS))
-    for source, target, _ in strongest_edges(circuit, kind):
-        s, t = circuit.row(source), circuit.row(target)
-        source_kind, source_layer, position, source_head = place(circuit, s)
-        _, layer, query, head = place(circuit, t)
-        output = written(ran, SITES[source_kind], source_layer)
-        if source_kind == HEAD:
-            w_o = ran.anatomy.blocks[source_layer].attention.w_o[source_head]
-            output = output[source_head] @ w_o.T
-        stream = ran.blocks[layer].resid_pre
-        changed = stream.clone()
-        changed[position] -= output[position]
-        order = (EdgeKind.QUERY, EdgeKind.KEY, EdgeKind.VALUE)
-        streams = [changed if kind == one else stream for one in order]
-        z = heads_plainly(ran.anatomy.blocks[layer], streams, ran.blocks[layer])[head, query]
-
-        def edit(site, at, values, layer=layer, head=head, query=query, z=z):
-            if (site, at) == ("z", layer):
-                values = values.clone()
-                values[head, query] = z
-            return values
-
-        expected = metric_of(ran) - metric_of(run(ran.anatomy, ran.ids, edit=edit))
-        found = ablate_edge(model, IDS, circuit, (source, target, int(kind)), METRIC)
+    for edge in strongest_edges(circuit, kind):
+        output = adds(ran, *place(circuit, circuit.row(edge[0])))
+        expected = metric_of(ran) - metric_without_edge(ran, circuit, edge, output)
+        found = ablate_edge(model, IDS, circuit, edge, METRIC)
         assert value(found) == pytest.approx(expected, abs=2e-4)
         assert abs(expected) > 1e-4
-        assert found.id == f"verification/{source}>{target}/{int(kind)}"
+        assert found.id == f"verification/{edge[0]}>{edge[1]}/{int(kind)}"
+
+
+@ATTENTION
+def test_an_attention_edge_of_a_pair_is_exchanged_both_ways(tiny_model, kind):
+    model = tiny_model("gpt2")
+    pair = PromptPair(IDS, CORRUPT)
+    circuit = component_graph(model, pair, METRIC)
+    clean, corrupt = (run(model.anatomy, torch.tensor(ids)) for ids in (IDS, CORRUPT))
+    for edge in strongest_edges(circuit, kind, 2):
+        source = place(circuit, circuit.row(edge[0]))
+        moved = adds(clean, *source) - adds(corrupt, *source)
+        noised = metric_of(clean) - metric_without_edge(clean, circuit, edge, moved)
+        denoised = metric_without_edge(corrupt, circuit, edge, -moved) - metric_of(corrupt)
+        found = ablate_edge(model, pair, circuit, edge, METRIC)
+        assert value(found, "noised") == pytest.approx(noised, abs=2e-4)
+        assert value(found, "denoised") == pytest.approx(denoised, abs=2e-4)
+        assert value(found) == pytest.approx((noised + denoised) / 2, abs=2e-4)
 
 
 def test_an_edge_that_is_all_a_target_reads_acts_as_the_node(tiny_model):
@@ -172,6 +202,11 @@ def test_an_edge_that_is_all_a_target_reads_acts_as_the_node(tiny_model):
     by_node = value(ablate_node(model, IDS, circuit, "M2@11", METRIC))
     assert by_edge == pytest.approx(by_node, abs=2e-4)
     assert by_edge == pytest.approx(arithmetic_effect(ran, MLP, 2, 11, -1), abs=2e-4)
+    pair = PromptPair(IDS, CORRUPT)
+    found = ablate_edge(model, pair, component_graph(model, pair, METRIC), out, METRIC)
+    both = ablate_node(model, pair, component_graph(model, pair, METRIC), "M2@11", METRIC)
+    for name in ("noised", "denoised", "true"):
+        assert value(found, name) == pytest.approx(value(both, name), abs=2e-4)
 
 
 def test_an_edge_between_runs_that_hardly_differ_does_what_its_weight_says(tiny_model, paired):

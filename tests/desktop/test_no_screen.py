@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 from PySide6.QtGui import QImage
+
+from microtome_desktop.screen import has_screen
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux runs without a screen"
@@ -16,8 +19,12 @@ _PROGRAM = "import sys; from microtome.cli import main; sys.exit(main())"
 _SCREENS = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
 
 
-def without_screen(*arguments):
-    surroundings = {key: value for key, value in os.environ.items() if key not in _SCREENS}
+# Nobody numbers a screen so high: named, but dead, as after a lost connection.
+_DEAD = {"DISPLAY": ":987", "WAYLAND_DISPLAY": "wayland-987"}
+
+
+def without_screen(*arguments, **named):
+    surroundings = {key: value for key, value in os.environ.items() if key not in _SCREENS} | named
     return subprocess.run(
         [sys.executable, "-c", _PROGRAM, *arguments],
         env=surroundings,
@@ -37,15 +44,34 @@ def session_file(tmp_path_factory):
     return path
 
 
-def test_a_session_is_drawn(session_file, tmp_path):
+@pytest.mark.parametrize("named", [{}, _DEAD], ids=["none", "dead"])
+def test_a_session_is_drawn(session_file, tmp_path, named):
     picture = tmp_path / "picture.png"
-    done = without_screen("render", str(session_file), "--out", str(picture))
-    assert done.returncode == 0, done.stderr
+    done = without_screen("render", str(session_file), "--out", str(picture), **named)
+    assert (done.returncode, done.stderr) == (0, "")
     assert QImage(str(picture)).width() >= 1400
 
 
-def test_a_window_is_refused_in_one_line(session_file):
-    done = without_screen(str(session_file))
+@pytest.mark.parametrize("named", [{}, _DEAD], ids=["none", "dead"])
+def test_a_window_is_refused_in_one_line(session_file, named):
+    done = without_screen(str(session_file), **named)
     assert done.returncode == 2
     assert "screen" in done.stderr
+    assert all(name in done.stderr for name in named.values())
     assert done.stderr.count("\n") == 1
+
+
+def test_a_screen_that_answers_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("wayland-0")
+        named = {"WAYLAND_DISPLAY": "wayland-0", "XDG_RUNTIME_DIR": "."}
+        assert not has_screen(named)
+        server.listen()
+        assert has_screen(named)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1] - 6000
+        assert has_screen({"DISPLAY": f"127.0.0.1:{number}.0"})
+    assert not has_screen({"DISPLAY": f"127.0.0.1:{number}.0"})
+    assert not has_screen({"DISPLAY": "nonsense"})
+    assert has_screen({"QT_QPA_PLATFORM": "offscreen"})
