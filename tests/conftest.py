@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import random
 import sys
@@ -11,6 +12,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +74,30 @@ def test_data() -> Path:
     folder = Path(named)
     assert folder.is_dir(), f"MICROTOME_TEST_DATA names {folder}, which is no folder"
     return folder
+
+
+@pytest.fixture
+def local_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return a hub on this machine, and an empty cache; nothing else of the network is reached."""
+    import huggingface_hub
+    from huggingface_hub.utils import close_session
+
+    place = Path(__file__).with_name("local_hub.py")
+    spec = importlib.util.spec_from_file_location("local_hub", place)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    hub = module.LocalHub()
+    constants = huggingface_hub.constants
+    template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    yield hub
+    close_session()
+    hub.close()
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,11 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--dtype", default="float32", help="float32, float64, bfloat16, float16")
-    parser.add_argument("--download", action="store_true", help="allow a download from the hub")
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="allow a download from the hub; its size and destination are printed first",
+    )
 
 
 def _load(options: argparse.Namespace) -> Any:
@@ -102,7 +106,24 @@ def _load(options: argparse.Namespace) -> Any:
         device=options.device,
         dtype=options.dtype,
         allow_download=options.download,
+        job=_download_job() if options.download else None,
     )
+
+
+def _download_job() -> Any:
+    """A job that tells on standard error what is fetched, and how far it is on a terminal."""
+    from microtome.jobs import Job, Progress
+
+    def on_partial(name: str, value: Any) -> None:
+        if name == "download":
+            print(f"Downloading {value}", file=sys.stderr)
+
+    def on_progress(progress: Progress) -> None:
+        if progress.unit == "B":
+            end = "\n" if progress.done >= progress.total else ""
+            print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
+
+    return Job(on_progress if sys.stderr.isatty() else None, on_partial)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -154,3 +154,8 @@ def expect(
     """Raise WrongKind, which names the argument and what was ``wanted``, for another type."""
     if not isinstance(value, kinds):
         raise WrongKind(f"{name} is {described(value)}, but {wanted} was expected.", way_out)
+
+
+def megabytes(size: int) -> str:
+    """A size in bytes as people read it."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

@@ -1,7 +1,7 @@
-"""A job: how long work reports its progress, hands out partial results and is cancelled.
+"""A job: how long work reports its progress, hands out partial results, rests and is cancelled.
 
 The engine calls ``check`` at every checkpoint (each hook, each batch, each chunk); whoever
-started the work may call ``cancel`` from any thread.
+started the work may call ``pause``, ``resume`` and ``cancel`` from any thread.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from microtome.errors import Cancelled, expect
 # 30 reports a second are smooth to the eye; unthrottled ones were measured to delay a GUI
 # thread by more than half a second.
 _REPORT_INTERVAL = 1 / 30
+_LOOK_AGAIN = 1.0  # seconds
 
 # Both spelled out: the type checker of the tests does not take an int for a float.
 Steps = int | float
@@ -24,12 +25,19 @@ Steps = int | float
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is: ``done`` of ``total`` steps after ``elapsed`` seconds."""
+    """How far a job is: ``done`` of ``total`` steps after ``elapsed`` seconds of work.
+
+    Time counts from the first report under this title, at which ``begun`` steps were done
+    already; time that the job rested does not count. ``unit`` is what a step is, for example
+    ``B``; none for steps that mean nothing to the user.
+    """
 
     title: str
     done: Steps
     total: Steps
     elapsed: float
+    begun: Steps = 0
+    unit: str = ""
 
     @property
     def fraction(self) -> float:
@@ -37,17 +45,25 @@ class Progress:
         return min(1.0, self.done / self.total) if self.total > 0 else 0.0
 
     @property
+    def rate(self) -> float | None:
+        """Steps a second, None before there is anything to go by."""
+        if self.done <= self.begun or self.elapsed <= 0:
+            return None
+        return (self.done - self.begun) / self.elapsed
+
+    @property
     def remaining(self) -> float | None:
         """Estimated seconds to go, None before there is anything to go by."""
-        if self.fraction <= 0 or self.elapsed <= 0:
+        if self.rate is None or self.total <= 0:
             return None
-        return self.elapsed * (1 - self.fraction) / self.fraction
+        return max(0.0, self.total - self.done) / self.rate
 
 
 class Job:
-    """One piece of long work: its progress, its partial results, and the wish to stop it.
+    """One piece of long work: its progress, its partial results, and the wish to rest or stop.
 
-    ``on_progress`` and ``on_partial`` run in the thread that does the work.
+    The callbacks run in the thread that does the work. ``on_rest`` is told True when the work
+    has come to a rest at a checkpoint after ``pause``, and False when it goes on.
     """
 
     def __init__(
@@ -55,30 +71,62 @@ class Job:
         on_progress: Callable[[Progress], None] | None = None,
         on_partial: Callable[[str, Any], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_rest: Callable[[bool], None] | None = None,
     ) -> None:
         self._on_progress = on_progress
         self._on_partial = on_partial
+        self._on_rest = on_rest
         self._clock = clock
-        self._stop = threading.Event()
-        self._started = clock()
+        self._stop, self._go = threading.Event(), threading.Event()
+        self._go.set()
         self._last_report = float("-inf")
-        self._last_title = ""
+        self._stage: tuple[str, float, Steps] = ("", 0.0, 0)  # title, its start, done by then
+        self._last_done: Steps = 0
 
     @property
     def cancelled(self) -> bool:
         """Whether a stop was requested."""
         return self._stop.is_set()
 
+    @property
+    def paused(self) -> bool:
+        """Whether a rest was requested."""
+        return not self._go.is_set()
+
     def cancel(self) -> None:
-        """Ask the work to stop at its next checkpoint. Safe from any thread."""
+        """Ask the work to stop at its next checkpoint, or out of its rest."""
         self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Ask the work to rest at its next checkpoint, what it holds in memory included."""
+        if not self._stop.is_set():
+            self._go.clear()
+
+    def resume(self) -> None:
+        """Let the work go on."""
+        self._go.set()
 
     def check(self) -> None:
-        """Raise ``Cancelled`` when a stop was requested."""
+        """Rest while a pause is wanted; raise ``Cancelled`` when a stop was requested."""
+        if not self._go.is_set():
+            self._rest()
         if self._stop.is_set():
             raise Cancelled
 
-    def progress(self, title: str, done: Steps, total: Steps) -> None:
+    def _rest(self) -> None:
+        since = self._clock()
+        if self._on_rest:
+            self._on_rest(True)
+        while not self._go.wait(_LOOK_AGAIN):
+            if self._stop.is_set():  # a pause that came in between a stop's two steps
+                break
+        title, start, begun = self._stage
+        self._stage = title, start + self._clock() - since, begun
+        if self._on_rest:
+            self._on_rest(False)
+
+    def progress(self, title: str, done: Steps, total: Steps, unit: str = "") -> None:
         """Report progress at most 30 times a second, and be a checkpoint.
 
         A new title and the last step are always reported.
@@ -86,9 +134,13 @@ class Job:
         self.check()
         now = self._clock()
         due = now - self._last_report >= _REPORT_INTERVAL
-        if self._on_progress and (due or done >= total or title != self._last_title):
-            self._last_report, self._last_title = now, title
-            self._on_progress(Progress(title, done, total, now - self._started))
+        if title != self._stage[0] or done < self._last_done:  # the same work on something else
+            self._stage, due = (title, now, done), True
+        self._last_done = done
+        if self._on_progress and (due or done >= total):
+            self._last_report = now
+            _, start, begun = self._stage
+            self._on_progress(Progress(title, done, total, now - start, begun, unit))
 
     def partial(self, name: str, value: Any) -> None:
         """Hand out a result that is ready before the job is."""

@@ -47,6 +47,81 @@ def test_a_cancelled_job_stops_at_every_kind_of_checkpoint():
             checkpoint()
 
 
+def rested(job, resting, steps):
+    """A thread that works on the job until it is stopped, once it has come to its rest."""
+
+    def work():
+        try:
+            while True:
+                job.check()
+                steps.append(len(steps))
+        except Cancelled:
+            steps.append("stopped")
+
+    job.pause()
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert resting.wait(10)
+    return thread
+
+
+def test_a_paused_job_does_nothing_until_it_goes_on():
+    resting, going, steps = threading.Event(), threading.Event(), []
+    job = Job(on_rest=lambda rests: (resting if rests else going).set())
+    thread = rested(job, resting, steps)
+    assert job.paused
+    assert steps == []
+    job.resume()
+    assert going.wait(10)
+    job.cancel()
+    thread.join(10)
+    assert steps[-1] == "stopped"
+    assert not job.paused
+
+
+def test_a_stop_wakes_a_paused_job():
+    resting, steps = threading.Event(), []
+    job = Job(on_rest=lambda rests: resting.set() if rests else None)
+    thread = rested(job, resting, steps)
+    job.cancel()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert steps == ["stopped"]
+    job.pause()  # comes too late
+    assert not job.paused
+
+
+def test_time_at_rest_is_no_time_of_work():
+    clock, seen = Clock(), []
+
+    def on_rest(rests):
+        if rests:
+            clock.now += 3600
+            job.resume()
+
+    job = Job(seen.append, clock=clock, on_rest=on_rest)
+    job.progress("work", 0, 4)
+    clock.now += 2
+    job.pause()
+    job.progress("work", 2, 4)
+    assert seen[-1].elapsed == 2
+    assert seen[-1].remaining == pytest.approx(2)
+
+
+def test_the_estimate_counts_from_where_the_work_began():
+    clock, seen = Clock(), []
+    job = Job(seen.append, clock=clock)
+    job.progress("first", 0, 2)
+    clock.now += 100
+    job.progress("second", 90, 100, unit="B")  # 90 of them were there already
+    clock.now += 5
+    job.progress("second", 95, 100, unit="B")
+    assert (seen[-1].rate, seen[-1].remaining) == (pytest.approx(1), pytest.approx(5))
+    clock.now += 5
+    job.progress("second", 0, 100)  # the same work on something else
+    assert (seen[-1].elapsed, seen[-1].remaining) == (0, None)
+
+
 def test_partial_results_arrive_by_name():
     seen = {}
     Job(on_partial=seen.__setitem__).partial("trace", 42)

@@ -18,7 +18,6 @@ from microtome.errors import (
     Offline,
 )
 from microtome.jobs import Job
-from microtome.models import hub
 from microtome.models.devices import available_devices
 from microtome.models.loading import load_model
 
@@ -154,18 +153,3 @@ def test_a_hub_id_where_the_environment_forbids_the_network(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(Offline, match=r"owner/model.*HF_HUB_OFFLINE|could not be reached"):
         load_model("owner/model", allow_download=True)
-
-
-def test_a_hub_id_is_fetched_without_pickles_and_code(folder, monkeypatch):
-    calls = []
-
-    def fetch(name, *, allow_patterns, local_files_only):
-        calls.append((name, local_files_only))
-        assert not any(".bin" in pattern or ".py" in pattern for pattern in allow_patterns)
-        if local_files_only:
-            raise hub.LocalEntryNotFoundError("not cached")
-        return str(folder)
-
-    monkeypatch.setattr(hub.huggingface_hub, "snapshot_download", fetch)
-    assert load_model("owner/model", allow_download=True).identity.name == "owner/model"
-    assert calls == [("owner/model", True), ("owner/model", False)]

@@ -62,15 +62,15 @@ def test_an_empty_window_can_only_open_things():
     assert blocked == {
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
-        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, *ON_THE_CIRCUIT,
+        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.PAUSE, *ON_THE_CIRCUIT,
     }  # fmt: skip
 
 
 def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
     assert blocked == {
-        CommandId.STOP, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE, CommandId.UNDO,
-        CommandId.REDO, *ON_NODES,
+        CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
+        CommandId.UNDO, CommandId.REDO, *ON_NODES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

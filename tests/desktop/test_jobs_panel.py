@@ -8,9 +8,11 @@ from typing import ClassVar
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from microtome.errors import InputError
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.work import Outcome, Work
 
@@ -32,13 +34,27 @@ class Stage(Request):
     def title(self):
         return self.name
 
+    def part_title(self, name, value):
+        return name
+
+    def memory(self, desk):
+        return 3 << 20
+
     def perform(self, engine, job):
+        job.partial("a first look", 1)
         job.progress("half way", 1, 2)
         while not self.go.wait(0.005):
             job.check()
         if self.fails:
             raise InputError("The stage is broken.", "Build another one.")
         return 7
+
+
+@dataclass(frozen=True, slots=True)
+class OneStep(Stage):
+    """Cannot rest."""
+
+    restless: ClassVar[str] = "It is one step."
 
 
 @pytest.fixture
@@ -61,7 +77,11 @@ def test_a_job_is_shown_with_progress_and_afterwards_with_its_time(qtbot, bench,
     bench.runner.ask(stage)
     qtbot.waitUntil(lambda: lines(panel)[0][:2] == ["Counting", "50%"], timeout=WAIT)
     panel.list.setCurrentItem(panel.list.topLevelItem(0))
-    assert panel.detail.text().startswith("half way")
+    assert panel.detail.text().splitlines() == [
+        "half way 50%",
+        "On screen already: a first look.",
+        "Takes about 3.0 MiB of memory.",
+    ]
     assert panel.stop.isEnabled()
     stage.go.set()
     qtbot.waitUntil(lambda: lines(panel)[0][1] == "done", timeout=WAIT)
@@ -85,13 +105,65 @@ def test_one_of_two_jobs_is_stopped(qtbot, bench, panel):
     assert lines(panel)[0][1] == "stopped"
 
 
+def first_state(panel):
+    return lines(panel)[0][1]
+
+
+def test_a_job_rests_and_goes_on(qtbot, bench, panel):
+    stage = Stage()
+    bench.runner.ask(stage)
+    qtbot.waitUntil(lambda: first_state(panel) == "50%", timeout=WAIT)
+    panel.list.setCurrentItem(panel.list.topLevelItem(0))
+    QTest.mouseClick(panel.pause, LEFT)
+    qtbot.waitUntil(lambda: first_state(panel) == "paused", timeout=WAIT)
+    assert panel.detail.text().startswith("Rests until")
+    stage.go.set()  # would end a job that works
+    assert bench.runner.under_way == (stage,)
+    assert panel.pause.text() == "Go on"
+    QTest.mouseClick(panel.pause, LEFT)
+    qtbot.waitUntil(lambda: first_state(panel) == "done", timeout=WAIT)
+    assert not panel.pause.isEnabled()
+
+
+def test_the_command_lets_all_rest_and_a_stop_wakes_them(qtbot, bench, panel):
+    action = bench.window.actions_table.actions[CommandId.PAUSE]
+    bench.runner.ask(Stage("First"))
+    qtbot.waitUntil(lambda: first_state(panel) == "50%" and action.isEnabled(), timeout=WAIT)
+    bench.runner.ask(Stage("Second"))
+    action.trigger()
+    qtbot.waitUntil(lambda: lines(panel)[1][1] == "paused", timeout=WAIT)
+    assert first_state(panel) == "waiting"
+    bench.runner.cancel_visible()
+    qtbot.waitUntil(lambda: bench.runner.idle, timeout=WAIT)
+    assert [row[1] for row in lines(panel)[:2]] == ["stopped", "stopped"]
+
+
+def test_a_job_that_cannot_rest_says_why(qtbot, bench, panel):
+    action, stage = bench.window.actions_table.actions[CommandId.PAUSE], OneStep()
+    bench.runner.ask(stage)
+    qtbot.waitUntil(lambda: first_state(panel) == "50%", timeout=WAIT)
+    panel.list.setCurrentItem(panel.list.topLevelItem(0))
+    qtbot.waitUntil(lambda: action.toolTip().endswith("\nIt is one step."), timeout=WAIT)
+    assert not panel.pause.isEnabled()
+    assert panel.pause.toolTip() == "It is one step."
+    bench.runner.pause_or_resume()
+    stage.go.set()
+    qtbot.waitUntil(lambda: first_state(panel) == "done", timeout=WAIT)
+
+
 def test_a_failed_job_says_why(qtbot, bench, panel):
     stage = Stage("Falling", fails=True)
     stage.go.set()
     bench.runner.ask(stage)
     qtbot.waitUntil(lambda: lines(panel)[0][:2] == ["Falling", "failed"], timeout=WAIT)
     panel.list.setCurrentItem(panel.list.topLevelItem(0))
-    assert panel.detail.text() == "The stage is broken. Build another one."
+    assert panel.detail.text().startswith("The stage is broken. Build another one.")
+    assert panel.copy.isVisible()
+    QTest.mouseClick(panel.copy, LEFT)
+    copied = QGuiApplication.clipboard().text()
+    assert copied.startswith("Falling failed\n\nThe stage is broken.")
+    assert "InputError" in copied
+    assert "Traceback" in copied
 
 
 def test_what_has_ended_stays_ended_and_old_jobs_are_forgotten():

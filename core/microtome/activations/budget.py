@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from microtome.errors import MemoryExceeded
+from microtome.errors import MemoryExceeded, megabytes
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
 from microtome.sites import SITES, Site, expect_names
@@ -127,8 +127,3 @@ def _as_many_as_fit(
             kept[name] = layers
             used += sizes[name]
     return Plan(kept, used, tuple(name for name in wanted if name not in kept))
-
-
-def megabytes(size: int) -> str:
-    """A size as people read it."""
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

@@ -60,7 +60,9 @@ def load_model(
     """The model of an embedded name, a local folder or a hub id, ready to run.
 
     ``words-4l@1500`` is a checkpoint of an embedded model. A hub id is looked up in the local
-    cache; only ``allow_download`` lets it come over the network.
+    cache; only ``allow_download`` lets it come over the network: the job is handed what will be
+    fetched (partial result ``download``) and then the bytes as they come, and what has come is
+    kept when it is stopped.
     Raises ModelNotFound, ModelDamaged, UnsafeModel, UnknownArchitecture, Offline or
     MemoryExceeded, each with the way out.
     """

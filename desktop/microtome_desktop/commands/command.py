@@ -53,6 +53,7 @@ class CommandId(StrEnum):
     SHOW_CHECKS = auto()
     RUN = auto()
     STOP = auto()
+    PAUSE = auto()
     REPRODUCE = auto()
     FOCUS_PROMPT = auto()
     START_PAGE = auto()

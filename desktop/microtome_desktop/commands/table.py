@@ -75,6 +75,15 @@ def _nothing_runs(now: Situation) -> str:
     return "" if now.busy else "Nothing is running."
 
 
+def _cannot_rest(now: Situation) -> str:
+    if reason := _nothing_runs(now):
+        return reason
+    begun = [piece for piece in now.desk.work.pieces if piece.under_way and piece.began is not None]
+    if any(not piece.restless for piece in begun):
+        return ""
+    return begun[0].restless if begun else "It has not begun yet."
+
+
 def _not_detached(now: Situation) -> str:
     workspace = now.desk.workspace
     if workspace.session is None:
@@ -182,6 +191,8 @@ COMMANDS = (
             "Ctrl+Return", _cannot_run, tool_bar=True),
     Command(_ID.STOP, "Run", "Stop", "Stop what is running", "mdi6.stop", "Ctrl+.",
             _nothing_runs, tool_bar=True),
+    Command(_ID.PAUSE, "Run", "Pause or go on", "Let what is running rest at its next step, or "
+            "go on", "mdi6.pause", "Ctrl+Shift+.", _cannot_rest),
     Command(_ID.REPRODUCE, "Run", "Run the shown nodes alone",
             "How much of the metric the most influential nodes reproduce by themselves",
             "mdi6.graph-outline", "", _offline, starts_group=True),

@@ -34,6 +34,10 @@ class AtStep(Request):
         """What is being done, for the status bar."""
         return f"Running the prompt at {self.load.name}"
 
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return "the model" if name == "model" else self.run.part_title(name, value)
+
     def bound(self, desk: Desk) -> Self:
         """With the precision that the user has chosen."""
         return replace(self, load=self.load.bound(desk))

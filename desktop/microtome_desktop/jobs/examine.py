@@ -51,6 +51,15 @@ class Examine(Request):
         """What is being done, for the status bar."""
         return "Running the prompt"
 
+    @property
+    def missed(self) -> bool:
+        """Not the example of the start."""
+        return not self.example
+
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return _PART_TITLES.get(name) or str(getattr(value, "title", name))
+
     def perform(self, engine: Engine, job: Job) -> Session:
         """The whole session; its parts are handed out before."""
         from microtome.examining import examine
@@ -108,6 +117,12 @@ def _show_analysis(desk: Desk, analysis: Analysis) -> None:
         desk.workspace.add_analysis(analysis)
 
 
+_PART_TITLES = {
+    "trace": "the run",
+    "corrupt": "the corrupt run",
+    "metric": "the metric",
+    "circuit": "the circuit",
+}
 _SHOW_PART: dict[str, Callable[[Desk, Any], None]] = {
     "corrupt": _show_corrupt,
     "metric": _show_metric,

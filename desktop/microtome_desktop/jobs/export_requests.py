@@ -25,6 +25,7 @@ class _SaveExport(Request):
 
     thread: ClassVar[Thread] = Thread.IO
     slot: ClassVar[str] = "export"
+    restless: ClassVar[str] = "A file is written in one step."
 
     path: Path
 

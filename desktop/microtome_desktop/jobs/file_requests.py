@@ -25,6 +25,7 @@ class OpenSession(Request):
     thread: ClassVar[Thread] = Thread.IO
     slot: ClassVar[str] = "open"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"open"}
+    restless: ClassVar[str] = "A file is opened in one step."
 
     path: Path
 
@@ -89,6 +90,11 @@ class VerifyFile(Request):
         """What is being done, for the status bar."""
         return f"Verifying {self.path.name}"
 
+    @property
+    def missed(self) -> bool:
+        """Only where somebody wanted to know."""
+        return self.asked
+
     def perform(self, engine: Engine, job: Job) -> Any:
         """How many chunks were compared, and which datasets are damaged."""
         from microtome.session.verify import verify_session
@@ -134,6 +140,11 @@ class SaveSession(Request):
     def title(self) -> str:
         """What is being done, for the status bar."""
         return f"Saving {self.path.name}"
+
+    @property
+    def missed(self) -> bool:
+        """No: a save is never killed, the window waits for it."""
+        return False
 
     def perform(self, engine: Engine, job: Job) -> Path:
         """The file, complete and on the disk."""

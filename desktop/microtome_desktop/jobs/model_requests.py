@@ -38,6 +38,7 @@ class LoadModel(Request):
 
     slot: ClassVar[str] = "model"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
+    restless: ClassVar[str] = "A model is loaded in one step."
 
     name: str
     device: str = "cpu"
@@ -51,6 +52,11 @@ class LoadModel(Request):
     def title(self) -> str:
         """What is being done, for the status bar."""
         return f"Loading {self.name}"
+
+    @property
+    def missed(self) -> bool:
+        """No: it loads as quickly the next time."""
+        return False
 
     def bound(self, desk: Desk) -> Self:
         """With the precision and the threads that the user has chosen."""
@@ -182,6 +188,11 @@ class RunChecks(Request):
     def title(self) -> str:
         """What is being done, for the status bar."""
         return "Checking the model's numbers"
+
+    @property
+    def missed(self) -> bool:
+        """No: it begins by itself."""
+        return False
 
     def perform(self, engine: Engine, job: Job) -> CheckReport:
         """What each check found."""

@@ -31,11 +31,26 @@ class Request:
     replaces: ClassVar[frozenset[str]] = frozenset()
     about_session: ClassVar[bool] = False  # its answer means nothing to another session
     quiet: ClassVar[bool] = False  # too short for the status bar
+    # Why it cannot rest, empty when it can: it has no checkpoints between start and end.
+    restless: ClassVar[str] = ""
 
     @property
     def title(self) -> str:
         """What is being done, for the status bar."""
         return type(self).__name__
+
+    @property
+    def missed(self) -> bool:
+        """Whether somebody asked for it and would miss its result, were it killed."""
+        return not self.quiet
+
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel, empty for one that is not told."""
+        return ""
+
+    def memory(self, desk: Desk) -> int | None:
+        """Bytes that it will take beside what is there already, None where nobody can tell."""
+        return None
 
     def bound(self, desk: Desk) -> Self:
         """The request with what it needs of the session on screen."""

@@ -78,6 +78,10 @@ class _Closer(Request):
         """The request with what it needs of the session on screen."""
         return self if self.subject else replace(self, subject=Subject.of(desk.workspace.session))
 
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return "a first picture" if name == "analysis" else ""
+
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show a first picture of the analysis."""
         if name == "analysis":

@@ -65,6 +65,7 @@ class JobRunner(QObject):
         worker.finished.connect(self._on_finished)
         worker.failed.connect(self._on_failed)
         worker.stopped.connect(self._on_stopped)
+        worker.rested.connect(self._on_rested)
         thread.start()
         return thread
 
@@ -96,10 +97,46 @@ class JobRunner(QObject):
         ticket = Ticket(self._number, bound, self._session(), job_for(worker, self._number))
         self._live[ticket.number] = ticket
         if not bound.quiet:
-            self._desk.work.ask(ticket.number, bound.title)
+            self._tell_of(ticket)
         bound.started(self._desk)
         (self._to_model if bound.thread is Thread.MODEL else self._to_io).emit(ticket)
         self.changed.emit()
+
+    def _tell_of(self, ticket: Ticket) -> None:
+        request = ticket.request
+        self._desk.work.ask(
+            ticket.number,
+            request.title,
+            missed=request.missed,
+            restless=request.restless,
+            memory=request.memory(self._desk),
+        )
+
+    def pause(self, number: int) -> None:
+        """Let one job rest at its next checkpoint; jobs behind it in its thread wait with it."""
+        ticket, piece = self._live.get(number), self._desk.work.find(number)
+        if ticket is None or piece is None or piece.restless or piece.outcome != Outcome.RUNNING:
+            return
+        ticket.job.pause()
+        self._desk.work.pause(number)
+        self.changed.emit()
+
+    def resume(self, number: int) -> None:
+        """Let one job go on."""
+        ticket = self._live.get(number)
+        if ticket is not None and ticket.job.paused:
+            ticket.job.resume()
+            self._desk.work.resume(number)
+            self.changed.emit()
+
+    def pause_or_resume(self) -> None:
+        """Let everything rest that runs and can; when nothing does, let everything go on."""
+        pieces = self._desk.work.pieces
+        running = [p for p in pieces if p.outcome is Outcome.RUNNING and not p.restless]
+        for piece in running:
+            self.pause(piece.number)
+        for piece in () if running else pieces:
+            self.resume(piece.number)
 
     def cancel(self, *slots: str) -> None:
         """Stop everything in these slots; their results are dropped from now on."""
@@ -127,10 +164,12 @@ class JobRunner(QObject):
         self.changed.emit()
 
     def shut_down(self, patience_ms: int = 10_000) -> bool:
-        """Cancel everything but a save, and end both threads; False when one did not end."""
+        """Cancel everything but a save, and end all threads; False when one did not end."""
         for ticket in [t for t in self._live.values() if t.request.slot != "save"]:
             ticket.job.cancel()
         self._live = {n: t for n, t in self._live.items() if t.request.slot == "save"}
+        for ticket in self._live.values():
+            ticket.job.resume()
         for thread in self._threads.values():
             thread.quit()
         ended = [thread.wait(patience_ms) for thread in self._threads.values()]
@@ -167,8 +206,12 @@ class JobRunner(QObject):
     def _on_progress(self, number: int, progress: Progress) -> None:
         ticket = self._current(number)
         if ticket is not None and not ticket.request.quiet:
-            self._desk.work.progress(number, progress.title, progress.fraction, progress.remaining)
+            self._desk.work.progress(number, progress)
             self.progressed.emit(ticket.request, progress)
+
+    @Slot(int, bool)
+    def _on_rested(self, number: int, resting: bool) -> None:
+        self._desk.work.rest(number, resting=resting)
 
     @Slot(int, str, object)
     def _on_partial(self, number: int, name: str, value: Any) -> None:
@@ -190,6 +233,7 @@ class JobRunner(QObject):
         ticket = self._current(number)
         if ticket is not None:
             ticket.request.deliver_partial(self._desk, name, value)
+            self._desk.work.part(number, ticket.request.part_title(name, value))
 
     def _deliver(self, number: int, result: Any) -> None:
         ticket = self._done(number)
@@ -203,7 +247,8 @@ class JobRunner(QObject):
 
     def _fail(self, number: int, failure: Failure) -> None:
         ticket = self._done(number)
-        self._desk.work.end(number, Outcome.FAILED, f"{failure.what} {failure.way_out}".strip())
+        problem = f"{failure.what} {failure.way_out}".strip()
+        self._desk.work.end(number, Outcome.FAILED, problem, failure.notice.as_text)
         if ticket is not None:
             self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)

@@ -38,6 +38,7 @@ class Worker(QObject):
     finished = Signal(int, object)
     failed = Signal(int, object)  # Failure
     stopped = Signal(int)
+    rested = Signal(int, bool)  # whether the job has come to a rest, or goes on
 
     def __init__(self, engine: Engine, niceness: int) -> None:
         super().__init__()
@@ -100,4 +101,7 @@ def job_for(worker: Worker, number: int) -> Job:
         if pace.passes(value):
             worker.partial.emit(number, name, value)
 
-    return Job(on_progress, on_partial)
+    def on_rest(resting: bool) -> None:
+        worker.rested.emit(number, resting)
+
+    return Job(on_progress, on_partial, on_rest=on_rest)

@@ -86,6 +86,7 @@ class Handlers(QObject):
             CommandId.SHOW_CHECKS: self._show_checks,
             CommandId.RUN: self.run,
             CommandId.STOP: self._runner.cancel_visible,
+            CommandId.PAUSE: self._runner.pause_or_resume,
             CommandId.REPRODUCE: self.reproduce,
             CommandId.FOCUS_PROMPT: self._focus_prompt,
             CommandId.START_PAGE: self._start_page,

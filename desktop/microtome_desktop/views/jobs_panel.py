@@ -7,9 +7,10 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QBrush, QColor, QShowEvent
+from PySide6.QtGui import QBrush, QColor, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QPushButton,
@@ -22,15 +23,18 @@ from PySide6.QtWidgets import (
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.sizes import seconds_text
+from microtome_desktop.presenters.work import detail_text, pause_reason, state_text
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views.panel import Panel, PanelContext
 
 _NUMBER = Qt.ItemDataRole.UserRole
 _TICK_MS = 500
+_PAUSE_TIP = "Let the job rest at its next step; it keeps what it has found"
 _INKS = {
     Outcome.WAITING: colours.TEXT_DIM,
     Outcome.RUNNING: colours.ACCENT,
+    Outcome.PAUSED: colours.WARM,
     Outcome.DONE: colours.GOOD,
     Outcome.FAILED: colours.BAD,
     Outcome.STOPPED: colours.WARM,
@@ -38,7 +42,7 @@ _INKS = {
 
 
 class JobsPanel(Panel):
-    """A line a job, the newest on top; one button stops the chosen one."""
+    """A line a job, the newest on top; the chosen one can rest, go on and be stopped."""
 
     name = "jobs"
     title = "Jobs"
@@ -61,6 +65,12 @@ class JobsPanel(Panel):
         self.detail.setObjectName("dim")
         self.detail.setWordWrap(True)
         self.detail.setTextFormat(Qt.TextFormat.PlainText)
+        self.detail.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.pause = QPushButton("Pause")
+        self.pause.setObjectName("pause_one")
+        self.copy = QPushButton("Copy details")
+        self.copy.setObjectName("copy_details")
+        self.copy.setToolTip("Put all that is known of the failure on the clipboard")
         self.stop = QPushButton("Stop this job")
         self.stop.setObjectName("stop_one")
         self.stop.setToolTip("Its result is dropped; what cannot be interrupted ends by itself")
@@ -68,11 +78,16 @@ class JobsPanel(Panel):
         column.setContentsMargins(10, 8, 10, 8)
         column.addWidget(self.list, 1)
         column.addWidget(self.detail)
-        column.addWidget(self.stop)
+        buttons = QHBoxLayout()
+        for button in (self.pause, self.stop, self.copy):
+            buttons.addWidget(button, 1)
+        column.addLayout(buttons)
         self._tick = QTimer(self, interval=_TICK_MS)
         self._tick.timeout.connect(self._fill)
         self.list.currentItemChanged.connect(self._tell)
         self.stop.clicked.connect(self._on_stop)
+        self.pause.clicked.connect(self._on_pause)
+        self.copy.clicked.connect(self._on_copy)
         context.work.changed.connect(self._on_work)
         self._fill()
 
@@ -126,7 +141,12 @@ class JobsPanel(Panel):
     def _tell(self, *_: object) -> None:
         piece = self._piece()
         self.stop.setEnabled(piece is not None and piece.under_way)
-        self.detail.setText("" if piece is None else _detail(piece))
+        reason, paused = pause_reason(piece), piece is not None and piece.outcome is Outcome.PAUSED
+        self.pause.setText("Go on" if paused else "Pause")
+        self.pause.setEnabled(not reason)
+        self.pause.setToolTip(reason or ("Let the job go on" if paused else _PAUSE_TIP))
+        self.copy.setVisible(piece is not None and bool(piece.details))
+        self.detail.setText("" if piece is None else detail_text(piece))
         self.detail.setVisible(bool(self.detail.text()))
 
     def _on_stop(self) -> None:
@@ -134,22 +154,22 @@ class JobsPanel(Panel):
         if piece is not None:
             self.context.stop(piece.number)
 
+    def _on_pause(self) -> None:
+        piece = self._piece()
+        if piece is not None:
+            paused = piece.outcome is Outcome.PAUSED
+            (self.context.resume if paused else self.context.pause)(piece.number)
+
+    def _on_copy(self) -> None:
+        piece = self._piece()
+        if piece is not None:
+            QGuiApplication.clipboard().setText(piece.details)
+
 
 def _show(item: QTreeWidgetItem, piece: Piece, now: float) -> None:
-    percent = f"{piece.fraction:.0%}" if piece.fraction else "running"
-    state = percent if piece.outcome is Outcome.RUNNING else str(piece.outcome)
     spent = "" if piece.began is None else seconds_text(piece.seconds(now))
-    for column, text in enumerate((piece.title, state, spent)):
+    for column, text in enumerate((piece.title, state_text(piece), spent)):
         item.setText(column, text)
     item.setData(0, _NUMBER, piece.number)
     item.setToolTip(0, piece.title)
     item.setForeground(1, QBrush(QColor(_INKS[piece.outcome])))
-
-
-def _detail(piece: Piece) -> str:
-    if piece.problem:
-        return piece.problem
-    if not piece.under_way:
-        return ""
-    left = "" if piece.remaining is None else f", about {seconds_text(piece.remaining)} left"
-    return f"{piece.doing}{left}" if piece.doing else ""

@@ -32,7 +32,7 @@ class PanelContext:
 
     ``ask`` takes a request of ``microtome_desktop.jobs.requests`` and returns at once; the
     answer arrives as a change of the workspace. ``do`` runs a command of the table;
-    ``stop`` ends one job by its number.
+    ``stop`` ends one job by its number, ``pause`` lets it rest and ``resume`` go on.
     ``why_not`` says why it cannot be run now, empty when it can. ``later`` gives an act its own
     turn of the event loop, once for all that ask under one key; without a window it acts at once.
     """
@@ -49,6 +49,8 @@ class PanelContext:
     history: History = field(default_factory=lambda: History(Workspace()))
     work: Work = field(default_factory=Work)
     stop: Callable[[int], None] = lambda _: None
+    pause: Callable[[int], None] = lambda _: None
+    resume: Callable[[int], None] = lambda _: None
     book: Book = None  # type: ignore[assignment]  # one on the workspace when none is given
 
     def __post_init__(self) -> None:

@@ -12,12 +12,11 @@ from microtome.jobs import Progress
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.runner import JobRunner
-from microtome_desktop.presenters.sizes import bytes_text, seconds_text
+from microtome_desktop.presenters.sizes import bytes_text
+from microtome_desktop.presenters.work import progress_text
 from microtome_desktop.state.desk import Desk
 
 _MEMORY_EVERY_MS = 2_000
-# Shorter work would only make the bar flicker.
-_SHOW_ESTIMATE_AFTER = 1.0
 
 
 class JobStatus(QWidget):
@@ -82,10 +81,7 @@ class JobStatus(QWidget):
     @Slot(object, object)
     def _on_progress(self, request: Request, progress: Progress) -> None:
         self.progress.setValue(round(1000 * progress.fraction))
-        percent = f" {progress.fraction:.0%}" if progress.total > 1 else ""
-        left = progress.remaining if progress.elapsed > _SHOW_ESTIMATE_AFTER else None
-        estimate = "" if left is None else f", {seconds_text(left)} left"
-        self.work.setText(f"{progress.title}{percent}{estimate}")
+        self.work.setText(progress_text(progress))
 
     def show_state(self) -> None:
         """Say what the window works on, in the colours of the theme."""

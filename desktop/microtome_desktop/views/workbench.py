@@ -93,6 +93,8 @@ class Workbench(QObject):
             desk.history,
             desk.work,
             self.runner.cancel_one,
+            self.runner.pause,
+            self.runner.resume,
             desk.book,
             self.runner.turns.ask,
         )
