@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: run test check models bench
+.PHONY: run test check models bench pictures
 
-run test check models bench:
+run test check models bench pictures:
 	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

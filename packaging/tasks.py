@@ -1,4 +1,4 @@
-"""What can be started: the window, the tests, the checks, the training, the measurements."""
+"""What can be started: window, tests, checks, training, measurements, pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import environment
 import native
 import screen
 
-USAGE = "usage: bootstrap.py {run|test|check|models|bench} [arguments]"
+USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
 EXAMPLE = "microtome-example"
 HALVES = (("tests/desktop", "tests/architecture"), ("tests/core",))
 INTERRUPTED = 130
@@ -124,12 +124,20 @@ def models(arguments: list[str]) -> int:
     return _python([str(script), *arguments], cwd=Path.cwd())
 
 
+def pictures(arguments: list[str]) -> int:
+    """Make the pictures of the documentation, and their page, from the real window."""
+    with screen.virtual_screen() as surroundings:
+        command = ["-m", "microtome_desktop.picturing", *arguments]
+        return _python(command, cwd=environment.ROOT, env=surroundings)
+
+
 TASKS = {
     "run": ({"desktop"}, run),
     "test": ({"desktop", "test"}, test),
     "check": ({"desktop", "test"}, check),
     "models": ({"desktop"}, models),
     "bench": ({"desktop", "test"}, bench),
+    "pictures": ({"desktop"}, pictures),
 }
 
 

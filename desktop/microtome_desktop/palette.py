@@ -12,9 +12,9 @@ DARK: Final = "dark"
 LIGHT: Final = "light"
 
 _DARK = {
-    "WINDOW": "#0f1216", "CARD": "#161a20", "RAISED": "#1d222a", "RAISED_MORE": "#262d38",
-    "LINE": "#272d37", "SELECTED": "#2a4266", "VEIL": "#ffffff",
-    "TEXT": "#d7dce4", "TEXT_DIM": "#8a93a3", "TEXT_FAINT": "#5b6473",
+    "WINDOW": "#0f1216", "FIELD": "#0f1216", "CARD": "#161a20", "RAISED": "#1d222a",
+    "RAISED_MORE": "#262d38", "LINE": "#272d37", "SELECTED": "#2a4266", "VEIL": "#ffffff",
+    "TEXT": "#d7dce4", "TEXT_DIM": "#8a93a3", "TEXT_FAINT": "#6a7484",
     "ACCENT": "#6ea8fe", "ACCENT_MORE": "#86b6ff", "ON_ACCENT": "#0b1320", "WARM": "#f2a65a",
     "EXCITES": "#6ea8fe", "INHIBITS": "#f2795a", "GOOD": "#57c785", "BAD": "#ef6a6a",
     "TOKEN": "#57c7b8", "POSITION": "#7f9fb5", "HEAD": "#f2a65a", "MLP": "#b58cf5",
@@ -22,9 +22,9 @@ _DARK = {
     "BANNER": "#33291a", "BANNER_LINE": "#5c4526",
 }  # fmt: skip
 _LIGHT = {
-    "WINDOW": "#e9ecf0", "CARD": "#fbfcfd", "RAISED": "#eff2f6", "RAISED_MORE": "#dfe5ed",
-    "LINE": "#ccd3dd", "SELECTED": "#c9dcfa", "VEIL": "#000000",
-    "TEXT": "#1b2230", "TEXT_DIM": "#4f5969", "TEXT_FAINT": "#838d9c",
+    "WINDOW": "#e9ecf0", "FIELD": "#ffffff", "CARD": "#fbfcfd", "RAISED": "#eff2f6",
+    "RAISED_MORE": "#dfe5ed", "LINE": "#ccd3dd", "SELECTED": "#c9dcfa", "VEIL": "#000000",
+    "TEXT": "#1b2230", "TEXT_DIM": "#4f5969", "TEXT_FAINT": "#737d8c",
     "ACCENT": "#1c5dc2", "ACCENT_MORE": "#174fa6", "ON_ACCENT": "#ffffff", "WARM": "#a2560b",
     "EXCITES": "#2c6bd2", "INHIBITS": "#c4452a", "GOOD": "#1c7f47", "BAD": "#bb2b2b",
     "TOKEN": "#0e8072", "POSITION": "#5b7b91", "HEAD": "#c26a12", "MLP": "#7748cf",
@@ -35,6 +35,7 @@ THEMES: Final = {DARK: _DARK, LIGHT: _LIGHT}
 
 NAME = DARK
 WINDOW, CARD, RAISED, RAISED_MORE = "", "", "", ""
+FIELD = ""  # where one types or chooses
 LINE, VEIL = "", ""
 SELECTED = ""  # behind a chosen line
 TEXT, TEXT_DIM, TEXT_FAINT = "", "", ""

@@ -76,7 +76,7 @@ QLabel#dim { color: DIM; } QLabel#bad { color: BAD; } QLabel#faint { color: FAIN
 QStatusBar { background: WINDOW; color: DIM; padding: 0 8px; } QStatusBar::item { border: none; }
 QStatusBar QLabel { color: DIM; }
 QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
-  background: WINDOW; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
+  background: FIELD; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
   selection-background-color: SELECTED; }
 QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
@@ -84,6 +84,7 @@ QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
 QComboBox::drop-down { border: none; width: 22px; }
 QComboBox::down-arrow { image: url(CHEVRON); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
@@ -107,8 +108,9 @@ QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
 QTreeView::item:hover, QListView::item:hover { background: RAISED; }
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
   background: SELECTED; color: TEXT; }
-QTreeView::branch { background: transparent; }
-QHeaderView::section { background: transparent; border: none; color: FAINT; padding: 3px 4px; }
+QTreeView { show-decoration-selected: 0; }
+QTreeView::branch, QTreeView::branch:selected { background: transparent; }
+QHeaderView::section { background: transparent; border: none; color: DIM; padding: 3px 4px; }
 QTableView { gridline-color: transparent; }
 QScrollArea { background: transparent; border: none; }
 #clear { background: transparent; }

@@ -47,7 +47,7 @@ def test_a_single_prompt_has_no_differences(sample_session):
 
 
 def test_heading_names_the_token_before(sample_session):
-    assert heading(sample_session, 2) == "after Mary, position 2"
+    assert heading(sample_session, 2) == "after “Mary” (2)"
     assert heading(None, 2) == ""
 
 

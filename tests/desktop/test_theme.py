@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontInfo, QPalette
 
+import microtome_desktop
 from microtome_desktop import palette as colours
 from microtome_desktop import theme
 from microtome_desktop.presenters.colour_maps import MAPS, magnitude_table
@@ -50,6 +53,25 @@ def test_what_is_drawn_can_be_seen(theme_name):
         assert contrast(getattr(colours, name), colours.CARD) >= 3
     assert contrast(colours.ON_ACCENT, colours.ACCENT) >= 4.5
     assert contrast(colours.TEXT, colours.SELECTED) >= 7
+    assert contrast(colours.TEXT, colours.FIELD) >= 7
+    for surface in (colours.FIELD, colours.CARD):  # hints, and what cannot be used now
+        assert contrast(colours.TEXT_FAINT, surface) >= 3.5
+
+
+def test_no_colour_is_taken_when_a_module_is_read():
+    """It would stay that of the theme before."""
+    frozen = []
+    for path in Path(microtome_desktop.__file__).parent.rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                parts = (n for n in ast.walk(node) if isinstance(n, ast.Attribute))
+                used = [
+                    n.attr for n in parts if getattr(n.value, "id", "") in {"colours", "palette"}
+                ]
+                frozen += [
+                    f"{path.name}:{node.lineno} {n}" for n in used if n in colours.THEMES["dark"]
+                ]
+    assert frozen == []
 
 
 def test_both_themes_name_the_same_colours():

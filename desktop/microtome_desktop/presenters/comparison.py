@@ -10,7 +10,10 @@ from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
 from microtome_desktop.presenters.predictions import predictions
+from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
+
+_NAMED_CHANGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,18 @@ class NodePair:
 
 
 def title(session: Session) -> str:
-    """For example ``words-4l: When Mary and John … to``."""
-    return f"{session.model.name}: {prompt_text(session)}"
+    """For example ``words-4l: When Mary and John … to``, with what its corrupt prompt changes."""
+    changed = changed_text(session)
+    return f"{session.model.name}: {prompt_text(session)}{f' ({changed})' if changed else ''}"
+
+
+def changed_text(session: Session) -> str:
+    """What the corrupt prompt has in place of what, for example ``John → Mary``; empty for one."""
+    if session.clean is None or session.corrupt is None:
+        return ""
+    words = zip(session.clean.tokens, session.corrupt.tokens, strict=False)
+    pairs = [f"{shown_token(a)} → {shown_token(b)}" for a, b in words if a != b]
+    return ", ".join(pairs[:_NAMED_CHANGES]) + (", …" if len(pairs) > _NAMED_CHANGES else "")
 
 
 def prompt_text(session: Session) -> str:

@@ -59,7 +59,9 @@ def strongest_neurons(
     bound = max(float(np.abs(shown).max()), 1e-9)
     rows = tuple(f"N{neuron}" for neuron in top)
     columns = tuple(shown_token(token) for token in session.traces[0].tokens)
-    where = f"at {position} {columns[position]}" if inside and position is not None else "anywhere"
+    where = (
+        f"at “{columns[position]}” ({position})" if inside and position is not None else "anywhere"
+    )
     title = f"MLP {layer}: the {len(top)} neurons that fire most {where}"
     numbers = tuple(int(neuron) for neuron in top)
     return Grid(shown, rows, columns, numbers, -bound, bound, True, "", title)

@@ -80,4 +80,4 @@ def heading(session: Session | None, position: int | None) -> str:
         return ""
     last = len(clean.tokens) - 1
     place = last if position is None else min(position, last)
-    return f"after {shown_token(clean.tokens[place])}, position {place}"
+    return f"after “{shown_token(clean.tokens[place])}” ({place})"

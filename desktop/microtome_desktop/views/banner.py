@@ -60,11 +60,12 @@ class OfflineBanner(Panel):
         self.setVisible(session is not None and workspace.offline)
         if session is None:
             return
-        where = f"Reviewing {workspace.path.name}" if workspace.path else "This session"
+        name = workspace.path.name if workspace.path else "this session"
         if workspace.model is None:
-            why = f"{where} without its model, {session.model.name}."
+            why = f"Reviewing {name} without its model, {session.model.name}."
         else:
-            why = f"{where} was made by {session.model.name}, not by {workspace.model.name}."
+            loaded = f"{workspace.model.name} is loaded, which did not make it"
+            why = f"Reviewing {name} without its model, {session.model.name}: {loaded}."
         self.text.setText(f"{why} All of it is shown; new runs and ablations need the model.")
         loading = self.context.library.shelf.loading
         self.attach.setEnabled(not loading)

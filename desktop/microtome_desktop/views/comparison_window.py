@@ -106,5 +106,7 @@ def _numbers(values: Sequence[float | None], form: str, change: float) -> tuple[
         Cell("–" if value is None else form.format(value), abs(value or 0.0), right=True)
         for value in values
     ]
-    colour = colours.EXCITES if change >= 0 else colours.INHIBITS
+    none = signed(change).strip("+-0.\N{MINUS SIGN}") == ""
+    colour = colours.EXCITES if change > 0 else colours.INHIBITS
+    colour = colours.TEXT_DIM if none else colour
     return (*cells, Cell(signed(change), abs(change), colour, right=True))

@@ -29,10 +29,10 @@ _PARTS = (
     "microtome", "torch", "transformers", "numpy", "h5py",
     "PySide6-Essentials", "pyqtgraph", "vispy",
 )  # fmt: skip
-_VERDICTS = {
-    Verdict.PASS: colours.GOOD,
-    Verdict.FAIL: colours.BAD,
-    Verdict.SKIPPED: colours.TEXT_FAINT,
+_VERDICTS = {  # by the name of its colour: the theme may change
+    Verdict.PASS: "GOOD",
+    Verdict.FAIL: "BAD",
+    Verdict.SKIPPED: "TEXT_DIM",
 }
 
 
@@ -109,7 +109,7 @@ class ChecksWindow(QDialog):
                     result.reason,
                 ]
             )
-            item.setForeground(2, QBrush(QColor(_VERDICTS[result.verdict])))
+            item.setForeground(2, QBrush(QColor(getattr(colours, _VERDICTS[result.verdict]))))
             item.setToolTip(5, result.reason)
             self.table.addTopLevelItem(item)
         header = self.table.header()
@@ -121,4 +121,4 @@ class ChecksWindow(QDialog):
         layout.addWidget(QLabel(f"{summary}, {report.dtype}, {report.seconds:.1f} s"))
         layout.addWidget(self.table)
         layout.addWidget(buttons)
-        self.resize(760, 440)
+        self.resize(980, 440)

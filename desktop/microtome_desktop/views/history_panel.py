@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from microtome_desktop.jobs.examine import select_answer
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit_text import signed
-from microtome_desktop.presenters.comparison import prompt_text, title
+from microtome_desktop.presenters.comparison import changed_text, prompt_text, title
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
@@ -129,7 +129,9 @@ def _item(run: Past, on_screen: bool) -> QTreeWidgetItem:
     value = session.metric.get("value")
     mark = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} " if on_screen else ""
     measured = "" if value is None else signed(float(value))
-    item = QTreeWidgetItem([f"{mark}{run.number}  {prompt_text(session)}", measured])
+    changed = changed_text(session)
+    prompt = f"{changed} · {prompt_text(session)}" if changed else prompt_text(session)
+    item = QTreeWidgetItem([f"{mark}{run.number}  {prompt}", measured])
     item.setData(0, _UUID, session.uuid)
     name = session.metric.get("name", "no metric")
     where = f"\nin {run.path.name}" if run.path is not None else ""

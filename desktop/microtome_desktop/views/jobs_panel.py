@@ -31,13 +31,13 @@ from microtome_desktop.views.panel import Panel, PanelContext
 _NUMBER = Qt.ItemDataRole.UserRole
 _TICK_MS = 500
 _PAUSE_TIP = "Let the job rest at its next step; it keeps what it has found"
-_INKS = {
-    Outcome.WAITING: colours.TEXT_DIM,
-    Outcome.RUNNING: colours.ACCENT,
-    Outcome.PAUSED: colours.WARM,
-    Outcome.DONE: colours.GOOD,
-    Outcome.FAILED: colours.BAD,
-    Outcome.STOPPED: colours.WARM,
+_INKS = {  # by the name of its colour: the theme may change
+    Outcome.WAITING: "TEXT_DIM",
+    Outcome.RUNNING: "ACCENT",
+    Outcome.PAUSED: "WARM",
+    Outcome.DONE: "GOOD",
+    Outcome.FAILED: "BAD",
+    Outcome.STOPPED: "WARM",
 }
 
 
@@ -172,4 +172,4 @@ def _show(item: QTreeWidgetItem, piece: Piece, now: float) -> None:
         item.setText(column, text)
     item.setData(0, _NUMBER, piece.number)
     item.setToolTip(0, piece.title)
-    item.setForeground(1, QBrush(QColor(_INKS[piece.outcome])))
+    item.setForeground(1, QBrush(QColor(getattr(colours, _INKS[piece.outcome]))))

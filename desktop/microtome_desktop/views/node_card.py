@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QStackedLayout,
     QTabWidget,
     QVBoxLayout,
@@ -138,6 +139,14 @@ class NodeCardPanel(Panel):
             self._tell_findings()
             if part.startswith("analyses/why") and self.parts.isTabVisible(_WHY):
                 self.parts.setCurrentIndex(_WHY)
+                self.context.later((self, "answer"), self._show_answer)
+
+    def _show_answer(self) -> None:
+        """Scroll to what was asked for, where the card is higher than its place."""
+        viewport = self.parentWidget()
+        area = None if viewport is None else viewport.parentWidget()
+        if isinstance(area, QScrollArea):
+            area.ensureWidgetVisible(self.sources.table)
 
     def show_model(self) -> None:
         """Enable what the model makes possible."""
@@ -177,6 +186,9 @@ class NodeCardPanel(Panel):
         self.outgoing.tell([part_cells(part) for part in card.outgoing])
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
+        # The metric feeds nothing and a token is fed by nothing: no empty table is shown first.
+        if bool(card.incoming) != bool(card.outgoing):
+            self.parts.setCurrentIndex(_INCOMING if card.incoming else _OUTGOING)
 
     def _described(self, card: Card) -> str:
         session = self.context.workspace.session

@@ -44,7 +44,7 @@ class Stats(QWidget):
         block.setToolTip(meaning)
         value.setFont(mono_font(15))
         caption.setFont(text_font(11))
-        caption.setStyleSheet(f"color: {colours.TEXT_FAINT};")
+        caption.setStyleSheet(f"color: {colours.TEXT_DIM};")
         column = QVBoxLayout(block)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)

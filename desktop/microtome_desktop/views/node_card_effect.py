@@ -54,7 +54,7 @@ class EffectBars(QWidget):
             colour = colours.TEXT_FAINT if line == 0 else colours.GOOD
             self._paint_bar(painter, line * _LINE, name, value, colour)
         painter.setFont(text_font(11))
-        painter.setPen(QColor(colours.TEXT_FAINT))
+        painter.setPen(QColor(colours.TEXT_DIM))
         rest = QRectF(0, len(self._shown.bars) * _LINE + 2, self.width(), 2 * _LINE)
         flags = int(Qt.AlignmentFlag.AlignLeft) | int(Qt.TextFlag.TextWordWrap)
         painter.drawText(rest, flags, self._shown.caption)

@@ -96,6 +96,7 @@ class NotesPanel(Panel):
         self.list = QListWidget()
         self.list.setObjectName("note_list")
         self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName("All notes")
         self.nothing = QLabel("None yet. Notes are kept in the session's file.")
         self.nothing.setObjectName("dim")

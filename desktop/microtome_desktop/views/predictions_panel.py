@@ -78,6 +78,8 @@ class PredictionsPanel(Panel):
         self.table.setRowCount(len(rows))
         for number, row in enumerate(rows):
             self._fill(number, row)
+        # One prompt has nothing to differ from.
+        self.table.setColumnHidden(2, all(row.difference is None for row in rows))
         self.table.setFixedHeight(26 + _ROW_HEIGHT * max(1, len(rows)))
 
     def _fill(self, number: int, row: Prediction) -> None:

@@ -86,6 +86,7 @@ class SaveDialog(QDialog):
         layout.addWidget(self.sizes, 1)
         layout.addWidget(self.problem)
         layout.addWidget(self.buttons)
+        self.setMinimumWidth(560)  # a path can be read
         self.resize(560, 320)
 
     @property

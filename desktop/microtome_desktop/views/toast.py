@@ -48,7 +48,7 @@ class Toast(QWidget):
             self._layout.addWidget(_wrapped(text))
         if notice.details:
             self._add_details()
-        self.adjustSize()
+        self._fit()
 
     def _head(self) -> QHBoxLayout:
         picture, colour = _LOOKS[self.notice.level]
@@ -89,7 +89,12 @@ class Toast(QWidget):
 
     def _toggle_details(self, shown: bool) -> None:
         self.details.setVisible(shown)
-        self.adjustSize()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Be as high as the text at this width: Qt's hint counts lines of a narrower one."""
+        self._layout.activate()
+        self.setFixedHeight(self._layout.totalHeightForWidth(_WIDTH))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.notice.as_text)

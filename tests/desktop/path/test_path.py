@@ -73,7 +73,7 @@ def test_a_click_on_a_node_leads_all_panels(user):
     assert framed(panels["heatmap"].map) == (layer + 1, position)
     assert framed(attention.map)[0] == position
     assert panels["token_strip"].chips._selected == position
-    assert f"position {position}" in panels["ask"].predictions.place.text()
+    assert f"({position})" in panels["ask"].predictions.place.text()
 
 
 def test_a_click_on_an_mlp_shows_its_neurons(user):
