@@ -165,7 +165,8 @@ def _writable(path: Path) -> None:
 
 def _summary(session: Any) -> dict[str, Any]:
     trace, circuit = session.clean, session.circuit
-    rows = zip(trace.top_tokens[-1], trace.top_probabilities[-1], strict=True)
+    at = session.metric["position"]
+    rows = zip(trace.top_tokens[at], trace.top_probabilities[at], strict=True)
     predictions = [{"token": token, "probability": float(p)} for token, p in list(rows)[:5]]
     return {
         "model": session.model.name,

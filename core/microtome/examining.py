@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from microtome.activations.capture import trace
 from microtome.analysis.change import logit_change
 from microtome.analysis.direct import direct_analysis, direct_logit_attribution
-from microtome.analysis.heads import applies, detect, head_scores
+from microtome.analysis.heads import applies, detect, head_scores, named_detectors
 from microtome.analysis.lens import lens_analysis
 from microtome.analysis.placing import own_space, place
 from microtome.analysis.space import feature_space
@@ -155,11 +155,12 @@ def scores_on(scores: Analysis, run: Trace) -> Analysis:
     """The head scores with those on a run's own tokens beside them, if it holds its patterns."""
     if "pattern" not in run.activations:  # a long prompt's patterns outgrow the budget
         return scores
-    own = detect(run.activation("pattern"), run.token_ids)
+    detectors = named_detectors(scores.params["detectors"])
+    own = detect(run.activation("pattern"), run.token_ids, detectors)
     beside = Labelled(
         ("detector", "layer", "head"), own, long_name="share of attention on the prompt"
     )
-    params = {**scores.params, "on_prompt_applies": applies(run.token_ids).tolist()}
+    params = {**scores.params, "on_prompt_applies": applies(run.token_ids, detectors).tolist()}
     return replace(scores, arrays={**scores.arrays, "on_prompt": beside}, params=params)
 
 
@@ -207,9 +208,10 @@ def _traces(model: Model, question: Question, job: Job) -> tuple[Trace, ...]:
 def _metric(
     model: Model, question: Question, traces: Sequence[Trace]
 ) -> tuple[LinearMetric, Mapping[str, Any]]:
-    ends = [run.logits[-1] for run in traces if run.logits is not None]
+    at = model.read_at(traces[0].token_ids)
+    ends = [run.logits[at] for run in traces if run.logits is not None]
     other = ends[1] if len(ends) > 1 else None
-    metric = default_metric(model, ends[0], other, question.answer, question.wrong)
+    metric = default_metric(model, ends[0], other, question.answer, question.wrong, at)
     words = {
         key: model.token_text(int(getattr(metric, key)))
         for key in ("answer", "wrong")
@@ -226,6 +228,9 @@ def _metric(
     }
     if "wrong" in words:
         described["wrong_id"] = int(metric.wrong)  # type: ignore[attr-defined]
+    if model.in_place:
+        described["in_place"] = True
+        described["read_at"] = "the last token" if at < 0 else "the first masked token"
     if len(values) > 1:
         described["value_corrupt"] = values[1]
     return metric, described

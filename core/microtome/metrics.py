@@ -136,8 +136,9 @@ def default_metric(
     corrupt_logits: Float[np.ndarray, " vocabulary"] | None = None,
     answer: Word | None = None,
     wrong: Word | None = None,
+    position: int = -1,
 ) -> LinearMetric:
-    """The metric of a question, from what it names and the logits at the last position.
+    """The metric of a question, from what it names and the logits at the position it reads.
 
     With answer and wrong answer the logit difference; with an answer alone its logit minus the
     mean logit; with neither the same for the most probable token, or, for a pair whose most
@@ -147,9 +148,11 @@ def default_metric(
     if wrong is not None and answer is None:
         raise MetricError("A wrong answer was given without an answer.", "Give the answer too.")
     if answer is not None and wrong is not None:
-        return LogitDifference(answer, wrong).resolve(vocabulary)
+        return LogitDifference(answer, wrong, position).resolve(vocabulary)
     if answer is not None:
-        return LogitOverMean(answer).resolve(vocabulary)
+        return LogitOverMean(answer, position).resolve(vocabulary)
     top = int(np.argmax(clean_logits))
     other = top if corrupt_logits is None else int(np.argmax(corrupt_logits))
-    return LogitOverMean(top) if other == top else LogitDifference(top, other)
+    if other == top:
+        return LogitOverMean(top, position)
+    return LogitDifference(top, other, position)

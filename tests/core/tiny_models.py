@@ -298,3 +298,24 @@ def save_tokenizer(folder: Path, words: tuple[str, ...] = (), size: int = VOCABU
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
     fast.save_pretrained(folder)
+
+
+def save_masked_tokenizer(folder: Path, mask: str = "[MASK]", size: int = VOCABULARY) -> None:
+    """A tokenizer of word pieces as BERT has it: ``[CLS] … [SEP]`` around, a few words, w15 …"""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", mask]
+    names += ["the", "cat", "dog", "sat", "on", "mat", "##s", "a", ".", "ran"]
+    names += [f"w{at}" for at in range(len(names), size)]
+    vocabulary = {name: at for at, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=ends
+    )
+    special = {"unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": mask, "pad": "[PAD]"}
+    named = {f"{key}_token": token for key, token in special.items()}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named)
+    fast.save_pretrained(folder)

@@ -44,6 +44,23 @@ def induction_keys(ids: Ids) -> Keys:
     return np.tril(follows, k=-1)
 
 
+def next_token_keys(ids: Ids) -> Keys:
+    """The token just behind each query."""
+    return np.eye(len(ids), k=1, dtype=bool)
+
+
+def same_token_keys(ids: Ids) -> Keys:
+    """Other occurrences of each query's own token, before it and behind it."""
+    return np.asarray((ids[:, None] == ids[None, :]) & ~np.eye(len(ids), dtype=bool))
+
+
+def behind_same_token_keys(ids: Ids) -> Keys:
+    """What stands behind other occurrences of each query's token, but for the query itself."""
+    follows = np.zeros((len(ids), len(ids)), dtype=bool)
+    follows[:, 1:] = same_token_keys(ids)[:, :-1]
+    return follows & ~np.eye(len(ids), dtype=bool)
+
+
 @dataclass(frozen=True, slots=True)
 class Detector:
     """A kind of head, by the keys that it attends to."""
@@ -58,23 +75,39 @@ DETECTORS = (
     Detector("induction", induction_keys),
 )
 
+# Of models whose queries see what stands behind them.
+BOTH_WAYS = (
+    DETECTORS[0],
+    Detector("next token", next_token_keys),
+    Detector("same token", same_token_keys),
+    Detector("behind the same token", behind_same_token_keys),
+)
+_BY_NAME = {detector.name: detector for detector in (*DETECTORS, *BOTH_WAYS)}
+
+
+def named_detectors(names: Sequence[str]) -> tuple[Detector, ...]:
+    """The detectors of some names, as ``params["detectors"]`` of head scores lists them."""
+    return tuple(_BY_NAME[name] for name in names)
+
 
 def detect(
-    patterns: Float[np.ndarray, "layer head query key"], ids: Ids
+    patterns: Float[np.ndarray, "layer head query key"],
+    ids: Ids,
+    detectors: Sequence[Detector] = DETECTORS,
 ) -> Float[np.ndarray, "detector layer head"]:
-    """The score of every detector on every head, 0 to 1, in the order of ``DETECTORS``.
+    """The score of every detector on every head, 0 to 1, in the order of ``detectors``.
 
     A detector that no query of this prompt gives anything to look at scores 0; see ``applies``.
     """
-    keys = np.stack([detector.keys(ids) for detector in DETECTORS])
+    keys = np.stack([detector.keys(ids) for detector in detectors])
     queries = np.maximum(1, keys.any(axis=2).sum(axis=1))  # [detector]
     attention = np.einsum("lhqk,dqk->dlh", patterns, keys.astype(patterns.dtype), optimize=True)
     return np.asarray(attention / queries[:, None, None], dtype=np.float32)
 
 
-def applies(ids: Ids) -> Bool[np.ndarray, " detector"]:
+def applies(ids: Ids, detectors: Sequence[Detector] = DETECTORS) -> Bool[np.ndarray, " detector"]:
     """Which detectors have anything to look at in a prompt: repetition needs repeated tokens."""
-    return np.array([bool(detector.keys(ids).any()) for detector in DETECTORS])
+    return np.array([bool(detector.keys(ids).any()) for detector in detectors])
 
 
 def head_scores(
@@ -88,13 +121,15 @@ def head_scores(
 ) -> Analysis:
     """Detector scores of all heads, measured on ``batch`` sequences of random tokens said twice.
 
-    ``length`` is that of the part which is repeated; a short context shortens it. A model that
+    ``length`` is that of the part which is repeated; a short context shortens it. Where queries
+    see both ways the detectors are ``BOTH_WAYS``, else ``DETECTORS``. A model that
     never saw random tokens is measured on ``prompts`` of its own kind instead, which must repeat
     tokens. ``params["measured_on"]`` says which it was.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
     expect_model(model)
+    detectors = DETECTORS if model.anatomy.causal else BOTH_WAYS
     half = _fitting(length, model.identity.context)
     sequences: Sequence[Prompt] = prompts or [
         tuple(ids.tolist()) for ids in repeated_tokens(model.identity.vocabulary, half, batch, seed)
@@ -103,11 +138,11 @@ def head_scores(
     for done, sequence in enumerate(sequences):
         job.progress("Detecting head types", done, len(sequences))
         run = trace(model, sequence, sites=("pattern",), job=job)
-        found.append(detect(run.activation("pattern"), run.token_ids))
+        found.append(detect(run.activation("pattern"), run.token_ids, detectors))
     axes, scores = ("detector", "layer", "head"), np.mean(found, axis=0)
     arrays = {"score": Labelled(axes, scores, long_name="share of attention")}
     params = {
-        "detectors": [detector.name for detector in DETECTORS],
+        "detectors": [detector.name for detector in detectors],
         "measured_on": "prompts" if prompts else "random tokens said twice",
         "seed": seed,
         "length": None if prompts else half,

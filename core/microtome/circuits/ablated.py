@@ -59,8 +59,10 @@ class AblatedRuns:
         self._prompts = prompts_of(subject)
         self.clean = self._run(self._prompts[0])
         self.corrupt = None if self._prompts[1] is None else self._run(self._prompts[1])
-        other = None if self.corrupt is None else _logits(self.corrupt)[-1]
-        self.metric = settled(model, subject, metric, _logits(self.clean)[-1], other)
+        at = model.read_at(self.clean.token_ids)
+        other = None if self.corrupt is None else _logits(self.corrupt)[at]
+        end = _logits(self.clean)[at]
+        self.metric = settled(model, subject, metric, end, other, read_at=at)
         self.name = self.metric.name(model)
         self.base = self._value(self.clean)
         self.corrupt_base = None if self.corrupt is None else self._value(self.corrupt)

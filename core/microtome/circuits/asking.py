@@ -75,9 +75,11 @@ def ask(
     anatomy = anatomy_in(model.anatomy, dtype or precise(model.anatomy.embedding.dtype))
     clean = run(anatomy, torch.as_tensor(tokens.ids), job=job)
     corrupt = None if others is None else run(anatomy, torch.as_tensor(others.ids), job=job)
-    at = _position(metric, clean.n_positions)
+    read_at = getattr(metric, "position", model.read_at(tokens.ids))
+    at = _position(read_at, clean.n_positions)
     end, other = clean.logits(at), None if corrupt is None else corrupt.logits(at)
-    chosen = settled(model, subject, metric, _array(end), None if other is None else _array(other))
+    ends = (_array(end), None if other is None else _array(other))
+    chosen = settled(model, subject, metric, *ends, read_at=read_at)
     weights = torch.as_tensor(chosen.coefficients(anatomy.unembedding.shape[0])).to(end)
     return Asked(
         clean,
@@ -117,14 +119,16 @@ def settled(
     metric: LinearMetric | None,
     end: Float[np.ndarray, " vocabulary"],
     other_end: Float[np.ndarray, " vocabulary"] | None = None,
+    *,
+    read_at: int = -1,
 ) -> LinearMetric:
-    """The metric with token ids; without one, the default for the logits at the end.
+    """The metric with token ids; without one, the default for the logits where it is read.
 
     Raises MetricError for a metric that is not a weighted sum of logits.
     """
     if metric is None:
         words = (subject.answer, subject.wrong) if isinstance(subject, Question) else (None, None)
-        return default_metric(model, end, other_end, *words)
+        return default_metric(model, end, other_end, *words, read_at)
     if not isinstance(metric, LinearMetric):
         raise MetricError(
             f"The metric is {described(metric)}, which is no weighted sum of logits.",
@@ -133,9 +137,8 @@ def settled(
     return metric.resolve(model)
 
 
-def _position(metric: LinearMetric | None, count: int) -> int:
-    """Where the logits are read, counted from 0; the default metrics read the last."""
-    at = metric.position if isinstance(metric, LinearMetric) else -1
+def _position(at: int, count: int) -> int:
+    """Where the logits are read, counted from 0."""
     if not -count <= at < count:
         raise MetricError(
             f"The metric reads position {at} of {count} tokens.",

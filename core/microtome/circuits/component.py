@@ -122,6 +122,7 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
         "rule": rule.value,
         "metric": asked.metric_name,
         "metric_value": asked.value,
+        "position": asked.position,
         "cancellation": cancellation,
         "unexplored": unexplored,
         "tokens": list(asked.tokens),
@@ -129,7 +130,7 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
         "corrupt": _plain(asked.corrupt_prompt),
         "n_layers": layout.n_layers,
         "n_heads": layout.n_heads,
-        "notes": _notes(cancellation, rule),
+        "notes": _notes(cancellation, rule, asked),
     }
     if asked.corrupt_value is not None:
         metadata["metric_value_corrupt"] = asked.corrupt_value
@@ -140,8 +141,11 @@ def _plain(prompt: Prompt | None) -> str | list[int] | None:
     return list(prompt) if isinstance(prompt, tuple) else prompt
 
 
-def _notes(cancellation: float | None, rule: Rule) -> list[str]:
+def _notes(cancellation: float | None, rule: Rule, asked: Asked) -> list[str]:
     notes = ["Norm scales are frozen; key and query edges approximate real ablations."]
+    if not asked.anatomy.causal:
+        token = asked.tokens[asked.position].strip()
+        notes.append(f"The metric is read in the place of {token}, position {asked.position}.")
     if cancellation is None:
         same = "Both prompts give the same value of the metric"
         zero = same if rule.needs_pair else "The metric is zero"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -99,6 +100,17 @@ class Model:
             return 0
         mlp = self.anatomy.blocks[0].mlp
         return int(mlp.router.weight.shape[0]) if isinstance(mlp, Experts) else 0
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the logits at a position are about the token there, not about the next one."""
+        return not self.anatomy.causal
+
+    def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
+        """Where an answer to a prompt is read: -1, the last position, or the first masked one."""
+        mask = self.lexicon.mask_token if self.in_place else None
+        found = [] if mask is None else np.flatnonzero(ids == mask).tolist()
+        return found[0] if found else -1
 
     @cached_property
     def ports(self) -> dict[str, Port]:

@@ -54,6 +54,12 @@ class Lexicon:
             raise TokenizerMissing(_NO_TOKENIZER.format(name=self._name), _GIVE_IDS)
         return self._tokenizer
 
+    @property
+    def mask_token(self) -> int | None:
+        """The id of the token that a masked language model fills in, where there is one."""
+        token = getattr(self._tokenizer, "mask_token_id", None)
+        return None if token is None else int(token)
+
     @cached_property
     def _known(self) -> int:
         return 0 if self._tokenizer is None else len(self._tokenizer)
@@ -63,6 +69,7 @@ class Lexicon:
     def tokenize(self, prompt: Prompt | Sequence[int]) -> Tokens:
         """The tokens of a text, exactly as the tokenizer gives them, or of ids as they are.
 
+        A text gets the special tokens that the tokenizer puts around it; ids get none.
         Raises PromptError for an empty prompt, one longer than the context or with ids outside
         the vocabulary; TokenizerMissing for text without a tokenizer.
         """

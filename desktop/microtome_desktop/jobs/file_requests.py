@@ -121,7 +121,8 @@ def restored(session: Session) -> dict[str, Any]:
     if session.circuit is None or found.get("node") not in session.circuit.node_id:
         found.pop("node", None)
     if not found and session.clean is not None:
-        found = {"position": len(session.clean.tokens) - 1}
+        count = len(session.clean.tokens)
+        found = {"position": int(session.metric.get("position", -1)) % count}
     return found
 
 

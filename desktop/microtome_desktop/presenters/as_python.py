@@ -13,6 +13,7 @@ from microtome_desktop.presenters.circuit import View
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id
+from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.history import Past
 from microtome_desktop.state.selection import Selected
@@ -60,7 +61,7 @@ def tokens_lines(session: Session, by: Colouring, selected: Selected) -> Lines |
         return "Select a head to see where it looks."
     if by is Colouring.PAIR and session.corrupt is None:
         return "There is no corrupt prompt."
-    query = -1 if position is None else position
+    query = session.metric.get("position", -1) if position is None else position
     last = session.model.n_layers - 1
     shown = last if layer is None else min(max(layer, 0), last)
     lines = {
@@ -75,8 +76,7 @@ def tokens_lines(session: Session, by: Colouring, selected: Selected) -> Lines |
             "logits = trace.logits.astype(np.float64)",
             "powers = np.exp(logits - logits.max(-1, keepdims=True))",
             "odds = powers / powers.sum(-1, keepdims=True)",
-            "before = np.arange(len(trace.token_ids) - 1)",
-            "values = np.concatenate([[np.nan], odds[before, trace.token_ids[1:]]])",
+            *(_IN_PLACE if in_place(session) else _AS_NEXT),
         ),
         Colouring.ATTENTION: (_TRACE, f"values = trace.attention({layer})[{head}, {query}]"),
         Colouring.NORM: (
@@ -92,6 +92,12 @@ def tokens_lines(session: Session, by: Colouring, selected: Selected) -> Lines |
     }
     return _lines(session, *lines[by], numpy=by is not Colouring.ATTENTION)
 
+
+_AS_NEXT: Lines = (
+    "before = np.arange(len(trace.token_ids) - 1)",
+    "values = np.concatenate([[np.nan], odds[before, trace.token_ids[1:]]])",
+)
+_IN_PLACE: Lines = ("values = odds[np.arange(len(trace.token_ids)), trace.token_ids]",)
 
 _EDGE_NAMES = (
     "def ends(circuit):",
@@ -247,9 +253,7 @@ def _metric(session: Session) -> str:
 
 def predictions_lines(session: Session, position: int | None, count: int) -> Lines | str:
     """``tokens``, ``probabilities`` and ``logits`` of the table, and ``changes`` for a pair."""
-    clean = session.clean
-    last = 0 if clean is None else len(clean.tokens) - 1
-    place = last if position is None else min(position, last)
+    place = max(0, place_of(session, position))
     pair: Lines = (
         "corrupt = mt.trace(model, question.corrupt)",
         f"changes = logits - corrupt.logits[{place}, trace.top_ids[{place}, :{count}]]",

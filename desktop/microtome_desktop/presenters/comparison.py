@@ -63,7 +63,7 @@ def prompt_text(session: Session) -> str:
 
 
 def odds(first: Session, second: Session, count: int = 8) -> tuple[Odds, ...]:
-    """The most probable tokens after the last word of both runs, most probable first."""
+    """The most probable tokens where both runs are read, most probable first."""
     held = [
         {row.token: row.probability for row in predictions(session, None, 2 * count)}
         for session in (first, second)

@@ -23,6 +23,7 @@ from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
 from microtome_desktop.presenters.neurons import histogram, strongest_neurons
 from microtome_desktop.presenters.node_card import attention_sources, card_of, verification
+from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.space import projections
 from microtome_desktop.presenters.strip import Colouring, token_values
@@ -180,10 +181,9 @@ def node_table(session: Session, node: str | None, edge: tuple[str, str, int] | 
 
 
 def predictions_table(session: Session, position: int | None) -> Table:
-    """The most probable next tokens at a position."""
+    """The most probable tokens at a position."""
     clean = _clean(session)
-    last = len(clean.tokens) - 1
-    place = last if position is None else min(position, last)
+    place = place_of(session, position)
     rows = [
         (place, clean.top_tokens[place][n], row.probability, row.logit, row.difference)
         for n, row in enumerate(predictions(session, position))

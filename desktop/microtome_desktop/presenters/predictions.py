@@ -1,4 +1,4 @@
-"""The most probable next tokens at one position, as rows of a table."""
+"""The most probable tokens at one position, as rows of a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from microtome.records.session import Session
 from microtome.records.trace import Trace
+from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.tokens import shown_token
 
 COUNT = 8  # rows of the table
@@ -32,12 +33,11 @@ class Prediction:
 def predictions(
     session: Session, position: int | None, count: int = COUNT
 ) -> tuple[Prediction, ...]:
-    """The rows of a position, the last one for None; empty without a run."""
+    """The rows of a position, for None where the answer is read; empty without a run."""
     clean = session.clean
     if clean is None or not len(clean.tokens):
         return ()
-    last = len(clean.tokens) - 1
-    place = last if position is None else min(position, last)
+    place = place_of(session, position)
     return tuple(_row(session, clean, place, k) for k in range(min(count, clean.top_ids.shape[1])))
 
 
@@ -74,10 +74,10 @@ def _logit(trace: Trace, place: int, token: int) -> float | None:
 
 
 def heading(session: Session | None, position: int | None) -> str:
-    """What the table is about: the position, and the token it follows."""
+    """What the table is about: the position, and the token it follows or takes the place of."""
     clean = session.clean if session is not None else None
-    if clean is None or not len(clean.tokens):
+    if session is None or clean is None or not len(clean.tokens):
         return ""
-    last = len(clean.tokens) - 1
-    place = last if position is None else min(position, last)
-    return f"after “{shown_token(clean.tokens[place])}” ({place})"
+    place = place_of(session, position)
+    where = "in the place of" if in_place(session) else "after"
+    return f"{where} “{shown_token(clean.tokens[place])}” ({place})"

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from microtome.errors import SiteMissing
 from microtome.records.session import Session
 from microtome.records.trace import Trace
+from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.selection import Selected
@@ -96,6 +97,10 @@ def _influence(about: _About) -> _Values:
 def _predicted(about: _About) -> _Values:
     clean = about.clean
     values = np.full(len(clean.tokens), np.nan)
+    if in_place(about.session):
+        for place, token in enumerate(clean.token_ids):
+            values[place] = _probability(clean, place, int(token))
+        return values, "", "probability that the model gave this token in its own place"
     for place in range(1, len(clean.tokens)):
         values[place] = _probability(clean, place - 1, int(clean.token_ids[place]))
     return values, "", "probability that the model gave this token after the ones before"
@@ -114,7 +119,7 @@ def _attention(about: _About) -> _Values:
     selected = about.selected
     if selected.layer is None or selected.head is None:
         return None, "", "Select a head to see where it looks."
-    query = len(about.clean.tokens) - 1 if selected.position is None else selected.position
+    query = place_of(about.session, selected.position)
     name = f"L{selected.layer}H{selected.head}"
     said = f"where {name} looks from position {query}"
     if "pattern" not in about.clean.activations:  # a long run; the attention panel asks for it

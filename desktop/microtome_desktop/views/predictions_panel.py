@@ -1,4 +1,4 @@
-"""The most probable next tokens at the selected position."""
+"""The most probable tokens at the selected position."""
 
 from __future__ import annotations
 
