@@ -14,10 +14,11 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QImageWriter
 
 from microtome.errors import InputError, StorageError
-from microtome_desktop.application import has_screen, make_application
+from microtome_desktop.application import make_application
 from microtome_desktop.picturing.page import DARK, LIGHT, page
 from microtome_desktop.picturing.scenes import SCENES
 from microtome_desktop.picturing.stage import Stage, picture
+from microtome_desktop.screen import has_screen
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.wiring import Opening
 
