@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
@@ -141,9 +141,11 @@ def _run(options: argparse.Namespace) -> int:
     )
     _writable(options.out)
     from microtome.examining import examine
+    from microtome.selfcheck.suite import self_check
     from microtome.session.writer import save_session
 
-    session = examine(_load(options), question)
+    model = _load(options)
+    session = replace(examine(model, question), checks=self_check(model))
     save_session(options.out, session)
     summary = _summary(session) | {"file": str(options.out)}
     print(json.dumps(summary, indent=2) if options.json else _as_text(summary))
@@ -178,12 +180,15 @@ def _summary(session: Any) -> dict[str, Any]:
         "edges": circuit.n_edges,
         "unexplored": circuit.metadata.get("unexplored"),
         "cancellation": circuit.metadata.get("cancellation"),
+        "checks_failed": [check.title for check in session.checks.failures],
     }
 
 
 def _as_text(summary: dict[str, Any]) -> str:
     best, unknown = summary["predictions"][0], summary["unknown"]
     warning = f"unknown to the model ({len(unknown)}): {', '.join(unknown)}\n" if unknown else ""
+    if failed := summary["checks_failed"]:
+        warning += f"self-checks failed, do not trust these numbers: {', '.join(failed)}\n"
     return (
         f"{warning}"
         f"{summary['model']}: {best['token'].strip()} with probability {best['probability']:.3f}\n"

@@ -9,6 +9,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from microtome import cli
+from microtome.selfcheck import suite
 from microtome.session.reader import open_session
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -29,6 +30,21 @@ def test_a_run_saves_a_session_that_opens_with_its_circuit(session_file):
     assert session.clean.top_tokens[-1][0].strip() == "Mary"
     assert session.circuit.n_edges > 0
     assert session.metric["value"] > 0 > session.metric["value_corrupt"]
+    assert session.checks.passed
+    assert len(session.checks.results) >= 12
+
+
+def test_a_model_that_fails_its_checks_is_told_and_the_file_knows(tmp_path, capsys, monkeypatch):
+    def crooked(_subject):
+        raise ValueError("these heads are crooked")
+
+    monkeypatch.setattr(suite, "CHECKS", (suite.Check(99, "heads are straight", crooked),))
+    path = tmp_path / "run.h5"
+    given = ["run", "--model", "induction-exact-tiny", "--prompt", "0,1,2,3,1", "--ids"]
+    assert cli.main([*given, "--out", str(path)]) == 0
+    assert "self-checks failed" in capsys.readouterr().out.splitlines()[0]
+    assert cli.main(["info", str(path)]) == 0
+    assert "heads are straight" in capsys.readouterr().out
 
 
 def test_run_takes_token_ids_and_prints_what_it_found_as_json(tmp_path, capsys):
