@@ -31,7 +31,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadModel(Request):
-    """Load a model by embedded name, folder or hub id.
+    """Load a model by embedded name, folder or hub id of the local cache.
 
     ``fingerprint`` is set to attach the model of a session: another one is refused.
     """
@@ -42,7 +42,6 @@ class LoadModel(Request):
 
     name: str
     device: str = "cpu"
-    allow_download: bool = False
     fingerprint: str = ""
     remember: bool = False  # among the recent models: a folder or a hub id
     dtype: str = ""  # the precision; that of the settings when none is named
@@ -82,7 +81,6 @@ class LoadModel(Request):
             self.name,
             device=self.device,
             dtype=self.dtype or PRECISIONS[0],
-            allow_download=self.allow_download,
             job=job,
         )
         if self.fingerprint and model.identity.fingerprint != self.fingerprint:

@@ -16,6 +16,7 @@ class Thread(Enum):
 
     MODEL = "model"  # owns the model
     IO = "io"  # all files
+    NETWORK = "network"  # downloads: nothing else waits for them
 
 
 @dataclass(frozen=True, slots=True)

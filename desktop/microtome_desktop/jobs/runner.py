@@ -1,4 +1,4 @@
-"""Sends requests to the model thread and the IO thread, and brings the answers back.
+"""Sends requests to the threads for the model, files and the network, and brings answers back.
 
 The newest request wins: what it replaces is cancelled at once, and whatever still arrives from
 it is dropped. A worker cannot be interrupted inside one long call; the window is free all the
@@ -29,7 +29,7 @@ _SWITCH_INTERVAL = 0.001
 
 
 class JobRunner(QObject):
-    """The two worker threads and everything under way. Lives in the GUI thread."""
+    """The worker threads and everything under way. Lives in the GUI thread."""
 
     changed = Signal()  # what is under way changed
     progressed = Signal(object, object)  # Request, Progress
@@ -38,6 +38,7 @@ class JobRunner(QObject):
     stopped = Signal(object)  # Request
     _to_model = Signal(object)
     _to_io = Signal(object)
+    _to_network = Signal(object)
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,11 +49,16 @@ class JobRunner(QObject):
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
         engine = Engine()
-        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES}
+        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES, Thread.NETWORK: FILES}
         self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
         self._threads = {thread: self._start(thread) for thread in Thread}
-        self._to_model.connect(self._workers[Thread.MODEL].perform)
-        self._to_io.connect(self._workers[Thread.IO].perform)
+        self._to = {
+            Thread.MODEL: self._to_model,
+            Thread.IO: self._to_io,
+            Thread.NETWORK: self._to_network,
+        }
+        for kind, signal in self._to.items():
+            signal.connect(self._workers[kind].perform)
 
     def _start(self, kind: Thread) -> QThread:
         thread, worker = QThread(), self._workers[kind]
@@ -99,7 +105,7 @@ class JobRunner(QObject):
         if not bound.quiet:
             self._tell_of(ticket)
         bound.started(self._desk)
-        (self._to_model if bound.thread is Thread.MODEL else self._to_io).emit(ticket)
+        self._to[bound.thread].emit(ticket)
         self.changed.emit()
 
     def _tell_of(self, ticket: Ticket) -> None:

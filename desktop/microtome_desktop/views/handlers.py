@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from microtome.errors import MicrotomeError
 from microtome.records.session import Session
@@ -133,10 +133,9 @@ class Handlers(QObject):
 
     # models
 
-    def load(self, name: str, *, download: bool = False, remember: bool = False) -> None:
-        """Load a model by name."""
-        device = self._desk.settings.device
-        self._runner.ask(LoadModel(name, device, allow_download=download, remember=remember))
+    def load(self, name: str, *, remember: bool = False) -> None:
+        """Load a model by name; nothing is fetched."""
+        self._runner.ask(LoadModel(name, self._desk.settings.device, remember=remember))
 
     def load_again(self) -> None:
         """The loaded model with what the settings say now."""
@@ -159,11 +158,20 @@ class Handlers(QObject):
         return folder
 
     def open_model_hub(self) -> None:
-        """Ask for a hub id."""
-        label = "Hub id, for example openai-community/gpt2.\nIt is downloaded if it is not here."
-        name, given = QInputDialog.getText(self._window, "Open hub id", label)
-        if given and name.strip():
-            self.load(name.strip(), download=True, remember=True)
+        """Ask for a hub id, and for the word to fetch it."""
+        from microtome_desktop.views.hub_dialog import HubDialog
+
+        opening = partial(self.load, remember=True)
+        HubDialog(self._desk, self._runner, opening, self._window).show()
+
+    def open_downloaded(self, name: str) -> None:
+        """Load a model that has arrived, unless that would kill what the user waits for."""
+        waited = [request for request in self._runner.under_way if request.missed]
+        if waited:
+            told = "Open it from the recent models when the work that is under way is done."
+            self._desk.notices.info(f"{name} is on this computer now", told)
+        else:
+            self.load(name, remember=True)
 
     def attach_model(self) -> None:
         """Load the model that made the session; another one is refused."""
