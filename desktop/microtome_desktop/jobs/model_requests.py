@@ -39,6 +39,7 @@ class LoadModel(Request):
     slot: ClassVar[str] = "model"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
     restless: ClassVar[str] = "A model is loaded in one step."
+    asks_first: ClassVar[bool] = True
 
     name: str
     device: str = "cpu"

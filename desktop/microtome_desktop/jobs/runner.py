@@ -8,6 +8,7 @@ same, and the next request starts when that call returns.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +22,12 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.turns import Turns
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.work import Outcome
+from microtome_desktop.state.work import Outcome, Piece
 
 # A worker that runs pure Python holds the interpreter this long at most before the GUI thread
 # gets its turn; with the usual 5 ms its lateness was measured four times as large.
 _SWITCH_INTERVAL = 0.001
+_HARDLY_WAITED = 1.0  # seconds
 
 
 class JobRunner(QObject):
@@ -89,6 +91,23 @@ class JobRunner(QObject):
     def under_way(self) -> tuple[Request, ...]:
         """Requests that somebody waits for, oldest first, without the quiet ones."""
         return tuple(t.request for t in self._live.values() if not t.request.quiet)
+
+    def waits_for(self, number: int) -> bool:
+        """Whether a job's answer is still wanted and not there yet."""
+        return number in self._live
+
+    def at_stake(self, request: Request | None = None) -> tuple[Piece, ...]:
+        """Jobs that the user would miss and that this request would kill; without one, all.
+
+        What is a moment old was hardly waited for, and asking for the same kind of thing again is
+        a change of mind.
+        """
+        slots = None if request is None else request.replaces - {request.slot}
+        missed = [t for t in self._live.values() if t.request.missed]
+        numbers = [t.number for t in missed if slots is None or t.request.slot in slots]
+        pieces = [self._desk.work.find(number) for number in numbers]
+        now = time.monotonic()
+        return tuple(p for p in pieces if p is not None and now - p.asked > _HARDLY_WAITED)
 
     def ask(self, request: Request) -> None:
         """Queue a request; what it replaces is cancelled. Returns at once."""

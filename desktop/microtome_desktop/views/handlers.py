@@ -37,6 +37,7 @@ from microtome_desktop.views.dialogs import (
     messages_text,
 )
 from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.patience import Patience
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Handlers(QObject):
         super().__init__(window)
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
+        self.patience = Patience(window, runner)
         self._finding: Finding | None = None
         self.forget_panels()
         runner.finished.connect(self._on_finished)
@@ -135,7 +137,7 @@ class Handlers(QObject):
 
     def load(self, name: str, *, remember: bool = False) -> None:
         """Load a model by name; nothing is fetched."""
-        self._runner.ask(LoadModel(name, self._desk.settings.device, remember=remember))
+        self.patience.ask(LoadModel(name, self._desk.settings.device, remember=remember))
 
     def load_again(self) -> None:
         """The loaded model with what the settings say now."""
@@ -181,7 +183,7 @@ class Handlers(QObject):
         name = self._place_of(session.model.name)
         if name:
             held = session.model  # numbers agree only with the precision that made them
-            self._runner.ask(
+            self.patience.ask(
                 LoadModel(
                     name,
                     self._desk.settings.device,
@@ -221,7 +223,7 @@ class Handlers(QObject):
         """Open a session file, once what is unsaved is dealt with."""
         if self._unsaved_is_settled():
             self._desk.settings.folder = str(path.parent)
-            self._runner.ask(OpenSession(path))
+            self.patience.ask(OpenSession(path))
 
     def open_dropped(self, path: str) -> None:
         """Open what was dropped on the window: a folder is a model, a file a session."""
@@ -288,9 +290,11 @@ class Handlers(QObject):
     # the window
 
     def may_close(self) -> bool:
-        """Ask for unsaved work; a save goes on, and the window closes after it."""
+        """Ask for work under way and unsaved; a save goes on, and the window closes after it."""
         if self._closing:
             return True
+        if not self.patience.may_close():
+            return False
         if self._unsaved_is_settled():
             return True
         self._closing = any(isinstance(r, SaveSession) for r in self._runner.under_way)

@@ -84,7 +84,7 @@ class Workbench(QObject):
         return PanelContext(
             desk.workspace,
             desk.selection,
-            self.runner.ask,
+            self.handlers.patience.ask,
             desk.draft,
             desk.library,
             desk.settings,
