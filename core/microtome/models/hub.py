@@ -25,18 +25,22 @@ def cached(name: str) -> Path | None:
 
     Raises ModelNotFound for what can be no hub id.
     """
+    if name.count("/") != 1:
+        raise _no_name(name)
     try:
         found = huggingface_hub.snapshot_download(
             name, allow_patterns=_TEXTS, ignore_patterns=["*/*"], local_files_only=True
         )
         find_weights(Path(found))
     except HFValidationError as error:
-        raise ModelNotFound(
-            f"{name!r} is no name of a hub model.", "Such a name is owner/model."
-        ) from error
+        raise _no_name(name) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ModelDamaged, UnsafeModel):
         return None
     return Path(found)
+
+
+def _no_name(name: str) -> ModelNotFound:
+    return ModelNotFound(f"{name!r} is no name of a hub model.", "Such a name is owner/model.")
 
 
 def snapshot(name: str, *, allow_download: bool, job: Job) -> Path:
@@ -53,8 +57,8 @@ def snapshot(name: str, *, allow_download: bool, job: Job) -> Path:
     if not allow_download:
         raise Offline(
             f"The model {name} is not on this computer.",
-            "Allow the download (allow_download=True in Python, --download on the command "
-            "line), or give the folder of a local copy.",
+            "Allow the download (Model > Open hub id in the window, allow_download=True in Python, "
+            "--download on the command line), or give the folder of a local copy.",
         )
     job.progress(f"Asking the hub for {name}", 0, 1)
     plan = look_up(name)

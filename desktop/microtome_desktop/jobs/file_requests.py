@@ -26,6 +26,7 @@ class OpenSession(Request):
     slot: ClassVar[str] = "open"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"open"}
     restless: ClassVar[str] = "A file is opened in one step."
+    asks_first: ClassVar[bool] = True
 
     path: Path
 

@@ -31,7 +31,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadModel(Request):
-    """Load a model by embedded name, folder or hub id.
+    """Load a model by embedded name, folder or hub id of the local cache.
 
     ``fingerprint`` is set to attach the model of a session: another one is refused.
     """
@@ -39,10 +39,10 @@ class LoadModel(Request):
     slot: ClassVar[str] = "model"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
     restless: ClassVar[str] = "A model is loaded in one step."
+    asks_first: ClassVar[bool] = True
 
     name: str
     device: str = "cpu"
-    allow_download: bool = False
     fingerprint: str = ""
     remember: bool = False  # among the recent models: a folder or a hub id
     dtype: str = ""  # the precision; that of the settings when none is named
@@ -82,7 +82,6 @@ class LoadModel(Request):
             self.name,
             device=self.device,
             dtype=self.dtype or PRECISIONS[0],
-            allow_download=self.allow_download,
             job=job,
         )
         if self.fingerprint and model.identity.fingerprint != self.fingerprint:

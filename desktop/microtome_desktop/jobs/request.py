@@ -16,6 +16,7 @@ class Thread(Enum):
 
     MODEL = "model"  # owns the model
     IO = "io"  # all files
+    NETWORK = "network"  # downloads: nothing else waits for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Request:
     slot: ClassVar[str] = ""
     replaces: ClassVar[frozenset[str]] = frozenset()
     about_session: ClassVar[bool] = False  # its answer means nothing to another session
+    asks_first: ClassVar[bool] = False  # before it kills what the user waits for
     quiet: ClassVar[bool] = False  # too short for the status bar
     # Why it cannot rest, empty when it can: it has no checkpoints between start and end.
     restless: ClassVar[str] = ""

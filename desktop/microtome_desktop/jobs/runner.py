@@ -1,4 +1,4 @@
-"""Sends requests to the model thread and the IO thread, and brings the answers back.
+"""Sends requests to the threads for the model, files and the network, and brings answers back.
 
 The newest request wins: what it replaces is cancelled at once, and whatever still arrives from
 it is dropped. A worker cannot be interrupted inside one long call; the window is free all the
@@ -8,6 +8,7 @@ same, and the next request starts when that call returns.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +22,16 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.turns import Turns
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.work import Outcome
+from microtome_desktop.state.work import Outcome, Piece
 
 # A worker that runs pure Python holds the interpreter this long at most before the GUI thread
 # gets its turn; with the usual 5 ms its lateness was measured four times as large.
 _SWITCH_INTERVAL = 0.001
+_HARDLY_WAITED = 1.0  # seconds
 
 
 class JobRunner(QObject):
-    """The two worker threads and everything under way. Lives in the GUI thread."""
+    """The worker threads and everything under way. Lives in the GUI thread."""
 
     changed = Signal()  # what is under way changed
     progressed = Signal(object, object)  # Request, Progress
@@ -38,6 +40,7 @@ class JobRunner(QObject):
     stopped = Signal(object)  # Request
     _to_model = Signal(object)
     _to_io = Signal(object)
+    _to_network = Signal(object)
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,11 +51,16 @@ class JobRunner(QObject):
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
         engine = Engine()
-        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES}
+        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES, Thread.NETWORK: FILES}
         self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
         self._threads = {thread: self._start(thread) for thread in Thread}
-        self._to_model.connect(self._workers[Thread.MODEL].perform)
-        self._to_io.connect(self._workers[Thread.IO].perform)
+        self._to = {
+            Thread.MODEL: self._to_model,
+            Thread.IO: self._to_io,
+            Thread.NETWORK: self._to_network,
+        }
+        for kind, signal in self._to.items():
+            signal.connect(self._workers[kind].perform)
 
     def _start(self, kind: Thread) -> QThread:
         thread, worker = QThread(), self._workers[kind]
@@ -84,6 +92,23 @@ class JobRunner(QObject):
         """Requests that somebody waits for, oldest first, without the quiet ones."""
         return tuple(t.request for t in self._live.values() if not t.request.quiet)
 
+    def waits_for(self, number: int) -> bool:
+        """Whether a job's answer is still wanted and not there yet."""
+        return number in self._live
+
+    def at_stake(self, request: Request | None = None) -> tuple[Piece, ...]:
+        """Jobs that the user would miss and that this request would kill; without one, all.
+
+        What is a moment old was hardly waited for, and asking for the same kind of thing again is
+        a change of mind.
+        """
+        slots = None if request is None else request.replaces - {request.slot}
+        missed = [t for t in self._live.values() if t.request.missed]
+        numbers = [t.number for t in missed if slots is None or t.request.slot in slots]
+        pieces = [self._desk.work.find(number) for number in numbers]
+        now = time.monotonic()
+        return tuple(p for p in pieces if p is not None and now - p.asked > _HARDLY_WAITED)
+
     def ask(self, request: Request) -> None:
         """Queue a request; what it replaces is cancelled. Returns at once."""
         try:
@@ -99,7 +124,7 @@ class JobRunner(QObject):
         if not bound.quiet:
             self._tell_of(ticket)
         bound.started(self._desk)
-        (self._to_model if bound.thread is Thread.MODEL else self._to_io).emit(ticket)
+        self._to[bound.thread].emit(ticket)
         self.changed.emit()
 
     def _tell_of(self, ticket: Ticket) -> None:

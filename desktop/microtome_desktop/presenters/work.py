@@ -62,3 +62,13 @@ def pause_reason(piece: Piece | None) -> str:
     if piece.outcome is Outcome.WAITING:
         return "It has not begun."
     return piece.restless
+
+
+def at_stake_text(pieces: tuple[Piece, ...]) -> str:
+    """What would be killed, as a sentence."""
+    first = pieces[0]
+    share = 0.0 if first.progress is None else first.progress.fraction
+    known = f" ({share:.0%})" if share else ""
+    more = f", and {len(pieces) - 1} more" if len(pieces) > 1 else ""
+    verb = "are" if more else "is"
+    return f"“{first.title}”{known}{more} {verb} still under way."

@@ -9,6 +9,7 @@ from microtome_desktop.state.course import Course
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Clip
 from microtome_desktop.state.history import History
+from microtome_desktop.state.hub import Hub
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.notices import Notices
 from microtome_desktop.state.selection import Selection
@@ -36,6 +37,7 @@ class Desk:
     book: Book = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
     work: Work = field(default_factory=Work)
+    hub: Hub = field(default_factory=Hub)
     clip: Clip = field(default_factory=Clip)
     settings: Settings = field(default_factory=_unsaved_settings)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QMessageBox
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from microtome.errors import MicrotomeError
 from microtome.records.session import Session
@@ -37,6 +37,7 @@ from microtome_desktop.views.dialogs import (
     messages_text,
 )
 from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.patience import Patience
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Handlers(QObject):
         super().__init__(window)
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
+        self.patience = Patience(window, runner)
         self._finding: Finding | None = None
         self.forget_panels()
         runner.finished.connect(self._on_finished)
@@ -133,10 +135,9 @@ class Handlers(QObject):
 
     # models
 
-    def load(self, name: str, *, download: bool = False, remember: bool = False) -> None:
-        """Load a model by name."""
-        device = self._desk.settings.device
-        self._runner.ask(LoadModel(name, device, allow_download=download, remember=remember))
+    def load(self, name: str, *, remember: bool = False) -> None:
+        """Load a model by name; nothing is fetched."""
+        self.patience.ask(LoadModel(name, self._desk.settings.device, remember=remember))
 
     def load_again(self) -> None:
         """The loaded model with what the settings say now."""
@@ -159,11 +160,20 @@ class Handlers(QObject):
         return folder
 
     def open_model_hub(self) -> None:
-        """Ask for a hub id."""
-        label = "Hub id, for example openai-community/gpt2.\nIt is downloaded if it is not here."
-        name, given = QInputDialog.getText(self._window, "Open hub id", label)
-        if given and name.strip():
-            self.load(name.strip(), download=True, remember=True)
+        """Ask for a hub id, and for the word to fetch it."""
+        from microtome_desktop.views.hub_dialog import HubDialog
+
+        opening = partial(self.load, remember=True)
+        HubDialog(self._desk, self._runner, opening, self._window).show()
+
+    def open_downloaded(self, name: str) -> None:
+        """Load a model that has arrived, unless that would kill what the user waits for."""
+        waited = [request for request in self._runner.under_way if request.missed]
+        if waited:
+            told = "Open it from the recent models when the work that is under way is done."
+            self._desk.notices.info(f"{name} is on this computer now", told)
+        else:
+            self.load(name, remember=True)
 
     def attach_model(self) -> None:
         """Load the model that made the session; another one is refused."""
@@ -173,7 +183,7 @@ class Handlers(QObject):
         name = self._place_of(session.model.name)
         if name:
             held = session.model  # numbers agree only with the precision that made them
-            self._runner.ask(
+            self.patience.ask(
                 LoadModel(
                     name,
                     self._desk.settings.device,
@@ -213,7 +223,7 @@ class Handlers(QObject):
         """Open a session file, once what is unsaved is dealt with."""
         if self._unsaved_is_settled():
             self._desk.settings.folder = str(path.parent)
-            self._runner.ask(OpenSession(path))
+            self.patience.ask(OpenSession(path))
 
     def open_dropped(self, path: str) -> None:
         """Open what was dropped on the window: a folder is a model, a file a session."""
@@ -280,9 +290,11 @@ class Handlers(QObject):
     # the window
 
     def may_close(self) -> bool:
-        """Ask for unsaved work; a save goes on, and the window closes after it."""
+        """Ask for work under way and unsaved; a save goes on, and the window closes after it."""
         if self._closing:
             return True
+        if not self.patience.may_close():
+            return False
         if self._unsaved_is_settled():
             return True
         self._closing = any(isinstance(r, SaveSession) for r in self._runner.under_way)

@@ -19,6 +19,7 @@ from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import OpenSession, ReadArray, VerifyFile
+from microtome_desktop.jobs.hub_requests import DownloadModel
 from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.pattern_request import LookAgain
 from microtome_desktop.jobs.runner import JobRunner
@@ -83,7 +84,7 @@ class Workbench(QObject):
         return PanelContext(
             desk.workspace,
             desk.selection,
-            self.runner.ask,
+            self.handlers.patience.ask,
             desk.draft,
             desk.library,
             desk.settings,
@@ -191,6 +192,8 @@ class Workbench(QObject):
             self._after_loading(request)
         elif isinstance(request, OpenSession):
             self._verify_quietly(request.path)
+        elif isinstance(request, DownloadModel):
+            self.handlers.open_downloaded(request.plan.name)
         elif isinstance(request, Examine | AtStep) and self.desk.library.shelf.checks is None:
             self.handlers.run_checks()
 
