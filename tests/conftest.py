@@ -12,10 +12,13 @@ import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QTimer
 
 # Hub names must fail at once, and Qt asks for a runtime folder of its own.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,6 +28,7 @@ if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 SEED = 0
+SHORT_TICK_MS = 1000
 LEAK_CHECKED = Path(__file__).parent / "desktop"
 
 
@@ -102,11 +106,13 @@ def local_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a desktop test that leaves a window or a running thread behind."""
+    """Fail a desktop test that leaves a window, a running thread or a ticking timer behind."""
     if LEAK_CHECKED not in request.path.parents:
         yield
         return
-    started = _watch_qthreads(monkeypatch)
+    from PySide6.QtCore import QThread, QTimer
+
+    started, timers = _watch(monkeypatch, QThread), _watch(monkeypatch, QTimer)
     threads, windows = set(threading.enumerate()), _windows()
     yield
     _delete_what_qt_deletes_later()
@@ -117,22 +123,40 @@ def no_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     left = _windows() - windows
     assert not left, f"windows left open: {left}"
     assert not [thread for thread in started if thread.isRunning()], "QThreads left running"
+    ticking = [f"{t.parent()} every {t.interval()} ms" for t in timers if ticks_for_nobody(t)]
+    assert not ticking, f"timers left ticking: {ticking}"
     new = [thread for thread in threading.enumerate() if thread not in threads]
     assert not [thread for thread in new if not thread.daemon], "threads left running"
 
 
-def _watch_qthreads(monkeypatch: pytest.MonkeyPatch) -> weakref.WeakSet:
-    from PySide6.QtCore import QThread
-
+def _watch(monkeypatch: pytest.MonkeyPatch, kind: type) -> weakref.WeakSet:
+    """Remember every object of a kind, QThread or QTimer, that is started."""
     started: weakref.WeakSet = weakref.WeakSet()
-    start = QThread.start
+    start = kind.start
 
-    def watched_start(thread: QThread, *arguments: object) -> None:
-        started.add(thread)
-        start(thread, *arguments)
+    def watched_start(one: object, *arguments: object) -> None:
+        started.add(one)
+        start(one, *arguments)
 
-    monkeypatch.setattr(QThread, "start", watched_start)
+    monkeypatch.setattr(kind, "start", watched_start)
     return started
+
+
+def ticks_for_nobody(timer: QTimer) -> bool:
+    """Whether a timer goes on although no window holds it; a short last tick is let be."""
+    import shiboken6
+    from PySide6.QtCore import QCoreApplication
+    from PySide6.QtWidgets import QApplication, QGraphicsObject
+
+    if not shiboken6.isValid(timer) or not timer.isActive():
+        return False
+    holder = timer
+    while holder.parent() is not None:
+        holder = holder.parent()
+    if isinstance(holder, QGraphicsObject) and holder.scene() and holder.scene().views():
+        holder = holder.scene().views()[0].window()  # what is drawn in a scene is no child of it
+    held = holder is QCoreApplication.instance() or holder in QApplication.topLevelWidgets()
+    return not held and not (timer.isSingleShot() and timer.interval() <= SHORT_TICK_MS)
 
 
 def _windows() -> Counter[tuple[str, str]]:

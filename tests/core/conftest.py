@@ -6,7 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,23 @@ session_records = _neighbour("session_records")
 _neighbour("plain_forward")
 _neighbour("random_anatomy")
 _neighbour("dense_graph")
+
+
+LOADED: list[Model] = []  # every model that the tests share
+
+
+@pytest.fixture(autouse=True)
+def no_hooks_left() -> Iterator[None]:
+    """Fail a test that leaves a hook on a model, whatever it did: run, edit, cancel or fail."""
+    yield
+    left = [model.name for model in LOADED if hooks_on(model)]
+    assert not left, f"hooks left on {left}"
+
+
+def hooks_on(model: Model) -> int:
+    """How many hooks its modules have."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(each, kind)) for each in model.module.modules() for kind in kinds)
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +88,7 @@ def tiny_model(tiny_folder: Callable[..., Path]) -> Callable[..., Model]:
         key = (name, dtype, seed, *sorted(changes.items()))
         if key not in made:
             made[key] = load_model(tiny_folder(name, seed=seed, **changes), dtype=dtype)
+            LOADED.append(made[key])
         return made[key]
 
     return model
@@ -84,7 +102,10 @@ def embedded() -> Callable[[str], Model]:
     def model(name: str) -> Model:
         from microtome.models.loading import load_model
 
-        return made.setdefault(name, made.get(name) or load_model(name))
+        if name not in made:
+            made[name] = load_model(name)
+            LOADED.append(made[name])
+        return made[name]
 
     return model
 

@@ -1,0 +1,520 @@
+"""Every command of the table, taken by its keys or from its menu, does what it promises.
+
+``PROMISES`` has a check for each: it sets the stage, takes the command, and looks at what came.
+A command without a check fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QInputDialog
+
+import microtome_resources as resources
+from microtome.records.circuit import HEAD
+from microtome.records.marks import Marks, Supernode
+from microtome.session.reader import open_session
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.table import COMMANDS, command
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.file_requests import SaveSession
+from microtome_desktop.presenters.circuit_look import LOOKS, PLACING, WEIGHTS
+from microtome_desktop.state.settings import Settings
+from microtome_desktop.views.inline_field import InlineField
+
+WAIT = 60_000
+LEFT = Qt.MouseButton.LeftButton
+_ID = CommandId
+
+
+class Hand:
+    """Takes commands in the live window as a user does, and sees what comes."""
+
+    def __init__(self, bench, qtbot, monkeypatch, folder) -> None:
+        self.bench, self.desk, self.window = bench, bench.desk, bench.window
+        self.qtbot, self.patch, self.folder = qtbot, monkeypatch, folder
+        self.panels = bench.furnishing.panels
+
+    def take(self, wanted):
+        """By the command's keys; by the mouse in its menu where it has none."""
+        action = self.window.actions_table.actions[wanted]
+        self.qtbot.waitUntil(action.isEnabled, timeout=WAIT)
+        self.window.activateWindow()
+        self.window.setFocus()
+        self.qtbot.waitUntil(self.window.isActiveWindow)
+        if command(wanted).shortcut:
+            QTest.keySequence(self.window, QKeySequence(command(wanted).shortcut))
+        else:
+            self.click(self.window.actions_table.menus[command(wanted).menu], action)
+
+    def click(self, menu, action):
+        menu.popup(self.window.mapToGlobal(QPoint(40, 40)))
+        QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
+
+    def rest(self):
+        self.bench.runner.turns.finish()
+        idle = lambda: self.bench.runner.idle and not self.bench.updating  # noqa: E731
+        self.qtbot.waitUntil(idle, timeout=WAIT)
+        self.bench.runner.turns.finish()
+
+    def do(self, wanted):
+        self.take(wanted)
+        self.rest()
+
+    def until(self, condition):
+        self.qtbot.waitUntil(condition, timeout=WAIT)
+
+    def dialog(self, wanted):
+        """The title of the dialog that a command opens; it is sent away again."""
+        seen, ticking = [], QTimer(interval=10)
+
+        def look():
+            shown = [w for w in QApplication.topLevelWidgets() if isinstance(w, QDialog)]
+            for dialog in (w for w in shown if w.isVisible()):
+                seen.append(dialog.windowTitle())
+                dialog.reject()
+                ticking.stop()
+
+        ticking.timeout.connect(look)
+        ticking.start()
+        self.take(wanted)
+        self.until(lambda: bool(seen))
+        return seen[0]
+
+    def name(self, text):
+        """Type into the field that asks for a name."""
+        (field,) = (f for f in self.window.findChildren(InlineField) if f.isVisible())
+        field.selectAll()
+        QTest.keyClicks(field, text)
+        QTest.keyClick(field, Qt.Key.Key_Return)
+        self.rest()
+
+    @property
+    def session(self):
+        return self.desk.workspace.session
+
+    @property
+    def marks(self):
+        return self.desk.book.marks
+
+    @property
+    def canvas(self):
+        return self.panels["circuit"].canvas
+
+    def heads(self, count):
+        circuit = self.session.circuit
+        rows = [row for row, kind in enumerate(circuit.node_kind) if kind == HEAD]
+        rows.sort(key=lambda row: -float(circuit.node_influence[row]))
+        return [circuit.node_id[row] for row in rows[:count]]
+
+    def select(self, count=1):
+        """Select the heads that matter most."""
+        first, *others = self.heads(count)
+        self.desk.selection.update(node=first, others=tuple(others))
+        self.rest()
+        return (first, *others)
+
+    def group(self):
+        nodes = self.select(2)
+        self.desk.book.mark("Group", supernodes=(Supernode("pair", nodes, collapsed=True),))
+        self.rest()
+
+    def file(self):
+        """The session in a file, and on screen from there."""
+        path = self.folder / "held.h5"
+        self.bench.runner.ask(SaveSession(path, self.session, ()))
+        self.until(lambda: self.desk.workspace.path == path)
+        self.rest()
+        return path
+
+
+@pytest.fixture(scope="module")
+def example(live_bench):
+    """What the example's run gave, kept aside."""
+    held = []
+    yield held
+    held.clear()
+
+
+@pytest.fixture
+def hand(live, example, qtbot, monkeypatch, tmp_path):
+    """The live window, as after its start."""
+    made = Hand(live, qtbot, monkeypatch, tmp_path)
+    if not example:
+        live.runner.ask(Examine(live.desk.draft.text.question()))
+        made.rest()
+        example.append(made.session)
+    live.desk.workspace.show(replace(example[0], marks=Marks()), dirty=False)
+    live.desk.book.set_looks("As at first", {each.name: each.first for each in LOOKS},
+                             {each.name: None for each in LOOKS})  # fmt: skip
+    live.desk.selection.clear()
+    live.window.reset_layout()
+    made.rest()
+    yield made
+    for dialog in live.window.findChildren(QDialog):
+        dialog.close()
+    live.desk.workspace.mark_clean()
+
+
+# ---------------------------------------------------------------- files
+
+
+def open_a_session(hand):
+    path = hand.file()
+    hand.desk.workspace.show(replace(hand.session, uuid="other"), dirty=False)
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    hand.do(_ID.OPEN_SESSION)
+    hand.until(lambda: hand.desk.workspace.path == path)
+
+
+def save(hand):
+    path = hand.file()
+    hand.desk.book.mark("Pin", pins=tuple(hand.heads(1)))
+    assert hand.desk.workspace.dirty
+    hand.do(_ID.SAVE)
+    hand.until(lambda: not hand.desk.workspace.dirty)
+    assert open_session(path).marks.pins == tuple(hand.heads(1))
+
+
+def save_as(hand):
+    path = hand.folder / "new.h5"
+
+    def answer():
+        dialog = QApplication.activeModalWidget()
+        if dialog is None:
+            QTimer.singleShot(10, answer)
+            return
+        dialog.path.setText(str(path))
+        dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
+
+    QTimer.singleShot(10, answer)
+    hand.do(_ID.SAVE_AS)
+    hand.until(path.is_file)
+    assert hand.desk.workspace.path == path
+
+
+def verify_the_file(hand):
+    hand.file()
+    hand.desk.notices.history.clear()
+    hand.do(_ID.VERIFY_FILE)
+    assert "held.h5" in hand.desk.notices.history[-1].as_text
+
+
+def leave(hand):
+    hand.desk.workspace.change("marks", marks=Marks(pins=tuple(hand.heads(1))))
+    assert hand.dialog(_ID.QUIT) is not None  # what no file holds is asked about
+    assert hand.window.isVisible()
+    hand.desk.workspace.mark_clean()
+    hand.take(_ID.QUIT)
+    assert not hand.window.isVisible()
+    hand.window.show()
+
+
+# ---------------------------------------------------------------- editing
+
+
+def undo(hand):
+    hand.desk.book.mark("Pin", pins=tuple(hand.heads(1)))
+    hand.do(_ID.UNDO)
+    assert hand.marks.pins == ()
+
+
+def redo(hand):
+    undo(hand)
+    hand.do(_ID.REDO)
+    assert hand.marks.pins == tuple(hand.heads(1))
+
+
+def swap(hand):
+    before = hand.desk.draft.text
+    hand.do(_ID.SWAP_PROMPTS)
+    after = hand.desk.draft.text
+    assert (after.prompt, after.corrupt) == (before.corrupt, before.prompt)
+    assert (after.answer, after.wrong) == (before.wrong, before.answer)
+
+
+def clear_the_selection(hand):
+    hand.select()
+    hand.do(_ID.CLEAR_SELECTION)
+    assert hand.desk.selection.current.node is None
+
+
+def find_anything(hand):
+    hand.take(_ID.PALETTE)
+    field = QApplication.focusWidget()
+    assert field.objectName() == "palette_words"
+    QTest.keyClick(field, Qt.Key.Key_Escape)
+    assert not field.isVisible()
+
+
+def copy_a_picture(hand):
+    QGuiApplication.clipboard().clear()
+    hand.do(_ID.COPY_PICTURE)
+    assert QGuiApplication.clipboard().image().size() == hand.window.size()
+
+
+def opens(wanted, title):
+    def check(hand):
+        assert title in hand.dialog(wanted)
+
+    return check
+
+
+# ---------------------------------------------------------------- the view
+
+
+def visible(hand):
+    bodies = hand.window.bodies.items()
+    return {name for name, body in bodies if not body.visibleRegion().isEmpty()}
+
+
+def maximise(hand):
+    before = visible(hand)
+    hand.do(_ID.MAXIMISE)
+    assert visible(hand) == {"circuit"}
+    hand.do(_ID.MAXIMISE)
+    assert visible(hand) == before
+
+
+def save_the_layout(hand):
+    hand.patch.setattr(QInputDialog, "getText", lambda *_: ("mine", True))
+    hand.do(_ID.SAVE_LAYOUT)
+    assert "mine" in hand.desk.settings.layouts
+    hand.desk.settings.layouts = {}
+
+
+def reset_the_layout(hand):
+    hand.window.docks["attention"].close()
+    hand.window.docks["notes"].setFloating(True)
+    hand.do(_ID.RESET_LAYOUT)
+    assert hand.window.docks["attention"].isVisible()
+    assert not hand.window.docks["notes"].isFloating()
+
+
+def full_screen(hand):
+    hand.take(_ID.FULL_SCREEN)
+    hand.until(hand.window.isFullScreen)
+    hand.take(_ID.FULL_SCREEN)
+    hand.until(lambda: not hand.window.isFullScreen())
+
+
+# ---------------------------------------------------------------- the circuit
+
+
+def pin(hand):
+    nodes = hand.select(2)
+    hand.do(_ID.PIN)
+    assert set(hand.marks.pins) == set(nodes)
+    hand.do(_ID.PIN)
+    assert hand.marks.pins == ()
+
+
+def rename(hand):
+    (node,) = hand.select()
+    hand.take(_ID.RENAME)
+    hand.name("giver")
+    assert hand.marks.names == {node: "giver"}
+
+
+def note(hand):
+    (node,) = hand.select()
+    hand.do(_ID.NOTE)
+    field = QApplication.focusWidget()
+    assert field.objectName() == "note_part"
+    QTest.keyClicks(field, "found")
+    hand.panels["notes"].flush()
+    assert [(held.target, held.text) for held in hand.marks.notes] == [(node, "found")]
+
+
+def group(hand):
+    nodes = hand.select(2)
+    hand.take(_ID.GROUP)
+    hand.name("movers")
+    (held,) = hand.marks.supernodes
+    assert (held.name, set(held.nodes)) == ("movers", set(nodes))
+
+
+def take_apart(hand):
+    hand.group()
+    hand.do(_ID.UNGROUP)
+    assert hand.marks.supernodes == ()
+
+
+def collapse(hand):
+    hand.group()
+    hand.do(_ID.COLLAPSE)
+    assert [held.collapsed for held in hand.marks.supernodes] == [False]
+
+
+def hide(hand):
+    (node,) = hand.select()
+    assert node in hand.canvas.drawing.circuit.node_id
+    hand.do(_ID.HIDE)
+    assert node not in hand.canvas.drawing.circuit.node_id
+
+
+def show_hidden(hand):
+    (node,) = hand.select()
+    hand.desk.book.mark("Hide", hidden=(node,))
+    hand.rest()
+    hand.do(_ID.SHOW_HIDDEN)
+    assert node in hand.canvas.drawing.circuit.node_id
+
+
+def search(hand):
+    hand.take(_ID.SEARCH)
+    QTest.keyClicks(QApplication.focusWidget(), "head L0")
+    hand.rest()
+    found = hand.panels["circuit"].finder.found
+    assert found
+    assert all(node.startswith("L0H") for node in found)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+
+
+def distance(hand):
+    """Of the first and the last node on screen."""
+    last = hand.canvas.drawing.circuit.n_nodes - 1
+    one, other = hand.canvas.place_of(0), hand.canvas.place_of(last)
+    return np.hypot(one.x() - other.x(), one.y() - other.y())
+
+
+def zooms(wanted, grows):
+    def check(hand):
+        hand.canvas.zoom(2)
+        before = distance(hand)
+        hand.do(wanted)
+        assert (distance(hand) > before) == grows
+
+    return check
+
+
+def show_all(hand):
+    before = distance(hand)
+    hand.canvas.zoom(3)
+    assert distance(hand) > before
+    hand.do(_ID.FIT)
+    assert distance(hand) == pytest.approx(before, rel=0.02)
+
+
+def compact(hand):
+    before = [hand.canvas.place_of(row) for row in range(5)]
+    hand.do(_ID.COMPACT)
+    hand.until(lambda: [hand.canvas.place_of(row) for row in range(5)] != before)
+    hand.do(_ID.COMPACT)
+    assert PLACING.of(hand.desk.book) == PLACING.first
+
+
+def weights(hand):
+    hand.do(_ID.WEIGHTS)
+    assert WEIGHTS.of(hand.desk.book)
+    hand.do(_ID.WEIGHTS)
+    assert not WEIGHTS.of(hand.desk.book)
+
+
+def save_the_view(hand):
+    hand.take(_ID.SAVE_VIEW)
+    hand.name("close up")
+    assert [view.name for view in hand.marks.views] == ["close up"]
+
+
+# ---------------------------------------------------------------- the model, and running
+
+
+def open_a_folder(hand):
+    folder = resources.model_path("induction-exact-tiny")
+    hand.patch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    hand.do(_ID.OPEN_MODEL_FOLDER)
+    assert hand.desk.workspace.model.n_layers == 2
+    assert [str(folder)] == list(hand.desk.settings.recent_models)[:1]
+
+
+def attach(hand):
+    fingerprint = hand.session.model.fingerprint
+    hand.desk.workspace.set_model(None)
+    hand.rest()
+    hand.do(_ID.ATTACH_MODEL)
+    assert not hand.desk.workspace.offline
+    assert hand.desk.workspace.model.fingerprint == fingerprint
+
+
+def check_the_model(hand):
+    hand.desk.library.update(checks=None)
+    hand.do(_ID.RUN_CHECKS)
+    assert hand.desk.library.shelf.checks.passed
+
+
+def run(hand):
+    before = hand.session.uuid
+    hand.do(_ID.RUN)
+    assert hand.session.uuid != before
+    assert hand.session.question == hand.desk.draft.text.question()
+    assert hand.session.circuit.n_nodes > 5
+
+
+def stop(hand):
+    hand.take(_ID.RUN)
+    hand.take(_ID.STOP)
+    assert not [each for each in hand.bench.runner.under_way if isinstance(each, Examine)]
+    hand.rest()
+    assert hand.desk.notices.history == []
+
+
+def reproduce(hand):
+    hand.desk.workspace.show(replace(hand.session, analyses={}), dirty=False)
+    hand.rest()
+    hand.do(_ID.REPRODUCE)
+    assert 0.5 < hand.session.analyses["reproduced-share"].params["share"] < 1.5
+
+
+def edit_the_prompt(hand):
+    hand.take(_ID.FOCUS_PROMPT)
+    field = QApplication.focusWidget()
+    assert field.objectName() == "prompt"
+    assert field.textCursor().selectedText() == field.toPlainText()
+
+
+def start_page(hand):
+    hand.do(_ID.START_PAGE)
+    assert "lessons" in visible(hand)
+    assert hand.panels["lessons"].starts["name"].isVisible()
+
+
+def documentation(hand):
+    shown = []
+    hand.patch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url) or True)
+    hand.do(_ID.DOCUMENTATION)
+    assert shown[0].toLocalFile().endswith("docs")
+
+
+PROMISES = {
+    _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
+    _ID.VERIFY_FILE: verify_the_file, _ID.QUIT: leave, _ID.UNDO: undo, _ID.REDO: redo,
+    _ID.SWAP_PROMPTS: swap, _ID.CLEAR_SELECTION: clear_the_selection,
+    _ID.COPY_PICTURE: copy_a_picture, _ID.PALETTE: find_anything,
+    _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"), _ID.SAVE_LAYOUT: save_the_layout,
+    _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise, _ID.FULL_SCREEN: full_screen,
+    _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
+    _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart,
+    _ID.COLLAPSE: collapse, _ID.SEARCH: search, _ID.FIT: show_all,
+    _ID.ZOOM_IN: zooms(_ID.ZOOM_IN, grows=True), _ID.ZOOM_OUT: zooms(_ID.ZOOM_OUT, grows=False),
+    _ID.COMPACT: compact, _ID.WEIGHTS: weights, _ID.SAVE_VIEW: save_the_view,
+    _ID.OPEN_MODEL_FOLDER: open_a_folder,
+    _ID.OPEN_MODEL_HUB: opens(_ID.OPEN_MODEL_HUB, "hub"), _ID.ATTACH_MODEL: attach,
+    _ID.RUN_CHECKS: check_the_model,
+    _ID.SHOW_CHECKS: opens(_ID.SHOW_CHECKS, "Self-checks of words-4l"), _ID.RUN: run,
+    _ID.STOP: stop, _ID.REPRODUCE: reproduce, _ID.FOCUS_PROMPT: edit_the_prompt,
+    _ID.START_PAGE: start_page, _ID.DOCUMENTATION: documentation,
+    _ID.SHORTCUTS: opens(_ID.SHORTCUTS, "Keyboard shortcuts"),
+    _ID.MESSAGES: opens(_ID.MESSAGES, "Messages"), _ID.ABOUT: opens(_ID.ABOUT, "About"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS])
+def test_a_command_does_what_it_promises(hand, wanted):
+    assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
+    PROMISES[wanted](hand)

@@ -1,0 +1,130 @@
+"""Nothing grows: windows, floated panels, themes and runs leave no object behind."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import shiboken6
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+
+TESTS = Path(__file__).parents[1]
+
+
+def plugin(request, *parts):
+    """A conftest, for its helpers."""
+    return request.config.pluginmanager.get_plugin(str(TESTS.joinpath(*parts, "conftest.py")))
+
+
+def alive():
+    """How many Qt objects with a Python half there are, by kind."""
+    for _ in range(3):
+        QApplication.processEvents()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+    kinds = [type(held) for held in gc.get_objects()
+             if issubclass(type(held), QObject) and shiboken6.isValid(held)]  # fmt: skip
+    return Counter(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
+
+
+def grown(before):
+    """What there is more of than before."""
+    return dict(alive() - before)
+
+
+def rest(bench, qtbot):
+    bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=30_000)
+    bench.runner.turns.finish()
+
+
+def float_and_dock(bench, name):
+    for _ in range(2):
+        bench.window.docks[name].bar.floating.click()
+        QApplication.processEvents()
+
+
+def swap_session(bench, qtbot, session, number):
+    bench.desk.workspace.show(replace(session, uuid=f"run {number % 2}"), dirty=False)
+    rest(bench, qtbot)
+
+
+def change_theme(bench, qtbot):
+    for theme in ("light", "dark"):
+        bench.desk.settings.theme = theme
+        rest(bench, qtbot)
+
+
+def test_floating_twenty_times_leaves_nothing(bench, qtbot):
+    float_and_dock(bench, "attention")
+    before = alive()
+    for _ in range(20):
+        float_and_dock(bench, "attention")
+    assert grown(before) == {}
+
+
+def test_twenty_sessions_on_screen_leave_nothing(bench, qtbot, sample_session):
+    for number in range(4):
+        swap_session(bench, qtbot, sample_session, number)
+    before = alive()
+    for number in range(20):
+        swap_session(bench, qtbot, sample_session, number)
+    assert grown(before) == {}
+
+
+def test_changes_of_theme_leave_nothing(bench, qtbot):
+    bench.dress()
+    change_theme(bench, qtbot)
+    before = alive()
+    for _ in range(2):
+        change_theme(bench, qtbot)
+    assert grown(before) == {}
+
+
+def test_windows_that_were_closed_are_gone(request, qapp, qtbot, sample_session):
+    bench_of = plugin(request, "desktop")
+
+    def open_and_close():
+        bench = bench_of._bench()
+        bench.desk.workspace.show(sample_session, dirty=False)
+        float_and_dock(bench, "attention")
+        rest(bench, qtbot)
+        bench_of._close(bench)
+
+    open_and_close()
+    before = alive()
+    for _ in range(3):
+        open_and_close()
+    assert grown(before) == {}
+
+
+def test_the_count_sees_a_widget_that_somebody_keeps(qapp):
+    before = alive()
+    kept = QWidget()
+    assert grown(before) == {"PySide6.QtWidgets.QWidget": 1}
+    kept.deleteLater()
+    del kept
+    assert grown(before) == {}
+
+
+@pytest.mark.parametrize(("single", "interval"), [(False, 5), (True, 60_000)])
+def test_a_timer_without_a_window_is_seen(request, qapp, single, interval):
+    ticks_for_nobody = plugin(request).ticks_for_nobody
+    timer = QTimer(singleShot=single, interval=interval)
+    assert not ticks_for_nobody(timer)
+    timer.start()
+    assert ticks_for_nobody(timer)
+    timer.stop()
+
+
+def test_a_timer_of_a_window_is_let_be(request, qapp):
+    window = QWidget()
+    timer = QTimer(QObject(window), interval=5)
+    timer.start()
+    assert not plugin(request).ticks_for_nobody(timer)
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
