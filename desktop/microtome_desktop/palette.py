@@ -31,6 +31,11 @@ _LIGHT = {
     "OUTPUT": "#1b2230", "GROUP": "#b23a82", "DIFFERENT": "#f4d9b8",
     "BANNER": "#fbeed8", "BANNER_LINE": "#e2c08a",
 }  # fmt: skip
+# Groups of points: their own colours, brighter (darker) than those of tasks and positions.
+_GROUPS = {
+    DARK: ("#ffd84a", "#ff6fb1", "#45d6ff", "#8cf06a", "#ff8f45", "#bd9bff", "#ffffff", "#ff5a5a"),
+    LIGHT: ("#b38600", "#c2187a", "#007fa8", "#2f8a12", "#c45200", "#6a3fd0", "#000000", "#c01818"),
+}
 THEMES: Final = {DARK: _DARK, LIGHT: _LIGHT}
 
 NAME = DARK
@@ -44,6 +49,7 @@ EXCITES, INHIBITS, GOOD, BAD = "", "", "", ""
 TOKEN, POSITION, HEAD, MLP, OUTPUT = "", "", "", "", ""
 GROUP = ""  # nodes that the user put together
 DIFFERENT, BANNER, BANNER_LINE = "", "", ""
+POINT_GROUPS: tuple[str, ...] = ()
 # Signed effects run through the card's own colour, so that zero disappears.
 SIGNED_STOPS: tuple[tuple[float, str], ...] = ()
 DIMMED = 0.22  # opacity of everything off the selected path
@@ -54,7 +60,7 @@ def use(theme: str) -> None:
     """Draw in this theme, ``dark`` or ``light``, from now on."""
     held = THEMES[theme]
     stops = ((0.0, held["INHIBITS"]), (0.5, held["CARD"]), (1.0, held["EXCITES"]))
-    globals().update(held, NAME=theme, SIGNED_STOPS=stops)
+    globals().update(held, NAME=theme, SIGNED_STOPS=stops, POINT_GROUPS=_GROUPS[theme])
 
 
 def use_map(name: str) -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from microtome.analysis.projection import PointLabels, from_analysis, project, to_analysis
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.marks import OWN_PROMPT
 from microtome.records.trace import Trace
 from microtome.sites import Site
 
-OWN_PROMPT = -1  # in ``point_prompt``: the prompt that was run, not one of the set
 OWN_TASK = "this prompt"
 
 

@@ -25,6 +25,7 @@ from microtome.sites import Site
 # A first picture after this many prompts, then whenever there are twice as many: all partial
 # pictures together cost no more than the last.
 _FIRST_PICTURE = 8
+_HELD_BYTES = 512 * 2**20  # what several sites may hold at once; more run the prompts again
 
 
 def feature_space(
@@ -46,14 +47,8 @@ def feature_space(
     Raises InputError for no prompts, or a site that has no positions.
     """
     job = job_or_default(job)
-    if site.kind.axes[0] != "position" or len(site.kind.axes) < 2:
-        raise InputError(
-            f"The site {site} has no activation vector at each position.",
-            "Choose for example resid_post, mlp_out or z.",
-        )
-    asked = list(_in_turns(_with_tasks(prompts, tasks)))
-    if not asked:
-        raise InputError("There are no prompts to take activations from.")
+    _expect_vectors(site)
+    asked = _asked(prompts, tasks)
     cloud, picture = _Cloud(site, limit), _FIRST_PICTURE
     places = _places(model, site)
     tokens = _read(model, [text for text, _ in asked], limit // len(places) + 1)
@@ -69,6 +64,63 @@ def feature_space(
             picture *= 2
     job.progress("Finding principal components", len(asked), len(asked))
     return cloud.analysis(components)
+
+
+def feature_spaces(
+    model: Model,
+    sites: Sequence[Site],
+    prompts: PromptSet | Sequence[PromptSet | Prompt],
+    *,
+    limit: int = 4000,
+    components: int = 3,
+    job: Job | None = None,
+) -> Iterator[Analysis]:
+    """The principal components of several sites over the same points, one after the other.
+
+    Each is what ``feature_space`` gives for it; row i is the same token in all of them. The
+    prompts run once for as many sites as fit into half a gigabyte.
+    Raises InputError for no prompts, or a site that has no positions or names no layer.
+    """
+    job = job_or_default(job)
+    for site in sites:
+        _expect_vectors(site)
+        if site.kind.per_layer and site.layer is None:
+            raise InputError(f"{site} names no layer.", f"Write for example {site}.0.")
+    asked = _asked(prompts, None)
+    tokens = _read(model, [text for text, _ in asked], limit + 1)
+    anatomy = model.identity
+    each = 4 * limit * max(anatomy.d_model, anatomy.d_mlp)
+    together = max(1, _HELD_BYTES // each)
+    groups = [sites[start : start + together] for start in range(0, len(sites), together)]
+    for turn, group in enumerate(groups):
+        clouds = {site: _Cloud(site, limit) for site in group}
+        runs = batched_activations(model, tokens, group, job=job)
+        for done, ((_, task), (read, values)) in enumerate(zip(asked, runs, strict=False)):
+            job.progress("Collecting activations", turn * len(tokens) + done,
+                         len(groups) * len(tokens))  # fmt: skip
+            for site, cloud in clouds.items():
+                if cloud.share < 1:
+                    cloud.add(read, {site: values[site]}, task)
+        for cloud in clouds.values():
+            job.check()
+            yield cloud.analysis(components)
+
+
+def _expect_vectors(site: Site) -> None:
+    if site.kind.axes[0] != "position" or len(site.kind.axes) < 2:
+        raise InputError(
+            f"The site {site} has no activation vector at each position.",
+            "Choose for example resid_post, mlp_out or z.",
+        )
+
+
+def _asked(
+    prompts: PromptSet | Sequence[PromptSet | Prompt], tasks: Sequence[str] | None
+) -> list[tuple[Prompt, str]]:
+    asked = list(_in_turns(_with_tasks(prompts, tasks)))
+    if not asked:
+        raise InputError("There are no prompts to take activations from.")
+    return asked
 
 
 def _with_tasks(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+OWN_PROMPT = -1  # in place of the row of a prompt set: the prompt that was run
 SESSION_NOTE = ""  # the target of the note on the whole session
 
 
@@ -33,12 +34,14 @@ class PointGroup:
     """Points of the feature space under one name and colour.
 
     A point is the row of a prompt in its prompt set (-1: the prompt that was run) and a position.
-    ``colour`` is a row of the window's palette of groups.
+    ``colour`` is a row of the window's palette of groups. ``prompts`` recognises the prompt set
+    (empty: any), so that rows of one set are never taken for those of another.
     """
 
     name: str
     colour: int
     points: tuple[tuple[int, int], ...]
+    prompts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,9 @@ def read_annotations(handle: Handle) -> Marks:
             for g in held["supernodes"]
         ),
         point_groups=tuple(
-            PointGroup(str(g["name"]), int(g["colour"]), _points(g["points"]))
+            PointGroup(
+                str(g["name"]), int(g["colour"]), _points(g["points"]), str(g.get("prompts", ""))
+            )
             for g in held["point_groups"]
         ),
         views=tuple(GraphView(str(v["name"]), dict(v["state"])) for v in held["views"]),
@@ -75,7 +77,7 @@ def _texts(held: Any) -> tuple[str, ...]:
 
 
 def _points(held: Any) -> tuple[tuple[int, int], ...]:
-    return tuple((int(prompt), int(position)) for prompt, position in held)
+    return tuple(sorted((int(prompt), int(position)) for prompt, position in held))
 
 
 def _position(target: str) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from hashlib import sha1
+from html import escape
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import NDArray
 
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
@@ -21,6 +25,8 @@ _CATEGORIES = (
 )  # fmt: skip
 _MAX_LABELS = 12
 _LABEL_DISTANCE = 0.3  # of the cloud's radius
+_LARGE = 20_000  # points that take longer to prepare than the window may stand still
+_TOLD_APART_BY = 8  # prompts; a projection that was cut short still has its first ones
 
 
 class ColourBy(StrEnum):
@@ -37,18 +43,70 @@ class Space:
     """Points to draw, scaled into the unit ball; row i of each array is one point.
 
     ``prompts`` is the row of the prompt set, -1 for the prompt that was run. ``labels`` are
-    texts at places [label, 3].
+    texts at places [label, 3]. ``by`` is what the colours say, of what is ``offered``. ``of``
+    recognises the prompt set; ``by_key`` sorts the points by prompt and position, which
+    ``ordered`` holds as one number each.
     """
 
     points: Float[np.ndarray, "point 3"]
     colours: Float[np.ndarray, "point 4"]
     prompts: Int[np.ndarray, " point"]
     positions: Int[np.ndarray, " point"]
-    descriptions: tuple[str, ...]
     label_places: Float[np.ndarray, "label 3"]
     label_texts: tuple[str, ...]
     legend: tuple[tuple[str, str], ...]  # (colour, text)
     caption: str
+    tokens: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+    tasks: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, np.str_))
+    by: ColourBy = ColourBy.POSITION
+    offered: tuple[ColourBy, ...] = ()
+    of: str = ""
+    by_key: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
+    ordered: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about."""
+        return sum(
+            held.nbytes
+            for held in (self.points, self.colours, self.prompts, self.positions, self.tokens,
+                         self.tasks, self.by_key, self.ordered)
+        )  # fmt: skip
+
+    def describe(self, point: int) -> str:
+        """What is said of the point under the cursor."""
+        prompt = int(self.prompts[point])
+        where = "this prompt" if prompt < 0 else f"prompt {prompt}"
+        token, task = shown_token(str(self.tokens[point]), 40), self.tasks[point]
+        return f"{token} · {task} · {where}, position {self.positions[point]}"
+
+    def rows_of(self, prompts: Int[np.ndarray, " some"], positions: Int[np.ndarray, " some"]) \
+            -> Int[np.ndarray, " found"]:  # fmt: skip
+        """The points that show these tokens; several for one token where layers are mixed."""
+        wanted = np.unique(keys(prompts, positions))
+        low = np.searchsorted(self.ordered, wanted, "left")
+        high = np.searchsorted(self.ordered, wanted, "right")
+        counts = high - low
+        ends = np.cumsum(counts)
+        steps = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
+        return np.asarray(self.by_key[np.repeat(low, counts) + steps])
+
+    def turned(self, rotation: Float[np.ndarray, "3 3"], note: str) -> Space:
+        """The same points along other axes."""
+        narrow = rotation.astype(np.float32)
+        return replace(
+            self,
+            points=self.points @ narrow,
+            label_places=self.label_places @ narrow,
+            caption=f"{self.caption} · {note}",
+        )
+
+
+def keys(
+    prompts: Int[np.ndarray, " point"], positions: Int[np.ndarray, " point"]
+) -> Int[np.ndarray, " point"]:
+    """One number for each pair of prompt row and position."""
+    return (prompts.astype(np.int64) << 32) + positions.astype(np.int64)
 
 
 def projections(session: Session | None) -> tuple[Analysis, ...]:
@@ -57,32 +115,80 @@ def projections(session: Session | None) -> tuple[Analysis, ...]:
     return tuple(analysis for analysis in found if analysis.kind == "projection")
 
 
+def projection_of(session: Session | None, site: str | None) -> Analysis | None:
+    """The projection of a site, None when there is none yet."""
+    found = (a for a in projections(session) if a.params.get("site") == site)
+    return next(found, None)
+
+
+def at_once(analysis: Analysis) -> bool:
+    """Whether the drawing can be made while the window waits: few points, none in a file."""
+    few = analysis.arrays["points"].values.shape[0] <= _LARGE
+    return few and all(isinstance(held.values, np.ndarray) for held in analysis.arrays.values())
+
+
 def colourings(analysis: Analysis) -> tuple[ColourBy, ...]:
     """The ways of colouring that say something: those that take more than one value."""
     names = {by: f"point_{by.value.lower()}" for by in ColourBy}
-    held = [by for by, name in names.items() if name in analysis.arrays]
-    return tuple(by for by in held if len(np.unique(analysis.array(names[by]))) > 1)
+    arrays = {by: analysis.array(name) for by, name in names.items() if name in analysis.arrays}
+    return tuple(by for by, held in arrays.items() if len(held) and bool((held != held[0]).any()))
 
 
-def space(analysis: Analysis, by: ColourBy) -> Space:
-    """The drawing of one projection."""
-    raw = np.asarray(analysis.array("points"), dtype=np.float64)[:, :3]
-    points = np.zeros((len(raw), 3))
-    low, high = np.quantile(raw, (0.01, 0.99), axis=0) if len(raw) else (0.0, 0.0)
-    centred = raw - (low + high) / 2
-    reach = np.quantile(np.linalg.norm(centred, axis=1), 0.98) if len(raw) else 1.0
-    points[:, : raw.shape[1]] = centred / (reach or 1.0)
+def set_name(analysis: Analysis) -> str:
+    """What a projection's prompt set is recognised by, however many of its prompts were taken.
+
+    Empty for one that does not say which prompts it was made from.
+    """
+    held = analysis.params.get("prompts")
+    if not isinstance(held, list | tuple):
+        return ""
+    first = "\0".join(str(prompt) for prompt in held[:_TOLD_APART_BY])
+    return sha1(first.encode(), usedforsecurity=False).hexdigest()[:12]
+
+
+def space(analysis: Analysis, by: ColourBy | None) -> Space:
+    """The drawing of one projection, coloured by the first that says something without a wish.
+
+    Takes a second for a million points, which is why a worker does it for those.
+    """
+    offered = colourings(analysis)
+    if by not in offered:
+        by = next(iter(offered), ColourBy.POSITION)
+    points = _scaled(np.asarray(analysis.array("points"))[:, :3])
     values = np.asarray(analysis.array(f"point_{by.value.lower()}"))
-    tints, legend = _ordered(values, by) if values.dtype.kind in "iu" else _categories(values)
-    places, texts = _cluster_labels(points, values) if values.dtype.kind == "U" else _no_labels()
+    kinds = None if values.dtype.kind in "iu" else _Kinds.of(values)
+    tints, legend = _ordered(values, by) if kinds is None else _categories(kinds)
+    places, texts = _no_labels() if kinds is None else _cluster_labels(points, kinds)
     ratios = np.asarray(analysis.array("explained_variance_ratio"))[:3]
     shares = " · ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(ratios))
-    where = f"{analysis.params.get('site', '')} of {len(points)} tokens"
     positions = np.asarray(analysis.array("point_position"), dtype=np.int64)
     prompts = np.asarray(analysis.array("point_prompt"), dtype=np.int64)
-    caption = f"{where} · {shares}"
-    words = _descriptions(analysis)
-    return Space(points, tints, prompts, positions, words, places, texts, legend, caption)
+    numbers = keys(prompts, positions)
+    by_key = np.argsort(numbers, kind="stable")
+    return Space(
+        points, tints.astype(np.float32), prompts, positions, places, texts, legend,
+        caption=f"{analysis.params.get('site', '')} of {_count(len(points))} tokens · {shares}",
+        tokens=np.asarray(analysis.array("point_token")),
+        tasks=np.asarray(analysis.array("point_task")),
+        by=by,
+        offered=offered,
+        of=set_name(analysis),
+        by_key=by_key,
+        ordered=numbers[by_key],
+    )  # fmt: skip
+
+
+def known_colouring(text: str) -> ColourBy | None:
+    """The colouring of this name, None for any other text."""
+    return ColourBy(text) if text in set(ColourBy) else None
+
+
+def legend_html(drawing: Space) -> str:
+    """The legend as rich text; a token may look like markup."""
+    return "<br>".join(
+        f'<span style="color:{colour}">\N{BLACK CIRCLE}</span> {escape(text, quote=False)}'
+        for colour, text in drawing.legend
+    )
 
 
 def nearest(
@@ -99,33 +205,51 @@ def nearest(
     return int(hits[np.lexsort((distance[hits], depth[hits]))[0]])
 
 
-def _descriptions(analysis: Analysis) -> tuple[str, ...]:
-    tokens = np.asarray(analysis.array("point_token"))
-    tasks = np.asarray(analysis.array("point_task"))
-    prompts = np.asarray(analysis.array("point_prompt"))
-    positions = np.asarray(analysis.array("point_position"))
-    rows = zip(tokens, tasks, prompts, positions, strict=True)
-    return tuple(
-        f"{shown_token(str(token), 40)} · {task} · "
-        f"{'this prompt' if prompt < 0 else f'prompt {prompt}'}, position {position}"
-        for token, task, prompt, position in rows
-    )
-
-
-def _rgba(code: str) -> tuple[float, float, float, float]:
+def rgba(code: str) -> tuple[float, float, float, float]:
+    """A colour as four shares."""
     red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue, 1.0
 
 
-def _categories(values: np.ndarray) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
-    names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-    by_size = np.argsort(-counts, kind="stable")
-    chosen = dict(zip(by_size.tolist(), _CATEGORIES, strict=False))
-    table = np.array([_rgba(chosen.get(i, palette.TEXT_FAINT)) for i in range(len(names))])
-    legend = [(chosen[i], shown_token(str(names[i]))) for i in by_size.tolist() if i in chosen]
-    if len(names) > len(chosen):
-        legend.append((palette.TEXT_FAINT, f"{len(names) - len(chosen)} more"))
-    return table[index], tuple(legend)
+def _count(n: int) -> str:
+    return f"{n:,}" if n >= 10_000 else str(n)
+
+
+def _scaled(raw: NDArray[np.generic]) -> Float[np.ndarray, "point 3"]:
+    """Into the unit ball, but for a few outliers; in three dimensions always."""
+    points = np.zeros((len(raw), 3), np.float32)
+    if not len(raw):
+        return points
+    low, high = np.quantile(raw.astype(np.float64), (0.01, 0.99), axis=0)
+    centred = raw - (low + high) / 2
+    reach = np.quantile(np.linalg.norm(centred, axis=1), 0.98)
+    points[:, : raw.shape[1]] = centred / (reach or 1.0)
+    return points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kinds:
+    """Texts by kind: the names, which name each point has, and the rows of names by size."""
+
+    names: tuple[str, ...]
+    index: NDArray[np.intp]
+    by_size: tuple[int, ...]
+
+    @classmethod
+    def of(cls, values: NDArray[np.generic]) -> _Kinds:
+        names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
+        by_size = np.argsort(-counts, kind="stable").tolist()
+        return cls(tuple(str(name) for name in names), index.reshape(-1), tuple(by_size))
+
+
+def _categories(kinds: _Kinds) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+    chosen = dict(zip(kinds.by_size, _CATEGORIES, strict=False))
+    grey = palette.TEXT_FAINT
+    table = np.array([rgba(chosen.get(i, grey)) for i in range(len(kinds.names))])
+    legend = [(colour, shown_token(kinds.names[i])) for i, colour in chosen.items()]
+    if len(kinds.names) > len(chosen):
+        legend.append((grey, f"{len(kinds.names) - len(chosen)} more"))
+    return table[kinds.index], tuple(legend)
 
 
 def _ordered(values: np.ndarray, by: ColourBy) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
@@ -138,24 +262,23 @@ def _ordered(values: np.ndarray, by: ColourBy) -> tuple[np.ndarray, tuple[tuple[
     return table[place] / 255.0, legend
 
 
-def _hex(colour: np.ndarray) -> str:
-    return "#" + "".join(f"{int(part):02x}" for part in colour[:3])
+def _hex(colour: Iterable[float]) -> str:
+    return "#" + "".join(f"{int(part):02x}" for part in list(colour)[:3])
 
 
-def _cluster_labels(points: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _cluster_labels(points: np.ndarray, kinds: _Kinds) -> tuple[np.ndarray, tuple[str, ...]]:
     """A label at the middle of the largest groups, as far as they do not crowd each other."""
-    names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     places: list[np.ndarray] = []
     texts: list[str] = []
-    for group in np.argsort(-counts, kind="stable"):
-        middle = np.median(points[index == group], axis=0)
+    for group in kinds.by_size[: 4 * _MAX_LABELS]:
+        middle = np.median(points[kinds.index == group], axis=0)
         if all(np.linalg.norm(middle - other) > _LABEL_DISTANCE for other in places):
             places.append(middle)
-            texts.append(shown_token(str(names[group])))
+            texts.append(shown_token(kinds.names[group]))
         if len(texts) == _MAX_LABELS:
             break
-    return np.array(places).reshape(-1, 3), tuple(texts)
+    return np.array(places, np.float32).reshape(-1, 3), tuple(texts)
 
 
 def _no_labels() -> tuple[np.ndarray, tuple[str, ...]]:
-    return np.zeros((0, 3)), ()
+    return np.zeros((0, 3), np.float32), ()

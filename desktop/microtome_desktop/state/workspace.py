@@ -13,6 +13,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome_desktop.state.arrays import Arrays
+from microtome_desktop.state.prepared import Prepared
 
 
 class Workspace:
@@ -31,6 +32,7 @@ class Workspace:
 
     def __init__(self) -> None:
         self.arrays = Arrays()
+        self.prepared = Prepared()
         self._model: ModelIdentity | None = None
         self._session: Session | None = None
         self._path: Path | None = None
@@ -72,6 +74,8 @@ class Workspace:
         self, session: Session | None, path: Path | None = None, *, dirty: bool = True
     ) -> None:
         """Show a session: a new run, or one opened from ``path``."""
+        if self._session is None or session is None or self._session.uuid != session.uuid:
+            self.prepared.clear()
         self._session, self._path = session, path
         self.arrays.use(session)
         self.session_replaced.emit(session)

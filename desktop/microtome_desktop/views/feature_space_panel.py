@@ -1,4 +1,4 @@
-"""The feature space: the PCA of a site over a prompt set, to orbit and to pick from."""
+"""The feature space: the PCA of sites over a prompt set, to orbit, to pick from and to group."""
 
 from __future__ import annotations
 
@@ -19,25 +19,35 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop.jobs.requests import ProjectSite
+from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
     ColourBy,
     Space,
-    colourings,
+    known_colouring,
+    legend_html,
+    projection_of,
     projections,
-    space,
 )
+from microtome_desktop.presenters.space_layers import Drawings, empty_text, offered_sites
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.hover_tip import as_plain_tip
 from microtome_desktop.views.opengl import opengl_problem
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.space_bar import SpaceBar
 from microtome_desktop.views.space_flat import FlatSpace
+from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
+from microtome_desktop.views.space_grouping import Grouping
+from microtome_desktop.views.space_pane import SpacePane
 from microtome_desktop.views.space_view import SpaceView
+from microtome_desktop.views.space_walk import LayerWalk
 
 _PATIENCE_MS = 400  # how long the last points stay while a run computes the next
-_SITES = ("resid_post", "resid_mid", "attn_out", "mlp_out")
+_LEGEND_WIDTH = 150
+_FIRST = "Press Project first."
 
 
 class FeatureSpacePanel(Panel):
@@ -49,28 +59,98 @@ class FeatureSpacePanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.drawing: Space | None = None
+        self._by: ColourBy | None = None
         self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._emptying.timeout.connect(self._show_empty)
-        self.site = Choice()
-        self.site.setObjectName("space_site")
-        self.colour_by = Choice()
-        self.colour_by.setObjectName("space_colour")
-        self.compute = QPushButton("Project")
-        self.compute.setObjectName("space_project")
-        self.view = self._make_view()
+        self.drawings = Drawings(
+            context.workspace.prepared, lambda key, make: context.ask(Prepare(key, make))
+        )
+        self.bar = SpaceBar()
+        self.grid = PaneGrid(self._make_view)
         self.legend = QLabel()
         self.legend.setObjectName("legend")
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend.setMinimumHeight(40)  # what does not fit is cut off below
-        self.caption = ElidedLabel()
+        self.grouping = Grouping(context, self)
+        self.walk = LayerWalk(context, self)
         self._lay_out()
-        self.site.activated.connect(self._on_choice)
-        self.colour_by.activated.connect(self._on_choice)
-        self.compute.clicked.connect(self._on_compute)
-        self.view.hovered.connect(self._on_hover)
-        self.view.clicked.connect(self._on_click)
+        self._connect()
         self.show_session()
+
+    def _lay_out(self) -> None:
+        beside = QVBoxLayout()
+        beside.addWidget(self.grouping.list)
+        beside.addWidget(self.legend, 1)
+        self._beside = QWidget()
+        self._beside.setMaximumWidth(_LEGEND_WIDTH)
+        beside.setContentsMargins(0, 0, 0, 0)
+        self._beside.setLayout(beside)
+        middle = QHBoxLayout()
+        middle.addWidget(self.grid, 1)
+        middle.addWidget(self._beside)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(10, 2, 6, 6)
+        layout.setSpacing(2)
+        layout.addWidget(self.bar)
+        layout.addLayout(middle, 1)
+
+    def _connect(self) -> None:
+        bar, grid = self.bar, self.grid
+        bar.colour_by.activated.connect(self._on_colour)
+        bar.tool_chosen.connect(grid.use_tool)
+        bar.beside_asked.connect(self.add_view)
+        bar.linked.toggled.connect(self._on_linked)
+        grid.tool_changed.connect(bar.show_tool)
+        grid.counted.connect(bar.show_views)
+        grid.active_changed.connect(self.walk.show)
+        grid.site_chosen.connect(self._on_site)
+        grid.project_asked.connect(self._on_project)
+        grid.hovered.connect(self._on_hover)
+        grid.clicked.connect(self._on_click)
+        grid.caught.connect(self.grouping.on_caught)
+        self.context.workspace.prepared.arrived.connect(self._on_prepared)
+
+    # ------------------------------------------------------------ views
+
+    @property
+    def panes(self) -> list[SpacePane]:
+        """All views, in the order they were added."""
+        return self.grid.panes
+
+    @property
+    def active(self) -> SpacePane:
+        """The view that is worked in."""
+        return self.grid.active
+
+    @property
+    def view(self) -> SpaceView:
+        """The drawing that is worked in."""
+        return self.active.view
+
+    @property
+    def drawing(self) -> Space | None:
+        """The points that are worked with."""
+        return self.active.drawing
+
+    @property
+    def site(self) -> Choice:
+        """The choice of the site that is worked with."""
+        return self.active.site
+
+    @property
+    def compute(self) -> QPushButton:
+        """What projects the chosen site."""
+        return self.active.compute
+
+    @property
+    def caption(self) -> QLabel:
+        """What is said below the drawing."""
+        return self.active.caption
+
+    @property
+    def colour_by(self) -> Choice:
+        """The choice of colouring, common to all views."""
+        return self.bar.colour_by
 
     def _make_view(self) -> SpaceView:
         if opengl_problem():
@@ -80,162 +160,234 @@ class FeatureSpacePanel(Panel):
 
         return SolidSpace()
 
-    def _lay_out(self) -> None:
-        choice = QHBoxLayout()
-        choice.addWidget(QLabel("PCA of"))
-        choice.addWidget(self.site, 1)
-        by = QLabel("coloured by")
-        by.setMinimumWidth(12)  # gives way first
-        choice.addWidget(by)
-        choice.addWidget(self.colour_by)
-        choice.addWidget(self.compute)
-        middle = QHBoxLayout()
-        middle.addWidget(self.view, 1)
-        middle.addWidget(self.legend)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 4, 6, 6)
-        layout.addLayout(choice)
-        layout.addLayout(middle, 1)
-        layout.addWidget(self.caption)
+    def add_view(self) -> None:
+        """Show one more site, beside those that are shown."""
+        if len(self.panes) < MOST_VIEWS:
+            pane = self.grid.add()
+            self._offer(pane)
+            pane.choose(self._another_site())
+            self.show_model()
+            self.draw(pane)
 
-    def _on_choice(self, index: int) -> None:
-        self._draw()
+    def _another_site(self) -> str:
+        shown = {pane.name for pane in self.panes[:-1]}
+        held = (str(a.params.get("site")) for a in projections(self.context.workspace.session))
+        other = (name for name in held if name not in shown)
+        return next(other, self.panes[0].name or "")
 
-    def _on_compute(self) -> None:
-        self.context.ask(ProjectSite(self.site.currentData()))
+    # ------------------------------------------------------------ the mouse
 
-    def _on_hover(self, point: int) -> None:
-        if self.drawing is None or point < 0:
+    def _on_site(self, pane: SpacePane) -> None:
+        self.grid.work_in(pane)
+        pane.aligned = False
+        self.walk.stop()
+        self.draw(pane)
+
+    def _on_colour(self, index: int) -> None:
+        self._by = known_colouring(self.bar.colour_by.currentText())
+        self.draw_all()
+
+    def _on_project(self, pane: SpacePane) -> None:
+        self.grid.work_in(pane)
+        if pane.name is not None:
+            self.context.ask(ProjectSite(pane.name))
+
+    def _on_hover(self, pane: SpacePane, point: int) -> None:
+        if pane.drawing is None or not 0 <= point < len(pane.drawing.points):
             QToolTip.hideText()
             return
-        QToolTip.showText(QCursor.pos(), self.drawing.descriptions[point], self)
+        QToolTip.showText(QCursor.pos(), as_plain_tip(pane.drawing.describe(point)), self)
 
-    def _on_click(self, point: int) -> None:
-        if self.drawing is None or point < 0:
+    def _on_click(self, pane: SpacePane, point: int) -> None:
+        self.grouping.ring("")
+        if pane.drawing is None or point < 0:
             self.context.selection.update(prompt=None)
             return
-        prompt = int(self.drawing.prompts[point])
+        prompt = int(pane.drawing.prompts[point])
         self.context.selection.update(
-            position=int(self.drawing.positions[point]), prompt=prompt if prompt >= 0 else None
+            position=int(pane.drawing.positions[point]), prompt=prompt if prompt >= 0 else None
         )
 
+    def _on_linked(self, on: bool) -> None:
+        self.grid.linked = on
+
+    # ------------------------------------------------------------ what a session keeps
+
     def view_state(self) -> dict[str, Any]:
-        """The chosen site and colouring."""
-        return {"site": self.site.currentData(), "colour": self.colour_by.currentText()}
+        """The chosen sites and colouring."""
+        return {
+            "site": self.site.currentData(),
+            "colour": self.colour_by.currentText(),
+            "sites": [pane.name for pane in self.panes],
+            "linked": self.bar.linked.isChecked(),
+        }
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Choose what a session was saved with, where it is offered."""
-        for box, data in ((self.site, held.get("site")), (self.colour_by, held.get("colour"))):
-            box.clear()
-            box.addItem(str(data), data)  # stays chosen when the real entries are offered
+        sites = held.get("sites")
+        known = isinstance(sites, list) and 0 < len(sites) <= MOST_VIEWS
+        wanted = sites if known and isinstance(sites, list) else [held.get("site")]
+        while len(self.panes) > len(wanted):
+            self.grid.close_pane(self.panes[-1])
+        while len(self.panes) < len(wanted):
+            self.add_view()
+        for pane, site in zip(self.panes, wanted, strict=True):
+            if isinstance(site, str):
+                pane.choose(site)
+        if len(wanted) > 1:
+            chosen = (pane for pane in self.panes if pane.name == held.get("site"))
+            self.grid.work_in(next(chosen, self.panes[0]))
+        self.bar.linked.setChecked(held.get("linked") is not False)
+        self._by = known_colouring(str(held.get("colour")))
+        if self._by is not None:
+            self.bar.offer_colourings([str(self._by)], str(self._by))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The points with their labels."""
         session, site = self.context.workspace.session, self.site.currentData()
         if session is None or self.drawing is None:
-            return exports.NO_RUN if session is None else "Press Project first."
+            return exports.NO_RUN if session is None else _FIRST
         return partial(exports.space_table, session, site)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The projection."""
         session, site = self.context.workspace.session, self.site.currentData()
         if session is None or self.drawing is None:
-            return exports.NO_RUN if session is None else "Press Project first."
+            return exports.NO_RUN if session is None else _FIRST
         points = int((self.drawing.prompts >= 0).sum())
         return as_python.space_lines(session, site, points == 0, points)
 
+    # ------------------------------------------------------------ state → screen
+
     def show_session(self) -> None:
-        """Offer the sites and draw the chosen projection."""
+        """Offer the sites and draw the chosen projections."""
         self.restore_once()
-        session = self.context.workspace.session
-        held = {str(a.params.get("site", "")) for a in projections(session)}
-        layers = range(session.model.n_layers) if session is not None else ()
-        names = [f"{site}.{layer}" for site in _SITES for layer in layers]
-        before = self.site.currentData()
-        self.site.clear()
-        for name in sorted({*names, *held}, key=_site_order):
-            self.site.addItem(name if name in held else f"{name}  (not computed)", name)
-        wanted = self.site.findData(before if before in held else next(iter(sorted(held)), None))
-        self.site.setCurrentIndex(wanted)
+        self.walk.stop()
+        for pane in self.panes:
+            pane.aligned = False
+            self._offer(pane)
         self.show_model()
-        self._draw()
+        self.grouping.show()
+        self.draw_all()
+
+    def _offer(self, pane: SpacePane) -> None:
+        session = self.context.workspace.session
+        held = [str(a.params.get("site", "")) for a in projections(session)]
+        # The first view shows what there is; the others wait for their sites.
+        keeps = pane is not self.panes[0] or pane.name in held
+        first = min(held, default=None)
+        pane.offer(offered_sites(session), first, keep=keeps)
 
     def show_part(self, part: str) -> None:
-        """Show a projection that has arrived."""
-        if part.startswith("analyses/projection/"):
-            self.site.addItem("", part.removeprefix("analyses/projection/"))
-            self.site.setCurrentIndex(self.site.count() - 1)  # kept when the list is made anew
-            self.show_session()
+        """Show a projection that has arrived, or groups that have changed."""
+        if part == "marks":
+            self.grouping.show()
+        if not part.startswith("analyses/projection/"):
+            return
+        site = part.removeprefix("analyses/projection/")
+        entries = offered_sites(self.context.workspace.session)
+        for pane in self.panes:
+            empty = pane.name is None
+            pane.offer(entries, site, keep=True)
+            if empty or pane.name == site or pane.aligned:
+                self.draw(pane)
+        self.walk.show()
 
     def show_model(self) -> None:
         """Allow new projections only with the session's model."""
         offline = self.context.workspace.offline
-        self.compute.setEnabled(not offline)
         reason = "Needs the model: attach it to project other sites."
-        self.compute.setToolTip(reason if offline else "Project this site over the prompt set")
+        for pane in self.panes:
+            pane.compute.setEnabled(not offline)
+            pane.compute.setToolTip(reason if offline else "Project this site over the prompt set")
+        self.walk.show()
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring the tokens that are selected."""
         if changed & {"position", "prompt"}:
-            self._highlight(selected)
+            self.grouping.ring("")
+            for pane in self.panes:
+                self.highlight(pane)
 
-    def _draw(self) -> None:
-        session, site = self.context.workspace.session, self.site.currentData()
-        found = [a for a in projections(session) if a.params.get("site") == site]
-        if not found and self.drawing is None:
-            self._say_why_empty(site)
+    def _on_prepared(self, key: object) -> None:
+        self.context.later((self, "prepared"), self.draw_all)
+
+    def draw_all(self) -> None:
+        """Draw every view."""
+        for pane in self.panes:
+            self.draw(pane)
+
+    def draw(self, pane: SpacePane) -> None:
+        session, site = self.context.workspace.session, pane.name
+        found = projection_of(session, site)
+        pane.compute.setVisible(found is None and site is not None)
+        pane.fit_head()
+        if session is None or site is None or found is None:
+            self._draw_nothing(pane)
             return
-        if not found:
-            self.drawing = None
-            self._emptying.start()  # in a run the next one comes at once
+        target = (
+            self.drawings.in_layers(session, site, self._by)
+            if pane.aligned
+            else self.drawings.of(found, self._by)
+        )
+        if target is None:
+            if pane.drawing is None:
+                pane.caption.setText(f"{site} is being read…")
             return
         self._emptying.stop()
-        self._offer_colourings(colourings(found[0]))
-        by = ColourBy(self.colour_by.currentText() or ColourBy.POSITION)
-        self.drawing = space(found[0], by)
-        self.view.show_space(self.drawing)
-        rows = (
-            f'<span style="color:{colour}">\N{BLACK CIRCLE}</span> {_escaped(text)}'
-            for colour, text in self.drawing.legend
-        )
-        self.legend.setText("<br>".join(rows))
-        self._highlight(self.context.selection.current)
+        if not self.walk.moved(pane, target):
+            pane.show_space(target, self.tints(target))
+        if pane is self.active:
+            self._show_legend(target)
+        self.highlight(pane)
+        self.walk.show()
+
+    def _draw_nothing(self, pane: SpacePane) -> None:
+        if pane is not self.panes[0] or pane.drawing is None or self.context.workspace.session:
+            self._say_why_empty(pane)
+        if pane.drawing is not None:
+            self.walk.forget(pane)
+            pane.drawing = None
+            self._emptying.start()  # in a run the next one comes at once
+
+    def _show_legend(self, drawing: Space) -> None:
+        self.bar.offer_colourings([str(by) for by in drawing.offered], str(drawing.by))
+        self.legend.setText(legend_html(drawing))
 
     def _show_empty(self) -> None:
-        self.view.show_space(None)
-        self.legend.setText("")
-        self._say_why_empty(self.site.currentData())
+        for pane in self.panes:
+            if pane.drawing is None:
+                pane.view.show_space(None)
+                self._say_why_empty(pane)
+        if all(pane.drawing is None for pane in self.panes):
+            self.legend.setText("")
 
-    def _say_why_empty(self, site: str | None) -> None:
-        empty = "Run a prompt to see its feature space."
-        missing = f"{site} was not projected yet: press Project."
-        self.caption.setText(empty if site is None else missing)
+    def _say_why_empty(self, pane: SpacePane) -> None:
+        waits = self.walk.waits_for(pane.name)
+        pane.caption.setText(empty_text(pane.name, waits=waits))
 
-    def _offer_colourings(self, offered: tuple[ColourBy, ...]) -> None:
-        before = self.colour_by.currentText()
-        self.colour_by.clear()
-        self.colour_by.addItems([str(by) for by in offered])
-        self.colour_by.setCurrentIndex(max(0, self.colour_by.findText(before)))
+    def tints(self, drawing: Space) -> np.ndarray:
+        """The colours of a drawing with the groups in it."""
+        return tinted(drawing, self.context.book.marks.point_groups)
 
-    def _highlight(self, selected: Selected) -> None:
-        if self.drawing is None:
+    def highlight(self, pane: SpacePane) -> None:
+        """Ring what is selected: a group, or the tokens."""
+        drawing, selected = pane.drawing, self.context.selection.current
+        if drawing is None:
             return
-        prompt = -1 if selected.prompt is None else selected.prompt
-        hits = (self.drawing.prompts == prompt) & (self.drawing.positions == selected.position)
-        self.view.highlight(np.flatnonzero(hits))
-        parts = (self.drawing.caption, self.view.drawn_note(), _flat_reason())
-        self.caption.setText(" · ".join(part for part in parts if part))
+        group = self.grouping.ringed
+        if group is not None:
+            rows = rows_in(drawing, group)
+        elif selected.position is None:
+            rows = np.zeros(0, np.int64)
+        else:
+            prompt = -1 if selected.prompt is None else selected.prompt
+            rows = drawing.rows_of(np.array([prompt]), np.array([selected.position]))
+        pane.view.highlight(rows)
+        parts = (drawing.caption, pane.view.drawn_note(), _flat_reason())
+        pane.caption.setText(" · ".join(part for part in parts if part))
 
 
 def _flat_reason() -> str:
     problem = opengl_problem()
     return f"flat, because {problem}" if problem else ""
-
-
-def _site_order(name: str) -> tuple[str, int]:
-    site, _, layer = name.partition(".")
-    return site, int(layer or 0)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -19,6 +19,7 @@ class InlineField(QLineEdit):
         self._ground = parent
         self.setObjectName("inline_field")
         self._take: Callable[[str], None] | None = None
+        self.dropped: Callable[[], None] | None = None  # what Escape sets back
         self.setFixedWidth(_WIDTH)
         self.installEventFilter(self)
         self.returnPressed.connect(self._on_return)
@@ -48,6 +49,8 @@ class InlineField(QLineEdit):
                 return True
             if event.type() == QEvent.Type.KeyPress:
                 self._close()
+                if self.dropped is not None:
+                    self.dropped()
                 return True
         popup = Qt.FocusReason.PopupFocusReason
         if isinstance(event, QFocusEvent) and event.lostFocus() and event.reason() is not popup:

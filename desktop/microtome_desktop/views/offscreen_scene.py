@@ -32,7 +32,10 @@ class _Canvas(scene.SceneCanvas):
 
 
 class OffscreenScene(QWidget):
-    """Shows ``canvas``, and hands it the mouse."""
+    """Shows ``canvas``, and hands it the mouse.
+
+    ``decorate`` paints over each picture. ``replace`` gives the picture in place of the scene.
+    """
 
     def __init__(self, background: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,6 +47,8 @@ class OffscreenScene(QWidget):
         self.native.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
         self.native.setAttribute(Qt.WidgetAttribute.WA_QuitOnClose, False)
         self.native.setUpdatesEnabled(False)  # it is drawn when it is asked for, never by Qt
+        self.decorate: Callable[[QPainter], None] | None = None
+        self.replace: Callable[[], QImage] | None = None
         self._frame = QImage()
         self._stale = True
         self.canvas.unfreeze()
@@ -57,12 +62,24 @@ class OffscreenScene(QWidget):
 
     def draw(self) -> QImage:
         """The scene as it is now, drawn at once."""
+        self.wake()
+        frame = self._grabbed() if self.replace is None else self.replace()
+        if self.decorate is not None and not frame.isNull():
+            painter = QPainter(frame)
+            self.decorate(painter)
+            painter.end()
+        self._frame, self._stale = frame, False
+        return self._frame
+
+    def _grabbed(self) -> QImage:
+        picture: QImage = self.native.grabFramebuffer()  # type: ignore[attr-defined] # QOpenGLWidget
+        return picture
+
+    def wake(self) -> None:
+        """Give the scene its context and its size."""
         if not self.native.isVisible():
             self.native.resize(self.size())
-            self.native.show()  # off the screen: gives it a context and its size
-        self._frame = self.native.grabFramebuffer()  # type: ignore[attr-defined] # QOpenGLWidget
-        self._stale = False
-        return self._frame
+            self.native.show()  # off the screen
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the scene where it has changed, and show it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from jaxtyping import Float, Int
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -15,6 +16,9 @@ from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.space_view import SpaceView
 
 _POINT_PIXELS = 6
+_OPACITY = 140 / 255
+_MOST_POINTS = 20_000  # what the plot draws without standing still
+_MOST_RINGS = 400
 
 
 class FlatSpace(SpaceView):
@@ -23,6 +27,8 @@ class FlatSpace(SpaceView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._space: Space | None = None
+        self._rows = np.zeros(0, np.int64)  # those that are drawn
+        self._brushes: Any = None
         self._plot = pg.PlotWidget(background=palette.CARD)
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.hideButtons()
@@ -41,8 +47,11 @@ class FlatSpace(SpaceView):
         layout.addWidget(self._plot)
         self._plot.scene().sigMouseMoved.connect(self._on_move)
         self._plot.scene().sigMouseClicked.connect(self._on_click)
+        self._plot.getViewBox().sigRangeChangedManually.connect(self._on_range)
 
-    def show_space(self, space: Space | None) -> None:
+    def show_space(
+        self, space: Space | None, colours: Float[np.ndarray, "point 4"] | None = None
+    ) -> None:
         """Draw other points, or none."""
         self._space = space
         for text in self._texts:
@@ -52,35 +61,74 @@ class FlatSpace(SpaceView):
         if space is None:
             self._points.setData([], [])
             return
-        shades = (space.colours * (255, 255, 255, 140)).astype(int)
-        tints, inverse = np.unique(shades, axis=0, return_inverse=True)
-        brushes = np.array([pg.mkBrush(*tint) for tint in tints], dtype=object)
-        self._points.setData(space.points[:, 0], space.points[:, 1], brush=brushes[inverse.ravel()])
+        shuffled = np.random.default_rng(0).permutation(len(space.points))
+        self._rows = np.sort(shuffled[:_MOST_POINTS])
         for place, text in zip(space.label_places, space.label_texts, strict=True):
             self._add_label(place, text)
+        self.colour(space.colours if colours is None else colours)
         self._plot.autoRange(padding=0.08)
 
-    def highlight(self, points: np.ndarray) -> None:
+    def place(self, space: Space) -> None:
+        """Draw the same points at other places."""
+        self._space = space
+        self._put()
+        for place, text in zip(space.label_places, self._texts, strict=False):
+            text.setPos(place[0], place[1])
+
+    def colour(self, colours: Float[np.ndarray, "point 4"]) -> None:
+        """Draw the same points in other colours."""
+        held = colours[self._rows]
+        front = (held[:, 3] >= 1) & bool((held[:, 3] < 1).any())
+        shades = held * (255, 255, 255, 255 * _OPACITY)
+        shades[front, 3] = 240
+        tints, inverse = np.unique(shades.astype(int), axis=0, return_inverse=True)
+        brushes = np.array([pg.mkBrush(*tint) for tint in tints], dtype=object)
+        self._brushes = brushes[inverse.ravel()]
+        self._put()
+
+    def _put(self) -> None:
+        if self._space is not None:
+            points = self._space.points[self._rows]
+            self._points.setData(points[:, 0], points[:, 1], brush=self._brushes)
+
+    def highlight(self, points: Int[np.ndarray, " some"]) -> None:
         """Ring points."""
         if self._space is not None:
-            places = self._space.points[points]
+            places = self._space.points[points[:: -(-len(points) // _MOST_RINGS) or 1]]
             self._marks.setData(places[:, 0], places[:, 1])
 
-    def screen_places(self) -> np.ndarray:
+    def screen_places(self) -> Float[np.ndarray, "point 2"]:
         """Where the points lie in the plot's viewport."""
         if self._space is None:
             return np.zeros((0, 2))
+        return self._on_screen(self._space.points)
+
+    def _on_screen(self, points: Float[np.ndarray, "some 3"]) -> Float[np.ndarray, "some 2"]:
         box = self._plot.getViewBox()
         (left, right), (low, high) = box.viewRange()
         area = box.sceneBoundingRect()
-        across = area.left() + (self._space.points[:, 0] - left) / (right - left) * area.width()
-        up = area.bottom() - (self._space.points[:, 1] - low) / (high - low) * area.height()
+        across = area.left() + (points[:, 0] - left) / (right - left) * area.width()
+        up = area.bottom() - (points[:, 1] - low) / (high - low) * area.height()
         return np.stack([across, up], axis=1)
 
     def surface(self) -> QWidget:
         """The plot's viewport."""
         viewport: QWidget = self._plot.viewport()
         return viewport
+
+    def camera(self) -> dict[str, Any]:
+        """The part of the plane in view."""
+        return {"range": self._plot.getViewBox().viewRange()}
+
+    def look(self, camera: dict[str, Any]) -> None:
+        """Show the same part of the plane."""
+        across, up = camera["range"]
+        self._plot.getViewBox().setRange(xRange=across, yRange=up, padding=0)
+
+    def drawn_note(self) -> str:
+        """How many of the points are drawn, empty when all are."""
+        total = 0 if self._space is None else len(self._space.points)
+        return "" if len(self._rows) >= total else f"{len(self._rows):,} of {total:,} points drawn"
 
     def _add_label(self, place: np.ndarray, text: str) -> None:
         item = pg.TextItem(text, color=palette.TEXT, anchor=(0.5, 0.5))
@@ -90,9 +138,11 @@ class FlatSpace(SpaceView):
         self._texts.append(item)
 
     def _hit(self, place: QPointF) -> int:
-        places = self.screen_places()
+        if self._space is None:
+            return -1
+        places = self._on_screen(self._space.points[self._rows])
         found = nearest(places, np.zeros(len(places)), (place.x(), place.y()))
-        return -1 if found is None else found
+        return -1 if found is None else int(self._rows[found])
 
     def _on_move(self, place: QPointF) -> None:
         self.hovered.emit(self._hit(place))
@@ -100,3 +150,6 @@ class FlatSpace(SpaceView):
     def _on_click(self, event: Any) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit(self._hit(event.scenePos()))
+
+    def _on_range(self, *_: Any) -> None:
+        self.looked.emit()

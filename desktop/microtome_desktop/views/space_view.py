@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from jaxtyping import Float, Int
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
@@ -14,21 +17,40 @@ class SpaceView(QWidget):
 
     hovered = Signal(int)
     clicked = Signal(int)
+    looked = Signal()  # the user has turned, moved or zoomed it
 
-    def show_space(self, space: Space | None) -> None:
-        """Draw other points, or none."""
+    def show_space(
+        self, space: Space | None, colours: Float[np.ndarray, "point 4"] | None = None
+    ) -> None:
+        """Draw other points, or none; in other colours than the space's own where given."""
         raise NotImplementedError
 
-    def highlight(self, points: np.ndarray) -> None:
+    def place(self, space: Space) -> None:
+        """Draw the same points at other places."""
+        raise NotImplementedError
+
+    def colour(self, colours: Float[np.ndarray, "point 4"]) -> None:
+        """Draw the same points in other colours."""
+        raise NotImplementedError
+
+    def highlight(self, points: Int[np.ndarray, " some"]) -> None:
         """Mark points by row; the others stay as they are."""
         raise NotImplementedError
 
-    def screen_places(self) -> np.ndarray:
-        """Where the points lie [point, 2], in pixels of the drawing."""
+    def screen_places(self) -> Float[np.ndarray, "point 2"]:
+        """Where the points lie, in pixels of the drawing."""
         raise NotImplementedError
 
     def surface(self) -> QWidget:
         """The widget that takes the mouse."""
+        raise NotImplementedError
+
+    def camera(self) -> dict[str, Any]:
+        """From where it is looked at."""
+        raise NotImplementedError
+
+    def look(self, camera: dict[str, Any]) -> None:
+        """Look from where another view is looked at; this is not told."""
         raise NotImplementedError
 
     def drawn_note(self) -> str:

@@ -1,0 +1,98 @@
+"""Requests of the feature space: several layers as one job, and drawings of large clouds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from microtome.jobs import Job
+from microtome.records.analysis import Analysis
+from microtome.records.trace import Trace
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.request import Request, Thread
+from microtome_desktop.state.desk import Desk
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLayers(Request):
+    """The PCA of several sites over the same ``points`` of all prompt sets made for the model.
+
+    Each is shown as soon as it is there. For a model that no set was made for, of the run's own
+    tokens.
+    """
+
+    slot: ClassVar[str] = "project"
+    replaces: ClassVar[frozenset[str]] = frozenset({"project"})
+    about_session: ClassVar[bool] = True
+
+    sites: tuple[str, ...]
+    points: int
+    run: Trace | None = field(default=None, repr=False)
+
+    def bound(self, desk: Desk) -> Self:
+        """With the run on screen, whose own tokens are placed among the others."""
+        session = desk.workspace.session
+        return replace(self, run=None if session is None else session.clean)
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Projecting {len(self.sites)} layers" if len(self.sites) > 1 else (
+            f"Projecting {self.sites[0]}"
+        )  # fmt: skip
+
+    def perform(self, engine: Engine, job: Job) -> None:
+        """Hands out every projection; nothing is left for the end."""
+        from microtome.analysis.placing import own_space, place
+        from microtome.analysis.space import feature_spaces
+        from microtome.examining import prompt_sets_of
+        from microtome.sites import Site
+
+        model, run = engine.loaded, self.run
+        sites, sets = [Site.parse(site) for site in self.sites], prompt_sets_of(model)
+        held = run.activations if run is not None else {}
+        if not sets and run is not None:
+            for done, site in enumerate(site for site in sites if site.name in held):
+                job.progress("Finding principal components", done, len(sites))
+                job.partial("analysis", own_space(run, site))
+            return
+        for site, found in zip(
+            sites, feature_spaces(model, sites, sets, limit=self.points, job=job), strict=True
+        ):
+            own = run is not None and site.name in held
+            job.partial("analysis", place(found, run) if own and run is not None else found)
+
+    def deliver_partial(self, desk: Desk, name: str, value: Analysis) -> None:
+        """Show a layer."""
+        desk.workspace.add_analysis(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare(Request):
+    """Make a drawing where nobody waits: of what a file holds, or of very many points."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "prepare drawing"
+    about_session: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+    key: Hashable
+    make: Callable[[], Any] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Preparing a drawing"
+
+    def perform(self, engine: Engine, job: Job) -> Any:
+        """The drawing."""
+        return self.make()
+
+    def deliver(self, desk: Desk, result: Any) -> None:
+        """Give it to the panels."""
+        desk.workspace.prepared.put(self.key, result)
+
+    def ended(self, desk: Desk) -> None:
+        """It may be asked for again."""
+        desk.workspace.prepared.forget(self.key)
