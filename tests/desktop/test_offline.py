@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from microtome.errors import ModelMismatch
+from microtome.records.session import Session
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
@@ -35,6 +36,21 @@ def test_everything_is_shown_from_the_file(qtbot, review, sample_session):
     assert panels["ask"].predictions.table.item(0, 0).text() == "Mary"
     assert len(panels["token_strip"].drawing.tokens) == 15
     qtbot.waitUntil(lambda: panels["heatmap"].map.grid is not None, timeout=10_000)
+
+
+def test_a_session_put_together_in_python_tells_its_prompts(
+    qtbot, bench, tmp_path, sample_session, sample_identity
+):
+    runs = sample_session.traces
+    file = save_session(tmp_path / "python.h5", Session(model=sample_identity, traces=runs))
+    bench.desk.workspace.set_model(None)
+    bench.runner.ask(OpenSession(file))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == file and bench.runner.idle, timeout=30_000)
+    panel = bench.furnishing.panels["ask"].prompt
+    shown = [field.toPlainText() for field in (panel.prompt, panel.corrupt)]
+    assert shown == [run.prompt for run in runs]
+    assert bench.desk.draft.text.answer == ""
+    assert bench.desk.draft.reading.clean == tuple(runs[0].tokens)
 
 
 def test_the_banner_says_why_and_what(qtbot, review):

@@ -48,6 +48,14 @@ def hover_cell(grid_plot, row, column):
     QTest.mouseMove(viewport, place)
 
 
+DRAWN = {
+    Quantity.PROBABILITY: ("logit-lens", "probability"),
+    Quantity.RANK: ("logit-lens", "rank"),
+    Quantity.ATTENTION: ("direct-attribution", "attention"),
+    Quantity.MLP: ("direct-attribution", "mlp"),
+}
+
+
 @pytest.mark.parametrize("quantity", list(Quantity))
 def test_every_quantity_is_drawn_from_the_session(qtbot, context, quantity):
     panel = shown(qtbot, HeatmapPanel(context))
@@ -57,6 +65,12 @@ def test_every_quantity_is_drawn_from_the_session(qtbot, context, quantity):
     assert grid.columns == tuple(context.workspace.session.clean.tokens)
     assert len(grid.rows) == len(grid.layers) == len(grid.values)
     assert np.ptp(grid.values) > 0
+    if quantity in DRAWN:
+        analysis, array = DRAWN[quantity]
+        held = context.workspace.session.analyses[analysis].array(array)
+        np.testing.assert_array_equal(grid.values, held)
+    else:
+        assert quantity is Quantity.NORM  # the next test
 
 
 def test_the_norm_map_is_the_length_of_the_residual_stream(qtbot, context):

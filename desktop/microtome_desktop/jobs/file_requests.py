@@ -13,6 +13,7 @@ from microtome_desktop.jobs.examine import SESSION_SLOTS, select_answer
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.draft import question_of
 
 # The fields of the selection that a file keeps.
 REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
@@ -44,8 +45,8 @@ class OpenSession(Request):
     def deliver(self, desk: Desk, result: Session) -> None:
         """Show it; the question appears in the prompt panel."""
         desk.selection.clear()
-        if result.question is not None:
-            desk.draft.fill(result.question)
+        if (question := question_of(result)) is not None:
+            desk.draft.fill(question)
         desk.workspace.show(result, self.path, dirty=False)
         desk.selection.update(**restored(result))
         select_answer(desk)

@@ -121,9 +121,20 @@ class Draft:
             self.reading_changed.emit(reading)
 
 
+def question_of(session: Session) -> Question | None:
+    """What a session asked; of one put together in Python, what its runs tell of it."""
+    if session.question is not None or session.clean is None:
+        return session.question
+    prompts = [run.prompt or tuple(run.token_ids.tolist()) for run in session.traces]
+    corrupt = prompts[1] if len(prompts) > 1 else None
+    answer, wrong = session.metric.get("answer"), session.metric.get("wrong")
+    return Question(prompts[0], corrupt, answer, wrong)
+
+
 def reading_of(session: Session, text: DraftText) -> Reading:
     """How the session's model read its prompts; nothing where something else is typed."""
-    if session.question is None or as_typed(session.question) != text.typed:
+    question = question_of(session)
+    if question is None or as_typed(question) != text.typed:
         return Reading()
     tokens = [tuple(trace.tokens) for trace in session.traces[:2]]
     clean, corrupt = (*tokens, (), ())[:2]
