@@ -223,6 +223,10 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
         eager["experts_implementation"] = "eager"
     kind = "AutoModelForMaskedLM" if name in MASKED else "AutoModelForCausalLM"
     model = getattr(transformers, kind).from_config(config, **eager).eval()
+    return _filled(model, seed)
+
+
+def _filled(model: transformers.PreTrainedModel, seed: int) -> transformers.PreTrainedModel:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():
@@ -235,6 +239,15 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
 def save(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     """The folder of a random model of a family, as safetensors, without a tokenizer."""
     build(name, seed, **changes).save_pretrained(folder)
+    return folder
+
+
+def save_classifier(name: str, folder: Path, labels: dict[int, str]) -> Path:
+    """The folder of a random model that says the class of every token."""
+    class_name, settings = CONFIGS[name]
+    config = getattr(transformers, class_name)(**settings, id2label=labels)
+    model = transformers.AutoModelForTokenClassification.from_config(config)
+    _filled(model.eval(), 0).save_pretrained(folder)
     return folder
 
 

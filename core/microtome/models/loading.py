@@ -169,6 +169,7 @@ class _Files:
         config: Any = module.config
         shape = Shape.of(resolve(module, self.family, config), config, self.family.context_key)
         weight = next(module.parameters())
+        inputs = shape.inputs if self.family.of(config).labelled else None
         return ModelIdentity(
             name=self.place.name,
             architecture=self.family.model_type,
@@ -187,6 +188,7 @@ class _Files:
             tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
             config_json=json.dumps(self.settings, sort_keys=True),
             versions={name: version(name) for name in ("microtome", "torch", "transformers")},
+            inputs=inputs,
         )
 
 

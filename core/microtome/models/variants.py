@@ -149,6 +149,7 @@ def bert_variant(config: Any) -> Mapping[str, Any]:
             "transform_norm": None,
             "transform_activation_key": None,
             "unembedding": "classifier",
+            "labelled": True,
         }
     return {}
 
