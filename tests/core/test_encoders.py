@@ -22,7 +22,7 @@ from microtome.circuits.ablated import AblatedRuns
 from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Rule
 from microtome.circuits.component import component_graph, linearised
-from microtome.errors import AnswerError, PromptError
+from microtome.errors import AnswerError, PromptError, UnknownArchitecture
 from microtome.examining import examine
 from microtome.jobs import Job
 from microtome.metrics import LogitDifference, LogitOverMean
@@ -258,9 +258,29 @@ def test_a_compiled_reversal_reads_the_letter_from_the_other_end(compiled):
     assert ran.attention(3)[0, len(letters)].argmax() == 1
 
 
-def test_a_session_with_classes_for_answers_is_kept(tmp_path, tiny_folder):
-    labels = {0: "noun", 1: "verb", 2: "name"}
-    folder = tiny_models.save_classifier("bert", tmp_path / "tags", labels)
+LABELS = {0: "noun", 1: "verb", 2: "name"}
+
+
+@pytest.mark.parametrize("name", tiny_models.MASKED)
+def test_every_encoder_may_say_the_class_of_every_token(tmp_path, plain, name):
+    folder = tiny_models.save_classifier(name, tmp_path / "tags", LABELS)
+    model, ids = load_model(folder), [5, 60, 7, 9, 5]
+    theirs = transformers.AutoModelForTokenClassification.from_pretrained(folder)
+    with torch.inference_mode():
+        logits = theirs(torch.tensor([ids])).logits[0].numpy()
+    np.testing.assert_allclose(trace(model, ids).logits, logits, atol=1e-5)
+    np.testing.assert_allclose(plain.logits(model.anatomy, ids), logits, atol=1e-5)
+    assert model.vocabulary_words() == ("noun", "verb", "name")
+
+
+def test_a_head_that_says_one_thing_of_a_whole_text_is_refused(tmp_path):
+    folder = tiny_models.save_classifier("roberta", tmp_path / "mood", LABELS, "Sequence")
+    with pytest.raises(UnknownArchitecture, match="the head of RobertaForSequenceClassification"):
+        load_model(folder)
+
+
+def test_a_session_with_classes_for_answers_is_kept(tmp_path):
+    folder = tiny_models.save_classifier("bert", tmp_path / "tags", LABELS)
     model = load_model(folder)
     session = examine(model, Question((5, 60, 7, 9), answer="verb", wrong="noun"))
     assert (model.identity.vocabulary, model.identity.reads) == (3, tiny_models.VOCABULARY)
@@ -268,7 +288,7 @@ def test_a_session_with_classes_for_answers_is_kept(tmp_path, tiny_folder):
         logits = model.module(torch.tensor([[5, 60, 7, 9]])).logits[0, -1]
     assert session.metric["value"] == pytest.approx(float(logits[1] - logits[0]), abs=1e-5)
     assert session.metric["name"] == "logit(verb) \N{MINUS SIGN} logit(noun)"
-    assert set(session.clean.top_tokens[0]) == set(labels.values())
+    assert set(session.clean.top_tokens[0]) == set(LABELS.values())
     path = save_session(tmp_path / "tags.h5", session, include=("logits",))
     kept = open_session(path)
     assert kept.model.reads == tiny_models.VOCABULARY

@@ -209,7 +209,8 @@ FAMILIES = tuple(CONFIGS)
 MASKED = ("bert", "roberta", "distilbert", "modernbert")
 # Whose circuits explain single prompts only.
 ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
-PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
+# RoBERTa and DistilBERT are BERT with other names of parts, so that pairs are tried on that.
+PAIRED = tuple(name for name in FAMILIES if name not in (*ROUTED, "roberta", "distilbert"))
 
 
 def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
@@ -242,11 +243,11 @@ def save(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     return folder
 
 
-def save_classifier(name: str, folder: Path, labels: dict[int, str]) -> Path:
-    """The folder of a random model that says the class of every token."""
+def save_classifier(name: str, folder: Path, labels: dict[int, str], of: str = "Token") -> Path:
+    """The folder of a random model that says the class of every token, or of a whole text."""
     class_name, settings = CONFIGS[name]
     config = getattr(transformers, class_name)(**settings, id2label=labels)
-    model = transformers.AutoModelForTokenClassification.from_config(config)
+    model = getattr(transformers, f"AutoModelFor{of}Classification").from_config(config)
     _filled(model.eval(), 0).save_pretrained(folder)
     return folder
 
