@@ -1,7 +1,8 @@
-"""Encoders: masked prompts, norms on the stream, heads that look both ways."""
+"""Encoders: masked prompts, norms on the stream, heads that look both ways, classes of tokens."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +15,23 @@ import transformers
 from random_anatomy import asked_of, random_anatomy
 
 from microtome.activations.capture import trace
+from microtome.analysis.direct import direct_logit_attribution
 from microtome.analysis.heads import BOTH_WAYS, detect, head_scores, named_detectors
 from microtome.analysis.lens import logit_lens
 from microtome.circuits.ablated import AblatedRuns
 from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Rule
 from microtome.circuits.component import component_graph, linearised
-from microtome.errors import PromptError
+from microtome.errors import AnswerError, PromptError, UnknownArchitecture
 from microtome.examining import examine
 from microtome.jobs import Job
-from microtome.metrics import LogitOverMean
+from microtome.metrics import LogitDifference, LogitOverMean
 from microtome.models.arithmetic import run
 from microtome.models.loading import load_model
 from microtome.prompts import Question
+from microtome.records.checks import Verdict
+from microtome.records.circuit import EdgeKind
+from microtome.selfcheck.suite import self_check
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 
@@ -192,3 +197,106 @@ def test_outputs_are_carried_alike_from_any_side_and_few_are_kept():
                     value = norm.apply(value)
                 torch.testing.assert_close(found[row], value, rtol=1e-12, atol=1e-12)
     assert most <= 15 < len(norms)
+
+
+# ------------------------------------------------------------------- classes as answers
+
+
+@pytest.fixture(scope="module")
+def compiled(test_data):
+    """``compiled(name)``: a program as weights of BERT, and what its parts are."""
+
+    def load(name):
+        folder = test_data / "models" / f"tracr-{name}"
+        return load_model(folder), json.loads((folder / "ground_truth.json").read_text())
+
+    return load
+
+
+def test_a_compiled_histogram_counts_and_its_parts_do_what_they_were_compiled_for(compiled):
+    model, truth = compiled("hist")
+    assert model.vocabulary_words() == tuple(truth["labels"])
+    letters = "abaacba"
+    ids = (truth["enc"]["BOS"], *(truth["enc"][letter] for letter in letters))
+    ran = trace(model, ids)
+    for place, letter in enumerate(letters, start=1):
+        counts = ran.logits[place][[truth["labels"].index(f"hist_14:{n}") for n in range(9)]]
+        expected = [float(n == letters.count(letter)) for n in range(9)]
+        np.testing.assert_allclose(counts, expected, atol=1e-5)
+    # The width of the selection comes from the head, the count from the MLP, all else is read in.
+    parts = {
+        name: direct_logit_attribution(ran, LogitDifference(name, "hist_14:8"))
+        for name in ("hist_14:4", "hist_14_selector_width_attn_output", "tokens:a", "indices:6")
+    }
+    found = [
+        [p.embedding, p.position_embedding, p.heads[0, 0], p.mlp_layers[0], p.bias]
+        for p in parts.values()
+    ]
+    expected = [
+        [0, 0, 0, 1, 0], [0, 0, 0.2, 0, 0], [1, 0, 0, 0, 0], [0, 1, 0, 0, 0],
+    ]  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_compiled_reversal_reads_the_letter_from_the_other_end(compiled):
+    model, truth = compiled("reverse")
+    letters = "abdacbd"
+    ids = (truth["enc"]["BOS"], *(truth["enc"][letter] for letter in letters))
+    session = examine(model, Question(ids, answer="reverse_4:a", wrong="reverse_4:d"))
+    ran = session.clean
+    for place, letter in enumerate(reversed(letters), start=1):
+        classes = [model.answer_token(f"reverse_4:{one}") for one in "abcd"]
+        assert "abcd"[int(ran.logits[place][classes].argmax())] == letter
+    assert session.metric["value"] == pytest.approx(1.0, abs=1e-3)
+    assert session.metric["answer"] == "reverse_4:a"
+    # Its last head copies the first letter to the last place: all of the answer goes that way.
+    circuit = session.circuit
+    into = circuit.row(f"L3H0@{len(letters)}")
+    values = (circuit.edge_target == into) & (circuit.edge_kind == EdgeKind.VALUE)
+    best = circuit.edge_source[values][np.abs(circuit.edge_weight[values]).argmax()]
+    assert circuit.node_position[best] == 1
+    assert ran.attention(3)[0, len(letters)].argmax() == 1
+
+
+LABELS = {0: "noun", 1: "verb", 2: "name"}
+
+
+@pytest.mark.parametrize("name", tiny_models.MASKED)
+def test_every_encoder_may_say_the_class_of_every_token(tmp_path, plain, name):
+    folder = tiny_models.save_classifier(name, tmp_path / "tags", LABELS)
+    model, ids = load_model(folder), [5, 60, 7, 9, 5]
+    theirs = transformers.AutoModelForTokenClassification.from_pretrained(folder)
+    with torch.inference_mode():
+        logits = theirs(torch.tensor([ids])).logits[0].numpy()
+    np.testing.assert_allclose(trace(model, ids).logits, logits, atol=1e-5)
+    np.testing.assert_allclose(plain.logits(model.anatomy, ids), logits, atol=1e-5)
+    assert model.vocabulary_words() == ("noun", "verb", "name")
+
+
+def test_a_head_that_says_one_thing_of_a_whole_text_is_refused(tmp_path):
+    folder = tiny_models.save_classifier("roberta", tmp_path / "mood", LABELS, "Sequence")
+    with pytest.raises(UnknownArchitecture, match="the head of RobertaForSequenceClassification"):
+        load_model(folder)
+
+
+def test_a_session_with_classes_for_answers_is_kept(tmp_path):
+    folder = tiny_models.save_classifier("bert", tmp_path / "tags", LABELS)
+    model = load_model(folder)
+    session = examine(model, Question((5, 60, 7, 9), answer="verb", wrong="noun"))
+    assert (model.identity.vocabulary, model.identity.reads) == (3, tiny_models.VOCABULARY)
+    with torch.inference_mode():
+        logits = model.module(torch.tensor([[5, 60, 7, 9]])).logits[0, -1]
+    assert session.metric["value"] == pytest.approx(float(logits[1] - logits[0]), abs=1e-5)
+    assert session.metric["name"] == "logit(verb) \N{MINUS SIGN} logit(noun)"
+    assert set(session.clean.top_tokens[0]) == set(LABELS.values())
+    path = save_session(tmp_path / "tags.h5", session, include=("logits",))
+    kept = open_session(path)
+    assert kept.model.reads == tiny_models.VOCABULARY
+    np.testing.assert_array_equal(np.asarray(kept.clean.logits[...]), session.clean.logits)
+    assert kept.clean.tokens == ("<5>", "<60>", "<7>", "<9>")
+    checks = self_check(model)
+    assert all(row.verdict is Verdict.PASS for row in checks.results)
+    with pytest.raises(AnswerError, match=r"'vreb' is no class of .*verb"):
+        model.answer_token("vreb")
+    with pytest.raises(AnswerError, match=r"has no class 3.*0 to 2"):
+        model.answer_token(3)

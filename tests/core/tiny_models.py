@@ -258,7 +258,8 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
 }  # fmt: skip
 # Whose circuits explain single prompts only.
 ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
-PAIRED = tuple(name for name in FAMILIES if name not in ROUTED)
+# RoBERTa and DistilBERT are BERT with other names of parts, so that pairs are tried on that.
+PAIRED = tuple(name for name in FAMILIES if name not in (*ROUTED, "roberta", "distilbert"))
 
 
 def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
@@ -272,6 +273,10 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
         eager["experts_implementation"] = "eager"
     kind = "AutoModelForMaskedLM" if name in MASKED else "AutoModelForCausalLM"
     model = getattr(transformers, kind).from_config(config, **eager).eval()
+    return _filled(model, seed)
+
+
+def _filled(model: transformers.PreTrainedModel, seed: int) -> transformers.PreTrainedModel:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():
@@ -284,6 +289,15 @@ def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedMo
 def save(name: str, folder: Path, seed: int = 0, **changes: Any) -> Path:
     """The folder of a random model of a family, as safetensors, without a tokenizer."""
     build(name, seed, **changes).save_pretrained(folder)
+    return folder
+
+
+def save_classifier(name: str, folder: Path, labels: dict[int, str], of: str = "Token") -> Path:
+    """The folder of a random model that says the class of every token, or of a whole text."""
+    class_name, settings = CONFIGS[name]
+    config = getattr(transformers, class_name)(**settings, id2label=labels)
+    model = getattr(transformers, f"AutoModelFor{of}Classification").from_config(config)
+    _filled(model.eval(), 0).save_pretrained(folder)
     return folder
 
 

@@ -132,7 +132,7 @@ def head_scores(
     detectors = DETECTORS if model.anatomy.causal else BOTH_WAYS
     half = _fitting(length, model.identity.context)
     sequences: Sequence[Prompt] = prompts or [
-        tuple(ids.tolist()) for ids in repeated_tokens(model.identity.vocabulary, half, batch, seed)
+        tuple(ids.tolist()) for ids in repeated_tokens(model.identity.reads, half, batch, seed)
     ]
     found = []
     for done, sequence in enumerate(sequences):

@@ -61,6 +61,7 @@ class Family:
     embedding: str
     final_norm: str | None
     unembedding: str = "lm_head"
+    labelled: bool = False  # answers are classes that the config names, not words
     positions: str | None = None  # learned position embeddings
     embedding_norm: str | None = None  # of the token's embedding alone
     embedding_map: str | None = None  # a matrix from narrow embeddings to the residual stream

@@ -199,6 +199,7 @@ class _Files:
         else:
             shape = Shape.of(resolve(module, row, config), config, row.context_key)
         weight = next(module.parameters())
+        inputs = shape.inputs if self.family.of(config).labelled else None
         return ModelIdentity(
             name=self.place.name,
             architecture=row.model_type,
@@ -217,6 +218,7 @@ class _Files:
             tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
             config_json=json.dumps(self.settings, sort_keys=True),
             versions={name: version(name) for name in ("microtome", "torch", "transformers")},
+            inputs=inputs,
         )
 
 

@@ -16,6 +16,7 @@ from microtome.errors import ModelError, UnknownArchitecture
 from microtome.models import inline
 from microtome.models.anatomy import Anatomy, Experts
 from microtome.models.family import Family, part
+from microtome.models.labels import Labels
 from microtome.models.outline import Outline
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
@@ -49,7 +50,7 @@ class Model:
         self.family: Family | Outline = family.of(module.config)
         self.identity = identity
         self.tokenizer = tokenizer
-        self.lexicon = Lexicon(tokenizer, identity.vocabulary, identity.context, identity.name)
+        self.lexicon = Lexicon(tokenizer, identity.reads, identity.context, identity.name)
 
     @property
     def config(self) -> Any:
@@ -123,17 +124,27 @@ class Model:
         """The tokens of a text or of ids; see ``Lexicon.tokenize`` for what it refuses."""
         return self.lexicon.tokenize(prompt)
 
+    @cached_property
+    def labels(self) -> Labels | None:
+        """The classes that are this model's answers; None where its answers are words."""
+        if not self.family.labelled:
+            return None
+        named: dict[int, str] = self.config.id2label
+        return Labels(tuple(named[number] for number in sorted(named)), self.identity.name)
+
     def token_text(self, token: int) -> str:
-        """How a token reads."""
-        return self.lexicon.token_text(token)
+        """How an answer reads: a token, or the name of a class."""
+        return self.lexicon.token_text(token) if self.labels is None else self.labels.text(token)
 
     def answer_token(self, answer: str | int) -> int:
-        """The id of an answer that is one token; AnswerError otherwise."""
+        """The id of an answer that is one token, or one class; AnswerError otherwise."""
+        if self.labels is not None:
+            return self.labels.number(answer)
         return self.lexicon.answer_token(answer)
 
     def vocabulary_words(self) -> tuple[str, ...]:
-        """Words that are one token, for completion."""
-        return self.lexicon.vocabulary_words()
+        """Answers for completion: words that are one token, or classes."""
+        return self.lexicon.vocabulary_words() if self.labels is None else self.labels.names
 
     def forward(
         self, ids: Int[Tensor, "batch position"], **options: Any

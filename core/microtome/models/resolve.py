@@ -47,7 +47,8 @@ class Shape:
     d_model: int
     d_head: int
     d_mlp: int
-    vocabulary: int
+    vocabulary: int  # of the answers
+    inputs: int  # tokens that can be read
     context: int | None
 
     @classmethod
@@ -66,6 +67,7 @@ class Shape:
             d_head=d_head,
             d_mlp=mlp.n_neurons,
             vocabulary=anatomy.unembedding.shape[0],
+            inputs=anatomy.embedding.shape[0],
             context=int(context) if context else None,
         )
 

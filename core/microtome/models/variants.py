@@ -140,41 +140,56 @@ def experts_everywhere(config: Any) -> Mapping[str, Any]:
 def bert_variant(config: Any) -> Mapping[str, Any]:
     """BERT fills masked tokens in, or says the class of every token."""
     _whole_encoder("BERT", config)
-    if getattr(config, "is_decoder", False):
-        raise refuse("BERT", "is_decoder", "only its use as an encoder is supported")
-    if config.architectures == ["BertForTokenClassification"]:
-        return {
-            "class_name": "BertForTokenClassification",
-            "transform": None,
-            "transform_norm": None,
-            "transform_activation_key": None,
-            "unembedding": "classifier",
-        }
-    return {}
+    return _encoder_head("BERT", "Bert", config)
 
 
 def roberta_variant(config: Any) -> Mapping[str, Any]:
     """The first position's row stands behind that of padding."""
     _whole_encoder("RoBERTa", config)
-    if config.is_decoder:
-        raise refuse("RoBERTa", "is_decoder", "only its use as an encoder is supported")
-    return {"position_offset": config.pad_token_id + 1}
+    head = _encoder_head("RoBERTa", "Roberta", config)
+    return {**head, "position_offset": config.pad_token_id + 1}
 
 
 def distilbert_variant(config: Any) -> Mapping[str, Any]:
-    """DistilBERT needs nothing but to read its prompts whole."""
+    """DistilBERT has the heads that BERT has."""
     _whole_encoder("DistilBERT", config)
-    return {}
+    return _encoder_head("DistilBERT", "DistilBert", config)
 
 
 def modernbert_variant(config: Any) -> Mapping[str, Any]:
-    """ModernBERT may be told to give logits where a label asks for them only."""
+    """ModernBERT may be told to give logits where a label asks for them only.
+
+    Its classes of tokens are read behind the same transform as its words.
+    """
     if config.sparse_prediction:
         raise refuse("ModernBERT", "sparse_prediction", "it gives logits only beside labels")
-    return {}
+    head = _encoder_head("ModernBERT", "ModernBert", config)
+    return {name: value for name, value in head.items() if not name.startswith("transform")}
+
+
+def _encoder_head(title: str, prefix: str, config: Any) -> dict[str, Any]:
+    """What the head named in the config replaces: none, or one of classes of tokens."""
+    named = (config.architectures or [f"{prefix}ForMaskedLM"])[0]
+    if named in (f"{prefix}ForMaskedLM", f"{prefix}ForPreTraining"):
+        return {}
+    if named != f"{prefix}ForTokenClassification":
+        raise refuse(
+            title,
+            f"the head of {named}",
+            "only heads that give words or classes for every token can be read",
+        )
+    nothing = ("transform", "transform_norm", "transform_activation", "transform_activation_key")
+    return {
+        **dict.fromkeys(nothing),
+        "class_name": named,
+        "unembedding": "classifier",
+        "labelled": True,
+    }
 
 
 def _whole_encoder(title: str, config: Any) -> None:
+    if getattr(config, "is_decoder", False):
+        raise refuse(title, "is_decoder", "only its use as an encoder is supported")
     if config.chunk_size_feed_forward:
         raise refuse(
             title,

@@ -21,7 +21,7 @@ class ModelIdentity:
     d_model: int
     d_head: int
     d_mlp: int
-    vocabulary: int
+    vocabulary: int  # of the answers
     context: int | None  # longest prompt in tokens; None when the model names no limit
     n_parameters: int
     dtype: str = "float32"
@@ -30,3 +30,9 @@ class ModelIdentity:
     tokenizer_fingerprint: str = ""
     config_json: str = "{}"
     versions: dict[str, str] = field(default_factory=dict)
+    inputs: int | None = None  # tokens that can be read, where answers are classes
+
+    @property
+    def reads(self) -> int:
+        """How many tokens can be read: ids are below it."""
+        return self.vocabulary if self.inputs is None else self.inputs

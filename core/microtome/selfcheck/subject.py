@@ -70,7 +70,7 @@ class Subject:
         room = identity.context - PADDING if identity.context else _LENGTH
         random = np.random.default_rng(self.seed)
         length = max(1, min(_LENGTH, room))
-        return tuple(random.integers(0, identity.vocabulary, length).tolist())
+        return tuple(random.integers(0, identity.reads, length).tolist())
 
     @cached_property
     def run(self) -> Trace:

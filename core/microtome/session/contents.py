@@ -120,6 +120,8 @@ def _model_part(session: Session, root: Mapping[str, int]) -> Part:
         "context": -1 if model.context is None else model.context,
         "weights_used": "as they are, nothing folded",
     }  # fmt: skip
+    if model.inputs is not None:
+        attributes["inputs"] = model.inputs
     group = GroupBuilder("/model", root, attributes)
     # The configuration is text of the model's own; as a JSON string it comes back unchanged.
     group.add_json("config_json", model.config_json)

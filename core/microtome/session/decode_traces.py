@@ -30,8 +30,8 @@ def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
     top = {name: handle.read(f"/logits/top_{name}") for name in ("ids", "logits", "probabilities")}
     shape, top_shape = tokens["ids"].shape, top["ids"].shape
     _check_shapes(len(runs), tokens, top)
-    _check_ids("token ids", tokens["ids"], model)
-    _check_ids("top tokens", top["ids"], model)
+    _check_ids("token ids", tokens["ids"], model.reads)
+    _check_ids("top tokens", top["ids"], model.vocabulary)
     texts = _texts(handle, "/tokens/text", shape)
     words = _texts(handle, "/logits/top_text", top_shape)
     lengths = [_within(run["length"], shape[1], "tokens") for run in runs]
@@ -74,12 +74,12 @@ def _check_shapes(n_runs: int, tokens: dict[str, Any], top: dict[str, Any]) -> N
             )
 
 
-def _check_ids(what: str, ids: NDArray[Any], model: ModelIdentity) -> None:
+def _check_ids(what: str, ids: NDArray[Any], size: int) -> None:
     if ids.dtype.kind not in "iu":
         raise SessionDamaged(f"The {what} are stored as {ids.dtype}, not as whole numbers.")
-    if ids.size and not 0 <= ids.min() <= ids.max() < model.vocabulary:
+    if ids.size and not 0 <= ids.min() <= ids.max() < size:
         raise SessionDamaged(
-            f"The {what} go from {ids.min()} to {ids.max()}; the vocabulary has {model.vocabulary}."
+            f"The {what} go from {ids.min()} to {ids.max()}; the vocabulary has {size}."
         )
 
 
