@@ -9,6 +9,7 @@ from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.models.outline import Outline
 from microtome.records.coverage import Coverage, Possible
+from microtome.records.model import AS_THEY_ARE
 from microtome.sites import SITES
 
 
@@ -64,6 +65,8 @@ def coverage(model: Model) -> Coverage:
     )
     row = model.family
     notes = row.notes if isinstance(row, Outline) else ()
+    if model.identity.weights != AS_THEY_ARE:
+        notes = (*notes, f"its weights are {model.identity.weights}")
     return Coverage(
         model.identity.name, row.title, model.known, sites, tuple(_analyses(model)), notes
     )

@@ -66,7 +66,8 @@ def _facts(model: ModelIdentity, coverage: Coverage | None) -> tuple[ModelRow, .
     size = ModelRow(facts_text(model))
     if coverage is None:
         return (size,)
-    return size, ModelRow(coverage_text(coverage), tip=coverage.summary)
+    notes = (ModelRow(note, tip=note) for note in coverage.notes)
+    return size, ModelRow(coverage_text(coverage), tip=coverage.summary), *notes
 
 
 def facts_text(model: ModelIdentity) -> str:
