@@ -12,6 +12,7 @@
     │   ├── ModelDamaged           half-downloaded, unreadable or inconsistent files
     │   ├── UnsafeModel            pickles, remote code, paths that leave the folder
     │   ├── UnknownArchitecture    parts of the model could not be found
+    │   ├── QuantisedModel         weights in a quantised form that cannot be read
     │   ├── TokenizerMissing       text was given, but only token ids can be used
     │   └── Offline                the network would be needed and was not allowed
     ├── SiteMissing                an activation that was not captured or does not exist
@@ -90,6 +91,10 @@ class UnsafeModel(ModelError):
 
 class UnknownArchitecture(ModelError):
     """A model whose parts could not be located."""
+
+
+class QuantisedModel(ModelError):
+    """Weights in a quantised form that cannot be read."""
 
 
 class TokenizerMissing(ModelError):

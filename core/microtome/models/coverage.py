@@ -9,6 +9,7 @@ from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.models.outline import Outline
 from microtome.records.coverage import Coverage, Possible
+from microtome.records.model import AS_THEY_ARE
 from microtome.sites import SITES
 
 
@@ -51,7 +52,7 @@ _WHY_NOT = {
     "final_norm": "no norm stands before the unembedding",
     "final_norm_scale": "no norm stands before the unembedding",
 }
-_NOT_FOUND = "where {} keeps it is not known"
+_NOT_FOUND = "its place in {} is not known"
 _PAIR = "between two prompts the router may choose other experts, which no linear map does"
 
 
@@ -64,6 +65,8 @@ def coverage(model: Model) -> Coverage:
     )
     row = model.family
     notes = row.notes if isinstance(row, Outline) else ()
+    if model.identity.weights != AS_THEY_ARE:
+        notes = (*notes, f"its weights are {model.identity.weights}")
     return Coverage(
         model.identity.name, row.title, model.known, sites, tuple(_analyses(model)), notes
     )

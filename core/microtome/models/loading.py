@@ -29,11 +29,12 @@ from microtome.models.family import Family
 from microtome.models.model import Model
 from microtome.models.outline import Outline
 from microtome.models.places import Place, find_place
+from microtome.models.quantised import Quantised, quantised
 from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
 from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
-from microtome.records.model import ModelIdentity
+from microtome.records.model import AS_THEY_ARE, ModelIdentity
 
 # What transformers and its helpers raise for files that do not fit together.
 _LOAD_ERRORS = (
@@ -89,12 +90,14 @@ class _Files:
     settings: dict[str, Any]
     family: Family | Outline
     weights: tuple[WeightFile, ...]
+    quantised: Quantised | None = None
 
     @classmethod
     def examine(cls, place: Place) -> _Files:
         settings = read_settings(place.folder)
         family = row_of(settings["model_type"], place.name)
-        return cls(place, settings, family, find_weights(place.folder, place.weights))
+        stored = quantised(settings, place.name)
+        return cls(place, settings, family, find_weights(place.folder, place.weights), stored)
 
     def load(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         """The transformers model in evaluation mode, weights frozen."""
@@ -104,6 +107,8 @@ class _Files:
         try:
             module, report = self._from_pretrained(model_class, config, dtype)
             module = module.to(device)
+        except ModelError:
+            raise
         except (*_LOAD_ERRORS, MemoryError) as error:
             raise _load_error(self.place.name, error) from error
         if report["missing_keys"]:
@@ -130,11 +135,13 @@ class _Files:
 
     def _config(self, config_class: Any) -> Any:
         """The configuration object, once a model of its size is known to fit the weight files."""
-        stored = element_count(self.weights)
+        most = 1 if self.quantised is None else self.quantised.most
+        stored = most * element_count(self.weights)
         tensors = sum(len(file.entries) for file in self.weights)
         try:
             # Numbers that JSON cannot hold, such as infinity, are written as objects.
             plain = config_class._decode_special_floats(self.settings)  # noqa: SLF001
+            plain.pop("quantization_config", None)  # multiplied out, not run as they are
             config = config_class.from_dict(plain)
             model_class = self._class(config)  # refuses what the row cannot serve
             layers = config.get_text_config(decoder=True).num_hidden_layers
@@ -166,9 +173,11 @@ class _Files:
 
     def _from_pretrained(self, model_class: Any, config: Any, dtype: torch.dtype) -> Any:
         own_file = self.place.weights is not None
-        source = None if own_file else self.place.folder
+        source = None if own_file or self.quantised else self.place.folder
         extra: dict[str, Any] = {}
-        if own_file:
+        if self.quantised is not None:
+            extra["state_dict"] = self.quantised.state(self.weights, dtype)
+        elif own_file:
             extra["state_dict"] = load_file(self.weights[0].path)
         if self.family.experts is not None:
             extra["experts_implementation"] = "eager"  # the only one for every type of weights
@@ -183,6 +192,12 @@ class _Files:
             output_loading_info=True,
             **extra,
         )
+
+    def _used(self, dtype: torch.dtype) -> str:
+        """How the weights are used, in words."""
+        if self.quantised is None:
+            return AS_THEY_ARE
+        return f"dequantised to {str(dtype).removeprefix('torch.')} from {self.quantised.method}"
 
     def _attention(self, model_class: Any, config: Any) -> str | None:
         """Ours; for a decoder of no known family its own where ours is refused."""
@@ -215,6 +230,7 @@ class _Files:
             n_parameters=sum(parameter.numel() for parameter in module.parameters()),
             dtype=str(weight.dtype).removeprefix("torch."),
             device=str(weight.device),
+            weights=self._used(weight.dtype),
             tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
             config_json=json.dumps(self.settings, sort_keys=True),
             versions={name: version(name) for name in ("microtome", "torch", "transformers")},

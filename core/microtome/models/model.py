@@ -105,7 +105,7 @@ class Model:
     @property
     def in_place(self) -> bool:
         """Whether the logits at a position are about the token there, not about the next one."""
-        return not self.anatomy.causal
+        return self.known and not self.anatomy.causal
 
     def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
         """Where an answer to a prompt is read: -1, the last position, or the first masked one."""

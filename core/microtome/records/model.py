@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+AS_THEY_ARE = "as they are"
+
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
@@ -27,6 +29,7 @@ class ModelIdentity:
     dtype: str = "float32"
     device: str = "cpu"
     attention: str = "eager"
+    weights: str = AS_THEY_ARE  # or what they were made from
     tokenizer_fingerprint: str = ""
     config_json: str = "{}"
     versions: dict[str, str] = field(default_factory=dict)

@@ -118,7 +118,7 @@ def _model_part(session: Session, root: Mapping[str, int]) -> Part:
         "d_model": model.d_model, "d_head": model.d_head, "d_mlp": model.d_mlp,
         "vocabulary": model.vocabulary, "n_parameters": model.n_parameters,
         "context": -1 if model.context is None else model.context,
-        "weights_used": "as they are, nothing folded",
+        "weights_used": f"{model.weights}, nothing folded",
     }  # fmt: skip
     if model.inputs is not None:
         attributes["inputs"] = model.inputs

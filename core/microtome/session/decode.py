@@ -15,7 +15,7 @@ from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.records.circuit import Circuit
-from microtome.records.model import ModelIdentity
+from microtome.records.model import AS_THEY_ARE, ModelIdentity
 from microtome.records.session import Session
 from microtome.session.annotations import read_annotations
 from microtome.session.decode_traces import decode_traces
@@ -83,6 +83,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         fingerprint=str(held["weights_fingerprint"]), context=None if context < 0 else context,
         dtype=str(held["dtype"]), device=str(held["device"]),
         attention=str(held["attn_implementation"]),
+        weights=str(held.get("weights_used", AS_THEY_ARE)).removesuffix(", nothing folded"),
         tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
         config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
         inputs=int(held["inputs"]) if "inputs" in held else None, **sizes,
