@@ -25,6 +25,7 @@ from microtome.sites import Site
 # A first picture after this many prompts, then whenever there are twice as many: all partial
 # pictures together cost no more than the last.
 _FIRST_PICTURE = 8
+DEFAULT_POINTS = 4000
 
 
 def feature_space(
@@ -33,7 +34,7 @@ def feature_space(
     prompts: PromptSet | Sequence[PromptSet | Prompt],
     *,
     tasks: Sequence[str] | None = None,
-    limit: int = 4000,
+    limit: int = DEFAULT_POINTS,
     components: int = 3,
     job: Job | None = None,
 ) -> Analysis:

@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome_desktop.jobs.requests import ProjectSite
+from microtome_desktop.jobs.requests import ProjectSite, space_needs
 from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.space import (
     ColourBy,
     Space,
@@ -172,7 +173,14 @@ class FeatureSpacePanel(Panel):
         offline = self.context.workspace.offline
         self.compute.setEnabled(not offline)
         reason = "Needs the model: attach it to project other sites."
-        self.compute.setToolTip(reason if offline else "Project this site over the prompt set")
+        self.compute.setToolTip(reason if offline else self._compute_tip())
+
+    def _compute_tip(self) -> str:
+        tip, site = "Project this site over the prompt set", self.site.currentData()
+        context = self.context
+        points = context.settings.points
+        held = site and space_needs(site, points, context.workspace, context.library)
+        return tip if not held else f"{tip}: takes about {bytes_text(held)} of memory"
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring the tokens that are selected."""
