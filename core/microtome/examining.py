@@ -28,7 +28,7 @@ from microtome.models.coverage import coverage
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
-from microtome.prompts import Prompt, Question
+from microtome.prompts import Prompt, PromptPair, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import Circuit
 from microtome.records.coverage import coverage_analysis
@@ -37,8 +37,10 @@ from microtome.records.trace import Trace
 from microtome.sites import Site
 
 SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
+KEPT_EDGES = 32  # into each node of a circuit
 _REFERENCES = 2  # prompts of each set whose mean takes the place of what is cut
 _REPEATING_SET, _SCORED = "induction", 12  # a closed vocabulary never saw random tokens
+_EXAMPLE = "Write for example Question('Mary and John went to', answer='Mary')."
 _FIRST_ALONE = (
     "The circuit explains the first prompt alone: a router may choose other experts in each prompt."
 )
@@ -48,9 +50,18 @@ _SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
 _of_model: WeakKeyDictionary[Model, dict[str, Analysis]] = WeakKeyDictionary()
 
 
-def examine(model: Model, question: Question, *, job: Job | None = None) -> Session:
+def examine(
+    model: Model,
+    question: Question,
+    *,
+    budget: int | None = None,
+    edges: int = KEPT_EDGES,
+    job: Job | None = None,
+) -> Session:
     """Run a question and return all that the window shows of it, as one session.
 
+    Each run keeps activations of at most ``budget`` bytes, the most useful sites first; of each
+    node of the circuit the ``edges`` strongest in-edges are kept.
     Partial results are handed out by ``job.partial`` as they come: ``trace`` and ``corrupt``
     (Trace), ``metric`` (a mapping), ``analysis`` (Analysis), ``circuit`` (Circuit).
     Raises PromptError, AnswerError or MetricError for a question the model cannot be asked, and
@@ -58,9 +69,8 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     """
     job = job_or_default(job)
     expect_model(model)
-    example = "Write for example Question('Mary and John went to', answer='Mary')."
-    expect(question, Question, "question", "a Question", example)
-    traces = _traces(model, question, job)
+    expect(question, Question, "question", "a Question", _EXAMPLE)
+    traces = _traces(model, question, budget, job)
     metric, described = _metric(model, question, traces)
     job.partial("metric", described)
     found: dict[str, Analysis] = {}
@@ -76,7 +86,9 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
     # What a long prompt's activations outgrow the budget for is left out; the panels say so.
     with suppress(SiteMissing):
         keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
-    circuit = _explain(model, question, metric, traces[0], keep, job) if model.known else None
+    circuit = None
+    if model.known:
+        circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
@@ -100,25 +112,39 @@ def _explain(
     question: Question,
     metric: LinearMetric,
     clean: Trace,
+    *,
+    edges: int,
     keep: Callable[[Analysis], None],
     job: Job,
 ) -> Circuit:
     """What is computed from the weights: direct attribution, the circuit, what it reproduces."""
     with suppress(SiteMissing):
         keep(direct_analysis(direct_logit_attribution(clean, metric)))
-    # Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
-    alone = question.pair is None or model.anatomy.routed
-    asked = question.prompt if alone else question.pair or question.prompt
-    circuit = component_graph(model, asked, metric, values_only=question.values_only, job=job)
-    if alone and question.pair is not None:
-        circuit = _with_note(circuit, _FIRST_ALONE)
+    asked = _asked(model, question)
+    circuit = _circuit(model, question, metric, edges, job)
     job.partial("circuit", circuit)
     shown = prune(circuit, SHOWN_NODES, SHOWN_EDGES).node_id
     with suppress(MemoryExceeded):
-        keep(
-            reproduced_share(model, asked, shown, metric, references=references_of(model), job=job)
-        )
+        others = references_of(model)
+        keep(reproduced_share(model, asked, shown, metric, references=others, job=job))
     return circuit
+
+
+def _asked(model: Model, question: Question) -> Prompt | PromptPair:
+    """What the circuit is of: the pair, or the prompt where there is one or the model is routed.
+
+    Of a model whose router chooses anew in each prompt only one prompt has an exact circuit.
+    """
+    pair = question.pair
+    return question.prompt if pair is None or model.anatomy.routed else pair
+
+
+def _circuit(
+    model: Model, question: Question, metric: LinearMetric, edges: int, job: Job
+) -> Circuit:
+    asked, values_only = _asked(model, question), question.values_only
+    found = component_graph(model, asked, metric, values_only=values_only, keep=edges, job=job)
+    return found if asked == (question.pair or asked) else _with_note(found, _FIRST_ALONE)
 
 
 def _with_note(circuit: Circuit, note: str) -> Circuit:
@@ -176,10 +202,10 @@ def prompt_sets_of(model: Model) -> tuple[PromptSet, ...]:
     return tuple(load_prompt_set(name) for name in prompt_set_names(model.identity.name))
 
 
-def _traces(model: Model, question: Question, job: Job) -> tuple[Trace, ...]:
+def _traces(model: Model, question: Question, budget: int | None, job: Job) -> tuple[Trace, ...]:
     pair = question.pair
     if pair is None:
-        clean = trace(model, question.prompt, job=job)
+        clean = trace(model, question.prompt, budget=budget, job=job)
         job.partial("trace", clean)
         return (clean,)
     counts = [len(model.tokenize(prompt).ids) for prompt in (pair.clean, pair.corrupt)]
@@ -188,9 +214,9 @@ def _traces(model: Model, question: Question, job: Job) -> tuple[Trace, ...]:
             f"The prompt has {counts[0]} tokens and the corrupt prompt {counts[1]}.",
             "Both need the same number of tokens: replace words by words of as many tokens.",
         )
-    clean = trace(model, pair.clean, job=job)
+    clean = trace(model, pair.clean, budget=budget, job=job)
     job.partial("trace", clean)
-    corrupt = trace(model, pair.corrupt, job=job)
+    corrupt = trace(model, pair.corrupt, budget=budget, job=job)
     job.partial("corrupt", corrupt)
     return clean, corrupt
 

@@ -17,6 +17,7 @@ from microtome_desktop.commands.shortcuts import (
     taken_by,
 )
 from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.setting_rows import PAGES, SETTINGS, value_text
 from microtome_desktop.state.settings import MemoryStore, Settings
 from microtome_desktop.views.settings_window import SettingsWindow
@@ -52,7 +53,15 @@ def test_every_page_shows_its_rows(opened):
 
 @pytest.mark.parametrize(
     ("name", "text", "value"),
-    [("dtype", "bfloat16", "bfloat16"), ("threads", "1", 1), ("zoom", "125 %", 125)],
+    [
+        ("dtype", "bfloat16", "bfloat16"),
+        ("threads", "1", 1),
+        ("zoom", "125 %", 125),
+        ("activations", "2.0 GiB", 2048),
+        ("points", "1,000", 1000),
+        ("edges", "8", 8),
+        ("autosave", "never", 0),
+    ],
 )
 def test_a_choice_counts_at_once_and_is_kept(bench, opened, monkeypatch, name, text, value):
     again = []
@@ -61,7 +70,8 @@ def test_a_choice_counts_at_once_and_is_kept(bench, opened, monkeypatch, name, t
     pick(opened.choices[name], text)
     assert getattr(bench.desk.settings, name) == value
     assert value_text(bench.desk.settings, name) == text
-    assert bool(again) == (name != "zoom")  # what models need loads the model again
+    loads = [request for request in again if isinstance(request, LoadModel)]
+    assert bool(loads) == (name in {"dtype", "threads"})  # what models need loads them again
     setattr(bench.desk.settings, name, before)
     assert opened.choices[name].currentData() == before  # follows what changed elsewhere
 
@@ -71,6 +81,7 @@ def test_a_setting_survives_a_restart(tmp_path, row):
     from PySide6.QtCore import QSettings
 
     values = {"device": "cuda", "dtype": "bfloat16", "threads": 3, "zoom": 150,
+              "activations": 256, "points": 8000, "edges": 64, "autosave": 30,
               "shortcuts": {"save": "Ctrl+Alt+S"}}  # fmt: skip
     if row.name not in values:
         pytest.skip("has a test of its own")
@@ -85,9 +96,12 @@ def test_a_setting_survives_a_restart(tmp_path, row):
 @pytest.mark.parametrize("junk", ["", "x", "-3", "[1]", "null"])
 def test_a_file_that_somebody_edited_gives_what_it_is_at_first(junk):
     store = MemoryStore()
-    for key in ("window/zoom", "model/threads", "keys/shortcuts"):
+    for key in ("window/zoom", "model/threads", "keys/shortcuts", "budgets/activations",
+                "budgets/points", "budgets/edges", "files/autosave"):  # fmt: skip
         store.setValue(key, junk)
     settings = Settings(store)
+    assert (settings.activations, settings.points) == (1024, 4000)
+    assert (settings.edges, settings.autosave) == (32, 5)
     assert (settings.zoom, settings.threads, settings.shortcuts) == (100, 0, {})
 
 

@@ -26,6 +26,7 @@ from microtome.sites import Site
 # pictures together cost no more than the last.
 _FIRST_PICTURE = 8
 _HELD_BYTES = 512 * 2**20  # what several sites may hold at once; more run the prompts again
+DEFAULT_POINTS = 4000
 
 
 def feature_space(
@@ -34,7 +35,7 @@ def feature_space(
     prompts: PromptSet | Sequence[PromptSet | Prompt],
     *,
     tasks: Sequence[str] | None = None,
-    limit: int = 4000,
+    limit: int = DEFAULT_POINTS,
     components: int = 3,
     job: Job | None = None,
 ) -> Analysis:

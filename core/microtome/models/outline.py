@@ -94,6 +94,7 @@ class Outline:
     # What a row of the table says and a decoder like this never has.
     inline: None = None
     experts: None = None
+    labelled: bool = False
     context_key: str = "max_position_embeddings"
     row_positions: bool = False
     position_offset: int = 0

@@ -39,8 +39,8 @@ class AtStep(Request):
         return "the model" if name == "model" else self.run.part_title(name, value)
 
     def bound(self, desk: Desk) -> Self:
-        """With the precision that the user has chosen."""
-        return replace(self, load=self.load.bound(desk))
+        """With the precision and the budgets that the user has chosen."""
+        return replace(self, load=self.load.bound(desk), run=self.run.bound(desk))
 
     def perform(self, engine: Engine, job: Job) -> Session:
         """The session; the model and the parts are handed out before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -46,6 +46,20 @@ class Examine(Request):
     question: Question
     example: bool = False
     uuid: str = field(default_factory=_new_name)
+    budget: int | None = None  # of activations, in bytes; None takes that of the settings
+    edges: int | None = None  # into each node; None takes those of the settings
+
+    def bound(self, desk: Desk) -> Self:
+        """With the budgets that the user has chosen."""
+        settings = desk.settings
+        budget = settings.activations << 20 if self.budget is None else self.budget
+        return replace(self, budget=budget, edges=self.edges or settings.edges)
+
+    def memory(self, desk: Desk) -> int | None:
+        """As estimated for what is typed, if that is what is run."""
+        needs, text = desk.draft.reading.needs, desk.draft.text
+        known = needs is not None and text.prompt.strip() and text.question() == self.question
+        return needs.peak if needs is not None and known else None
 
     @property
     def title(self) -> str:
@@ -63,11 +77,13 @@ class Examine(Request):
 
     def perform(self, engine: Engine, job: Job) -> Session:
         """The whole session; its parts are handed out before."""
-        from microtome.examining import examine
+        from microtome.examining import KEPT_EDGES, examine
 
         # An answer that cannot be used is refused before anything on screen is replaced.
         default_metric(engine.loaded, np.zeros(1), None, self.question.answer, self.question.wrong)
-        return replace(examine(engine.loaded, self.question, job=job), uuid=self.uuid)
+        edges = self.edges or KEPT_EDGES
+        found = examine(engine.loaded, self.question, budget=self.budget, edges=edges, job=job)
+        return replace(found, uuid=self.uuid)
 
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show the runs, the metric, the circuit and each analysis when they arrive."""

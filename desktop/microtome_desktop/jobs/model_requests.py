@@ -15,7 +15,7 @@ from microtome_desktop.jobs.engine import Engine, share_of_machine
 from microtome_desktop.jobs.examine import SESSION_SLOTS
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.draft import DraftText, Reading
+from microtome_desktop.state.draft import DraftText, Needs, Reading
 from microtome_desktop.state.library import Machine, ModelFacts
 from microtome_desktop.state.notices import Level, Notice
 from microtome_desktop.state.settings import PRECISIONS
@@ -131,18 +131,24 @@ class ReadDraft(Request):
     quiet: ClassVar[bool] = True
 
     text: DraftText
+    budget: int | None = None  # of activations, in bytes; that of the settings when none is given
 
     @property
     def title(self) -> str:
         """What is being done."""
         return "Reading the prompt"
 
+    def bound(self, desk: Desk) -> Self:
+        """With the budget that the user has chosen."""
+        return self if self.budget else replace(self, budget=desk.settings.activations << 20)
+
     def perform(self, engine: Engine, job: Job) -> Reading:
         """The tokens of both prompts, and a plain sentence for each thing that is wrong."""
         if engine.model is None or not self.text.prompt.strip():
             return Reading()
         try:
-            return _read(engine.model, self.text.question(), engine.model.tokenize)
+            reading = _read(engine.model, self.text.question(), engine.model.tokenize)
+            return replace(reading, needs=_needs(engine.model, reading, self.budget))
         except MicrotomeError as error:
             return Reading(problem=str(error))
 
@@ -167,6 +173,18 @@ def _read(model: Any, question: Question, tokenize: Any) -> Reading:
         answer_problem=_answer_problem(model, question.answer),
         wrong_problem=_answer_problem(model, question.wrong),
     )
+
+
+def _needs(model: Any, reading: Reading, budget: int | None) -> Needs | None:
+    """What a run would take, None for a prompt that cannot be run."""
+    if reading.problem or not reading.clean:
+        return None
+    from microtome.analysis.memory import free_memory
+    from microtome.circuits.memory import run_memory
+
+    pair = bool(reading.corrupt) and not model.anatomy.routed
+    found = run_memory(model, len(reading.clean), pair=pair, budget=budget)
+    return Needs(found.kept, found.peak, free_memory(), found.left_out)
 
 
 def _answer_problem(model: Any, answer: str | int | None) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from microtome.errors import InputError
+from microtome.analysis.memory import free_memory, space_memory
+from microtome.errors import InputError, MemoryExceeded, megabytes
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, LogitDifference, LogitOverMean
 from microtome.prompts import Prompt, PromptPair, Question
@@ -17,10 +18,13 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome.records.trace import Trace
+from microtome.sites import Site
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.library import Library
+from microtome_desktop.state.workspace import Workspace
 
 __all__ = [
     "AblateEdge",
@@ -195,6 +199,18 @@ class ReproducedShare(_Closer):
         )
 
 
+def space_needs(site: str, points: int, workspace: Workspace, library: Library) -> int | None:
+    """Bytes that a projection takes, by the model's shapes and its prompts' words; None offline."""
+    model, session = workspace.model, workspace.session
+    if model is None:
+        return None
+    sets = library.shelf.facts.prompt_sets
+    words = [len(str(pair.clean).split()) for held in sets for pair in held.pairs]
+    own = 0 if session is None or session.clean is None else len(session.clean.tokens)
+    longest = max(2 * max(words, default=0), own)
+    return space_memory(model, Site.parse(site), points, longest)
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectSite(_Closer):
     """The PCA of one site over a prompt set; None takes all sets made for the model."""
@@ -205,11 +221,28 @@ class ProjectSite(_Closer):
     site: str
     prompt_set: str | None = None
     run: Trace | None = None
+    points: int | None = None  # at most; None takes those of the settings
 
     def bound(self, desk: Desk) -> Self:
-        """With the run on screen, whose own tokens are placed among the others."""
-        session = desk.workspace.session
-        return replace(self, run=None if session is None else session.clean)
+        """With the run on screen, whose own tokens are placed among the others.
+
+        Raises MemoryExceeded, before anything is run, for more than there is.
+        """
+        session, points = desk.workspace.session, self.points or desk.settings.points
+        made = replace(self, run=None if session is None else session.clean, points=points)
+        needed, free = made.memory(desk), free_memory()
+        if needed is not None and free is not None and needed > free:
+            raise MemoryExceeded(
+                f"{self.title} takes about {megabytes(needed)} of memory, but {megabytes(free)} "
+                "are free.",
+                "Choose fewer points in the settings, one layer instead of all, or another model.",
+            )
+        return made
+
+    def memory(self, desk: Desk) -> int | None:
+        """As estimated from shapes."""
+        points = self.points or desk.settings.points
+        return space_needs(self.site, points, desk.workspace, desk.library)
 
     @property
     def title(self) -> str:
@@ -219,10 +252,9 @@ class ProjectSite(_Closer):
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """A projection."""
         from microtome.analysis.placing import own_space, place
-        from microtome.analysis.space import feature_space
+        from microtome.analysis.space import DEFAULT_POINTS, feature_space
         from microtome.examining import prompt_sets_of
         from microtome.prompt_sets import load_prompt_set
-        from microtome.sites import Site
 
         model, chosen = engine.loaded, self.prompt_set
         sets = prompt_sets_of(model) if chosen is None else (load_prompt_set(chosen),)
@@ -230,5 +262,5 @@ class ProjectSite(_Closer):
         holds = run is not None and site.name in run.activations
         if run is not None and holds and not sets:
             return own_space(run, site)
-        space = feature_space(model, site, sets, job=job)
+        space = feature_space(model, site, sets, limit=self.points or DEFAULT_POINTS, job=job)
         return place(space, run) if run is not None and holds else space

@@ -45,8 +45,15 @@ def _question(asked: Question) -> Lines:
 def _lines(session: Session, *lines: str, also: Lines = (), numpy: bool = False) -> Lines | str:
     if session.question is None:
         return UNASKED
+    lines = tuple(_examining(session) if line == _EXAMINE else line for line in lines)
     numeric = ("import numpy as np", "") if numpy else ()
     return (*numeric, "import microtome as mt", *also, "", *loading(session), *lines)
+
+
+def _examining(session: Session) -> str:
+    """The run, with as many edges into each node as its circuit kept."""
+    held = 32 if session.circuit is None else int(session.circuit.metadata.get("keep", 32))
+    return _EXAMINE if held == 32 else _EXAMINE.replace(")", f", edges={held})")
 
 
 _TRACE = "trace = mt.trace(model, question.prompt)"

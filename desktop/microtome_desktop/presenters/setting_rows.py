@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.settings import Settings
 
-MODELS, WINDOW, SHORTCUTS = "Models", "Window", "Shortcuts"
-PAGES = (MODELS, WINDOW, SHORTCUTS)
+MODELS, WORK, WINDOW, SHORTCUTS = "Models", "Work", "Window", "Shortcuts"
+PAGES = (MODELS, WORK, WINDOW, SHORTCUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ SETTINGS = (
                "everything is tested with; bfloat16 halves the memory and rounds to three digits."),
     SettingRow("threads", MODELS, "Threads", "On how many threads models compute. Automatic "
                "leaves one core to the window."),
+    SettingRow("activations", WORK, "Activations that a run keeps", "At most so much memory for "
+               "each run, the most useful sites first. A panel says what it lacks."),
+    SettingRow("points", WORK, "Points of a feature space", "At most so many when you press "
+               "Project; prompts take turns until they are reached."),
+    SettingRow("edges", WORK, "Edges kept into each node", "Of a circuit, the strongest. More "
+               "edges take more memory and a larger file."),
+    SettingRow("autosave", WORK, "Save by itself", "What has changed is saved to the session's "
+               "file, or kept for the next start when it has none yet."),
     SettingRow("theme", WINDOW, "Theme", "Dark, light, or whatever the system's theme is at the "
                "moment."),
     SettingRow("colour_map", WINDOW, "Colour map", "How heat maps and attention show values from "
@@ -50,8 +59,21 @@ def value_text(settings: Settings, name: str) -> str:
             return str(settings.threads) if settings.threads else "automatic"
         case "zoom":
             return f"{settings.zoom} %"
+        case "activations" | "points" | "edges" | "autosave":
+            return number_text(name, getattr(settings, name))
         case "shortcuts":
             count = len(settings.shortcuts)
             return f"{count} changed" if count else "as they come"
         case _:
             return str(getattr(settings, name))
+
+
+def number_text(name: str, value: int) -> str:
+    """How the value of a budget reads."""
+    match name:
+        case "activations":
+            return bytes_text(value << 20)
+        case "autosave":
+            return f"every {value} min" if value else "never"
+        case _:
+            return f"{value:,}"

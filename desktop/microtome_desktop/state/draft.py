@@ -58,6 +58,25 @@ class DraftText:
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes of memory: what a run keeps, the most it takes on the way, and what is free.
+
+    ``free`` is None where the system does not tell. ``left_out`` are sites that the budget for
+    activations does not let the run keep.
+    """
+
+    kept: int
+    peak: int
+    free: int | None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def too_much(self) -> bool:
+        """Whether the run would take more than there is."""
+        return self.free is not None and self.peak > self.free
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """How the model splits the prompts: tokens, which it does not know, and what is wrong."""
 
@@ -68,6 +87,7 @@ class Reading:
     problem: str = ""  # of the prompts
     answer_problem: str = ""
     wrong_problem: str = ""
+    needs: Needs | None = None  # of a run of what is typed
 
     @property
     def differing(self) -> tuple[int, ...]:

@@ -46,6 +46,14 @@ PRECISIONS = ("float32", "bfloat16", "float16", "float64")
 ZOOMS = (80, 90, 100, 110, 125, 150, 175, 200)
 
 
+# Of activations that a run keeps, in MiB; points of a feature space; edges into each node of a
+# circuit; minutes between two saves that nobody asked for, 0 for none.
+ACTIVATIONS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+POINTS = (1000, 2000, 4000, 8000, 16000, 32000)
+EDGES = (8, 16, 32, 64, 128)
+AUTOSAVES = (0, 1, 2, 5, 10, 30)
+
+
 THEMES = ("dark", "light", "system")
 COLOUR_MAPS = ("magma", "viridis", "cividis", "inferno")
 
@@ -114,6 +122,42 @@ class Settings:
         self._set("threads", "model/threads", count)
 
     @property
+    def activations(self) -> int:
+        """How many MiB of activations a run keeps at most."""
+        return self._one_number(ACTIVATIONS, "budgets/activations", 1024)
+
+    @activations.setter
+    def activations(self, count: int) -> None:
+        self._set("activations", "budgets/activations", count)
+
+    @property
+    def points(self) -> int:
+        """How many points a feature space that is asked for has at most."""
+        return self._one_number(POINTS, "budgets/points", 4000)
+
+    @points.setter
+    def points(self, count: int) -> None:
+        self._set("points", "budgets/points", count)
+
+    @property
+    def edges(self) -> int:
+        """How many edges into each node of a circuit are kept, the strongest."""
+        return self._one_number(EDGES, "budgets/edges", 32)
+
+    @edges.setter
+    def edges(self, count: int) -> None:
+        self._set("edges", "budgets/edges", count)
+
+    @property
+    def autosave(self) -> int:
+        """Minutes after which what no file holds is saved by itself; 0 for never."""
+        return self._one_number(AUTOSAVES, "files/autosave", 5)
+
+    @autosave.setter
+    def autosave(self, minutes: int) -> None:
+        self._set("autosave", "files/autosave", minutes)
+
+    @property
     def theme(self) -> str:
         """Dark, light, or as the system is."""
         return self._one_of(THEMES, "window/theme")
@@ -134,8 +178,7 @@ class Settings:
     @property
     def zoom(self) -> int:
         """The size of all text and controls in percent, from the next start on."""
-        held = self._number("window/zoom", 100)
-        return held if held in ZOOMS else 100
+        return self._one_number(ZOOMS, "window/zoom", 100)
 
     @zoom.setter
     def zoom(self, percent: int) -> None:
@@ -197,6 +240,10 @@ class Settings:
     def _one_of(self, names: tuple[str, ...], key: str) -> str:
         held = str(self._store.value(key, names[0]))
         return held if held in names else names[0]
+
+    def _one_number(self, numbers: tuple[int, ...], key: str, default: int) -> int:
+        held = self._number(key, default)
+        return held if held in numbers else default
 
     def _number(self, key: str, default: int) -> int:
         try:

@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome_desktop.jobs.requests import ProjectSite
+from microtome_desktop.jobs.requests import ProjectSite, space_needs
 from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.point_groups import rows_in, tinted
+from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.space import (
     ColourBy,
     Space,
@@ -299,8 +300,14 @@ class FeatureSpacePanel(Panel):
         reason = "Needs the model: attach it to project other sites."
         for pane in self.panes:
             pane.compute.setEnabled(not offline)
-            pane.compute.setToolTip(reason if offline else "Project this site over the prompt set")
+            pane.compute.setToolTip(reason if offline else self._compute_tip(pane.name))
         self.walk.show()
+
+    def _compute_tip(self, site: str) -> str:
+        tip, context = "Project this site over the prompt set", self.context
+        points = context.settings.points
+        held = site and space_needs(site, points, context.workspace, context.library)
+        return tip if not held else f"{tip}: takes about {bytes_text(held)} of memory"
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring the tokens that are selected."""

@@ -38,6 +38,7 @@ from microtome_desktop.views.dialogs import (
     messages_text,
 )
 from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.memory_question import memory_is_settled
 from microtome_desktop.views.patience import Patience
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
@@ -114,7 +115,8 @@ class Handlers(QObject):
         except MicrotomeError as error:
             self._desk.notices.post(Failure.of("The prompt cannot be run", error).notice)
             return
-        self._runner.ask(Examine(question))
+        if memory_is_settled(self._window, self._desk.draft.reading.needs):
+            self._runner.ask(Examine(question))
 
     def why_not(self, wanted: CommandId) -> str:
         """Why a command cannot be used now, empty when it can."""

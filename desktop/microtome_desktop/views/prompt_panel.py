@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -17,6 +17,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.shortcuts import keys_of
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.model_requests import ReadDraft
+from microtome_desktop.presenters.memory import left_out_text, needs_text
 from microtome_desktop.state.draft import DraftText, Reading, reading_of
 from microtome_desktop.views.alignment import Alignment
 from microtome_desktop.views.icons import icon
@@ -50,6 +51,9 @@ class PromptPanel(Panel):
         self.problem.setObjectName("bad")
         self.problem.setWordWrap(True)
         self.problem.hide()
+        self.needs = QLabel()
+        self.needs.setObjectName("dim")
+        self.needs.setTextFormat(Qt.TextFormat.PlainText)
         self.sets = PromptSetPicker(context)
         self.run = QPushButton("Run")
         self.run.setObjectName("primary")
@@ -92,6 +96,7 @@ class PromptPanel(Panel):
         layout.addLayout(answers)
         layout.addWidget(self.problem)
         layout.addLayout(buttons)
+        layout.addWidget(self.needs)
 
     def _connect(self) -> None:
         self.prompt.textChanged.connect(self._on_typed)
@@ -105,6 +110,7 @@ class PromptPanel(Panel):
         self.swap.clicked.connect(self._on_swap)
         self._reader.timeout.connect(self._ask_reading)
         self.context.settings.shortcuts_changed.connect(self._show_run)
+        self.context.settings.changed.connect(self._on_setting)
         self.context.draft.changed.connect(self._show_draft)
         self.context.draft.reading_changed.connect(self._show_reading)
         self.context.library.changed.connect(self._on_library)
@@ -153,6 +159,11 @@ class PromptPanel(Panel):
         text = "\n".join(problem for problem in problems if problem)
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
+        needs = reading.needs
+        self.needs.setText(needs_text(needs))
+        self.needs.setVisible(needs is not None)
+        self.needs.setObjectName("bad" if needs is not None and needs.too_much else "dim")
+        self.needs.style().polish(self.needs)
         self._show_run()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
@@ -162,6 +173,10 @@ class PromptPanel(Panel):
                 field.complete_from(facts.words)
         if "loading" in changed:
             self._show_run()
+
+    def _on_setting(self, name: str) -> None:
+        if name == "activations":  # what a run keeps is estimated anew
+            self._reader.start()
 
     def show_session(self) -> None:
         """Another file tells how its prompts were read."""
@@ -184,7 +199,11 @@ class PromptPanel(Panel):
         self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", colours.ON_ACCENT))
         self.run.setEnabled(not reason)
         keys = keys_of(self.context.settings, row.id)
-        self.run.setToolTip(reason or (f"{row.tip} ({keys})" if keys else row.tip))
+        lines = [reason or (f"{row.tip} ({keys})" if keys else row.tip)]
+        if not reason and not self._busy:
+            needs = self.context.draft.reading.needs
+            lines += [needs_text(needs), left_out_text(needs)]
+        self.run.setToolTip("\n".join(line for line in lines if line))
 
     def edit(self) -> None:
         """Put the cursor into the prompt, its text selected."""

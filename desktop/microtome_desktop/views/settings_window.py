@@ -18,13 +18,29 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome_desktop.presenters.setting_rows import PAGES, SETTINGS, SHORTCUTS, setting_row
+from microtome_desktop.presenters.setting_rows import (
+    PAGES,
+    SETTINGS,
+    SHORTCUTS,
+    number_text,
+    setting_row,
+)
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.settings import COLOUR_MAPS, PRECISIONS, THEMES, ZOOMS
+from microtome_desktop.state.settings import (
+    ACTIVATIONS,
+    AUTOSAVES,
+    COLOUR_MAPS,
+    EDGES,
+    POINTS,
+    PRECISIONS,
+    THEMES,
+    ZOOMS,
+)
 from microtome_desktop.views.shortcuts_page import ShortcutsPage
 
 _PAGE_LINE = 32  # height of a page in the list
 _NAMED = {"dtype": PRECISIONS, "theme": THEMES, "colour_map": COLOUR_MAPS}
+_NUMBERS = {"activations": ACTIVATIONS, "points": POINTS, "edges": EDGES, "autosave": AUTOSAVES}
 # What asks for the model to be loaded again.
 _OF_MODELS = {"device", "dtype", "threads"}
 
@@ -102,6 +118,8 @@ class SettingsWindow(QDialog):
                 {*range(1, cores + 1), *([settings.threads] if settings.threads else [])}
             )
             return [("Automatic", 0), *((str(count), count) for count in counts)]
+        if name in _NUMBERS:
+            return [(number_text(name, each), each) for each in _NUMBERS[name]]
         if name in _NAMED:
             return [(each, each) for each in _NAMED[name]]
         devices = self._desk.library.shelf.machine.devices
