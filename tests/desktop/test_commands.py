@@ -39,6 +39,9 @@ ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
     CommandId.WEIGHTS, CommandId.SAVE_VIEW,
 }  # fmt: skip
+IN_THE_SPACE = {
+    CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
+}  # fmt: skip
 
 
 def test_nodes_that_are_selected_can_be_worked_on(desk):
@@ -65,7 +68,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
         CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.PAUSE,
-        CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT,
+        CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
     }  # fmt: skip
 
 

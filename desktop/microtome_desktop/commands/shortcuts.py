@@ -15,6 +15,11 @@ CIRCUIT_KEYS = (
     ("Home", "To the metric"),
     ("F, double click", "Show the whole circuit"),
 )
+SPACE_KEYS = (
+    ("Shift, Alt or Ctrl", "With lasso or box: add to the chosen group, take from it"),
+    ("Esc", "Drop the lasso, then turn the view again"),
+    ("F2, Del", "On a group of the list: rename, delete"),
+)
 PROMPT_KEYS = (
     ("Return", "Run"),
     ("Shift+Return", "A new line"),
@@ -87,12 +92,16 @@ def reset_all(settings: Settings) -> None:
 
 
 def sheet(settings: Settings) -> tuple[Section, ...]:
-    """Every key there is: by menu, then those of the circuit and of the prompt."""
+    """Every key there is: by menu, then those of circuit, feature space and prompt."""
     held = all_keys(settings)
     menus = (
         Section(menu, tuple((held[r.id], r.title.rstrip("…")) for r in COMMANDS
                             if r.menu == menu and held[r.id]))
         for menu in MENUS
     )  # fmt: skip
-    fixed = (Section("In the circuit", CIRCUIT_KEYS), Section("In the prompt", PROMPT_KEYS))
+    fixed = (
+        Section("In the circuit", CIRCUIT_KEYS),
+        Section("In the feature space", SPACE_KEYS),
+        Section("In the prompt", PROMPT_KEYS),
+    )
     return (*(section for section in menus if section.lines), *fixed)

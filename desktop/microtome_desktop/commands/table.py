@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Circuit", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -40,6 +40,13 @@ def _no_circuit(now: Situation) -> str:
     session = now.desk.workspace.session
     held = session is not None and session.circuit is not None
     return "" if held else "There is no circuit yet: run a prompt first."
+
+
+def _no_space(now: Situation) -> str:
+    session = now.desk.workspace.session
+    held = () if session is None else session.analyses.values()
+    drawn = any(analysis.kind == "projection" for analysis in held)
+    return "" if drawn else "There is no feature space yet: run a prompt first."
 
 
 def _no_node(now: Situation) -> str:
@@ -178,6 +185,14 @@ COMMANDS = (
             "mdi6.numeric", "Ctrl+Shift+W", _no_circuit),
     Command(_ID.SAVE_VIEW, "Circuit", "Save this view…", "Keep thresholds, layout and zoom under "
             "a name", "mdi6.bookmark-plus-outline", "Ctrl+D", _no_circuit),
+    Command(_ID.LASSO, "Space", "Lasso points", "Draw around points of the feature space to group "
+            "them; again turns it as before", "mdi6.lasso", "Ctrl+Shift+A", _no_space),
+    Command(_ID.BOX, "Space", "Box points", "Drag a box around points of the feature space to "
+            "group them; again turns it as before", "mdi6.selection-drag", "Ctrl+B", _no_space),
+    Command(_ID.PLAY_LAYERS, "Space", "Play the layers", "Move the points through the layers of "
+            "their site; again stops", "mdi6.play", "Ctrl+Shift+P", _no_space, starts_group=True),
+    Command(_ID.SITE_BESIDE, "Space", "Another site beside", "Show one more site in the feature "
+            "space, up to four", "mdi6.view-split-vertical", "", _no_space),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),

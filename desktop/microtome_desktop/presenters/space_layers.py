@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -74,6 +74,13 @@ def offered_sites(session: Session | None) -> tuple[tuple[str, str], ...]:
     names = {f"{site}.{layer}" for site in SITES for layer in layers} | held
     ordered = sorted(names, key=_site_order)
     return tuple((n if n in held else f"{n}  (not computed)", n) for n in ordered)
+
+
+def site_beside(session: Session | None, shown: Sequence[str | None]) -> str:
+    """The site for a new view: one that is projected and not shown, else the first of those."""
+    held = (str(analysis.params.get("site")) for analysis in projections(session))
+    other = (name for name in held if name not in shown)
+    return next(other, next((name for name in shown if name), ""))
 
 
 def missing_layers(session: Session, site: str) -> tuple[str, ...]:

@@ -103,6 +103,7 @@ class AttentionPanel(Panel):
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected head."""
+        self._mark_groups()
         layers = self._layers()
         self.layer.clear()
         self.layer.addItems([f"Layer {layer}" for layer in layers])
@@ -112,6 +113,8 @@ class AttentionPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Draw again when the run or the head scores changed."""
+        if part == "marks":
+            self._mark_groups()
         if part in {"traces", "analyses/head-scores"}:
             self.show_session()
 
@@ -167,6 +170,10 @@ class AttentionPanel(Panel):
         grid = attention_grid(session, found)
         self.map.show_grid(grid, grid.title)
         self._mark(self.context.selection.current.position)
+
+    def _mark_groups(self) -> None:
+        groups = self.group_colours
+        self.map.mark_groups(groups, groups)  # tokens look at tokens
 
     def _name_heads(self, layer: int, count: int) -> None:
         session, layers = self.context.workspace.session, self._layers()

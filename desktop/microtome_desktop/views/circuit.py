@@ -140,6 +140,7 @@ class CircuitPanel(Panel):
 
     def show_session(self) -> None:
         """Draw the session's circuit, or what to do to get one."""
+        self.canvas.token_axis.set_groups(self.group_colours)
         self.canvas.fit()
         session = self.context.workspace.session
         if session is not None and self.name in session.view:
@@ -154,6 +155,7 @@ class CircuitPanel(Panel):
             self._emptying.stop()
             self._prune()
         elif part == "marks":
+            self.canvas.token_axis.set_groups(self.group_colours)
             self._prune()
         elif part == f"analyses/{REPRODUCED}":
             self._tell()

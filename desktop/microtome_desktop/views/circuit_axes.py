@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,7 @@ class AxisStrip(QWidget):
         self._names: tuple[str, ...] = ()
         self._places: Float[np.ndarray, " name"] = np.zeros(0)
         self._important: frozenset[int] = frozenset()
+        self._groups: Mapping[int, str] = {}
         self._selected: int | None = None
         self._scale, self._shift = 1.0, 0.0
         self.setMouseTracking(True)
@@ -52,6 +53,12 @@ class AxisStrip(QWidget):
         """Mark one name."""
         if index != self._selected:
             self._selected = index
+            self.update()
+
+    def set_groups(self, groups: Mapping[int, str]) -> None:
+        """Underline names in the colours of the groups that they are in."""
+        if groups != self._groups:
+            self._groups = groups
             self.update()
 
     def set_view(self, scale: float, shift: float) -> None:
@@ -101,6 +108,12 @@ class AxisStrip(QWidget):
             )
             align = Qt.AlignmentFlag.AlignHCenter if self._across else Qt.AlignmentFlag.AlignRight
             painter.drawText(box, align | Qt.AlignmentFlag.AlignVCenter, self._names[index])
+        painter.setPen(Qt.PenStyle.NoPen)
+        for index, colour in self._groups.items():
+            if index < len(self._places):
+                pixel = float(self._places[index]) * self._scale + self._shift
+                painter.setBrush(QColor(colour))
+                painter.drawRoundedRect(QRectF(pixel - 9, self.height() - 4, 18, 3), 1.5, 1.5)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """A left click picks the nearest name."""

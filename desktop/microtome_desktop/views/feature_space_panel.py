@@ -31,7 +31,7 @@ from microtome_desktop.presenters.space import (
     projection_of,
     projections,
 )
-from microtome_desktop.presenters.space_layers import Drawings, empty_text, offered_sites
+from microtome_desktop.presenters.space_layers import Drawings, empty_text, offered_sites, site_beside
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
@@ -43,6 +43,7 @@ from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
 from microtome_desktop.views.space_grouping import Grouping
 from microtome_desktop.views.space_pane import SpacePane
+from microtome_desktop.views.space_picking import Tool
 from microtome_desktop.views.space_view import SpaceView
 from microtome_desktop.views.space_walk import LayerWalk
 
@@ -166,15 +167,16 @@ class FeatureSpacePanel(Panel):
         if len(self.panes) < MOST_VIEWS:
             pane = self.grid.add()
             self._offer(pane)
-            pane.choose(self._another_site())
+            shown = [each.name for each in self.panes if each is not pane]
+            pane.choose(site_beside(self.context.workspace.session, shown))
             self.show_model()
             self.draw(pane)
 
-    def _another_site(self) -> str:
-        shown = {pane.name for pane in self.panes[:-1]}
-        held = (str(a.params.get("site")) for a in projections(self.context.workspace.session))
-        other = (name for name in held if name not in shown)
-        return next(other, self.panes[0].name or "")
+    def switch_tool(self, name: str) -> None:
+        """Take a tool, or lay it down when it is in use."""
+        tool = Tool(name)
+        self.grid.use_tool(Tool.TURN if self.grid.tool is tool else tool)
+        self.view.surface().setFocus()  # so that Esc ends it
 
     # ------------------------------------------------------------ the mouse
 

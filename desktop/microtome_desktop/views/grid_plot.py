@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
@@ -18,7 +20,11 @@ from microtome_desktop.views.grid_image import GridImage
 
 _LABEL_PIXELS = 15  # room that one row label needs
 _LETTER_PIXELS = 6.5  # mean width of one letter of the axis font
+_BAR = 3.0  # pixels that the bar of a group is wide
 _TURNED_HEIGHT = 64  # pixels that turned names take at most
+
+
+_NONE: Mapping[int, str] = MappingProxyType({})
 
 
 class _Axis(pg.AxisItem):
@@ -27,6 +33,7 @@ class _Axis(pg.AxisItem):
     # Of the class, because the library lays the axis out while it is being made.
     names: tuple[str, ...] = ()
     turned = False
+    groups: Mapping[int, str] = _NONE
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation, textPen=colours.TEXT_DIM, tickLength=0)
@@ -47,6 +54,35 @@ class _Axis(pg.AxisItem):
             self.setHeight(min(length, _TURNED_HEIGHT) if self.turned else None)
         self.picture = None
         self.update()
+
+    def mark_groups(self, groups: Mapping[int, str]) -> None:
+        """A bar in the colour of its group beside each of these numbers."""
+        if groups != self.groups:
+            self.groups = groups
+            self.picture = None
+            self.update()
+
+    def group_bar(self, number: int) -> QRectF:
+        """Where the bar of a number lies on this axis."""
+        bounds = self.mapRectFromParent(self.geometry())
+        low, high = self.range
+        if self.orientation == "left":
+            scale = -bounds.height() / (high - low)
+            ends = sorted(bounds.bottom() + (number + step - low) * scale for step in (-0.5, 0.5))
+            return QRectF(bounds.right() - _BAR, ends[0] + 0.5, _BAR, ends[1] - ends[0] - 1)
+        scale = bounds.width() / (high - low)
+        left = bounds.left() + (number - 0.5 - low) * scale
+        return QRectF(left + 0.5, bounds.top(), max(scale - 1, 1), _BAR)
+
+    def _draw_groups(self, painter: QPainter) -> None:
+        painter.save()
+        painter.setPen(Qt.PenStyle.NoPen)
+        low, high = sorted(self.range)
+        for number, colour in self.groups.items():
+            if low - 0.5 < number < high + 0.5 and number < len(self.names):
+                painter.setBrush(QColor(colour))
+                painter.drawRect(self.group_bar(number))
+        painter.restore()
 
     def tickValues(
         self, minVal: float, maxVal: float, size: float
@@ -75,6 +111,7 @@ class _Axis(pg.AxisItem):
 
     def drawPicture(self, p: QPainter, axisSpec: Any, tickSpecs: Any, textSpecs: Any) -> None:
         """As the library draws, with the names turned by a quarter where they must."""
+        self._draw_groups(p)
         if not self.turned:
             super().drawPicture(p, axisSpec, tickSpecs, textSpecs)
             return
@@ -170,6 +207,11 @@ class GridPlot(QWidget):
         left, right = (-0.5, width - 0.5) if column is None else (column - 0.5, column + 0.5)
         low, high = (-0.5, height - 0.5) if row is None else (row - 0.5, row + 0.5)
         self._mark.setData([left, right, right, left, left], [low, low, high, high, low])
+
+    def mark_groups(self, columns: Mapping[int, str], rows: Mapping[int, str] = _NONE) -> None:
+        """Show which columns, and which rows, stand for tokens that are in a group of points."""
+        self._axes["bottom"].mark_groups(columns)
+        self._axes["left"].mark_groups(rows)
 
     def cell_at(self, scene_place: QPointF) -> tuple[int, int] | None:
         """Row and column under a place of the scene."""

@@ -86,6 +86,7 @@ class HeatmapPanel(Panel):
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""
         self.restore_once()
+        self.map.mark_groups(self.group_colours)
         session = self.context.workspace.session
         chosen = Quantity(self.quantity.currentText())
         if session is None:
@@ -103,6 +104,8 @@ class HeatmapPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Draw again when the run or one of the analyses changed."""
+        if part == "marks":
+            self.map.mark_groups(self.group_colours)
         if part in {"traces", "analyses/logit-lens", "analyses/direct-attribution"}:
             self.show_session()
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from jaxtyping import Int
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -45,6 +53,9 @@ class ListModel(QAbstractTableModel):
         self._listing: Listing | None = None
         self._words, self._by, self._descending = "", 4, True
         self.rows = np.zeros(0, dtype=np.int64)
+        # Column -> the positions of its rows, and the colours of the groups that tokens are in.
+        self.positions: Mapping[int, Int[np.ndarray, " row"]] = {}
+        self.groups: Mapping[int, str] = {}
 
     def show_listing(self, listing: Listing | None) -> None:
         """Show other rows, sorted and filtered as before."""
@@ -89,6 +100,9 @@ class ListModel(QAbstractTableModel):
         text = column.texts[int(self.rows[index.row()])]
         if role == Qt.ItemDataRole.DisplayRole:
             return text
+        if role == Qt.ItemDataRole.DecorationRole and index.column() in self.positions:
+            position = int(self.positions[index.column()][self.rows[index.row()]])
+            return QColor(self.groups[position]) if position in self.groups else None
         if role == Qt.ItemDataRole.TextAlignmentRole and column.number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ForegroundRole and column.title in {"score", "weight"}:
@@ -116,6 +130,7 @@ class ListTable(QTableView):
         self.setFont(mono_font(11))
         self.setShowGrid(False)
         self.setWordWrap(False)
+        self.setIconSize(QSize(8, 8))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.verticalHeader().hide()
@@ -138,6 +153,11 @@ class ListTable(QTableView):
         if header.count():
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
             header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
+
+    def show_groups(self, groups: Mapping[int, str]) -> None:
+        """Mark the places of tokens that are in a group of points."""
+        self.held.groups = groups
+        self.viewport().update()
 
     def mark(self, row: int | None) -> None:
         """Select a row of the circuit, without telling."""
@@ -213,7 +233,9 @@ class ListsPanel(Panel):
             self._fill()
 
     def show_part(self, part: str) -> None:
-        """List another circuit."""
+        """List another circuit, or mark other groups."""
+        if part == "marks":
+            self._show_groups()
         if part == "circuit":
             self.show_session()
 
@@ -234,8 +256,17 @@ class ListsPanel(Panel):
         held = self._circuit
         self.nodes.show_listing(None if held is None else nodes(held))
         self.edges.show_listing(None if held is None else edges(held))
+        if held is not None:
+            ends = {0: held.edge_source, 1: held.edge_target}
+            self.nodes.held.positions = {1: held.node_position}
+            self.edges.held.positions = {at: held.node_position[end] for at, end in ends.items()}
+        self._show_groups()
         self._tell()
         self._mark()
+
+    def _show_groups(self) -> None:
+        for table in (self.nodes, self.edges):
+            table.show_groups(self.group_colours)
 
     def _tell(self, *_: object) -> None:
         table = self.tabs.currentWidget()

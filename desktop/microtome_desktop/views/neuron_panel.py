@@ -76,6 +76,7 @@ class NeuronPanel(Panel):
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected MLP."""
+        self.map.mark_groups(self.group_colours)
         layers = layers_of(self.context.workspace.session, _SITE)
         self.layer.clear()
         self.layer.addItems([f"MLP {layer}" for layer in layers])
@@ -85,6 +86,8 @@ class NeuronPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Draw again when the run changed."""
+        if part == "marks":
+            self.map.mark_groups(self.group_colours)
         if part == "traces":
             self.show_session()
 

@@ -185,13 +185,22 @@ class NodeCardPanel(Panel):
         self.heading.setText(card.title)
         self.description.setText(self._described(card))
         self.stats.tell(stats(card))
-        self.incoming.tell([part_cells(part) for part in card.incoming])
-        self.outgoing.tell([part_cells(part) for part in card.outgoing])
+        groups = self._groups_of_nodes()
+        for section, parts in ((self.incoming, card.incoming), (self.outgoing, card.outgoing)):
+            section.tell([part_cells(part, groups.get(part.node, "")) for part in parts])
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
         # The metric feeds nothing and a token is fed by nothing: no empty table is shown first.
         if bool(card.incoming) != bool(card.outgoing):
             self.parts.setCurrentIndex(_INCOMING if card.incoming else _OUTGOING)
+
+    def _groups_of_nodes(self) -> dict[str, str]:
+        """Node -> colour, for nodes at a token that is in a group of points."""
+        session, groups = self.context.workspace.session, self.group_colours
+        if session is None or session.circuit is None or not groups:
+            return {}
+        places = zip(session.circuit.node_id, session.circuit.node_position.tolist(), strict=True)
+        return {node: groups[place] for node, place in places if place in groups}
 
     def _described(self, card: Card) -> str:
         session = self.context.workspace.session

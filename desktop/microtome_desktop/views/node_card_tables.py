@@ -28,12 +28,12 @@ class Cell:
     right: bool = False
 
 
-def part_cells(part: Part) -> tuple[Cell, ...]:
-    """The row of one part."""
+def part_cells(part: Part, group: str = "") -> tuple[Cell, ...]:
+    """The row of one part; its place in the colour of the group that its token is in."""
     share = part.share if part.share is not None else -1.0
     return (
         Cell(part.label, part.label, colours.ACCENT),
-        Cell(part.place, part.edge[0] + part.edge[1], colours.TEXT_DIM),
+        Cell(part.place, part.edge[0] + part.edge[1], group or colours.TEXT_DIM),
         Cell(part.kind, part.kind, colours.TEXT_DIM),
         _number(part.weight),
         Cell("" if part.share is None else percent(share), share, colours.TEXT_DIM, right=True),

@@ -6,13 +6,14 @@ the model or a file it asks for by ``ask``, and draws when the state changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.point_groups import token_colours
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
@@ -126,6 +127,11 @@ class Panel(QWidget):
             self.show_array(key)
         if due.selected:
             self.show_selection(self.context.selection.current, due.selected)
+
+    @property
+    def group_colours(self) -> Mapping[int, str]:
+        """Position -> colour of the tokens of the run that are in a group of points."""
+        return token_colours(self.context.book.marks)
 
     def view_state(self) -> dict[str, Any]:
         """What the panel is set to, as plain JSON that a session keeps; nothing by default."""

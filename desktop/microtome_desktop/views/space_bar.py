@@ -36,7 +36,7 @@ class SpaceBar(QWidget):
         self.colour_by.setObjectName("space_colour")
         self.colour_by.setAccessibleName("coloured by")
         self.tools = {tool: small_button(_ICONS[tool], tip) for tool, tip in _TIPS.items()}
-        for tool, button in self.tools.items():
+        for button in self.tools.values():
             button.setCheckable(True)
             button.clicked.connect(self._on_tool)
         self.play = small_button("mdi6.play", "Play the layers of this site")

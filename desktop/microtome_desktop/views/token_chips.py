@@ -24,6 +24,7 @@ class Chip:
     ink: str = field(default_factory=lambda: colours.TEXT)
     tip: str = ""
     marked: bool = False  # underlined: the model does not know the word
+    group: str = ""  # colour of the group of points that the token is in
 
 
 class TokenChips(QWidget):
@@ -100,6 +101,11 @@ class TokenChips(QWidget):
         painter.setPen(QColor(frame) if framed else Qt.PenStyle.NoPen)
         painter.setBrush(QColor(chip.fill))
         painter.drawRoundedRect(place, 5, 5)
+        if chip.group:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(chip.group))
+            edge = QRectF(place.left() + 3, place.bottom() - 3.5, place.width() - 6, 3)
+            painter.drawRoundedRect(edge, 1.5, 1.5)
         painter.setPen(QColor(chip.ink))
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, chip.text)
         if chip.marked:

@@ -10,12 +10,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from microtome.records.marks import Marks
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.checkpoints import place_of, stops
+from microtome_desktop.presenters.point_groups import token_colours, token_groups
 from microtome_desktop.presenters.strip import Colouring, Strip, strip
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
@@ -117,7 +119,7 @@ class TokenStrip(Panel):
             self.chips.show_rows()
             self.explanation.setText("Run a prompt to see its tokens.")
             return
-        self.chips.show_rows(_chips(self.drawing))
+        self.chips.show_rows(_chips(self.drawing, self.context.book.marks))
         self.explanation.setText(self.drawing.explanation)
         self.chips.select(selected.position)
 
@@ -141,8 +143,8 @@ class TokenStrip(Panel):
         self.context.ask(load if question is None else AtStep(load, Examine(question)))
 
     def show_part(self, part: str) -> None:
-        """The second run and the circuit bring their colourings."""
-        if part in {"traces", "circuit"}:
+        """The second run and the circuit bring their colourings, groups of points their marks."""
+        if part in {"traces", "circuit", "marks"}:
             self.show_session()
 
     def show_array(self, key: ArrayKey) -> None:
@@ -171,22 +173,25 @@ class TokenStrip(Panel):
             self.area.ensureVisible(round(middle.x()), round(middle.y()), 60, 0)
 
 
-def _chips(drawing: Strip) -> tuple[Chip, ...]:
+def _chips(drawing: Strip, marks: Marks) -> tuple[Chip, ...]:
+    groups = token_colours(marks)
     rows = zip(drawing.tokens, drawing.values, drawing.notes, strict=True)
     return tuple(
         Chip(
             text=text,
             fill=mixed(float(value)),
-            tip=_tip(position, text, note, drawing),
+            tip=_tip(position, text, note, drawing, marks if position in groups else None),
             marked=position in drawing.unknown,
+            group=groups.get(position, ""),
         )
         for position, (text, value, note) in enumerate(rows)
     )
 
 
-def _tip(position: int, text: str, note: str, drawing: Strip) -> str:
+def _tip(position: int, text: str, note: str, drawing: Strip, marks: Marks | None) -> str:
     known = "\nThe model does not know this word." if position in drawing.unknown else ""
-    return f"position {position}: {text}\n{note} {drawing.explanation}{known}"
+    grouped = f"\n{token_groups(marks, position)}" if marks is not None else ""
+    return f"position {position}: {text}\n{note} {drawing.explanation}{known}{grouped}"
 
 
 def mixed(value: float) -> str:

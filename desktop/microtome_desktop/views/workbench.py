@@ -39,6 +39,7 @@ from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
 from microtome_desktop.views.notes_panel import NotesPanel
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
 
@@ -71,9 +72,11 @@ class Workbench(QObject):
         self._connect()
         self.layouts = Layouts(window, self.desk)
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
+        space = SpaceCommands(window, self.furnishing.panels)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
+            **space.table(),
         }
         window.actions_table.bind({**self.handlers.table(), **circuit.table(), **panels})
         window.dropped.connect(self.handlers.open_dropped)

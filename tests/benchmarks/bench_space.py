@@ -1,0 +1,169 @@
+"""A million points in the feature space: loading, turning, hovering and catching them.
+
+The cloud is a projection as a session holds it (float32 points, tokens, tasks, prompts), added to
+the session of a live window. The 3-D view is turned by mouse moves sent to the window as fast as
+it takes them; what counts is how many frames were painted in a second of the clock. Run under Xvfb
+there is no graphics card: OpenGL is software, and so is the cloud.
+Figures to reach: 15 frames a second; lateness p99 33 ms besides the frames.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QCoreApplication, QEventLoop, QPoint, Qt, QTimer
+from PySide6.QtTest import QTest
+
+from microtome.records.analysis import Analysis, Labelled
+from microtome_desktop.views.space_picking import Tool, caught_by
+from microtome_desktop.views.space_solid import SolidSpace
+
+pytestmark = pytest.mark.benchmark
+POINTS, SITE, SECONDS, TICK = 1_000_000, "resid_mid.0", 4.0, 0.005
+FRAMES_A_SECOND, LATEST = 15, 0.033
+
+
+def cloud(points: int = POINTS) -> Analysis:
+    """Twelve clusters of tokens in 3-D, a prompt for every fifty of them."""
+    rng = np.random.default_rng(0)
+    task = rng.integers(0, 12, points)
+    middles = rng.normal(size=(12, 3)) * 3
+    words = np.array([f"word{number}" for number in range(400)])
+    row = np.arange(points, dtype=np.int32)
+    values = {
+        "points": middles[task] + rng.normal(size=(points, 3)),
+        "explained_variance_ratio": np.array([0.4, 0.2, 0.1]),
+        "point_prompt": row // 50, "point_position": row % 50,
+        "point_layer": np.zeros(points, np.int32),
+        "point_token": words[rng.integers(0, len(words), points)],
+        "point_task": np.array([f"task {number}" for number in range(12)])[task],
+    }  # fmt: skip
+    values["points"] = values["points"].astype(np.float32)
+    arrays = {
+        name: Labelled(("point", "component")[: held.ndim], held) for name, held in values.items()
+    }
+    params = {"site": SITE, "layer": 0, "prompts": [f"prompt {n}" for n in range(8)]}
+    return Analysis(f"projection/{SITE}", "projection", "cloud", arrays, params)
+
+
+class Watch:
+    """Notes how late the event loop is, and the frames of the 3-D view apart from that."""
+
+    def __init__(self, view: SolidSpace) -> None:
+        self.late: list[float] = []
+        self.frames: list[float] = []
+        self._in_frames = 0.0
+        self._draw = view.drawn.draw
+        view.drawn.draw = self._frame
+        self.timer = QTimer(interval=round(TICK * 1000), timerType=Qt.TimerType.PreciseTimer)
+        self.timer.timeout.connect(self._tick)
+
+    def _frame(self):
+        start = time.perf_counter()
+        picture = self._draw()
+        self.frames.append(time.perf_counter() - start)
+        self._in_frames += self.frames[-1]
+        return picture
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.late.append(max(0.0, now - self._last - TICK - self._in_frames))
+        self._last, self._in_frames = now, 0.0
+
+    def begin(self) -> None:
+        self.late, self.frames, self._in_frames = [], [], 0.0
+        self._last = time.perf_counter()
+        self.timer.start()
+
+    def told(self, name: str) -> float:
+        self.timer.stop()
+        p50, p99 = np.percentile(self.late or [0.0], [50, 99]) * 1000
+        frames = np.array(self.frames or [0.0]) * 1000
+        print(f"{name}: lateness p50 {p50:.1f}, p99 {p99:.1f}, worst {max(self.late) * 1000:.0f} "
+              f"ms in {len(self.late)} ticks; {len(self.frames)} frames, median "
+              f"{np.median(frames):.0f}, longest {frames.max():.0f} ms")  # fmt: skip
+        return float(p99) / 1000
+
+
+def pump(until) -> None:
+    while not until():
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 5)
+
+
+def turn(view: SolidSpace, seconds: float) -> None:
+    """Drag over the view, a move for every round of the event loop."""
+    surface = view.surface()
+    middle, start = surface.rect().center(), time.perf_counter()
+    QTest.mousePress(surface, Qt.MouseButton.LeftButton, pos=middle)
+    moves = 0
+    while time.perf_counter() - start < seconds:
+        moves += 1
+        place = middle + QPoint(moves % 200 - 100, moves % 60 - 30)
+        QTest.mouseMove(surface, place)
+        QCoreApplication.processEvents()
+    QTest.mouseRelease(surface, Qt.MouseButton.LeftButton, pos=middle)
+
+
+@pytest.fixture(scope="module")
+def loaded(live_bench):
+    """The live window with the cloud in its feature space, after the time that took."""
+    panel = live_bench.furnishing.panels["feature_space"]
+    view = panel.view
+    if not isinstance(view, SolidSpace):
+        pytest.skip("no OpenGL here")
+    analysis = cloud()
+    watch = Watch(view)
+    watch.begin()
+    start = time.perf_counter()
+    panel.active.choose(SITE)
+    live_bench.desk.workspace.add_analysis(analysis)
+    pump(lambda: panel.drawing is not None and len(panel.drawing.points) == POINTS)
+    took = time.perf_counter() - start
+    pump(lambda: live_bench.runner.idle)
+    late = watch.told("loading")
+    print(f"loaded after {took:.2f} s")
+    assert late <= LATEST * 1.05
+    return live_bench, panel, watch
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["in its place", "filling the window"])
+def test_turning(loaded, whole):
+    bench, panel, watch = loaded
+    card = bench.window.cards["feature_space"]
+    if whole:
+        card.bar.maximise.click()
+        QCoreApplication.processEvents()
+    panel.view.drawn.draw()
+    watch.begin()
+    turn(panel.view, SECONDS)
+    watch.told("turning")
+    size, rate = panel.view.size(), len(watch.frames) / SECONDS
+    note = panel.view.drawn_note() or "all points"
+    print(f"{size.width()} × {size.height()}: {rate:.0f} frames a second, {note}")
+    if whole:
+        card.bar.maximise.click()
+        QCoreApplication.processEvents()
+    assert rate >= FRAMES_A_SECOND * 0.95
+
+
+def test_hovering_and_catching(loaded):
+    _, panel, watch = loaded
+    surface = panel.view.surface()
+    panel.view.drawn.draw()
+    watch.begin()
+    for number in range(300):
+        QTest.mouseMove(surface, QPoint(80 + number % 200, 60 + number % 120))
+        QCoreApplication.processEvents()
+    late = watch.told("hovering")
+    panel.grid.use_tool(Tool.LASSO)
+    places = panel.view.screen_places()
+    outline = panel.active.pick.outline.path
+    outline.addEllipse(100, 60, 220, 140)
+    start = time.perf_counter()
+    rows = caught_by(outline, panel.view.screen_places(), surface.width(), surface.height())
+    print(f"{len(rows):,} of {len(places):,} points caught in "
+          f"{(time.perf_counter() - start) * 1000:.0f} ms")  # fmt: skip
+    panel.grid.use_tool(Tool.TURN)
+    assert late <= LATEST * 1.05
