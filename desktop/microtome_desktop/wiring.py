@@ -142,11 +142,9 @@ def render(session: Path, out: Path) -> None:
 
     Raises what opening the session raises, and StorageError when the picture cannot be written.
     """
-    from microtome.errors import StorageError
+    from microtome_desktop.jobs.export_requests import as_png, write
 
-    picture = _render(Path(session))
-    if not picture.save(str(out), "PNG"):
-        raise StorageError(f"{out} could not be written.", "Choose another place.")
+    write(Path(out), as_png(_render(Path(session)).toImage()))
 
 
 def _render(path: Path) -> QPixmap:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
 import sys
 
 import pytest
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QPixmap
 
+from microtome.errors import StorageError
+from microtome_desktop import wiring
 from microtome_desktop.screen import has_screen
 
 pytestmark = pytest.mark.skipif(
@@ -50,6 +53,20 @@ def test_a_session_is_drawn(session_file, tmp_path, named):
     done = without_screen("render", str(session_file), "--out", str(picture), **named)
     assert (done.returncode, done.stderr) == (0, "")
     assert QImage(str(picture)).width() >= 1400
+
+
+def test_a_picture_that_does_not_fit_leaves_the_old_one(qapp, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"old")
+    monkeypatch.setattr(wiring, "_render", lambda _: QPixmap(20, 20))
+    monkeypatch.setattr("microtome.session.storage.sync_file", full)
+    with pytest.raises(StorageError, match=r"picture\.png could not be saved\. The disk is full"):
+        wiring.render(tmp_path / "session.h5", picture)
+    assert [each.read_bytes() for each in tmp_path.glob("*.png")] == [b"old"]
+    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize("named", [{}, _DEAD], ids=["none", "dead"])

@@ -68,10 +68,7 @@ class SavePicture(_SaveExport):
 
     def content(self) -> bytes:
         """The picture as PNG."""
-        buffer = QBuffer()
-        buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        self.picture.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs want bytes
-        return bytes(buffer.data().data())
+        return as_png(self.picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +107,14 @@ class CopyTable(Request):
         desk.clip.put(result)
         rows = result.count("\n") - 1
         desk.notices.info(f"The table of {self.name} is on the clipboard", f"{rows:,} rows")
+
+
+def as_png(picture: QImage) -> bytes:
+    """The picture as the bytes of a PNG file."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    picture.save(buffer, "PNG")  # type: ignore[call-overload]  # the stubs want bytes
+    return bytes(buffer.data().data())
 
 
 def write(path: Path, content: bytes) -> Path:
