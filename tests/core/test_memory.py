@@ -9,8 +9,7 @@ import torch
 
 from microtome.activations.budget import plan_capture
 from microtome.activations.capture import trace
-from microtome.analysis import memory
-from microtome.analysis.memory import free_memory, space_memory
+from microtome.analysis.memory import space_memory
 from microtome.circuits.memory import run_memory
 from microtome.errors import MemoryExceeded
 from microtome.examining import examine
@@ -83,16 +82,3 @@ def test_a_feature_space_grows_with_points_layers_and_prompts(tiny_model):
     assert space_memory(model, Site("resid_post", 1), 1000, 64) > one
     whole, head = (space_memory(model, Site("z", 1, at), 10**6, 16) for at in (None, 0))
     assert whole > 2 * head
-
-
-def test_free_memory(monkeypatch, tmp_path):
-    assert free_memory() is None or free_memory() > 1 << 20
-    monkeypatch.setattr(memory.sys, "platform", "elsewhere")
-    assert free_memory() is None
-    monkeypatch.undo()
-    (tmp_path / "memory.max").write_text("3000\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
-    assert memory._left_in_group() == 2000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory._left_in_group() is None

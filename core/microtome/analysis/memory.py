@@ -1,4 +1,4 @@
-"""What work takes of the machine's memory, said before it begins; and what is free.
+"""What work takes of the machine's memory, said before it begins.
 
 Estimates go by shapes alone: nothing is run, and torch is not needed.
 """
@@ -6,37 +6,12 @@ Estimates go by shapes alone: nothing is run, and torch is not needed.
 from __future__ import annotations
 
 import math
-import sys
-from pathlib import Path
 
 from microtome.records.model import ModelIdentity
 from microtome.sites import Site
 
 _ROWS = 32  # prompts that run together (activations/batches.py)
 _FLOAT = 4
-_GROUPS = Path("/sys/fs/cgroup")
-
-
-def free_memory() -> int | None:
-    """Bytes that this process may still take, None where the system does not tell cheaply.
-
-    On Linux what is available without swapping, or what is left of the control group's limit.
-    """
-    if sys.platform != "linux":
-        return None
-    known = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) for line in known if line.startswith("MemAvailable"))
-    left = _left_in_group()
-    return available * 1024 if left is None else min(available * 1024, left)
-
-
-def _left_in_group() -> int | None:
-    try:
-        limit = (_GROUPS / "memory.max").read_text(encoding="ascii").strip()
-        used = (_GROUPS / "memory.current").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
-    return max(0, int(limit) - int(used)) if limit.isdigit() and used.isdigit() else None
 
 
 def space_memory(model: ModelIdentity, site: Site, points: int, longest: int) -> int:

@@ -59,8 +59,20 @@ def anatomy_in(anatomy: Any, dtype: torch.dtype) -> Any:
         return ScoreBias(partial(_bias_in, anatomy, dtype))
     if is_dataclass(anatomy) and not isinstance(anatomy, type):
         parts = {field.name: getattr(anatomy, field.name) for field in fields(anatomy)}
-        return replace(anatomy, **{name: anatomy_in(part, dtype) for name, part in parts.items()})
+        changed = {
+            name: anatomy_in(part, dtype) for name, part in parts.items() if name != "unembedding"
+        }
+        if "unembedding" in parts:
+            changed["unembedding"] = _shared_or_changed(parts, changed, dtype)
+        return replace(anatomy, **changed)
     return anatomy
+
+
+def _shared_or_changed(parts: dict[str, Any], changed: dict[str, Any], dtype: torch.dtype) -> Any:
+    """The unembedding; where it is the embedding, whose copy is large, that copy."""
+    tied = parts["unembedding"].data_ptr() == parts["embedding"].data_ptr()
+    same = tied and parts["unembedding"].shape == parts["embedding"].shape
+    return changed["embedding"] if same else anatomy_in(parts["unembedding"], dtype)
 
 
 def _angles_in(rotary: Rotary, dtype: torch.dtype) -> Callable[[int], tuple[Tensor, Tensor]]:

@@ -26,6 +26,7 @@ from microtome.models.devices import device_of, dtype_of, memory_ran_out
 from microtome.models.discovery import discover, layer_lists, takes_attention
 from microtome.models.families import row_of
 from microtome.models.family import Family
+from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
 from microtome.models.outline import Outline
 from microtome.models.places import Place, find_place
@@ -34,6 +35,7 @@ from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
 from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
+from microtome.records.memory import MemoryNeed, free_memory, size_text
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
 
 # What transformers and its helpers raise for files that do not fit together.
@@ -72,14 +74,15 @@ def load_model(
     place = find_place(name, allow_download=allow_download, job=job)
     job.progress("Checking the model's files", 0, 3)
     files = _Files.examine(place)
-    job.progress("Loading the weights", 1, 3)
+    need = files.need(number, where)
+    job.progress(_announced(need), 1, 3)
     module = files.load(number, where)
     tokenizer = load_tokenizer(place.folder)
     job.progress("Recognising the model", 2, 3)
     files = files.recognise(module)
     identity = files.identify(module, tokenizer, job)
     job.progress("Recognising the model", 3, 3)
-    return Model(module, files.family, identity, tokenizer)
+    return Model(module, files.family, identity, tokenizer, need)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,18 @@ class _Files:
         family = row_of(settings["model_type"], place.name)
         stored = quantised(settings, place.name)
         return cls(place, settings, family, find_weights(place.folder, place.weights), stored)
+
+    def need(self, dtype: torch.dtype, device: torch.device) -> MemoryNeed:
+        """What the weights will take, from their headers.
+
+        Raises MemoryExceeded when that is more than this machine has free.
+        """
+        most = 1 if self.quantised is None else self.quantised.most
+        free = free_memory() if device.type == "cpu" else None
+        need = memory_need(element_count(self.weights), dtype, free)
+        if most == 1:  # else the number is known only when they are read
+            refuse_too_large(need, self.place.name, dtype)
+        return need
 
     def load(self, dtype: torch.dtype, device: torch.device) -> nn.Module:
         """The transformers model in evaluation mode, weights frozen."""
@@ -236,6 +251,11 @@ class _Files:
             versions={name: version(name) for name in ("microtome", "torch", "transformers")},
             inputs=inputs,
         )
+
+
+def _announced(need: MemoryNeed) -> str:
+    free = "" if need.free is None else f", {size_text(need.free)} are free"
+    return f"Loading {size_text(need.weights)} of weights{free}"
 
 
 def _quieten() -> None:

@@ -22,6 +22,7 @@ from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
 from microtome.prompts import Prompt
+from microtome.records.memory import MemoryNeed
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES
 
@@ -44,12 +45,18 @@ class Model:
     """
 
     def __init__(
-        self, module: nn.Module, family: Family | Outline, identity: ModelIdentity, tokenizer: Any
+        self,
+        module: nn.Module,
+        family: Family | Outline,
+        identity: ModelIdentity,
+        tokenizer: Any,
+        memory: MemoryNeed | None = None,
     ) -> None:
         self.module = module
         self.family: Family | Outline = family.of(module.config)
         self.identity = identity
         self.tokenizer = tokenizer
+        self.memory = memory  # what was estimated before the weights were read
         self.lexicon = Lexicon(tokenizer, identity.reads, identity.context, identity.name)
 
     @property

@@ -117,6 +117,7 @@ class Outline:
             d_head=self.widths.d_head,
             d_mlp=0,
             vocabulary=int(text.vocab_size),
+            inputs=int(text.vocab_size),
             context=int(context) if context else None,
         )
 

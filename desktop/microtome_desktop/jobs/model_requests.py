@@ -10,6 +10,7 @@ from microtome.jobs import Job
 from microtome.prompts import Question
 from microtome.records.checks import CheckReport
 from microtome.records.coverage import Coverage
+from microtome.records.memory import MemoryNeed, memory_tip
 from microtome.records.model import ModelIdentity
 from microtome_desktop.jobs.engine import Engine, share_of_machine
 from microtome_desktop.jobs.examine import SESSION_SLOTS
@@ -29,6 +30,7 @@ class Loaded:
     facts: ModelFacts
     machine: Machine
     coverage: Coverage
+    memory: MemoryNeed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +95,24 @@ class LoadModel(Request):
                 "Choose the folder or checkpoint the session was made with.",
             )
         engine.model = model
-        return Loaded(model.identity, _facts(model), machine, coverage(model))
+        return Loaded(model.identity, _facts(model), machine, coverage(model), model.memory)
 
     def deliver(self, desk: Desk, result: Loaded) -> None:
         """The model can be used."""
         desk.library.update(
-            facts=result.facts, machine=result.machine, coverage=result.coverage, checks=None
+            facts=result.facts,
+            machine=result.machine,
+            coverage=result.coverage,
+            memory=result.memory,
+            checks=None,
         )
         desk.draft.update(as_ids=not result.facts.has_tokenizer)
         desk.workspace.set_model(result.identity)
+        if result.memory is not None and not result.memory.circuit_fits:
+            what = memory_tip(result.memory)
+            desk.notices.post(
+                Notice(Level.WARNING, "A circuit may not fit", what, "Close other programs.")
+            )
         if self.remember:
             desk.settings.remember_model(self.name)
 
@@ -179,10 +190,10 @@ def _needs(model: Any, reading: Reading, budget: int | None) -> Needs | None:
     """What a run would take, None for a prompt that cannot be run."""
     if reading.problem or not reading.clean:
         return None
-    from microtome.analysis.memory import free_memory
     from microtome.circuits.memory import run_memory
+    from microtome.records.memory import free_memory
 
-    pair = bool(reading.corrupt) and not model.anatomy.routed
+    pair = bool(reading.corrupt) and model.known and not model.anatomy.routed
     found = run_memory(model, len(reading.clean), pair=pair, budget=budget)
     return Needs(found.kept, found.peak, free_memory(), found.left_out)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from microtome.analysis.memory import free_memory, space_memory
+from microtome.analysis.memory import space_memory
 from microtome.errors import InputError, MemoryExceeded, megabytes
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, LogitDifference, LogitOverMean
 from microtome.prompts import Prompt, PromptPair, Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
+from microtome.records.memory import free_memory
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site

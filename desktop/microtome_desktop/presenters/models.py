@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from microtome.records.coverage import Coverage
+from microtome.records.memory import memory_tip, size_text
 from microtome.records.model import ModelIdentity
 from microtome_desktop.presenters.coverage import coverage_text
 from microtome_desktop.presenters.sizes import count_text
@@ -31,20 +31,20 @@ def model_rows(
     """Embedded models with their checkpoints, then recent ones; facts below the loaded one."""
     loaded = "" if model is None else model.name
     rows = [
-        _row(entry.name, entry.name, model, shelf.coverage, tuple(
+        _row(entry.name, entry.name, model, shelf, tuple(
             ModelRow(f"after {step:,} steps", f"{entry.name}@{step}",
                      "A checkpoint along training", loaded == f"{entry.name}@{step}")
             for step in entry.checkpoints))
         for entry in shelf.embedded
     ]  # fmt: skip
-    rows += [_row(short_name(name), name, model, shelf.coverage, ()) for name in recent]
+    rows += [_row(short_name(name), name, model, shelf, ()) for name in recent]
     known = {row.name for row in rows} | {c.name for row in rows for c in row.children}
     if (
         model is not None
         and model.name not in known
         and short_name(model.name) not in {row.text for row in rows}
     ):
-        rows.append(_row(short_name(model.name), model.name, model, shelf.coverage, ()))
+        rows.append(_row(short_name(model.name), model.name, model, shelf, ()))
     return tuple(rows)
 
 
@@ -52,21 +52,23 @@ def _row(
     text: str,
     name: str,
     model: ModelIdentity | None,
-    coverage: Coverage | None,
+    shelf: Shelf,
     children: tuple[ModelRow, ...],
 ) -> ModelRow:
     is_loaded = model is not None and model.name in (name, short_name(name))
     inside = model is not None and any(child.loaded for child in children)
-    facts = _facts(model, coverage) if model is not None and (is_loaded or inside) else ()
+    facts = _facts(model, shelf) if model is not None and (is_loaded or inside) else ()
     return ModelRow(text, name, f"{name}: double-click to load", is_loaded, (*facts, *children))
 
 
-def _facts(model: ModelIdentity, coverage: Coverage | None) -> tuple[ModelRow, ...]:
+def _facts(model: ModelIdentity, shelf: Shelf) -> tuple[ModelRow, ...]:
     """Facts below a loaded model: its size, and what of it can be seen."""
-    size = ModelRow(facts_text(model))
+    coverage, need = shelf.coverage, shelf.memory
+    taken = "" if need is None else f" \N{MIDDLE DOT} {size_text(need.weights)}"
+    size = ModelRow(f"{facts_text(model)}{taken}", tip="" if need is None else memory_tip(need))
     if coverage is None:
         return (size,)
-    notes = (ModelRow(note, tip=note) for note in coverage.notes)
+    notes = tuple(ModelRow(note, tip=note) for note in coverage.notes)
     return size, ModelRow(coverage_text(coverage), tip=coverage.summary), *notes
 
 

@@ -9,6 +9,7 @@ from psygnal import Signal
 
 from microtome.records.checks import CheckReport
 from microtome.records.coverage import Coverage
+from microtome.records.memory import MemoryNeed
 
 if TYPE_CHECKING:
     from microtome.prompt_sets import PromptSet
@@ -48,6 +49,7 @@ class Shelf:
     machine: Machine = field(default_factory=Machine)
     checks: CheckReport | None = None  # of the loaded model
     coverage: Coverage | None = None  # what of it can be seen
+    memory: MemoryNeed | None = None  # what was estimated before it was loaded
     loading: str = ""  # the model that is being loaded
 
 

@@ -18,11 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome_desktop.jobs.requests import ProjectSite, space_needs
+from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.point_groups import rows_in, tinted
-from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.space import (
     ColourBy,
     Space,
@@ -31,7 +30,12 @@ from microtome_desktop.presenters.space import (
     projection_of,
     projections,
 )
-from microtome_desktop.presenters.space_layers import Drawings, empty_text, offered_sites, site_beside
+from microtome_desktop.presenters.space_layers import (
+    Drawings,
+    empty_text,
+    offered_sites,
+    site_beside,
+)
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
@@ -42,7 +46,7 @@ from microtome_desktop.views.space_bar import SpaceBar
 from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
 from microtome_desktop.views.space_grouping import Grouping
-from microtome_desktop.views.space_pane import SpacePane
+from microtome_desktop.views.space_pane import SpacePane, projecting_tip
 from microtome_desktop.views.space_picking import Tool
 from microtome_desktop.views.space_view import SpaceView
 from microtome_desktop.views.space_walk import LayerWalk
@@ -302,14 +306,8 @@ class FeatureSpacePanel(Panel):
         reason = "Needs the model: attach it to project other sites."
         for pane in self.panes:
             pane.compute.setEnabled(not offline)
-            pane.compute.setToolTip(reason if offline else self._compute_tip(pane.name))
+            pane.compute.setToolTip(reason if offline else projecting_tip(self.context, pane.name))
         self.walk.show()
-
-    def _compute_tip(self, site: str) -> str:
-        tip, context = "Project this site over the prompt set", self.context
-        points = context.settings.points
-        held = site and space_needs(site, points, context.workspace, context.library)
-        return tip if not held else f"{tip}: takes about {bytes_text(held)} of memory"
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring the tokens that are selected."""

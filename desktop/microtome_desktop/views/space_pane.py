@@ -11,14 +11,25 @@ from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.requests import space_needs
+from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.space import Space
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.icons import icon
+from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.space_picking import PickTool
 from microtome_desktop.views.space_view import SpaceView
 
+_PROJECTING = "Project this site over the prompt set"
 _AROUND_NAME = 44  # pixels of the choice beside its text
+
+
+def projecting_tip(context: PanelContext, site: str | None) -> str:
+    """What the button does, and what it takes of memory."""
+    points = context.settings.points
+    held = site and space_needs(site, points, context.workspace, context.library)
+    return f"{_PROJECTING}: takes about {bytes_text(held)} of memory" if held else _PROJECTING
 
 
 class SpacePane(QWidget):

@@ -1,0 +1,31 @@
+"""The memory that a model will take, estimated before its weights are read."""
+
+from __future__ import annotations
+
+import torch
+
+from microtome.errors import MemoryExceeded
+from microtome.records.memory import MemoryNeed, size_text
+
+
+def memory_need(numbers: int, dtype: torch.dtype, free: int | None = None) -> MemoryNeed:
+    """What a model of so many numbers takes in a number format."""
+    wide = torch.promote_types(dtype, torch.float32)
+    return MemoryNeed(
+        numbers * dtype.itemsize, 0 if wide == dtype else numbers * wide.itemsize, free
+    )
+
+
+def refuse_too_large(need: MemoryNeed, name: str, dtype: torch.dtype) -> None:
+    """Raise MemoryExceeded for weights that cannot fit, with the format in which they would."""
+    if need.fits or need.free is None:
+        return
+    half = need.weights * 2 // dtype.itemsize
+    fits = dtype.itemsize > 2 and half <= need.free
+    raise MemoryExceeded(
+        f"The weights of {name} take {size_text(need.weights)} in "
+        f"{str(dtype).removeprefix('torch.')}, but {size_text(need.free)} are free.",
+        f"Choose bfloat16, which takes {size_text(half)}."
+        if fits
+        else "Choose a smaller model, or close other programs.",
+    )
