@@ -45,6 +45,11 @@ def settings_store() -> QSettings:
     return QSettings(str(Path(folder) / "microtome.ini"), QSettings.Format.IniFormat)
 
 
+def state_folder() -> Path:
+    """Where unsaved sessions outlive a crash."""
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.StateLocation))
+
+
 def _theme(store: QSettings) -> str:
     """The theme that was chosen, read before the settings are: the first frame is drawn in it."""
     held = store.value("window/theme", "dark")
@@ -87,7 +92,8 @@ class Opening(QObject):
         from microtome_desktop.views.workbench import Workbench
 
         if self.workbench is None:
-            self.workbench = Workbench(self.window, self._store or MemoryStore())
+            kept = None if self._store is None else state_folder()
+            self.workbench = Workbench(self.window, self._store or MemoryStore(), kept)
             self.net.caught.connect(self.workbench.report)
             self.workbench.ready.connect(self._settling.start)
             self.workbench.start(self._path)

@@ -44,13 +44,18 @@ class OpenSession(Request):
 
     def deliver(self, desk: Desk, result: Session) -> None:
         """Show it; the question appears in the prompt panel."""
-        desk.selection.clear()
-        if (question := question_of(result)) is not None:
-            desk.draft.fill(question)
-        desk.workspace.show(result, self.path, dirty=False)
-        desk.selection.update(**restored(result))
-        select_answer(desk)
+        show_opened(desk, result, self.path)
         desk.settings.remember_session(self.path)
+
+
+def show_opened(desk: Desk, session: Session, path: Path | None) -> None:
+    """Show a session that was read from a file; without a ``path`` it counts as unsaved."""
+    desk.selection.clear()
+    if (question := question_of(session)) is not None:
+        desk.draft.fill(question)
+    desk.workspace.show(session, path, dirty=path is None)
+    desk.selection.update(**restored(session))
+    select_answer(desk)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,16 @@ class SaveSession(Request):
 
 def same_content(one: Session, other: Session) -> bool:
     """Whether two states of a session hold the same results."""
-    parts = ("traces", "circuit", "analyses", "question", "checks")
+    parts = ("traces", "circuit", "analyses", "question", "checks", "marks")
     return all(getattr(one, name) is getattr(other, name) for name in parts)
+
+
+def held_in_file(session: Session) -> tuple[str, ...]:
+    """What a session that was opened from a file holds, so that no save drops any of it."""
+    opened = [trace for trace in session.traces if trace.live is None]
+    sites = {name for trace in opened for name in trace.activations}
+    logits = ("logits",) if any(trace.logits is not None for trace in opened) else ()
+    return (*sorted(sites), *logits)
 
 
 @dataclass(frozen=True, slots=True)

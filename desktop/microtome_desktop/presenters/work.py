@@ -48,7 +48,7 @@ def detail_text(piece: Piece) -> str:
         lines.append(progress_text(piece.progress))
     if piece.parts:
         lines.append(f"On screen already: {', '.join(piece.parts)}.")
-    if piece.memory is not None:
+    if piece.under_way and piece.memory is not None:
         lines.append(f"Takes about {bytes_text(piece.memory)} of memory.")
     return "\n".join(line for line in lines if line)
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
-from microtome.errors import MicrotomeError
+from microtome.errors import InputError, MicrotomeError
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import command
@@ -23,6 +23,7 @@ from microtome_desktop.jobs.file_requests import (
     PrepareOpening,
     SaveSession,
     VerifyFile,
+    held_in_file,
 )
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 # The pages lie beside the packages in a checkout; an installed window shows its own help.
 _DOCS = Path(__file__).resolve().parents[3] / "docs"
 _SHOWN_NODES, _SHOWN_EDGES = 40, 0.8
+_PASSING_MS = 4_000
 
 
 class Handlers(QObject):
@@ -57,6 +59,7 @@ class Handlers(QObject):
         super().__init__(window)
         self._window, self._desk, self._runner = window, desk, runner
         self._closing = False
+        self._included: dict[Path, tuple[str, ...]] = {}  # by file, as chosen in the save dialog
         self.patience = Patience(window, runner)
         self._finding: Finding | None = None
         self.forget_panels()
@@ -253,7 +256,7 @@ class Handlers(QObject):
         if path is None:
             self.save_as()
         else:
-            self._save(path, ())
+            self._save(path)
 
     def save_as(self) -> None:
         """Ask for a file and save there."""
@@ -264,13 +267,25 @@ class Handlers(QObject):
         dialog = SaveDialog(self._desk, self._runner, session, self._window)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._desk.settings.folder = str(dialog.choice.path.parent)
-            self._save(dialog.choice.path, dialog.choice.include)
+            self._included[dialog.choice.path] = dialog.choice.include
+            self._save(dialog.choice.path)
 
-    def _save(self, path: Path, include: tuple[str, ...]) -> None:
+    def _save(self, path: Path) -> None:
+        if self._desk.workspace.session is not None:
+            self._runner.ask(SaveSession(path, *self.to_save(path)))
+
+    def to_save(self, path: Path) -> tuple[Session, tuple[str, ...]]:
+        """The session on screen as a file there would hold it, and what it includes."""
         self.settle()
         session = self._desk.workspace.session
-        if session is not None:
-            self._runner.ask(SaveSession(path, self._with_view(session), include))
+        if session is None:
+            raise InputError("There is nothing to save.", "Run a prompt first.")
+        include = self._included.get(path)
+        return self._with_view(session), held_in_file(session) if include is None else include
+
+    def say(self, text: str) -> None:
+        """Tell something in passing, in the status bar."""
+        self._window.statusBar().showMessage(text, _PASSING_MS)
 
     def _with_view(self, session: Session) -> Session:
         selected = self._desk.selection.current

@@ -54,6 +54,7 @@ class PromptPanel(Panel):
         self.needs = QLabel()
         self.needs.setObjectName("dim")
         self.needs.setTextFormat(Qt.TextFormat.PlainText)
+        self.needs.setWordWrap(True)
         self.sets = PromptSetPicker(context)
         self.run = QPushButton("Run")
         self.run.setObjectName("primary")

@@ -29,6 +29,7 @@ from microtome_desktop.state.draft import as_typed
 from microtome_desktop.state.library import EmbeddedEntry
 from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
+from microtome_desktop.views.autosave import Autosave
 from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
@@ -51,7 +52,8 @@ class Workbench(QObject):
 
     ready = Signal()
 
-    def __init__(self, window: MainWindow, store: Store) -> None:
+    def __init__(self, window: MainWindow, store: Store, kept: Path | None = None) -> None:
+        """``kept`` is the folder where unsaved sessions outlive a crash; None keeps none."""
         super().__init__(window)
         self.window = window
         self.desk = Desk(settings=Settings(store))
@@ -61,6 +63,8 @@ class Workbench(QObject):
         self.menus = LivingMenus(window, self.desk, self.handlers)
         window.statusBar().clearMessage()
         self.status = JobStatus(window.statusBar(), self.desk, self.runner)
+        self.autosave = Autosave(window, self.desk, self.runner, self.handlers, kept)
+        self._offered = False
         self._example: LoadModel | None = None
         self._busy = False
         self._filled: dict[str, str] = {}
@@ -186,6 +190,9 @@ class Workbench(QObject):
         self.mark = LessonMark(self.window, self.desk.course, self.furnishing.panels)
         self._update()
         self.ready.emit()
+        if not self._offered:  # panels are made anew with each theme
+            self._offered = True
+            self.autosave.offer()
 
     # what follows what
 
@@ -290,4 +297,6 @@ class Workbench(QObject):
         geometry, state = self.window.layout_bytes()
         self.desk.settings.set_layout("geometry", geometry)
         self.desk.settings.set_layout("state", state)
-        return self.runner.shut_down()
+        ended = self.runner.shut_down()
+        self.autosave.end()
+        return ended
