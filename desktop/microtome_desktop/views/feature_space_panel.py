@@ -30,7 +30,12 @@ from microtome_desktop.presenters.space import (
     projection_of,
     projections,
 )
-from microtome_desktop.presenters.space_layers import Drawings, empty_text, offered_sites, site_beside
+from microtome_desktop.presenters.space_layers import (
+    Drawings,
+    empty_text,
+    offered_sites,
+    site_beside,
+)
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
