@@ -1,7 +1,7 @@
 """A million points in the feature space: loading, turning, hovering and catching them.
 
 The cloud is a projection as a session holds it (float32 points, tokens, tasks, prompts), added to
-the session of a live window. The 3-D view is turned by mouse moves sent to the window as fast as
+the session of a whole window. The 3-D view is turned by mouse moves sent to the window as fast as
 it takes them; what counts is how many frames were painted in a second of the clock. Run under Xvfb
 there is no graphics card: OpenGL is software, and so is the cloud.
 Figures to reach: 15 frames a second; lateness p99 33 ms besides the frames.
@@ -17,8 +17,15 @@ from PySide6.QtCore import QCoreApplication, QEventLoop, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.model import ModelIdentity
+from microtome.records.session import Session
+from microtome_desktop import theme
+from microtome_desktop.state.settings import MemoryStore
+from microtome_desktop.views.fonts import text_font
+from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.space_picking import Tool, caught_by
 from microtome_desktop.views.space_solid import SolidSpace
+from microtome_desktop.views.workbench import Workbench
 
 pytestmark = pytest.mark.benchmark
 POINTS, SITE, SECONDS, TICK = 1_000_000, "resid_mid.0", 4.0, 0.005
@@ -107,9 +114,29 @@ def turn(view: SolidSpace, seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def loaded(live_bench):
-    """The live window with the cloud in its feature space, after the time that took."""
-    panel = live_bench.furnishing.panels["feature_space"]
+def bench(qapp):
+    """A window as a user has it, but without a model: nothing else computes."""
+    theme.apply(qapp)
+    qapp.setFont(text_font())
+    made = Workbench(MainWindow(), MemoryStore())
+    made.furnishing.finish()
+    made.window.show()
+    identity = ModelIdentity(
+        name="random", architecture="gpt2", fingerprint="", n_layers=1, n_heads=1, n_kv_heads=1,
+        d_model=3, d_head=3, d_mlp=3, vocabulary=400, context=None, n_parameters=0,
+    )  # fmt: skip
+    made.desk.workspace.show(Session(model=identity, traces=(), uuid="cloud"), dirty=False)
+    pump(lambda: made.runner.idle)
+    yield made
+    made.shut_down()
+    made.desk.workspace.mark_clean()
+    made.window.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(bench):
+    """The window with the cloud in its feature space, and how late it was meanwhile."""
+    panel = bench.furnishing.panels["feature_space"]
     view = panel.view
     if not isinstance(view, SolidSpace):
         pytest.skip("no OpenGL here")
@@ -117,20 +144,24 @@ def loaded(live_bench):
     watch = Watch(view)
     watch.begin()
     start = time.perf_counter()
-    panel.active.choose(SITE)
-    live_bench.desk.workspace.add_analysis(analysis)
-    pump(lambda: panel.drawing is not None and len(panel.drawing.points) == POINTS)
+    bench.desk.workspace.add_analysis(analysis)
+    pump(lambda: panel.drawing is not None)
     took = time.perf_counter() - start
-    pump(lambda: live_bench.runner.idle)
+    pump(lambda: bench.runner.idle and len(watch.frames) > 1)
+    shown = time.perf_counter()
+    pump(lambda: time.perf_counter() - shown > 0.5)
     late = watch.told("loading")
     print(f"loaded after {took:.2f} s")
-    assert late <= LATEST * 1.05
-    return live_bench, panel, watch
+    return bench, panel, watch, late
+
+
+def test_loading_does_not_block(loaded):
+    assert loaded[-1] <= LATEST * 1.05
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["in its place", "filling the window"])
 def test_turning(loaded, whole):
-    bench, panel, watch = loaded
+    bench, panel, watch, _ = loaded
     card = bench.window.cards["feature_space"]
     if whole:
         card.bar.maximise.click()
@@ -149,13 +180,13 @@ def test_turning(loaded, whole):
 
 
 def test_hovering_and_catching(loaded):
-    _, panel, watch = loaded
+    _, panel, watch, _ = loaded
     surface = panel.view.surface()
     panel.view.drawn.draw()
     watch.begin()
     for number in range(300):
         QTest.mouseMove(surface, QPoint(80 + number % 200, 60 + number % 120))
-        QCoreApplication.processEvents()
+        pump(lambda: watch.late)  # a tick of the timer
     late = watch.told("hovering")
     panel.grid.use_tool(Tool.LASSO)
     places = panel.view.screen_places()

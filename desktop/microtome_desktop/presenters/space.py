@@ -25,6 +25,7 @@ _CATEGORIES = (
 )  # fmt: skip
 _MAX_LABELS = 12
 _LABEL_DISTANCE = 0.3  # of the cloud's radius
+SHUFFLED = 50_000  # more points are drawn by the processor, in the order in which they lie
 _LARGE = 20_000  # points that take longer to prepare than the window may stand still
 _TOLD_APART_BY = 8  # prompts; a projection that was cut short still has its first ones
 
@@ -149,7 +150,9 @@ def set_name(analysis: Analysis) -> str:
 def space(analysis: Analysis, by: ColourBy | None) -> Space:
     """The drawing of one projection, coloured by the first that says something without a wish.
 
-    Takes a second for a million points, which is why a worker does it for those.
+    Takes a second for a million points, which is why a worker does it for those. Many points come
+    in a fixed shuffle: whoever draws a first part of them, or one over the other, draws a fair
+    sample.
     """
     offered = colourings(analysis)
     if by not in offered:
@@ -163,13 +166,18 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
     shares = " · ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(ratios))
     positions = np.asarray(analysis.array("point_position"), dtype=np.int64)
     prompts = np.asarray(analysis.array("point_prompt"), dtype=np.int64)
+    tokens, tasks = (np.asarray(analysis.array(f"point_{what}")) for what in ("token", "task"))
+    if len(points) > SHUFFLED:
+        order = np.random.default_rng(0).permutation(len(points))
+        points, tints, prompts = points[order], tints[order], prompts[order]
+        positions, tokens, tasks = positions[order], tokens[order], tasks[order]
     numbers = keys(prompts, positions)
     by_key = np.argsort(numbers, kind="stable")
     return Space(
         points, tints.astype(np.float32), prompts, positions, places, texts, legend,
         caption=f"{analysis.params.get('site', '')} of {_count(len(points))} tokens · {shares}",
-        tokens=np.asarray(analysis.array("point_token")),
-        tasks=np.asarray(analysis.array("point_task")),
+        tokens=tokens,
+        tasks=tasks,
         by=by,
         offered=offered,
         of=set_name(analysis),

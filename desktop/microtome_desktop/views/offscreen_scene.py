@@ -25,6 +25,11 @@ class _Canvas(scene.SceneCanvas):
     """Says that the scene has changed, where vispy would ask Qt for a frame."""
 
     changed: Callable[[], None] | None = None
+    mouse_on: Any = None  # the node that takes the mouse, wherever it is
+
+    def visual_at(self, pos: Any) -> Any:
+        """The library would draw the scene once more to find out, in whichever context is on."""
+        return self.mouse_on
 
     def update(self, node: Any = None) -> None:
         if self.changed is not None:

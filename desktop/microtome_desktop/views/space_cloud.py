@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from PySide6.QtGui import QColor, QImage
 
 from microtome_desktop.presenters.space_pixels import row_near, rows_on_screen
@@ -16,11 +16,10 @@ _REACH = 6  # pixels around the cursor
 
 
 class PixelCloud:
-    """Draws points in a shuffled order, so that what lies in front is a fair sample."""
+    """Draws points one over the other in their order, which a ``Space`` of many has shuffled."""
 
     def __init__(self, card: str) -> None:
         self._card = QColor(card)
-        self._order = np.zeros(0, np.int64)
         self._points = np.zeros((4, 0), np.float32)
         self._tints = np.zeros(1, np.uint32)
         self._rows = np.zeros((0, 0), np.int32)
@@ -31,22 +30,19 @@ class PixelCloud:
         """How many points the next frame shows."""
         return min(self.limit, self._points.shape[1])
 
-    def set_points(
-        self, points: Float[np.ndarray, "point 3"], order: Int[np.ndarray, " p"]
-    ) -> None:
+    def set_points(self, points: Float[np.ndarray, "point 3"]) -> None:
         """Other points, or other places of the same."""
-        if len(order) != len(self._order):
-            self.limit = len(order)
-        self._order = order
-        held = np.ones((4, len(order)), np.float32)
-        held[:3] = points[order].T
+        if len(points) != self._points.shape[1]:
+            self.limit = len(points)
+        held = np.ones((4, len(points)), np.float32)
+        held[:3] = points.T
         self._points = held
 
     def set_colours(self, colours: Float[np.ndarray, "point 4"]) -> None:
         """Other colours of the same points, mixed with the ground by their opacity."""
         card = self._card
         ground = np.array([card.redF(), card.greenF(), card.blueF()], np.float32)
-        held = colours[self._order].astype(np.float32, copy=False)
+        held = colours.astype(np.float32, copy=False)
         mixed = ground + (held[:, :3] - ground) * held[:, 3:]
         red, green, blue = (mixed * 255 + 0.5).astype(np.uint32).T
         self._tints = np.empty(len(held) + 1, np.uint32)
@@ -76,4 +72,4 @@ class PixelCloud:
         """The point that is seen near a place of the view, -1 for none."""
         at = (place[0] * ratio, place[1] * ratio)
         found = row_near(self._rows, at, round(_REACH * ratio))
-        return -1 if found is None else int(self._order[found])
+        return -1 if found is None else found

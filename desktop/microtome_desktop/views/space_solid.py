@@ -13,14 +13,13 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.scene import cameras, visuals
 
 from microtome_desktop import palette
-from microtome_desktop.presenters.space import Space, nearest
+from microtome_desktop.presenters.space import SHUFFLED, Space, nearest
 from microtome_desktop.presenters.space_pixels import projected
 from microtome_desktop.views.offscreen_scene import OffscreenScene
 from microtome_desktop.views.space_cloud import PixelCloud
 from microtome_desktop.views.space_marks import paint_labels, paint_rings
 from microtome_desktop.views.space_view import SpaceView
 
-_SCENE_POINTS = 50_000  # more are drawn by the processor, which is faster without a graphics card
 _MOVING_POINTS = 10_000  # what software rendering turns at a bearable rate
 _FRAME_SECONDS = 0.07  # one frame at rest may take this long
 _REST_MILLISECONDS = 150
@@ -46,6 +45,7 @@ class SolidSpace(SpaceView):
         self.drawn.decorate = self._decorate
         self.canvas = self.drawn.canvas
         self._view = self.canvas.central_widget.add_view()
+        self.canvas.mouse_on = self._view
         self._view.camera = cameras.TurntableCamera(fov=30, distance=3.9, elevation=22, azimuth=35)
         self._points = visuals.Markers(parent=self._view.scene)
         self._points.set_gl_state("translucent", depth_test=False)
@@ -69,7 +69,7 @@ class SolidSpace(SpaceView):
 
     @property
     def _many(self) -> bool:
-        return self._space is not None and len(self._space.points) > _SCENE_POINTS
+        return self._space is not None and len(self._space.points) > SHUFFLED
 
     def show_space(
         self, space: Space | None, colours: Float[np.ndarray, "point 4"] | None = None
@@ -78,23 +78,23 @@ class SolidSpace(SpaceView):
         self._space = space
         self._marked = np.zeros(0, dtype=np.int64)
         count = 0 if space is None else len(space.points)
-        self._points.visible = 0 < count <= _SCENE_POINTS
+        self._points.visible = 0 < count <= SHUFFLED
         self.drawn.replace = self._draw_many if self._many else None
         if space is None or not count:
             self.drawn.invalidate()
             return
-        if len(self._order) != count:
+        if self._many:
+            self._cloud.set_points(space.points)
+        elif len(self._order) != count:
             # A fixed shuffle, so that any first n points are a fair sample.
             self._order = np.random.default_rng(0).permutation(count)
-        if self._many:
-            self._cloud.set_points(space.points, self._order)
         self.colour(space.colours if colours is None else colours)
 
     def place(self, space: Space) -> None:
         """Draw the same points at other places."""
         self._space = space
         if self._many:
-            self._cloud.set_points(space.points, self._order)
+            self._cloud.set_points(space.points)
             self.drawn.invalidate()
         else:
             self._draw_points(self._drawn)
