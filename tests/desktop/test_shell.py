@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QLabel, QToolButton
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS, MENUS
@@ -97,6 +97,9 @@ def test_an_error_shows_a_toast_whose_details_can_be_copied(qtbot, bench):
     toast = bench.toasts.shown[-1]
     assert toast.isVisible()
     assert toast.geometry().right() <= bench.window.width()
+    assert all(
+        each.height() < 2 * each.fontMetrics().height() for each in toast.findChildren(QLabel)
+    )
     qtbot.mouseClick(toast.show_details, Qt.MouseButton.LeftButton)
     assert toast.details.isVisible()
     qtbot.mouseClick(toast.copy, Qt.MouseButton.LeftButton)
