@@ -110,6 +110,14 @@ def test_an_error_shows_a_toast_whose_details_can_be_copied(qtbot, bench):
     assert bench.toasts.shown == []
 
 
+def test_a_toast_is_as_high_as_its_text(bench):
+    long = "A sentence that goes on for longer than one line of the card has room for. " * 3
+    bench.desk.notices.post(Notice(Level.ERROR, "Loading failed", long, "Choose another.", "…"))
+    toast = bench.toasts.shown[-1]
+    (label,) = [each for each in toast.findChildren(QLabel) if each.text().startswith(long)]
+    assert label.height() <= label.heightForWidth(label.width()) + 4
+
+
 def test_at_most_four_toasts_are_shown_and_none_is_lost(bench):
     for number in range(6):
         bench.desk.notices.warn(f"Warning {number}")
