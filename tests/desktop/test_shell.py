@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QLabel, QToolButton
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS, MENUS
@@ -97,6 +97,9 @@ def test_an_error_shows_a_toast_whose_details_can_be_copied(qtbot, bench):
     toast = bench.toasts.shown[-1]
     assert toast.isVisible()
     assert toast.geometry().right() <= bench.window.width()
+    assert all(
+        each.height() < 2 * each.fontMetrics().height() for each in toast.findChildren(QLabel)
+    )
     qtbot.mouseClick(toast.show_details, Qt.MouseButton.LeftButton)
     assert toast.details.isVisible()
     qtbot.mouseClick(toast.copy, Qt.MouseButton.LeftButton)
@@ -105,6 +108,14 @@ def test_an_error_shows_a_toast_whose_details_can_be_copied(qtbot, bench):
     close = toast.findChild(QToolButton, "tiny")
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
     assert bench.toasts.shown == []
+
+
+def test_a_toast_is_as_high_as_its_text(bench):
+    long = "A sentence that goes on for longer than one line of the card has room for. " * 3
+    bench.desk.notices.post(Notice(Level.ERROR, "Loading failed", long, "Choose another.", "…"))
+    toast = bench.toasts.shown[-1]
+    (label,) = [each for each in toast.findChildren(QLabel) if each.text().startswith(long)]
+    assert label.height() <= label.heightForWidth(label.width()) + 4
 
 
 def test_at_most_four_toasts_are_shown_and_none_is_lost(bench):

@@ -157,7 +157,7 @@ class PromptPanel(Panel):
         self.answer.mark(reading.answer_problem)
         self.wrong.mark(reading.wrong_problem)
         problems = (reading.problem, reading.answer_problem, reading.wrong_problem)
-        text = "\n".join(problem for problem in problems if problem)
+        text = "\n".join(dict.fromkeys(problem for problem in problems if problem))
         self.problem.setText(text)
         self.problem.setVisible(bool(text))
         needs = reading.needs

@@ -48,7 +48,6 @@ class Toast(QWidget):
             self._layout.addWidget(_wrapped(text))
         if notice.details:
             self._add_details()
-        self._fit()
 
     def _head(self) -> QHBoxLayout:
         picture, colour = _LOOKS[self.notice.level]
@@ -89,12 +88,12 @@ class Toast(QWidget):
 
     def _toggle_details(self, shown: bool) -> None:
         self.details.setVisible(shown)
-        self._fit()
+        self.fit()
 
-    def _fit(self) -> None:
-        """Be as high as the text at this width: Qt's hint counts lines of a narrower one."""
+    def fit(self) -> None:
+        """Take the height that the text needs; Qt's own measure is for a narrower card."""
         self._layout.activate()
-        self.setFixedHeight(self._layout.totalHeightForWidth(_WIDTH))
+        self.resize(_WIDTH, self._layout.totalHeightForWidth(_WIDTH))
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.notice.as_text)
@@ -118,6 +117,7 @@ class Toasts(QObject):
         for old in self.shown[:-_MOST]:
             old.close()
         toast.show()
+        toast.fit()
         self._arrange()
         if notice.level in (Level.INFO, Level.GOOD):
             QTimer.singleShot(_LASTING_MS, toast, toast.close)
