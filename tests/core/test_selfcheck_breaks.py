@@ -85,6 +85,10 @@ def no(_part):
     return False
 
 
+def yes(_part):
+    return True
+
+
 def swapped(heads: torch.Tensor) -> torch.Tensor:
     return heads.flip(0)
 
@@ -169,6 +173,14 @@ WEIGHTS = {
     "chosen experts not renormalised": ("mixtral", in_block(1, mlp__router__renormalise=no), 3),
     "an expert too many": ("qwen3_moe", in_block(1, mlp__router__chosen=lambda _: 3), 3),
     "shared expert forgotten": ("qwen2_moe", in_block(1, mlp__shared=none), 3),
+    "bias of a norm on the stream dropped": ("bert", in_block(1, sum_norm1__bias=none), 1),
+    "last norm on the stream forgotten": ("opt_post_norm", in_block(2, sum_norm2=none), 1),
+    "token type forgotten": ("bert", outside(token_type=none), 1),
+    "norm on the embeddings forgotten": ("distilbert", outside(stream_norm=none), 1),
+    "narrow embeddings turned": ("opt_post_norm", outside(embedding_map=swapped), 1),
+    "last matrix turned": ("opt_post_norm", outside(transform__weight=swapped), 2),
+    "read as if it saw nothing ahead": ("bert", in_block(0, attention__causal=yes), 6),
+    "a window to one side": ("modernbert", in_block(1, attention__causal=yes), 6),
 }
 
 

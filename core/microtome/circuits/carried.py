@@ -53,7 +53,7 @@ class Carried:
         value = self._held.get(at, self.outputs[:0])
         while at < step:
             written = self.outputs[len(value) : self._rows(at + 1)]
-            value, at = norms[at].apply(torch.cat([value, written])), at + 1
+            value, at = norms[at].apply_in_place(torch.cat([value, written])), at + 1
             self._held[at] = value
         self._held = {
             held: kept

@@ -125,10 +125,9 @@ class LoadModel(Request):
 def _facts(model: Any) -> ModelFacts:
     from microtome.examining import prompt_sets_of
 
-    has_tokenizer = model.tokenizer is not None
     return ModelFacts(
-        words=tuple(model.vocabulary_words()) if has_tokenizer else (),
-        has_tokenizer=has_tokenizer,
+        words=tuple(model.vocabulary_words()),  # without a tokenizer the classes, if any
+        has_tokenizer=model.tokenizer is not None,
         prompt_sets=prompt_sets_of(model),
     )
 

@@ -74,7 +74,7 @@ class PredictionsPanel(Panel):
         session = self.context.workspace.session
         position = self.context.selection.current.position
         rows = () if session is None else predictions(session, position)
-        self.place.setText(heading(session, position) or "Run a prompt to see what follows.")
+        self.place.setText(heading(session, position) or "Run a prompt to see what the model says.")
         self.table.setRowCount(len(rows))
         for number, row in enumerate(rows):
             self._fill(number, row)

@@ -42,7 +42,7 @@ class PromptPanel(Panel):
         self.prompt.setObjectName("prompt")
         self.corrupt = PromptField("Optional: the same text with one thing changed")
         self.corrupt.setObjectName("corrupt")
-        self.answer = AnswerField("what should follow")
+        self.answer = AnswerField("the right answer")
         self.answer.setObjectName("answer")
         self.wrong = AnswerField("to compare with")
         self.wrong.setObjectName("wrong")
