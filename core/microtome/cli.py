@@ -166,8 +166,7 @@ def _writable(path: Path) -> None:
 
 
 def _summary(session: Any) -> dict[str, Any]:
-    trace, circuit = session.clean, session.circuit
-    at = session.metric["position"]
+    trace, at = session.clean, session.metric["position"]
     rows = zip(trace.top_tokens[at], trace.top_probabilities[at], strict=True)
     predictions = [{"token": token, "probability": float(p)} for token, p in list(rows)[:5]]
     return {
@@ -176,6 +175,18 @@ def _summary(session: Any) -> dict[str, Any]:
         "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
         "metric": dict(session.metric),
+        **_circuit_summary(session),
+    }
+
+
+def _circuit_summary(session: Any) -> dict[str, Any]:
+    from microtome.records.coverage import COVERAGE
+
+    circuit = session.circuit
+    if circuit is None:  # a decoder of no known family: the session says what there is instead
+        why = session.analyses[COVERAGE].params["summary"]
+        return {"nodes": 0, "edges": 0, "why_no_circuit": why}
+    return {
         "nodes": circuit.n_nodes,
         "edges": circuit.n_edges,
         "unexplored": circuit.metadata.get("unexplored"),
@@ -199,6 +210,8 @@ def _as_text(summary: dict[str, Any]) -> str:
 
 
 def _circuit_text(summary: dict[str, Any]) -> str:
+    if "why_no_circuit" in summary:
+        return f"none. {summary['why_no_circuit']}"
     if summary["unexplored"] is not None:
         return f"{summary['nodes']} nodes, {summary['edges']} edges"
     pair = "value_corrupt" in summary["metric"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tiny_models
 import torch
 
 import microtome as mt
+from microtome.cli import main
 from microtome.errors import SiteMissing, UnknownArchitecture
 from microtome.models.loading import load_model
 
@@ -128,6 +131,16 @@ def test_a_session_says_what_is_missing_and_why(other, session, tmp_path):
     sites = {row.name for row in held.sites if row.there}
     assert sites == set(model.ports)
     assert not sites & set(kept["lacks"])
+
+
+def test_the_command_line_runs_one_and_says_why_it_has_no_circuit(tiny_folder, tmp_path, capsys):
+    folder, file = str(tiny_folder("mamba")), tmp_path / "s.h5"
+    given = ["run", "--model", folder, "--prompt", "3,17,4", "--ids", "--out", str(file)]
+    assert main(given) == 0
+    assert "circuit: none. Microtome does not know where Mamba" in capsys.readouterr().out
+    assert file.exists()
+    assert main([*given, "--json"]) == 0
+    assert "where Mamba" in json.loads(capsys.readouterr().out)["why_no_circuit"]
 
 
 def test_what_is_done_to_the_logits_is_said(tiny_model):

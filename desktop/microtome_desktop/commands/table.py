@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtome.records.coverage import COVERAGE
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
@@ -39,6 +40,8 @@ def _cannot_run(now: Situation) -> str:
 def _no_circuit(now: Situation) -> str:
     session = now.desk.workspace.session
     held = session is not None and session.circuit is not None
+    if not held and session is not None and COVERAGE in session.analyses:
+        return "There is no circuit of this model: What can be seen… in the Model menu says why."
     return "" if held else "There is no circuit yet: run a prompt first."
 
 

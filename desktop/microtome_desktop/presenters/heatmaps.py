@@ -145,6 +145,15 @@ def _norm(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | 
     return Grid(norms, rows, columns, held.layers, 0.0, high, False, "", title)
 
 
+# What of a model each quantity needs.
+NEEDS = {
+    Quantity.PROBABILITY: "lens",
+    Quantity.RANK: "lens",
+    Quantity.ATTENTION: "direct",
+    Quantity.MLP: "direct",
+    Quantity.NORM: "stream",
+}
+
 _BUILDERS: dict[Quantity, Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]] = {
     Quantity.PROBABILITY: _probability,
     Quantity.RANK: _rank,

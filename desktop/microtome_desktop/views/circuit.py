@@ -29,6 +29,7 @@ from microtome_desktop.presenters.circuit import (
 )
 from microtome_desktop.presenters.circuit_focus import edge_row, focus_of
 from microtome_desktop.presenters.circuit_walk import Way
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import shown_as, shown_selection
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
@@ -136,7 +137,7 @@ class CircuitPanel(Panel):
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return as_python.circuit_lines(session, self._view)
+        return why_not(session, "circuit") or as_python.circuit_lines(session, self._view)
 
     def show_session(self) -> None:
         """Draw the session's circuit, or what to do to get one."""

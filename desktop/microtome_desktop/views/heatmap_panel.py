@@ -9,7 +9,8 @@ from typing import Any
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
-from microtome_desktop.presenters.heatmaps import Grid, Quantity, heatmap
+from microtome_desktop.presenters.coverage import why_not
+from microtome_desktop.presenters.heatmaps import NEEDS, Grid, Quantity, heatmap
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
@@ -81,7 +82,8 @@ class HeatmapPanel(Panel):
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return as_python.heatmap_lines(session, self._chosen)
+        lacking = why_not(session, NEEDS[self._chosen])
+        return lacking or as_python.heatmap_lines(session, self._chosen)
 
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""
