@@ -175,6 +175,7 @@ def _summary(session: Any) -> dict[str, Any]:
         "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
         "metric": dict(session.metric),
+        "checks_failed": [check.title for check in session.checks.failures],
         **_circuit_summary(session),
     }
 
@@ -191,7 +192,6 @@ def _circuit_summary(session: Any) -> dict[str, Any]:
         "edges": circuit.n_edges,
         "unexplored": circuit.metadata.get("unexplored"),
         "cancellation": circuit.metadata.get("cancellation"),
-        "checks_failed": [check.title for check in session.checks.failures],
     }
 
 

@@ -61,6 +61,7 @@ class Watch:
     def __init__(self, view: SolidSpace) -> None:
         self.late: list[float] = []
         self.frames: list[float] = []
+        self.busy: list[float] = []  # processor time, whatever else the machine does
         self._in_frames = 0.0
         self._draw = view.drawn.draw
         view.drawn.draw = self._frame
@@ -68,9 +69,10 @@ class Watch:
         self.timer.timeout.connect(self._tick)
 
     def _frame(self):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.thread_time()
         picture = self._draw()
         self.frames.append(time.perf_counter() - start)
+        self.busy.append(time.thread_time() - busy)
         self._in_frames += self.frames[-1]
         return picture
 
@@ -80,7 +82,7 @@ class Watch:
         self._last, self._in_frames = now, 0.0
 
     def begin(self) -> None:
-        self.late, self.frames, self._in_frames = [], [], 0.0
+        self.late, self.frames, self.busy, self._in_frames = [], [], [], 0.0
         self._last = time.perf_counter()
         self.timer.start()
 
@@ -90,7 +92,8 @@ class Watch:
         frames = np.array(self.frames or [0.0]) * 1000
         print(f"{name}: lateness p50 {p50:.1f}, p99 {p99:.1f}, worst {max(self.late) * 1000:.0f} "
               f"ms in {len(self.late)} ticks; {len(self.frames)} frames, median "
-              f"{np.median(frames):.0f}, longest {frames.max():.0f} ms")  # fmt: skip
+              f"{np.median(frames):.0f}, longest {frames.max():.0f} ms, of which processor "
+              f"{np.median(self.busy or [0.0]) * 1000:.0f} ms")  # fmt: skip
         return float(p99) / 1000
 
 

@@ -331,7 +331,7 @@ MARKS = Marks(
     pins=("L1H0@3",),
     hidden=("M0@2", "T@1"),
     supernodes=(Supernode("name movers", ("L3H0@7", "L3H2@7"), collapsed=False),),
-    point_groups=(PointGroup("nurses", 2, ((-1, 3), (7, 0))),),
+    point_groups=(PointGroup("nurses", 2, ((-1, 3), (7, 0)), "a1b2"),),
     views=(GraphView("overview", {"nodes": 12, "edge_share": 0.5, "centre": [1.5, 2.0]}),),
 )
 

@@ -7,7 +7,7 @@ import pytest
 
 from microtome.activations.capture import trace
 from microtome.analysis.projection import project
-from microtome.analysis.space import feature_space
+from microtome.analysis.space import feature_space, feature_spaces
 from microtome.errors import Cancelled, InputError
 from microtome.jobs import Job
 from microtome.prompt_sets import PromptSet, SetPair
@@ -112,3 +112,29 @@ def test_real_text_keeps_its_tokens(embedded):
     assert found.array("point_token").tolist() == list(
         model.tokenize("When Mary and John went").texts
     )
+
+
+def test_several_layers_at_once_are_each_what_one_alone_is(tiny_model, monkeypatch):
+    model = tiny_model("llama")
+    sites = [Site("resid_post", layer) for layer in range(3)]
+    one_at_a_time = 4 * 50 * max(model.identity.d_model, model.identity.d_mlp)
+    for held in (2**30, one_at_a_time):  # together, and one after the other
+        monkeypatch.setattr("microtome.analysis.space._HELD_BYTES", held)
+        found = list(feature_spaces(model, sites, PROMPTS, limit=50))
+        for site, analysis in zip(sites, found, strict=True):
+            alone = feature_space(model, site, PROMPTS, limit=50)
+            assert analysis.id == alone.id
+            assert analysis.params == alone.params
+            for name in alone.arrays:
+                np.testing.assert_array_equal(analysis.array(name), alone.array(name))
+
+
+def test_layers_are_named_and_come_as_they_are_ready(tiny_model):
+    model, job = tiny_model("gpt2"), Job()
+    with pytest.raises(InputError, match="names no layer"):
+        next(feature_spaces(model, [Site("resid_post")], PROMPTS))
+    layers = feature_spaces(model, [Site("embed"), Site("resid_post", 0)], PROMPTS[:4], job=job)
+    assert next(layers).id == "projection/embed"
+    job.cancel()
+    with pytest.raises(Cancelled):
+        next(layers)

@@ -200,6 +200,10 @@ def test_a_name_that_is_dropped_leaves_no_group(bench, panel):
 def test_the_list_names_counts_rings_renames_colours_and_deletes(bench, panel):
     boxed(bench, panel, own(panel.drawing))
     (row,), book = panel.grouping.list.rows, bench.desk.book
+    table = panel.exported_table()()
+    at = [table.headers.index(name) for name in ("prompt", "position", "group")]
+    listed = {row[at[0] : at[1] + 1] for row in table.rows if row[at[2]] == "names"}
+    assert listed == set(book.marks.point_groups[0].points)
     assert row.text() == f"names  {len(book.marks.point_groups[0].points)}"
     QTest.mouseClick(row, LEFT)
     (row,) = panel.grouping.list.rows

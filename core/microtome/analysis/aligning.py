@@ -9,13 +9,13 @@ from microtome.errors import InputError
 
 
 def alignment(
-    points: Float[np.ndarray, "point axis"], reference: Float[np.ndarray, "point axis"]
+    points: Float[np.ndarray, "point axis"], reference: Float[np.ndarray, "_ _"]
 ) -> Float[np.ndarray, "axis axis"]:
     """The orthogonal matrix R for which ``points @ R`` lies nearest to ``reference``.
 
-    Row i of both is the same thing seen twice, for example a token in two layers. Nothing is
-    moved or stretched: R turns, and mirrors where that is nearer, because the sign of a principal
-    component means nothing. The identity where there are no points.
+    Both are [point, axis]; row i of both is the same thing seen twice, for example a token in two
+    layers. Nothing is moved or stretched: R turns, and mirrors where that is nearer, because the
+    sign of a principal component means nothing. The identity where there are no points.
     Raises InputError when the two have other shapes.
     Source: Schönemann, "A generalized solution of the orthogonal Procrustes problem" (1966).
     """

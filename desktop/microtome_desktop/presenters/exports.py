@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.errors import InputError
+from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
+from microtome.records.marks import OWN_PROMPT
 from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
 from microtome.records.trace import Trace
@@ -25,7 +27,7 @@ from microtome_desktop.presenters.neurons import histogram, strongest_neurons
 from microtome_desktop.presenters.node_card import attention_sources, card_of, verification
 from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.predictions import predictions
-from microtome_desktop.presenters.space import projections
+from microtome_desktop.presenters.space import projections, set_name
 from microtome_desktop.presenters.strip import Colouring, token_values
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
@@ -144,7 +146,10 @@ def histogram_table(session: Session, site: str, layer: int | None) -> Table:
 
 
 def space_table(session: Session, site: str) -> Table:
-    """Every point of a projection with its labels; prompt -1 is the prompt that was run."""
+    """Every point of a projection with its labels; prompt -1 is the prompt that was run.
+
+    ``group`` names the groups that a point is in, with commas between.
+    """
     found = [analysis for analysis in projections(session) if analysis.params.get("site") == site]
     if not found:
         raise InputError(f"{site} was not projected yet.", "Press Project first.")
@@ -152,8 +157,20 @@ def space_table(session: Session, site: str) -> Table:
     labels = ("prompt", "position", "layer", "token", "task")
     columns = [found[0].array(f"point_{name}").tolist() for name in labels]
     axes = tuple(f"PC{number + 1}" for number in range(points.shape[1]))
+    columns.append(_groups_of_points(session, found[0]))
     rows = [(*place, *cells) for place, *cells in zip(points, *columns, strict=True)]
-    return Table((*axes, *labels), rows)
+    return Table((*axes, *labels, "group"), rows)
+
+
+def _groups_of_points(session: Session, analysis: Analysis) -> list[str]:
+    of, held = set_name(analysis), session.marks.point_groups
+    members = [
+        (group.name, {p for p in group.points if p[0] == OWN_PROMPT or group.prompts in ("", of)})
+        for group in held
+    ]
+    pairs = zip(*(analysis.array(f"point_{n}").tolist() for n in ("prompt", "position")),
+                strict=True)  # fmt: skip
+    return [", ".join(name for name, points in members if pair in points) for pair in pairs]
 
 
 def node_table(session: Session, node: str | None, edge: tuple[str, str, int] | None) -> Table:

@@ -21,7 +21,7 @@ def rows_on_screen(
     """The point that each pixel of a picture of ``size`` (width, height) shows, -1 for none.
 
     ``points`` are homogeneous, ``onto_screen`` maps row vectors to pixels. A point is a square of
-    ``side`` pixels; of several at one place the last is seen.
+    ``side`` pixels; of several at one pixel any may be seen, which is fair in a shuffled cloud.
     """
     width, height = size
     x, y, near = projected(points, onto_screen)
