@@ -24,7 +24,6 @@ from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import SaveSession
 from microtome_desktop.presenters.circuit_look import LOOKS, PLACING, WEIGHTS
-from microtome_desktop.state.settings import Settings
 from microtome_desktop.views.inline_field import InlineField
 
 WAIT = 60_000
