@@ -108,7 +108,7 @@ QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
 QTreeView::item:hover, QListView::item:hover { background: RAISED; }
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
   background: SELECTED; color: TEXT; }
-QTreeView { show-decoration-selected: 0; }
+QTreeView { show-decoration-selected: 0; selection-background-color: transparent; }
 QTreeView::branch, QTreeView::branch:selected { background: transparent; }
 QHeaderView::section { background: transparent; border: none; color: DIM; padding: 3px 4px; }
 QTableView { gridline-color: transparent; }
