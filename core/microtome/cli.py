@@ -148,15 +148,29 @@ def _summary(session: Any) -> dict[str, Any]:
     predictions = [{"token": token, "probability": float(p)} for token, p in list(rows)[:5]]
     return {
         "model": session.model.name,
+        **({} if trace.source is None else {"source": list(trace.source.tokens)}),
         "tokens": list(trace.tokens),
         "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
         "metric": dict(session.metric),
+        **(_no_circuit(session) if circuit is None else _circuit_facts(circuit)),
+    }
+
+
+def _circuit_facts(circuit: Any) -> dict[str, Any]:
+    return {
         "nodes": circuit.n_nodes,
         "edges": circuit.n_edges,
         "unexplored": circuit.metadata.get("unexplored"),
         "cancellation": circuit.metadata.get("cancellation"),
     }
+
+
+def _no_circuit(session: Any) -> dict[str, Any]:
+    """Why there is none: the record of what the model lacks says it."""
+    held = session.analyses.get("coverage")
+    lacks = {} if held is None else held.params["lacks"]
+    return {"no_circuit": lacks.get("circuit", "none was computed")}
 
 
 def _as_text(summary: dict[str, Any]) -> str:
@@ -172,6 +186,8 @@ def _as_text(summary: dict[str, Any]) -> str:
 
 
 def _circuit_text(summary: dict[str, Any]) -> str:
+    if "no_circuit" in summary:
+        return f"none, {summary['no_circuit']}"
     if summary["unexplored"] is not None:
         return f"{summary['nodes']} nodes, {summary['edges']} edges"
     pair = "value_corrupt" in summary["metric"]
@@ -280,7 +296,10 @@ def _window(name: str) -> Callable[..., Any]:
 
 
 def _ids(text: str) -> tuple[int, ...]:
-    return tuple(_id(part) for part in text.replace(",", " ").split())
+    from microtome.prompts import typed_ids
+
+    found = typed_ids(text)
+    return tuple(_id(part) for part in text.replace(",", " ").split()) if found is None else found
 
 
 def _id(text: str) -> int:

@@ -69,14 +69,14 @@ def examine(model: Model, question: Question, *, job: Job | None = None) -> Sess
         found[analysis.id] = analysis
         job.partial("analysis", analysis)
 
-    if not model.known:  # first, so that panels can say at once why they stay empty
+    if not model.whole:  # first, so that panels can say at once why they stay empty
         keep(coverage_analysis(coverage(model)))
     if len(traces) > 1:
         keep(logit_change(*traces))
     # What a long prompt's activations outgrow the budget for is left out; the panels say so.
     with suppress(SiteMissing):
         keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
-    circuit = _explain(model, question, metric, traces[0], keep, job) if model.known else None
+    circuit = _explain(model, question, metric, traces[0], keep, job) if model.whole else None
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
     space = default_space(model, job)
@@ -191,10 +191,10 @@ def _traces(model: Model, question: Question, job: Job) -> tuple[Trace, ...]:
         clean = trace(model, question.prompt, job=job)
         job.partial("trace", clean)
         return (clean,)
-    counts = [len(model.tokenize(prompt).ids) for prompt in (pair.clean, pair.corrupt)]
-    if counts[0] != counts[1]:
+    problem = model.tokenize(pair.clean).unlike(model.tokenize(pair.corrupt))
+    if problem:
         raise PromptError(
-            f"The prompt has {counts[0]} tokens and the corrupt prompt {counts[1]}.",
+            problem,
             "Both need the same number of tokens: replace words by words of as many tokens.",
         )
     clean = trace(model, pair.clean, job=job)

@@ -58,7 +58,7 @@ def head_pattern(
     tokens, look = model.tokenize(prompt), _Look(head)
     try:
         with tapping(model, {site: [look]}, job.check):
-            model.forward(torch.from_numpy(tokens.ids)[None])
+            model.run(tokens)
     except _SeenError:
         pass
     except (MemoryError, RuntimeError) as error:

@@ -90,14 +90,16 @@ def head_scores(
 
     ``length`` is that of the part which is repeated; a short context shortens it. A model that
     never saw random tokens is measured on ``prompts`` of its own kind instead, which must repeat
-    tokens. ``params["measured_on"]`` says which it was.
+    tokens. ``params["measured_on"]`` says which it was. Of a model with an encoder the heads are
+    those of the decoder's self-attention, and the encoder reads the same tokens.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
     expect_model(model)
     half = _fitting(length, model.identity.context)
+    repeated = repeated_tokens(model.identity.vocabulary, half, batch, seed)
     sequences: Sequence[Prompt] = prompts or [
-        tuple(ids.tolist()) for ids in repeated_tokens(model.identity.vocabulary, half, batch, seed)
+        model.lexicon.repeating(ids.tolist()) for ids in repeated
     ]
     found = []
     for done, sequence in enumerate(sequences):

@@ -201,6 +201,7 @@ class Anatomy:
     unembedding: Float[Tensor, "vocabulary d_model"]
     unembedding_bias: Float[Tensor, " vocabulary"] | None
     soft_cap: float | None = None  # of the logits
+    leaves_out: str = ""  # what the logits are made of besides all this; empty when nothing
 
     @property
     def routed(self) -> bool:

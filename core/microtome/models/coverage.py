@@ -82,6 +82,8 @@ def _analyses(model: Model) -> Iterator[Possible]:
         reason = next((_why_not(model, s) for s in needs.sites if s not in model.ports), "")
         if needs.weights and not model.known:
             reason = f"where {row.title} keeps its heads, norms and MLPs is not known"
+        elif needs.weights and not model.whole:
+            reason = model.anatomy.leaves_out
         elif needs.lens and isinstance(row, Outline):
             reason = row.absent.get("lens", "")
         elif needs.whole_mlps and model.n_experts:

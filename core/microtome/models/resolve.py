@@ -22,7 +22,7 @@ from microtome.models.anatomy import (
     ScoreBias,
 )
 from microtome.models.family import Family, head_width, kv_heads, part
-from microtome.models.positions import rotaries, score_bias, windows
+from microtome.models.positions import rotaries, score_biases, windows
 
 # transformers' names of activations -> ours.
 _ACTIVATIONS = {
@@ -34,6 +34,11 @@ _ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+
+_CROSS = (
+    "its decoder also looks at what the encoder made of the prompt, and there is no rule yet for "
+    "what flows through cross-attention"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,11 +268,11 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
     )
     embedding = find(row.embedding)
     weight = embedding.weight.detach()
-    bias = score_bias(row, config, weight)
+    biases = score_biases(find(row.blocks), row, config, weight)
     positions = None if row.positions is None else find(row.positions).weight.detach()
     head = find(row.unembedding)
     turns = rotaries(module, row, config, weight[:1, None])
-    per_layer = zip(find(row.blocks), windows(config, row), turns, strict=True)
+    per_layer = zip(find(row.blocks), windows(config, row), turns, biases, strict=True)
     return Anatomy(
         embedding=weight,
         embedding_scale=_embedding_scale(embedding),
@@ -275,13 +280,21 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
         positions=None if positions is None else positions[row.position_offset :],
         blocks=tuple(
             _Block(block, row, config, layer).block(window, rotary, bias)
-            for layer, (block, window, rotary) in enumerate(per_layer)
+            for layer, (block, window, rotary, bias) in enumerate(per_layer)
         ),
-        final_norm=norm_at(row.final_norm),
+        final_norm=_final_norm(norm_at(row.final_norm), row, config),
         unembedding=head.weight.detach(),
         unembedding_bias=None if head.bias is None else head.bias.detach(),
         soft_cap=soft_cap(config, row, "final_logit_softcapping"),
+        leaves_out="" if row.cross is None else _CROSS,
     )
+
+
+def _final_norm(norm: Norm | None, row: Family, config: Any) -> Norm | None:
+    """What the unembedding reads, with a factor of its own where there is one."""
+    if norm is None or norm.weight is None or row.unembedding_scale is None:
+        return norm
+    return replace(norm, weight=norm.weight.float() * row.unembedding_scale(config))
 
 
 def _embedding_scale(embedding: nn.Module) -> float:

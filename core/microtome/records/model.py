@@ -30,3 +30,4 @@ class ModelIdentity:
     tokenizer_fingerprint: str = ""
     config_json: str = "{}"
     versions: dict[str, str] = field(default_factory=dict)
+    n_encoder_layers: int = 0  # of an encoder beside the decoder; ``n_layers`` are the decoder's

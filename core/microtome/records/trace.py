@@ -56,8 +56,20 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What an encoder read: ids, their texts, and positions that the tokenizer does not know."""
+
+    token_ids: Int[np.ndarray, " source"]
+    tokens: tuple[str, ...]
+    unknown: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """One run: the tokens, the logits, and every activation that was captured.
+
+    ``source`` is what the encoder read, None for a model without one; all other tokens are the
+    decoder's.
 
     ``top_ids`` and ``top_logits`` hold the most probable next tokens of each position, sorted;
     ``top_probabilities`` are over the whole vocabulary. ``logits`` is None when a session was
@@ -78,6 +90,7 @@ class Trace:
     unknown: tuple[int, ...] = ()  # positions whose text the tokenizer does not know
     seconds: float = 0.0
     live: Any = field(default=None, repr=False)
+    source: Source | None = None
 
     def activation(self, site: Site | str) -> NDArray[Any]:
         """The values at a site: one layer and head where the site names them, else all.

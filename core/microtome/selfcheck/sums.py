@@ -33,6 +33,8 @@ def residual_sum(subject: Subject) -> Iterator[Measurement]:
     for layer in range(last + 1):
         # In the model's own order of adding, so that float32 gives no difference at all.
         stream = stream + subject.values("attn_out", layer)
+        if "cross_out" in subject.model.ports:
+            stream = stream + subject.values("cross_out", layer)
         stream = stream + subject.values("mlp_out", layer)
     found = relative(stream, subject.values("resid_post", last))
     yield Measurement(found, subject.goal(1e-6, 2e-2), "relative difference")
@@ -51,6 +53,7 @@ class _Logit(LinearMetric):
 @torch.inference_mode()
 def contributions(subject: Subject) -> Iterator[Measurement]:
     """2. Direct contributions sum to the most probable logit, before and after the soft cap."""
+    subject.need_whole()
     top = int(subject.logits[-1].argmax())
     uncapped = replace(subject.anatomy, soft_cap=None)
     raw = _before_the_cap(subject.model, subject.ids)[-1]
@@ -108,6 +111,8 @@ def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     stream = subject.values("resid_pre", layer)
     if not block.parallel:
         stream = stream + subject.values("attn_out", layer)
+    if "cross_out" in subject.model.ports:
+        stream = stream + subject.values("cross_out", layer)
     routed = None
     if subject.anatomy.routed and subject.half:
         routed = subject.values("router", layer)  # in float32 rounding may choose others

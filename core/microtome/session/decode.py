@@ -85,7 +85,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         attention=str(held["attn_implementation"]),
         tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
         config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
-        **sizes,
+        **sizes, n_encoder_layers=int(held.get("n_encoder_layers", 0)),
     )  # fmt: skip
     return model, dict(versions["session"])
 
