@@ -31,7 +31,7 @@ from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
 from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import Circuit
-from microtome.records.coverage import Coverage
+from microtome.records.coverage import coverage_analysis
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -119,16 +119,6 @@ def _explain(
             reproduced_share(model, asked, shown, metric, references=references_of(model), job=job)
         )
     return circuit
-
-
-def coverage_analysis(held: Coverage) -> Analysis:
-    """What a model lacks as a record, so that a session's file says why panels are empty.
-
-    ``params["lacks"]`` maps the name of each site or analysis to the reason.
-    """
-    lacks = {row.name: row.reason for row in (*held.sites, *held.analyses) if not row.there}
-    params = {"summary": held.summary, "lacks": lacks, "notes": list(held.notes)}
-    return Analysis("coverage", "coverage", "What can be seen", {}, params)
 
 
 def _with_note(circuit: Circuit, note: str) -> Circuit:

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
 from microtome.circuits.prune import prune
+from microtome.records.coverage import Coverage
 from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import COMMANDS, command
@@ -22,6 +23,7 @@ def desk(sample_session, sample_identity):
     made.workspace.set_model(sample_identity)
     made.workspace.show(sample_session, dirty=False)
     made.draft.fill(sample_session.question)
+    made.library.update(coverage=Coverage("words-4l", "GPT-2", True, (), ()))
     return made
 
 
@@ -62,7 +64,8 @@ def test_an_empty_window_can_only_open_things():
     assert blocked == {
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
-        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, *ON_THE_CIRCUIT,
+        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.SHOW_COVERAGE,
+        *ON_THE_CIRCUIT,
     }  # fmt: skip
 
 

@@ -51,7 +51,7 @@ _WHY_NOT = {
     "final_norm": "no norm stands before the unembedding",
     "final_norm_scale": "no norm stands before the unembedding",
 }
-_NOT_FOUND = "where {} keeps it is not known"
+_NOT_FOUND = "its place in {} is not known"
 _PAIR = "between two prompts the router may choose other experts, which no linear map does"
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from microtome.records.analysis import Analysis
+
+COVERAGE = "coverage"  # the id and kind of the analysis that keeps one
+
 
 @dataclass(frozen=True, slots=True)
 class Possible:
@@ -46,3 +50,13 @@ class Coverage:
     def reason(self, name: str) -> str:
         """Why a site or analysis is not there; empty when it is."""
         return next((row.reason for row in (*self.analyses, *self.sites) if row.name == name), "")
+
+
+def coverage_analysis(held: Coverage) -> Analysis:
+    """What a model lacks as a record, so that a session's file says why panels are empty.
+
+    ``params["lacks"]`` maps the name of each site or analysis to the reason.
+    """
+    lacks = {row.name: row.reason for row in (*held.sites, *held.analyses) if not row.there}
+    params = {"summary": held.summary, "lacks": lacks, "notes": list(held.notes)}
+    return Analysis(COVERAGE, COVERAGE, "What can be seen", {}, params)

@@ -51,6 +51,7 @@ class CommandId(StrEnum):
     ATTACH_MODEL = auto()
     RUN_CHECKS = auto()
     SHOW_CHECKS = auto()
+    SHOW_COVERAGE = auto()
     RUN = auto()
     STOP = auto()
     REPRODUCE = auto()

@@ -24,6 +24,10 @@ def _no_model(now: Situation) -> str:
     return f"{loading} is still being loaded." if loading else "Needs a model: open or attach one."
 
 
+def _no_coverage(now: Situation) -> str:
+    return "" if now.desk.library.shelf.coverage is not None else _no_model(now) or "Load it again."
+
+
 def _cannot_run(now: Situation) -> str:
     if reason := _no_model(now):
         return reason
@@ -178,6 +182,8 @@ COMMANDS = (
             "mdi6.check-decagram-outline", "", _no_model, starts_group=True),
     Command(_ID.SHOW_CHECKS, "Model", "Self-checks…", "What the self-checks found",
             "mdi6.clipboard-check-outline", "", _no_checks),
+    Command(_ID.SHOW_COVERAGE, "Model", "What can be seen…", "Which panels and sites work on the "
+            "loaded model, and why the others do not", "mdi6.eye-check-outline", "", _no_coverage),
     Command(_ID.RUN, "Run", "Run", "Run the prompt and find its circuit", "mdi6.play",
             "Ctrl+Return", _cannot_run, tool_bar=True),
     Command(_ID.STOP, "Run", "Stop", "Stop what is running", "mdi6.stop", "Ctrl+.",

@@ -14,6 +14,7 @@ from microtome.metrics import default_metric
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import HEAD, OUTPUT, Circuit
+from microtome.records.coverage import COVERAGE, coverage_analysis
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
@@ -62,7 +63,7 @@ class Examine(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show the runs, the metric, the circuit and each analysis when they arrive."""
         if name == "trace":  # the old session stays on screen until there is a run to show
-            show_new(desk, Session(value.model, (value,), question=self.question, uuid=self.uuid))
+            show_new(desk, self._first(desk, value))
         elif name in _SHOW_PART and self._on_screen(desk):
             _SHOW_PART[name](desk, value)
 
@@ -74,6 +75,13 @@ class Examine(Request):
             show_new(desk, result)
         if self.example:
             desk.workspace.mark_clean()
+
+    def _first(self, desk: Desk, run: Trace) -> Session:
+        """The session while it holds one run; with the reasons for panels that stay empty."""
+        held = desk.library.shelf.coverage
+        known = held is None or held.known
+        analyses = {} if known or held is None else {COVERAGE: coverage_analysis(held)}
+        return Session(run.model, (run,), analyses=analyses, question=self.question, uuid=self.uuid)
 
     def _on_screen(self, desk: Desk) -> bool:
         session = desk.workspace.session

@@ -9,6 +9,7 @@ from microtome.errors import MicrotomeError, ModelMismatch
 from microtome.jobs import Job
 from microtome.prompts import Question
 from microtome.records.checks import CheckReport
+from microtome.records.coverage import Coverage
 from microtome.records.model import ModelIdentity
 from microtome_desktop.jobs.engine import Engine, share_of_machine
 from microtome_desktop.jobs.examine import SESSION_SLOTS
@@ -27,6 +28,7 @@ class Loaded:
     identity: ModelIdentity
     facts: ModelFacts
     machine: Machine
+    coverage: Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class LoadModel(Request):
         """
         job.progress("Starting the engine", 0, 1)
         machine = share_of_machine(self.threads or 0)
+        from microtome.models.coverage import coverage
         from microtome.models.loading import load_model
 
         model = load_model(
@@ -85,11 +88,13 @@ class LoadModel(Request):
                 "Choose the folder or checkpoint the session was made with.",
             )
         engine.model = model
-        return Loaded(model.identity, _facts(model), machine)
+        return Loaded(model.identity, _facts(model), machine, coverage(model))
 
     def deliver(self, desk: Desk, result: Loaded) -> None:
         """The model can be used."""
-        desk.library.update(facts=result.facts, machine=result.machine, checks=None)
+        desk.library.update(
+            facts=result.facts, machine=result.machine, coverage=result.coverage, checks=None
+        )
         desk.draft.update(as_ids=not result.facts.has_tokenizer)
         desk.workspace.set_model(result.identity)
         if self.remember:

@@ -11,6 +11,7 @@ from microtome.errors import SiteMissing
 from microtome.records.pattern import HeadPattern, resolutions, thumbnails
 from microtome.records.session import Session
 from microtome_desktop.presenters.colour_maps import coloured, magnitude_table
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.heatmaps import Grid, Missing
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
@@ -53,6 +54,8 @@ def layers_with_patterns(session: Session | None, *, offline: bool = True) -> tu
     held = session.clean.activations.get("pattern")
     if held is not None:
         return held.layers
+    if why_not(session, "pattern"):
+        return ()
     return () if offline or session.clean.edits else tuple(range(session.model.n_layers))
 
 
@@ -70,7 +73,7 @@ def head_pattern(
         whole = arrays.get(0, "pattern", layer)
     except SiteMissing:
         if layer not in layers_with_patterns(session, offline=offline):
-            return Missing(_NOT_KEPT)
+            return Missing(why_not(session, "pattern") or _NOT_KEPT)
         found = arrays.pattern(layer, head)
         return Missing("Computing where this head looks …") if found is None else found
     if whole is None:

@@ -16,6 +16,7 @@ from microtome_desktop.presenters.circuit_kinds import (
     NodeStyle,
     edge_style,
 )
+from microtome_desktop.presenters.coverage import summary, why_not
 from microtome_desktop.presenters.marking import GROUP
 from microtome_desktop.presenters.tokens import shown_token
 
@@ -36,6 +37,8 @@ def empty_text(session: Session | None, offline: bool) -> tuple[str, str]:
     if session is None:
         return "No circuit yet", "Open a model, type a prompt and press Run."
     if session.circuit is None:
+        if reason := why_not(session, "circuit"):
+            return "No circuit of this model", summary(session) or reason
         if offline:
             return "This session holds no circuit", "Load its model and press Run to compute one."
         return "No circuit yet", "It appears here as soon as the run has got that far."

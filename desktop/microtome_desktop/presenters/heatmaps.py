@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
+
+_NO_LENS = "The logit lens was not computed for this run."
+_NO_DIRECT = "Direct logit attribution was not computed for this run."
 
 
 class Quantity(StrEnum):
@@ -87,7 +91,7 @@ def _lens(session: Session, name: str) -> tuple[Analysis, NDArray[np.float64]] |
 def _probability(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
     found = _lens(session, "probability")
     if found is None:
-        return Missing("The logit lens was not computed for this run.")
+        return Missing(why_not(session, "lens") or _NO_LENS)
     lens, values = found
     rows, layers = _stage_rows(len(values))
     tops = np.asarray(lens.array("top_token"))
@@ -99,7 +103,7 @@ def _probability(session: Session, _arrays: Arrays, columns: tuple[str, ...]) ->
 def _rank(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
     found = _lens(session, "rank")
     if found is None:
-        return Missing("The logit lens was not computed for this run.")
+        return Missing(why_not(session, "lens") or _NO_LENS)
     lens, values = found
     rows, layers = _stage_rows(len(values))
     answer = shown_token(str(lens.params.get("answer_text", "")))
@@ -115,7 +119,7 @@ def _contribution(
     def build(session: Session, _arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
         direct = session.analyses.get("direct-attribution")
         if direct is None:
-            return Missing("Direct logit attribution was not computed for this run.")
+            return Missing(why_not(session, "direct") or _NO_DIRECT)
         values = np.asarray(direct.array(name), dtype=np.float64)
         rows = tuple(f"L{layer}" for layer in range(len(values)))
         bound = max(float(np.abs(values).max()), 1e-9)

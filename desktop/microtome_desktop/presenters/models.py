@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from microtome.records.coverage import Coverage
 from microtome.records.model import ModelIdentity
+from microtome_desktop.presenters.coverage import coverage_text
 from microtome_desktop.presenters.sizes import count_text
 from microtome_desktop.state.library import Shelf
 
@@ -29,30 +31,42 @@ def model_rows(
     """Embedded models with their checkpoints, then recent ones; facts below the loaded one."""
     loaded = "" if model is None else model.name
     rows = [
-        _row(entry.name, entry.name, model, tuple(
+        _row(entry.name, entry.name, model, shelf.coverage, tuple(
             ModelRow(f"after {step:,} steps", f"{entry.name}@{step}",
                      "A checkpoint along training", loaded == f"{entry.name}@{step}")
             for step in entry.checkpoints))
         for entry in shelf.embedded
     ]  # fmt: skip
-    rows += [_row(short_name(name), name, model, ()) for name in recent]
+    rows += [_row(short_name(name), name, model, shelf.coverage, ()) for name in recent]
     known = {row.name for row in rows} | {c.name for row in rows for c in row.children}
     if (
         model is not None
         and model.name not in known
         and short_name(model.name) not in {row.text for row in rows}
     ):
-        rows.append(_row(short_name(model.name), model.name, model, ()))
+        rows.append(_row(short_name(model.name), model.name, model, shelf.coverage, ()))
     return tuple(rows)
 
 
 def _row(
-    text: str, name: str, model: ModelIdentity | None, children: tuple[ModelRow, ...]
+    text: str,
+    name: str,
+    model: ModelIdentity | None,
+    coverage: Coverage | None,
+    children: tuple[ModelRow, ...],
 ) -> ModelRow:
     is_loaded = model is not None and model.name in (name, short_name(name))
     inside = model is not None and any(child.loaded for child in children)
-    facts = (ModelRow(facts_text(model)),) if model is not None and (is_loaded or inside) else ()
+    facts = _facts(model, coverage) if model is not None and (is_loaded or inside) else ()
     return ModelRow(text, name, f"{name}: double-click to load", is_loaded, (*facts, *children))
+
+
+def _facts(model: ModelIdentity, coverage: Coverage | None) -> tuple[ModelRow, ...]:
+    """Facts below a loaded model: its size, and what of it can be seen."""
+    size = ModelRow(facts_text(model))
+    if coverage is None:
+        return (size,)
+    return size, ModelRow(coverage_text(coverage), tip=coverage.summary)
 
 
 def facts_text(model: ModelIdentity) -> str:
@@ -60,10 +74,10 @@ def facts_text(model: ModelIdentity) -> str:
     parts = (
         count_text(model.n_parameters),
         f"{model.n_layers} layers",
-        f"{model.n_heads} heads",
+        f"{model.n_heads} heads" if model.n_heads else "",  # 0 where they are not known
         _DTYPES.get(model.dtype, model.dtype),
     )
-    return " \N{MIDDLE DOT} ".join(parts)
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
 def short_name(name: str) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from microtome.errors import SiteMissing
 from microtome.records.session import Session
 from microtome.sites import kind_of
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.heatmaps import Grid, Missing
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
@@ -92,5 +93,6 @@ def _values(session: Session, arrays: Arrays, site: str, layer: int | None) -> n
     try:
         values = arrays.get(0, site, layer)
     except SiteMissing:
-        return Missing(f"The session does not hold this layer's {kind_of(site).title}.")
+        unkept = f"The session does not hold this layer's {kind_of(site).title}."
+        return Missing(why_not(session, site) or unkept)
     return Missing("Reading from the file …") if values is None else values

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from microtome.errors import SiteMissing
 from microtome.records.session import Session
 from microtome.records.trace import Trace
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.selection import Selected
@@ -86,7 +87,8 @@ def _influence(about: _About) -> _Values:
     """The influence of a position's token and position embedding on the metric."""
     circuit, clean = about.session.circuit, about.clean
     if circuit is None:
-        return None, "", "The circuit is still being found."
+        reason = why_not(about.session, "circuit")
+        return None, "", reason or "The circuit is still being found."
     embeds = np.isin(np.array(circuit.node_kind), ("token", "position"))
     places = circuit.node_position[embeds]
     total = np.bincount(places, circuit.node_influence[embeds], len(clean.tokens))

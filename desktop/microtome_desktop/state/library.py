@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from microtome.records.checks import CheckReport
+from microtome.records.coverage import Coverage
 
 if TYPE_CHECKING:
     from microtome.prompt_sets import PromptSet
@@ -46,6 +47,7 @@ class Shelf:
     facts: ModelFacts = field(default_factory=ModelFacts)
     machine: Machine = field(default_factory=Machine)
     checks: CheckReport | None = None  # of the loaded model
+    coverage: Coverage | None = None  # what of it can be seen
     loading: str = ""  # the model that is being loaded
 
 

@@ -140,6 +140,7 @@ class GridPlot(QWidget):
         if self._bar is not None:
             self._bar.setVisible(grid is not None)
         self.caption.setText(caption)
+        self.caption.setWordWrap(grid is None)  # a reason is read whole
         if grid is None:
             self.mark(None, None)
             return

@@ -29,6 +29,7 @@ from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.models import short_name
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.coverage_window import CoverageWindow
 from microtome_desktop.views.dialogs import (
     ChecksWindow,
     TextWindow,
@@ -84,6 +85,7 @@ class Handlers(QObject):
             CommandId.ATTACH_MODEL: self.attach_model,
             CommandId.RUN_CHECKS: self.run_checks,
             CommandId.SHOW_CHECKS: self._show_checks,
+            CommandId.SHOW_COVERAGE: self._show_coverage,
             CommandId.RUN: self.run,
             CommandId.STOP: self._runner.cancel_visible,
             CommandId.REPRODUCE: self.reproduce,
@@ -197,6 +199,11 @@ class Handlers(QObject):
         report = self._desk.library.shelf.checks or (session.checks if session else None)
         if report is not None:
             ChecksWindow(report, self._window).show()
+
+    def _show_coverage(self) -> None:
+        held = self._desk.library.shelf.coverage
+        if held is not None:
+            CoverageWindow(held, self._window).show()
 
     # files
 

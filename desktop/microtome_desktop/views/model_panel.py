@@ -55,7 +55,7 @@ class ModelPanel(Panel):
         self._refill()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
-        if changed & {"embedded", "loading"}:
+        if changed & {"embedded", "loading", "coverage"}:
             self._refill()
 
     def _on_open_folder(self) -> None:

@@ -20,6 +20,7 @@ from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAtten
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
 from microtome_desktop.presenters.node_card import (
     Card,
@@ -159,8 +160,10 @@ class NodeCardPanel(Panel):
         self._card = None if circuit is None else card_of(circuit, selected)
         self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
         if self._card is None:
-            headline = "No node selected" if circuit is not None else "No circuit yet"
-            advice = "Click a node of the circuit." if circuit is not None else ""
+            reason = why_not(session, "circuit")
+            none = "No circuit of this model" if reason else "No circuit yet"
+            headline = "No node selected" if circuit is not None else none
+            advice = "Click a node of the circuit." if circuit is not None else reason
             if selected is not None and circuit is not None:
                 headline, advice = f"{selected} has no card", "It is not part of this circuit."
             self.empty.tell(headline, advice)
