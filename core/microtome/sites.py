@@ -34,6 +34,11 @@ class SiteKind:
         return self.name.startswith(_ENCODER)
 
     @property
+    def of_pair(self) -> bool:
+        """Whether only a decoder that looks at an encoder has it."""
+        return self.in_encoder or "cross" in self.name
+
+    @property
     def per_layer(self) -> bool:
         """Whether the site exists once a layer."""
         return "{}" in self.lens_name

@@ -61,6 +61,7 @@ def coverage(model: Model) -> Coverage:
     sites = tuple(
         Possible(name, kind.title, "" if name in model.ports else _why_not(model, name))
         for name, kind in SITES.items()
+        if model.has_encoder or not kind.of_pair
     )
     row = model.family
     notes = row.notes if isinstance(row, Outline) else ()

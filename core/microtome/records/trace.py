@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
+from microtome.prompts import SEPARATOR_ID
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
@@ -111,6 +112,14 @@ class Trace:
         axes = SITES[place.name].axes
         axis = axes.index("head") if "head" in axes else axes.index("kv_head")
         return np.asarray(np.take(values, place.head, axis=axis))
+
+    @property
+    def as_prompt(self) -> tuple[int, ...]:
+        """The token ids that give this run again, behind those of what an encoder read."""
+        ids = tuple(self.token_ids.tolist())
+        if self.source is None:
+            return ids
+        return (*self.source.token_ids.tolist(), SEPARATOR_ID, *ids[1:])
 
     def attention(self, layer: int) -> Float[np.ndarray, "head query key"]:
         """The attention pattern of one layer; each row sums to 1."""
