@@ -166,33 +166,35 @@ def _writable(path: Path) -> None:
 
 
 def _summary(session: Any) -> dict[str, Any]:
-    trace, at = session.clean, session.metric["position"]
+    trace, circuit, at = session.clean, session.circuit, session.metric["position"]
     rows = zip(trace.top_tokens[at], trace.top_probabilities[at], strict=True)
     predictions = [{"token": token, "probability": float(p)} for token, p in list(rows)[:5]]
     return {
         "model": session.model.name,
+        **({} if trace.source is None else {"source": list(trace.source.tokens)}),
         "tokens": list(trace.tokens),
         "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
         "metric": dict(session.metric),
         "checks_failed": [check.title for check in session.checks.failures],
-        **_circuit_summary(session),
+        **(_no_circuit(session) if circuit is None else _circuit_facts(circuit)),
     }
 
 
-def _circuit_summary(session: Any) -> dict[str, Any]:
-    from microtome.records.coverage import COVERAGE
-
-    circuit = session.circuit
-    if circuit is None:  # a decoder of no known family: the session says what there is instead
-        why = session.analyses[COVERAGE].params["summary"]
-        return {"nodes": 0, "edges": 0, "why_no_circuit": why}
+def _circuit_facts(circuit: Any) -> dict[str, Any]:
     return {
         "nodes": circuit.n_nodes,
         "edges": circuit.n_edges,
         "unexplored": circuit.metadata.get("unexplored"),
         "cancellation": circuit.metadata.get("cancellation"),
     }
+
+
+def _no_circuit(session: Any) -> dict[str, Any]:
+    """Why there is none: the record of what the model lacks says it."""
+    held = session.analyses.get("coverage")
+    lacks = {} if held is None else held.params["lacks"]
+    return {"nodes": 0, "edges": 0, "why_no_circuit": lacks.get("circuit", "none was computed")}
 
 
 def _as_text(summary: dict[str, Any]) -> str:
@@ -211,7 +213,7 @@ def _as_text(summary: dict[str, Any]) -> str:
 
 def _circuit_text(summary: dict[str, Any]) -> str:
     if "why_no_circuit" in summary:
-        return f"none. {summary['why_no_circuit']}"
+        return f"none, {summary['why_no_circuit']}"
     if summary["unexplored"] is not None:
         return f"{summary['nodes']} nodes, {summary['edges']} edges"
     pair = "value_corrupt" in summary["metric"]
@@ -320,7 +322,10 @@ def _window(name: str) -> Callable[..., Any]:
 
 
 def _ids(text: str) -> tuple[int, ...]:
-    return tuple(_id(part) for part in text.replace(",", " ").split())
+    from microtome.prompts import typed_ids
+
+    found = typed_ids(text)
+    return tuple(_id(part) for part in text.replace(",", " ").split()) if found is None else found
 
 
 def _id(text: str) -> int:

@@ -79,7 +79,7 @@ def examine(
         found[analysis.id] = analysis
         job.partial("analysis", analysis)
 
-    if not model.known:  # first, so that panels can say at once why they stay empty
+    if not model.whole:  # first, so that panels can say at once why they stay empty
         keep(coverage_analysis(coverage(model)))
     if len(traces) > 1:
         keep(logit_change(*traces))
@@ -87,7 +87,7 @@ def examine(
     with suppress(SiteMissing):
         keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
     circuit = None
-    if model.known:
+    if model.whole:
         circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
@@ -208,10 +208,10 @@ def _traces(model: Model, question: Question, budget: int | None, job: Job) -> t
         clean = trace(model, question.prompt, budget=budget, job=job)
         job.partial("trace", clean)
         return (clean,)
-    counts = [len(model.tokenize(prompt).ids) for prompt in (pair.clean, pair.corrupt)]
-    if counts[0] != counts[1]:
+    problem = model.tokenize(pair.clean).unlike(model.tokenize(pair.corrupt))
+    if problem:
         raise PromptError(
-            f"The prompt has {counts[0]} tokens and the corrupt prompt {counts[1]}.",
+            problem,
             "Both need the same number of tokens: replace words by words of as many tokens.",
         )
     clean = trace(model, pair.clean, budget=budget, job=job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -10,7 +11,49 @@ from typing import Any, SupportsIndex, TypeAlias
 from microtome.errors import PromptError, described, expect
 
 # Text becomes exactly what the model's tokenizer gives for it; ids are taken as they are.
+# For a model with an encoder, what stands before ``|||`` (among ids, before -1) is what the
+# encoder reads, and what stands behind it is where the decoder goes on from.
 Prompt: TypeAlias = str | tuple[int, ...]
+SEPARATOR, SEPARATOR_ID = "|||", -1
+
+_IDS = re.compile(r"\s*\d+(?:[\s,]+\d+)*\s*,?\s*")
+
+
+def typed_ids(text: str) -> tuple[int, ...] | None:
+    """Token ids as typed, with commas or spaces between; None for what is no list of ids."""
+    source, bar, target = text.partition(SEPARATOR)
+    sides = [source, target] if target.strip() else [source]
+    if not all(_IDS.fullmatch(side) for side in sides):
+        return None
+    read = [[int(part) for part in side.replace(",", " ").split()] for side in sides]
+    return (*read[0], SEPARATOR_ID, *(read[1:] or [[]])[0]) if bar else tuple(read[0])
+
+
+def shown_ids(ids: Sequence[int]) -> str:
+    """Token ids as one would type them."""
+    shown = ", ".join(SEPARATOR if token == SEPARATOR_ID else str(token) for token in ids)
+    return shown.replace(f", {SEPARATOR}", f" {SEPARATOR}").replace(f"{SEPARATOR},", SEPARATOR)
+
+
+def both_sides(prompt: Prompt) -> tuple[Prompt, Prompt]:
+    """What the encoder reads and what the decoder goes on from, which may be empty.
+
+    Raises PromptError when there is nothing for the encoder.
+    """
+    source: Prompt
+    target: Prompt
+    if isinstance(prompt, str):
+        source, _, target = prompt.partition(SEPARATOR)
+        source, target = source.rstrip(), target.strip()
+    else:
+        at = prompt.index(SEPARATOR_ID) if SEPARATOR_ID in prompt else len(prompt)
+        source, target = prompt[:at], prompt[at + 1 :]
+    if not source:
+        raise PromptError(
+            f"Nothing stands before {SEPARATOR}, so the encoder has nothing to read.",
+            f"Write the text for the encoder, then {SEPARATOR} and how the answer begins.",
+        )
+    return source, target
 
 
 def as_prompt(prompt: str | Sequence[int]) -> Prompt:

@@ -2,13 +2,17 @@
 
 A site has a name of ours (``resid_pre``) and, for a layer, the TransformerLens name
 (``blocks.3.hook_resid_pre``); both parse. One table holds all of them, with their axes.
+
+A model with an encoder and a decoder has the decoder's sites under the same names as any other
+model, those of cross-attention under ``cross_…``, and the encoder's under ``enc_…``. Positions
+of the text that the encoder reads are the axis ``source``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import SupportsIndex
 
 from microtome.errors import InputError, WrongKind, described, expect
@@ -25,17 +29,28 @@ class SiteKind:
     aliases: tuple[str, ...] = ()
 
     @property
+    def in_encoder(self) -> bool:
+        """Whether its layers are those of an encoder beside the decoder."""
+        return self.name.startswith(_ENCODER)
+
+    @property
+    def of_pair(self) -> bool:
+        """Whether only a decoder that looks at an encoder has it."""
+        return self.in_encoder or "cross" in self.name
+
+    @property
     def per_layer(self) -> bool:
         """Whether the site exists once a layer."""
         return "{}" in self.lens_name
 
 
+_ENCODER = "enc_"
 _POS, _HEAD = ("position", "d_model"), ("position", "head", "d_head")
 _KV = ("position", "kv_head", "d_head")
 _ATTENTION = ("head", "query", "key")
 _NEURON = ("position", "d_mlp")
 
-_TABLE = (
+_DECODER = (
     SiteKind("embed", _POS, "hook_embed", "token embedding"),
     SiteKind("pos_embed", _POS, "hook_pos_embed", "position embedding"),
     SiteKind("resid_pre", _POS, "blocks.{}.hook_resid_pre", "residual stream before the layer"),
@@ -68,10 +83,54 @@ _TABLE = (
     SiteKind("final_norm_scale", ("position",), "ln_final.hook_scale", "final norm's scale"),
 )
 
+_SOURCE_KV = ("source", "kv_head", "d_head")
+_LOOK = ("head", "query", "source")
+_CROSS = (
+    SiteKind("cross_norm", _POS, "decoder.{}.ln_cross.hook_normalized",
+             "what the queries of cross-attention read"),
+    SiteKind("cross_norm_scale", ("position",), "decoder.{}.ln_cross.hook_scale",
+             "scale of cross-attention's norm"),
+    SiteKind("cross_q", _HEAD, "decoder.{}.cross_attn.hook_q", "queries of cross-attention"),
+    SiteKind("cross_k", _SOURCE_KV, "decoder.{}.cross_attn.hook_k", "keys of cross-attention"),
+    SiteKind("cross_v", _SOURCE_KV, "decoder.{}.cross_attn.hook_v", "values of cross-attention"),
+    SiteKind("cross_scores", _LOOK, "decoder.{}.cross_attn.hook_attn_scores",
+             "cross-attention scores"),
+    SiteKind("cross_pattern", _LOOK, "decoder.{}.cross_attn.hook_pattern",
+             "cross-attention pattern"),
+    SiteKind("cross_z", _HEAD, "decoder.{}.cross_attn.hook_z",
+             "head outputs of cross-attention"),
+    SiteKind("cross_out", _POS, "decoder.{}.hook_cross_attn_out", "cross-attention output"),
+    SiteKind("resid_mid_cross", _POS, "decoder.{}.hook_resid_mid_cross",
+             "residual stream after cross-attention"),
+)  # fmt: skip
+
+# What an encoder has of the table above: everything but what no encoder here has.
+_NOT_ENCODED = {"pos_embed", "rot_q", "rot_k", "router"}
+_SOURCE = {"position": "source", "query": "source_query", "key": "source"}
+
+
+def _encoded(row: SiteKind) -> SiteKind:
+    """The same site of an encoder."""
+    axes = tuple(_SOURCE.get(axis, axis) for axis in row.axes)
+    lens = row.lens_name.replace("blocks.", "encoder.")
+    lens = lens if row.per_layer else f"encoder.{lens}"
+    return replace(
+        row, name=_ENCODER + row.name, axes=axes, lens_name=lens,
+        title=f"encoder: {row.title}", aliases=(),
+    )  # fmt: skip
+
+
+_TABLE = (
+    *(_encoded(row) for row in _DECODER if row.name not in _NOT_ENCODED),
+    *_DECODER,
+    *_CROSS,
+)
+
 SITES: dict[str, SiteKind] = {row.name: row for row in _TABLE}
 _ALIASES = {alias: row.name for row in _TABLE for alias in row.aliases}
 _BY_LENS_NAME = {row.lens_name: row.name for row in _TABLE}
-_BLOCK = re.compile(r"^blocks\.(\d+)\.(.+)$")
+# TransformerLens calls the layers of a decoder beside an encoder so.
+_BLOCK = re.compile(r"^(blocks|encoder|decoder)\.(\d+)\.(.+)$")
 _OWN = re.compile(r"^([a-z_0-9]+?)(?:\.(\d+))?(?:\.(\d+))?$")
 
 
@@ -154,9 +213,12 @@ class Site:
         Raises InputError when the text names no site.
         """
         block = _BLOCK.match(text)
-        template = f"blocks.{{}}.{block[2]}" if block else text
-        if template in _BY_LENS_NAME:
-            return cls(_BY_LENS_NAME[template], int(block[1]) if block else None)
+        templates = [f"{block[1]}.{{}}.{block[3]}"] if block else [text]
+        if block and block[1] == "decoder":
+            templates.append(f"blocks.{{}}.{block[3]}")
+        for template in templates:
+            if template in _BY_LENS_NAME:
+                return cls(_BY_LENS_NAME[template], int(block[2]) if block else None)
         own = _OWN.match(text)
         if not own:
             raise InputError(

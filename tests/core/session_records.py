@@ -11,7 +11,7 @@ from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.records.circuit import Circuit
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
-from microtome.records.trace import Activation, Trace
+from microtome.records.trace import Activation, Source, Trace
 from microtome.session.reader import open_session
 from microtome.sites import SITES
 
@@ -24,6 +24,7 @@ def identity(**changes):
         "name": "words-4l", "architecture": "gpt2", "fingerprint": "ab" * 32, "n_layers": 3,
         "n_heads": 4, "n_kv_heads": 2, "d_model": 12, "d_head": 3, "d_mlp": 40, "vocabulary": 97,
         "context": 64, "n_parameters": 12345, "tokenizer_fingerprint": "cd" * 32,
+        "n_encoder_layers": 2,
         "config_json": '{"model_type": "gpt2",  "n_layer": 3}', "versions": {"torch": "2.13.0"},
     }  # fmt: skip
     return ModelIdentity(**{**fields, **changes})
@@ -31,15 +32,19 @@ def identity(**changes):
 
 def trace(model, n=13, k=5, seed=0, sites=tuple(SITES), layers=None, logits=True):
     rng = np.random.default_rng(seed)
-    layers = tuple(range(model.n_layers)) if layers is None else layers
-    lengths = {**LENGTHS, "position": n, "query": n, "key": n}
+    read = max(1, n - 4)  # what an encoder reads is shorter
+    lengths = {
+        **LENGTHS, "position": n, "query": n, "key": n, "source": read, "source_query": read,
+    }  # fmt: skip
     activations = {}
     for name in sites:
         kind = SITES[name]
         shape = tuple(lengths[axis] for axis in kind.axes)
-        front = (len(layers),) if kind.per_layer else ()
+        count = model.n_encoder_layers if kind.in_encoder else model.n_layers
+        held = tuple(at for at in (range(count) if layers is None else layers) if at < count)
+        front = (len(held),) if kind.per_layer else ()
         values = rng.standard_normal((*front, *shape)).astype(np.float32)
-        activations[name] = Activation(values, layers if kind.per_layer else ())
+        activations[name] = Activation(values, held if kind.per_layer else ())
     values = rng.standard_normal((n, model.vocabulary)).astype(np.float32)
     top = np.argsort(-values, axis=-1)[:, :k].astype(np.int32)
     weights = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
@@ -52,6 +57,10 @@ def trace(model, n=13, k=5, seed=0, sites=tuple(SITES), layers=None, logits=True
         top_tokens=tuple(tuple(WORDS[t % len(WORDS)] for t in row) for row in top.tolist()),
         logits=values if logits else None, activations=activations,
         edits=("ablate z.1.2 zero",), unknown=tuple(sorted({1, n - 1})), seconds=0.125,
+        source=Source(
+            rng.integers(0, model.vocabulary, read).astype(np.int32),
+            tuple(WORDS[i % len(WORDS)] for i in range(read)), (0,),
+        ),
     )  # fmt: skip
 
 

@@ -256,6 +256,21 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }  # fmt: skip
+# An encoder, and a decoder that looks at it; other counts of layers, so that no one is mistaken.
+_T5 = {
+    "vocab_size": VOCABULARY, "d_model": 24, "d_kv": 8, "d_ff": 40, "num_heads": 4,
+    "num_layers": 2, "num_decoder_layers": 3, "relative_attention_num_buckets": 8,
+    "relative_attention_max_distance": 12, "pad_token_id": 0, "decoder_start_token_id": 0,
+}  # fmt: skip
+ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "t5": ("T5Config", _T5),
+    "t5_gated": (
+        "T5Config",
+        {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    ),
+    "mt5": ("MT5Config", _T5),
+    "umt5": ("UMT5Config", _T5),
+}
 # Whose circuits explain single prompts only.
 ROUTED = ("mixtral", "qwen2_moe", "qwen3_moe")
 # RoBERTa and DistilBERT are BERT with other names of parts, so that pairs are tried on that.
@@ -264,16 +279,17 @@ PAIRED = tuple(name for name in FAMILIES if name not in (*ROUTED, "roberta", "di
 
 def build(name: str, seed: int = 0, **changes: Any) -> transformers.PreTrainedModel:
     """A random transformers model of a family, in float32 and evaluation mode."""
-    class_name, settings = {**CONFIGS, **OTHERS}[name]
+    class_name, settings = {**CONFIGS, **OTHERS, **ENCODER_DECODERS}[name]
     config = getattr(transformers, class_name)(**{**settings, **changes})
     torch.manual_seed(seed)
     # Some families cannot change it later, and experts are else only for float32 and less.
     eager = {"attn_implementation": "eager"}
     if name in ROUTED:
         eager["experts_implementation"] = "eager"
-    kind = "AutoModelForMaskedLM" if name in MASKED else "AutoModelForCausalLM"
-    model = getattr(transformers, kind).from_config(config, **eager).eval()
-    return _filled(model, seed)
+    kind = {"MaskedLM": MASKED, "Seq2SeqLM": ENCODER_DECODERS}
+    kind = next((each for each, names in kind.items() if name in names), "CausalLM")
+    auto = getattr(transformers, f"AutoModelFor{kind}")
+    return _filled(auto.from_config(config, **eager).eval(), seed)
 
 
 def _filled(model: transformers.PreTrainedModel, seed: int) -> transformers.PreTrainedModel:

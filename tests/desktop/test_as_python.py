@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QGuiApplication
 
-from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.heatmaps import quantities
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.views.panel_table import PLACES
 
@@ -98,7 +98,7 @@ def test_the_circuit(full):
     close([edge[4] for edge in world["edges"]], [table["influence"][at] for at in edges])
 
 
-@pytest.mark.parametrize("quantity", list(Quantity))
+@pytest.mark.parametrize("quantity", quantities(None))
 def test_the_heat_map(full, qtbot, quantity):
     panel = full.furnishing.panels["heatmap"]
     box = panel.quantity if hasattr(panel, "quantity") else panel.choice

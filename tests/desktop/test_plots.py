@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from microtome.records.trace import Activation
-from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.heatmaps import Quantity, quantities
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
@@ -56,7 +56,7 @@ DRAWN = {
 }
 
 
-@pytest.mark.parametrize("quantity", list(Quantity))
+@pytest.mark.parametrize("quantity", quantities(None))
 def test_every_quantity_is_drawn_from_the_session(qtbot, context, quantity):
     panel = shown(qtbot, HeatmapPanel(context))
     panel.quantity.setCurrentText(str(quantity))

@@ -18,9 +18,35 @@ DEFAULT_BUDGET = 1 << 30
 
 # When not everything fits, what helps most comes first.
 _USEFULNESS = (
-    "resid_post", "pattern", "resid_pre", "attn_out", "mlp_out", "resid_mid", "z", "mlp_post",
-    "router", "embed", "pos_embed", "final_norm_scale", "norm1_scale", "norm2_scale", "final_norm",
-    "v", "q", "k", "rot_q", "rot_k", "scores", "mlp_in", "norm1", "norm2", "mlp_pre",
+    "resid_post",
+    "pattern",
+    "resid_pre",
+    "attn_out",
+    "mlp_out",
+    "resid_mid",
+    "z",
+    "mlp_post",
+    "router",
+    "embed",
+    "pos_embed",
+    "final_norm_scale",
+    "norm1_scale",
+    "norm2_scale",
+    "final_norm",
+    "v",
+    "q",
+    "k",
+    "rot_q",
+    "rot_k",
+    "scores",
+    "mlp_in",
+    "norm1",
+    "norm2",
+    "mlp_pre",
+)
+_CROSS_USEFULNESS = (
+    "cross_pattern", "resid_mid_cross", "cross_out", "cross_z", "cross_v", "cross_q", "cross_k",
+    "cross_norm_scale", "cross_scores", "cross_norm",
 )  # fmt: skip
 
 
@@ -41,8 +67,17 @@ class Plan:
     left_out: tuple[str, ...] = ()
 
 
-def axis_lengths(model: Model, positions: int) -> dict[str, int]:
-    """The length of every axis of the site table for a prompt of so many tokens."""
+def _by_usefulness() -> tuple[str, ...]:
+    """All sites: what the decoder and cross-attention show, each beside the encoder's own."""
+    both = [*_USEFULNESS[:2], *_CROSS_USEFULNESS[:3], *_USEFULNESS[2:], *_CROSS_USEFULNESS[3:]]
+    return tuple(name for site in both for name in (site, f"enc_{site}") if name in SITES)
+
+
+def axis_lengths(model: Model, positions: int, source: int = 0) -> dict[str, int]:
+    """The length of every axis of the site table for a prompt of so many tokens.
+
+    ``source`` tokens are those that an encoder reads.
+    """
     identity = model.identity
     return {
         "position": positions,
@@ -54,12 +89,14 @@ def axis_lengths(model: Model, positions: int) -> dict[str, int]:
         "d_model": identity.d_model,
         "d_mlp": identity.d_mlp,
         "expert": model.n_experts,
+        "source": source,
+        "source_query": source,
     }
 
 
-def shape_of(model: Model, name: str, positions: int) -> tuple[int, ...]:
+def shape_of(model: Model, name: str, positions: int, source: int = 0) -> tuple[int, ...]:
     """The shape of a site's values in one layer."""
-    lengths = axis_lengths(model, positions)
+    lengths = axis_lengths(model, positions, source)
     return tuple(lengths[axis] for axis in SITES[name].axes)
 
 
@@ -68,8 +105,11 @@ def plan_capture(
     positions: int,
     sites: Iterable[Site | str] | None = None,
     budget: int | None = None,
+    source: int = 0,
 ) -> Plan:
     """What a run over so many positions captures within ``budget`` bytes, logits included.
+
+    ``source`` is the number of tokens that an encoder reads.
 
     Without ``sites`` it is every site that fits, the most useful first.
     Raises SiteMissing for a site the model lacks, MemoryExceeded when named sites do not fit.
@@ -78,7 +118,9 @@ def plan_capture(
     if sites is not None:
         expect_names(sites, "sites")
     wanted = _named(model, sites) if sites is not None else _all(model)
-    sizes = {name: _size(model, name, layers, positions) for name, layers in wanted.items()}
+    sizes = {
+        name: _size(model, name, layers, (positions, source)) for name, layers in wanted.items()
+    }
     logits = positions * model.identity.vocabulary * stored_dtype(model).itemsize
     if sites is not None or logits > limit:
         _require(sizes, logits, limit)
@@ -87,7 +129,7 @@ def plan_capture(
 
 
 def _all(model: Model) -> dict[str, tuple[int, ...]]:
-    return _named(model, [name for name in _USEFULNESS if name in model.ports])
+    return _named(model, [name for name in _by_usefulness() if name in model.ports])
 
 
 def _named(model: Model, sites: Iterable[Site | str]) -> dict[str, tuple[int, ...]]:
@@ -99,9 +141,9 @@ def _named(model: Model, sites: Iterable[Site | str]) -> dict[str, tuple[int, ..
     return {name: tuple(sorted(found)) for name, found in layers.items()}
 
 
-def _size(model: Model, name: str, layers: tuple[int, ...], positions: int) -> int:
+def _size(model: Model, name: str, layers: tuple[int, ...], lengths: tuple[int, int]) -> int:
     count = len(layers) if SITES[name].per_layer else 1
-    return count * math.prod(shape_of(model, name, positions)) * stored_dtype(model).itemsize
+    return count * math.prod(shape_of(model, name, *lengths)) * stored_dtype(model).itemsize
 
 
 def _require(sizes: Mapping[str, int], logits: int, limit: int) -> None:

@@ -23,7 +23,7 @@ from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt
-from microtome.records.trace import Activation, Trace
+from microtome.records.trace import Activation, Source, Trace
 from microtome.sites import SITES, Site
 
 
@@ -31,8 +31,11 @@ from microtome.sites import SITES, Site
 class Edit(Protocol):
     """A change of the values at some sites during a run (see ``microtome.interventions``)."""
 
-    def taps(self, model: Model, positions: int, job: Job) -> Mapping[Site, Tap]:
-        """What to do at each place, for a prompt of so many tokens."""
+    def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> Mapping[Site, Tap]:
+        """What to do at each place, for a prompt of so many tokens.
+
+        ``source`` tokens are those that an encoder reads.
+        """
         ...
 
 
@@ -48,6 +51,8 @@ def trace(
 ) -> Trace:
     """The run of a prompt: tokens, logits, predictions and activations, edits applied.
 
+    With an encoder the prompt is what it reads, then ``|||`` (among ids: -1) and what the decoder
+    goes on from, if anything; tokens and logits are the decoder's.
     Activations are float32 (float64 for a float64 model) with the axes of the site table behind
     a layer axis; they leave the device as they arise. A site that was edited is recorded as the
     model went on with it. Without ``sites`` every site that fits ``budget`` bytes is captured.
@@ -57,9 +62,9 @@ def trace(
     expect_model(model)
     _expect_edits(edits)
     tokens = model.tokenize(prompt)
-    plan = plan_capture(model, len(tokens), sites, budget)
-    recorder = _Recorder(model, len(tokens), plan)
-    chains = _chains(model, len(tokens), edits, job)
+    plan = plan_capture(model, len(tokens), sites, budget, tokens.n_source)
+    recorder = _Recorder(model, tokens, plan)
+    chains = _chains(model, tokens, edits, job)
     for site, tap in recorder.taps().items():
         chains.setdefault(site, []).append(tap)
     started = time.perf_counter()
@@ -76,11 +81,11 @@ def _expect_edits(edits: Sequence[Edit]) -> None:
             raise WrongKind(f"{described(edit)} is no edit.", example)
 
 
-def _chains(model: Model, positions: int, edits: Sequence[Edit], job: Job) -> dict[Site, list[Tap]]:
+def _chains(model: Model, tokens: Tokens, edits: Sequence[Edit], job: Job) -> dict[Site, list[Tap]]:
     """The edits at each place, in the order given."""
     chains: dict[Site, list[Tap]] = {}
     for edit in edits:
-        for site, tap in edit.taps(model, positions, job).items():
+        for site, tap in edit.taps(model, len(tokens), job, tokens.n_source).items():
             chains.setdefault(site, []).append(tap)
     return chains
 
@@ -89,10 +94,9 @@ def _run(
     model: Model, tokens: Tokens, chains: Mapping[Site, Sequence[Tap]], job: Job
 ) -> Float[Tensor, "position vocabulary"]:
     """The logits of a tapped run, on the CPU in the stored type."""
-    ids = torch.from_numpy(tokens.ids)[None]
     try:
         with tapping(model, chains, job.check):
-            logits = model.forward(ids)[0]
+            logits = model.run(tokens)
         return logits.to("cpu", torch.promote_types(logits.dtype, torch.float32))
     except (MemoryError, RuntimeError) as error:
         if not memory_ran_out(error):
@@ -106,11 +110,11 @@ def _run(
 class _Recorder:
     """Arrays for what a plan captures, and the taps that fill them during the run."""
 
-    def __init__(self, model: Model, positions: int, plan: Plan) -> None:
+    def __init__(self, model: Model, tokens: Tokens, plan: Plan) -> None:
         self._layers = plan.layers
         shapes = {}
         for name, layers in plan.layers.items():
-            shape = shape_of(model, name, positions)
+            shape = shape_of(model, name, len(tokens), tokens.n_source)
             shapes[name] = (len(layers), *shape) if SITES[name].per_layer else shape
         self._arrays = _allocate(shapes, stored_dtype(model))
 
@@ -153,6 +157,10 @@ def _keep(row: Tensor, values: Tensor) -> Tensor:
     return values
 
 
+def _source(read: Tokens | None) -> Source | None:
+    return None if read is None else Source(read.ids, read.texts, read.unknown)
+
+
 def _record(
     model: Model,
     tokens: Tokens,
@@ -181,4 +189,5 @@ def _record(
         unknown=tokens.unknown,
         seconds=seconds,
         live=model,
+        source=_source(tokens.source),
     )

@@ -40,15 +40,22 @@ class _Look:
 
 
 def head_pattern(
-    model: Model, prompt: Prompt | Sequence[int], layer: int, head: int, *, job: Job | None = None
+    model: Model,
+    prompt: Prompt | Sequence[int],
+    layer: int,
+    head: int,
+    *,
+    name: str = "pattern",
+    job: Job | None = None,
 ) -> HeadPattern:
     """Where one head looks: the pass of a prompt up to its layer, nothing else kept.
 
+    ``name`` is the site of the pattern; an encoder and cross-attention have others.
     Values are float32 and equal those of ``trace``.
     Raises PromptError, SiteMissing for a layer or head that is not there, and MemoryExceeded.
     """
     job = job_or_default(job)
-    site, count = Site("pattern", layer), model.identity.n_heads
+    site, count = Site(name, layer), model.identity.n_heads
     layers_of(model, site)
     if not 0 <= head < count:
         raise SiteMissing(
@@ -58,7 +65,7 @@ def head_pattern(
     tokens, look = model.tokenize(prompt), _Look(head)
     try:
         with tapping(model, {site: [look]}, job.check):
-            model.forward(torch.from_numpy(tokens.ids)[None])
+            model.run(tokens)
     except _SeenError:
         pass
     except (MemoryError, RuntimeError) as error:

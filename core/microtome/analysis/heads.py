@@ -124,15 +124,17 @@ def head_scores(
     ``length`` is that of the part which is repeated; a short context shortens it. Where queries
     see both ways the detectors are ``BOTH_WAYS``, else ``DETECTORS``. A model that
     never saw random tokens is measured on ``prompts`` of its own kind instead, which must repeat
-    tokens. ``params["measured_on"]`` says which it was.
+    tokens. ``params["measured_on"]`` says which it was. Of a model with an encoder the heads are
+    those of the decoder's self-attention, and the encoder reads the same tokens.
     Raises InputError when the model's context holds no repetition or ``batch`` is not positive.
     """
     job = job_or_default(job)
     expect_model(model)
-    detectors = DETECTORS if model.anatomy.causal else BOTH_WAYS
+    detectors = BOTH_WAYS if model.in_place else DETECTORS
     half = _fitting(length, model.identity.context)
+    repeated = repeated_tokens(model.identity.reads, half, batch, seed)
     sequences: Sequence[Prompt] = prompts or [
-        tuple(ids.tolist()) for ids in repeated_tokens(model.identity.reads, half, batch, seed)
+        model.lexicon.repeating(ids.tolist()) for ids in repeated
     ]
     found = []
     for done, sequence in enumerate(sequences):

@@ -38,7 +38,7 @@ def run_memory(
     plan = plan_capture(model, positions, None, budget)
     runs = 2 if pair else 1
     kept = runs * plan.n_bytes
-    if not model.known:  # no circuit
+    if not model.whole:  # no circuit
         return RunMemory(kept, kept, plan.left_out)
     dtype = precise(model.dtype)
     number = torch.empty((), dtype=dtype).element_size()

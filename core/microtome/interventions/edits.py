@@ -82,34 +82,34 @@ class Ablate:
         over = f" over {len(self.over)} prompts" if self.over else ""
         return f"{self.kind} ablation{over} of {_where(self.site, self.positions)}"
 
-    def taps(self, model: Model, positions: int, job: Job) -> Mapping[Site, Tap]:
-        """What to do at each place in a run over so many tokens."""
-        region = Region.of(model, self.site, self.positions, positions)
+    def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> Mapping[Site, Tap]:
+        """What to do at each place in a run over so many tokens, ``source`` in an encoder."""
+        region = Region.of(model, self.site, self.positions, positions, source)
         if self.kind == "zero":
             return region.taps(lambda _layer: torch.zeros(()))
-        means = self._means(model, region, positions, job)
+        means = self._means(model, region, job)
         return region.taps(lambda layer: means[layer])
 
-    def _means(
-        self, model: Model, region: Region, length: int, job: Job
-    ) -> dict[int | None, Tensor]:
+    def _means(self, model: Model, region: Region, job: Job) -> dict[int | None, Tensor]:
         """The mean of each layer, with an axis of one position, or of the whole pattern."""
-        whole = "query" in self.site.kind.axes
+        whole = bool({"query", "source_query"} & set(self.site.kind.axes))
+        expected = list(region.shape)
+        expected[region.position_axis] = region.length
         sums: dict[int | None, Any] = dict.fromkeys(region.layers, 0.0)
         rows = 0
         for prompt in self.over:
             run = trace(model, prompt, sites=[self.site], top_k=1, job=job)
-            if whole and len(run.token_ids) != length:
-                raise EditError(
-                    f"The mean of {self.site.name} needs prompts of {length} tokens, but "
-                    f"{run.prompt!r} has {len(run.token_ids)}.",
-                    "Give prompts of the same length, or ablate to zero.",
-                )
-            rows += 1 if whole else len(run.token_ids)
             for layer in region.layers:
                 values = run.activation(Site(self.site.name, layer, self.site.head))
+                if whole and list(values.shape) != expected:
+                    raise EditError(
+                        f"The mean of {self.site.name} needs prompts of {region.length} tokens, "
+                        f"but {run.prompt!r} gives values of the shape {list(values.shape)}.",
+                        "Give prompts of the same length, or ablate to zero.",
+                    )
                 wide = values.astype(np.float64)
                 sums[layer] += wide if whole else wide.sum(region.position_axis, keepdims=True)
+            rows += 1 if whole else values.shape[region.position_axis]
         means = {layer: torch.from_numpy(np.asarray(sums[layer] / rows)) for layer in sums}
         return {layer: _rows(mean, region, whole) for layer, mean in means.items()}
 
@@ -154,21 +154,19 @@ class Patch:
     def __str__(self) -> str:
         return f"patch of {_where(self.site, self.positions)}"
 
-    def taps(self, model: Model, positions: int, job: Job) -> Mapping[Site, Tap]:
-        """What to do at each place in a run over so many tokens."""
+    def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> Mapping[Site, Tap]:
+        """What to do at each place in a run over so many tokens, ``source`` in an encoder."""
         del job
-        region = Region.of(model, self.site, self.positions, positions)
+        region = Region.of(model, self.site, self.positions, positions, source)
         layered = self.site.kind.per_layer and self.site.layer is None
         shape = (len(region.layers), *region.shape) if layered else region.shape
-        value = self._fitted(shape, region, positions, layered=layered)
+        value = self._fitted(shape, region, layered=layered)
         return region.taps(lambda layer: value[layer] if layered and layer is not None else value)
 
-    def _fitted(
-        self, shape: tuple[int, ...], region: Region, length: int, *, layered: bool
-    ) -> Tensor:
+    def _fitted(self, shape: tuple[int, ...], region: Region, *, layered: bool) -> Tensor:
         """The value at the region's shape, whole rows cut down to the region's positions."""
         axis = region.position_axis + layered
-        whole = (*shape[:axis], length, *shape[axis + 1 :])
+        whole = (*shape[:axis], region.length, *shape[axis + 1 :])
         value = torch.from_numpy(self.value.copy())
         if self.positions is not None and self.value.shape == whole != shape:
             value = value.index_select(axis, torch.tensor(region.positions))

@@ -16,6 +16,8 @@ from microtome.models.model import Model
 from microtome.sites import Site
 
 HEAD_AXES = ("head", "kv_head")
+# Which axis counts positions: of a pattern the one that looks.
+_PLACES = ("query", "source_query", "position", "source")
 
 # Given a layer (None for a site that exists once), what its region becomes.
 Values = Callable[[int | None], Tensor]
@@ -26,7 +28,8 @@ class Region:
     """One part of a site, checked against a model and a prompt's length.
 
     ``shape`` is that of the region in one layer: the site's axes, without the head axis when
-    one head is meant, and with as many positions as are named.
+    one head is meant, and with as many positions as are named. ``length`` is what its position
+    axis has in the whole run.
     """
 
     site: Site
@@ -35,25 +38,34 @@ class Region:
     head_axis: int | None  # of the site's own axes
     position_axis: int  # of the region's axes
     positions: tuple[int, ...] | None
+    length: int
 
     @classmethod
-    def of(cls, model: Model, site: Site, positions: Sequence[int] | None, length: int) -> Region:
-        """The region of a site in a run over ``length`` tokens.
+    def of(
+        cls,
+        model: Model,
+        site: Site,
+        positions: Sequence[int] | None,
+        length: int,
+        source: int = 0,
+    ) -> Region:
+        """The region of a site in a run over ``length`` tokens, ``source`` in an encoder.
 
         Raises SiteMissing when the model has no such site, EditError for a head or a position
         that is not there.
         """
         axes = list(site.kind.axes)
-        lengths = axis_lengths(model, length)
+        lengths = axis_lengths(model, length, source)
         head_axis = next((at for at, axis in enumerate(axes) if axis in HEAD_AXES), None)
         if site.head is None:
             head_axis = None
         elif head_axis is not None:
             _check_head(site, lengths[axes.pop(head_axis)])
-        position_axis = axes.index("query" if "query" in axes else "position")
+        position_axis = axes.index(next(axis for axis in _PLACES if axis in axes))
         shape = [lengths[axis] for axis in axes]
+        whole = shape[position_axis]
         if positions is not None:
-            positions = _checked_positions(site, positions, length)
+            positions = _checked_positions(site, positions, whole)
             shape[position_axis] = len(positions)
         return cls(
             site=site,
@@ -62,6 +74,7 @@ class Region:
             head_axis=head_axis,
             position_axis=position_axis,
             positions=positions,
+            length=whole,
         )
 
     def taps(self, values: Values) -> dict[Site, Tap]:

@@ -233,6 +233,8 @@ class Anatomy:
         """Whether no position sees what stands behind it."""
         return all(block.attention.causal for block in self.blocks)
 
+    leaves_out: str = ""  # what the logits are made of besides all this; empty when nothing
+
     @property
     def routed(self) -> bool:
         """Whether an MLP is a mixture of experts."""

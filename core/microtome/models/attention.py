@@ -54,7 +54,7 @@ def attend(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     softcap: float | None = None,
-    bias: Tensor | None = None,
+    position_bias: Tensor | None = None,
     **_unused: Any,
 ) -> tuple[Tensor, Tensor]:
     """Head outputs [batch, position, head, d_head] and pattern [batch, head, query, key].
@@ -68,8 +68,8 @@ def attend(
     group = query.shape[1] // key.shape[1]
     scores = torch.matmul(query, _shared(key, group).transpose(2, 3))
     scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    if bias is not None:
-        scores = scores + bias
+    if position_bias is not None:
+        scores = scores + position_bias
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
     scores = tap("scores", scores)

@@ -62,6 +62,7 @@ def coverage(model: Model) -> Coverage:
     sites = tuple(
         Possible(name, kind.title, "" if name in model.ports else _why_not(model, name))
         for name, kind in SITES.items()
+        if model.has_encoder or not kind.of_pair
     )
     row = model.family
     notes = row.notes if isinstance(row, Outline) else ()
@@ -85,6 +86,8 @@ def _analyses(model: Model) -> Iterator[Possible]:
         reason = next((_why_not(model, s) for s in needs.sites if s not in model.ports), "")
         if needs.weights and not model.known:
             reason = f"where {row.title} keeps its heads, norms and MLPs is not known"
+        elif needs.weights and not model.whole:
+            reason = model.anatomy.leaves_out
         elif needs.lens and isinstance(row, Outline):
             reason = row.absent.get("lens", "")
         elif needs.whole_mlps and model.n_experts:

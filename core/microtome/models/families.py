@@ -9,6 +9,7 @@ from microtome.errors import UnknownArchitecture
 from microtome.models import encoder_rows as encoder
 from microtome.models import gpt_rows as gpt
 from microtome.models import llama_rows as llama
+from microtome.models import t5_rows as t5
 from microtome.models.discovery import sketch
 from microtome.models.family import Family
 from microtome.models.outline import Outline
@@ -40,6 +41,9 @@ _TABLE = (
     encoder.ROBERTA,
     encoder.DISTILBERT,
     encoder.MODERNBERT,
+    t5.T5,
+    t5.MT5,
+    t5.UMT5,
 )
 FAMILIES: dict[str, Family] = {row.model_type: row for row in _TABLE}
 

@@ -131,6 +131,17 @@ class Family:
     flat: tuple[str, ...] = ()  # modules that see the positions of all prompts in one axis
     parallel_key: str | None = None  # config key that says whether blocks are parallel
     parallel: bool = False
+    # Beside the blocks above, which then are a decoder's: the rows of an encoder and of the
+    # cross-attention that reads it. Of the latter the parts of its attention and its two norms
+    # count: the one before it, and the next one.
+    encoder: Family | None = None
+    cross: Family | None = None
+    # Module that gives the bias of the scores from its own weights, seen from a block: the first
+    # one's for all layers, or each its own.
+    relative_bias: str | None = None
+    relative_each: bool = False
+    # What the final norm's output is multiplied by before the unembedding.
+    unembedding_scale: Callable[[Any], float] | None = None
     # What this row is for a config: fields to replace. Raises UnknownArchitecture for a config
     # that the row cannot serve.
     variant: Callable[[Any], Mapping[str, Any]] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microtome.errors import expect
+from microtome.errors import UnknownArchitecture, expect
 from microtome.models.model import Model, heads_unknown
 
 
@@ -12,6 +12,15 @@ def expect_model(model: object) -> None:
 
 
 def expect_known(model: Model, purpose: str) -> None:
-    """Raise UnknownArchitecture for a decoder of no known family, named with the purpose."""
+    """Raise UnknownArchitecture where not all that logits are made of is known.
+
+    That is a decoder of no known family, or one beside an encoder; named with the purpose.
+    """
     if not model.known:
         raise heads_unknown(model.family.title, purpose)
+    if not model.whole:
+        raise UnknownArchitecture(
+            f"{purpose} of {model.family.title} is not computed: {model.anatomy.leaves_out}.",
+            "Read its sites with trace, change them with Ablate and Patch, or read the decoder's "
+            "residual stream with the logit lens.",
+        )

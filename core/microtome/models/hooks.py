@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,7 @@ def layers_of(model: Model, site: Site) -> tuple[int | None, ...]:
 
     Raises SiteMissing when the model has no such site or layer.
     """
-    name, count = model.identity.name, model.identity.n_layers
+    name, identity = model.identity.name, model.identity
     if site.name not in model.ports:
         raise SiteMissing(
             f"{name} has no site {site.name} ({site.kind.title}).",
@@ -38,6 +38,7 @@ def layers_of(model: Model, site: Site) -> tuple[int | None, ...]:
         )
     if not site.kind.per_layer:
         return (None,)
+    count = identity.n_encoder_layers if site.kind.in_encoder else identity.n_layers
     if site.layer is None:
         return tuple(range(count))
     if not 0 <= site.layer < count:
@@ -84,13 +85,13 @@ def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) ->
     for site, chain in sorted(taps.items(), key=lambda item: list(SITES).index(item[0].name)):
         layers_of(model, site)
         port = model.ports[site.name]
-        module = _module(model, port.path, site.layer)
+        module = _module(model, port, site.layer)
         if port.when == "within":
-            within[module][site.name] = chain
+            within[module][port.step or site.name] = chain
             continue
         use = _Use(port, chain)
         if port.flat:
-            block = _module(model, "", site.layer)
+            block = _module(model, replace(port, path=""), site.layer)
             hook = block.register_forward_pre_hook(use.note_batch, with_kwargs=True)
             stack.callback(hook.remove)
         if port.when == "before":
@@ -103,11 +104,11 @@ def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) ->
         stack.enter_context(attention.tapped(named))
 
 
-def _module(model: Model, path: str, layer: int | None) -> nn.Module:
+def _module(model: Model, port: Port, layer: int | None) -> nn.Module:
     root = model.module
     if layer is not None:
-        root = part(root, model.family.blocks, model.family.title)[layer]
-    found: nn.Module = part(root, path, model.family.title) if path else root
+        root = part(root, port.blocks or model.family.blocks, model.family.title)[layer]
+    found: nn.Module = part(root, port.path, model.family.title) if port.path else root
     return found
 
 

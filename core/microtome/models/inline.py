@@ -61,7 +61,13 @@ def _forward(
         cos, sin = (angle.to(q.dtype) for angle in given.angles)
         q, k = (turn(x, cos, sin, interleaved=row.rotary_table is not None) for x in (q, k))
     z, pattern = attend(
-        attention, q, k, v, given.mask, scaling=row.scale(config, layer), bias=given.bias
+        attention,
+        q,
+        k,
+        v,
+        given.mask,
+        scaling=row.scale(config, layer),
+        position_bias=given.bias,
     )
     written: Tensor = _inside(attention, row, row.o)(z.flatten(-2))
     return written if given.residual is None else written + given.residual, pattern

@@ -33,6 +33,7 @@ from microtome.models.places import Place, find_place
 from microtome.models.quantised import Quantised, quantised
 from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
+from microtome.models.t5_rows import n_encoder_layers
 from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
 from microtome.records.memory import MemoryNeed, free_memory, size_text
@@ -248,6 +249,7 @@ class _Files:
             weights=self._used(weight.dtype),
             tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
             config_json=json.dumps(self.settings, sort_keys=True),
+            n_encoder_layers=n_encoder_layers(module, row),
             versions={name: version(name) for name in ("microtome", "torch", "transformers")},
             inputs=inputs,
         )

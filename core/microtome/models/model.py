@@ -57,7 +57,9 @@ class Model:
         self.identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
-        self.lexicon = Lexicon(tokenizer, identity.reads, identity.context, identity.name)
+        self.lexicon = Lexicon(
+            tokenizer, identity.reads, identity.context, identity.name, self._start
+        )
 
     @property
     def config(self) -> Any:
@@ -102,6 +104,24 @@ class Model:
         return isinstance(self.family, Family)
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder reads the prompt, and a decoder that looks at it goes on."""
+        return isinstance(self.family, Family) and self.family.encoder is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the anatomy holds all that the logits are made of."""
+        return self.known and not self.has_encoder
+
+    @property
+    def _start(self) -> int | None:
+        """What a decoder beside an encoder starts with."""
+        if not self.has_encoder:
+            return None
+        named = getattr(self.config, "decoder_start_token_id", None)
+        return int(self.config.pad_token_id if named is None else named)
+
+    @property
     def n_experts(self) -> int:
         """Experts of a layer, 0 where an MLP is whole or unknown."""
         if not self.known:
@@ -139,6 +159,11 @@ class Model:
         named: dict[int, str] = self.config.id2label
         return Labels(tuple(named[number] for number in sorted(named)), self.identity.name)
 
+    def run(self, tokens: Tokens) -> Float[Tensor, "position vocabulary"]:
+        """The logits of one prompt, without gradient."""
+        source = None if tokens.source is None else torch.from_numpy(tokens.source.ids)[None]
+        return self.forward(torch.from_numpy(tokens.ids)[None], source)[0]
+
     def token_text(self, token: int) -> str:
         """How an answer reads: a token, or the name of a class."""
         return self.lexicon.token_text(token) if self.labels is None else self.labels.text(token)
@@ -154,18 +179,29 @@ class Model:
         return self.lexicon.vocabulary_words() if self.labels is None else self.labels.names
 
     def forward(
-        self, ids: Int[Tensor, "batch position"], **options: Any
+        self,
+        ids: Int[Tensor, "batch position"],
+        source: Int[Tensor, "batch source"] | None = None,
+        **options: Any,
     ) -> Float[Tensor, "batch position vocabulary"]:
         """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …).
 
-        ``position_ids`` count from 0, whatever the model's own table of positions does.
+        ``position_ids`` count from 0, whatever the model's own table of positions does. With an
+        encoder ``ids`` are the decoder's and ``source`` the encoder's, which is what
+        ``attention_mask`` is about then.
         """
         if self.family.row_positions:
             places = torch.arange(ids.shape[1], device=self.device)[None]
-            given = options.get("position_ids", places)
-            options["position_ids"] = given + self.family.position_offset
+            shifted = options.get("position_ids", places)
+            options["position_ids"] = shifted + self.family.position_offset
+        given = {"input_ids": ids.to(self.device).long()}
+        if source is not None:
+            given = {
+                "input_ids": source.to(self.device).long(),
+                "decoder_input_ids": given["input_ids"],
+            }
         with torch.inference_mode():
-            output = self.module(input_ids=ids.to(self.device).long(), use_cache=False, **options)
+            output = self.module(**given, use_cache=False, **options)
         logits: Tensor = output.logits
         return logits
 

@@ -33,6 +33,8 @@ class Port:
     write: Write
     flat: bool = False  # the module sees the positions of all prompts in one axis
     whole: bool = False  # the tap concerns all that the module gives, not only its first part
+    blocks: str | None = None  # where its layers are, if not where the family's row says
+    step: str = ""  # of the attention function, where it is not called like the site
 
 
 def ports_of(family: Family, config: Any) -> dict[str, Port]:
@@ -56,9 +58,38 @@ def ports_of(family: Family, config: Any) -> dict[str, Port]:
         if path is not None:
             read, write = partial(_read_scale, family), partial(_write_scale, family)
             ports[f"{site}_scale"] = Port(path, "after", read, write)
+    if family.cross is not None:
+        ports |= _crossing(family.cross, config, ports["resid_mid"])
+    if family.encoder is not None:
+        ports |= _encoding(family.encoder, config)
     return {
         name: replace(port, flat=True) if port.path in family.flat else port
         for name, port in ports.items()
+    }
+
+
+# Sites of a cross-attention -> what they are called in an attention layer by itself.
+_CROSS = {
+    **{f"cross_{site}": site for site in ("q", "k", "v", "scores", "pattern", "z")},
+    "cross_norm": "norm1",
+    "cross_norm_scale": "norm1_scale",
+    "cross_out": "attn_out",
+}
+
+
+def _crossing(row: Family, config: Any, mid: Port) -> dict[str, Port]:
+    """The cross-attention of a decoder, between self-attention and ``mid``."""
+    own = ports_of(row, config)
+    crossing = {site: replace(own[name], step=name) for site, name in _CROSS.items()}
+    before = Port(str(row.norm1), "before", _input, _into_input)
+    return {**crossing, "resid_mid": before, "resid_mid_cross": mid}
+
+
+def _encoding(row: Family, config: Any) -> dict[str, Port]:
+    """An encoder: the sites of a stack of blocks, under other names."""
+    return {
+        f"enc_{site}": replace(port, blocks=row.blocks, step=site)
+        for site, port in ports_of(row, config).items()
     }
 
 

@@ -13,9 +13,15 @@ from microtome.models.anatomy import Rotary, ScoreBias
 from microtome.models.family import Family, part
 
 
+def layer_count(config: Any, row: Family) -> int:
+    """Layers of a row's blocks; those of a decoder beside an encoder are counted apart."""
+    count = config.num_hidden_layers if row.cross is None else config.num_decoder_layers
+    return int(count)
+
+
 def windows(config: Any, row: Family) -> list[int | None]:
     """The visible keys of each layer; None where a query sees everything before it."""
-    n_layers = config.num_hidden_layers
+    n_layers = layer_count(config, row)
     size = getattr(config, "sliding_window", None)
     if size is not None and not row.causal:
         size += 1  # there it counts the keys to one side without the query
@@ -57,9 +63,23 @@ def paired_angles(rows: Tensor) -> tuple[Tensor, Tensor]:
     return cosines, sines
 
 
-def score_bias(row: Family, config: Any, like: Tensor) -> ScoreBias | None:
-    """The bias of the scores, the same in every layer."""
-    return None if row.alibi is None else ScoreBias(partial(_alibi, row, config, like))
+def score_biases(blocks: Any, row: Family, config: Any, like: Tensor) -> list[ScoreBias | None]:
+    """The bias of the scores of each layer."""
+    if row.relative_bias is not None:
+        holders = [part(block, row.relative_bias, row.title) for block in blocks]
+        if not row.relative_each:
+            holders = [holders[0]] * len(holders)
+        return [ScoreBias(partial(_relative, holder)) for holder in holders]
+    same = None if row.alibi is None else ScoreBias(partial(_alibi, row, config, like))
+    return [same] * len(blocks)
+
+
+def _relative(holder: Any, count: int) -> Tensor:
+    """The bias [head, query, key] that T5 learns for distances, relative to the query itself."""
+    with torch.inference_mode():
+        bias: Tensor = holder.compute_bias(count, count)[0].clone()
+    wide = bias.to(torch.promote_types(bias.dtype, torch.float32))
+    return wide - wide.diagonal(dim1=1, dim2=2)[..., None]
 
 
 def _alibi(row: Family, config: Any, like: Tensor, count: int) -> Tensor:
@@ -76,7 +96,7 @@ def from_query(bias: Tensor) -> Tensor:
 
 def rotaries(module: nn.Module, row: Family, config: Any, like: Tensor) -> list[Rotary | None]:
     """The rotation of each layer; layers of one type share it."""
-    n_layers = config.num_hidden_layers
+    n_layers = layer_count(config, row)
     if row.rotary_table is not None:
         return [_interleaved(part(module, row.rotary_table, row.title).to(like.dtype))] * n_layers
     if row.rotary is None:

@@ -23,7 +23,7 @@ from microtome.models.anatomy import (
     Transform,
 )
 from microtome.models.family import Family, head_width, kv_heads, part
-from microtome.models.positions import rotaries, score_bias, windows
+from microtome.models.positions import rotaries, score_biases, windows
 
 # transformers' names of activations -> ours.
 _ACTIVATIONS = {
@@ -35,6 +35,11 @@ _ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }
+
+_CROSS = (
+    "its decoder also looks at what the encoder made of the prompt, and there is no rule yet for "
+    "what flows through cross-attention"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,14 +282,14 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
     )
     embedding = find(row.embedding)
     weight = embedding.weight.detach()
-    bias = score_bias(row, config, weight)
+    biases = score_biases(find(row.blocks), row, config, weight)
     table_at: Callable[[str | None], Tensor | None] = lambda path: (  # noqa: E731
         None if path is None else find(path).weight.detach()
     )
     positions, types = table_at(row.positions), table_at(row.token_types)
     head = find(row.unembedding)
     turns = rotaries(module, row, config, weight[:1, None])
-    per_layer = zip(find(row.blocks), windows(config, row), turns, strict=True)
+    per_layer = zip(find(row.blocks), windows(config, row), turns, biases, strict=True)
     return Anatomy(
         embedding=weight,
         embedding_scale=_embedding_scale(embedding),
@@ -292,9 +297,9 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
         positions=None if positions is None else positions[row.position_offset :],
         blocks=tuple(
             _Block(block, row, config, layer).block(window, rotary, bias)
-            for layer, (block, window, rotary) in enumerate(per_layer)
+            for layer, (block, window, rotary, bias) in enumerate(per_layer)
         ),
-        final_norm=norm_at(row.final_norm),
+        final_norm=_final_norm(norm_at(row.final_norm), row, config),
         unembedding=head.weight.detach(),
         unembedding_bias=None if head.bias is None else head.bias.detach(),
         soft_cap=soft_cap(config, row, "final_logit_softcapping"),
@@ -302,6 +307,7 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
         token_type=None if types is None else types[0],
         stream_norm=norm_at(row.stream_norm),
         transform=_transform(find, norm_at(row.transform_norm), row, config),
+        leaves_out="" if row.cross is None else _CROSS,
     )
 
 
@@ -319,6 +325,13 @@ def _transform(
         _first_known(row, names) if acts else None,
         norm,
     )
+
+
+def _final_norm(norm: Norm | None, row: Family, config: Any) -> Norm | None:
+    """What the unembedding reads, with a factor of its own where there is one."""
+    if norm is None or norm.weight is None or row.unembedding_scale is None:
+        return norm
+    return replace(norm, weight=norm.weight.float() * row.unembedding_scale(config))
 
 
 def _embedding_scale(embedding: nn.Module) -> float:

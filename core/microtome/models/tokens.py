@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from microtome.errors import AnswerError, PromptError, TokenizerMissing
 from microtome.models.tokenizer import TokenizerEdge
-from microtome.prompts import Prompt, as_prompt
+from microtome.prompts import SEPARATOR, SEPARATOR_ID, Prompt, as_prompt, both_sides
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
@@ -27,26 +27,51 @@ class Tokens:
     """A prompt as the model reads it.
 
     ``texts`` are the readable tokens; ``unknown`` are positions whose text the tokenizer does
-    not know, where ``texts`` holds what was written there.
+    not know, where ``texts`` holds what was written there. ``source`` is what an encoder reads;
+    the rest is then the decoder's.
     """
 
     ids: Int[np.ndarray, " position"]
     texts: tuple[str, ...]
     unknown: tuple[int, ...]
     prompt: str
+    source: Tokens | None = None
+
+    @property
+    def n_source(self) -> int:
+        """Number of tokens that an encoder reads, 0 without one."""
+        return 0 if self.source is None else len(self.source)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def unlike(self, corrupt: Tokens) -> str:
+        """Why this and a corrupt prompt are no pair, as a sentence; empty when they are one."""
+        counts = ((len(self), len(corrupt)), (self.n_source, corrupt.n_source))
+        wheres = ("" if self.source is None else " for the decoder", " for the encoder")
+        for (one, other), where in zip(counts, wheres, strict=True):
+            if one != other:
+                return f"The prompt has {one} tokens{where} and the corrupt prompt {other}."
+        return ""
 
 
 class Lexicon:
     """A model's tokenizer, or the lack of one, as the rest of Microtome sees it.
 
     ``size`` is the number of rows of the embedding, which may exceed the tokenizer's vocabulary.
+    ``start`` is the token that a decoder beside an encoder begins with, None for other models.
     """
 
-    def __init__(self, tokenizer: Any, size: int, context: int | None, name: str) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        size: int,
+        context: int | None,
+        name: str,
+        start: int | None = None,
+    ) -> None:
         self._tokenizer, self._size, self._context, self._name = tokenizer, size, context, name
+        self._start = start
         self._texts: dict[int, str] = {}
 
     def _required(self) -> Any:
@@ -70,19 +95,49 @@ class Lexicon:
         """The tokens of a text, exactly as the tokenizer gives them, or of ids as they are.
 
         A text gets the special tokens that the tokenizer puts around it; ids get none.
+        With an encoder beside a decoder the text before ``|||`` (among ids, before -1) is the
+        source, with these special tokens; the decoder gets its start token, and then what stands
+        behind.
         Raises PromptError for an empty prompt, one longer than the context or with ids outside
         the vocabulary; TokenizerMissing for text without a tokenizer.
         """
         given = as_prompt(prompt)
+        if self._start is not None:
+            return self._both_sides(given, self._start)
         tokens = self._from_text(given) if isinstance(given, str) else self._from_ids(given)
         self._check(tokens)
         return tokens
 
-    def _from_text(self, text: str) -> Tokens:
+    def _both_sides(self, prompt: Prompt, start: int) -> Tokens:
+        read, goes_on = both_sides(prompt)
+        if isinstance(read, str):
+            source = self._from_text(read)
+            target = self._from_text(str(goes_on), special=False) if goes_on else None
+        else:
+            source = self._from_ids(read)
+            target = self._from_ids(tuple(map(int, goes_on))) if goes_on else None
+        self._check(source)
+        first = Tokens(np.array([start], dtype=np.int32), (self.token_text(start),), (), "")
+        if target is None:
+            return replace(first, prompt=source.prompt, source=source)
+        self._check(target)
+        return Tokens(
+            np.concatenate([first.ids, target.ids]),
+            (*first.texts, *target.texts),
+            tuple(at + 1 for at in target.unknown),
+            f"{source.prompt} {SEPARATOR} {target.prompt}",
+            source,
+        )
+
+    def repeating(self, ids: Sequence[int]) -> tuple[int, ...]:
+        """A prompt that shows given tokens: to an encoder and behind the decoder's start."""
+        return tuple(ids) if self._start is None else (*ids, SEPARATOR_ID, *ids)
+
+    def _from_text(self, text: str, *, special: bool = True) -> Tokens:
         tokenizer = self._required()
         fast = bool(getattr(tokenizer, "is_fast", False))
         with TokenizerEdge(_BROKE_DOWN, PromptError):
-            encoded = tokenizer(text, return_offsets_mapping=fast)
+            encoded = tokenizer(text, return_offsets_mapping=fast, add_special_tokens=special)
         ids = [int(token) for token in encoded["input_ids"]]
         unknown = tuple(at for at, token in enumerate(ids) if token == tokenizer.unk_token_id)
         texts = [self.token_text(token) for token in ids]

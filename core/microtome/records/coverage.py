@@ -41,7 +41,9 @@ class Coverage:
         if not lacking:
             return "All panels work on this model."
         if self.known:
-            return f"All panels work on this model but for: {', '.join(lacking)}."
+            reasons = {row.reason for row in self.analyses if not row.there}
+            why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
+            return f"All panels work on this model but for: {', '.join(lacking)}{why}."
         shown = ", ".join(row.title for row in self.analyses if row.there)
         return (
             f"Microtome does not know where {self.architecture} keeps its heads: shown are {shown}."

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
+from microtome.prompts import SEPARATOR_ID
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
@@ -56,8 +57,20 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What an encoder read: ids, their texts, and positions that the tokenizer does not know."""
+
+    token_ids: Int[np.ndarray, " source"]
+    tokens: tuple[str, ...]
+    unknown: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """One run: the tokens, the logits, and every activation that was captured.
+
+    ``source`` is what the encoder read, None for a model without one; all other tokens are the
+    decoder's.
 
     ``top_ids`` and ``top_logits`` hold the most probable next tokens of each position, sorted;
     ``top_probabilities`` are over the whole vocabulary. ``logits`` is None when a session was
@@ -78,6 +91,7 @@ class Trace:
     unknown: tuple[int, ...] = ()  # positions whose text the tokenizer does not know
     seconds: float = 0.0
     live: Any = field(default=None, repr=False)
+    source: Source | None = None
 
     def activation(self, site: Site | str) -> NDArray[Any]:
         """The values at a site: one layer and head where the site names them, else all.
@@ -98,6 +112,14 @@ class Trace:
         axes = SITES[place.name].axes
         axis = axes.index("head") if "head" in axes else axes.index("kv_head")
         return np.asarray(np.take(values, place.head, axis=axis))
+
+    @property
+    def as_prompt(self) -> tuple[int, ...]:
+        """The token ids that give this run again, behind those of what an encoder read."""
+        ids = tuple(self.token_ids.tolist())
+        if self.source is None:
+            return ids
+        return (*self.source.token_ids.tolist(), SEPARATOR_ID, *ids[1:])
 
     def attention(self, layer: int) -> Float[np.ndarray, "head query key"]:
         """The attention pattern of one layer; each row sums to 1."""

@@ -45,6 +45,15 @@ def patterns(subject: Subject) -> Iterator[Measurement]:
         elif not causal and len(subject.ids) > 1:
             blind = float(not pattern.triu(1).any())
             yield Measurement(blind, 0.0, f"layer {layer} sees nothing behind a query")
+    yield from _open_patterns(subject)
+
+
+def _open_patterns(subject: Subject) -> Iterator[Measurement]:
+    """Patterns that see the whole source: those of an encoder, and of what looks at it."""
+    for name in ("cross_pattern", "enc_pattern"):
+        if name in subject.model.ports:
+            off = float((subject.values(name).sum(-1) - 1).abs().max())
+            yield Measurement(off, subject.goal(1e-5, 1e-2), f"row sums of {name} against 1")
 
 
 @torch.inference_mode()
@@ -77,6 +86,9 @@ def padding(subject: Subject) -> Iterator[Measurement]:
     """7. A padded prompt with its own positions gives the logits of the prompt alone."""
     subject.leave_out_turning_routers()
     subject.need_positions()
+    if subject.source:
+        yield from _padded_source(subject)
+        return
     count, ids = len(subject.ids), subject.ids
     context = subject.model.identity.context
     if context is not None and count + PADDING > context:
@@ -89,6 +101,21 @@ def padding(subject: Subject) -> Iterator[Measurement]:
     yield Measurement(typical(left[PADDING:], subject.logits), goal, "logits padded on the left")
     right = _padded_run(subject, ids + pad, (mask, unpadded), (places, unpadded))
     yield Measurement(typical(right[:count], subject.logits), goal, "logits padded on the right")
+
+
+def _padded_source(subject: Subject) -> Iterator[Measurement]:
+    """An encoder whose positions are distances needs to be told of the padding alone."""
+    goal, pad = subject.logit_goal(1e-4, 1e-1), (0,) * PADDING
+    ones, zeros = torch.ones(len(subject.source)), torch.zeros(PADDING)
+    for side, source, mask in (
+        ("left", pad + subject.source, (zeros, ones)),
+        ("right", subject.source + pad, (ones, zeros)),
+    ):
+        hidden = torch.cat(mask).long()[None].to(subject.model.device)
+        found = subject.plain(subject.ids, source, attention_mask=hidden)
+        yield Measurement(
+            typical(found, subject.logits), goal, f"logits, source padded on the {side}"
+        )
 
 
 def _padded_run(

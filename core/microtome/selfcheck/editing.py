@@ -14,7 +14,10 @@ from microtome.jobs import Job
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, furthest
 from microtome.sites import Site
 
-_PATCHED = ("resid_pre", "z", "attn_out", "mlp_post", "router", "mlp_out", "resid_post")
+_PATCHED = (
+    "resid_pre", "z", "attn_out", "mlp_post", "router", "mlp_out", "resid_post",
+    "cross_v", "cross_out", "enc_z", "enc_resid_post",
+)  # fmt: skip
 
 # Interrupting every hook costs half a pass each; this many, evenly spread, meet all kinds.
 _INTERRUPTIONS = 12

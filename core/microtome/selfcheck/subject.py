@@ -64,13 +64,24 @@ class Subject:
     seed: int = 0
 
     @cached_property
-    def ids(self) -> tuple[int, ...]:
-        """The prompt: random token ids, the same every time."""
+    def prompt(self) -> tuple[int, ...]:
+        """Random token ids, the same every time; an encoder reads those that its decoder does."""
         identity = self.model.identity
         room = identity.context - PADDING if identity.context else _LENGTH
         random = np.random.default_rng(self.seed)
         length = max(1, min(_LENGTH, room))
-        return tuple(random.integers(0, identity.reads, length).tolist())
+        return self.model.lexicon.repeating(random.integers(0, identity.reads, length).tolist())
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """The tokens of the prompt as the (decoder's) layers see them."""
+        return tuple(self.model.tokenize(self.prompt).ids.tolist())
+
+    @cached_property
+    def source(self) -> tuple[int, ...]:
+        """What an encoder reads; empty without one."""
+        read = self.model.tokenize(self.prompt).source
+        return () if read is None else tuple(read.ids.tolist())
 
     @cached_property
     def run(self) -> Trace:
@@ -114,6 +125,12 @@ class Subject:
         """Whether the model computes in half precision."""
         return self.wide != self.model.dtype
 
+    def need_whole(self) -> None:
+        """Raise DoesNotApply where the anatomy leaves out a part of what logits are made of."""
+        left_out = self.anatomy.leaves_out
+        if left_out:
+            raise DoesNotApply(left_out)
+
     def leave_out_turning_routers(self) -> None:
         """Raise DoesNotApply where two ways to the same logits may choose other experts."""
         if not self.half:
@@ -131,14 +148,19 @@ class Subject:
 
     def trace(self, **options: Any) -> Trace:
         """A run on the prompt; ``options`` are those of ``trace``."""
-        return trace(self.model, self.ids, **{"job": self.job, "top_k": 1, **options})
+        return trace(self.model, self.prompt, **{"job": self.job, "top_k": 1, **options})
 
     def plain(
-        self, ids: tuple[int, ...], **options: Any
+        self, ids: tuple[int, ...], source: tuple[int, ...] = (), **options: Any
     ) -> Float[np.ndarray, "position vocabulary"]:
-        """The logits of a run without hooks; ``options`` go to the model."""
+        """The logits of a run without hooks; ``options`` go to the model.
+
+        An encoder reads ``source``, that of the prompt when none is given.
+        """
         self.job.check()
-        logits = self.model.forward(torch.tensor([ids]), **options)[0]
+        read = source or self.source
+        given = torch.tensor([read]) if read else None
+        logits = self.model.forward(torch.tensor([ids]), given, **options)[0]
         return np.asarray(logits.to(self.wide).cpu().numpy())
 
     def values(self, name: str, layer: int | None = None) -> Tensor:

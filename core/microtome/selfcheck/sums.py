@@ -28,6 +28,8 @@ def residual_sum(subject: Subject) -> Iterator[Measurement]:
     for layer, block in enumerate(subject.anatomy.blocks):
         # In the model's own order of adding, so that float32 gives no difference at all.
         stream = _normed(subject, block.sum_norm1, stream + subject.values("attn_out", layer))
+        if "cross_out" in subject.model.ports:
+            stream = stream + subject.values("cross_out", layer)
         stream = _normed(subject, block.sum_norm2, stream + subject.values("mlp_out", layer))
     found = relative(stream, subject.values("resid_post", last))
     yield Measurement(found, subject.goal(1e-6, 2e-2), "relative difference")
@@ -66,6 +68,7 @@ class _Logit(LinearMetric):
 @torch.inference_mode()
 def contributions(subject: Subject) -> Iterator[Measurement]:
     """2. Direct contributions sum to the most probable logit, before and after the soft cap."""
+    subject.need_whole()
     transform = subject.anatomy.transform
     if transform is not None and transform.activation is not None:
         raise DoesNotApply(
@@ -128,6 +131,8 @@ def _mlp(subject: Subject, block: Block, layer: int) -> Tensor:
     stream = subject.values("resid_pre", layer)
     if not block.parallel:
         stream = normalise(block.sum_norm1, stream + subject.values("attn_out", layer))
+    if "cross_out" in subject.model.ports:
+        stream = stream + subject.values("cross_out", layer)
     routed = None
     if subject.anatomy.routed and subject.half:
         routed = subject.values("router", layer)  # in float32 rounding may choose others

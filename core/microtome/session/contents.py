@@ -22,6 +22,7 @@ from microtome.session.trace_parts import (
     LOGITS,
     logits_part,
     site_parts,
+    source_part,
     token_part,
 )
 from microtome.sites import kind_of
@@ -59,6 +60,8 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     yield _question_part(session, root)
     if session.traces:
         yield token_part(session.traces, root)
+        if any(trace.source is not None for trace in session.traces):
+            yield source_part(session.traces, root)
     if session.circuit is not None:
         yield _circuit_part(session.circuit, root)
     yield from _analysis_parts(session.analyses, root)
@@ -122,6 +125,8 @@ def _model_part(session: Session, root: Mapping[str, int]) -> Part:
     }  # fmt: skip
     if model.inputs is not None:
         attributes["inputs"] = model.inputs
+    if model.n_encoder_layers:
+        attributes["n_encoder_layers"] = model.n_encoder_layers
     group = GroupBuilder("/model", root, attributes)
     # The configuration is text of the model's own; as a JSON string it comes back unchanged.
     group.add_json("config_json", model.config_json)

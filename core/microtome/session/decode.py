@@ -87,6 +87,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
         config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
         inputs=int(held["inputs"]) if "inputs" in held else None, **sizes,
+        n_encoder_layers=int(held.get("n_encoder_layers", 0)),
     )  # fmt: skip
     return model, dict(versions["session"])
 

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from microtome.errors import SessionDamaged
 from microtome.records.model import ModelIdentity
-from microtome.records.trace import Activation, Trace
+from microtome.records.trace import Activation, Source, Trace
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
 from microtome.sites import SITES, SiteKind
 
-_TEXT_AXES = {"position", "query", "key"}
+# The axes that count tokens: of the run itself, and of what an encoder read.
+_TEXT_AXES, _SOURCE_AXES = ("position", "query", "key"), ("source", "source_query")
 
 
 def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
@@ -35,7 +36,9 @@ def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
     texts = _texts(handle, "/tokens/text", shape)
     words = _texts(handle, "/logits/top_text", top_shape)
     lengths = [_within(run["length"], shape[1], "tokens") for run in runs]
-    sites = _activations(handle, model, lengths)
+    sources = _sources(handle, model, len(runs))
+    read = [0 if source is None else len(source.token_ids) for source in sources]
+    sites = _activations(handle, model, lengths, read)
     logits = _logits(handle, model, lengths)
     traces = []
     for row, (run, n) in enumerate(zip(runs, lengths, strict=True)):
@@ -49,8 +52,29 @@ def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
             logits=logits.get(row), activations=MappingProxyType(sites[row]),
             edits=tuple(map(str, run["edits"])), seconds=float(run["seconds"]),
             unknown=tuple(np.flatnonzero(tokens["unknown"][row, :n]).tolist()),
+            source=sources[row],
         ))  # fmt: skip
     return tuple(traces)
+
+
+def _sources(handle: Handle, model: ModelIdentity, n_runs: int) -> list[Source | None]:
+    """What an encoder read in each run."""
+    if not handle.members("/source"):
+        return [None] * n_runs
+    lengths = handle.json("/source/lengths_json")
+    ids, unknown = (handle.read(f"/source/{name}") for name in ("ids", "unknown"))
+    agree = len(ids.shape) == 2 and ids.shape == unknown.shape and ids.shape[0] == n_runs
+    if not agree or len(lengths) != n_runs:
+        raise SessionDamaged(f"The source has the shape {ids.shape} for {n_runs} runs.")
+    _check_ids("token ids of the source", ids, model.reads)
+    texts = _texts(handle, "/source/text", ids.shape)
+    sources: list[Source | None] = []
+    for row, length in enumerate(lengths):
+        n = _within(length, ids.shape[1], "tokens of the source")
+        known = tuple(np.flatnonzero(unknown[row, :n]).tolist())
+        source = Source(ids[row, :n], tuple(texts[row, :n].tolist()), known)
+        sources.append(source if n else None)
+    return sources
 
 
 def _texts(handle: Handle, path: str, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -84,9 +108,9 @@ def _check_ids(what: str, ids: NDArray[Any], size: int) -> None:
 
 
 def _activations(
-    handle: Handle, model: ModelIdentity, lengths: list[int]
+    handle: Handle, model: ModelIdentity, lengths: list[int], read: list[int]
 ) -> list[dict[str, Activation]]:
-    """For each run its sites by name."""
+    """For each run its sites by name; ``read`` are the tokens of the sources."""
     found: list[dict[str, Activation]] = [{} for _ in lengths]
     for path in _site_paths(handle):
         attributes = handle.attributes(path)
@@ -95,11 +119,14 @@ def _activations(
         if kind is None or held is None:
             continue
         layers = tuple(int(layer) for layer in attributes["layers"])
-        if layers and not 0 <= min(layers) <= max(layers) < model.n_layers:
-            raise SessionDamaged(f"{path} names layers {list(layers)} of {model.n_layers}.")
+        count = model.n_encoder_layers if kind.in_encoder else model.n_layers
+        if layers and not 0 <= min(layers) <= max(layers) < count:
+            raise SessionDamaged(f"{path} names layers {list(layers)} of {count}.")
         for row, run in enumerate(int(run) for run in attributes["prompts"]):
             _within(run, len(lengths) - 1, "as its number")
-            shape = _window(path, kind, held[0], len(layers), lengths[run])
+            counts = dict.fromkeys(_TEXT_AXES, lengths[run])
+            counts |= dict.fromkeys(_SOURCE_AXES, read[run])
+            shape = _window(path, kind, held[0], len(layers), counts)
             array = LazyArray(handle, path, shape, held[1], row)
             found[run][kind.name] = Activation(array, layers)
     return [{name: site[name] for name in SITES if name in site} for site in found]
@@ -111,7 +138,11 @@ def _site_paths(handle: Handle) -> list[str]:
 
 
 def _window(
-    path: str, kind: SiteKind, shape: tuple[int, ...], n_layers: int, n_tokens: int
+    path: str,
+    kind: SiteKind,
+    shape: tuple[int, ...],
+    n_layers: int,
+    counts: dict[str, int],
 ) -> tuple[int, ...]:
     """One run's shape inside a dataset [prompt, layer, …]."""
     inner = shape[1:]
@@ -119,12 +150,13 @@ def _window(
     agrees = len(inner) == front + len(kind.axes) and (not front or inner[0] == n_layers)
     window = list(inner)
     for axis, name in enumerate(kind.axes, start=front):
-        if agrees and name in _TEXT_AXES:
-            agrees = n_tokens <= inner[axis]
-            window[axis] = n_tokens
+        if agrees and name in counts:
+            agrees = counts[name] <= inner[axis]
+            window[axis] = counts[name]
     if not agrees:
+        tokens = next((counts[name] for name in kind.axes if name in counts), 0)
         raise SessionDamaged(
-            f"{path} has the shape {shape}; there are {n_layers} layers and {n_tokens} tokens."
+            f"{path} has the shape {shape}; there are {n_layers} layers and {tokens} tokens."
         )
     return tuple(window)
 

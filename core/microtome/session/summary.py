@@ -44,8 +44,10 @@ def _nbytes(values: ArraySource) -> int:
 
 
 def _run(trace: Trace) -> dict[str, Any]:
+    source = {} if trace.source is None else {"source": list(trace.source.tokens)}
     return {
         "prompt": trace.prompt,
+        **source,
         "tokens": list(trace.tokens),
         "edits": list(trace.edits),
         "logits": trace.logits is not None,

@@ -9,19 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.records.trace import Activation, ArraySource, Trace
+from microtome.records.trace import Activation, ArraySource, Source, Trace
 from microtome.session.chunks import Stacked
 from microtome.session.lazy import is_stored
 from microtome.session.parts import GroupBuilder, Part
 from microtome.sites import SITES, SiteKind
 
 # What the panels show of a run when no model is at hand.
-DEFAULT_SITES = (
+_DECODER_SITES = (
     "resid_pre", "attn_out", "resid_mid", "mlp_post", "router", "mlp_out", "resid_post",
     "pattern",
 )  # fmt: skip
+DEFAULT_SITES = (
+    *_DECODER_SITES,
+    *("cross_pattern", "cross_out", "resid_mid_cross"),
+    *(f"enc_{name}" for name in _DECODER_SITES if f"enc_{name}" in SITES),
+)
 LOGITS = "logits"
-_ATTENTION_AXES = {"query", "key"}
+_LOOKING = {"query", "source_query"}  # an axis of these is that of an attention pattern
+_RAGGED = {"position", "query", "key", "source", "source_query"}
 
 
 def token_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
@@ -42,6 +48,29 @@ def token_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
     group.add("unknown", dims, unknown)
     group.add_json("runs_json", [_run(trace) for trace in traces])
     return group.part("tokens")
+
+
+def source_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
+    """What an encoder read in each run: ids and texts, shorter ones masked at their end."""
+    group = GroupBuilder("/source", root, {"encoding-type": "source", "encoding-version": "1.0"})
+    read = [trace.source or _NO_SOURCE for trace in traces]
+    lengths = [len(source.token_ids) for source in read]
+    shape = (len(traces), max(lengths))
+    unknown = np.zeros(shape, np.uint8)
+    for row, source in enumerate(read):
+        unknown[row, list(source.unknown)] = 1
+    dims = ("prompt", "source")
+    group.add("ids", dims, _padded([source.token_ids for source in read], shape, np.int32))
+    texts = [[*source.tokens] + [""] * (shape[1] - len(source.tokens)) for source in read]
+    group.add_text("text", dims, [text for row in texts for text in row], shape)
+    mask = np.arange(shape[1]) < np.array(lengths)[:, np.newaxis]
+    group.add("mask", dims, mask.astype(np.uint8))
+    group.add("unknown", dims, unknown)
+    group.add_json("lengths_json", lengths)
+    return group.part("tokens of the source")
+
+
+_NO_SOURCE = Source(np.zeros(0, np.int32), ())
 
 
 def _run(trace: Trace) -> dict[str, Any]:
@@ -123,7 +152,7 @@ def site_parts(
 def _site_part(
     kind: SiteKind, kept: list[tuple[int, Activation]], root: Mapping[str, int], model_dtype: str
 ) -> Part:
-    folder = "/attention" if set(kind.axes) >= _ATTENTION_AXES else "/activations"
+    folder = "/attention" if _LOOKING & set(kind.axes) else "/activations"
     group = GroupBuilder(folder, root, {"encoding-type": folder[1:], "encoding-version": "1.0"})
     dims = ("prompt", *(("layer",) if kind.per_layer else ()), *kind.axes)
     for rows, layers, values in _alike(kind, kept):
@@ -135,7 +164,8 @@ def _site_part(
         own: dict[str, NDArray[Any]] = {}
         if len(rows) != root["prompt"]:
             own["prompt"] = np.array(rows, np.int32)
-        if kind.per_layer and layers != tuple(range(root.get("layer", 0))):
+        same = layers == tuple(range(root.get("layer", 0)))
+        if kind.per_layer and (kind.in_encoder or not same):
             own["layer"] = np.array(layers, np.int32)
         single = 2 if kind.per_layer else 1
         group.add(kind.name, dims, values, attributes, single=single, coordinates=own)
@@ -146,11 +176,10 @@ def _alike(
     kind: SiteKind, kept: list[tuple[int, Activation]]
 ) -> Iterator[tuple[list[int], tuple[int, ...], Stacked]]:
     """Runs whose values share layers, type and lengths, so that one dataset holds them."""
-    ragged = {"position", "query", "key"}
     groups: dict[Any, list[tuple[int, Activation]]] = {}
     for row, activation in kept:
         lengths = activation.values.shape[1 if kind.per_layer else 0 :]
-        fixed = [n for axis, n in zip(kind.axes, lengths, strict=True) if axis not in ragged]
+        fixed = [n for axis, n in zip(kind.axes, lengths, strict=True) if axis not in _RAGGED]
         key = (tuple(activation.layers), activation.values.dtype.str, tuple(fixed))
         groups.setdefault(key, []).append((row, activation))
     for (layers, _, _), members in groups.items():

@@ -104,8 +104,8 @@ class Examine(Request):
     def _first(self, desk: Desk, run: Trace) -> Session:
         """The session while it holds one run; with the reasons for panels that stay empty."""
         held = desk.library.shelf.coverage
-        known = held is None or held.known
-        analyses = {} if known or held is None else {COVERAGE: coverage_analysis(held)}
+        lacking = held is not None and held.reason("circuit")
+        analyses = {COVERAGE: coverage_analysis(held)} if held is not None and lacking else {}
         return Session(run.model, (run,), analyses=analyses, question=self.question, uuid=self.uuid)
 
     def _on_screen(self, desk: Desk) -> bool:

@@ -170,15 +170,15 @@ class ReadDraft(Request):
 def _read(model: Any, question: Question, tokenize: Any) -> Reading:
     clean = tokenize(question.prompt)
     corrupt = None if question.corrupt is None else tokenize(question.corrupt)
-    problem = ""
-    if corrupt is not None and len(corrupt.texts) != len(clean.texts):
-        counts = f"{len(clean.texts)} tokens, the corrupt prompt {len(corrupt.texts)}"
-        problem = f"The prompt has {counts}; a pair needs the same number."
+    problem = "" if corrupt is None else clean.unlike(corrupt)
+    if problem:
+        problem = f"{problem} A pair needs the same number."
+    sides = [((), ()) if tokens is None else _both_sides(tokens) for tokens in (clean, corrupt)]
     return Reading(
-        clean=tuple(clean.texts),
-        corrupt=() if corrupt is None else tuple(corrupt.texts),
-        unknown_clean=tuple(clean.unknown),
-        unknown_corrupt=() if corrupt is None else tuple(corrupt.unknown),
+        clean=sides[0][0],
+        corrupt=sides[1][0],
+        unknown_clean=sides[0][1],
+        unknown_corrupt=sides[1][1],
         problem=problem,
         answer_problem=_answer_problem(model, question.answer),
         wrong_problem=_answer_problem(model, question.wrong),
@@ -192,9 +192,18 @@ def _needs(model: Any, reading: Reading, budget: int | None) -> Needs | None:
     from microtome.circuits.memory import run_memory
     from microtome.records.memory import free_memory
 
-    pair = bool(reading.corrupt) and model.known and not model.anatomy.routed
+    pair = bool(reading.corrupt) and model.whole and not model.anatomy.routed
     found = run_memory(model, len(reading.clean), pair=pair, budget=budget)
     return Needs(found.kept, found.peak, free_memory(), found.left_out)
+
+
+def _both_sides(tokens: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The tokens that are read, those of an encoder first, and which of them are not known."""
+    read = tokens.source
+    if read is None:
+        return tokens.texts, tokens.unknown
+    unknown = (*read.unknown, *(at + len(read) for at in tokens.unknown))
+    return (*read.texts, *tokens.texts), unknown
 
 
 def _answer_problem(model: Any, answer: str | int | None) -> str:

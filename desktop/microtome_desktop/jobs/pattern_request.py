@@ -40,7 +40,7 @@ class LookAgain(Request):
             return None
         if model.identity.fingerprint != self.session.model.fingerprint:
             return None
-        return head_pattern(model, clean.token_ids.tolist(), layer, head, job=job)
+        return head_pattern(model, clean.as_prompt, layer, head, name=self.key.site, job=job)
 
     def deliver(self, desk: Desk, result: HeadPattern | None) -> None:
         """Give it to the panels."""

@@ -19,7 +19,7 @@ def indexed(image: QImage) -> QImage:
     rows = np.frombuffer(plain.constBits(), np.uint8).reshape(high, plain.bytesPerLine())
     pixels = rows[:, : 3 * wide].reshape(-1, 3).astype(np.int64)
     codes, inverse, counts = np.unique(
-        pixels @ [1 << 16, 1 << 8, 1], return_inverse=True, return_counts=True
+        pixels @ np.array([1 << 16, 1 << 8, 1]), return_inverse=True, return_counts=True
     )
     colours = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
     table, box_of = _cut(colours, counts)

@@ -155,16 +155,19 @@ def heatmap_lines(session: Session, quantity: Quantity) -> Lines | str:
     if quantity in _DIRECT:
         read = f'values = session.analyses["direct-attribution"].array("{_DIRECT[quantity]}")'
         return _lines(session, _EXAMINE, read)
-    norm = 'values = np.linalg.norm(trace.activation("resid_post"), axis=-1)'
+    site = "enc_resid_post" if quantity is Quantity.ENCODER_NORM else "resid_post"
+    norm = f'values = np.linalg.norm(trace.activation("{site}"), axis=-1)'
     return _lines(session, _TRACE, norm, numpy=True)
 
 
-def attention_lines(session: Session, layer: int, head: int) -> Lines | str:
+def attention_lines(session: Session, layer: int, head: int, site: str = "pattern") -> Lines | str:
     """``values`` [query, key]."""
     clean = session.clean
-    whole = clean is not None and "pattern" in clean.activations
-    one = f'trace = mt.trace(model, question.prompt, sites=["pattern.{layer}"])'
-    return _lines(session, _TRACE if whole else one, f"values = trace.attention({layer})[{head}]")
+    whole = clean is not None and site in clean.activations
+    one = f'trace = mt.trace(model, question.prompt, sites=["{site}.{layer}"])'
+    read = f"trace.attention({layer})[{head}]"
+    read = read if site == "pattern" else f'trace.activation("{site}.{layer}.{head}")'
+    return _lines(session, _TRACE if whole else one, f"values = {read}")
 
 
 def neurons_lines(session: Session, layer: int, position: int | None) -> Lines | str:

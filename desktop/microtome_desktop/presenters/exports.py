@@ -19,7 +19,7 @@ from microtome.records.marks import OWN_PROMPT
 from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
 from microtome.records.trace import Trace
-from microtome_desktop.presenters.attention import attention_grid, head_pattern
+from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
 from microtome_desktop.presenters.circuit import View, pruned
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
@@ -107,32 +107,45 @@ def listed_edges(session: Session, rows: tuple[int, ...]) -> Table:
 
 def heatmap_table(session: Session, quantity: Quantity) -> Table:
     """A row a layer from the embeddings up, a column a position."""
-    return _grid_table(heatmap(session, Waiting(session), quantity), "layer", session)
+    columns = _numbered(session, quantity is Quantity.ENCODER_NORM)
+    return _grid_table(heatmap(session, Waiting(session), quantity), "layer", columns)
 
 
 def attention_table(
-    session: Session, layer: int, head: int, shown: HeadPattern | None = None
+    session: Session,
+    layer: int,
+    head: int,
+    shown: HeadPattern | None = None,
+    kind: Kind = SELF,
 ) -> Table:
     """The pattern of one head: a row a query, a column a key. ``shown`` if no file has it."""
-    found = head_pattern(session, Waiting(session), layer, head) if shown is None else shown
-    grid = found if isinstance(found, Missing) else attention_grid(session, found)
-    return _grid_table(grid, "query", session, name_rows=True)
+    waiting = Waiting(session)
+    found = head_pattern(session, waiting, layer, head, kind=kind) if shown is None else shown
+    grid = found if isinstance(found, Missing) else attention_grid(session, found, kind)
+    sides = _numbered(session, kind.from_source), _numbered(session, kind.to_source)
+    return _grid_table(grid, "query", sides[1], sides[0])
 
 
 def neurons_table(session: Session, layer: int, position: int | None) -> Table:
     """The neurons that are shown, strongest first; a column a position."""
     found = strongest_neurons(session, Waiting(session), layer, position)
-    return _grid_table(found, "neuron", session)
+    return _grid_table(found, "neuron", _numbered(session))
+
+
+def _numbered(session: Session, of_source: bool = False) -> list[str]:
+    """The tokens with their positions: of the run, or of what an encoder read."""
+    run = _clean(session)
+    tokens = run.source.tokens if of_source and run.source is not None else run.tokens
+    return [f"{place} {token}" for place, token in enumerate(tokens)]
 
 
 def _grid_table(
-    grid: Grid | Missing, corner: str, session: Session, *, name_rows: bool = False
+    grid: Grid | Missing, corner: str, columns: list[str], rows: list[str] | None = None
 ) -> Table:
     if isinstance(grid, Missing):
         raise InputError(grid.reason)
-    named = [f"{place} {token}" for place, token in enumerate(_clean(session).tokens)]
-    rows = zip(named if name_rows else grid.rows, grid.values, strict=True)
-    return Table((corner, *named), [(name, *values) for name, values in rows])
+    named = zip(grid.rows if rows is None else rows, grid.values, strict=True)
+    return Table((corner, *columns), [(name, *values) for name, values in named])
 
 
 def histogram_table(session: Session, site: str, layer: int | None) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -28,6 +28,13 @@ class Quantity(StrEnum):
     ATTENTION = "Attention: direct contribution"
     MLP = "MLP: direct contribution"
     NORM = "Residual stream: norm"
+    ENCODER_NORM = "Encoder's residual stream: norm"
+
+
+def quantities(session: Session | None) -> tuple[Quantity, ...]:
+    """What can be asked of a run; of an encoder only where there is one."""
+    both = session is not None and session.clean is not None and session.clean.source is not None
+    return tuple(each for each in Quantity if both or each is not Quantity.ENCODER_NORM)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,11 +138,25 @@ def _contribution(
 
 
 def _norm(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
-    trace = session.traces[0]
-    held = trace.activations.get("resid_post")
+    return _norms(session, arrays, columns, "resid_post")
+
+
+def _encoder_norm(session: Session, arrays: Arrays, _columns: tuple[str, ...]) -> Grid | Missing:
+    source = session.traces[0].source
+    if source is None:
+        return Missing("This model has no encoder.")
+    columns = tuple(shown_token(token) for token in source.tokens)
+    found = _norms(session, arrays, columns, "enc_resid_post")
+    if isinstance(found, Missing):
+        return found
+    return replace(found, title="Length of the encoder's residual stream after each layer")
+
+
+def _norms(session: Session, arrays: Arrays, columns: tuple[str, ...], site: str) -> Grid | Missing:
+    held = session.traces[0].activations.get(site)
     if held is None:
         return Missing("The residual stream was not kept in this session.")
-    found = [arrays.get(0, "resid_post", layer) for layer in held.layers]
+    found = [arrays.get(0, site, layer) for layer in held.layers]
     if any(values is None for values in found):
         return Missing("Reading the residual stream from the file …")
     norms = np.array([np.linalg.norm(values, axis=-1) for values in found if values is not None])
@@ -160,4 +181,5 @@ _BUILDERS: dict[Quantity, Callable[[Session, Arrays, tuple[str, ...]], Grid | Mi
     Quantity.ATTENTION: _contribution("attention", "Attention"),
     Quantity.MLP: _contribution("mlp", "MLPs"),
     Quantity.NORM: _norm,
+    Quantity.ENCODER_NORM: _encoder_norm,
 }

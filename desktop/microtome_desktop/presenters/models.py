@@ -73,10 +73,12 @@ def _facts(model: ModelIdentity, shelf: Shelf) -> tuple[ModelRow, ...]:
 
 
 def facts_text(model: ModelIdentity) -> str:
-    """For example ``873k · 4 layers · 4 heads · fp32``."""
+    """For example ``873k · 4 layers · 4 heads · fp32``; an encoder's layers come first."""
     parts = (
         count_text(model.n_parameters),
-        f"{model.n_layers} layers",
+        f"{model.n_encoder_layers} + {model.n_layers} layers"
+        if model.n_encoder_layers
+        else f"{model.n_layers} layers",
         f"{model.n_heads} heads" if model.n_heads else "",  # 0 where they are not known
         _DTYPES.get(model.dtype, model.dtype),
     )

@@ -69,13 +69,15 @@ class Arrays:
         self._want(key)
         return None
 
-    def pattern(self, layer: int, head: int, *, ask: bool = True) -> HeadPattern | None:
+    def pattern(
+        self, layer: int, head: int, *, site: str = "pattern", ask: bool = True
+    ) -> HeadPattern | None:
         """Where a head of the clean run looks, or None while the model computes it again.
 
         For a run whose patterns were not kept because they outgrow memory. Without ``ask`` the
         model is not asked.
         """
-        key = ArrayKey(0, "pattern", layer, head)
+        key = ArrayKey(0, site, layer, head)
         if isinstance(cached := self._cached(key), HeadPattern):
             return cached
         if ask:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from psygnal import Signal
 
-from microtome.prompts import Prompt, Question
+from microtome.prompts import Prompt, Question, shown_ids, typed_ids
 from microtome.records.session import Session
 
 _TYPED = ("prompt", "corrupt", "answer", "wrong")
-_IDS = re.compile(r"\s*\d+(?:[\s,]+\d+)*\s*,?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +44,8 @@ class DraftText:
         return {name: getattr(self, name) for name in _TYPED}
 
     def _prompt(self, text: str) -> Prompt:
-        if self.as_ids and _IDS.fullmatch(text):
-            return tuple(int(part) for part in text.replace(",", " ").split())
-        return text
+        ids = typed_ids(text) if self.as_ids else None
+        return text if ids is None else ids
 
     def _word(self, text: str) -> str | int | None:
         word = text.strip()
@@ -156,7 +153,9 @@ def reading_of(session: Session, text: DraftText) -> Reading:
     question = question_of(session)
     if question is None or as_typed(question) != text.typed:
         return Reading()
-    tokens = [tuple(trace.tokens) for trace in session.traces[:2]]
+    sources = [() if trace.source is None else trace.source.tokens for trace in session.traces[:2]]
+    runs = zip(sources, session.traces, strict=False)
+    tokens = [(*source, *trace.tokens) for source, trace in runs]
     clean, corrupt = (*tokens, (), ())[:2]
     return Reading(clean, corrupt)
 
@@ -169,4 +168,4 @@ def as_typed(question: Question) -> dict[str, str]:
 def _as_typed(value: Prompt | int | None) -> str:
     if value is None:
         return ""
-    return ", ".join(str(token) for token in value) if isinstance(value, tuple) else str(value)
+    return shown_ids(value) if isinstance(value, tuple) else str(value)

@@ -12,10 +12,13 @@ from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from microtome.records.pattern import HeadPattern
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.attention import (
+    SELF,
+    Kind,
     attention_grid,
     detector_labels,
     head_maps,
     head_pattern,
+    kinds_of,
     layers_with_patterns,
 )
 from microtome_desktop.presenters.heatmaps import Missing
@@ -39,6 +42,8 @@ class AttentionPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
+        self.kind = Choice()
+        self.kind.setObjectName("attention_kind")
         self.layer = Choice()
         self.layer.setObjectName("attention_layer")
         self.head = Choice()
@@ -48,6 +53,7 @@ class AttentionPanel(Panel):
         self._shown = (0, 0)
         self._pattern: HeadPattern | None = None  # what is drawn
         choice = QHBoxLayout()
+        choice.addWidget(self.kind)
         choice.addWidget(self.layer)
         choice.addWidget(self.head, 1)
         layout = QVBoxLayout(self)
@@ -61,6 +67,7 @@ class AttentionPanel(Panel):
         self.thumbnails.setAutoFillBackground(False)
         layout.addWidget(self._heads)
         layout.addWidget(self.map, 1)
+        self.kind.activated.connect(self._on_kind)
         self.layer.activated.connect(self._on_layer)
         self.head.activated.connect(self._on_head)
         self.thumbnails.head_clicked.connect(self._on_head)
@@ -77,39 +84,70 @@ class AttentionPanel(Panel):
         room = max(self.thumbnails.heightForWidth(10_000), round(_HEADS * self.height()))
         self._heads.setFixedHeight(min(whole, room))
 
+    @property
+    def _kind(self) -> Kind:
+        """The kind of attention that is chosen."""
+        offered = kinds_of(self.context.workspace.session)
+        return offered[self.kind.currentIndex()] if self.kind.currentIndex() > 0 else SELF
+
+    def _on_kind(self, index: int) -> None:
+        self.show_session()
+
     def _on_layer(self, index: int) -> None:
-        self.context.selection.update(layer=self._layers()[index], head=self._shown[1], node=None)
+        self._choose(self._layers()[index], self._shown[1])
 
     def _on_head(self, head: int) -> None:
-        self.context.selection.update(layer=self._shown[0], head=head, node=None)
+        self._choose(self._shown[0], head)
+
+    def _choose(self, layer: int, head: int) -> None:
+        """Select a head; those of an encoder and of cross-attention are this panel's alone."""
+        if self._kind is SELF:
+            self.context.selection.update(layer=layer, head=head, node=None)
+        else:
+            self._draw(layer, head)
 
     def _on_cell(self, query: int, key: int) -> None:
         layer, head = self._shown
-        self.context.selection.update(position=key, layer=layer, head=head)
+        if self._kind is SELF:
+            self.context.selection.update(position=key, layer=layer, head=head)
+        elif not self._kind.from_source:
+            self.context.selection.update(position=query)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The pattern of the head that is shown large."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.attention_table, session, *self._shown, self._pattern)
+        return partial(exports.attention_table, session, *self._shown, self._pattern, self._kind)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The pattern."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return as_python.attention_lines(session, *self._shown)
+        return as_python.attention_lines(session, *self._shown, self._kind.site)
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected head."""
         self._mark_groups()
+        self._offer_kinds()
         layers = self._layers()
         self.layer.clear()
         self.layer.addItems([f"Layer {layer}" for layer in layers])
         selected = self.context.selection.current
-        layer = selected.layer if selected.layer in layers else self._best_layer(layers)
-        self._draw(layer, selected.head or 0)
+        wanted = (selected.layer, selected.head) if self._kind is SELF else self._shown
+        layer = wanted[0] if wanted[0] in layers else self._best_layer(layers)
+        self._draw(layer, wanted[1] or 0)
+
+    def _offer_kinds(self) -> None:
+        """A choice where there is one: an encoder, a decoder, and how that looks at it."""
+        titles = tuple(kind.title for kind in kinds_of(self.context.workspace.session))
+        if titles != tuple(self.kind.itemText(row) for row in range(self.kind.count())):
+            chosen = self.kind.currentText()
+            self.kind.clear()
+            self.kind.addItems(titles)
+            self.kind.setCurrentIndex(max(0, self.kind.findText(chosen)))
+        self.kind.setVisible(len(titles) > 1)
 
     def show_part(self, part: str) -> None:
         """Draw again when the run or the head scores changed."""
@@ -120,7 +158,7 @@ class AttentionPanel(Panel):
 
     def show_array(self, key: ArrayKey) -> None:
         """Draw again when a pattern was read from the file, or computed."""
-        if key.site == "pattern" and key.layer == self._shown[0]:
+        if key.site == self._kind.site and key.layer == self._shown[0]:
             self._draw(*self._shown)
 
     def show_model(self) -> None:
@@ -130,7 +168,7 @@ class AttentionPanel(Panel):
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Follow the selected layer, head and token."""
-        layers = self._layers()
+        layers = self._layers() if self._kind is SELF else ()
         if changed & {"layer", "head"} and selected.layer in layers:
             head = self._shown[1] if selected.head is None else selected.head
             self._draw(selected.layer, head)
@@ -142,17 +180,20 @@ class AttentionPanel(Panel):
 
     def _layers(self) -> tuple[int, ...]:
         workspace = self.context.workspace
-        return layers_with_patterns(workspace.session, offline=workspace.offline)
+        return layers_with_patterns(workspace.session, offline=workspace.offline, kind=self._kind)
 
     def _draw(self, layer: int, head: int) -> None:
         workspace, session = self.context.workspace, self.context.workspace.session
+        kind = self._kind
         before, self._pattern, self._shown = self._pattern, None, (layer, head)
         if session is None or session.clean is None:
             self.thumbnails.show_maps(())
             self.head.clear()
             self.map.show_grid(None, "Run a prompt to see where heads look.")
             return
-        found = head_pattern(session, workspace.arrays, layer, head, offline=workspace.offline)
+        found = head_pattern(
+            session, workspace.arrays, layer, head, offline=workspace.offline, kind=kind
+        )
         if isinstance(found, Missing):
             self.map.show_grid(None, found.reason)
             neighbours = before is not None and before.layer == layer
@@ -163,11 +204,11 @@ class AttentionPanel(Panel):
                 self._name_heads(layer, len(before.heads))
             return
         self._pattern, self._shown = found, (layer, found.head)
-        self.thumbnails.show_maps(head_maps(session, found))
+        self.thumbnails.show_maps(head_maps(session, found, kind))
         self._share()
         self.thumbnails.select(found.head)
         self._name_heads(layer, len(found.heads))
-        grid = attention_grid(session, found)
+        grid = attention_grid(session, found, kind)
         self.map.show_grid(grid, grid.title)
         self._mark(self.context.selection.current.position)
 
@@ -180,8 +221,8 @@ class AttentionPanel(Panel):
         self.layer.setCurrentIndex(layers.index(layer) if layer in layers else -1)
         self.head.clear()
         for head in range(count):
-            labels = detector_labels(session, layer, head) if session is not None else []
-            names = " · ".join(name for name, _ in labels)
+            found = () if session is None else detector_labels(session, layer, head, self._kind)
+            names = " · ".join(name for name, _ in found)
             self.head.addItem(f"Head {head} · {names}" if names else f"Head {head}")
         self.head.setCurrentIndex(self._shown[1])
 
@@ -189,4 +230,5 @@ class AttentionPanel(Panel):
         """Frame the row of the token that looks."""
         grid = self.map.grid
         inside = position is not None and grid is not None and position < len(grid.rows)
+        inside = inside and not self._kind.from_source
         self.map.mark(position if inside else None, None)

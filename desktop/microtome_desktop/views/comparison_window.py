@@ -27,7 +27,7 @@ from microtome_desktop.presenters.comparison import (
     odds,
     title,
 )
-from microtome_desktop.presenters.heatmaps import Missing, Quantity
+from microtome_desktop.presenters.heatmaps import Missing, Quantity, quantities
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.node_card_tables import Cell, CellTable
@@ -44,7 +44,7 @@ class ComparisonWindow(QDialog):
         self.predictions = CellTable(("token", "first", "second", "change"), "odds", sorted_by=3)
         self.nodes = CellTable(("node", "first", "second", "change"), "node_pairs", sorted_by=3)
         self.quantity = QComboBox()
-        self.quantity.addItems([str(each) for each in Quantity])
+        self.quantity.addItems([str(each) for each in quantities(None)])
         self.map = GridPlot()
         self.predictions.set_rows([_odds_cells(row) for row in odds(first, second)])
         self.nodes.set_rows([_node_cells(pair) for pair in node_pairs(first, second)])

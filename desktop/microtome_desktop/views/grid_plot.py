@@ -188,11 +188,12 @@ class GridPlot(QWidget):
             table = table[::-1]  # a small rank is the strong finding
         self._axes["left"].name_axis(grid.rows)
         self._axes["bottom"].name_axis(grid.columns)
-        self._box.setRange(
-            xRange=(-0.5, values.shape[1] - 0.5), yRange=(-0.5, values.shape[0] - 0.5), padding=0
-        )
+        # First the limits: those of a smaller map would cut the range off.
         self._box.setLimits(
             xMin=-0.5, xMax=values.shape[1] - 0.5, yMin=-0.5, yMax=values.shape[0] - 0.5
+        )
+        self._box.setRange(
+            xRange=(-0.5, values.shape[1] - 0.5), yRange=(-0.5, values.shape[0] - 0.5), padding=0
         )
         self.picture.show(values, grid.coarser, low, high, table)
         if self._bar is not None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.heatmaps import NEEDS, Grid, Quantity, heatmap
+from microtome_desktop.presenters.heatmaps import NEEDS, Grid, Quantity, heatmap, quantities
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
@@ -31,7 +32,7 @@ class HeatmapPanel(Panel):
         super().__init__(context, parent)
         self.quantity = Choice()
         self.quantity.setObjectName("heatmap_quantity")
-        self.quantity.addItems([str(quantity) for quantity in Quantity])
+        self.quantity.addItems([str(quantity) for quantity in quantities(None)])
         self.heading = ElidedLabel()
         self.map = GridPlot()
         layout = QVBoxLayout(self)
@@ -53,11 +54,18 @@ class HeatmapPanel(Panel):
 
     def _on_click(self, row: int, column: int) -> None:
         grid = self.map.grid
-        if grid is not None:
+        if grid is not None and not self._of_source:
             layer = grid.layers[row]
             self.context.selection.update(position=column, layer=layer if layer >= 0 else None)
 
+    @property
+    def _of_source(self) -> bool:
+        """Whether columns are tokens that the encoder reads, which are no place of the run."""
+        return self._chosen is Quantity.ENCODER_NORM
+
     def _on_hover(self, row: int, column: int) -> None:
+        if self._of_source:
+            return
         self.context.selection.update(hovered_position=column if column >= 0 else None)
 
     def view_state(self) -> dict[str, Any]:
@@ -87,9 +95,10 @@ class HeatmapPanel(Panel):
 
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""
-        self.restore_once()
         self.map.mark_groups(self.group_colours)
         session = self.context.workspace.session
+        self._offer(tuple(map(str, quantities(session))))
+        self.restore_once()
         chosen = Quantity(self.quantity.currentText())
         if session is None:
             self.heading.setText("")
@@ -104,6 +113,17 @@ class HeatmapPanel(Panel):
             self.heading.setText("")
             self.map.show_grid(None, drawing.reason)
 
+    def _offer(self, names: tuple[str, ...]) -> None:
+        """Offer these quantities, and keep the chosen one if it is among them."""
+        held = tuple(self.quantity.itemText(row) for row in range(self.quantity.count()))
+        if names == held:
+            return
+        chosen = self.quantity.currentText()
+        with QSignalBlocker(self.quantity):
+            self.quantity.clear()
+            self.quantity.addItems(names)
+            self.quantity.setCurrentIndex(max(0, self.quantity.findText(chosen)))
+
     def show_part(self, part: str) -> None:
         """Draw again when the run or one of the analyses changed."""
         if part == "marks":
@@ -113,7 +133,7 @@ class HeatmapPanel(Panel):
 
     def show_array(self, key: ArrayKey) -> None:
         """Draw again when the residual stream was read from the file."""
-        if key.site == "resid_post":
+        if key.site in {"resid_post", "enc_resid_post"}:
             self.show_session()
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
@@ -124,6 +144,9 @@ class HeatmapPanel(Panel):
     def _mark(self) -> None:
         grid, selected = self.map.grid, self.context.selection.current
         if grid is None:
+            return
+        if self._of_source:
+            self.map.mark(None, None)
             return
         row = grid.layers.index(selected.layer) if selected.layer in grid.layers else None
         width = len(grid.columns)

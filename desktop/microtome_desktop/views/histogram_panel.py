@@ -78,7 +78,8 @@ class HistogramPanel(Panel):
     def _on_layer(self, index: int) -> None:
         layer = self.layer.currentData()
         self._draw()
-        if layer is not None:
+        of_run = not kind_of(self.site.currentData()).in_encoder  # whose layers are others
+        if layer is not None and of_run:
             self.context.selection.update(layer=layer)
 
     def _on_move(self, place: QPointF) -> None:

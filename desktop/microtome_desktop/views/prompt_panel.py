@@ -139,11 +139,16 @@ class PromptPanel(Panel):
         self.answer.show_text(text.answer)
         self.wrong.show_text(text.wrong)
         self._showing = False
-        self.prompt.setPlaceholderText(
-            "Token ids, for example 12, 7, 301" if text.as_ids else self.prompt.hint
-        )
+        self._show_hint(as_ids=text.as_ids)
         self._reader.start()
         self._show_run()
+
+    def _show_hint(self, *, as_ids: bool) -> None:
+        model = self.context.workspace.model
+        both = model is not None and model.n_encoder_layers > 0
+        hint = "What the encoder reads ||| how the answer begins" if both else self.prompt.hint
+        ids = "Token ids, for example 12, 7, 301" + (" ||| 5, 9" if both else "")
+        self.prompt.setPlaceholderText(ids if as_ids else hint)
 
     def _ask_reading(self) -> None:
         workspace, text = self.context.workspace, self.context.draft.text
@@ -185,6 +190,7 @@ class PromptPanel(Panel):
 
     def show_model(self) -> None:
         """Another model reads the prompts anew."""
+        self._show_hint(as_ids=self.context.draft.text.as_ids)
         self._reader.start()
         self._show_run()
 

@@ -13,7 +13,7 @@ import microtome_resources as resources
 from microtome.records.circuit import HEAD, MLP, TOKEN
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
-from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.heatmaps import quantities
 
 CLEAN = "One day Kate and Mary met at the garden. Mary slowly offered a ring to"
 CORRUPT = "One day Kate and Mary met at the garden. Kate slowly offered a ring to"
@@ -92,12 +92,12 @@ def test_every_quantity_of_the_heat_map_has_something_to_show(user):
     quantity = user.panels["heatmap"].quantity
     quantity.setFocus()
     QTest.keyClick(quantity, Qt.Key.Key_Home)
-    for _ in Quantity:
+    for _ in quantities(None):
         seen.append(user.contents()["heatmap"])
         assert np.ptp(seen[-1][3]) > 0
         QTest.keyClick(quantity, Qt.Key.Key_Down)
     QTest.keyClick(quantity, Qt.Key.Key_Home)
-    assert len({str(each) for each in seen}) == len(Quantity)
+    assert len({str(each) for each in seen}) == len(quantities(None))
 
 
 def test_a_click_on_a_token_or_a_map_comes_back_to_the_circuit(user):
