@@ -234,7 +234,7 @@ def test_a_session_keeps_both_sides_and_says_what_it_leaves_out(tiny_model, tmp_
     assert session.analyses["head-scores"].array("score").shape == (3, 3, 4)
     place = save_session(tmp_path / "both.h5", session, include=["enc_z", "cross_k"])
     found = mt.open_session(place)
-    assert found.model == session.model
+    assert (found.model, found.question) == (session.model, session.question)
     for run, kept in zip(session.traces, found.traces, strict=True):
         assert kept.source.tokens == run.source.tokens
         np.testing.assert_array_equal(kept.source.token_ids, run.source.token_ids)
