@@ -37,11 +37,13 @@ def batched_activations(
     Raises SiteMissing for a site that the model does not have.
     """
     job = job_or_default(job)
+    rows = 1 if model.has_encoder else rows  # which would see padding, so that there is none
     for start in range(0, len(prompts), rows):
         group = prompts[start : start + rows]
         held = _run_together(model, group, sites, job)
         for row, tokens in enumerate(group):
-            yield tokens, {site: held[site][row, : len(tokens)] for site in sites}
+            own = slice(None if model.has_encoder else len(tokens))
+            yield tokens, {site: held[site][row, own] for site in sites}
 
 
 def _run_together(
@@ -61,5 +63,8 @@ def _run_together(
         return tap
 
     with tapping(model, {site: [keep(site)] for site in sites}, job.check):
-        model.forward(torch.from_numpy(ids))
+        if model.has_encoder:
+            model.run(group[0])
+        else:
+            model.forward(torch.from_numpy(ids))
     return held
