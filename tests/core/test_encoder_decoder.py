@@ -10,6 +10,7 @@ import tiny_models
 import torch
 
 import microtome as mt
+from microtome.activations.batches import batched_activations
 from microtome.errors import EditError, PromptError, SiteMissing, UnknownArchitecture
 from microtome.models.hooks import layers_of
 from microtome.records.checks import Verdict
@@ -234,7 +235,7 @@ def test_a_session_keeps_both_sides_and_says_what_it_leaves_out(tiny_model, tmp_
     assert session.analyses["head-scores"].array("score").shape == (3, 3, 4)
     place = save_session(tmp_path / "both.h5", session, include=["enc_z", "cross_k"])
     found = mt.open_session(place)
-    assert found.model == session.model
+    assert (found.model, found.question) == (session.model, session.question)
     for run, kept in zip(session.traces, found.traces, strict=True):
         assert kept.source.tokens == run.source.tokens
         np.testing.assert_array_equal(kept.source.token_ids, run.source.token_ids)
@@ -249,3 +250,13 @@ def test_head_types_are_found_on_what_the_decoder_reads(tiny_model):
     scores = mt.head_scores(model, length=5, batch=1)
     assert scores.array("score").max() > 0.05
     assert scores.params["measured_on"] == "random tokens said twice"
+
+
+def test_activations_of_many_prompts_are_those_of_each(tiny_model):
+    model, sites = tiny_model("t5"), [mt.Site("resid_post", 1), mt.Site("enc_resid_post", 0)]
+    prompts = [PROMPT, (3, 4, -1, 5), (9, 9, 8)]
+    found = batched_activations(model, [model.tokenize(prompt) for prompt in prompts], sites)
+    for prompt, (_, held) in zip(prompts, found, strict=True):
+        run = mt.trace(model, prompt)
+        for site in sites:
+            np.testing.assert_allclose(held[site], run.activation(site), atol=1e-6)

@@ -168,7 +168,7 @@ def test_the_estimate_names_every_part_and_its_bytes(everything):
     assert sizes["attention pattern (pattern)"] == 2 * model.n_layers * model.n_heads * n * n * 4
     assert sizes["logits"] > 2 * n * model.vocabulary * 4
     total = sum(sizes.values())
-    assert total < path.stat().st_size < total + 400_000
+    assert total < path.stat().st_size < total + 600_000  # headers of some seventy datasets
 
 
 @given(data=st.data())

@@ -37,11 +37,13 @@ def batched_activations(
     Raises SiteMissing for a site that the model does not have.
     """
     job = job_or_default(job)
+    rows = 1 if model.has_encoder else rows  # which would see padding, so that there is none
     for start in range(0, len(prompts), rows):
         group = prompts[start : start + rows]
         held = _run_together(model, group, sites, job)
         for row, tokens in enumerate(group):
-            yield tokens, {site: held[site][row, : len(tokens)] for site in sites}
+            own = slice(None if model.has_encoder else len(tokens))
+            yield tokens, {site: held[site][row, own] for site in sites}
 
 
 def _run_together(
@@ -61,13 +63,16 @@ def _run_together(
         return tap
 
     with tapping(model, {site: [keep(site)] for site in sites}, job.check):
-        model.forward(torch.from_numpy(ids), **_mask(model, group, longest))
+        if model.has_encoder:
+            model.run(group[0])
+        else:
+            model.forward(torch.from_numpy(ids), **_mask(model, group, longest))
     return held
 
 
 def _mask(model: Model, group: Sequence[Tokens], longest: int) -> dict[str, Tensor]:
     """What hides the padding, where the model would see it."""
-    if model.anatomy.causal or all(len(tokens) == longest for tokens in group):
+    if not model.in_place or all(len(tokens) == longest for tokens in group):
         return {}
     lengths = torch.tensor([len(tokens) for tokens in group], device=model.device)
     places = torch.arange(longest, device=model.device)
