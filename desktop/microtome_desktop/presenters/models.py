@@ -64,12 +64,15 @@ def _row(
 def _facts(model: ModelIdentity, shelf: Shelf) -> tuple[ModelRow, ...]:
     """Facts below a loaded model: its size, and what of it can be seen."""
     coverage, need = shelf.coverage, shelf.memory
-    taken = "" if need is None else f" \N{MIDDLE DOT} {size_text(need.weights)}"
-    size = ModelRow(f"{facts_text(model)}{taken}", tip="" if need is None else memory_tip(need))
-    if coverage is None:
-        return (size,)
-    notes = tuple(ModelRow(note, tip=note) for note in coverage.notes)
-    return size, ModelRow(coverage_text(coverage), tip=coverage.summary), *notes
+    rows = [ModelRow(facts_text(model))]
+    if need is not None:
+        rows.append(ModelRow(f"{size_text(need.weights)} of memory", tip=memory_tip(need)))
+    if coverage is not None:
+        rows.append(ModelRow(coverage_text(coverage), tip=coverage.summary))
+        rows += [
+            ModelRow(note.removeprefix("its weights are "), tip=note) for note in coverage.notes
+        ]
+    return tuple(rows)
 
 
 def facts_text(model: ModelIdentity) -> str:
