@@ -131,6 +131,7 @@ def walking(live, quick, qtbot):
     workspace = live.desk.workspace
     kept = {k: a for k, a in workspace.session.analyses.items()
             if a.kind != "projection" or a.params["site"] == "resid_post.2"}  # fmt: skip
+    before = workspace.session
     workspace.show(replace(workspace.session, analyses=MappingProxyType(kept), uuid="walk"))
     live.runner.turns.finish()
     qtbot.waitUntil(
@@ -139,6 +140,10 @@ def walking(live, quick, qtbot):
     yield live, panel
     panel.walk.stop()
     live.runner.cancel_visible()
+    workspace.show(before)
+    live.runner.turns.finish()
+    panel.active.choose("resid_post.2")
+    panel.draw_all()
     qtbot.waitUntil(lambda: live.runner.idle, timeout=60_000)
 
 
