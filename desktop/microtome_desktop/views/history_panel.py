@@ -27,7 +27,7 @@ from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 
-_END = 14  # letters of a pair's prompt that are shown
+_END = 8  # letters of a pair's prompt that are shown
 _UUID = Qt.ItemDataRole.UserRole
 
 
