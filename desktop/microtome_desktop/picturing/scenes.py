@@ -181,7 +181,7 @@ def _palette(stage: Stage) -> QWidget:
 
 def _settings(page: str, stage: Stage) -> QWidget:
     _escape(stage)
-    stage.workbench.handlers.show_settings(page)
+    stage.workbench.handlers.helping.show_settings(page)
     stage.rest()
     return stage.part(SettingsWindow, "settings")
 

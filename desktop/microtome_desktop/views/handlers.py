@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from PySide6.QtCore import QObject, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox
 
 from microtome.errors import InputError, MicrotomeError
@@ -33,21 +33,13 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.coverage_window import CoverageWindow
 from microtome_desktop.views.dialogs import (
     ChecksWindow,
-    TextWindow,
-    about_text,
-    help_text,
-    messages_text,
 )
+from microtome_desktop.views.helping import Helping
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.memory_question import memory_is_settled
 from microtome_desktop.views.patience import Patience
 from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
-if TYPE_CHECKING:
-    from microtome_desktop.views.finding import Finding
-
-# The pages lie beside the packages in a checkout; an installed window shows its own help.
-_DOCS = Path(__file__).resolve().parents[3] / "docs"
 _SHOWN_NODES, _SHOWN_EDGES = 40, 0.8
 _PASSING_MS = 4_000
 
@@ -61,7 +53,7 @@ class Handlers(QObject):
         self._closing = False
         self._included: dict[Path, tuple[str, ...]] = {}  # by file, as chosen in the save dialog
         self.patience = Patience(window, runner)
-        self._finding: Finding | None = None
+        self.helping = Helping(window, desk, runner, self.load_again)
         self.forget_panels()
         runner.finished.connect(self._on_finished)
         runner.failed.connect(self._on_failed)
@@ -97,13 +89,13 @@ class Handlers(QObject):
             CommandId.PAUSE: self._runner.pause_or_resume,
             CommandId.REPRODUCE: self.reproduce,
             CommandId.FOCUS_PROMPT: self._focus_prompt,
-            CommandId.START_PAGE: self._start_page,
-            CommandId.DOCUMENTATION: self._documentation,
-            CommandId.PALETTE: self._find,
-            CommandId.SETTINGS: self.show_settings,
-            CommandId.SHORTCUTS: self._shortcuts,
-            CommandId.MESSAGES: self._messages,
-            CommandId.ABOUT: self._about,
+            CommandId.START_PAGE: self.helping.start_page,
+            CommandId.DOCUMENTATION: self.helping.documentation,
+            CommandId.PALETTE: self.helping.find,
+            CommandId.SETTINGS: self.helping.show_settings,
+            CommandId.SHORTCUTS: self.helping.shortcuts,
+            CommandId.MESSAGES: self.helping.messages,
+            CommandId.ABOUT: self.helping.about,
         }
 
     # running
@@ -349,53 +341,6 @@ class Handlers(QObject):
 
     def _focus_prompt(self) -> None:
         self.focus_prompt()
-
-    def show_lessons(self) -> None:
-        """Bring the lessons to the front."""
-        dock = self._window.docks["lessons"]
-        dock.show()
-        dock.raise_()
-
-    def _start_page(self) -> None:
-        self._desk.course.leave()
-        self.show_lessons()
-
-    def _documentation(self) -> None:
-        if not (_DOCS.is_dir() and QDesktopServices.openUrl(QUrl.fromLocalFile(str(_DOCS)))):
-            TextWindow("Help", help_text(), self._window).show()
-
-    def _shortcuts(self) -> None:
-        from microtome_desktop.views.shortcut_sheet import ShortcutSheet
-
-        change = partial(self.show_settings, "shortcuts")
-        ShortcutSheet(self._desk.settings, change, self._window).show()
-
-    def show_settings(self, name: str = "") -> None:
-        """Open the settings, at one of them if it is named; one window serves all."""
-        from microtome_desktop.views.settings_window import SettingsWindow
-
-        window = self._window.findChild(SettingsWindow)
-        if window is None:
-            window = SettingsWindow(self._desk, self.load_again, self._window)
-        window.show()
-        window.raise_()
-        window.activateWindow()
-        if name:
-            window.go_to(name)
-
-    def _find(self) -> None:
-        if self._finding is None:  # nobody needs it before it is asked for
-            from microtome_desktop.views.finding import Finding
-
-            self._finding = Finding(self._window, self._desk, self._runner, self.show_settings)
-        self._finding.ask()
-
-    def _messages(self) -> None:
-        text = messages_text(self._desk.notices.history)
-        TextWindow("Messages", text, self._window).show()
-
-    def _about(self) -> None:
-        TextWindow("About Microtome", about_text(), self._window).show()
 
 
 def _nothing() -> None:

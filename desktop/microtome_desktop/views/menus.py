@@ -58,7 +58,7 @@ class LivingMenus(QObject):
             action.triggered.connect(self._take_lesson)
 
     def _take_lesson(self) -> None:
-        self._handlers.show_lessons()
+        self._handlers.helping.show_lessons()
         self._desk.course.start(self._sender().data())
 
     def _fill_recent(self) -> None:
