@@ -108,8 +108,7 @@ QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
 QTreeView::item:hover, QListView::item:hover { background: RAISED; }
 QTreeView::item:selected, QListView::item:selected, QTableView::item:selected {
   background: SELECTED; color: TEXT; }
-QTreeView { show-decoration-selected: 0; }
-QTreeView::branch, QTreeView::branch:selected { background: transparent; }
+QTreeView::branch { background: transparent; }
 QHeaderView::section { background: transparent; border: none; color: DIM; padding: 3px 4px; }
 QTableView { gridline-color: transparent; }
 QScrollArea { background: transparent; border: none; }

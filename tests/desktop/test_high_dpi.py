@@ -87,3 +87,9 @@ def test_more_pixels_are_more_detail(pictures):
 
     # A picture that was only stretched has no edge as hard as one that was drawn.
     assert sharpness(pictures["2"]) >= 0.9 * sharpness(pictures["1"])
+    # Nor has one whose pixels were only doubled any square of four that is not of one colour.
+    wide = pictures["2"].convertToFormat(QImage.Format.Format_Grayscale8)
+    rows = np.frombuffer(wide.constBits(), np.uint8).reshape(wide.height(), -1)
+    fours = rows[: SIZE[1] * 2, : SIZE[0] * 2].reshape(SIZE[1], 2, SIZE[0], 2)
+    mixed = np.ptp(fours.astype(int), axis=(1, 3)) > 20
+    assert mixed.mean() > 0.01

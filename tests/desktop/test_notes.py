@@ -123,3 +123,15 @@ def test_one_target_has_one_note():
     marks = Marks(notes=(Note("a", "old", "t"), Note("b", "other", "t")))
     assert with_note(marks, "a", "new", "now") == (Note("b", "other", "t"), Note("a", "new", "now"))
     assert with_note(marks, "a", "  ", "now") == (Note("b", "other", "t"),)
+
+
+def test_what_is_done_after_typing_is_taken_back_before_the_note(bench, qtbot):
+    (node,) = bench.desk.workspace.session.circuit.node_id[3:4]
+    bench.desk.selection.update(node=node)
+    bench.runner.turns.finish()
+    QTest.keyClicks(bench.furnishing.panels["notes"].part, "found")
+    bench.window.actions_table.trigger(CommandId.PIN)
+    assert bench.desk.book.marks.pins == (node,)
+    bench.window.actions_table.trigger(CommandId.UNDO)
+    assert bench.desk.book.marks.pins == ()
+    assert [held.text for held in bench.desk.book.marks.notes] == ["found"]

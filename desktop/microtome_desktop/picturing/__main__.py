@@ -15,6 +15,7 @@ from PySide6.QtGui import QImageWriter
 
 from microtome.errors import InputError, StorageError
 from microtome_desktop.application import has_screen, make_application
+from microtome_desktop.picturing.colours import indexed
 from microtome_desktop.picturing.page import DARK, LIGHT, page
 from microtome_desktop.picturing.scenes import SCENES
 from microtome_desktop.picturing.stage import Stage, picture
@@ -67,7 +68,7 @@ def pictures(stage: Stage, folder: Path, only: tuple[str, ...] = ()) -> Iterator
             path = folder / theme / f"{scene.name}.png"
             writer = QImageWriter(str(path), b"PNG")
             writer.setCompression(100)  # smallest
-            if not writer.write(picture(shown, scene.ratio)):
+            if not writer.write(indexed(picture(shown, scene.ratio))):
                 raise StorageError(f"{path} could not be written.", writer.errorString())
             yield path
 

@@ -18,6 +18,7 @@ class Actions(QObject):
     def __init__(self, window: QMainWindow) -> None:
         super().__init__(window)
         self._handlers: Mapping[CommandId, Callable[[], None]] = {}
+        self.before: Callable[[], None] = _nothing  # done before any command
         self.menus: dict[str, QMenu] = {}
         self.actions = {row.id: self._action(row.id, row.title, window) for row in COMMANDS}
         self._fill_menus(window)
@@ -68,6 +69,7 @@ class Actions(QObject):
     def trigger(self, wanted: CommandId) -> None:
         """Run a command."""
         if wanted in self._handlers:
+            self.before()
             self._handlers[wanted]()
 
     def say(self, wanted: CommandId, about: str) -> None:
@@ -85,3 +87,7 @@ class Actions(QObject):
             said = f"{row.tip} ({held})" if held else row.tip
             action.setToolTip(f"{said}\n{reason}" if reason else said)
             action.setStatusTip("")
+
+
+def _nothing() -> None:
+    """Nothing has to be done first."""

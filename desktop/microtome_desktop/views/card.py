@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal, SignalInstance
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, SignalInstance
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -17,6 +17,7 @@ from microtome_desktop.views.fonts import text_font
 
 EXPORT_TIP = "Export this panel"
 MAXIMISE_TIP = "Let this panel fill the window"
+_FLOATS_AWAY = QPoint(-48, 32)
 RESTORE_TIP = "Put all panels back"
 
 
@@ -149,7 +150,10 @@ class CardDock(QDockWidget):
         self.bar.installEventFilter(self)
 
     def _toggle_floating(self) -> None:
+        place = self.mapToGlobal(QPoint())
         self.setFloating(not self.isFloating())
+        if self.isFloating():  # where it was it would look as if nothing had happened
+            self.move(place + _FLOATS_AWAY)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A double click on the title bar floats or docks the panel."""

@@ -26,6 +26,7 @@ from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 
+_END = 8  # letters of a pair's prompt that are shown
 _UUID = Qt.ItemDataRole.UserRole
 
 
@@ -130,7 +131,10 @@ def _item(run: Past, on_screen: bool) -> QTreeWidgetItem:
     mark = "\N{BLACK RIGHT-POINTING SMALL TRIANGLE} " if on_screen else ""
     measured = "" if value is None else signed(float(value))
     changed = changed_text(session)
-    prompt = f"{changed} · {prompt_text(session)}" if changed else prompt_text(session)
+    prompt = prompt_text(session)
+    if changed:  # what tells pairs apart comes first, and leaves room for the end of the prompt
+        end = f"…{prompt[-_END:].strip()}" if len(prompt) > _END else prompt
+        prompt = f"{changed} · {end}"
     item = QTreeWidgetItem([f"{mark}{run.number}  {prompt}", measured])
     item.setData(0, _UUID, session.uuid)
     name = session.metric.get("name", "no metric")

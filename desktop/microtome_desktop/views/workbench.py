@@ -74,6 +74,8 @@ class Workbench(QObject):
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
         }
+        # A note that is still being typed comes before what is done next, also for undo.
+        window.actions_table.before = self._settle
         window.actions_table.bind({**self.handlers.table(), **circuit.table(), **panels})
         window.dropped.connect(self.handlers.open_dropped)
         self._on_keys()
@@ -134,6 +136,9 @@ class Workbench(QObject):
         # Bound here, so that the request that comes back is this one.
         self._example = LoadModel(example.model, self.desk.settings.device).bound(self.desk)
         self.runner.ask(self._example)
+
+    def _settle(self) -> None:
+        self.handlers.settle()
 
     def _fill(self, question: Question) -> None:
         self._filled = as_typed(question)

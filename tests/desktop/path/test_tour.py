@@ -123,12 +123,9 @@ class Visitor:
         self.rest()
 
     def keys(self, text):
-        held = QApplication.focusWidget()
-        if "+" in text or held is None:
-            self.user.come_forward()
-            QTest.keySequence(self.window, QKeySequence(text))
-        else:
-            QTest.keySequence(held, QKeySequence(text))
+        self.user.come_forward()
+        # To who has the keyboard: a field may want the same keys for itself.
+        QTest.keySequence(QApplication.focusWidget() or self.window, QKeySequence(text))
         self.rest()
 
     def words(self, text, field):
