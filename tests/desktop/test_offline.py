@@ -94,7 +94,7 @@ def test_another_model_is_named_in_the_banner(review, sample_identity):
 
     review.desk.workspace.set_model(replace(sample_identity, name="other", fingerprint="9" * 64))
     review.runner.turns.finish()
-    assert "made by words-4l, not by other" in review.furnishing.banner.text.text()
+    assert "without its model, words-4l: other is loaded" in review.furnishing.banner.text.text()
 
 
 def test_a_real_model_that_is_not_the_sessions_is_refused(qtbot, live):
