@@ -77,11 +77,12 @@ def test_a_job_is_shown_with_progress_and_afterwards_with_its_time(qtbot, bench,
     bench.runner.ask(stage)
     qtbot.waitUntil(lambda: lines(panel)[0][:2] == ["Counting", "50%"], timeout=WAIT)
     panel.list.setCurrentItem(panel.list.topLevelItem(0))
-    assert panel.detail.text().splitlines() == [
+    told = [
         "half way 50%",
         "On screen already: a first look.",
         "Takes about 3.0 MiB of memory.",
     ]
+    qtbot.waitUntil(lambda: panel.detail.text().splitlines() == told, timeout=WAIT)
     assert panel.stop.isEnabled()
     stage.go.set()
     qtbot.waitUntil(lambda: lines(panel)[0][1] == "done", timeout=WAIT)
