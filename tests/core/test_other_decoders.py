@@ -137,7 +137,7 @@ def test_the_command_line_runs_one_and_says_why_it_has_no_circuit(tiny_folder, t
     folder, file = str(tiny_folder("mamba")), tmp_path / "s.h5"
     given = ["run", "--model", folder, "--prompt", "3,17,4", "--ids", "--out", str(file)]
     assert main(given) == 0
-    assert "circuit: none. Microtome does not know where Mamba" in capsys.readouterr().out
+    assert "circuit: none, where Mamba keeps its heads" in capsys.readouterr().out
     assert file.exists()
     assert main([*given, "--json"]) == 0
     assert "where Mamba" in json.loads(capsys.readouterr().out)["why_no_circuit"]

@@ -256,9 +256,9 @@ def test_an_edit_left_behind_is_found(tiny_model, monkeypatch):
 def test_a_patch_one_position_late_is_found(tiny_model, monkeypatch):
     honest = Patch.taps
 
-    def late(patch, model, positions, job):
+    def late(patch, model, positions, job, source=0):
         moved = np.roll(patch.value, 1, axis=0)
-        return honest(Patch(patch.site, moved), model, positions, job)
+        return honest(Patch(patch.site, moved), model, positions, job, source)
 
     monkeypatch.setattr(Patch, "taps", late)
     assert failed(tiny_model("qwen2"), EDITING) == {4}
@@ -284,11 +284,11 @@ def test_an_ablation_that_wears_off_is_found(tiny_model, monkeypatch):
     honest = Ablate.taps
     used = set()
 
-    def fading(ablation, model, positions, job):
+    def fading(ablation, model, positions, job, source=0):
         if str(ablation) in used:
             return {}
         used.add(str(ablation))
-        return honest(ablation, model, positions, job)
+        return honest(ablation, model, positions, job, source)
 
     monkeypatch.setattr(Ablate, "taps", fading)
     assert failed(tiny_model("gpt_neox"), EDITING) == {13}
@@ -297,9 +297,9 @@ def test_an_ablation_that_wears_off_is_found(tiny_model, monkeypatch):
 def test_edits_that_depend_on_their_order_are_found(tiny_model, monkeypatch):
     honest, given = Ablate.taps, []
 
-    def every_second(ablation, model, positions, job):
+    def every_second(ablation, model, positions, job, source=0):
         given.append(ablation)
-        return honest(ablation, model, positions, job) if len(given) % 2 else {}
+        return honest(ablation, model, positions, job, source) if len(given) % 2 else {}
 
     monkeypatch.setattr(Ablate, "taps", every_second)
     assert failed(tiny_model("llama"), EDITING) == {13}

@@ -46,6 +46,7 @@ CALLS = {
     "mt.project([[1.0, 2.0]])": ("activations", "list"),
     "mt.project('text')": ("activations", "str"),
     "mt.self_check('words-4l')": ("model", "'words-4l'"),
+    "mt.coverage('words-4l')": ("model", "'words-4l'"),
     "mt.examine('words-4l', mt.Question(TEXT))": ("model", "'words-4l'"),
     "mt.examine(model, TEXT)": ("question", "Question"),
     "mt.examine(model, None)": ("question", "None"),

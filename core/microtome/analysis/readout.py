@@ -140,6 +140,10 @@ class ModuleReadout(Readout):
         """What the unembedding reads."""
         return self._ending.normed(residual)
 
+    def read(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
+        """The same: nothing more was found to stand before the unembedding."""
+        return self.normed(residual)
+
     def raw_logits(
         self, normed: Float[Tensor, "*rows d"], words: slice | Tensor
     ) -> Float[Tensor, "*rows word"]:
