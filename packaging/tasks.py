@@ -17,7 +17,7 @@ import screen
 
 USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
 EXAMPLE = "microtome-example"
-HALVES = (("tests/desktop", "tests/architecture"), ("tests/core",))
+HALVES = (("tests/desktop",), ("tests/core", "tests/architecture"))
 INTERRUPTED = 130
 
 # Prints the start example as the arguments of `microtome run`.

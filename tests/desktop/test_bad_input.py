@@ -82,13 +82,14 @@ def folder(tmp_path):
 
 
 def test_model_folders_that_cannot_be_loaded(qtbot, live, folder):
+    before = live.desk.settings.recent_models
     notice = refused(qtbot, live, LoadModel(str(folder.parent / "nowhere")))
     assert "nowhere" in notice.what
     notice = refused(qtbot, live, LoadModel(str(folder)))
     assert notice.way_out
     (folder / "config.json").write_text('{"model_type": "toaster"}')
     assert "toaster" in refused(qtbot, live, LoadModel(str(folder))).what
-    assert live.desk.settings.recent_models == ()
+    assert live.desk.settings.recent_models == before
     assert live.desk.library.shelf.loading == ""
 
 

@@ -78,7 +78,7 @@ def test_every_panel_speaks_of_the_masked_token(qtbot, asked, folder):
     assert [row.number for row in checks.results if "non-linearity" in row.reason] == [2]
     # The answer is read at the mask: in the graph, in the table, in the selection.
     assert desk.selection.current.position == 2
-    assert panels["ask"].predictions.place.text() == "in the place of [MASK], position 2"
+    assert panels["ask"].predictions.place.text() == "in the place of “[MASK]” (2)"
     module = load_model(folder).module
     with torch.inference_mode():
         logits = module(torch.tensor([session.clean.token_ids.tolist()])).logits[0]

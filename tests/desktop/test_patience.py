@@ -38,6 +38,14 @@ class Waited(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class Aside(Waited):
+    """Work that ends nothing."""
+
+    slot: ClassVar[str] = "aside"
+    quiet: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class Quiet(Waited):
     """Work that nobody sees."""
 
@@ -103,6 +111,9 @@ def test_opening_waits_for_the_job_when_told_to(qtbot, bench, running, tmp_path,
     assert len(texts) == 1
     assert opened == []
     assert bench.runner.under_way == (running,)
+    aside = Aside()
+    aside.go.set()
+    bench.furnishing.panels["circuit"].context.ask(aside)  # panels go on asking
     running.go.set()
     qtbot.waitUntil(lambda: opened == [tmp_path / "a.h5"], timeout=WAIT)
 

@@ -89,7 +89,7 @@ def test_a_click_selects_the_position_everywhere(qtbot, bench):
     assert bench.desk.selection.current.position == 4
     bench.runner.turns.finish()
     heading = bench.furnishing.panels["ask"].predictions.place.text()
-    assert "position 4" in heading
+    assert "(4)" in heading
 
 
 def test_hovering_tells_the_position(qtbot, bench):

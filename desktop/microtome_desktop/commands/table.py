@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from microtome.records.coverage import COVERAGE
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
@@ -39,6 +38,8 @@ def _cannot_run(now: Situation) -> str:
 
 def _no_circuit(now: Situation) -> str:
     session = now.desk.workspace.session
+    from microtome.records.coverage import COVERAGE  # brings numpy, for which no frame waits
+
     held = session is not None and session.circuit is not None
     if not held and session is not None and COVERAGE in session.analyses:
         return "There is no circuit of this model: What can be seen… in the Model menu says why."

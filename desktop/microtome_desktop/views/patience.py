@@ -28,8 +28,8 @@ class Patience(QObject):
         def go() -> None:
             self._runner.ask(request)
 
-        stake = self._runner.at_stake(request) if request.asks_first else ()
-        if self._settled(stake, "go on", go):
+        # What kills nothing takes nothing from a wish that waits, either.
+        if not request.asks_first or self._settled(self._runner.at_stake(request), "go on", go):
             go()
 
     def may_close(self) -> bool:

@@ -384,7 +384,7 @@ def test_everything_made_is_in_the_file_and_opens_again(bench, desk, graph, qtbo
     do(bench, ID.NOTE)
     QTest.keyClicks(bench.furnishing.panels["notes"].part, "looks at John")
     path = tmp_path / "marked.h5"
-    bench.handlers._save(path, ())  # takes what is still being typed
+    bench.handlers._save(path)  # takes what is still being typed
     qtbot.waitUntil(lambda: desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
     held = open_session(path)
     assert held.marks == desk.workspace.session.marks

@@ -1,5 +1,6 @@
 """Every command of the table, taken by its keys or from its menu, does what it promises.
 
+Those of the menus Space and Run are in test_space_and_run.py, by the same rules.
 ``PROMISES`` has a check for each: it sets the stage, takes the command, and looks at what came.
 A command without a check fails.
 """
@@ -20,10 +21,10 @@ from microtome.records.marks import Marks
 from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
-from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 
 _ID = CommandId
+ELSEWHERE = ("Space", "Run")  # these menus: test_space_and_run.py
 
 
 # ---------------------------------------------------------------- files
@@ -287,7 +288,7 @@ def save_the_view(hand):
     assert [view.name for view in hand.marks.views] == ["close up"]
 
 
-# ---------------------------------------------------------------- the model, and running
+# ---------------------------------------------------------------- the model, and help
 
 
 def open_a_folder(hand):
@@ -311,36 +312,6 @@ def check_the_model(hand):
     hand.desk.library.update(checks=None)
     hand.do(_ID.RUN_CHECKS)
     assert hand.desk.library.shelf.checks.passed
-
-
-def run(hand):
-    before = hand.session.uuid
-    hand.do(_ID.RUN)
-    assert hand.session.uuid != before
-    assert hand.session.question == hand.desk.draft.text.question()
-    assert hand.session.circuit.n_nodes > 5
-
-
-def stop(hand):
-    hand.take(_ID.RUN)
-    hand.take(_ID.STOP)
-    assert not [each for each in hand.bench.runner.under_way if isinstance(each, Examine)]
-    hand.rest()
-    assert hand.desk.notices.history == []
-
-
-def reproduce(hand):
-    hand.desk.workspace.show(replace(hand.session, analyses={}), dirty=False)
-    hand.rest()
-    hand.do(_ID.REPRODUCE)
-    assert 0.5 < hand.session.analyses["reproduced-share"].params["share"] < 1.5
-
-
-def edit_the_prompt(hand):
-    hand.take(_ID.FOCUS_PROMPT)
-    field = QApplication.focusWidget()
-    assert field.objectName() == "prompt"
-    assert field.textCursor().selectedText() == field.toPlainText()
 
 
 def start_page(hand):
@@ -371,15 +342,15 @@ PROMISES = {
     _ID.OPEN_MODEL_FOLDER: open_a_folder,
     _ID.OPEN_MODEL_HUB: opens(_ID.OPEN_MODEL_HUB, "hub"), _ID.ATTACH_MODEL: attach,
     _ID.RUN_CHECKS: check_the_model,
-    _ID.SHOW_CHECKS: opens(_ID.SHOW_CHECKS, "Self-checks of words-4l"), _ID.RUN: run,
-    _ID.STOP: stop, _ID.REPRODUCE: reproduce, _ID.FOCUS_PROMPT: edit_the_prompt,
+    _ID.SHOW_CHECKS: opens(_ID.SHOW_CHECKS, "Self-checks of words-4l"),
+    _ID.SHOW_COVERAGE: opens(_ID.SHOW_COVERAGE, "What can be seen of words-4l"),
     _ID.START_PAGE: start_page, _ID.DOCUMENTATION: documentation,
     _ID.SHORTCUTS: opens(_ID.SHORTCUTS, "Keyboard shortcuts"),
     _ID.MESSAGES: opens(_ID.MESSAGES, "Messages"), _ID.ABOUT: opens(_ID.ABOUT, "About"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS])
+@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS if row.menu not in ELSEWHERE])
 def test_a_command_does_what_it_promises(hand, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](hand)

@@ -80,7 +80,7 @@ def test_another_model_is_named_and_the_right_one_attached(reader, tmp_path, mon
     reader.rest()
     reader.open(path, monkeypatch)
     banner = reader.bench.furnishing.banner
-    assert "not by words-4l" in banner.text.text()
+    assert "words-4l is loaded, which did not make it" in banner.text.text()
     reader.click(banner.attach)  # the folder is among the recent models
     reader.rest()
     assert not reader.desk.workspace.offline

@@ -1,0 +1,192 @@
+"""Every command of the menus Space and Run, taken by its keys or from its menu.
+
+``PROMISES`` has a check for each, as in test_every_command.py. A command without one fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.point_groups import rows_in
+from microtome_desktop.state.work import Outcome
+from microtome_desktop.views import space_player
+from microtome_desktop.views.space_picking import Tool
+
+_ID = CommandId
+MENUS = ("Space", "Run")
+LEFT = Qt.MouseButton.LeftButton
+
+
+# ---------------------------------------------------------------- the feature space
+
+
+def space(hand):
+    """The panel, with points of the run in it."""
+    panel = hand.panels["feature_space"]
+    hand.until(lambda: panel.drawing is not None)
+    return panel
+
+
+def around(places, room=3):
+    """The corners of a box around the points on screen that lie first."""
+    (left, top), (right, bottom) = places.min(axis=0) - room, places.max(axis=0) + room
+    ways = (left, top), (right, top), (right, bottom), (left, bottom)
+    return [QPoint(round(x), round(y)) for x, y in ways]
+
+
+def inner(panel, count=5):
+    """The points nearest to the middle of the drawing: row numbers."""
+    size, places = panel.view.surface().size(), panel.view.screen_places()
+    away = np.hypot(*(places - (size.width() / 2, size.height() / 2)).T)
+    return np.argsort(away)[:count]
+
+
+def catches(wanted, tool, corners):
+    """A drag past these corners of a box catches what lies in it; Esc drops the tool."""
+
+    def check(hand):
+        panel = space(hand)
+        hand.do(wanted)
+        assert panel.grid.tool is tool
+        assert [name for name, button in panel.bar.tools.items() if button.isChecked()] == [tool]
+        rows, surface = inner(panel), panel.view.surface()
+        path = [around(panel.view.screen_places()[rows])[at] for at in corners]
+        QTest.mousePress(surface, LEFT, pos=path[0])
+        for corner in path[1:]:
+            QTest.mouseMove(surface, corner)
+        QTest.mouseRelease(surface, LEFT, pos=path[-1])
+        hand.name("middle")
+        (group,) = hand.marks.point_groups
+        assert group.name == "middle"
+        assert set(rows.tolist()) <= set(rows_in(panel.drawing, group).tolist())
+        assert len(group.points) < len(panel.drawing.points)
+        drops(hand, panel, wanted)
+
+    return check
+
+
+def drops(hand, panel, wanted):
+    """The command again lays the tool down, and so does Esc."""
+    hand.do(wanted)
+    assert panel.grid.tool is Tool.TURN
+    hand.do(wanted)
+    assert panel.grid.tool is not Tool.TURN
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    assert panel.grid.tool is Tool.TURN
+    assert not any(button.isChecked() for button in panel.bar.tools.values())
+
+
+def play_the_layers(hand):
+    panel = space(hand)
+    hand.patch.setattr(space_player, "_WAY_SECONDS", 0.02)
+    before, last = panel.drawing, hand.session.model.n_layers - 1
+    hand.take(_ID.PLAY_LAYERS)
+    assert panel.walk.player.playing
+    hand.until(lambda: not panel.walk.player.playing)
+    assert panel.active.name == f"resid_post.{last}"
+    assert panel.bar.layers.value() == last
+    assert panel.drawing is not before
+    assert panel.drawing.points.shape == before.points.shape
+    assert not np.allclose(panel.drawing.points, before.points)
+    hand.take(_ID.PLAY_LAYERS)
+    assert panel.walk.player.playing
+    hand.take(_ID.PLAY_LAYERS)
+    assert not panel.walk.player.playing
+
+
+def site_beside(hand):
+    panel = space(hand)
+    before = list(panel.panes)
+    hand.do(_ID.SITE_BESIDE)
+    first, second = panel.panes
+    assert [first] == before
+    assert second.isVisible()
+    assert second is panel.active
+    assert second.name not in (None, first.name)
+    QTest.mouseClick(second.close_button, LEFT)
+    assert panel.panes == before
+
+
+# ---------------------------------------------------------------- running
+
+
+def run(hand):
+    before = hand.session.uuid
+    hand.do(_ID.RUN)
+    assert hand.session.uuid != before
+    assert hand.session.question == hand.desk.draft.text.question()
+    assert hand.session.circuit.n_nodes > 5
+
+
+def stop(hand):
+    hand.take(_ID.RUN)
+    hand.take(_ID.STOP)
+    assert not [each for each in hand.bench.runner.under_way if isinstance(each, Examine)]
+    hand.rest()
+    assert hand.desk.notices.history == []
+
+
+def pause(hand):
+    before, work = hand.session.uuid, hand.desk.work
+    hand.take(_ID.RUN)
+    hand.take(_ID.PAUSE)
+    (piece,) = (each for each in work.pieces if each.under_way)
+    assert piece.outcome is Outcome.PAUSED
+    hand.until(lambda: work.find(piece.number).rest)
+    assert len(hand.bench.runner.under_way) == 1
+    hand.take(_ID.PAUSE)
+    assert work.find(piece.number).outcome is Outcome.RUNNING
+    hand.rest()
+    assert work.find(piece.number).outcome is Outcome.DONE
+    assert hand.session.uuid != before
+
+
+def reproduce(hand):
+    hand.desk.workspace.show(replace(hand.session, analyses={}), dirty=False)
+    hand.rest()
+    hand.do(_ID.REPRODUCE)
+    assert 0.5 < hand.session.analyses["reproduced-share"].params["share"] < 1.5
+
+
+def edit_the_prompt(hand):
+    hand.take(_ID.FOCUS_PROMPT)
+    field = QApplication.focusWidget()
+    assert field.objectName() == "prompt"
+    assert field.textCursor().selectedText() == field.toPlainText()
+
+
+PROMISES = {
+    _ID.LASSO: catches(_ID.LASSO, Tool.LASSO, corners=(0, 1, 2, 3)),
+    _ID.BOX: catches(_ID.BOX, Tool.BOX, corners=(0, 2)),
+    _ID.PLAY_LAYERS: play_the_layers, _ID.SITE_BESIDE: site_beside,
+    _ID.RUN: run, _ID.STOP: stop, _ID.PAUSE: pause, _ID.REPRODUCE: reproduce,
+    _ID.FOCUS_PROMPT: edit_the_prompt,
+}  # fmt: skip
+
+
+@pytest.fixture
+def tidy(hand):
+    """The hand, and a feature space with one view and no tool afterwards."""
+    yield hand
+    panel = hand.panels["feature_space"]
+    panel.walk.stop()
+    panel.grid.use_tool(Tool.TURN)
+    while len(panel.panes) > 1:
+        panel.grid.close_pane(panel.panes[-1])
+    hand.bench.runner.cancel_visible()
+    hand.rest()
+
+
+@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS if row.menu in MENUS])
+def test_a_command_does_what_it_promises(tidy, wanted):
+    assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
+    PROMISES[wanted](tidy)
