@@ -2,7 +2,9 @@
 
 The model is a small Llama with random weights (4 layers, 4 heads, width 128), made on the spot;
 its prompt is given as token ids. Lateness is noted by a 5 ms timer, frames of the 3-D view apart
-(they are measured by bench_lateness). Figure to reach: p99 33 ms.
+(they are measured by bench_lateness); waiting for a core or for the interpreter counts in full.
+An act is over when nothing is under way, the circuit's picture is whole and the panels are
+painted. One round of four acts; the worst of them counts. Figure to reach: p99 33 ms.
 """
 
 from __future__ import annotations
@@ -46,8 +48,8 @@ def pump(until) -> None:
 class Watch:
     """Notes how late a 5 ms timer comes, without the time that frames of the 3-D view took."""
 
-    def __init__(self, bench) -> None:
-        self._bench = bench
+    def __init__(self, bench, measuring) -> None:
+        self._bench, self._measuring = bench, measuring
         self._late: list[float] = []
         self._last, self._in_frames = time.perf_counter(), 0.0
         solid = bench.furnishing.panels["feature_space"].view
@@ -73,12 +75,16 @@ class Watch:
         self._late.clear()
         self._last = start = time.perf_counter()
         act()
-        pump(lambda: self._bench.runner.idle and not self._bench.updating)
+        pump(lambda: self._measuring.at_rest(self._bench))
         spent = time.perf_counter() - start
-        p50, p99 = np.percentile(self._late, [50, 99]) * 1000
-        print(f"{name}: {spent:.1f} s, lateness p50 {p50:.1f}, p99 {p99:.1f}, worst "
-              f"{max(self._late) * 1000:.0f} ms, {len(self._late)} ticks")  # fmt: skip
-        return p99 / 1000
+        late = 1000 * np.array(self._late)
+        p50, p99 = np.percentile(late, [50, 99])
+        missed = np.concatenate([np.arange(each, -1e-9, -1000 * TICK) for each in late])
+        print(f"{name}: {spent:.1f} s, lateness p50 {p50:.1f}, worst {late.max():.0f} ms, p99 of "
+              f"every 5 ms {np.percentile(missed, 99):.1f} ms, {len(late)} ticks")  # fmt: skip
+        return self._measuring.figure(
+            f"4,096 tokens, {name}, lateness p99", [p99], "ms", most=1000 * LATEST
+        )
 
 
 def rest(seconds) -> None:
@@ -87,7 +93,7 @@ def rest(seconds) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_four_thousand_tokens_stay_live(live_bench, folder):
+def test_four_thousand_tokens_stay_live(live_bench, folder, measuring):
     bench, desk = live_bench, live_bench.desk
     bench.runner.ask(LoadModel(str(folder)))
     pump(lambda: bench.runner.idle)
@@ -113,10 +119,11 @@ def test_four_thousand_tokens_stay_live(live_bench, folder):
             box.scaleBy((factor, factor))
             rest(0.016)
 
-    watch = Watch(bench)
+    watch = Watch(bench, measuring)
     found = [watch.p99("run", lambda: bench.window.actions_table.trigger(CommandId.RUN))]
     assert len(desk.workspace.session.clean.tokens) == TOKENS
+    assert desk.workspace.session.circuit is not None
     found += [watch.p99("32 tokens selected", tokens), watch.p99("two heads looked at", heads)]
     found.append(watch.p99("attention zoomed in and out", zoom))
     watch.timer.stop()
-    assert max(found) <= LATEST * 1.05
+    assert max(found) <= 1000 * LATEST * measuring.NEAR

@@ -1,6 +1,11 @@
 """A session of 1 GB: saved beside a raw write of as many bytes, both with fsync, side by side in
-one run, five interleaved rounds; and the first view after opening it, in a fresh process and in
-a warm one.
+one run, five interleaved rounds; and the first view after opening it.
+
+The first view is that of a user whose window runs: Open session… is triggered, the dialog stands
+for a second, and from the file's choice to the last repaint of the panels it takes so long. The
+file is another to the program each time, so that it is tried in a child process as any foreign
+file is. Beside it, in the same rounds: without a dialog, as when a file is dropped on the window;
+and the engine alone in a fresh process. Median of five rounds 0.5 s; the file is in the cache.
 """
 
 from __future__ import annotations
@@ -11,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
@@ -19,13 +23,13 @@ import pytest
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.records.trace import Activation, Trace
-from microtome.session import trial
-from microtome.session.reader import SessionFile
 from microtome.session.writer import save_session
+from microtome_desktop.commands.command import CommandId
 
 pytestmark = pytest.mark.benchmark
 ROUNDS, LAYERS, TOKENS, WIDTH, HEADS = 5, 12, 750, 768, 12
 MB = 1 << 20
+FIRST_VIEW_WANTED = 0.5
 
 FIRST_VIEW = """
 import sys, time
@@ -93,7 +97,8 @@ def raw_write(path: Path, arrays: list[np.ndarray]) -> None:
         os.fsync(file.fileno())
 
 
-def test_saving_keeps_up_with_a_raw_write(tmp_path):
+@pytest.mark.timeout(600)
+def test_saving_keeps_up_with_a_raw_write(tmp_path, measuring):
     session = gpt2_small_sized()
     arrays = [held.values for held in session.clean.activations.values()]
     size = sum(array.nbytes for array in arrays) / 1e6
@@ -105,39 +110,70 @@ def test_saving_keeps_up_with_a_raw_write(tmp_path):
         path = tmp_path / "session.h5"
         path.unlink(missing_ok=True)  # freeing the old file is no part of writing the new one
         saved.append(seconds(lambda path=path: save_session(path, session, include=include)))
-    share = median(other / own for own, other in zip(saved, raw, strict=True))
-    speed, raw_speed = size / median(saved), size / median(raw)
-    print(f"{size:.0f} MB: {speed:.0f} MB/s, raw {raw_speed:.0f} MB/s, share {share:.0%}")
-    assert speed >= 400 or share >= 0.5
-    first_view(tmp_path / "session.h5")
+    title = f"saving {size:.0f} MB with fsync"
+    speed = measuring.figure(title, [size / spent for spent in saved], "MB/s")
+    measuring.figure(f"{title}, a raw write", [size / spent for spent in raw], "MB/s")
+    shares = [other / spent for spent, other in zip(saved, raw, strict=True)]
+    share = measuring.figure(f"{title}, share of the raw write", shares, "of it")
+    wanted = speed >= 400 / measuring.NEAR or share >= 0.5 / measuring.NEAR
+    print(f"wanted ≥ 400 MB/s or ≥ 0.5 of it: {'reached' if wanted else 'MISSED'}")
+    assert wanted
 
 
-def first_view(path: Path) -> None:
-    copy = path.with_name("copy.h5")
-    path.rename(copy)  # another time of change and place: no longer a file of our own
-    os.utime(copy)
-    fresh, warm, ready, bare = [], [], [], []
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A file of 1 GB that this process did not write as far as it can tell."""
+    folder = tmp_path_factory.mktemp("opened")
+    session = gpt2_small_sized()
+    path = save_session(folder / "own.h5", session, include=tuple(session.clean.activations))
+    return path.rename(folder / "copy.h5")
+
+
+@pytest.mark.timeout(600)
+def test_first_view(live, copy, measuring, monkeypatch):
+    desk, own, chosen = live.desk, live.desk.workspace.session, []
+
+    def dialog(*_):
+        opened = time.perf_counter()
+        measuring.pump(lambda: time.perf_counter() - opened > 1)  # the user looks for the file
+        chosen.append(time.perf_counter())
+        return str(copy), ""
+
+    monkeypatch.setattr("microtome_desktop.views.handlers.QFileDialog.getOpenFileName", dialog)
+
+    def viewed(act) -> float:
+        desk.workspace.show(own, dirty=False)
+        measuring.until_drawn(live)
+        os.utime(copy)  # a file that was never tried
+        act()
+        began = chosen[-1]
+        end = measuring.until_drawn(live, lambda: desk.workspace.path == copy)
+        assert len(desk.workspace.session.clean.tokens) == TOKENS
+        return end - began
+
+    def drop() -> None:
+        chosen.append(time.perf_counter())
+        live.handlers.open_dropped(str(copy))
+
+    found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        fresh.append(told([FIRST_VIEW, str(copy)]))
-        bare.append(told([IMPORTS]))
-        warm.append(seconds(lambda: look(copy)))
-        trial.prepare()
-        time.sleep(1)  # the child starts while a dialog is open
-        ready.append(seconds(lambda: look(copy)))
-    named = {"fresh process": fresh, "warm": warm, "child prepared": ready, "only imports": bare}
-    for name, rounds in named.items():
-        print(f"first view, {name}: {median(rounds):.2f} s, best {min(rounds):.2f} s")
-    # The best round: the others measure what else the machine was doing.
-    assert min(warm) <= 0.5
-    assert min(fresh) <= max(0.5, 3 * min(bare))
+        asked = viewed(lambda: live.window.actions_table.trigger(CommandId.OPEN_SESSION))
+        found.setdefault("chosen in the dialog of a running window", []).append(asked)
+        found.setdefault("dropped on a running window", []).append(viewed(drop))
+        os.utime(copy)
+        fresh = told([FIRST_VIEW, str(copy)])
+        found.setdefault("fresh process, engine alone, with its imports", []).append(fresh)
+        found.setdefault("fresh process, numpy and h5py alone", []).append(told([IMPORTS]))
+    desk.workspace.show(own, dirty=False)
+    measuring.until_drawn(live)
+    medians = [
+        measuring.figure(f"first view of {copy.stat().st_size / 1e6:.0f} MB, {name}", rounds, "s",
+                         most=None if "alone" in name else FIRST_VIEW_WANTED)
+        for name, rounds in found.items()
+    ]  # fmt: skip
+    assert medians[0] <= FIRST_VIEW_WANTED * measuring.NEAR
 
 
 def told(arguments: list[str]) -> float:
     command = [sys.executable, "-c", *arguments]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def look(path: Path) -> None:
-    with SessionFile(path) as file:
-        file.session.clean.attention(5)
-        file.session.clean.activation("resid_post.5")

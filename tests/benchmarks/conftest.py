@@ -1,4 +1,4 @@
-"""What measurements of the window share: the window, when it counts as drawn, and how figures are told."""
+"""What measurements share: the window, when it counts as drawn, and how figures are told."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ def pump(until: Callable[[], object], patience: float = 300.0) -> None:
 
 
 def figure(
-    name: str, rounds: Sequence[float], unit: str, most: float | None = None,
-    least: float | None = None, told: str = "median",
+    name: str,
+    rounds: Sequence[float],
+    unit: str,
+    most: float | None = None,
+    least: float | None = None,
+    told: str = "median",
 ) -> float:
     """Print one line a figure; the median, or what ``told`` names of "median" and "longest"."""
     value = median(rounds) if told == "median" else max(rounds)
@@ -49,7 +53,7 @@ class Repaints(QObject):
         self.count = 0
         window.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
         self.count += event.type() == QEvent.Type.UpdateRequest
         return False
 
