@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.presenters.point_groups import rows_in
 from microtome_desktop.state.work import Outcome
 from microtome_desktop.views import space_player
@@ -106,12 +107,16 @@ def play_the_layers(hand):
 def site_beside(hand):
     panel = space(hand)
     before = list(panel.panes)
+    hand.bench.runner.ask(ProjectSite("mlp_out.1"))
+    hand.rest()
     hand.do(_ID.SITE_BESIDE)
     first, second = panel.panes
     assert [first] == before
-    assert second.isVisible()
+    hand.until(second.isVisible)  # it is laid out a turn later
     assert second is panel.active
-    assert second.name not in (None, first.name)
+    assert (first.name, second.name) == ("resid_post.2", "mlp_out.1")
+    hand.until(lambda: second.drawing is not None)
+    assert not np.array_equal(second.drawing.points, first.drawing.points)
     QTest.mouseClick(second.close_button, LEFT)
     assert panel.panes == before
 
