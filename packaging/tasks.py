@@ -137,7 +137,7 @@ TASKS = {
     "check": ({"desktop", "test"}, check),
     "models": ({"desktop"}, models),
     "bench": ({"desktop", "test"}, bench),
-    "pictures": ({"desktop"}, pictures),
+    "pictures": ({"desktop", "test"}, pictures),
 }
 
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtGui import QImageWriter
 
 from microtome.errors import InputError, StorageError
 from microtome_desktop.application import make_application
-from microtome_desktop.picturing.colours import indexed
+from microtome_desktop.picturing.colours import write_small
 from microtome_desktop.picturing.page import DARK, LIGHT, page
 from microtome_desktop.picturing.scenes import SCENES
 from microtome_desktop.picturing.stage import Stage, picture
@@ -67,10 +66,10 @@ def pictures(stage: Stage, folder: Path, only: tuple[str, ...] = ()) -> Iterator
             if only and scene.name not in only:
                 continue
             path = folder / theme / f"{scene.name}.png"
-            writer = QImageWriter(str(path), b"PNG")
-            writer.setCompression(100)  # smallest
-            if not writer.write(indexed(picture(shown, scene.ratio))):
-                raise StorageError(f"{path} could not be written.", writer.errorString())
+            try:
+                write_small(picture(shown, scene.ratio), path)
+            except OSError as error:
+                raise StorageError(f"{path} could not be written: {error}.") from error
             yield path
 
 
