@@ -1,13 +1,13 @@
 """Capturing everything, beside the plain forward pass, on a model of GPT-2 small's shape.
 
-64 tokens, one thread; medians of five interleaved rounds in processor time of this process.
+64 tokens, one thread, five interleaved rounds by the clock, in one process.
+Figure to reach: 1.3 times the plain forward pass.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from statistics import median
 
 import numpy as np
 import pytest
@@ -39,12 +39,12 @@ def model(tmp_path_factory):
 
 
 def seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
+    start = time.perf_counter()
     work()
-    return time.process_time() - start
+    return time.perf_counter() - start
 
 
-def test_capturing_everything_costs_little_more_than_the_run(model):
+def test_capturing_everything_costs_little_more_than_the_run(model, measuring):
     ids = [int(token) for token in np.random.default_rng(0).integers(0, 50257, TOKENS)]
     batch = torch.tensor([ids])
     for _ in range(2):
@@ -58,10 +58,10 @@ def test_capturing_everything_costs_little_more_than_the_run(model):
             plain.append(seconds(lambda: model.forward(batch)))
         captured.append(seconds(lambda: trace(model, ids)))
     held = sum(activation.values.nbytes for activation in run.activations.values())
-    ratio = median(captured) / median(plain)
-    print(
-        f"plain {median(plain) * 1e3:.0f} ms, everything ({len(run.activations)} sites, "
-        f"{held / 1e6:.0f} MB) {median(captured) * 1e3:.0f} ms, ratio {ratio:.2f}"
-    )
+    print(f"{len(run.activations)} sites, {held / 1e6:.0f} MB")
+    measuring.figure("plain forward pass, 64 tokens", [1000 * each for each in plain], "ms")
+    measuring.figure("capturing everything", [1000 * each for each in captured], "ms")
+    ratios = [ours / other for ours, other in zip(captured, plain, strict=True)]
+    ratio = measuring.figure("capturing everything, times the plain pass", ratios, "×", ALLOWED)
     assert held > 50e6
     assert ratio <= ALLOWED * 1.05
