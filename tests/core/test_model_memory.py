@@ -50,7 +50,7 @@ def test_it_is_announced_before_the_weights_are_read(tiny_folder, free):
     told = []
     job = Job(on_progress=lambda progress: told.append(progress.title))
     mt.load_model(tiny_folder("gpt2"), job=job)
-    assert any(title.endswith(" of weights, 3.0 GB are free") for title in told)
+    assert any(title.endswith(" of weights, 3.00 GB are free") for title in told)
 
 
 def test_a_limit_of_the_group_of_processes_counts(monkeypatch, tmp_path):

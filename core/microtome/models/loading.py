@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
+from microtome.errors import MemoryExceeded, ModelDamaged, ModelError, megabytes
 from microtome.jobs import Job, job_or_default
 from microtome.models import attention, inline
 from microtome.models.devices import device_of, dtype_of, memory_ran_out
@@ -36,7 +36,7 @@ from microtome.models.settings import read_settings
 from microtome.models.t5_rows import n_encoder_layers
 from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
-from microtome.records.memory import MemoryNeed, free_memory, size_text
+from microtome.records.memory import MemoryNeed, free_memory
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
 
 # What transformers and its helpers raise for files that do not fit together.
@@ -256,8 +256,8 @@ class _Files:
 
 
 def _announced(need: MemoryNeed) -> str:
-    free = "" if need.free is None else f", {size_text(need.free)} are free"
-    return f"Loading {size_text(need.weights)} of weights{free}"
+    free = "" if need.free is None else f", {megabytes(need.free)} are free"
+    return f"Loading {megabytes(need.weights)} of weights{free}"
 
 
 def _quieten() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from microtome.errors import MemoryExceeded
-from microtome.records.memory import MemoryNeed, size_text
+from microtome.errors import MemoryExceeded, megabytes
+from microtome.records.memory import MemoryNeed
 
 
 def memory_need(numbers: int, dtype: torch.dtype, free: int | None = None) -> MemoryNeed:
@@ -23,9 +23,9 @@ def refuse_too_large(need: MemoryNeed, name: str, dtype: torch.dtype) -> None:
     half = need.weights * 2 // dtype.itemsize
     fits = dtype.itemsize > 2 and half <= need.free
     raise MemoryExceeded(
-        f"The weights of {name} take {size_text(need.weights)} in "
-        f"{str(dtype).removeprefix('torch.')}, but {size_text(need.free)} are free.",
-        f"Choose bfloat16, which takes {size_text(half)}."
+        f"The weights of {name} take {megabytes(need.weights)} in "
+        f"{str(dtype).removeprefix('torch.')}, but {megabytes(need.free)} are free.",
+        f"Choose bfloat16, which takes {megabytes(half)}."
         if fits
         else "Choose a smaller model, or close other programs.",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from microtome.errors import megabytes
+
 _SYSTEM = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
 
@@ -54,14 +56,9 @@ class MemoryNeed:
 
 def memory_tip(need: MemoryNeed) -> str:
     """What loading took and what a circuit will, as a sentence."""
-    parts = [f"The weights take {size_text(need.weights)}"]
+    parts = [f"The weights take {megabytes(need.weights)}"]
     if need.circuit:
-        parts.append(f"a circuit takes another {size_text(need.circuit)} while it is computed")
+        parts.append(f"a circuit takes another {megabytes(need.circuit)} while it is computed")
     if need.free is not None:
-        parts.append(f"{size_text(need.free)} were free before they were read")
+        parts.append(f"{megabytes(need.free)} were free before they were read")
     return f"{'; '.join(parts)}."
-
-
-def size_text(count: int) -> str:
-    """A size as people read it, for example ``3.1 GB``."""
-    return f"{count / 1e9:.1f} GB" if count >= 5e7 else f"{count / 1e6:.1f} MB"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from microtome.records.memory import memory_tip, size_text
+from microtome.records.memory import memory_tip
 from microtome.records.model import ModelIdentity
 from microtome_desktop.presenters.coverage import coverage_text
-from microtome_desktop.presenters.sizes import count_text
+from microtome_desktop.presenters.sizes import bytes_text, count_text
 from microtome_desktop.state.library import Shelf
 
 _DTYPES = {"float32": "fp32", "float64": "fp64", "float16": "fp16", "bfloat16": "bf16"}
@@ -66,7 +66,7 @@ def _facts(model: ModelIdentity, shelf: Shelf) -> tuple[ModelRow, ...]:
     coverage, need = shelf.coverage, shelf.memory
     rows = [ModelRow(facts_text(model))]
     if need is not None:
-        rows.append(ModelRow(f"{size_text(need.weights)} of memory", tip=memory_tip(need)))
+        rows.append(ModelRow(f"{bytes_text(need.weights)} of memory", tip=memory_tip(need)))
     if coverage is not None:
         rows.append(ModelRow(coverage_text(coverage), tip=coverage.summary))
         rows += [
