@@ -84,13 +84,13 @@ def sweep_of(analysis: Analysis) -> Sweep:
     """The sweep that an analysis holds, also one from a file."""
     held, arrays = analysis.params, analysis.arrays
     texts = {
-        name: tuple(str(text) for text in analysis.array(name))
+        name: tuple(str(text) for text in analysis.array(name)) if name in arrays else ()
         for name in ("tokens", "source_tokens")
-        if name in arrays
     }
     return Sweep(
         **{name: held[name] for name in _FIELDS},
-        **texts,
+        tokens=texts["tokens"],
+        source_tokens=texts["source_tokens"],
         axes=tuple(held["axes"]),
         raw=analysis.array("raw"),
         effects=analysis.array("effects"),
