@@ -99,7 +99,7 @@ def noised_examples(
         )
     if not (np.isfinite(noise.size) and noise.size > 0 and noise.samples > 0):
         raise InputError(
-            f"Noise of {noise.size} times the deviation in {noise.samples} samples disturbs nothing.",
+            f"Noise of {noise.size} deviations in {noise.samples} samples disturbs nothing.",
             "Give for example noise=3.0, samples=10.",
         )
     expect_known(model, "Causal tracing")
