@@ -13,7 +13,8 @@ from torch import Tensor
 from microtome.models.anatomy import Attention
 from microtome.models.operations import soft_cap, visible_keys
 
-Prefix = tuple[Float[Tensor, "kv_head key d_head"], Float[Tensor, "kv_head key d_head"]]
+# The keys and values before a group's start; their number differs from group to group.
+Prefix = tuple[Float[Tensor, "kv_head _ d_head"], Float[Tensor, "kv_head _ d_head"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Looking:
         k: Float[Tensor, "kv_head row d_head"],
         v: Float[Tensor, "kv_head row d_head"],
         prefixes: Sequence[Prefix | None],
-        places: Sequence[Int[Tensor, " query"]],
+        places: Sequence[Int[Tensor, " _"]],
     ) -> Float[Tensor, "query_row head d_head"]:
         """``z`` of the query rows.
 
@@ -83,10 +84,10 @@ class Looking:
     def one_head(
         self,
         head: int,
-        q: Float[Tensor, "*run query d_head"],
-        k: Float[Tensor, "*run key d_head"],
+        q: Float[Tensor, "*#run query d_head"],
+        k: Float[Tensor, "*#run key d_head"],
         at: Int[Tensor, " query"],
-    ) -> Float[Tensor, "*run query key"]:
+    ) -> Float[Tensor, "*#run query key"]:
         """The pattern of one head's queries, which stand at positions ``at``."""
         weights = self.weights
         scores = weights.scale * (q @ k.mT)
