@@ -13,8 +13,7 @@ from torch import Tensor
 from microtome.models.anatomy import Attention
 from microtome.models.operations import soft_cap, visible_keys
 
-# The keys and values before a group's start; their number differs from group to group.
-Prefix = tuple[Float[Tensor, "kv_head _ d_head"], Float[Tensor, "kv_head _ d_head"]]
+Prefix = tuple[Float[Tensor, "kv_head before d_head"], Float[Tensor, "kv_head before d_head"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class Looking:
         q: Float[Tensor, "head query_row d_head"],
         k: Float[Tensor, "kv_head row d_head"],
         v: Float[Tensor, "kv_head row d_head"],
-        prefixes: Sequence[Prefix | None],
-        places: Sequence[Int[Tensor, " _"]],
+        prefixes: Sequence[tuple[Tensor, Tensor] | None],
+        places: Sequence[Tensor],  # of each group, by its own number of queries
     ) -> Float[Tensor, "query_row head d_head"]:
         """``z`` of the query rows.
 
