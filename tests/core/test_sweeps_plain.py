@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from microtome_resources import model_path
 from plain_sweeps import PlainGpt2
 
 import microtome as mt
+from microtome_resources import model_path
 
 CLEAN = "When Mary and John went to the store , John gave a book to"
 CORRUPT = "When Mary and John went to the park , Mary gave a book to"
@@ -20,8 +20,8 @@ LENGTH = 15
 STREAM = ("resid_pre", "resid_mid", "attn_out", "mlp_out", "resid_post")
 HEADS = ("z", "q", "k", "v", "pattern")
 WAYS = {
-    **{kind: ("position", "range") for kind in STREAM},
-    **{kind: ("head", "head position", "position", "range") for kind in HEADS},
+    **dict.fromkeys(STREAM, ("position", "range")),
+    **dict.fromkeys(HEADS, ("head", "head position", "position", "range")),
     "mlp_post": ("neuron", "position", "range"),
 }
 KINDS = tuple(WAYS)

@@ -183,8 +183,10 @@ class Model:
         ids: Int[Tensor, "batch position"],
         source: Int[Tensor, "batch source"] | None = None,
         **options: Any,
-    ) -> Float[Tensor, "batch position vocabulary"]:
+    ) -> Float[Tensor, "batch read vocabulary"]:
         """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …).
+
+        They are of all positions, unless ``logits_to_keep`` among the options says of which.
 
         ``position_ids`` count from 0, whatever the model's own table of positions does. With an
         encoder ``ids`` are the decoder's and ``source`` the encoder's, which is what
