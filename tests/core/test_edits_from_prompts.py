@@ -81,11 +81,11 @@ def test_a_resampling_takes_all_of_one_prompt_that_the_seed_draws(tiny_model):
     over = [IDS, OTHER, THIRD]
     whole = [edited(model, Patch("mlp_post", values(model, "mlp_post", one))) for one in over]
     drawn = set()
-    for seed in (0, 1, 2, 3, 4, 0):
+    for seed in (0, 1, 11, 0):
         found = edited(model, Ablate("mlp_post", "resample", over=over, seed=seed))
         (which,) = [at for at, logits in enumerate(whole) if np.array_equal(logits, found)]
         drawn.add((seed, which))
-    assert len(drawn) == 5  # seed 0 drew the same twice
+    assert len(drawn) == 3  # seed 0 drew the same twice
     assert {which for _, which in drawn} == {0, 1, 2}
 
 

@@ -51,7 +51,8 @@ CHECKS = (
     Check(10, "a captured run is the plain run", editing.hooked),
     Check(12, "a stopped run leaves no hook behind", editing.interrupted),
     Check(13, "zero ablation gives one result in any order", editing.ablation),
-    Check(14, "cells of a sweep are whole passes with a patch", sweeping.cells),
+    Check(15, "a layer patched whole is the other run, a cell a whole pass", sweeping.cells),
+    Check(17, "steering adds and takes out what it says", editing.steering),
 )
 
 

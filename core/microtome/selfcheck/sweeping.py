@@ -1,4 +1,4 @@
-"""A check that the fast ways of sweeping give what whole passes of the model give."""
+"""A check that patching carries a run over, and that fast sweeps give what whole passes give."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from microtome.activations.capture import trace
+from microtome.interventions.patch import Patch
 from microtome.interventions.sweeping.cells import Cells, cells_of
 from microtome.interventions.sweeping.paths import compute, path_of
 from microtome.interventions.sweeping.task import Ends, Example, Put, Task
 from microtome.metrics import LogitOverMean
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, furthest
+from microtome.sites import Site
 
 _KINDS = ("resid_pre", "z", "mlp_out")
 _CELLS = 2  # of each kind: a whole pass each
@@ -18,7 +21,10 @@ _BUDGET = 1 << 30
 
 
 def cells(subject: Subject) -> Iterator[Measurement]:
-    """14. Cells of a sweep are what whole passes with a patch give; the model stays as it was."""
+    """15. A layer patched whole gives the other run, and cells of a sweep what whole passes give.
+
+    The model stays as it was.
+    """
     subject.leave_out_turning_routers()
     model = subject.model
     if model.has_encoder:
@@ -28,6 +34,7 @@ def cells(subject: Subject) -> Iterator[Measurement]:
     paths = {kind: path_of(model, kind, None, example.base, subject.job) for kind in kinds}
     if not any(path != "hooks" for path in paths.values()):
         raise DoesNotApply("every sweep of this model takes whole passes")
+    yield _carried_over(subject, example)
     for kind in kinds:
         task = Task(model, _some(subject, kind, example), (example,), Put(), True, _BUDGET)
         ours = compute(paths[kind], task, subject.job, _silent).values
@@ -36,6 +43,17 @@ def cells(subject: Subject) -> Iterator[Measurement]:
         yield Measurement(furthest(ours, theirs), subject.logit_goal(1e-3, 0.2), what)
     left = furthest(subject.plain(subject.ids), subject.logits)
     yield Measurement(left, 0.0, "logits after the sweeps")
+
+
+def _carried_over(subject: Subject, example: Example) -> Measurement:
+    """The logits when the whole stream before a layer is that of the other prompt."""
+    assert example.source is not None  # noqa: S101
+    site = Site("resid_pre", subject.middle)
+    ids = example.source.ids.tolist()
+    other = trace(subject.model, ids, sites=[site], top_k=1, job=subject.job)
+    patched = subject.trace(sites=(), edits=(Patch(site, other.activation(site)),))
+    allowed = subject.logit_goal(1e-5, 5e-2)
+    return Measurement(furthest(patched.logits, other.logits), allowed, "a whole layer patched")
 
 
 def _example(subject: Subject) -> Example:
