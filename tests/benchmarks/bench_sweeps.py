@@ -22,9 +22,9 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
-from microtome.interventions.sweeps import patching_sweep
 from sweep_work import LAYERS, PEER, Floor, Peer, Question, matmul_rate, save_model
 
+from microtome.interventions.sweeps import patching_sweep
 from microtome.metrics import LogitDifference
 from microtome.models.loading import load_model
 from microtome.prompts import PromptPair
