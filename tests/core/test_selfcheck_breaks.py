@@ -17,7 +17,7 @@ import torch
 
 from microtome.activations import capture
 from microtome.interventions.edits import Ablate, Patch, Steer
-from microtome.interventions.sweeping import blocks, entries
+from microtome.interventions.sweeping import entries, stepping
 from microtome.models import attention as attention_function
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
@@ -410,10 +410,12 @@ def test_a_sweep_that_enters_another_stream_is_found(tiny_model, monkeypatch):
 
 
 def test_a_sweep_that_steps_into_the_wrong_block_is_found(tiny_model, monkeypatch):
-    honest = blocks._stepping
+    honest = stepping.Steps._note
 
-    def astray(model, layer, streams):
-        return honest(model, layer, {at: streams[max(0, at - 1)] for at in streams})
+    def late(steps, at, *given):
+        honest(steps, at + 1, *given)  # the second block gets the first one's stream, and so on
+        if at == 0:
+            honest(steps, at, *given)
 
-    monkeypatch.setattr(blocks, "_stepping", astray)
+    monkeypatch.setattr(stepping.Steps, "_note", late)
     assert failed(tiny_model("mixtral"), {15}) == {15}
