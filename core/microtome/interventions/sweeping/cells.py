@@ -161,5 +161,10 @@ def _check_way(
             f"{'of no layer' if layer is None else ''} was given.",
             "Write kind='mlp_post', by='neuron', layer=2.",
         )
+    if {"source", "source_query"} & set(axes) and "query" not in axes:
+        raise InputError(
+            f"{name} counts positions of the encoder's text, which no sweep goes over.",
+            "Sweep a site of the decoder, such as resid_pre or cross_z.",
+        )
     if not {*_PLACES} & set(axes):
         raise SiteMissing(f"{name} has no positions to sweep over.")
