@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Space", "Patch", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -51,6 +51,20 @@ def _no_space(now: Situation) -> str:
     held = () if session is None else session.analyses.values()
     drawn = any(analysis.kind == "projection" for analysis in held)
     return "" if drawn else "There is no feature space yet: run a prompt first."
+
+
+def _no_sweep(now: Situation) -> str:
+    session = now.desk.workspace.session
+    held = () if session is None else session.analyses.values()
+    made = any(analysis.kind == "sweep" for analysis in held)
+    return "" if made else _no_session(now) or "There is no sweep yet: make one."
+
+
+def _cannot_sweep(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is not None and now.desk.workspace.offline:
+        return f"Needs the model {session.model.name}: attach it first."
+    return _no_session(now)
 
 
 def _no_node(now: Situation) -> str:
@@ -197,6 +211,13 @@ COMMANDS = (
             "their site; again stops", "mdi6.play", "Ctrl+Shift+P", _no_space, starts_group=True),
     Command(_ID.SITE_BESIDE, "Space", "Another site beside", "Show one more site in the feature "
             "space, up to four", "mdi6.view-split-vertical", "", _no_space),
+    Command(_ID.SWEEP, "Patch", "Run the sweep", "Patch or ablate one place after another, as the "
+            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep),
+    Command(_ID.TRACE_CAUSES, "Patch", "Causal tracing", "Put noise on the selected token, and "
+            "see which place of the model brings the answer back", "mdi6.source-branch",
+            "Ctrl+Shift+T", _cannot_sweep),
+    Command(_ID.SWEEP_EDIT, "Patch", "Make the cells edits", "Put the chosen cells of the sweep "
+            "on the list of edits", "mdi6.playlist-plus", "Ctrl+I", _no_sweep, starts_group=True),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),

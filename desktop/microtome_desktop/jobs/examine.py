@@ -24,7 +24,9 @@ from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 
 # What a new run or another model makes meaningless.
-SESSION_SLOTS = frozenset({"examine", "verify", "why", "share", "project"})
+SESSION_SLOTS = frozenset(
+    {"examine", "verify", "why", "share", "project", "sweep", "sweep estimate"}
+)
 
 
 def _new_name() -> str:

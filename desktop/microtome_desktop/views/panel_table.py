@@ -93,6 +93,12 @@ def _heatmap() -> type[Panel]:
     return HeatmapPanel
 
 
+def _patching() -> type[Panel]:
+    from microtome_desktop.views.patching_panel import PatchingPanel
+
+    return PatchingPanel
+
+
 def _attention() -> type[Panel]:
     from microtome_desktop.views.attention_panel import AttentionPanel
 
@@ -131,8 +137,10 @@ PLACES = (
     Place("jobs", "Jobs", "mdi6.progress-clock", _LEFT, _jobs, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
-    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),
+    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 55),
+    # A tab comes last: beside a dock that is a tab already nothing can be put.
+    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 45, "maps"),
     Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 55),
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True

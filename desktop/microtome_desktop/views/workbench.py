@@ -40,6 +40,7 @@ from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
 from microtome_desktop.views.notes_panel import NotesPanel
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
@@ -77,10 +78,12 @@ class Workbench(QObject):
         self.layouts = Layouts(window, self.desk)
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
+        patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
             **space.table(),
+            **patching.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
         window.actions_table.before = self._settle

@@ -1,0 +1,209 @@
+"""Requests of the patching panel: a sweep, and what one would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from microtome.errors import InputError, MicrotomeError, PromptError
+from microtome.jobs import Job
+from microtome.prompts import Prompt, PromptPair, Question
+from microtome.records.analysis import Analysis
+from microtome.records.sweep import Sweep, sweep_analysis
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.sweeps import MEAN, NOISING, WISH, Foreseen, Wish
+
+SWEEP_SLOT = "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSweep(Request):
+    """Patch or ablate one place after another; the map fills as cells come."""
+
+    slot: ClassVar[str] = SWEEP_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({SWEEP_SLOT})
+    about_session: ClassVar[bool] = True
+
+    wish: Wish
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Sweeping {self.wish.row.title.split(':')[0].lower()}"
+
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return "the first cells"
+
+    def memory(self, desk: Desk) -> int | None:
+        """As it was estimated, if it was."""
+        held = desk.workspace.prepared.get(foreseen_key(self.wish))
+        return held.bytes if isinstance(held, Foreseen) and not held.problem else None
+
+    def perform(self, engine: Engine, job: Job) -> Sweep:
+        """The sweep; what is there of it is handed out before."""
+        return sweep(engine.loaded, self.wish, job)
+
+    def deliver_partial(self, desk: Desk, name: str, value: Sweep) -> None:
+        """Show the cells that there are."""
+        desk.workspace.add_analysis(analysis_for(self.wish, value))
+
+    def deliver(self, desk: Desk, result: Sweep) -> None:
+        """Add it to the session."""
+        desk.workspace.add_analysis(analysis_for(self.wish, result))
+
+
+@dataclass(frozen=True, slots=True)
+class ForeseeSweep(Request):
+    """What a sweep would take, before anybody starts it."""
+
+    slot: ClassVar[str] = "sweep estimate"
+    replaces: ClassVar[frozenset[str]] = frozenset({"sweep estimate"})
+    about_session: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+    wish: Wish
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Estimating a sweep"
+
+    def perform(self, engine: Engine, job: Job) -> Foreseen:
+        """The estimate, or the problem."""
+        try:
+            return foreseen(engine.loaded, self.wish)
+        except PromptError as error:
+            return Foreseen(problem=str(error), unequal="token" in error.what)
+        except MicrotomeError as error:
+            return Foreseen(problem=str(error))
+
+    def deliver(self, desk: Desk, result: Foreseen) -> None:
+        """Give it to the panel."""
+        desk.workspace.prepared.put(foreseen_key(self.wish), result)
+
+    def ended(self, desk: Desk) -> None:
+        """It may be asked for again."""
+        desk.workspace.prepared.forget(foreseen_key(self.wish))
+
+
+def foreseen_key(wish: Wish) -> tuple[str, Wish]:
+    """Under which the estimate of a wish is kept for the panel."""
+    return "sweep estimate", wish
+
+
+def analysis_for(wish: Wish, found: Sweep) -> Analysis:
+    """The sweep for the session, with what was asked for beside it."""
+    made = sweep_analysis(found, wish.row.title)
+    return replace(made, params={**made.params, WISH: wish.as_json()})
+
+
+def questions_of(wish: Wish) -> tuple[Question, ...]:
+    """What the sweep asks: the one pair, or the first pairs of its set."""
+    if not wish.data:
+        if wish.question is None:
+            raise InputError("There is nothing to sweep.", "Run a prompt, or choose a prompt set.")
+        return (wish.question,)
+    from microtome.prompt_sets import load_prompt_set
+
+    pairs = load_prompt_set(wish.data).pairs[: wish.count or None]
+    return tuple(Question(p.clean, p.corrupt, p.answer, p.wrong) for p in pairs)
+
+
+def pairs_of(questions: Sequence[Question]) -> PromptPair | tuple[PromptPair, ...]:
+    """The pairs of the questions; one by itself.
+
+    Raises InputError for a question without a corrupt prompt.
+    """
+    pairs = tuple(pair for question in questions if (pair := question.pair) is not None)
+    if len(pairs) < len(questions):
+        raise InputError(
+            "There is no corrupt prompt to patch from.",
+            "Type one below the prompt, choose a prompt set, or ablate instead.",
+        )
+    return pairs[0] if len(pairs) == 1 else pairs
+
+
+def metrics_of(wish: Wish, questions: Sequence[Question]) -> Any:
+    """The metric of each question, one by itself, or None for the default one."""
+    made = [_metric(wish.metric, question) for question in questions]
+    return made[0] if len(made) == 1 else None if None in made else made
+
+
+def _metric(name: str, question: Question) -> Any:
+    from microtome import metrics
+
+    if name == "kl":
+        return metrics.KL()
+    if name == "loss":
+        return metrics.Loss()
+    if question.answer is None:
+        if name == "logit":
+            return None
+        raise InputError(
+            "This metric needs an answer.", "Type the answer, or choose the logit difference."
+        )
+    if name == "logit":
+        if question.wrong is None:
+            return metrics.LogitOverMean(question.answer)
+        return metrics.LogitDifference(question.answer, question.wrong)
+    kinds = {
+        "log-probability": metrics.LogProbability,
+        "probability": metrics.Probability,
+        "rank": metrics.Rank,
+    }
+    return kinds[name](question.answer)
+
+
+def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
+    """The sweep that is wished for. Raises what the engine raises."""
+    from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
+
+    questions = questions_of(wish)
+    metric, row = metrics_of(wish, questions), wish.row
+    if row.causal:
+        if wish.span is None:
+            raise InputError("No tokens are chosen to put noise on.", "Type a span, as 2-4.")
+        return causal_trace(
+            model, questions[0].prompt, metric, span=wish.span, kind=row.site,
+            noise=wish.noise, samples=wish.samples, seed=wish.seed, job=job,
+        )  # fmt: skip
+    common = {
+        "kind": row.site, "by": row.by, "layer": wish.layer, "budget": wish.budget << 20,
+        "seed": wish.seed, "job": job,
+    }  # fmt: skip
+    if wish.ablates:
+        prompts = [question.prompt for question in questions]
+        over = _over(wish) if wish.mode == MEAN else ()
+        return ablation_sweep(model, prompts, metric, how=wish.mode, over=over, **common)
+    noising = wish.mode == NOISING
+    return patching_sweep(
+        model, pairs_of(questions), metric, noising=noising, align=wish.align, **common
+    )
+
+
+def foreseen(model: Any, wish: Wish) -> Foreseen:
+    """What the sweep would take. Raises what the engine raises."""
+    from microtome.interventions.sweeps import estimate_sweep
+
+    questions = questions_of(wish)
+    if wish.mode == MEAN and not wish.over and not wish.row.causal:
+        raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
+    alone = wish.ablates or wish.row.causal
+    pairs = [question.prompt for question in questions] if alone else pairs_of(questions)
+    found = estimate_sweep(
+        model, pairs, metrics_of(wish, questions), wish.row.site, by=wish.row.by,
+        layer=wish.layer, align=wish.align, budget=wish.budget << 20,
+    )  # fmt: skip
+    return Foreseen(found.cells, found.skipped, found.seconds, found.bytes, found.path)
+
+
+def _over(wish: Wish) -> list[Prompt]:
+    from microtome.prompt_sets import load_prompt_set
+
+    if not wish.over:
+        raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
+    return [pair.clean for pair in load_prompt_set(wish.over).pairs]

@@ -1,0 +1,65 @@
+"""What cells of a sweep become as edits of the run on screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from microtome.prompts import Prompt
+from microtome.records.edits import EditSpec
+from microtome_desktop.presenters.sweep_map import SweepGrid
+from microtome_desktop.state.sweeps import MEAN, ZERO, Wish, swept
+
+_NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
+_NO_NEURON = "An edit takes all neurons of a layer together, not one of them."
+_NOISE = "Causal tracing restores what noise has changed: there is no noise in the run on screen."
+_NO_ORIGIN = "The sweep was not made in a window: its prompts are not known."
+
+Cells = Iterable[tuple[int, int]]
+
+
+def edits_of_cells(
+    grid: SweepGrid, cells: Cells, wish: Wish | None, corrupt: Prompt | None
+) -> tuple[EditSpec, ...] | str:
+    """An edit for each site among the cells, in order; or, as text, why there is none.
+
+    The value comes from the corrupt prompt, whichever way the sweep went: the run on screen is
+    the clean one. Cells of an ablation become ablations.
+    """
+    if wish is None:
+        return _NO_ORIGIN
+    if wish.row.causal:
+        return _NOISE
+    places: dict[str, list[int]] = {}
+    for row, column in cells:
+        place = grid.place(row, column)
+        if "neuron" in place:
+            return _NO_NEURON
+        if "layer" not in place:
+            continue
+        numbers = [place[axis] for axis in ("layer", "head") if axis in place]
+        site = ".".join(map(str, (swept(wish.what).site, *numbers)))
+        places.setdefault(site, []).extend([place["position"]] if "position" in place else [])
+    if not places:
+        return "Click a cell first, or drag over several."
+    made = [_edit(site, tuple(at) or None, wish, corrupt) for site, at in places.items()]
+    return next((each for each in made if isinstance(each, str)), None) or tuple(
+        each for each in made if isinstance(each, EditSpec)
+    )
+
+
+def _edit(
+    site: str, positions: tuple[int, ...] | None, wish: Wish, corrupt: Prompt | None
+) -> EditSpec | str:
+    if wish.mode == ZERO:
+        return EditSpec(site, "zero", positions=positions)
+    if wish.mode == MEAN:
+        return EditSpec(site, "mean", positions=positions, prompts=_mean_over(wish.over))
+    if corrupt is None:
+        return _NO_PAIR
+    return EditSpec(site, "patch", positions=positions, prompts=(corrupt,))
+
+
+def _mean_over(name: str) -> tuple[Prompt, ...]:
+    from microtome.prompt_sets import load_prompt_set
+
+    return tuple(pair.clean for pair in load_prompt_set(name).pairs)

@@ -1,0 +1,96 @@
+"""The lines of Python that repeat a sweep."""
+
+from __future__ import annotations
+
+from microtome.records.session import Session
+from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
+from microtome_desktop.state.sweeps import MEAN, NO_ANSWER, NOISING, Wish
+
+_CLASSES = {
+    "kl": "KL", "loss": "Loss", "log-probability": "LogProbability",
+    "probability": "Probability", "rank": "Rank",
+}  # fmt: skip
+_ENGINE = "from microtome.interventions.sweeps import"
+
+
+def sweep_lines(session: Session, wish: Wish | None) -> Lines | str:
+    """``sweep``, and ``values`` with the axes of its table: the effects."""
+    if wish is None or (wish.question is None and not wish.data):
+        return UNASKED
+    function = _function(wish)
+    metric, needed = _metric(wish)
+    sets = ("from microtome.prompt_sets import load_prompt_set",) if wish.data or wish.over else ()
+    about = (f"from microtome.metrics import {needed}",) if needed else ()
+    return (
+        "import microtome as mt",
+        f"{_ENGINE} {function}",
+        *about,
+        *sets,
+        "",
+        loading(session)[0],
+        *_asked(wish),
+        f"metric = {metric}",
+        f"sweep = {function}(",
+        *(f"    {line}," for line in _arguments(wish)),
+        ")",
+        "values = sweep.effects",
+    )
+
+
+def _function(wish: Wish) -> str:
+    if wish.row.causal:
+        return "causal_trace"
+    return "ablation_sweep" if wish.ablates else "patching_sweep"
+
+
+def _asked(wish: Wish) -> Lines:
+    alone = wish.ablates or wish.row.causal
+    if wish.data:
+        some = f"[:{wish.count}]" if wish.count else ""
+        held = f"held = load_prompt_set({wish.data!r}).pairs{some}"
+        each = "one.clean" if alone else "one.pair"
+        return (held, f"asked = [{each} for one in held]")
+    if wish.question is None:
+        return ()
+    prompt = repr(wish.question.prompt)
+    if alone:
+        return (f"asked = {prompt}",)
+    return (f"asked = mt.PromptPair(\n    {prompt},\n    {wish.question.corrupt!r},\n)",)
+
+
+def _metric(wish: Wish) -> tuple[str, str]:
+    """The metric as Python writes it, and what has to be imported for it."""
+    kind, question = _CLASSES.get(wish.metric, ""), wish.question
+    if wish.metric in NO_ANSWER:
+        return f"{kind}()", kind
+    if wish.data:
+        about = "mt.LogitDifference(one.answer, one.wrong)" if not kind else f"{kind}(one.answer)"
+        return f"[{about} for one in held]", kind
+    if question is None or question.answer is None:
+        return "None", ""
+    words = (
+        [question.answer] if kind or question.wrong is None else [question.answer, question.wrong]
+    )
+    plain = "mt.LogitOverMean" if question.wrong is None else "mt.LogitDifference"
+    return f"{kind or plain}({', '.join(map(repr, words))})", kind
+
+
+def _arguments(wish: Wish) -> Lines:
+    row = wish.row
+    if row.causal:
+        return (
+            "model", "asked", "metric", f"span={wish.span!r}", f"kind={row.site!r}",
+            f"noise={wish.noise!r}", f"samples={wish.samples}", f"seed={wish.seed}",
+        )  # fmt: skip
+    asked = "[asked]" if wish.ablates and not wish.data else "asked"
+    given = ["model", asked, "metric", f"kind={row.site!r}", f"by={row.by!r}"]
+    given += [f"layer={wish.layer}"] if wish.layer is not None else []
+    if wish.ablates:
+        given.append(f"how={wish.mode!r}")
+        if wish.mode == MEAN:
+            given.append(f"over=[one.clean for one in load_prompt_set({wish.over!r}).pairs]")
+    elif wish.mode == NOISING:
+        given.append("noising=True")
+    given += ["align=True"] if wish.align and not wish.ablates else []
+    given += [f"seed={wish.seed}"] if wish.seed else []
+    return tuple(given)
