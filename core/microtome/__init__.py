@@ -15,15 +15,24 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Ablate": "interventions.edits",
     "Circuit": "records.circuit",
+    "CustomMetric": "metrics",
+    "KL": "metrics",
+    "LogProbability": "metrics",
     "LogitDifference": "metrics",
     "LogitOverMean": "metrics",
+    "Loss": "metrics",
     "MicrotomeError": "errors",
     "Patch": "interventions.edits",
+    "Probability": "metrics",
     "PromptPair": "prompts",
     "Question": "prompts",
+    "Rank": "metrics",
     "Session": "records.session",
     "Site": "sites",
+    "Sweep": "records.sweep",
     "Trace": "records.trace",
+    "ablation_sweep": "interventions.sweeps",
+    "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -32,6 +41,7 @@ _PUBLIC = {
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
+    "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
     "save_session": "session.writer",
@@ -41,17 +51,26 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "KL",
     "Ablate",
     "Circuit",
+    "CustomMetric",
+    "LogProbability",
     "LogitDifference",
     "LogitOverMean",
+    "Loss",
     "MicrotomeError",
     "Patch",
+    "Probability",
     "PromptPair",
     "Question",
+    "Rank",
     "Session",
     "Site",
+    "Sweep",
     "Trace",
+    "ablation_sweep",
+    "causal_trace",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -60,6 +79,7 @@ __all__ = [
     "load_model",
     "logit_lens",
     "open_session",
+    "patching_sweep",
     "project",
     "prune",
     "save_session",
@@ -79,12 +99,23 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch
-    from microtome.metrics import LogitDifference, LogitOverMean
+    from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
+    from microtome.metrics import (
+        KL,
+        CustomMetric,
+        LogitDifference,
+        LogitOverMean,
+        LogProbability,
+        Loss,
+        Probability,
+        Rank,
+    )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.session import Session
+    from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session

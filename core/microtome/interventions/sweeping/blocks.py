@@ -1,0 +1,285 @@
+"""A sweep through the model's own modules, for models whose arithmetic is not known.
+
+Cells of one layer run together as one batch. With ``enter`` the blocks before the changed layer
+are stepped over: they would give what they gave in the base run, since nothing before the change
+differs. Everything around the blocks stays the model's own code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from microtome.errors import EditError, MemoryExceeded, megabytes
+from microtome.interventions.sweeping.cells import HEAD_AXES
+from microtome.interventions.sweeping.passes import Plan
+from microtome.interventions.sweeping.task import Ends, Example, Found, Task, Told
+from microtome.jobs import Job
+from microtome.metrics import reads_everywhere
+from microtome.models.family import part
+from microtome.models.hooks import layers_of, tapping
+from microtome.models.model import Model
+from microtome.models.tokens import Tokens
+from microtome.sites import SITES, Site
+
+_PLACES = ("query", "source_query", "position", "source")
+_MOST_CELLS = 64  # of a batch: more bring no further speed
+
+
+def sweep_by_modules(task: Task, job: Job, told: Told, *, enter: bool) -> Found:
+    """The metric of every cell of every example, one example after another."""
+    values = np.full((len(task.examples), len(task.cells)), np.nan)
+    ends = [Ends(float("nan"), None)] * len(task.examples)
+    skipped = 0
+    for number, example in enumerate(task.examples):
+        run = _Example(task, example, job, enter=enter)
+        ends[number] = run.ends
+        skipped += run.fill(values[number], partial(told, values, ends))
+    return Found(values, tuple(ends), skipped)
+
+
+class _Example:
+    """One example: its base run, what is put into it, and its cells."""
+
+    def __init__(self, task: Task, example: Example, job: Job, *, enter: bool) -> None:
+        self.task, self.example, self.job, self.enter = task, example, job, enter
+        self.model, self.site = task.model, task.cells.site
+        places = example.read_at(example.base)
+        self.causal = not self.model.in_place
+        self.length = int(places.max()) + 1 if self.causal else len(example.base)
+        self.places = places
+        wanted = [Site("resid_pre")] if enter else []
+        held, logits = _captured(self.model, self._ids(1), example.base, wanted, job)
+        self.streams: dict[int, Tensor] = {
+            site.layer: stream for site, stream in held.items() if site.layer is not None
+        }
+        base = self._metric(logits[:, places])[0]
+        self.new, source = self._new()
+        self.ends = Ends(base, source)
+
+    def _ids(self, count: int) -> Int[Tensor, "run position"]:
+        return torch.from_numpy(self.example.base.ids[: self.length])[None].expand(count, -1)
+
+    def _metric(self, logits: Float[Tensor, "run place vocabulary"]) -> list[float]:
+        wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        read = wide if reads_everywhere(self.example.metric) else wide[:, 0]
+        found = torch.as_tensor(self.example.metric(read)).cpu().double()
+        return [float(value) for value in found]
+
+    def _new(self) -> tuple[dict[int, Tensor], float | None]:
+        """What is put into each layer, in the positions of the base; the source's metric."""
+        layers = sorted(set(self.task.cells.layer.tolist()))
+        if self.task.put.how == "zero":
+            return {layer: torch.zeros(()) for layer in layers}, None
+        sites = [Site(self.site, layer) for layer in layers]
+        if self.task.put.how != "patch":
+            return self._means(sites), None
+        source = self.example.source
+        assert source is not None  # noqa: S101
+        held, logits = _captured(
+            self.model, torch.from_numpy(source.ids)[None], source, sites, self.job
+        )
+        read = self.example.read_at(source)
+        value = self._metric(logits[:, read])[0]
+        return {site.layer or 0: self._moved(values[0]) for site, values in held.items()}, value
+
+    def _moved(self, values: Tensor) -> Tensor:
+        """The source's values in the positions of the base."""
+        axis = self._place_axis
+        at = torch.from_numpy(np.maximum(self.example.places[: self.length], 0)).to(values.device)
+        moved = values.index_select(axis, at) if values.shape[axis] else values
+        if "key" in SITES[self.site].axes:
+            moved = moved[..., : self.length]
+        return moved
+
+    @property
+    def _place_axis(self) -> int:
+        axes = SITES[self.site].axes
+        return next(at for at, axis in enumerate(axes) if axis in _PLACES)
+
+    def _means(self, sites: Sequence[Site]) -> dict[int, Tensor]:
+        put, axis = self.task.put, self._place_axis
+        held = [
+            _captured(self.model, torch.from_numpy(tokens.ids)[None], tokens, sites, self.job)[0]
+            for tokens in put.used
+        ]
+        whole = put.how != "mean" or "key" in SITES[self.site].axes
+        means = {}
+        for site in sites:
+            rows = [run[site][0] for run in held]
+            if whole and any(row.shape[axis] < self.length for row in rows):
+                raise EditError(
+                    f"The {put.how} of {self.site} needs prompts of {self.length} tokens.",
+                    "Give prompts of the same length, or take the mean over all positions.",
+                )
+            if whole:
+                cut = [row.narrow(axis, 0, self.length) for row in rows]
+                mean = torch.stack(cut).double().mean(0)
+            else:
+                mean = torch.cat(rows, axis).double().mean(axis, keepdim=True)
+            means[site.layer or 0] = mean.to(rows[0].dtype)
+        return means
+
+    def fill(self, values: Float[np.ndarray, " cell"], told: Any) -> int:
+        """Put the metric of each cell into ``values``; returns how many change nothing."""
+        cells = self.task.cells
+        plan = Plan.of(
+            cells,
+            self._differs()[None],
+            self.places,
+            n_layers=self.model.identity.n_layers,
+            causal=self.causal,
+            skip=self.task.skip,
+            embeds=self.task.put.how == "patch",
+        )
+        idle = plan.idle[0]
+        values[idle] = self.ends.base
+        for layer in dict.fromkeys(cells.layer[cells.coarse_first()].tolist()):
+            chosen = np.flatnonzero((cells.layer == layer) & ~idle)
+            for begin in range(0, len(chosen), self._batch):
+                some = chosen[begin : begin + self._batch]
+                done = int(np.isfinite(values).sum())
+                self.job.progress("Sweeping", done, len(values))
+                values[some] = self._run(layer, some, plan)
+                told()
+        self._leave_out_unmatched(values)
+        return int(idle.sum())
+
+    def _differs(self) -> np.ndarray:
+        differs = self.example.differs[: self.length]
+        return differs if self.task.put.how == "patch" else np.ones_like(differs)
+
+    def _leave_out_unmatched(self, values: np.ndarray) -> None:
+        if self.task.put.how == "patch":
+            cells = self.task.cells
+            partners = np.concatenate([[0], np.cumsum(self.example.places >= 0)])
+            values[partners[cells.stop] == partners[cells.start]] = np.nan
+
+    @property
+    def _batch(self) -> int:
+        """Cells that run together within the budget.
+
+        Raises MemoryExceeded when not even one fits.
+        """
+        identity = self.model.identity
+        logits = len(self.places) if _keeps_logits(self.model) else self.length
+        row = 12 * identity.d_model + 3 * identity.d_mlp + 3 * identity.n_heads * self.length
+        need = 4 * (self.length * row + logits * identity.vocabulary)
+        if self.task.budget < need:
+            raise MemoryExceeded(
+                f"One cell of {self.length} positions takes {megabytes(need)}, but the budget is "
+                f"{megabytes(self.task.budget)}.",
+                "Raise the budget, or take a shorter prompt.",
+            )
+        return int(min(_MOST_CELLS, self.task.budget // need))
+
+    def _run(self, layer: int, chosen: np.ndarray, plan: Plan) -> list[float]:
+        ids = self._ids(len(chosen))
+        tap = partial(self._put, self.new[layer], chosen, plan)
+        options: dict[str, Any] = {}
+        read = self.places
+        if _keeps_logits(self.model):
+            options["logits_to_keep"] = torch.from_numpy(self.places).to(self.model.device)
+            read = np.arange(len(self.places))
+        source = _encoder_ids(self.example.base, len(chosen))
+        stepped = _stepping(self.model, layer, self.streams) if self.enter else _nothing()
+        with stepped, tapping(self.model, {Site(self.site, layer): [tap]}, self.job.check):
+            logits = self.model.forward(ids, source, **options)
+        return self._metric(logits[:, torch.from_numpy(read)])
+
+    def _put(self, new: Tensor, chosen: np.ndarray, plan: Plan, values: Tensor) -> Tensor:
+        changed = values.clone()
+        for run, cell in enumerate(chosen.tolist()):
+            index = self._index(cell, slice(int(plan.first[0, cell]), int(plan.stop[0, cell])))
+            into = changed[run][index]
+            given = new.to(values.device, values.dtype)
+            into.copy_(given if given.ndim == 0 else self._part(given, index))
+        return changed
+
+    def _part(self, given: Tensor, index: tuple[Any, ...]) -> Tensor:
+        """The cell's part of new values; a mean over positions has one row for all of them."""
+        axis = self._place_axis
+        if given.shape[axis] == 1 and self.length > 1:
+            index = (*index[:axis], slice(None), *index[axis + 1 :])
+        return given[index]
+
+    def _index(self, cell: int, span: slice) -> tuple[Any, ...]:
+        cells, index = self.task.cells, []
+        for axis in SITES[self.site].axes:
+            named = {"d_mlp": cells.neuron, **dict.fromkeys(HEAD_AXES, cells.head)}.get(axis)
+            one = -1 if named is None else int(named[cell])
+            at = slice(None) if one < 0 else slice(one, one + 1)
+            index.append(span if axis in _PLACES else at)
+        return tuple(index)
+
+
+def _encoder_ids(tokens: Tokens, count: int) -> Tensor | None:
+    if tokens.source is None:
+        return None
+    return torch.from_numpy(tokens.source.ids)[None].expand(count, -1)
+
+
+def _captured(
+    model: Model, ids: Tensor, tokens: Tokens, sites: Sequence[Site], job: Job
+) -> tuple[dict[Site, Tensor], Float[Tensor, "1 position vocabulary"]]:
+    """Values at sites (each of all layers where none is named), batch first, and the logits."""
+    places = [Site(site.name, layer) for site in sites for layer in layers_of(model, site)]
+    held: dict[Site, Tensor] = {}
+    taps = {place: [partial(_keep, held, place)] for place in places}
+    with tapping(model, taps, job.check):
+        logits = model.forward(ids, _encoder_ids(tokens, 1))
+    return held, logits
+
+
+def _keep(held: dict[Site, Tensor], place: Site, values: Tensor) -> Tensor:
+    held[place] = values.detach().clone()
+    return values
+
+
+def _keeps_logits(model: Model) -> bool:
+    return "logits_to_keep" in inspect.signature(type(model.module).forward).parameters
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _stepping(model: Model, layer: int, streams: dict[int, Tensor]) -> Iterator[None]:
+    """Within the context the blocks before ``layer`` give the stream of the base run."""
+    blocks = part(model.module, model.family.blocks, model.family.title)
+    held = list(blocks)
+    try:
+        for at in range(layer):
+            blocks[at] = _Step(held[at], streams[layer] if at == layer - 1 else None)
+        yield
+    finally:
+        for at in range(layer):
+            blocks[at] = held[at]
+
+
+class _Step(nn.Module):
+    """Stands in for a block: gives what it is given, or a known stream for every run."""
+
+    def __init__(self, block: nn.Module, stream: Tensor | None) -> None:
+        super().__init__()
+        object.__setattr__(self, "_block", block)
+        object.__setattr__(self, "_stream", stream)
+
+    def __getattr__(self, name: str) -> Any:
+        """Models ask their blocks for settings, such as the kind of their attention."""
+        return getattr(object.__getattribute__(self, "_block"), name)
+
+    def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
+        """The stream behind the block."""
+        stream = object.__getattribute__(self, "_stream")
+        return hidden_states if stream is None else stream.expand_as(hidden_states)

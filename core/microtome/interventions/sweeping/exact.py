@@ -1,0 +1,221 @@
+"""A sweep on the packed path: examples of one length, from token ids to values of the metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from microtome.errors import MemoryExceeded, megabytes
+from microtome.interventions.sweeping.base import Base, BaseLayer, run_base
+from microtome.interventions.sweeping.entries import NEEDS, Entrances
+from microtome.interventions.sweeping.packed import walk
+from microtome.interventions.sweeping.passes import Plan
+from microtome.interventions.sweeping.puts import put_in_place
+from microtome.interventions.sweeping.readout import Readout
+from microtome.interventions.sweeping.task import Ends, Found, Task, Told
+from microtome.jobs import Job
+from microtome.models.anatomy import Anatomy
+
+MOST_ROWS = 4096  # of a pass: more bring no further speed
+
+
+def plan_of(task: Task) -> Plan:
+    """What has to be computed, from shapes and token ids alone."""
+    first = task.examples[0]
+    length, places = _length(task), first.read_at(first.base)
+    differs = np.stack([example.differs[:length] for example in task.examples])
+    causal = task.model.anatomy.causal
+    patched = task.put.how == "patch"
+    return Plan.of(
+        task.cells,
+        differs if patched else np.ones_like(differs),
+        places,
+        n_layers=len(task.model.anatomy.blocks),
+        causal=causal,
+        skip=task.skip,
+        embeds=patched,
+    )
+
+
+def _length(task: Task) -> int:
+    """Positions that matter: nothing behind the last one read does, in a causal model."""
+    first = task.examples[0]
+    if not task.model.anatomy.causal:
+        return len(first.base)
+    return int(first.read_at(first.base).max()) + 1
+
+
+def row_bytes(anatomy: Anatomy, length: int) -> int:
+    """What one row of a pass takes at most: stream, heads, and its scores."""
+    weights = anatomy.blocks[0].attention
+    heads, kv, width = weights.w_q.shape[0], weights.w_k.shape[0], weights.w_q.shape[1]
+    floats = 6 * anatomy.d_model + width * (4 * heads + 6 * kv) + 3 * heads * length
+    return int(floats * anatomy.embedding.element_size())
+
+
+def row_limit(task: Task) -> int:
+    """Rows of a pass within the budget.
+
+    Raises MemoryExceeded when not even one cell fits.
+    """
+    need, length = row_bytes(task.model.anatomy, _length(task)), _length(task)
+    rows = task.budget // need
+    if rows < length:
+        raise MemoryExceeded(
+            f"One cell of {length} positions takes {megabytes(need * length)}, but the budget is "
+            f"{megabytes(task.budget)}.",
+            "Raise the budget, or take a shorter prompt.",
+        )
+    return int(min(rows, MOST_ROWS))
+
+
+def sweep_exactly(task: Task, job: Job, told: Told) -> Found:
+    """The metric of every cell of every example."""
+    plan, limit = plan_of(task), row_limit(task)
+    base, new, ends, readout = _runs(task, job)
+    values = np.full((len(task.examples), len(task.cells)), np.nan)
+    metric = np.array([end.base for end in ends])
+    idle = plan.idle
+    values[idle] = np.broadcast_to(metric[:, None], values.shape)[idle]
+    _leave_out_unmatched(task, values)
+    entrances = Entrances(task.cells.site, base, new, job.check)
+    done, total = 0, int(plan.rows.sum())
+    for numbers, runs in plan.passes(limit):
+        job.progress("Sweeping", done, total)
+        rows = walk(base, entrances, runs, readout.places, job.check)
+        values.ravel()[numbers] = readout.values(rows, runs.example)
+        _leave_out_unmatched(task, values)
+        done += int(plan.rows.ravel()[numbers].sum())
+        told(values, ends)
+    job.progress("Sweeping", total, total)
+    return Found(values, ends, int(idle.sum()))
+
+
+def _leave_out_unmatched(task: Task, values: Float[np.ndarray, "example cell"]) -> None:
+    """No value for cells none of whose positions has a partner in the source."""
+    if task.put.how != "patch":
+        return
+    for row, example in zip(values, task.examples, strict=True):
+        partners = np.concatenate([[0], np.cumsum(example.places >= 0)])
+        row[partners[task.cells.stop] == partners[task.cells.start]] = np.nan
+
+
+def _runs(task: Task, job: Job) -> tuple[Base, Callable[[int], Tensor], tuple[Ends, ...], Readout]:
+    """The base, what is put into it, and the metric of both ends."""
+    anatomy, site, examples = task.model.anatomy, task.cells.site, task.examples
+    length = _length(task)
+    keep = [*NEEDS[site]]
+    ids = np.stack([example.base.ids[:length] for example in examples])
+    noise = None
+    if any(example.noise is not None for example in examples):
+        none = np.zeros((length, anatomy.d_model), dtype=np.float32)
+        noise = np.stack([none if each.noise is None else each.noise[:length] for each in examples])
+    metrics = tuple(example.metric for example in examples)
+    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base))
+    run = partial(_run, anatomy, check=job.check)
+    if task.put.how != "patch":
+        base = run(ids, keep, noise)
+        new = put_in_place(task, base, job)
+        return base, new, tuple(Ends(value, None) for value in _ends(base, readout)), readout
+    first = examples[0].source
+    assert first is not None  # noqa: S101
+    places = examples[0].read_at(first)
+    long = int(places.max()) + 1 if anatomy.causal else len(first)
+    other = np.stack([each.source.ids[:long] for each in examples if each.source is not None])
+    if long == length:
+        nothing = None if noise is None else np.zeros_like(noise)
+        added = None if noise is None else np.concatenate([noise, nothing])
+        both = run(np.concatenate([ids, other]), [*keep, site], added)
+        base, source = _split(both, len(examples))
+    else:
+        base, source = run(ids, [*keep, site], noise), run(other, [site], None)
+    values = _ends(base, readout), _ends(source, replace(readout, places=places))
+    ends = tuple(Ends(*pair) for pair in zip(*values, strict=True))
+    return base, _New(base, source, site, _partners(task, base, source)), ends, readout
+
+
+def _run(
+    anatomy: Anatomy,
+    ids: Int[np.ndarray, "example position"],
+    keep: Sequence[str],
+    noise: np.ndarray | None,
+    *,
+    check: Callable[[], None],
+) -> Base:
+    device, dtype = anatomy.embedding.device, anatomy.embedding.dtype
+    added = None if noise is None else torch.from_numpy(noise).to(device, dtype)
+    tokens = torch.from_numpy(ids).to(device).long()
+    return run_base(anatomy, tokens, keep, added=added, check=check)
+
+
+def _ends(base: Base, readout: Readout) -> list[float]:
+    rows = base.final.unflatten(0, (base.examples, base.length))
+    read = rows[:, torch.from_numpy(readout.places).to(rows.device)]
+    return [float(value) for value in readout.values(read, np.arange(base.examples))]
+
+
+def _split(both: Base, count: int) -> tuple[Base, Base]:
+    """The first examples of a run, and the others."""
+    half = count * both.length
+    parts = []
+    for rows, ids in ((slice(None, half), both.ids[:count]), (slice(half, None), both.ids[count:])):
+        layers = tuple(
+            BaseLayer(
+                layer.pre[rows],
+                layer.q[:, rows],
+                layer.k[:, rows],
+                layer.v[:, rows],
+                {name: kept[rows] for name, kept in layer.kept.items()},
+            )
+            for layer in both.layers
+        )
+        parts.append(Base(both.anatomy, ids, layers, both.final[rows]))
+    return parts[0], parts[1]
+
+
+def _partners(task: Task, base: Base, source: Base) -> Int[Tensor, " row"] | None:
+    """The source's row for each row of the base, -1 without one; None where all are the same."""
+    if all((each.places == np.arange(len(each.base))).all() for each in task.examples):
+        return None
+    rows = [
+        np.where(
+            (each.places[: base.length] >= 0) & (each.places[: base.length] < source.length),
+            each.places[: base.length] + number * source.length,
+            -1,
+        )
+        for number, each in enumerate(task.examples)
+    ]
+    return torch.from_numpy(np.concatenate(rows)).to(base.final.device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _New:
+    """The source's values in the rows of the base; its own where a row has no partner."""
+
+    base: Base
+    source: Base
+    site: str
+    partners: Int[Tensor, " row"] | None
+
+    def __call__(self, layer: int) -> Tensor:
+        values = _site_of(self.source, self.site, layer)
+        if self.partners is None:
+            return values
+        own = _site_of(self.base, self.site, layer)
+        there = (self.partners >= 0).view(-1, *[1] * (values.ndim - 1))
+        return torch.where(there, values[self.partners.clamp(min=0)], own)
+
+
+def _site_of(base: Base, site: str, layer: int) -> Tensor:
+    if site == "resid_pre":
+        return base.layers[layer].pre
+    if site == "resid_post":
+        after = layer + 1
+        return base.final if after == len(base.layers) else base.layers[after].pre
+    return base.layers[layer].kept[site]

@@ -1,0 +1,173 @@
+"""From prompts and metrics to examples: which run is changed, and where the values come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from microtome.errors import InputError, MetricError, PromptError, expect
+from microtome.interventions.sweeping.task import Example
+from microtome.metrics import KL, Loss, Metric, default_metric
+from microtome.models.given import expect_known
+from microtome.models.model import Model
+from microtome.models.tokens import Tokens
+from microtome.prompts import Prompt, PromptPair
+
+Metrics = Metric | Sequence[Metric] | None
+
+
+def pair_examples(
+    model: Model,
+    pairs: PromptPair | Sequence[PromptPair],
+    metric: Metrics,
+    *,
+    noising: bool,
+    align: bool,
+) -> tuple[Example, ...]:
+    """An example for each pair.
+
+    Denoising changes the corrupt run, noising the clean one. Raises PromptError for a pair whose
+    prompts have different numbers of tokens, unless they are to be aligned.
+    """
+    listed = [pairs] if isinstance(pairs, PromptPair) else list(pairs)
+    if not listed:
+        raise InputError("There is no pair to sweep over.", "Give a PromptPair, or a list of them.")
+    metrics = _one_each(metric, len(listed))
+    made = []
+    for pair, own in zip(listed, metrics, strict=True):
+        expect(pair, PromptPair, "pairs", "a PromptPair or a list of them", "PromptPair('…', '…')")
+        clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
+        problem = clean.unlike(corrupt)
+        if problem and not align:
+            raise PromptError(
+                problem,
+                "Replace words by words of as many tokens, or align the prompts (align=True): "
+                "positions without a partner then stay empty.",
+            )
+        base, source = (clean, corrupt) if noising else (corrupt, clean)
+        resolved = _resolved(model, own, clean, corrupt, base)
+        made.append(Example(base, source, _partners(base, source), resolved))
+    return tuple(made)
+
+
+def prompt_examples(
+    model: Model, prompts: Prompt | Sequence[Prompt], metric: Metrics
+) -> tuple[Example, ...]:
+    """An example without a source for each prompt."""
+    single = isinstance(prompts, str) or all(isinstance(part, int) for part in prompts)
+    listed: list[Any] = [prompts] if single else list(prompts)
+    made = []
+    for prompt, own in zip(listed, _one_each(metric, len(listed)), strict=True):
+        tokens = model.tokenize(prompt)
+        resolved = _resolved(model, own, tokens, None, tokens)
+        made.append(Example(tokens, None, np.arange(len(tokens)), resolved))
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Normal noise on the embeddings of a span, from its first position to behind its last.
+
+    ``size`` is in standard deviations of all embeddings.
+    """
+
+    span: tuple[int, int]
+    size: float
+    samples: int
+    seed: int
+
+
+def noised_examples(
+    model: Model, prompt: Prompt, metric: Metrics, noise: Noise
+) -> tuple[Example, ...]:
+    """Examples that disturb the embeddings of a span, each by another draw.
+
+    Raises InputError for a span, a strength or a number of samples that is none.
+    """
+    tokens = model.tokenize(prompt)
+    start, stop = int(noise.span[0]), int(noise.span[1])
+    if not 0 <= start < stop <= len(tokens):
+        raise InputError(
+            f"The span {start} to {stop} is none of a prompt of {len(tokens)} tokens.",
+            "Give the first position and the one behind the last, for example span=(2, 4).",
+        )
+    if not (np.isfinite(noise.size) and noise.size > 0 and noise.samples > 0):
+        raise InputError(
+            f"Noise of {noise.size} deviations in {noise.samples} samples disturbs nothing.",
+            "Give for example noise=3.0, samples=10.",
+        )
+    expect_known(model, "Causal tracing")
+    own = _resolved(model, _one_each(metric, 1)[0], tokens, None, tokens)
+    embedding = model.anatomy.embedding
+    scale = float(embedding.float().std()) * model.anatomy.embedding_scale * noise.size
+    draw = torch.Generator().manual_seed(noise.seed)
+    made = []
+    for _ in range(noise.samples):
+        added = np.zeros((len(tokens), model.anatomy.d_model), dtype=np.float32)
+        drawn = torch.randn(stop - start, model.anatomy.d_model, generator=draw)
+        added[start:stop] = scale * drawn.numpy()
+        made.append(Example(tokens, tokens, np.arange(len(tokens)), own, added))
+    return tuple(made)
+
+
+def _one_each(metric: Metrics, count: int) -> list[Metric | None]:
+    if metric is None or isinstance(metric, Metric):
+        return [metric] * count
+    listed = list(metric)
+    if len(listed) != count:
+        raise MetricError(
+            f"{len(listed)} metrics were given for {count} prompts.",
+            "Give one metric, or one for each.",
+        )
+    return list(listed)
+
+
+def _resolved(
+    model: Model, metric: Metric | None, clean: Tokens, corrupt: Tokens | None, base: Tokens
+) -> Metric:
+    """The metric with token ids, and what it compares with."""
+    if metric is None:
+        at = model.read_at(clean.ids)
+        runs = [
+            model.run(tokens)[at].float().cpu().numpy() for tokens in (clean, corrupt) if tokens
+        ]
+        return default_metric(model, runs[0], runs[1] if corrupt else None, position=at)
+    own: Metric = metric.resolve(model)
+    _expect_inside(own, clean, corrupt)
+    if isinstance(own, KL):
+        return own.against(model.run(clean)[own.position].float().cpu().numpy())
+    if isinstance(own, Loss):
+        return own.following(base.ids.tolist())
+    return own
+
+
+def _expect_inside(metric: Metric, clean: Tokens, corrupt: Tokens | None) -> None:
+    for tokens in (clean, corrupt):
+        if tokens is not None and not -len(tokens) <= metric.position < len(tokens):
+            raise MetricError(
+                f"The metric reads position {metric.position}, but the prompt has {len(tokens)} "
+                "tokens.",
+                f"Positions are 0 to {len(tokens) - 1}, or -1 for the last.",
+            )
+
+
+def _partners(base: Tokens, source: Tokens) -> Int[np.ndarray, " position"]:
+    """The position of the source that stands for each of the base, -1 without one.
+
+    Prompts of one length go position by position; others by their longest common stretches,
+    and stretches of one length between them.
+    """
+    if len(base) == len(source):
+        return np.arange(len(base))
+    places = np.full(len(base), -1)
+    matcher = SequenceMatcher(None, base.ids.tolist(), source.ids.tolist(), autojunk=False)
+    for _, start, stop, other, end in matcher.get_opcodes():
+        if stop - start == end - other:
+            places[start:stop] = np.arange(other, end)
+    return places

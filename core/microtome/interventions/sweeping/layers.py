@@ -1,0 +1,132 @@
+"""One layer on many rows at once, as fast as the machine multiplies matrices.
+
+The same arithmetic as ``microtome.models.arithmetic``, which keeps every intermediate of one
+prompt; here rows of many runs lie in one matrix, nothing is kept, and fused operations stand
+where torch has them. Axes: heads first, then rows, then the last axis of each site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from microtome.models.activation_functions import activation_function
+from microtome.models.anatomy import Attention, Block, Mlp, Norm, Rotary
+from microtome.models.operations import normalise, output_matrix, project, turn
+
+# Rows of a block of the MLP: its hidden values then stay in the processor's cache.
+MLP_ROWS = 768
+
+_FUSED: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gelu": functional.gelu,
+    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
+    "silu": functional.silu,
+    "relu": functional.relu,
+}
+
+
+def normed(norm: Norm | None, x: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
+    """What a norm gives; the rows themselves where there is none."""
+    if norm is None or norm.joint or (norm.weight is not None and norm.weight.ndim > 1):
+        return normalise(norm, x)
+    size = x.shape[-1:]
+    if norm.centred:
+        return functional.layer_norm(x, size, norm.weight, norm.bias, norm.eps)
+    y = functional.rms_norm(x, size, norm.weight, norm.eps)
+    return y if norm.bias is None else y + norm.bias
+
+
+Angles = tuple[Tensor, Tensor]
+
+
+def angles_of(rotary: Rotary | None, length: int) -> Angles | None:
+    """Cosines and sines [position, rotated] of all positions."""
+    return None if rotary is None else rotary.angles(length)
+
+
+def prepared(
+    weights: Attention,
+    norm: Norm | None,
+    raw: Float[Tensor, "head row d_head"],
+    angles: Angles | None,
+    at: Int[Tensor, " row"],
+) -> Float[Tensor, "head row d_head"]:
+    """Queries or keys at the positions ``at`` as they are multiplied: normed and rotated."""
+    raw = normalise(norm, raw)
+    if weights.rotary is None or angles is None:
+        return raw
+    cos, sin = (part[at] for part in angles)
+    return turn(raw, cos, sin, interleaved=weights.rotary.interleaved)
+
+
+def queries(
+    weights: Attention, read: Tensor, angles: Angles | None, at: Tensor
+) -> Float[Tensor, "head row d_head"]:
+    """The queries of rows that a layer's attention reads."""
+    raw = project(read, weights.w_q, weights.b_q)
+    return prepared(weights, weights.q_norm, raw, angles, at)
+
+
+def keys_values(
+    weights: Attention, read: Tensor, angles: Angles | None, at: Tensor
+) -> tuple[Float[Tensor, "kv_head row d_head"], Float[Tensor, "kv_head row d_head"]]:
+    """The keys and values of rows that a layer's attention reads."""
+    raw = project(read, weights.w_k, weights.b_k)
+    keys = prepared(weights, weights.k_norm, raw, angles, at)
+    return keys, project(read, weights.w_v, weights.b_v)
+
+
+def attention_output(
+    weights: Attention, z: Float[Tensor, "row head d_head"]
+) -> Float[Tensor, "row d_model"]:
+    """What the heads write together, before a norm on the branch."""
+    return functional.linear(z.flatten(1), output_matrix(weights), weights.b_o)
+
+
+def behind_attention(
+    block: Block, stream: Float[Tensor, "row d_model"], written: Float[Tensor, "row d_model"]
+) -> Float[Tensor, "row d_model"]:
+    """The stream between attention and MLP; ``written`` is behind a norm on the branch."""
+    return normed(block.sum_norm1, stream + written)
+
+
+def behind_mlp(
+    block: Block, middle: Float[Tensor, "row d_model"], written: Float[Tensor, "row d_model"]
+) -> Float[Tensor, "row d_model"]:
+    """The stream behind the layer; ``written`` is behind a norm on the branch."""
+    return normed(block.sum_norm2, middle + written)
+
+
+def neurons(block: Block, stream: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_mlp"]:
+    """The neurons of rows whose MLP reads ``stream``."""
+    mlp = block.mlp
+    assert isinstance(mlp, Mlp)  # noqa: S101
+    read = normed(block.norm2, stream)
+    act = _FUSED.get(mlp.activation) or activation_function(mlp.activation).value
+    pre = functional.linear(read, mlp.w_in, mlp.b_in)
+    if mlp.w_gate is None:
+        return act(pre)
+    return act(functional.linear(read, mlp.w_gate, mlp.b_gate)).mul_(pre)
+
+
+def mlp_writes(block: Block, post: Float[Tensor, "row d_mlp"]) -> Float[Tensor, "row d_model"]:
+    """What neurons write, before a norm on the branch."""
+    mlp = block.mlp
+    assert isinstance(mlp, Mlp)  # noqa: S101
+    return functional.linear(post, mlp.w_out, mlp.b_out)
+
+
+def mlp_output(
+    block: Block, stream: Float[Tensor, "row d_model"], check: Callable[[], None]
+) -> Float[Tensor, "row d_model"]:
+    """What the MLP writes for rows that it reads, behind a norm on the branch."""
+    made = stream.new_empty(stream.shape)
+    for start in range(0, len(stream), MLP_ROWS):
+        check()
+        part = slice(start, start + MLP_ROWS)
+        made[part] = normed(block.mlp_norm, mlp_writes(block, neurons(block, stream[part])))
+    return made

@@ -1,0 +1,79 @@
+"""What an ablation sweep puts in place of activations: zero, means, or another prompt's values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from microtome.errors import EditError
+from microtome.interventions.sweeping.base import Base, run_base
+from microtome.interventions.sweeping.task import Task
+from microtome.jobs import Job
+from microtome.models.tokens import Tokens
+
+
+def put_in_place(task: Task, base: Base, job: Job) -> Callable[[int], Tensor]:
+    """The values of a layer that take the base's place, rows of the base first."""
+    shape = _shape(task, base)
+    if task.put.how == "zero":
+        zero = base.final.new_zeros(1)
+        return _Same(dict.fromkeys(range(len(base.layers)), zero), shape)
+    runs = [_kept(task, tokens, base, job) for tokens in task.put.used]
+    whole = task.put.how != "mean" or task.cells.site == "pattern"
+    for tokens, run in zip(task.put.used, runs, strict=True):
+        if whole and run[0].shape[0] != base.length:
+            raise EditError(
+                f"The {task.put.how} of {task.cells.site} needs prompts of {base.length} tokens, "
+                f"but {tokens.prompt!r} has {run[0].shape[0]}.",
+                "Give prompts of the same length, or take the mean over all positions.",
+            )
+    means = {}
+    for layer in range(len(base.layers)):
+        rows = (
+            torch.stack([run[layer] for run in runs])
+            if whole
+            else torch.cat([run[layer] for run in runs])
+        )
+        mean = rows.double().mean(0).to(base.final.dtype)
+        means[layer] = mean.repeat(base.examples, *[1] * (mean.ndim - 1)) if whole else mean
+    return _Same(means, shape)
+
+
+def _kept(task: Task, tokens: Tokens, base: Base, job: Job) -> list[Tensor]:
+    """The site's values of one prompt, layer by layer."""
+    ids = torch.from_numpy(tokens.ids)[None].to(base.final.device).long()
+    length = base.length if len(tokens) > base.length and task.put.how != "mean" else len(tokens)
+    ran = run_base(base.anatomy, ids, [task.cells.site], check=job.check)
+    return [_site(ran, task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
+
+
+def _site(ran: Base, site: str, layer: int) -> Tensor:
+    if site == "resid_pre":
+        return ran.layers[layer].pre
+    if site == "resid_post":
+        return ran.final if layer + 1 == len(ran.layers) else ran.layers[layer + 1].pre
+    return ran.layers[layer].kept[site]
+
+
+def _shape(task: Task, base: Base) -> tuple[int, ...]:
+    weights = base.anatomy.blocks[0].attention
+    heads, kv, width = weights.w_q.shape[0], weights.w_k.shape[0], weights.w_q.shape[1]
+    rows = base.examples * base.length
+    shapes: dict[str, tuple[int, ...]] = {}
+    shapes |= {"z": (heads, width), "q": (heads, width), "k": (kv, width), "v": (kv, width)}
+    shapes |= {"pattern": (heads, base.length), "mlp_post": (base.anatomy.blocks[0].mlp.n_neurons,)}
+    return (rows, *shapes.get(task.cells.site, (base.anatomy.d_model,)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """One value a layer for every row."""
+
+    values: dict[int, Tensor]
+    shape: tuple[int, ...]
+
+    def __call__(self, layer: int) -> Tensor:
+        return self.values[layer].expand(self.shape)

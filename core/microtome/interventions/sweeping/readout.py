@@ -1,0 +1,93 @@
+"""From the last rows of the residual stream to a metric, reading no more logits than it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from microtome.interventions.sweeping.layers import normed
+from microtome.metrics import LinearMetric, Metric
+from microtome.models.anatomy import Anatomy
+from microtome.models.operations import soft_cap, transformed
+
+_FEW = 64  # logits that are worth computing alone
+_FLOATS = 1 << 24  # of logits at a time: 64 MB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """What reads the metric of each example from the stream behind the last layer.
+
+    ``metrics`` has one metric an example, resolved; ``places`` are the positions they read, in
+    order: one, or all of them.
+    """
+
+    anatomy: Anatomy
+    metrics: tuple[Metric, ...]
+    places: Int[np.ndarray, " place"]
+
+    def values(
+        self, rows: Float[Tensor, "run place d_model"], examples: Int[np.ndarray, " run"]
+    ) -> Float[np.ndarray, " run"]:
+        """The metric of each run."""
+        found = np.empty(len(rows))
+        for example in np.unique(examples).tolist():
+            chosen = np.flatnonzero(examples == example)
+            own = rows if len(chosen) == len(rows) else rows[torch.from_numpy(chosen)]
+            found[chosen] = self._of_metric(self.metrics[example], own)
+        return found
+
+    def _of_metric(
+        self, metric: Metric, rows: Float[Tensor, "run place d_model"]
+    ) -> Float[np.ndarray, " run"]:
+        read = transformed(self.anatomy.transform, normed(self.anatomy.final_norm, rows))
+        if isinstance(metric, LinearMetric):
+            return _numbers(self._linear(metric, read[:, 0]))
+        size = max(1, _FLOATS // (len(self.places) * self.anatomy.unembedding.shape[0]))
+        logits = (self._logits(part) for part in read.split(size))
+        everywhere = getattr(metric, "everywhere", False)
+        parts = [metric(part if everywhere else part[:, 0]) for part in logits]
+        return np.concatenate([_numbers(part) for part in parts])
+
+    def _linear(
+        self, metric: LinearMetric, read: Float[Tensor, "run d_model"]
+    ) -> Float[Tensor, " run"]:
+        weights = metric.coefficients(self.anatomy.unembedding.shape[0])
+        some = np.flatnonzero(weights)
+        if self.anatomy.soft_cap is None:
+            return read @ self._direction(weights, some) + self._constant(weights)
+        if len(some) > _FEW:
+            coefficients = read.new_tensor(weights)
+            return torch.cat([self._logits(part) @ coefficients for part in read.split(_FEW)])
+        return self._logits(read, torch.from_numpy(some)) @ read.new_tensor(weights[some])
+
+    def _direction(
+        self, weights: Float[np.ndarray, " vocabulary"], some: Int[np.ndarray, " token"]
+    ) -> Float[Tensor, " d_model"]:
+        matrix = self.anatomy.unembedding
+        if len(some) <= _FEW:
+            matrix, weights = matrix[torch.from_numpy(some).to(matrix.device)], weights[some]
+        return matrix.new_tensor(weights) @ matrix
+
+    def _constant(self, weights: Float[np.ndarray, " vocabulary"]) -> float:
+        bias = self.anatomy.unembedding_bias
+        return 0.0 if bias is None else float(bias @ bias.new_tensor(weights))
+
+    def _logits(
+        self, read: Float[Tensor, "*run d_model"], some: Tensor | None = None
+    ) -> Float[Tensor, "*run token"]:
+        matrix, bias = self.anatomy.unembedding, self.anatomy.unembedding_bias
+        if some is not None:
+            some = some.to(matrix.device)
+            matrix, bias = matrix[some], None if bias is None else bias[some]
+        return soft_cap(functional.linear(read, matrix, bias), self.anatomy.soft_cap)
+
+
+def _numbers(values: Any) -> Float[np.ndarray, " run"]:
+    return np.asarray(torch.as_tensor(values).detach().to("cpu", torch.float64).numpy())
