@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.sweeps import MEAN, NOISING, WISH, Foreseen, Wish
+from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NOISING, WISH, Foreseen, Wish
 
 SWEEP_SLOT = "sweep"
 
@@ -77,7 +78,7 @@ class ForeseeSweep(Request):
         try:
             return foreseen(engine.loaded, self.wish)
         except PromptError as error:
-            return Foreseen(problem=str(error), unequal="token" in error.what)
+            return Foreseen(problem=str(error), unequal="align" in error.way_out)
         except MicrotomeError as error:
             return Foreseen(problem=str(error))
 
@@ -101,16 +102,31 @@ def analysis_for(wish: Wish, found: Sweep) -> Analysis:
     return replace(made, params={**made.params, WISH: wish.as_json()})
 
 
-def questions_of(wish: Wish) -> tuple[Question, ...]:
-    """What the sweep asks: the one pair, or the first pairs of its set."""
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What a sweep asks, and what is to be known of the choice."""
+
+    asked: tuple[Question, ...]
+    note: str = ""
+
+
+def _questions(model: Any, wish: Wish) -> _Questions:
+    """The one pair, or the first pairs of a set: of one length where columns are positions."""
     if not wish.data:
         if wish.question is None:
             raise InputError("There is nothing to sweep.", "Run a prompt, or choose a prompt set.")
-        return (wish.question,)
+        return _Questions((wish.question,))
     from microtome.prompt_sets import load_prompt_set
 
-    pairs = load_prompt_set(wish.data).pairs[: wish.count or None]
-    return tuple(Question(p.clean, p.corrupt, p.answer, p.wrong) for p in pairs)
+    pairs, note = load_prompt_set(wish.data).pairs, ""
+    if wish.row.by in BY_POSITION:
+        lengths = [len(model.tokenize(pair.clean)) for pair in pairs]
+        length, most = Counter(lengths).most_common(1)[0]
+        if most < len(pairs):
+            note = f"of the {most} pairs with {length} tokens, the commonest length"
+        pairs = tuple(p for p, one in zip(pairs, lengths, strict=True) if one == length)
+    some = pairs[: wish.count or None]
+    return _Questions(tuple(Question(p.clean, p.corrupt, p.answer, p.wrong) for p in some), note)
 
 
 def pairs_of(questions: Sequence[Question]) -> PromptPair | tuple[PromptPair, ...]:
@@ -162,8 +178,8 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     """The sweep that is wished for. Raises what the engine raises."""
     from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
 
-    questions = questions_of(wish)
-    metric, row = metrics_of(wish, questions), wish.row
+    chosen, row = _questions(model, wish), wish.row
+    questions, metric = chosen.asked, metrics_of(wish, chosen.asked)
     if row.causal:
         if wish.span is None:
             raise InputError("No tokens are chosen to put noise on.", "Type a span, as 2-4.")
@@ -178,18 +194,20 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     if wish.ablates:
         prompts = [question.prompt for question in questions]
         over = _over(wish) if wish.mode == MEAN else ()
-        return ablation_sweep(model, prompts, metric, how=wish.mode, over=over, **common)
-    noising = wish.mode == NOISING
-    return patching_sweep(
-        model, pairs_of(questions), metric, noising=noising, align=wish.align, **common
-    )
+        found = ablation_sweep(model, prompts, metric, how=wish.mode, over=over, **common)
+    else:
+        noising = wish.mode == NOISING
+        found = patching_sweep(
+            model, pairs_of(questions), metric, noising=noising, align=wish.align, **common
+        )
+    return replace(found, notes=(*found.notes, chosen.note)) if chosen.note else found
 
 
 def foreseen(model: Any, wish: Wish) -> Foreseen:
     """What the sweep would take. Raises what the engine raises."""
     from microtome.interventions.sweeps import estimate_sweep
 
-    questions = questions_of(wish)
+    questions = _questions(model, wish).asked
     if wish.mode == MEAN and not wish.over and not wish.row.causal:
         raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
     alone = wish.ablates or wish.row.causal

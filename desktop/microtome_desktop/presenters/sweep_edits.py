@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from microtome.prompts import Prompt
 from microtome.records.edits import EditSpec
 from microtome_desktop.presenters.sweep_map import SweepGrid
-from microtome_desktop.state.sweeps import MEAN, ZERO, Wish, swept
+from microtome_desktop.state.sweeps import MEAN, Wish, swept
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
 _NO_NEURON = "An edit takes all neurons of a layer together, not one of them."
@@ -41,22 +41,30 @@ def edits_of_cells(
         places.setdefault(site, []).extend([place["position"]] if "position" in place else [])
     if not places:
         return "Click a cell first, or drag over several."
-    made = [_edit(site, tuple(at) or None, wish, corrupt) for site, at in places.items()]
-    return next((each for each in made if isinstance(each, str)), None) or tuple(
-        each for each in made if isinstance(each, EditSpec)
-    )
-
-
-def _edit(
-    site: str, positions: tuple[int, ...] | None, wish: Wish, corrupt: Prompt | None
-) -> EditSpec | str:
-    if wish.mode == ZERO:
-        return EditSpec(site, "zero", positions=positions)
-    if wish.mode == MEAN:
-        return EditSpec(site, "mean", positions=positions, prompts=_mean_over(wish.over))
+    if wish.ablates:
+        return tuple(_ablation(site, tuple(at) or None, wish) for site, at in places.items())
     if corrupt is None:
         return _NO_PAIR
-    return EditSpec(site, "patch", positions=positions, prompts=(corrupt,))
+    return tuple(_patch(site, at, grid, corrupt) for site, at in places.items())
+
+
+def _ablation(site: str, positions: tuple[int, ...] | None, wish: Wish) -> EditSpec:
+    prompts = _mean_over(wish.over) if wish.mode == MEAN else ()
+    return EditSpec(site, wish.mode, positions=positions, prompts=prompts)
+
+
+def _patch(site: str, columns: list[int], grid: SweepGrid, corrupt: Prompt) -> EditSpec:
+    """Positions of the clean run, and where they differ those of the corrupt one."""
+    if not columns:
+        return EditSpec(site, "patch", prompts=(corrupt,))
+    pairs = [grid.in_both(column) for column in columns]
+    known = [(clean, other) for clean, other in pairs if clean >= 0 and other >= 0]
+    positions, origins = (tuple(side) for side in zip(*known, strict=True)) if known else ((), ())
+    origins_differ = positions != origins
+    return EditSpec(
+        site, "patch", positions=positions, prompts=(corrupt,),
+        from_positions=origins if origins_differ else None,
+    )  # fmt: skip
 
 
 def _mean_over(name: str) -> tuple[Prompt, ...]:

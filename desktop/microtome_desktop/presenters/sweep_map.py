@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,21 @@ class SweepGrid(Grid):
     def by_position(self) -> bool:
         """Whether columns are the positions of a prompt."""
         return self._about.axes[-1] == "position"
+
+    def in_both(self, position: int) -> tuple[int, int]:
+        """The positions in the clean and in the corrupt run that a column is, -1 without one."""
+        about = self._about
+        if not about.source_tokens:
+            return position, position
+        partner = partners(about)[position]
+        return (partner, position) if about.mode == "denoising" else (position, partner)
+
+    def column_of(self, clean: int | None) -> int | None:
+        """The position that stands for one of the clean run."""
+        if clean is None or not self._about.source_tokens:
+            return clean
+        columns = range(len(self._about.tokens))
+        return next((at for at in columns if self.in_both(at)[0] == clean), None)
 
     @property
     def _about(self) -> Sweep:
@@ -103,8 +119,7 @@ def _range_text(sweep: Sweep, at: int) -> str:
     ranges = sweep.params.get("ranges") or ()
     if at >= len(ranges):
         return f"range {at}"
-    start, stop = ranges[at]
-    return f"{start}" if stop - start == 1 else f"{start}–{stop - 1}"
+    return _run_of(*ranges[at])
 
 
 def sweep_grid(sweep: Sweep, layer: int | None = None) -> SweepGrid:
@@ -176,8 +191,23 @@ _MODES = {
 def title_of(sweep: Sweep) -> str:
     """For example ``z by layer × head, clean into corrupt: logit(Mary) - logit(John)``."""
     axes = " × ".join(sweep.axes)
-    mode = str(sweep.params.get("how", "")) + " " + _MODES.get(sweep.mode, sweep.mode)
-    return f"{sweep.kind} by {axes}, {mode.strip()}: {sweep.metric}"
+    mode = _MODES.get(sweep.mode, sweep.mode)
+    how, span = sweep.params.get("how"), _span(sweep)
+    if how is not None:
+        mode = f"{how} {mode}"
+    if span is not None:
+        mode = f"restored after noise on {_run_of(*span)}"
+    return f"{sweep.kind} by {axes}, {mode}: {sweep.metric}"
+
+
+def _span(sweep: Sweep) -> tuple[int, int] | None:
+    """The tokens that a causal trace puts noise on."""
+    held = sweep.params.get("span")
+    return None if held is None else (int(held[0]), int(held[1]))
+
+
+def _run_of(start: int, stop: int) -> str:
+    return f"{start}" if stop - start == 1 else f"{start}–{stop - 1}"
 
 
 _PATHS = {
@@ -204,7 +234,8 @@ def caption_of(sweep: Sweep) -> Caption:
     if sweep.mode == "ablation":
         parts.append(f"unedited {sweep.clean:.4g}")
     else:
-        parts += [f"0 = corrupt, {sweep.corrupt:.4g}", f"1 = clean, {sweep.clean:.4g}"]
+        low = "corrupt" if _span(sweep) is None else "with noise"
+        parts += [f"0 = {low}, {sweep.corrupt:.4g}", f"1 = clean, {sweep.clean:.4g}"]
     parts.append(sweep.path)
     if sweep.skipped:
         parts.append(f"{sweep.skipped:,} change nothing")
@@ -253,11 +284,36 @@ class Prompts:
 
 
 def prompts_of(sweep: Sweep) -> Prompts:
-    """The prompts of a sweep."""
+    """The prompts of a sweep; a causal trace has one, of which the tokens with noise are marked."""
+    aligned = sweep.axes[-1] == "position"
     base = tuple(shown_token(token) for token in sweep.tokens)
-    source = tuple(shown_token(token) for token in sweep.source_tokens)
-    pairs = zip(sweep.tokens, sweep.source_tokens, strict=False)
-    differing = frozenset(at for at, (one, other) in enumerate(pairs) if one != other)
-    clean, corrupt = (source, base) if sweep.mode == "denoising" and source else (base, source)
-    equal = len(sweep.source_tokens) in (0, len(sweep.tokens))
-    return Prompts(clean, corrupt, differing, equal and sweep.axes[-1] == "position")
+    span = _span(sweep)
+    if span is not None or not sweep.source_tokens:
+        return Prompts(base, (), frozenset(range(*span)) if span else frozenset(), aligned)
+    places = partners(sweep)
+    texts = tuple(shown_token(token) for token in sweep.source_tokens)
+    beside = tuple(texts[at] if at >= 0 else "" for at in places)
+    differing = frozenset(
+        at for at, other in enumerate(places)
+        if other < 0 or sweep.source_tokens[other] != sweep.tokens[at]
+    )  # fmt: skip
+    source = beside if aligned else texts
+    clean, corrupt = (source, base) if sweep.mode == "denoising" else (base, source)
+    return Prompts(clean, corrupt, differing, aligned)
+
+
+def partners(sweep: Sweep) -> tuple[int, ...]:
+    """The token of the source that stands for each of the run that is changed, -1 without one.
+
+    Runs of one length go token by token; others as the engine aligns them, by their longest
+    common stretches and stretches of one length between.
+    """
+    base, source = sweep.tokens, sweep.source_tokens
+    if len(base) == len(source):
+        return tuple(range(len(base)))
+    places = [-1] * len(base)
+    matcher = SequenceMatcher(None, base, source, autojunk=False)
+    for _, start, stop, other, end in matcher.get_opcodes():
+        if stop - start == end - other:
+            places[start:stop] = range(other, end)
+    return tuple(places)

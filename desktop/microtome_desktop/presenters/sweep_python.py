@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
-from microtome_desktop.state.sweeps import MEAN, NO_ANSWER, NOISING, Wish
+from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish
 
 _CLASSES = {
     "kl": "KL", "loss": "Loss", "log-probability": "LogProbability",
     "probability": "Probability", "rank": "Rank",
 }  # fmt: skip
+_ONE_LENGTH = (
+    "lengths = [len(model.tokenize(one.clean)) for one in held]",
+    "length = max(lengths, key=lengths.count)",
+    "held = [one for one, tokens in zip(held, lengths) if tokens == length]",
+)
 _ENGINE = "from microtome.interventions.sweeps import"
 
 
@@ -47,9 +52,14 @@ def _asked(wish: Wish) -> Lines:
     alone = wish.ablates or wish.row.causal
     if wish.data:
         some = f"[:{wish.count}]" if wish.count else ""
-        held = f"held = load_prompt_set({wish.data!r}).pairs{some}"
         each = "one.clean" if alone else "one.pair"
-        return (held, f"asked = [{each} for one in held]")
+        by_position = wish.row.by in BY_POSITION
+        return (
+            f"held = load_prompt_set({wish.data!r}).pairs",
+            *(_ONE_LENGTH if by_position else ()),
+            *((f"held = held{some}",) if some else ()),
+            f"asked = [{each} for one in held]",
+        )
     if wish.question is None:
         return ()
     prompt = repr(wish.question.prompt)

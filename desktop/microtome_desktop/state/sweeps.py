@@ -13,6 +13,7 @@ from microtome.records.sweep import SWEEP
 
 WISH = "wish"  # the parameter of a sweep's analysis that holds it
 POSITION, HEAD, HEAD_POSITION, NEURON = "position", "head", "head position", "neuron"
+BY_POSITION = (POSITION, HEAD_POSITION)
 
 
 @dataclass(frozen=True, slots=True)

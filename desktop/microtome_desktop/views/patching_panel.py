@@ -37,6 +37,7 @@ from microtome_desktop.views.sweep_prompts import SweepPrompts
 
 _NO_SWEEP = "There is no sweep yet: choose what is swept, and Run."
 _ALL_LAYERS = "All layers"
+_SELECTED = ("layer", "head", "position", "neuron")
 
 
 class PatchingPanel(Panel):
@@ -218,13 +219,17 @@ class PatchingPanel(Panel):
         if not isinstance(grid, SweepGrid) or cell is None:
             return
         place = grid.place(*cell)
-        names = {"layer", "head", "neuron", "position"} & set(place)
-        self.context.selection.update(node=None, **{name: place[name] for name in names})
+        now: dict[str, Any] = {name: place[name] for name in _SELECTED if name in place}
+        if "position" in now:
+            clean, _ = grid.in_both(now["position"])
+            now["position"] = clean if clean >= 0 else None
+        self.context.selection.update(node=None, **now)
 
     def _on_hover(self, row: int, column: int) -> None:
         grid = self.map.grid
         if isinstance(grid, SweepGrid) and grid.by_position:
-            self.context.selection.update(hovered_position=column if column >= 0 else None)
+            clean = grid.in_both(column)[0] if column >= 0 else -1
+            self.context.selection.update(hovered_position=clean if clean >= 0 else None)
         if row < 0:
             self.map.say()
 
@@ -238,11 +243,11 @@ class PatchingPanel(Panel):
         if not isinstance(grid, SweepGrid):
             return
         place = {} if self.map.cell is None else grid.place(*self.map.cell)
-        if place and all(getattr(now, axis, number) == number for axis, number in place.items()):
+        here = {name: getattr(now, name) for name in _SELECTED}
+        here["position"] = grid.column_of(now.position)
+        if place and all(here.get(axis, number) == number for axis, number in place.items()):
             return  # the region stays around its cell
-        row, column = grid.cell_of(
-            layer=now.layer, head=now.head, position=now.position, neuron=now.neuron
-        )
+        row, column = grid.cell_of(**here)
         if row is not None and column is not None:
             self.map.choose((row, column))
         else:

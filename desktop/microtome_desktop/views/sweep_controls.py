@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -37,6 +38,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.space_bar import small_button
 
 _MOST_BUDGET = 65_536
+_ROW = 28  # pixels that a row is high
 
 
 class SweepControls(QWidget):
@@ -74,7 +76,7 @@ class SweepControls(QWidget):
         self.noise.setRange(0.1, 100.0)
         self.noise.setSingleStep(0.5)
         self.noise.setDecimals(1)
-        self.noise.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        _make_plain(self.noise)
         self.noise.setValue(3.0)
         self.noise.setToolTip("Noise in standard deviations of the token embeddings")
         self.samples.setToolTip("Over how many draws of noise the mean is taken")
@@ -88,7 +90,7 @@ class SweepControls(QWidget):
     def _lay_out(self) -> None:
         self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(4)
+        form.setVerticalSpacing(3)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self._rows = {
             "mode": _row(form, "Way", self.mode),
@@ -247,10 +249,17 @@ def _spin(name: str, said: str, low: int, high: int, value: int | None = None) -
     made.setObjectName(name)
     made.setAccessibleName(said)
     made.setToolTip(said.capitalize())
-    made.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     made.setRange(low, high)
     made.setValue(low if value is None else value)
+    _make_plain(made)
     return made
+
+
+def _make_plain(spin: QAbstractSpinBox) -> None:
+    """No arrows: keys and the wheel count, and the theme's have no room for them."""
+    spin.setProperty("plain", True)
+    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    spin.lineEdit().setTextMargins(7, 0, 0, 0)
 
 
 def _field(name: str, said: str) -> QLineEdit:
@@ -272,5 +281,6 @@ def _row(form: QFormLayout, title: str, *parts: QWidget) -> QWidget:
         line.addWidget(part, 0 if isinstance(part, QToolButton) or number else 1)
     label = QLabel(title)
     label.setObjectName("dim")
+    label.setMinimumHeight(_ROW)
     form.addRow(label, held)
     return held

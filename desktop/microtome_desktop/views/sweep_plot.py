@@ -209,7 +209,9 @@ class SweepPlot(GridPlot):
         """Arrows move the cell, with Shift they stretch the region; Enter makes edits."""
         key = Qt.Key(event.key())
         if self.grid is not None and key in _STEPS:
-            self._step(*_STEPS[key], stretch=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            self._step(
+                *_STEPS[key], stretch=bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+            )
         elif self.grid is not None and key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.edit_asked.emit()
         else:
