@@ -176,30 +176,33 @@ def _metric(name: str, question: Question) -> Any:
 
 def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     """The sweep that is wished for. Raises what the engine raises."""
-    from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
+    from microtome.interventions.sweeps import (
+        Options,
+        ablation_sweep,
+        causal_trace,
+        patching_sweep,
+    )
 
     chosen, row = _questions(model, wish), wish.row
     questions, metric = chosen.asked, metrics_of(wish, chosen.asked)
+    options: Options = {"by": row.by, "seed": wish.seed, "budget": wish.budget << 20, "job": job}
     if row.causal:
-        if wish.span is None:
-            raise InputError("No tokens are chosen to put noise on.", "Type a span, as 2-4.")
         return causal_trace(
-            model, questions[0].prompt, metric, span=wish.span, kind=row.site,
-            noise=wish.noise, samples=wish.samples, seed=wish.seed, job=job,
+            model, questions[0].prompt, metric, span=_span(wish), kind=row.site,
+            noise=wish.noise, samples=wish.samples, **options,
         )  # fmt: skip
-    common = {
-        "kind": row.site, "by": row.by, "layer": wish.layer, "budget": wish.budget << 20,
-        "seed": wish.seed, "job": job,
-    }  # fmt: skip
+    options["layer"] = wish.layer
     if wish.ablates:
         prompts = [question.prompt for question in questions]
-        over = _over(wish) if wish.mode == MEAN else ()
-        found = ablation_sweep(model, prompts, metric, how=wish.mode, over=over, **common)
+        found = ablation_sweep(
+            model, prompts, metric, row.site, how=wish.mode, over=_over(wish), **options
+        )
     else:
         noising = wish.mode == NOISING
         found = patching_sweep(
-            model, pairs_of(questions), metric, noising=noising, align=wish.align, **common
-        )
+            model, pairs_of(questions), metric, row.site, noising=noising, align=wish.align,
+            **options,
+        )  # fmt: skip
     return replace(found, notes=(*found.notes, chosen.note)) if chosen.note else found
 
 
@@ -220,8 +223,16 @@ def foreseen(model: Any, wish: Wish) -> Foreseen:
 
 
 def _over(wish: Wish) -> list[Prompt]:
+    if wish.mode != MEAN:
+        return []
     from microtome.prompt_sets import load_prompt_set
 
     if not wish.over:
         raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
     return [pair.clean for pair in load_prompt_set(wish.over).pairs]
+
+
+def _span(wish: Wish) -> tuple[int, int]:
+    if wish.span is None:
+        raise InputError("No tokens are chosen to put noise on.", "Type a span, as 2-4.")
+    return wish.span

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from microtome.prompts import Prompt
 from microtome.records.edits import EditSpec
 from microtome_desktop.presenters.sweep_map import SweepGrid
-from microtome_desktop.state.sweeps import MEAN, Wish, swept
+from microtome_desktop.state.sweeps import MEAN, NEURON, Wish
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
 _NO_NEURON = "An edit takes all neurons of a layer together, not one of them."
@@ -25,27 +25,28 @@ def edits_of_cells(
     The value comes from the corrupt prompt, whichever way the sweep went: the run on screen is
     the clean one. Cells of an ablation become ablations.
     """
-    if wish is None:
-        return _NO_ORIGIN
-    if wish.row.causal:
-        return _NOISE
-    places: dict[str, list[int]] = {}
-    for row, column in cells:
-        place = grid.place(row, column)
-        if "neuron" in place:
-            return _NO_NEURON
-        if "layer" not in place:
-            continue
-        numbers = [place[axis] for axis in ("layer", "head") if axis in place]
-        site = ".".join(map(str, (swept(wish.what).site, *numbers)))
-        places.setdefault(site, []).extend([place["position"]] if "position" in place else [])
+    if wish is None or wish.row.causal:
+        return _NO_ORIGIN if wish is None else _NOISE
+    places = _places(grid, cells, wish.row.site)
     if not places:
-        return "Click a cell first, or drag over several."
+        return _NO_NEURON if wish.row.by == NEURON else "Click a cell first, or drag over several."
     if wish.ablates:
         return tuple(_ablation(site, tuple(at) or None, wish) for site, at in places.items())
     if corrupt is None:
         return _NO_PAIR
     return tuple(_patch(site, at, grid, corrupt) for site, at in places.items())
+
+
+def _places(grid: SweepGrid, cells: Cells, site: str) -> dict[str, list[int]]:
+    """The columns by the site that they belong to; none where all positions are meant."""
+    places: dict[str, list[int]] = {}
+    for row, column in cells:
+        place = grid.place(row, column)
+        if "layer" in place:
+            numbers = [place[axis] for axis in ("layer", "head") if axis in place]
+            at = places.setdefault(".".join(map(str, (site, *numbers))), [])
+            at += [place["position"]] if "position" in place else []
+    return places
 
 
 def _ablation(site: str, positions: tuple[int, ...] | None, wish: Wish) -> EditSpec:
