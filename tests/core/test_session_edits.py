@@ -1,18 +1,24 @@
 """Edits, and the run under them, come back from a session's file as they were."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from session_records import full_session
+from session_records import assert_same, full_session, identity, trace
 
-from microtome.errors import SessionDamaged
+from microtome.errors import ModelMismatch, SessionDamaged
 from microtome.records.edits import DirectionSpec, EditSet, EditSpec
 from microtome.records.marks import Marks
-from microtome.session.reader import open_session
-from microtome.session.writer import save_session
+from microtome.session.lazy import LazyArray
+from microtome.session.reader import info, open_session
+from microtome.session.verify import verify_session
+from microtome.session.writer import estimate, save_session
+from microtome.sites import SITES
 
+EVERYTHING = (*SITES, "logits")
 CUT = EditSpec("z.3.1", "mean", (2, -1), prompts=("Mary went", (4, 5)), on=False)
 NEURON = EditSpec("mlp_post.1", "zero", neuron=4)
 SWAP = EditSpec(
@@ -67,3 +73,55 @@ def test_marks_from_before_there_were_edits_and_fields_of_a_newer_version_are_re
     newer = EDIT.replace("}", ', "colour": 3}')
     path = with_marks_json(tmp_path, NO_MARKS % f', "edits": [{newer}]')
     assert open_session(path).marks.edits == (EditSpec("z.0.1", "zero"),)
+
+
+@pytest.fixture(scope="module")
+def session():
+    model = identity()
+    edited = replace(trace(model, seed=5), edits=("zero ablation of z.3.1 at 2",))
+    return full_session(model=model, edited=edited, marks=MARKS)
+
+
+@pytest.fixture(scope="module")
+def path(session, tmp_path_factory):
+    return save_session(tmp_path_factory.mktemp("saved") / "edited.h5", session, include=EVERYTHING)
+
+
+def test_the_run_with_edits_comes_back_bit_by_bit_beside_the_others(session, path, tmp_path):
+    found = open_session(path)
+    assert_same(found, session)
+    assert isinstance(found.edited.activations["pattern"].values, LazyArray)
+    again = save_session(tmp_path / "again.h5", found)
+    assert_same(open_session(again), session)
+    assert verify_session(path).good
+    assert info(path)["edited"]["edits"] == ["zero ablation of z.3.1 at 2"]
+
+
+def test_a_run_of_other_sites_and_length_has_its_own_axes(session, tmp_path):
+    short = trace(
+        session.model, n=7, k=3, sites=("pattern", "resid_post"), layers=(1,), logits=False
+    )
+    found = saved(replace(session, edited=short, traces=session.traces[:1]), tmp_path)
+    assert_same(found.edited, short)
+
+
+def test_what_is_wrong_with_the_run_is_found_on_opening(session, path, tmp_path):
+    with pytest.raises(ModelMismatch):
+        save_session(
+            tmp_path / "other.h5", replace(session, edited=trace(identity(fingerprint="x")))
+        )
+    copy = Path(shutil.copy(path, tmp_path / "bad.h5"))
+    with h5py.File(copy, "a") as file:
+        file["edited/tokens/ids"][0, 0] = 10**6
+    with pytest.raises(SessionDamaged, match="token ids"):
+        open_session(copy)
+    assert not verify_session(copy).good
+
+
+def test_its_size_is_told_before_and_nothing_is_written_without_one(session, tmp_path):
+    sizes = dict(estimate(session))
+    assert sizes["run with edits"] > 0
+    path = save_session(tmp_path / "plain.h5", replace(session, edited=None))
+    with h5py.File(path) as file:
+        assert "edited" not in file
+    assert open_session(path).edited is None
