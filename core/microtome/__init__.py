@@ -23,6 +23,7 @@ _PUBLIC = {
     "Question": "prompts",
     "Session": "records.session",
     "Site": "sites",
+    "Steer": "interventions.edits",
     "Trace": "records.trace",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -51,6 +52,7 @@ __all__ = [
     "Question",
     "Session",
     "Site",
+    "Steer",
     "Trace",
     "component_graph",
     "coverage",
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
-    from microtome.interventions.edits import Ablate, Patch
+    from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.metrics import LogitDifference, LogitOverMean
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
