@@ -29,6 +29,7 @@ _PUBLIC = {
     "Rank": "metrics",
     "Session": "records.session",
     "Site": "sites",
+    "Steer": "interventions.edits",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
@@ -67,6 +68,7 @@ __all__ = [
     "Rank",
     "Session",
     "Site",
+    "Steer",
     "Sweep",
     "Trace",
     "ablation_sweep",
@@ -98,7 +100,7 @@ if TYPE_CHECKING:
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
-    from microtome.interventions.edits import Ablate, Patch
+    from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
     from microtome.metrics import (
         KL,

@@ -44,7 +44,8 @@ class EditSpec:
 
     ``prompts`` are what a mean is taken over or samples come from; for a patch the one prompt
     that gives the value, at ``from_positions`` and ``from_layer`` where they differ. ``strength``
-    and ``direction`` are for steering. ``on`` is False for an edit that waits.
+    and ``direction`` are for steering. ``on`` is False for an edit that waits. ``neuron`` leaves
+    all others of the site's last axis as they are.
     """
 
     site: str
@@ -57,6 +58,7 @@ class EditSpec:
     direction: DirectionSpec | None = None
     seed: int = 0
     on: bool = True
+    neuron: int | None = None
 
     def __post_init__(self) -> None:
         _known(self.action, ACTIONS, "action")
