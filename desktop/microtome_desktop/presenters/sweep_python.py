@@ -7,35 +7,29 @@ from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
 from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish
 
 _CLASSES = {
-    "kl": "KL", "loss": "Loss", "log-probability": "LogProbability",
-    "probability": "Probability", "rank": "Rank",
+    "kl": "mt.KL", "loss": "mt.Loss", "log-probability": "mt.LogProbability",
+    "probability": "mt.Probability", "rank": "mt.Rank",
 }  # fmt: skip
 _ONE_LENGTH = (
     "lengths = [len(model.tokenize(one.clean)) for one in held]",
     "length = max(lengths, key=lengths.count)",
     "held = [one for one, tokens in zip(held, lengths) if tokens == length]",
 )
-_ENGINE = "from microtome.interventions.sweeps import"
 
 
 def sweep_lines(session: Session, wish: Wish | None) -> Lines | str:
     """``sweep``, and ``values`` with the axes of its table: the effects."""
     if wish is None or (wish.question is None and not wish.data):
         return UNASKED
-    function = _function(wish)
-    metric, needed = _metric(wish)
     sets = ("from microtome.prompt_sets import load_prompt_set",) if wish.data or wish.over else ()
-    about = (f"from microtome.metrics import {needed}",) if needed else ()
     return (
         "import microtome as mt",
-        f"{_ENGINE} {function}",
-        *about,
         *sets,
         "",
         loading(session)[0],
         *_asked(wish),
-        f"metric = {metric}",
-        f"sweep = {function}(",
+        f"metric = {_metric(wish)}",
+        f"sweep = mt.{_function(wish)}(",
         *(f"    {line}," for line in _arguments(wish)),
         ")",
         "values = sweep.effects",
@@ -68,21 +62,19 @@ def _asked(wish: Wish) -> Lines:
     return (f"asked = mt.PromptPair(\n    {prompt},\n    {wish.question.corrupt!r},\n)",)
 
 
-def _metric(wish: Wish) -> tuple[str, str]:
-    """The metric as Python writes it, and what has to be imported for it."""
+def _metric(wish: Wish) -> str:
+    """The metric as Python writes it; for a set one for each pair."""
     kind, question = _CLASSES.get(wish.metric, ""), wish.question
     if wish.metric in NO_ANSWER:
-        return f"{kind}()", kind
+        return f"{kind}()"
     if wish.data:
-        about = "mt.LogitDifference(one.answer, one.wrong)" if not kind else f"{kind}(one.answer)"
-        return f"[{about} for one in held]", kind
+        about = f"{kind}(one.answer)" if kind else "mt.LogitDifference(one.answer, one.wrong)"
+        return f"[{about} for one in held]"
     if question is None or question.answer is None:
-        return "None", ""
-    words = (
-        [question.answer] if kind or question.wrong is None else [question.answer, question.wrong]
-    )
+        return "None"
+    words = [question.answer, *([] if question.wrong is None or kind else [question.wrong])]
     plain = "mt.LogitOverMean" if question.wrong is None else "mt.LogitDifference"
-    return f"{kind or plain}({', '.join(map(repr, words))})", kind
+    return f"{kind or plain}({', '.join(map(repr, words))})"
 
 
 def _arguments(wish: Wish) -> Lines:
