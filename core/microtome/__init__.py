@@ -37,6 +37,7 @@ _PUBLIC = {
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
+    "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
@@ -76,6 +77,7 @@ __all__ = [
     "component_graph",
     "coverage",
     "direct_logit_attribution",
+    "estimate_sweep",
     "examine",
     "head_scores",
     "load_model",
@@ -101,7 +103,12 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer
-    from microtome.interventions.sweeps import ablation_sweep, causal_trace, patching_sweep
+    from microtome.interventions.sweeps import (
+        ablation_sweep,
+        causal_trace,
+        estimate_sweep,
+        patching_sweep,
+    )
     from microtome.metrics import (
         KL,
         CustomMetric,

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from microtome.errors import EditError
+from microtome.interventions.sweeping.estimate import SweepEstimate, estimate
 from microtome.interventions.sweeping.examples import (
     Metrics,
     Noise,
     noised_examples,
     pair_examples,
     prompt_examples,
+    sized_examples,
 )
 from microtome.interventions.sweeping.running import Asked, run_sweep
 from microtome.interventions.sweeping.task import Example, How, Put
@@ -76,10 +78,9 @@ def patching_sweep(
     """
     expect_model(model)
     examples = pair_examples(model, pairs, metric, noising=noising, align=align)
-    return _run(
-        model, examples, Put(), kind, "noising" if noising else "denoising",
-        {"align": align}, options,
-    )  # fmt: skip
+    mode = "noising" if noising else "denoising"
+    asked = _asked(model, examples, Put(), kind, mode, {"align": align}, options)
+    return run_sweep(asked, job_or_default(options.get("job")))
 
 
 def ablation_sweep(
@@ -111,7 +112,8 @@ def ablation_sweep(
     put = Put(wanted, read, options.get("seed", 0))
     examples = prompt_examples(model, prompts, metric)
     settings = {"how": how, "over": [tokens.ids.tolist() for tokens in put.over]}
-    return _run(model, examples, put, kind, "ablation", settings, options)
+    asked = _asked(model, examples, put, kind, "ablation", settings, options)
+    return run_sweep(asked, job_or_default(options.get("job")))
 
 
 def causal_trace(
@@ -137,10 +139,33 @@ def causal_trace(
     drawn = Noise(span, noise, samples, options.get("seed", 0))
     examples = noised_examples(model, prompt, metric, drawn)
     settings = {"span": list(span), "noise": noise, "samples": samples}
-    return _run(model, examples, Put(), kind, "denoising", settings, {"by": "position", **options})
+    by_position: Options = {"by": "position", **options}
+    asked = _asked(model, examples, Put(), kind, "denoising", settings, by_position)
+    return run_sweep(asked, job_or_default(options.get("job")))
 
 
-def _run(
+def estimate_sweep(
+    model: Model,
+    prompts: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+    metric: Metrics = None,
+    kind: str = "resid_pre",
+    *,
+    align: bool = False,
+    samples: int = 1,
+    **options: Unpack[Options],
+) -> SweepEstimate:
+    """What a sweep will take, before it is started: of pairs a patching sweep, else an ablation.
+
+    For a causal trace ``samples`` are its draws. Only shapes and token ids are looked at, and one
+    product of matrices is timed. Raises what the sweep would raise before it starts.
+    """
+    expect_model(model)
+    examples = sized_examples(model, prompts, metric, align=align, copies=samples)
+    put = Put() if examples[0].source is not None else Put("zero")
+    return estimate(_asked(model, examples, put, kind, "denoising", {}, options))
+
+
+def _asked(
     model: Model,
     examples: tuple[Example, ...],
     put: Put,
@@ -148,8 +173,7 @@ def _run(
     mode: str,
     settings: dict[str, Any],
     options: Options,
-) -> Sweep:
-    job = job_or_default(options.pop("job", None))
+) -> Asked:
     given = options.get("ranges")
     ranges = None if given is None else tuple((int(a), int(b)) for a, b in given)
     told = settings | {
@@ -161,4 +185,5 @@ def _run(
         "seed": options.get("seed", 0),
     }
     how: dict[str, Any] = {"budget": BUDGET, **options, "ranges": ranges}
-    return run_sweep(Asked(model, examples, put, kind, mode, settings=told, **how), job)
+    how.pop("job", None)
+    return Asked(model, examples, put, kind, mode, settings=told, **how)

@@ -208,16 +208,21 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
 
 def foreseen(model: Any, wish: Wish) -> Foreseen:
     """What the sweep would take. Raises what the engine raises."""
-    from microtome.interventions.sweeps import estimate_sweep
+    from microtome.interventions.sweeps import Options, estimate_sweep
 
-    questions = _questions(model, wish).asked
-    if wish.mode == MEAN and not wish.over and not wish.row.causal:
-        raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
-    alone = wish.ablates or wish.row.causal
-    pairs = [question.prompt for question in questions] if alone else pairs_of(questions)
+    row, questions = wish.row, _questions(model, wish).asked
+    options: Options = {"by": row.by, "budget": wish.budget << 20}
+    if row.causal:
+        _span(wish)
+    else:
+        _over(wish)
+        options["layer"] = wish.layer
+    alone = wish.ablates or row.causal
+    asked = [question.prompt for question in questions] if alone else pairs_of(questions)
+    metric = metrics_of(wish, questions)
     found = estimate_sweep(
-        model, pairs, metrics_of(wish, questions), wish.row.site, by=wish.row.by,
-        layer=wish.layer, align=wish.align, budget=wish.budget << 20,
+        model, asked, metric, row.site, align=wish.align,
+        samples=wish.samples if row.causal else 1, **options,
     )  # fmt: skip
     return Foreseen(found.cells, found.skipped, found.seconds, found.bytes, found.path)
 

@@ -140,11 +140,11 @@ class PatchingPanel(Panel):
         arrived = next((one for one in held if one.id == changed), None)
         if arrived is not None and self._is_asked(arrived):
             self._shown_id = changed
-        elif changed and changed != self._shown_id:
-            return self._choose_shown()
         wanted = self._shown_id if self._shown_id in ids else (ids[-1] if ids else "")
-        self._show(next((one for one in held if one.id == wanted), None))
-        return None
+        if changed and wanted == self._shown_id != changed:
+            self._choose_shown()  # another sweep than the one on screen
+        else:
+            self._show(next((one for one in held if one.id == wanted), None))
 
     def _is_asked(self, analysis: Analysis) -> bool:
         held = wish_of(analysis)

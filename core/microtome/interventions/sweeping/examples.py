@@ -13,13 +13,44 @@ from jaxtyping import Int
 
 from microtome.errors import InputError, MetricError, PromptError, expect
 from microtome.interventions.sweeping.task import Example
-from microtome.metrics import KL, Loss, Metric, default_metric
+from microtome.metrics import KL, CustomMetric, Loss, Metric, default_metric, reads_everywhere
 from microtome.models.given import expect_known
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair
 
 Metrics = Metric | Sequence[Metric] | None
+
+
+def sized_examples(
+    model: Model, prompts: Any, metric: Metrics, *, align: bool = False, copies: int = 1
+) -> tuple[Example, ...]:
+    """Examples good for counting only: nothing is run, and their metrics name no answer.
+
+    ``prompts`` are pairs or single prompts; of a causal trace there are ``copies``.
+    """
+    pairs = [prompts] if isinstance(prompts, PromptPair) else prompts
+    if isinstance(pairs, str) or not isinstance(pairs[0], PromptPair):
+        made = prompt_examples(model, prompts, _sizes(model, metric, prompts))
+    else:
+        sizes = _sizes(model, metric, pairs[0].clean)
+        made = pair_examples(model, pairs, sizes, noising=False, align=align)
+    return made * copies
+
+
+def _sizes(model: Model, metric: Metrics, prompt: Any) -> CustomMetric:
+    """A metric that reads where the given one does."""
+    first = metric if metric is None or isinstance(metric, Metric) else metric[0]
+    if first is not None:
+        everywhere = reads_everywhere(first)
+        return CustomMetric(_nothing, position=first.position, everywhere=everywhere)
+    single = isinstance(prompt, str) or all(isinstance(part, int) for part in prompt)
+    tokens = model.tokenize(prompt if single else prompt[0])
+    return CustomMetric(_nothing, position=model.read_at(tokens.ids))
+
+
+def _nothing(logits: Any) -> Any:
+    return logits[..., 0]
 
 
 def pair_examples(

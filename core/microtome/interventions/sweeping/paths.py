@@ -13,8 +13,9 @@ from microtome.interventions.sweeping.base import run_base
 from microtome.interventions.sweeping.blocks import sweep_by_modules
 from microtome.interventions.sweeping.entries import NEEDS
 from microtome.interventions.sweeping.exact import sweep_exactly
+from microtome.interventions.sweeping.layers import normed
 from microtome.interventions.sweeping.task import Found, Task, Told
-from microtome.jobs import Job
+from microtome.jobs import Job, job_or_default
 from microtome.models.anatomy import Mlp
 from microtome.models.model import Model
 from microtome.models.operations import soft_cap, transformed
@@ -30,8 +31,12 @@ _AGREE = 1e-4
 _trusted: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 
 
-def path_of(model: Model, kind: str, wanted: str | None, tokens: Tokens, job: Job) -> Path:
+def path_of(
+    model: Model, kind: str, wanted: str | None, tokens: Tokens | None, job: Job | None
+) -> Path:
     """The fastest way that is valid, or the one wanted.
+
+    With ``tokens`` the fast way is compared with the model's own run of them, once for a model.
 
     Raises InputError for a way that there is not, or that this model or site cannot take.
     """
@@ -48,7 +53,7 @@ def path_of(model: Model, kind: str, wanted: str | None, tokens: Tokens, job: Jo
     return next(path for path in PATHS if not reasons.get(path))
 
 
-def _not_packed(model: Model, kind: str, tokens: Tokens, job: Job) -> str:
+def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
     if not model.whole:
         return "not all that the logits are made of is known"
     if model.dtype not in _WIDE:
@@ -65,9 +70,13 @@ def _not_packed(model: Model, kind: str, tokens: Tokens, job: Job) -> str:
     ]
     if kind in ("q", "k") and any(norm is not None and norm.joint for norm in norms):
         return "one norm over all heads mixes them"
-    if model not in _trusted:
-        _trusted[model] = _agrees(model, tokens, job)
-    return "" if _trusted[model] else "its arithmetic does not agree with the model's own run"
+    if model not in _trusted and tokens is not None:
+        _trusted[model] = _agrees(model, tokens, job_or_default(job))
+    return (
+        ""
+        if _trusted.get(model, True)
+        else "its arithmetic does not agree with the model's own run"
+    )
 
 
 def _not_blocks(model: Model, kind: str) -> str:
@@ -84,8 +93,6 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
     with torch.inference_mode():
         ids = torch.from_numpy(tokens.ids)[None].to(model.device).long()
         base = run_base(anatomy, ids, check=job.check)
-        from microtome.interventions.sweeping.layers import normed
-
         read = transformed(anatomy.transform, normed(anatomy.final_norm, base.final[-1:]))
         ours = torch.nn.functional.linear(read, anatomy.unembedding, anatomy.unembedding_bias)
         ours = soft_cap(ours, anatomy.soft_cap)[0].double().cpu()
