@@ -208,18 +208,23 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
 
 def foreseen(model: Any, wish: Wish) -> Foreseen:
     """What the sweep would take. Raises what the engine raises."""
+    from microtome.interventions.sweeping.examples import Noise, noised_examples
     from microtome.interventions.sweeps import Options, estimate_sweep
 
     row, questions = wish.row, _questions(model, wish).asked
     options: Options = {"by": row.by, "budget": wish.budget << 20}
+    metric = metrics_of(wish, questions)
+    for one in metric if isinstance(metric, list) else [metric]:
+        if one is not None:
+            one.resolve(model)  # answers that the model does not know are told of now
     if row.causal:
-        _span(wish)
+        noise = Noise(_span(wish), wish.noise, 1, wish.seed)
+        noised_examples(model, questions[0].prompt, metric, noise)  # or an error
     else:
         _over(wish)
         options["layer"] = wish.layer
     alone = wish.ablates or row.causal
     asked = [question.prompt for question in questions] if alone else pairs_of(questions)
-    metric = metrics_of(wish, questions)
     found = estimate_sweep(
         model, asked, metric, row.site, align=wish.align,
         samples=wish.samples if row.causal else 1, **options,
