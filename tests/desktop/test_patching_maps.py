@@ -98,7 +98,7 @@ def test_a_cell_says_effect_interval_and_metric():
     value = float(effects[1, 4])
     assert said.startswith("L1 · 4 Mary · effect")
     assert f"({value - 0.1:.3g} to {value + 0.2:.3g})" in said
-    assert f"logit(Mary) {3 * value:.4g}" in said
+    assert f"metric {3 * value:.4g}" in said
     headers, rows = sweep_rows(sweep)
     assert headers == ("layer", "position", "token", "effect", "metric", "low", "high")
     assert rows[6 + 4][:3] == (1, 4, "Mary")

@@ -92,7 +92,7 @@ class SweepGrid(Grid):
             low, high = (float(end.flat[at]) for end in about.band)
             between = f" ({low:.3g} to {high:.3g})"
         name = "effect" if about.normalised else "change"
-        return f"{said} · {name} {effect:.3g}{between} · {about.metric} {about.raw.flat[at]:.4g}"
+        return f"{said} · {name} {effect:.3g}{between} · metric {about.raw.flat[at]:.4g}"
 
 
 def place_text(sweep: Sweep, place: Mapping[str, int]) -> str:

@@ -54,6 +54,8 @@ class PatchingPanel(Panel):
         self.heads = Choice()
         self.map = SweepPlot()
         self.prompts = SweepPrompts(self.map)
+        # Words that wrap make a map ask for its whole height, and what stands above it give way.
+        self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self.told = QLabel()
         self.edit_button = QPushButton("Make it an edit")
         self._sweep: Sweep | None = None
@@ -68,6 +70,8 @@ class PatchingPanel(Panel):
         self.heads.setObjectName("sweep_heads")
         self.heads.setAccessibleName("layers of heads that are shown")
         self.edit_button.setObjectName("sweep_edit")
+        self.empty.setObjectName("dim")
+        self.empty.setWordWrap(True)
         self.told.setObjectName("dim")
         self.told.setFont(text_font(11))
         self.told.setTextFormat(Qt.TextFormat.PlainText)
@@ -84,6 +88,7 @@ class PatchingPanel(Panel):
         column.addLayout(choice)
         column.addWidget(self.prompts)
         column.addWidget(self.map, 1)
+        column.addWidget(self.empty, 1)
         column.addLayout(below)
 
     def _listen(self) -> None:
@@ -175,11 +180,14 @@ class PatchingPanel(Panel):
 
     def _draw(self) -> None:
         sweep = self._sweep
-        self.edit_button.setVisible(sweep is not None)
+        for part in (self.map, self.told, self.edit_button):
+            part.setVisible(sweep is not None)
+        self.empty.setVisible(sweep is None)
         if sweep is None:
             reason = _NO_SWEEP if self.context.workspace.session else "Run a prompt first."
             self.prompts.show_prompts(None)
-            self.map.show_grid(None, reason)
+            self.map.show_grid(None)
+            self.empty.setText(reason)
             self.told.setText("")
             return
         layer = self.heads.currentIndex() - 1 if len(sweep.axes) == 3 else -1

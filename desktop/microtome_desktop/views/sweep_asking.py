@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.sweep_requests import SWEEP_SLOT, ForeseeSweep, RunSweep, foreseen_key
@@ -51,6 +51,11 @@ class SweepAsking(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(5)
         self.controls.setMaximumWidth(_WIDEST)
+        # The map gives way, not the rows of the form.
+        self.controls.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         column.addLayout(top)
         column.addWidget(self.controls)
         column.addWidget(self.estimate)

@@ -10,12 +10,12 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QSpinBox,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -38,7 +38,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.space_bar import small_button
 
 _MOST_BUDGET = 65_536
-_ROW = 28  # pixels that a row is high
+_ROW, _TITLES = 28, 64  # pixels: how high a row is, how wide its title
 
 
 class SweepControls(QWidget):
@@ -79,6 +79,9 @@ class SweepControls(QWidget):
         _make_plain(self.noise)
         self.noise.setValue(3.0)
         self.noise.setToolTip("Noise in standard deviations of the token embeddings")
+        self.noise.setSuffix(" σ")
+        self.samples.setSuffix(" samples")
+        self.seed.setPrefix("seed ")
         self.samples.setToolTip("Over how many draws of noise the mean is taken")
         self.align.setObjectName("sweep_align")
         self.align.setToolTip("Patch each token from the one that it corresponds to")
@@ -88,22 +91,24 @@ class SweepControls(QWidget):
         self.count.setToolTip("How many pairs of the set, from its beginning")
 
     def _lay_out(self) -> None:
-        self._form = form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(3)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._rows = {
-            "mode": _row(form, "Way", self.mode),
-            "data": _row(form, "Prompts", self.data, self.count),
-            "metric": _row(form, "Metric", self.measure),
-            "answer": _row(form, "Answer", self.answer, self.wrong),
-            "layer": _row(form, "Layer", self.layer),
-            "over": _row(form, "Mean over", self.over),
-            "span": _row(form, "Noise on", self.span, self.of_selected),
-            "noise": _row(form, "Noise", self.noise, self.samples, self.seed),
-            "align": _row(form, "Align", self.align),
-            "budget": _row(form, "Memory", self.budget),
+        rows: dict[str, tuple[str, tuple[QWidget, ...]]] = {
+            "mode": ("Way", (self.mode,)),
+            "data": ("Prompts", (self.data, self.count)),
+            "metric": ("Metric", (self.measure,)),
+            "answer": ("Answer", (self.answer, self.wrong)),
+            "layer": ("Layer", (self.layer,)),
+            "over": ("Mean over", (self.over,)),
+            "span": ("Noise on", (self.span, self.of_selected)),
+            "noise": ("Noise", (self.noise, self.samples, self.seed)),
+            "align": ("Align", (self.align,)),
+            "budget": ("Memory", (self.budget,)),
         }
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        self._rows = {name: _row(title, parts) for name, (title, parts) in rows.items()}
+        for row in self._rows.values():
+            column.addWidget(row)
         self._unequal = False
 
     def _listen(self) -> None:
@@ -153,7 +158,7 @@ class SweepControls(QWidget):
             and self._mode not in ABLATING,
         }
         for name, on in shown.items():
-            self._form.setRowVisible(self._rows[name], on)
+            self._rows[name].setVisible(on)
         self.count.setVisible(held is not None)
         most = 1 if held is None else len(held.pairs)
         if most != self.count.maximum():
@@ -271,16 +276,17 @@ def _field(name: str, said: str) -> QLineEdit:
     return made
 
 
-def _row(form: QFormLayout, title: str, *parts: QWidget) -> QWidget:
-    """A row of the form; its first part takes the room."""
+def _row(title: str, parts: Sequence[QWidget]) -> QWidget:
+    """A line of the form; its first part takes the room."""
     held = QWidget()
+    held.setFixedHeight(_ROW)  # whatever is above and below, what is to be chosen stays readable
     line = QHBoxLayout(held)
     line.setContentsMargins(0, 0, 0, 0)
     line.setSpacing(6)
-    for number, part in enumerate(parts):
-        line.addWidget(part, 0 if isinstance(part, QToolButton) or number else 1)
     label = QLabel(title)
     label.setObjectName("dim")
-    label.setMinimumHeight(_ROW)
-    form.addRow(label, held)
+    label.setFixedWidth(_TITLES)
+    line.addWidget(label)
+    for number, part in enumerate(parts):
+        line.addWidget(part, 0 if isinstance(part, QToolButton) or number else 1)
     return held

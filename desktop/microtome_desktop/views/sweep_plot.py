@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QGraphicsRectItem
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.heatmaps import Grid
 from microtome_desktop.presenters.sweep_map import SweepGrid
+from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.grid_plot import GridPlot
 
 _STEPS = {
@@ -41,6 +42,7 @@ class SweepPlot(GridPlot):
         self._pressed: Cell | None = None
         self._from = QPoint()
         self._dragging = False
+        self.caption.setFont(text_font(12))
         self._pending = QGraphicsRectItem()
         self._pending.setPen(pg.mkPen(None))
         faint = QColor(colours.TEXT_FAINT)
