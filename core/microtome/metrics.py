@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, SupportsIndex, runtime_checkable
+from typing import Any, ClassVar, Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -163,7 +163,7 @@ class _AnswerMetric:
         expect_word(self.answer, "answer")
         _expect_position(self.position)
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> _AnswerMetric:
         """The same metric with a token id in place of a word."""
         return replace(self, answer=vocabulary.answer_token(self.answer))
 
@@ -229,7 +229,7 @@ class KL:
     def __post_init__(self) -> None:
         _expect_position(self.position)
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> KL:
         """The metric itself: it names no word."""
         del vocabulary
         return self
@@ -270,7 +270,7 @@ class Loss:
     everywhere: ClassVar[bool] = True
     position: ClassVar[int] = -1
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> Loss:
         """The metric itself: it names no word."""
         del vocabulary
         return self
@@ -313,7 +313,7 @@ class CustomMetric:
             raise WrongKind(f"{described(self.function)} is no function of logits.")
         _expect_position(self.position)
 
-    def resolve(self, vocabulary: Vocabulary) -> Self:
+    def resolve(self, vocabulary: Vocabulary) -> CustomMetric:
         """The metric itself."""
         del vocabulary
         return self

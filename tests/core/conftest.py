@@ -32,6 +32,7 @@ session_records = _neighbour("session_records")
 _neighbour("plain_forward")
 _neighbour("random_anatomy")
 _neighbour("dense_graph")
+_neighbour("plain_sweeps")
 
 
 LOADED: list[Model] = []  # every model that the tests share

@@ -9,6 +9,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from microtome import cli
+from microtome.records.sweep import sweep_of
 from microtome.selfcheck import suite
 from microtome.session.reader import open_session
 
@@ -175,3 +176,52 @@ def test_a_pair_without_a_difference_is_told_so(tmp_path, capsys):
 def test_an_unknown_word_names_the_commands(capsys):
     assert cli.main(["rnu"]) == 2
     assert "run" in capsys.readouterr().err
+
+
+PATCH = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", CORRUPT]
+ANSWERS = ["--answer", "Mary", "--wrong", "John"]
+
+
+def test_patch_saves_a_sweep_that_opens_and_a_table(tmp_path, capsys):
+    file, table = tmp_path / "sweep.h5", tmp_path / "sweep.csv"
+    given = [*PATCH, *ANSWERS, "--site", "z", "--out", str(file), "--csv", str(table), "--json"]
+    assert cli.main(given) == 0
+    told = json.loads(capsys.readouterr().out)
+    held = [each for each in open_session(file).analyses.values() if each.kind == "sweep"]
+    sweep = sweep_of(held[0])
+    assert sweep.axes == ("layer", "head")
+    best = max(told["cells"], key=lambda cell: cell["effect"])
+    assert sweep.effects[best["layer"], best["head"]] == pytest.approx(best["effect"])
+    assert best["effect"] > 0.5
+    assert len(table.read_text().splitlines()) == 1 + sweep.effects.size
+
+
+def test_patch_ablates_and_traces_and_takes_a_set(capsys):
+    ablated = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--site", "z"]
+    assert cli.main([*ablated, *ANSWERS, "--ablate", "zero"]) == 0
+    assert "layer 0, head 3" in capsys.readouterr().out
+    traced = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--trace-span", "1-3"]
+    assert cli.main([*traced, *ANSWERS, "--samples", "2"]) == 0
+    assert "position 14 'to'" in capsys.readouterr().out
+    over = ["patch", "--model", "words-4l", "--set", "induction", "--limit", "3", "--site", "z"]
+    assert cli.main([*over, "--metric", "rank", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metric"].startswith("rank of")
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["patch", "--model", "words-4l", "--prompt", PROMPT], "corrupt"),
+        (["patch", "--model", "words-4l"], "--prompt or --set"),
+        ([*PATCH, "--metric", "rank"], "--answer"),
+        ([*PATCH, *ANSWERS, "--site", "resid_pre", "--by", "head"], "no heads"),
+        ([*PATCH, *ANSWERS, "--site", "z", "--layer", "9"], "no layer 9"),
+        ([*PATCH, *ANSWERS, "--by", "range", "--ranges", "3-99"], "3 to 100"),
+        ([*PATCH, *ANSWERS, "--ablate", "mean"], "needs prompts"),
+    ],
+)
+def test_a_patch_that_cannot_be_asked_is_refused_in_one_line(given, named, capsys):
+    assert cli.main(given) == 2
+    told = capsys.readouterr().err
+    assert named in told
+    assert len(told.splitlines()) == 1

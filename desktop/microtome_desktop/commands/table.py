@@ -33,7 +33,7 @@ def _cannot_run(now: Situation) -> str:
         return reason
     if not now.desk.draft.text.prompt.strip():
         return "The prompt is empty: type one."
-    return now.desk.draft.reading.problem
+    return now.desk.draft.problem
 
 
 def _no_circuit(now: Situation) -> str:

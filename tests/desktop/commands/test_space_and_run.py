@@ -119,6 +119,26 @@ def site_beside(hand):
     assert not np.array_equal(second.drawing.points, first.drawing.points)
     QTest.mouseClick(second.close_button, LEFT)
     assert panel.panes == before
+    a_site_of_its_own(hand, panel)
+
+
+def a_site_of_its_own(hand, panel):
+    """Where only one site was projected, the new view offers to project its neighbour."""
+    (found,) = (key for key in hand.session.analyses if key.endswith("projection/resid_post.2"))
+    alone = {found: hand.session.analyses[found]}
+    hand.desk.workspace.show(replace(hand.session, analyses=alone), dirty=False)
+    hand.rest()
+    hand.do(_ID.SITE_BESIDE)
+    first, second = panel.panes
+    hand.until(second.isVisible)
+    assert (first.name, second.name) == ("resid_post.2", "resid_post.3")
+    assert first.drawing is not None
+    assert second.drawing is None
+    assert "not projected" in second.caption.text()
+    QTest.mouseClick(second.compute, LEFT)
+    hand.until(lambda: second.drawing is not None)
+    assert not np.array_equal(second.drawing.points, first.drawing.points)
+    QTest.mouseClick(second.close_button, LEFT)
 
 
 # ---------------------------------------------------------------- running

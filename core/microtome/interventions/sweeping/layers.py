@@ -29,7 +29,7 @@ _FUSED: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def normed(norm: Norm | None, x: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
+def normed(norm: Norm | None, x: Float[Tensor, "*row d"]) -> Float[Tensor, "*row d"]:
     """What a norm gives; the rows themselves where there is none."""
     if norm is None or norm.joint or (norm.weight is not None and norm.weight.ndim > 1):
         return normalise(norm, x)

@@ -14,6 +14,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli.given import add_model_options, expect_writable, ids, load, token_id
+from microtome.cli.patch import add_patch, patch
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED = 2, 1, 130
@@ -54,11 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"microtome {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
+    add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
     check.add_argument("model", help="embedded name, folder or hub id")
-    _add_model_options(check)
+    add_model_options(check)
     check.add_argument("--json", action="store_true", help="print JSON")
     info = commands.add_parser("info", help="say what a session file holds")
     info.add_argument("session", type=Path)
@@ -85,52 +88,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--out", type=Path, required=True, help="the session file to write")
     run.add_argument("--json", action="store_true", help="print a summary as JSON")
-    _add_model_options(run)
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument("--dtype", default="float32", help="float32, float64, bfloat16, float16")
-    parser.add_argument(
-        "--download",
-        action="store_true",
-        help="allow a download from the hub; its size and destination are printed first",
-    )
-
-
-def _load(options: argparse.Namespace) -> Any:
-    from microtome.models.loading import load_model
-
-    return load_model(
-        options.model,
-        device=options.device,
-        dtype=options.dtype,
-        allow_download=options.download,
-        job=_download_job() if options.download else None,
-    )
-
-
-def _download_job() -> Any:
-    """A job that tells on standard error what is fetched, and how far it is on a terminal."""
-    from microtome.jobs import Job, Progress
-
-    def on_partial(name: str, value: Any) -> None:
-        if name == "download":
-            print(f"Downloading {value}", file=sys.stderr)
-
-    def on_progress(progress: Progress) -> None:
-        if progress.unit == "B":
-            end = "\n" if progress.done >= progress.total else ""
-            print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
-
-    return Job(on_progress if sys.stderr.isatty() else None, on_partial)
+    add_model_options(run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from microtome.prompts import Question
 
-    read: Callable[[str], Any] = _ids if options.ids else str
-    words: Callable[[str], Any] = _id if options.ids else str
+    read: Callable[[str], Any] = ids if options.ids else str
+    words: Callable[[str], Any] = token_id if options.ids else str
     given = {"corrupt": options.corrupt and read(options.corrupt)}
     given |= {
         name: getattr(options, name) and words(getattr(options, name))
@@ -139,30 +104,17 @@ def _run(options: argparse.Namespace) -> int:
     question = Question(
         read(options.prompt), **given, values_only=options.values_only, seed=options.seed
     )
-    _writable(options.out)
+    expect_writable(options.out)
     from microtome.examining import examine
     from microtome.selfcheck.suite import self_check
     from microtome.session.writer import save_session
 
-    model = _load(options)
+    model = load(options)
     session = replace(examine(model, question), checks=self_check(model))
     save_session(options.out, session)
     summary = _summary(session) | {"file": str(options.out)}
     print(json.dumps(summary, indent=2) if options.json else _as_text(summary))
     return 0
-
-
-def _writable(path: Path) -> None:
-    """Refuse a place that cannot be written before the work, not after it.
-
-    Raises InputError.
-    """
-    if not path.parent.is_dir():
-        raise InputError(
-            f"There is no folder {path.parent}.", "Create it, or choose another place."
-        )
-    if path.is_dir():
-        raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
 
 
 def _summary(session: Any) -> dict[str, Any]:
@@ -241,7 +193,7 @@ def _check(options: argparse.Namespace) -> int:
     from microtome.models.coverage import coverage
     from microtome.selfcheck.suite import self_check
 
-    model = _load(options)
+    model = load(options)
     report, held = self_check(model), coverage(model)
     if options.json:
         found = asdict(report) | {"passed": report.passed, "coverage": asdict(held)}
@@ -286,7 +238,7 @@ def _verified(path: Path) -> dict[str, int]:
 
 
 def _render(options: argparse.Namespace) -> int:
-    _writable(options.out)
+    expect_writable(options.out)
     _window("render")(options.session, options.out)
     return 0
 
@@ -321,24 +273,9 @@ def _window(name: str) -> Callable[..., Any]:
     )
 
 
-def _ids(text: str) -> tuple[int, ...]:
-    from microtome.prompts import typed_ids
-
-    found = typed_ids(text)
-    return tuple(_id(part) for part in text.replace(",", " ").split()) if found is None else found
-
-
-def _id(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(
-            f"{text!r} is not a token id.", "Give whole numbers, or leave out --ids."
-        ) from None
-
-
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "patch": patch,
     "models": _models,
     "check": _check,
     "info": _info,

@@ -1,0 +1,83 @@
+"""What the commands have in common: how a model, token ids and a place to write are given."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from microtome.errors import InputError
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that loads a model."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--dtype", default="float32", help="float32, float64, bfloat16, float16")
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="allow a download from the hub; its size and destination are printed first",
+    )
+
+
+def load(options: argparse.Namespace) -> Any:
+    """The model that was asked for."""
+    from microtome.models.loading import load_model
+
+    return load_model(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        allow_download=options.download,
+        job=_download_job() if options.download else None,
+    )
+
+
+def _download_job() -> Any:
+    """A job that tells on standard error what is fetched, and how far it is on a terminal."""
+    from microtome.jobs import Job, Progress
+
+    def on_partial(name: str, value: Any) -> None:
+        if name == "download":
+            print(f"Downloading {value}", file=sys.stderr)
+
+    def on_progress(progress: Progress) -> None:
+        if progress.unit == "B":
+            end = "\n" if progress.done >= progress.total else ""
+            print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
+
+    return Job(on_progress if sys.stderr.isatty() else None, on_partial)
+
+
+def expect_writable(path: Path) -> None:
+    """Refuse a place that cannot be written before the work, not after it.
+
+    Raises InputError.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"There is no folder {path.parent}.", "Create it, or choose another place."
+        )
+    if path.is_dir():
+        raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
+
+
+def ids(text: str) -> tuple[int, ...]:
+    """Token ids as typed. Raises InputError for what is none."""
+    from microtome.prompts import typed_ids
+
+    found = typed_ids(text)
+    if found is not None:
+        return found
+    return tuple(token_id(part) for part in text.replace(",", " ").split())
+
+
+def token_id(text: str) -> int:
+    """One token id as typed. Raises InputError for what is none."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(
+            f"{text!r} is not a token id.", "Give whole numbers, or leave out --ids."
+        ) from None
