@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Patch", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -211,13 +211,6 @@ COMMANDS = (
             "their site; again stops", "mdi6.play", "Ctrl+Shift+P", _no_space, starts_group=True),
     Command(_ID.SITE_BESIDE, "Space", "Another site beside", "Show one more site in the feature "
             "space, up to four", "mdi6.view-split-vertical", "", _no_space),
-    Command(_ID.SWEEP, "Patch", "Run the sweep", "Patch or ablate one place after another, as the "
-            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep),
-    Command(_ID.TRACE_CAUSES, "Patch", "Causal tracing", "Put noise on the selected token, and "
-            "see which place of the model brings the answer back", "mdi6.source-branch",
-            "Ctrl+Shift+T", _cannot_sweep),
-    Command(_ID.SWEEP_EDIT, "Patch", "Make the cells edits", "Put the chosen cells of the sweep "
-            "on the list of edits", "mdi6.playlist-plus", "Ctrl+I", _no_sweep, starts_group=True),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),
@@ -242,8 +235,17 @@ COMMANDS = (
     Command(_ID.REPRODUCE, "Run", "Run the shown nodes alone",
             "How much of the metric the most influential nodes reproduce by themselves",
             "mdi6.graph-outline", "", _offline, starts_group=True),
+    Command(_ID.SWEEP, "Run", "Run the sweep", "Patch or ablate one place after another, as the "
+            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep,
+            starts_group=True),
+    Command(_ID.TRACE_CAUSES, "Run", "Causal tracing", "Put noise on the selected token, and "
+            "see which place of the model brings the answer back", "mdi6.source-branch",
+            "Ctrl+Shift+T", _cannot_sweep),
+    Command(_ID.SWEEP_EDIT, "Run", "Make the cells of the sweep edits", "Put the "
+            "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
+            "Ctrl+Shift+K", _no_sweep),
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
-            "Ctrl+L"),
+            "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",

@@ -95,10 +95,6 @@ class Wish:
     seed: int = 0
     budget: int = 256
 
-    def __post_init__(self) -> None:
-        if self.span is not None:
-            object.__setattr__(self, "span", tuple(self.span))
-
     @property
     def row(self) -> Swept:
         """What is swept."""
@@ -122,12 +118,19 @@ class Wish:
         """The wish that ``as_json`` gave; InputError for what is none."""
         try:
             given = {field.name: held[field.name] for field in fields(cls) if field.name in held}
-            asked = given.get("question")
-            wish = cls(**given | {"question": None if asked is None else Question(**asked)})
+            asked, span = given.get("question"), given.get("span")
+            given["question"] = None if asked is None else Question(**_tuples(asked))
+            given["span"] = None if span is None else (int(span[0]), int(span[1]))
+            wish = cls(**given)
             swept(wish.what)
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"This is no sweep: {error}.") from error
         return wish
+
+
+def _tuples(held: dict[str, Any]) -> dict[str, Any]:
+    """Token ids as they were before JSON made lists of them."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
 
 
 def wish_of(analysis: Analysis) -> Wish | None:

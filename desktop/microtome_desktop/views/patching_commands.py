@@ -1,4 +1,4 @@
-"""What the commands of the Patch menu do."""
+"""What the commands of the patching panel do."""
 
 from __future__ import annotations
 
