@@ -31,6 +31,8 @@ from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.autosave import Autosave
 from microtome_desktop.views.circuit_commands import CircuitCommands
+from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
@@ -63,6 +65,7 @@ class Workbench(QObject):
         self.menus = LivingMenus(window, self.desk, self.handlers)
         window.statusBar().clearMessage()
         self.status = JobStatus(window.statusBar(), self.desk, self.runner)
+        self.edit_runs = EditRuns(window, self.desk, self.runner, self.handlers.run_checks)
         self.autosave = Autosave(window, self.desk, self.runner, self.handlers, kept)
         self._offered = False
         self._example: LoadModel | None = None
@@ -77,10 +80,12 @@ class Workbench(QObject):
         self.layouts = Layouts(window, self.desk)
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
+        edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
             **space.table(),
+            **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
         window.actions_table.before = self._settle
@@ -107,6 +112,7 @@ class Workbench(QObject):
             self.runner.resume,
             desk.book,
             self.runner.turns.ask,
+            desk.trials,
         )
 
     def _connect(self) -> None:
@@ -262,7 +268,7 @@ class Workbench(QObject):
         self._updating.start()
 
     def _on_selection(self, selected: object, changed: frozenset[str]) -> None:
-        if changed & {"node", "others"}:
+        if changed & {"node", "others", "head", "neuron", "position", "layer"}:
             self._updating.start()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
