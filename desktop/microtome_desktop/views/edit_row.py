@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QDoubleValidator, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QSlider,
     QToolButton,
     QVBoxLayout,
@@ -71,18 +71,16 @@ class Strength(QWidget):
         self.slider.setRange(-_STEPS, _STEPS)
         self.slider.setPageStep(10)
         self.slider.setMinimumWidth(50)
-        self.number = QDoubleSpinBox()
+        self.number = QLineEdit()
         self.number.setObjectName("strength_number")
         self.number.setAccessibleName("strength as a number")
-        self.number.setRange(-1e6, 1e6)
-        self.number.setDecimals(2)
-        self.number.setKeyboardTracking(False)
-        self.number.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.number.setValidator(QDoubleValidator(-1e6, 1e6, 4, self))
         self.number.setFont(mono_font(11))
-        self.number.setFixedWidth(62)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.number.setFixedWidth(64)
         self.share = QLabel()
         self.share.setObjectName("dim")
-        self._span = _UNKNOWN
+        self._span, self._told = _UNKNOWN, ""
         row = QHBoxLayout(self)
         row.setContentsMargins(22, 0, 0, 0)
         row.setSpacing(6)
@@ -91,20 +89,28 @@ class Strength(QWidget):
         row.addWidget(self.share)
         self.slider.valueChanged.connect(self._on_slider)
         self.slider.sliderReleased.connect(self.settled)
-        self.number.valueChanged.connect(self.moved)
-        self.number.editingFinished.connect(self.settled)
+        self.number.editingFinished.connect(self._on_number)
 
     def show_strength(self, spec: EditSpec, norm: float | None, share: str) -> None:
         """Show what is set; the ends follow the site's norm, but never during a drag."""
         if not self.slider.isSliderDown():
             self._span = _span(spec, norm)
         step = round(_STEPS * spec.strength / self._span)
-        with QSignalBlocker(self.slider), QSignalBlocker(self.number):
-            if self.slider.value() != step:
-                self.slider.setValue(step)
-            if not math.isclose(self.number.value(), spec.strength, abs_tol=0.005):
-                self.number.setValue(spec.strength)
+        with QSignalBlocker(self.slider):
+            self.slider.setValue(step)
+        self._told = f"{spec.strength:.4g}"
+        if not self.number.isModified():  # nobody is typing
+            self.number.setText(self._told)
         self.share.setText(share)
+
+    def _on_number(self) -> None:
+        typed, acceptable = self.number.text(), self.number.hasAcceptableInput()
+        self.number.setModified(False)
+        if not acceptable:
+            self.number.setText(self._told)
+        elif typed != self._told:
+            self.moved.emit(float(typed))
+            self.settled.emit()
 
     def _on_slider(self, step: int) -> None:
         self.moved.emit(self._span * step / _STEPS)
