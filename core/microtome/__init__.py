@@ -29,6 +29,7 @@ _PUBLIC = {
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "examine": "examining",
+    "generate": "interventions.generation",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
@@ -58,6 +59,7 @@ __all__ = [
     "coverage",
     "direct_logit_attribution",
     "examine",
+    "generate",
     "head_scores",
     "load_model",
     "logit_lens",
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer
+    from microtome.interventions.generation import generate
     from microtome.metrics import LogitDifference, LogitOverMean
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model

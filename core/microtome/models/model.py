@@ -134,6 +134,15 @@ class Model:
         """Whether the logits at a position are about the token there, not about the next one."""
         return self.known and not self.anatomy.causal
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a text; none where the model has no such token."""
+        for held in (getattr(self.module, "generation_config", None), self.config, self.tokenizer):
+            named = getattr(held, "eos_token_id", None)
+            if named is not None:
+                return tuple(named) if isinstance(named, list | tuple) else (int(named),)
+        return ()
+
     def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
         """Where an answer to a prompt is read: -1, the last position, or the first masked one."""
         mask = self.lexicon.mask_token if self.in_place else None
