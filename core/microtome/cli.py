@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli_generate import add_generate, generate_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED = 2, 1, 130
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"microtome {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
+    add_generate(commands, _add_model_options)
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
@@ -260,6 +262,10 @@ def _check_line(result: Any) -> str:
     return f"{result.number:>2}  {result.verdict:<14}  {result.title}{measured}{allowed}{reason}"
 
 
+def _generate(options: argparse.Namespace) -> int:
+    return generate_command(options, _load)
+
+
 def _info(options: argparse.Namespace) -> int:
     from microtome.session.reader import info
 
@@ -339,6 +345,7 @@ def _id(text: str) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
+    "generate": _generate,
     "models": _models,
     "check": _check,
     "info": _info,
