@@ -68,6 +68,16 @@ def token_place(session: Session, position: int, layer: int | None = None) -> Ed
     )
 
 
+def cell_place(session: Session, site: str, layer: int, position: int) -> EditPlace | None:
+    """A site of a layer at a token; layer -1 is the stream before the first one."""
+    if layer < 0:
+        return token_place(session, position)
+    if session.clean is None or not 0 <= position < len(session.clean.tokens):
+        return None
+    token = session.clean.tokens[position].strip()
+    return EditPlace(f"{site}.{layer}", f"{site}.{layer} at “{token}” ({position})", (position,))
+
+
 def point_place(session: Session, site: str, position: int | None) -> EditPlace | None:
     """The site of a feature space: at a token of the run, or everywhere for another prompt's."""
     place = Site.parse(site)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -23,9 +23,11 @@ from microtome_desktop.presenters.attention import (
 )
 from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import head_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.head_thumbnails import HeadThumbnails
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -71,6 +73,8 @@ class AttentionPanel(Panel):
         self.layer.activated.connect(self._on_layer)
         self.head.activated.connect(self._on_head)
         self.thumbnails.head_clicked.connect(self._on_head)
+        self.thumbnails.menu_asked.connect(self._on_head_menu)
+        self.map.menu_asked.connect(self._on_map_menu)
         self.map.cell_clicked.connect(self._on_cell)
         self.show_session()
 
@@ -112,6 +116,13 @@ class AttentionPanel(Panel):
             self.context.selection.update(position=key, layer=layer, head=head)
         elif not self._kind.from_source:
             self.context.selection.update(position=query)
+
+    def _on_head_menu(self, head: int, at: QPoint) -> None:
+        if self._kind is SELF:
+            offer_edits(self.context, (head_place(self._shown[0], head),), at, self)
+
+    def _on_map_menu(self, _row: int, _column: int, at: QPoint) -> None:
+        self._on_head_menu(self._shown[1], at)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The pattern of the head that is shown large."""

@@ -6,16 +6,25 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QPoint, QSignalBlocker
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.heatmaps import NEEDS, Grid, Quantity, heatmap, quantities
+from microtome_desktop.presenters.heatmaps import (
+    NEEDS,
+    SITES_OF,
+    Grid,
+    Quantity,
+    heatmap,
+    quantities,
+)
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import cell_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -43,6 +52,7 @@ class HeatmapPanel(Panel):
         self.quantity.currentIndexChanged.connect(self._on_quantity)
         self.map.cell_clicked.connect(self._on_click)
         self.map.cell_hovered.connect(self._on_hover)
+        self.map.menu_asked.connect(self._on_menu)
         self.show_session()
 
     @property
@@ -57,6 +67,13 @@ class HeatmapPanel(Panel):
         if grid is not None and not self._of_source:
             layer = grid.layers[row]
             self.context.selection.update(position=column, layer=layer if layer >= 0 else None)
+
+    def _on_menu(self, row: int, column: int, at: QPoint) -> None:
+        grid, session = self.map.grid, self.context.workspace.session
+        if grid is None or session is None or self._of_source:
+            return
+        place = cell_place(session, SITES_OF[self._chosen], grid.layers[row], column)
+        offer_edits(self.context, () if place is None else (place,), at, self)
 
     @property
     def _of_source(self) -> bool:
