@@ -20,7 +20,6 @@ from microtome.analysis.lens import lens_analysis
 from microtome.errors import InputError, MemoryExceeded, SiteMissing
 from microtome.interventions.directions import mean_norm
 from microtome.interventions.specs import edit_of
-from microtome.interventions.units import OneUnit
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.given import expect_model
@@ -85,15 +84,6 @@ def try_edits(
     return replace(first, edited=whole, analyses=_by_id(*found), norms=MappingProxyType(norms))
 
 
-def edit_for(model: Model, spec: EditSpec, job: Job) -> Edit:
-    """The edit of a spec, of one neuron alone where it names one.
-
-    Raises EditError, SiteMissing or another InputError for what cannot be made.
-    """
-    edit = edit_of(model, spec, job)
-    return edit if spec.neuron is None else OneUnit(edit, spec.neuron)
-
-
 _Rows = list[tuple[int, Edit]]
 
 
@@ -108,7 +98,7 @@ def _made(
         if not spec.on:
             continue
         try:
-            edit = edit_for(model, spec, job)
+            edit = edit_of(model, spec, job)
             edit.taps(model, len(run.token_ids), job, read)
         except (InputError, SiteMissing, MemoryExceeded) as error:
             problems[row] = str(error)

@@ -28,7 +28,18 @@ class OneUnit:
     unit: int
 
     def __str__(self) -> str:
-        return f"{self.edit}, neuron {self.unit} alone"
+        return f"{self.edit}, neuron {self.unit}"
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether it does the same at every position, also at those that a text grows by."""
+        return bool(getattr(self.edit, "everywhere", True))
+
+    @property
+    def positions(self) -> tuple[int, ...] | None:
+        """The positions that it names, None for all."""
+        named: tuple[int, ...] | None = getattr(self.edit, "positions", None)
+        return named
 
     def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> Mapping[Site, Tap]:
         """What to do at each place in a run over so many tokens, ``source`` in an encoder."""

@@ -47,8 +47,7 @@ def known_words(session: Session | None) -> Words:
 
 def edit_text(spec: EditSpec, words: Words | None = None) -> str:
     """What an edit does, in a line."""
-    alone = "" if spec.neuron is None else f", neuron {spec.neuron}"
-    return describe(spec, words) + alone
+    return describe(spec, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +123,14 @@ def effects(
                token == wrong)
         for token in wanted
     )  # fmt: skip
+
+
+def effect_ids(session: Session, position: int | None) -> tuple[int, ...]:
+    """The tokens of all rows, in their order; none where no edit acts."""
+    if session.clean is None or session.edited is None:
+        return ()
+    count = session.edited.top_ids.shape[1]
+    return tuple(_wanted(session.clean, session.edited, place_of(session, position), count))
 
 
 def _wanted(clean: Trace, edited: Trace, place: int, count: int) -> list[int]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
 
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.edit_requests import QUICK, WHOLE
+from microtome_desktop.presenters import as_python_edits, exports
 from microtome_desktop.presenters.edits import (
+    NO_EDIT,
     Words,
     edit_lines,
     effects,
@@ -17,6 +22,7 @@ from microtome_desktop.presenters.edits import (
     said_of,
 )
 from microtome_desktop.presenters.predictions import heading
+from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.edit_effect import EffectView
 from microtome_desktop.views.edit_form import EditForm
@@ -111,6 +117,22 @@ class EditsPanel(Panel):
         self.context.book.remove_edit(row)
         if self.list.rows:
             self.list.rows[min(row, len(self.list.rows) - 1)].setFocus()
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The predictions without and with the edits."""
+        session = self._session
+        if session is None:
+            return exports.NO_RUN
+        if session.edited is None:
+            return NO_EDIT
+        return partial(exports.edits_table, session, self.context.selection.current.position)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The edits, and both runs."""
+        session, position = self._session, self.context.selection.current.position
+        if session is None:
+            return exports.NO_RUN
+        return as_python_edits.edits_lines(session, position)
 
     # what is shown
 
