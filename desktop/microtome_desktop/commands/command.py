@@ -70,6 +70,7 @@ class CommandId(StrEnum):
     SWITCH_EDITS = auto()
     SAVE_EDITS = auto()
     CLEAR_EDITS = auto()
+    GENERATE = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
     SHORTCUTS = auto()

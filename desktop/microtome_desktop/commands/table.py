@@ -248,6 +248,8 @@ COMMANDS = (
             "mdi6.plus", "Ctrl+Shift+D", _no_edits, starts_group=True),
     Command(_ID.SWITCH_EDITS, "Edits", "With or without edits", "Switch all edits off; again "
             "switches them on", "mdi6.toggle-switch-outline", "Ctrl+Shift+O", _nothing_edited),
+    Command(_ID.GENERATE, "Edits", "Write on", "Let the model write on from the prompt, without "
+            "and with the edits", "mdi6.text-long", "Ctrl+Shift+N", _no_edits),
     Command(_ID.SAVE_EDITS, "Edits", "Save as a named set…", "Keep the edits under a name",
             "mdi6.playlist-check", "", _nothing_edited),
     Command(_ID.CLEAR_EDITS, "Edits", "Remove all edits", "Forget all edits; named sets stay",

@@ -9,6 +9,7 @@ from typing import Any
 from psygnal import Signal
 
 from microtome.records.edits import EditSpec
+from microtome.records.generation import Generation
 
 _NO_PROBLEMS: Mapping[EditSpec, str] = MappingProxyType({})
 _NO_NORMS: Mapping[str, float] = MappingProxyType({})
@@ -28,6 +29,8 @@ class Trials:
         self.norms = _NO_NORMS
         self.running = False
         self.generating = False
+        self.before: Generation | None = None  # what is being written
+        self.after: Generation | None = None
 
     def update(self, **fields: Any) -> None:
         """Change what is named; nothing is told when nothing differs."""
@@ -39,4 +42,5 @@ class Trials:
 
     def clear(self) -> None:
         """Another session."""
-        self.update(problems=_NO_PROBLEMS, norms=_NO_NORMS, running=False, generating=False)
+        self.update(problems=_NO_PROBLEMS, norms=_NO_NORMS, running=False)
+        self.update(generating=False, before=None, after=None)

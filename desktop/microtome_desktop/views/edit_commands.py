@@ -38,6 +38,7 @@ class EditCommands(QObject):
             **acts,
             _ID.ADD_EDIT: self._add,
             _ID.SWITCH_EDITS: self._switch,
+            _ID.GENERATE: self._generate,
             _ID.SAVE_EDITS: self._save,
             _ID.CLEAR_EDITS: self._desk.book.clear_edits,
         }
@@ -50,13 +51,26 @@ class EditCommands(QObject):
             do_act(book, grounds, act, places)
             self._say(book.undo_title)
 
-    def _add(self) -> None:
+    @property
+    def _panel(self) -> EditsPanel | None:
+        """The panel, brought to the front."""
         panel = self._panels.get("edits")
-        if isinstance(panel, EditsPanel):
-            dock = self._window.docks["edits"]
-            dock.show()
-            dock.raise_()
+        if not isinstance(panel, EditsPanel):
+            return None
+        dock = self._window.docks["edits"]
+        dock.show()
+        dock.raise_()
+        return panel
+
+    def _add(self) -> None:
+        panel = self._panel
+        if panel is not None:
             panel.write()
+
+    def _generate(self) -> None:
+        panel = self._panel
+        if panel is not None:
+            panel.write_text()
 
     def _switch(self) -> None:
         """All off where any is on, else all on."""

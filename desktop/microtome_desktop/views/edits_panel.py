@@ -6,11 +6,21 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QSplitter,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
+from microtome.records.generation import GENERATION
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.edit_requests import QUICK, WHOLE
+from microtome_desktop.jobs.generate_request import GenerateText, Writing
 from microtome_desktop.presenters import as_python_edits, exports
 from microtome_desktop.presenters.edits import (
     NO_EDIT,
@@ -22,12 +32,14 @@ from microtome_desktop.presenters.edits import (
     said_of,
 )
 from microtome_desktop.presenters.predictions import heading
+from microtome_desktop.presenters.writing import text_of, texts_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.edit_effect import EffectView
 from microtome_desktop.views.edit_form import EditForm
 from microtome_desktop.views.edit_list import EditList
 from microtome_desktop.views.edit_sets import SetsMenu
+from microtome_desktop.views.edit_writing import WritingView
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -53,6 +65,11 @@ class EditsPanel(Panel):
         self.form = EditForm(context)
         self.list = EditList()
         self.effect = EffectView()
+        self.writing = WritingView()
+        self.pages = QTabWidget()
+        self.pages.setDocumentMode(True)
+        self.pages.addTab(self.effect, "Predictions")
+        self.pages.addTab(self.writing, "Text")
         self.sets.setMenu(SetsMenu(context, self))
         self._lay_out()
         self._connect()
@@ -68,7 +85,7 @@ class EditsPanel(Panel):
         self.parts = QSplitter(Qt.Orientation.Vertical)
         self.parts.setChildrenCollapsible(False)
         self.parts.addWidget(self.list)
-        self.parts.addWidget(self.effect)
+        self.parts.addWidget(self.pages)
         self.parts.setStretchFactor(0, 2)
         self.parts.setStretchFactor(1, 3)
         column = QVBoxLayout(self)
@@ -89,6 +106,7 @@ class EditsPanel(Panel):
         self.list.settled.connect(book.settle)
         self.list.removed.connect(self._on_removed)
         self.list.moved.connect(book.move_edit)
+        self.writing.asked.connect(self._on_writing)
         context.trials.changed.connect(self._on_trials)
         context.library.changed.connect(self._on_library)
 
@@ -118,6 +136,14 @@ class EditsPanel(Panel):
         if self.list.rows:
             self.list.rows[min(row, len(self.list.rows) - 1)].setFocus()
 
+    def _on_writing(self, writing: Writing) -> None:
+        self.context.ask(GenerateText(writing))
+
+    def write_text(self) -> None:
+        """Let the model write, by the settings in the fields."""
+        self.pages.setCurrentWidget(self.writing)
+        self.writing.ask()
+
     def exported_table(self) -> Callable[[], Table] | str:
         """The predictions without and with the edits."""
         session = self._session
@@ -145,6 +171,7 @@ class EditsPanel(Panel):
         self._words = known_words(self._session)
         self._show_list()
         self._show_effect()
+        self._show_texts()
 
     def show_part(self, part: str) -> None:
         """What was changed, undone, or has been run."""
@@ -155,6 +182,8 @@ class EditsPanel(Panel):
             self._say()
         elif part in {QUICK, WHOLE}:
             self._show_effect()
+        elif part == f"analyses/{GENERATION}":
+            self._show_texts()
 
     def show_model(self) -> None:
         """With its model, a session's edits can be run."""
@@ -171,6 +200,8 @@ class EditsPanel(Panel):
             self.context.later((self, "list"), self._show_list)
         if "running" in names:
             self.context.later((self, "say"), self._say)
+        if names & {"before", "after", "generating"}:
+            self.context.later((self, "texts"), self._show_texts)
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         if changed & {"facts"}:
@@ -183,6 +214,7 @@ class EditsPanel(Panel):
         self.list.show_lines(lines, enabled=able)
         reason = "" if able else self.context.why_not(CommandId.ADD_EDIT)
         self.add.setEnabled(able)
+        self.writing.set_able(self.context.why_not(CommandId.GENERATE))
         self.add.setToolTip(reason or "Write an edit down: site, what, where")
         self.clear.setEnabled(bool(lines) and able)
         if not able:
@@ -194,6 +226,13 @@ class EditsPanel(Panel):
         place = heading(self._session, position) if rows else ""
         self.effect.show_effects(rows, metric_change(self._session), place)
         self._say()
+
+    def _show_texts(self) -> None:
+        trials = self.context.trials
+        pair = (trials.before, trials.after)
+        if not trials.generating and pair == (None, None):
+            pair = texts_of(self._session)
+        self.writing.show_texts(text_of(*pair), text_of(*reversed(pair)))
 
     def _say(self) -> None:
         self.said.setText(said_of(self._session, offline=self.context.workspace.offline))
