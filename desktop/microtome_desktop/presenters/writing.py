@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from microtome.records.generation import GENERATION, Generation, generations_of
 from microtome.records.session import Session
@@ -39,14 +38,26 @@ def texts_of(session: Session | None) -> tuple[Generation | None, Generation | N
     return (None, None) if held is None else generations_of(held)
 
 
+def _spaced(written: Generation) -> list[str]:
+    """The tokens with what stands between them in the joined text: some models leave it out."""
+    pieces, at = [], 0
+    for token in written.texts:
+        found = written.text.find(token, at)
+        end = at if found < 0 else found + len(token)
+        pieces.append(token if found < 0 else written.text[at:end])
+        at = end
+    return pieces
+
+
 def text_of(one: Generation | None, other: Generation | None) -> Text | None:
     """One side, with the tokens marked that differ from the other."""
     if one is None:
         return None
     against = () if other is None else other.texts
-    rows = zip_longest(one.texts, one.probabilities.tolist(), against[: len(one.texts)])
+    facing = (*against, *[None] * len(one.texts))
+    rows = zip(one.texts, _spaced(one), one.probabilities.tolist(), facing, strict=False)
     pieces = tuple(
-        Piece(text, probability, bool(against) and text != facing)
-        for text, probability, facing in rows
+        Piece(shown, probability, bool(against) and token != other)
+        for token, shown, probability, other in rows
     )
     return Text(pieces, _STOPPED.get(one.stopped, one.stopped))
