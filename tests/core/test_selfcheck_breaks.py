@@ -17,7 +17,6 @@ import torch
 
 from microtome.activations import capture
 from microtome.interventions.edits import Ablate, Patch, Steer
-from microtome.interventions.sweeping import entries, stepping
 from microtome.models import attention as attention_function
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
@@ -393,29 +392,3 @@ DISTURBED = {4, 5, 6, 7, 8, 10, 12, 13, 17}
 def test_every_check_is_turned_red_by_some_break_above():
     by_weights = {number for _, _, number in WEIGHTS.values()}
     assert by_weights | DISTURBED == {check.number for check in CHECKS}
-
-
-# ---------------------------------------------------------------------- sweeps that go astray
-
-
-def test_a_sweep_that_enters_another_stream_is_found(tiny_model, monkeypatch):
-    honest = entries.Entrances.enter
-
-    def louder(entrances, changed):
-        found = honest(entrances, changed)
-        return replace(found, stream=1.01 * found.stream)
-
-    monkeypatch.setattr(entries.Entrances, "enter", louder)
-    assert failed(tiny_model("gpt2"), {15}) == {15}
-
-
-def test_a_sweep_that_steps_into_the_wrong_block_is_found(tiny_model, monkeypatch):
-    honest = stepping.Steps._note
-
-    def late(steps, at, *given):
-        honest(steps, at + 1, *given)  # the second block gets the first one's stream, and so on
-        if at == 0:
-            honest(steps, at, *given)
-
-    monkeypatch.setattr(stepping.Steps, "_note", late)
-    assert failed(tiny_model("mixtral"), {15}) == {15}
