@@ -21,9 +21,9 @@ def failed(model: Model) -> set[int]:
     return {result.number for result in report.failures}
 
 
-@pytest.mark.parametrize("family", ["gpt2", "mixtral", "bert"])
-def test_a_model_as_it_is_passes(tiny_model, family):
-    assert failed(tiny_model(family)) == set()
+@pytest.mark.parametrize("name", ["gpt2", "mixtral", "bert"])
+def test_a_model_as_it_is_passes(tiny_model, name):
+    assert failed(tiny_model(name)) == set()
 
 
 def test_a_sweep_that_enters_another_stream_is_found(tiny_model, monkeypatch):

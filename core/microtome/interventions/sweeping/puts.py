@@ -10,18 +10,18 @@ from torch import Tensor
 
 from microtome.errors import EditError
 from microtome.interventions.sweeping.base import Base, run_base
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Task
-from microtome.jobs import Job
 from microtome.models.tokens import Tokens
 
 
-def put_in_place(task: Task, base: Base, job: Job) -> Callable[[int], Tensor]:
+def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Tensor]:
     """The values of a layer that take the base's place, rows of the base first."""
     shape = _shape(task, base)
     if task.put.how == "zero":
         zero = base.final.new_zeros(1)
         return _Same(dict.fromkeys(range(len(base.layers)), zero), shape)
-    runs = [_kept(task, tokens, base, job) for tokens in task.put.used]
+    runs = [_kept(task, tokens, base, scratch) for tokens in task.put.used]
     whole = task.put.how != "mean" or task.cells.site == "pattern"
     for tokens, run in zip(task.put.used, runs, strict=True):
         if whole and run[0].shape[0] != base.length:
@@ -42,11 +42,11 @@ def put_in_place(task: Task, base: Base, job: Job) -> Callable[[int], Tensor]:
     return _Same(means, shape)
 
 
-def _kept(task: Task, tokens: Tokens, base: Base, job: Job) -> list[Tensor]:
+def _kept(task: Task, tokens: Tokens, base: Base, scratch: Scratch) -> list[Tensor]:
     """The site's values of one prompt, layer by layer."""
     ids = torch.from_numpy(tokens.ids)[None].to(base.final.device).long()
     length = base.length if len(tokens) > base.length and task.put.how != "mean" else len(tokens)
-    ran = run_base(base.anatomy, ids, [task.cells.site], check=job.check)
+    ran = run_base(base.anatomy, ids, [task.cells.site], scratch=scratch)
     return [_site(ran, task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
 
 
