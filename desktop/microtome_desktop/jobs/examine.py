@@ -25,7 +25,9 @@ from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 
 # What a new run or another model makes meaningless.
-SESSION_SLOTS = frozenset({"examine", "verify", "why", "share", "project", "edits", "generate"})
+SESSION_SLOTS = frozenset(
+    {"examine", "verify", "why", "share", "project", "edits", "edge changes", "generate"}
+)
 
 
 def _new_name() -> str:

@@ -61,8 +61,11 @@ def place_weights(
 
 
 def weight_text(drawing: Drawing, edge: int) -> str:
-    """How the weight of an edge is written."""
-    return signed(float(drawing.circuit.edge_weight[edge]))
+    """How the weight of an edge is written, without and with the edits where they act."""
+    weight, change = float(drawing.circuit.edge_weight[edge]), drawing.change(edge)
+    if change is None:
+        return signed(weight)
+    return f"{signed(weight)} \N{RIGHTWARDS ARROW} {signed(round(weight + change, 6))}"
 
 
 def _nodes(drawing: Drawing, to_view: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "node 4"]:
