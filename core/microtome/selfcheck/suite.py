@@ -51,6 +51,7 @@ CHECKS = (
     Check(10, "a captured run is the plain run", editing.hooked),
     Check(12, "a stopped run leaves no hook behind", editing.interrupted),
     Check(13, "zero ablation gives one result in any order", editing.ablation),
+    Check(17, "steering adds and takes out what it says", editing.steering),
 )
 
 
