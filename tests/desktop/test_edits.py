@@ -137,9 +137,8 @@ def test_an_edit_that_is_typed_acts_as_the_engine_does(trial, model):
         np.testing.assert_allclose(told, [before[at], after[at], after[at] - before[at]], atol=6e-4)
     answer, wrong = (trial.session.metric[name] for name in ("answer_id", "wrong_id"))
     metric = [run.logits[-1][answer] - run.logits[-1][wrong] for run in runs]
-    assert (
-        f"{metric[0]:.2f} \N{RIGHTWARDS ARROW} {metric[1]:.2f}" in trial.panel.effect.change.text()
-    )
+    told = f"{metric[0]:.2f} \N{RIGHTWARDS ARROW} {metric[1]:.2f}".replace("-", "\N{MINUS SIGN}")
+    assert told in trial.panel.effect.change.text()
 
 
 def test_the_box_and_the_keyboard_switch_an_edit_and_del_removes_it(trial):
