@@ -29,6 +29,7 @@ _PUBLIC = {
     "Rank": "metrics",
     "Session": "records.session",
     "Site": "sites",
+    "Steer": "interventions.edits",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
@@ -38,6 +39,7 @@ _PUBLIC = {
     "direct_logit_attribution": "analysis.direct",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
+    "generate": "interventions.generation",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
@@ -68,6 +70,7 @@ __all__ = [
     "Rank",
     "Session",
     "Site",
+    "Steer",
     "Sweep",
     "Trace",
     "ablation_sweep",
@@ -77,6 +80,7 @@ __all__ = [
     "direct_logit_attribution",
     "estimate_sweep",
     "examine",
+    "generate",
     "head_scores",
     "load_model",
     "logit_lens",
@@ -100,7 +104,8 @@ if TYPE_CHECKING:
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
-    from microtome.interventions.edits import Ablate, Patch
+    from microtome.interventions.edits import Ablate, Patch, Steer
+    from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
         ablation_sweep,
         causal_trace,

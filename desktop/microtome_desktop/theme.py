@@ -81,6 +81,8 @@ QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
 QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
+QAbstractSpinBox[plain="true"]::up-button, QAbstractSpinBox[plain="true"]::down-button {
+  subcontrol-origin: margin; width: 0px; height: 0px; }
 QComboBox::drop-down { border: none; width: 22px; }
 QComboBox::down-arrow { image: url(CHEVRON); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
@@ -97,6 +99,8 @@ QFrame#graph_search { background: RAISED; border: 1px solid FAINT; border-radius
 #inline_field { background: RAISED; border: 1px solid ACCENT; padding: 4px 7px; }
 QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px solid LINE;
   border-radius: 4px; padding: 1px 7px; color: TEXT; font-size: 12px; }
+#edit_row { border: 1px solid transparent; border-radius: 6px; }
+#edit_row:hover { background: RAISED; } #edit_row:focus { border-color: ACCENT; }
 #settings_pages { background: CARD; border-radius: 8px; padding: 6px; }
 #settings_pages::item { padding: 6px 8px; }
 QPushButton#primary { background: ACCENT; border-color: ACCENT; color: ON_ACCENT;

@@ -1,8 +1,10 @@
-"""Panning a circuit of 5,000 and 50,000 edges in software, beside painting all at each frame.
+"""Panning a circuit of 1,000 to 50,000 edges in software, beside painting all at each frame.
 
-Frames are forced one by one, as the mouse would ask for them; the same window, edges and steps
-serve both ways, in five interleaved rounds. What counts is the clock; the process' own time is
-told beside it. The canvas is a window of 1200 by 800. Figure to reach: 45 frames a second.
+A moving frame is one picture with edges and nodes in it. The first, for which the nodes are
+painted into it, is told apart and counts with the others. Frames are forced one by one, as the
+mouse would ask for them; the same window, edges and steps serve both ways, in five interleaved
+rounds. What counts is the clock; the process' own time is told beside it. The canvas is a window
+of 1200 by 800. Figure to reach: 45 frames a second.
 """
 
 from __future__ import annotations
@@ -74,16 +76,33 @@ def frames_per_second(
     canvas: CircuitCanvas, frames: int, before=lambda: None
 ) -> tuple[float, float]:
     """By the clock, and by this process' own time."""
-    start, cpu = time.perf_counter(), time.process_time()
+    pictures, start, cpu = 0, time.perf_counter(), time.process_time()
     for frame in range(frames):
         canvas.box.translateBy(x=3 if frame % 20 < 10 else -3, y=1 if frame % 2 else -1)
         before()
         canvas.view.viewport().repaint()
+        pictures += canvas.moving
     spent, busy = time.perf_counter() - start, time.process_time() - cpu
+    assert frames == 1 or pictures >= 0.85 * frames  # the others are where it came to rest
     return frames / spent, frames / busy
 
 
-@pytest.mark.parametrize(("n_nodes", "n_edges"), [(500, 5_000), (5_000, 50_000)])
+def first_frame(canvas: CircuitCanvas) -> float:
+    """Milliseconds of the frame with which a movement begins."""
+    for _ in range(2):
+        canvas.view.viewport().repaint()
+        canvas.finish()
+    canvas.view.viewport().repaint()
+    assert not canvas.moving
+    canvas.box.translateBy(x=3, y=1)
+    start = time.perf_counter()
+    canvas.view.viewport().repaint()
+    spent = time.perf_counter() - start
+    assert canvas.moving
+    return 1000 * spent
+
+
+@pytest.mark.parametrize(("n_nodes", "n_edges"), [(150, 1_000), (500, 5_000), (5_000, 50_000)])
 def test_panning(qtbot, measuring, n_nodes, n_edges):
     canvas = shown(qtbot, n_edges, n_nodes)
 
@@ -96,16 +115,18 @@ def test_panning(qtbot, measuring, n_nodes, n_edges):
     ours, plain = [], []
     for _ in range(ROUNDS):
         ours.append(frames_per_second(canvas, FRAMES))
-        if n_edges == EDGES or not plain:  # 50,000 curves take many seconds
+        if n_edges <= EDGES or not plain:  # 50,000 curves take many seconds
             plain.append(frames_per_second(canvas, 1, paint_all))
         canvas.fit()
+    firsts = [first_frame(canvas) for _ in range(ROUNDS if n_edges <= EDGES else 1)]
     title = f"panning {n_edges:,} edges"
     clock, own = zip(*ours, strict=True)
     told = measuring.figure(f"{title}, by the clock", clock, "fps", least=WANTED)
     measuring.figure(f"{title}, by processor time", own, "fps")
+    measuring.figure(f"{title}, first frame", firsts, "ms", most=1000 / WANTED)
     all_painted = [rate for rate, _ in plain]
     slow = measuring.figure(f"{title}, painting all at each frame", all_painted, "fps")
-    assert told >= 10 * slow
+    assert told >= 5 * slow
     assert told >= WANTED / measuring.NEAR
 
 

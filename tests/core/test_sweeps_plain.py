@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from microtome_resources import model_path
 from plain_sweeps import PlainGpt2
 
 import microtome as mt
+from microtome_resources import model_path
 
 CLEAN = "When Mary and John went to the store , John gave a book to"
 CORRUPT = "When Mary and John went to the park , Mary gave a book to"
@@ -20,13 +20,13 @@ LENGTH = 15
 STREAM = ("resid_pre", "resid_mid", "attn_out", "mlp_out", "resid_post")
 HEADS = ("z", "q", "k", "v", "pattern")
 WAYS = {
-    **{kind: ("position", "range") for kind in STREAM},
-    **{kind: ("head", "head position", "position", "range") for kind in HEADS},
+    **dict.fromkeys(STREAM, ("position", "range")),
+    **dict.fromkeys(HEADS, ("head", "head position", "position", "range")),
     "mlp_post": ("neuron", "position", "range"),
 }
 KINDS = tuple(WAYS)
 RANGES = ((0, 3), (2, 9), (8, 15), (9, 12))
-CHECKED = 8  # cells of each sweep, drawn by a seed
+CHECKED = 6  # cells of each sweep, drawn by a seed
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,7 @@ def test_ablation(words, theirs, ids, read, how):
         sweep = mt.ablation_sweep(
             words, CLEAN, metric, kind, by=by, how=how, over=over, seed=3, **_options(kind, by)
         )
-        drawn = None
-        if how == "resample":
-            # Which of the prompts the seed draws shows in what the sweep is.
-            drawn = int(np.random.default_rng(3).integers(2))
+        drawn = int(np.random.default_rng(3).integers(2))  # as the seed says, for a resampling
 
         def expected(cell, kind=kind, drawn=drawn):
             held = torch.stack([theirs.values(kind, cell[0], ids[text]) for text in OVER])

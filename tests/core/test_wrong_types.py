@@ -79,6 +79,15 @@ CALLS = {
     "mt.Patch(3, 0.0)": ("site", "3"),
     "mt.Patch('z.0.0', None)": ("value", "None"),
     "mt.Patch('z.0.0', 'text')": ("value", "'text'"),
+    "mt.Patch.from_prompt('z.0.0', None)": ("prompt", "None"),
+    "mt.Patch.from_prompt('z.0.0', TEXT, from_positions=3)": ("from_positions", "3"),
+    "mt.generate('words-4l', TEXT)": ("model", "'words-4l'"),
+    "mt.generate(model, TEXT, 2.5)": ("n_tokens", "2.5"),
+    "mt.generate(model, TEXT, temperature='hot')": ("temperature", "'hot'"),
+    "mt.generate(model, TEXT, edits='z.0.0')": ("edit", "'z'"),
+    "mt.Steer(3, [1.0])": ("site", "3"),
+    "mt.Steer('z.0.0', None)": ("direction", "None"),
+    "mt.Steer('z.0.0', [1.0], 'much')": ("strength", "'much'"),
 }
 # What is made by the program rather than by its user, or takes nothing.
 NOT_CALLED = {"Circuit", "MicrotomeError", "Trace", "Session"}

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QGuiApplication
 
+import microtome_resources as resources
+from microtome.prompts import Question
+from microtome_desktop.jobs.sweep_requests import RunSweep
 from microtome_desktop.presenters.heatmaps import quantities
 from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.state.sweeps import Wish, sweeps_in
 from microtome_desktop.views.panel_table import PLACES
 
+EXAMPLE = resources.START_EXAMPLE
 WITHOUT = {"lessons", "jobs", "notes"}
 
 
@@ -23,8 +28,11 @@ def full(live, qtbot):
         node=circuit.node_id[row], layer=int(circuit.node_layer[row]),
         head=int(circuit.node_head[row]), position=int(circuit.node_position[row]),
     )  # fmt: skip
+    if not sweeps_in(live.desk.workspace.session):
+        live.runner.ask(RunSweep(Wish(live.desk.draft.text.question())))
     live.runner.turns.finish()
     qtbot.waitUntil(lambda: live.runner.idle)
+    live.runner.turns.finish()
     return live
 
 
@@ -106,6 +114,32 @@ def test_the_heat_map(full, qtbot, quantity):
     full.runner.turns.finish()
     close(run(lines_of(full, "heatmap"))["values"], grid_of(full, "heatmap"))
     box.setCurrentIndex(0)
+
+
+def wishes():
+    """Sweeps of every sort: of the example, and of prompt sets."""
+    pair, single = (Question(EXAMPLE.clean, corrupt, EXAMPLE.answer, EXAMPLE.wrong)
+                    for corrupt in (EXAMPLE.corrupt, None))  # fmt: skip
+    return (
+        Wish(pair, what="z at", mode="noising", metric="rank"),
+        Wish(pair, what="z", mode="mean"),
+        Wish(single, what="q", mode="mean", over="name"),
+        Wish(None, data="name", count=4, metric="kl"),
+        Wish(single, what="neurons", layer=2, mode="zero", metric="loss"),
+        Wish(single, what="causal", span=(2, 4), samples=3, seed=4),
+    )
+
+
+@pytest.mark.parametrize("wish", wishes(), ids=lambda wish: wish.what)
+def test_a_sweep(full, qtbot, wish):
+    panel = full.furnishing.panels["patching"]
+    panel.asking.controls.show_wish(wish)
+    panel.asking.asked = wish
+    full.runner.ask(RunSweep(wish))
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=60_000)
+    full.runner.turns.finish()
+    lines, table = lines_of(full, "patching"), table_of(full, "patching")
+    close(np.ravel(run(lines)["values"]), table["effect"])
 
 
 def test_attention(full):

@@ -74,6 +74,20 @@ def test_the_fields_say_it_before_the_run(qtbot, live):
     assert "same number" in live.handlers.why_not(CommandId.RUN)
 
 
+def test_an_unknown_answer_cannot_be_run_and_another_can_at_once(qtbot, live):
+    draft, panel = live.desk.draft, live.furnishing.panels["ask"].prompt
+    draft.update(prompt="Mary and John", corrupt="", answer="zeppelin", wrong="")
+    qtbot.waitUntil(lambda: draft.up_to_date and bool(draft.problem), timeout=WAIT)
+    assert not panel.run.isEnabled()
+    assert "zeppelin" in panel.run.toolTip()
+    assert "zeppelin" in live.handlers.why_not(CommandId.RUN)
+    panel.answer.setText("Mary")
+    assert not draft.up_to_date  # what stands against "zeppelin" says nothing of "Mary"
+    assert live.handlers.why_not(CommandId.RUN) == ""
+    qtbot.waitUntil(panel.run.isEnabled, timeout=WAIT)
+    assert draft.up_to_date
+
+
 @pytest.fixture
 def folder(tmp_path):
     made = tmp_path / "model"

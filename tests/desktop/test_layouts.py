@@ -107,8 +107,8 @@ def entries(menu):
 def test_layouts_are_saved_used_replaced_and_deleted(bench, window, monkeypatch):
     menu = bench.layouts.menu
     assert entries(menu) == ["None saved yet"]
-    window.docks["attention"].hide()
-    window.docks["heatmap"].hide()
+    for name in ("attention", "heatmap", "patching"):
+        window.docks[name].hide()
     QApplication.processEvents()
     wide = in_view(window)
     monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("wide & calm ", True))

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.analysis.readout import Readout, as_numpy, live_model, readout_of
+from microtome.analysis.readout import LogitReadout, as_numpy, live_model, readout_of
 from microtome.jobs import Job, job_or_default
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
@@ -55,7 +55,7 @@ class Reading:
     top_probability: Tensor
 
 
-def read(readout: Readout, residual: Float[Tensor, "row d"], answer: int) -> Reading:
+def read(readout: LogitReadout, residual: Float[Tensor, "row d"], answer: int) -> Reading:
     """Read rows of the residual stream, with a chunk of the vocabulary in memory at a time."""
     seen = readout.read(residual)
     rows = len(residual)

@@ -6,6 +6,7 @@ in: sums over bfloat16 values are off by several per cent of the smaller terms.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,9 +45,47 @@ def live_model(trace: Trace, purpose: str) -> Model:
     return model
 
 
+class LogitReadout(ABC):
+    """The way from the last residual stream to the logits, as every decoder has it."""
+
+    @property
+    @abstractmethod
+    def unembedding(self) -> Float[Tensor, "word d"]:
+        """The direction of each word."""
+
+    @abstractmethod
+    def read(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d_read"]:
+        """What the unembedding reads."""
+
+    @abstractmethod
+    def raw_logits(
+        self, read: Float[Tensor, "*rows d_read"], words: slice | Tensor
+    ) -> Float[Tensor, "*rows word"]:
+        """Logits of some words before the soft cap, from what the unembedding reads."""
+
+    @abstractmethod
+    def capped(self, raw: Tensor) -> Tensor:
+        """Logits as the model gives them out."""
+
+    def tensor(self, values: Any) -> Tensor:
+        """Numbers as a tensor beside the weights, in the type used for arithmetic."""
+        weight = self.unembedding
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        return torch.as_tensor(values).to(weight.device, wide)
+
+    def words(self, rows: int, first: int = 0) -> Iterator[slice]:
+        """The vocabulary in chunks, small enough for ``rows`` rows; that of ``first`` leads."""
+        size = self.unembedding.shape[0]
+        step = max(1, min(size, _CELLS // max(1, rows)))
+        starts = list(range(0, size, step))
+        lead = first // step
+        for start in (*starts[lead:], *starts[:lead]):
+            yield slice(start, min(size, start + step))
+
+
 @dataclass(frozen=True, eq=False)
-class Readout:
-    """The way from the last residual stream to the logits."""
+class Readout(LogitReadout):
+    """The way through the weights of a known family."""
 
     anatomy: Anatomy
 
@@ -54,12 +93,6 @@ class Readout:
     def unembedding(self) -> Float[Tensor, "word d"]:
         """The direction of each word."""
         return self.anatomy.unembedding
-
-    def tensor(self, values: Any) -> Tensor:
-        """Numbers as a tensor beside the weights, in the type used for arithmetic."""
-        weight = self.unembedding
-        wide = torch.promote_types(weight.dtype, torch.float32)
-        return torch.as_tensor(values).to(weight.device, wide)
 
     def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
         """What the final norm gives."""
@@ -109,53 +142,34 @@ class Readout:
         small = z.abs() < 1e-4  # where the quotient is 0/0, its series
         return torch.where(small, 1 - z.square() / 3, torch.tanh(z) / torch.where(small, 1.0, z))
 
-    def words(self, rows: int, first: int = 0) -> Iterator[slice]:
-        """The vocabulary in chunks, small enough for ``rows`` rows; that of ``first`` leads."""
-        size = self.unembedding.shape[0]
-        step = max(1, min(size, _CELLS // max(1, rows)))
-        starts = list(range(0, size, step))
-        lead = first // step
-        for start in (*starts[lead:], *starts[:lead]):
-            yield slice(start, min(size, start + step))
 
+@dataclass(frozen=True, eq=False)
+class ModuleReadout(LogitReadout):
+    """The way through the modules of a decoder of no known family."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModuleReadout(Readout):
-    """The same way through the modules of a decoder of no known family."""
-
-    anatomy: Any = None
-    ending: Ending | None = None
-
-    @property
-    def _ending(self) -> Ending:
-        assert self.ending is not None  # noqa: S101
-        return self.ending
+    ending: Ending
 
     @property
     def unembedding(self) -> Float[Tensor, "word d"]:
         """The direction of each word."""
-        return self._ending.weight
-
-    def normed(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """What the unembedding reads."""
-        return self._ending.normed(residual)
+        return self.ending.weight
 
     def read(self, residual: Float[Tensor, "*rows d"]) -> Float[Tensor, "*rows d"]:
-        """The same: nothing more was found to stand before the unembedding."""
-        return self.normed(residual)
+        """What the unembedding reads: nothing more than a norm was found to stand before it."""
+        return self.ending.normed(residual)
 
     def raw_logits(
-        self, normed: Float[Tensor, "*rows d"], words: slice | Tensor
+        self, read: Float[Tensor, "*rows d"], words: slice | Tensor
     ) -> Float[Tensor, "*rows word"]:
         """Logits of some words before a cap."""
-        return self._ending.raw_logits(normed, words)
+        return self.ending.raw_logits(read, words)
 
     def capped(self, raw: Tensor) -> Tensor:
         """Logits as the model gives them out."""
-        return self._ending.capped(raw)
+        return self.ending.capped(raw)
 
 
-def readout_of(model: Model, purpose: str) -> Readout:
+def readout_of(model: Model, purpose: str) -> LogitReadout:
     """The way from the last residual stream of a model to its logits.
 
     Raises SiteMissing for a decoder of no known family whose way was not found.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import index
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
 
 from microtome.activations.budget import axis_lengths
-from microtome.errors import EditError
+from microtome.errors import EditError, expect
 from microtome.models.hooks import Tap, layers_of
 from microtome.models.model import Model
 from microtome.sites import Site
@@ -21,6 +23,41 @@ _PLACES = ("query", "source_query", "position", "source")
 
 # Given a layer (None for a site that exists once), what its region becomes.
 Values = Callable[[int | None], Tensor]
+# What becomes of the values of a region, batch first.
+Change = Callable[[Tensor], Tensor]
+
+
+def axes_of(site: Site) -> tuple[str, ...]:
+    """The axes of a site's values in one layer, without the head axis when it names a head."""
+    axes = site.kind.axes
+    return axes if site.head is None else tuple(axis for axis in axes if axis not in HEAD_AXES)
+
+
+def position_axis_of(site: Site) -> int:
+    """Which of ``axes_of`` counts positions."""
+    axes = axes_of(site)
+    return axes.index(next(axis for axis in _PLACES if axis in axes))
+
+
+def grows_twice(site: Site) -> bool:
+    """Whether what stands at a position has as many numbers as the text has tokens."""
+    return "key" in site.kind.axes
+
+
+def frozen_positions(
+    positions: Sequence[int] | None, name: str = "positions"
+) -> tuple[int, ...] | None:
+    """Positions as a value.
+
+    Raises WrongKind for what is no list of whole numbers.
+    """
+    if positions is None:
+        return None
+    example = f"Write for example {name}=[0, 3]."
+    expect(positions, Iterable, name, "a list of whole numbers", example)
+    for at in positions:
+        expect(at, (int, SupportsIndex), "A position", "a whole number", example)
+    return tuple(index(at) for at in positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +91,21 @@ class Region:
         Raises SiteMissing when the model has no such site, EditError for a head or a position
         that is not there.
         """
-        axes = list(site.kind.axes)
+        layers = layers_of(model, site)
         lengths = axis_lengths(model, length, source)
-        head_axis = next((at for at, axis in enumerate(axes) if axis in HEAD_AXES), None)
-        if site.head is None:
-            head_axis = None
-        elif head_axis is not None:
-            _check_head(site, lengths[axes.pop(head_axis)])
-        position_axis = axes.index(next(axis for axis in _PLACES if axis in axes))
-        shape = [lengths[axis] for axis in axes]
+        head_axis = None
+        if site.head is not None:
+            head_axis = next(at for at, axis in enumerate(site.kind.axes) if axis in HEAD_AXES)
+            _check_head(site, lengths[site.kind.axes[head_axis]])
+        position_axis = position_axis_of(site)
+        shape = [lengths[axis] for axis in axes_of(site)]
         whole = shape[position_axis]
         if positions is not None:
-            positions = _checked_positions(site, positions, whole)
+            positions = tuple(dict.fromkeys(counted(site, positions, whole)))
             shape[position_axis] = len(positions)
         return cls(
             site=site,
-            layers=layers_of(model, site),
+            layers=layers,
             shape=tuple(shape),
             head_axis=head_axis,
             position_axis=position_axis,
@@ -77,23 +113,48 @@ class Region:
             length=whole,
         )
 
+    @property
+    def vector_axes(self) -> tuple[str, ...]:
+        """The axes of what stands at one position; none where that is a single number."""
+        axes = axes_of(self.site)
+        return axes[: self.position_axis] + axes[self.position_axis + 1 :]
+
+    @property
+    def vector_shape(self) -> tuple[int, ...]:
+        """The lengths of ``vector_axes``."""
+        return self.shape[: self.position_axis] + self.shape[self.position_axis + 1 :]
+
+    def rows(self, values: Tensor, axis: int | None = None) -> Tensor:
+        """The rows of the named positions, of values that have a row for each in the run."""
+        at = self.position_axis if axis is None else axis
+        if self.positions is None or values.shape[at] != self.length:
+            return values
+        return values.index_select(at, torch.tensor(self.positions))
+
     def taps(self, values: Values) -> dict[Site, Tap]:
         """Taps that put ``values(layer)``, which broadcast to ``shape``, into the region."""
-        name = self.site.name
-        return {Site(name, layer): partial(self._put, values(layer)) for layer in self.layers}
+        return self.changing(lambda layer: partial(_become, values(layer), self.shape))
 
-    def _put(self, value: Tensor, site_values: Tensor) -> Tensor:
+    def changing(self, changes: Callable[[int | None], Change]) -> dict[Site, Tap]:
+        """Taps that put ``changes(layer)`` of the region's values in their place."""
+        name = self.site.name
+        return {Site(name, layer): partial(self._put, changes(layer)) for layer in self.layers}
+
+    def _put(self, change: Change, site_values: Tensor) -> Tensor:
         changed = site_values.clone()
         part = changed
         if self.head_axis is not None and self.site.head is not None:
             part = part.select(self.head_axis + 1, self.site.head)
-        new = value.to(part.device, part.dtype).expand(part.shape[0], *self.shape)
         if self.positions is None:
-            part.copy_(new)
+            part.copy_(change(part))
         else:
-            rows = torch.tensor(self.positions, device=part.device)
-            part.index_copy_(self.position_axis + 1, rows, new)
+            axis, rows = self.position_axis + 1, torch.tensor(self.positions, device=part.device)
+            part.index_copy_(axis, rows, change(part.index_select(axis, rows)))
         return changed
+
+
+def _become(value: Tensor, shape: tuple[int, ...], part: Tensor) -> Tensor:
+    return value.to(part.device, part.dtype).expand(part.shape[0], *shape)
 
 
 def _check_head(site: Site, count: int) -> None:
@@ -103,13 +164,19 @@ def _check_head(site: Site, count: int) -> None:
         )
 
 
-def _checked_positions(site: Site, positions: Sequence[int], length: int) -> tuple[int, ...]:
+def counted(
+    site: Site, positions: Sequence[int], length: int, of: str = "the prompt"
+) -> tuple[int, ...]:
+    """Positions counted from the start.
+
+    Raises EditError for none, and for one that is not there.
+    """
     if not positions:
         raise EditError(f"The edit of {site} names no position.", "Leave it out to mean all.")
     outside = [at for at in positions if not -length <= at < length]
     if outside:
         raise EditError(
-            f"The edit of {site} names position {outside[0]}, but the prompt has {length} tokens.",
+            f"The edit of {site} names position {outside[0]}, but {of} has {length} tokens.",
             f"Positions are 0 to {length - 1}, or -1 for the last.",
         )
-    return tuple(dict.fromkeys(at % length for at in positions))
+    return tuple(at % length for at in positions)

@@ -20,7 +20,8 @@ class DirectionSpec:
 
     ``difference``: the mean over ``prompts`` minus the mean over ``others``; ``component``: that
     principal component over ``prompts``; ``unembedding``: the row of ``token``, minus that of
-    ``other`` if there is one; ``values``: as given. ``unit`` makes its length 1.
+    ``other`` if there is one; ``values``: as given. ``unit`` makes its length 1. ``positions`` are
+    those of the prompts that are looked at, None for all.
     """
 
     kind: str
@@ -31,11 +32,14 @@ class DirectionSpec:
     other: int | None = None
     values: tuple[float, ...] = ()
     unit: bool = True
+    positions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         _known(self.kind, DIRECTIONS, "direction")
         _freeze(self, "prompts", "others")
         object.__setattr__(self, "values", tuple(float(value) for value in self.values))
+        if self.positions is not None:
+            object.__setattr__(self, "positions", tuple(int(at) for at in self.positions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class EditSpec:
 
     ``prompts`` are what a mean is taken over or samples come from; for a patch the one prompt
     that gives the value, at ``from_positions`` and ``from_layer`` where they differ. ``strength``
-    and ``direction`` are for steering. ``on`` is False for an edit that waits.
+    and ``direction`` are for steering. ``on`` is False for an edit that waits. ``neuron`` leaves
+    all others of the site's last axis as they are.
     """
 
     site: str
@@ -57,6 +62,7 @@ class EditSpec:
     direction: DirectionSpec | None = None
     seed: int = 0
     on: bool = True
+    neuron: int | None = None
 
     def __post_init__(self) -> None:
         _known(self.action, ACTIONS, "action")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from microtome.records.edits import EditSet, EditSpec
+
 OWN_PROMPT = -1  # in place of the row of a prompt set: the prompt that was run
 SESSION_NOTE = ""  # the target of the note on the whole session
 
@@ -54,7 +56,10 @@ class GraphView:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """All that the user has made on one session. Nodes are named by their ids."""
+    """All that the user has made on one session. Nodes are named by their ids.
+
+    ``edits`` are the changes of the model that the window tries on the prompt, in their order.
+    """
 
     notes: tuple[Note, ...] = ()
     names: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -63,6 +68,8 @@ class Marks:
     supernodes: tuple[Supernode, ...] = ()
     point_groups: tuple[PointGroup, ...] = ()
     views: tuple[GraphView, ...] = ()
+    edits: tuple[EditSpec, ...] = ()
+    edit_sets: tuple[EditSet, ...] = ()
 
     def note(self, target: str) -> str:
         """The text of a note, empty without one."""

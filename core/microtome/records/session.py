@@ -31,7 +31,8 @@ class Session:
 
     ``traces`` holds the clean run first, then the corrupt one if there is one. ``analyses`` is
     keyed by analysis id. ``marks`` is what the user has written onto it. ``view`` is the window's
-    state as plain JSON; a reader may ignore it.
+    state as plain JSON; a reader may ignore it. ``edited`` is the clean prompt run with the edits
+    of the marks that are on, None without any.
     """
 
     model: Identified
@@ -48,6 +49,7 @@ class Session:
     uuid: str = ""
     created: str = ""  # ISO 8601, UTC
     versions: Mapping[str, str] = field(default_factory=dict)
+    edited: Trace | None = None
 
     def __post_init__(self) -> None:
         # A loaded model may be given in place of its identity.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
+from microtome.session.edit_lists import as_json, read_edits, read_sets
 from microtome.session.handle import Handle
 from microtome.session.parts import GroupBuilder, Part
 
@@ -32,6 +33,8 @@ def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
         "supernodes": [asdict(each) for each in marks.supernodes],
         "point_groups": [asdict(each) for each in marks.point_groups],
         "views": [{"name": each.name, "state": dict(each.state)} for each in marks.views],
+        "edits": as_json(marks.edits),
+        "edit_sets": [{"name": s.name, "edits": as_json(s.edits)} for s in marks.edit_sets],
     })  # fmt: skip
     return group.part("annotations")
 
@@ -60,6 +63,9 @@ def read_annotations(handle: Handle) -> Marks:
             for g in held["point_groups"]
         ),
         views=tuple(GraphView(str(v["name"]), dict(v["state"])) for v in held["views"]),
+        # Absent in files that were written before there were any.
+        edits=read_edits(held.get("edits", [])),
+        edit_sets=read_sets(held.get("edit_sets", [])),
     )
 
 

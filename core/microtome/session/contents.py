@@ -20,6 +20,7 @@ from microtome.session.schema import ROOT_DIMS, creator, fixed_text, safe_name
 from microtome.session.trace_parts import (
     DEFAULT_SITES,
     LOGITS,
+    edited_parts,
     logits_part,
     site_parts,
     source_part,
@@ -48,7 +49,8 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     by another model, InputError for an unknown site, StorageError for what no file can hold.
     """
     wanted = wanted_sites(include)
-    for trace in session.traces:
+    edited = () if session.edited is None else (session.edited,)
+    for trace in (*session.traces, *edited):
         if trace.model.fingerprint != session.model.fingerprint:
             raise ModelMismatch(
                 f"A run was made by {trace.model.name}, not by the session's {session.model.name}.",
@@ -74,6 +76,8 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     if session.traces:
         yield logits_part(session.traces, root, full=LOGITS in wanted)
         yield from site_parts(session.traces, root, wanted)
+        for trace in edited:
+            yield from edited_parts(trace, root, wanted)
 
 
 def estimate(session: Session, include: Iterable[str] | None = None) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@ from microtome.records.circuit import Circuit
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
 from microtome.records.session import Session
 from microtome.session.annotations import read_annotations
-from microtome.session.decode_traces import decode_traces
+from microtome.session.decode_traces import decode_edited, decode_traces
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
 
@@ -41,6 +41,8 @@ def decode_session(handle: Handle) -> Session:
         checks = _checks(handle)
     with expecting("runs"):
         traces = decode_traces(handle, model)
+    with expecting("run with edits"):
+        edited = decode_edited(handle, model)
     with expecting("circuit"):
         circuit = _circuit(handle)
     with expecting("analyses"):
@@ -52,6 +54,7 @@ def decode_session(handle: Handle) -> Session:
         model=model, traces=traces, circuit=circuit, analyses=MappingProxyType(analyses),
         question=question, metric=metric, checks=checks, view=view, marks=marks,
         uuid=str(root.get("uuid", "")), created=str(root.get("created", "")), versions=versions,
+        edited=edited,
     )  # fmt: skip
 
 

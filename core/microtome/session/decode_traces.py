@@ -13,33 +13,46 @@ from microtome.records.model import ModelIdentity
 from microtome.records.trace import Activation, Source, Trace
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
+from microtome.session.schema import EDITED
 from microtome.sites import SITES, SiteKind
 
 # The axes that count tokens: of the run itself, and of what an encoder read.
 _TEXT_AXES, _SOURCE_AXES = ("position", "query", "key"), ("source", "source_query")
 
 
-def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
-    """All runs of a file.
+def decode_edited(handle: Handle, model: ModelIdentity) -> Trace | None:
+    """The run with edits, if the file holds one.
+
+    Raises what ``decode_traces`` raises, and SessionDamaged for more than one.
+    """
+    runs = decode_traces(handle, model, EDITED)
+    if len(runs) > 1:
+        raise SessionDamaged(f"The session holds {len(runs)} runs with edits, not one.")
+    return runs[0] if runs else None
+
+
+def decode_traces(handle: Handle, model: ModelIdentity, base: str = "") -> tuple[Trace, ...]:
+    """All runs of a file, or of its group ``base``.
 
     Raises SessionDamaged for shapes that disagree or ids outside the vocabulary.
     """
-    if not handle.members("/tokens"):
+    if not handle.members(f"{base}/tokens"):
         return ()
-    runs = handle.json("/tokens/runs_json")
-    tokens = {name: handle.read(f"/tokens/{name}") for name in ("ids", "unknown")}
-    top = {name: handle.read(f"/logits/top_{name}") for name in ("ids", "logits", "probabilities")}
+    runs = handle.json(f"{base}/tokens/runs_json")
+    tokens = {name: handle.read(f"{base}/tokens/{name}") for name in ("ids", "unknown")}
+    places = {name: f"{base}/logits/top_{name}" for name in ("ids", "logits", "probabilities")}
+    top = {name: handle.read(place) for name, place in places.items()}
     shape, top_shape = tokens["ids"].shape, top["ids"].shape
     _check_shapes(len(runs), tokens, top)
     _check_ids("token ids", tokens["ids"], model.reads)
     _check_ids("top tokens", top["ids"], model.vocabulary)
-    texts = _texts(handle, "/tokens/text", shape)
-    words = _texts(handle, "/logits/top_text", top_shape)
+    texts = _texts(handle, f"{base}/tokens/text", shape)
+    words = _texts(handle, f"{base}/logits/top_text", top_shape)
     lengths = [_within(run["length"], shape[1], "tokens") for run in runs]
-    sources = _sources(handle, model, len(runs))
+    sources = _sources(handle, model, len(runs), base)
     read = [0 if source is None else len(source.token_ids) for source in sources]
-    sites = _activations(handle, model, lengths, read)
-    logits = _logits(handle, model, lengths)
+    sites = _activations(handle, model, lengths, read, base)
+    logits = _logits(handle, model, lengths, base)
     traces = []
     for row, (run, n) in enumerate(zip(runs, lengths, strict=True)):
         k = _within(run["top"], top_shape[2], "top tokens")
@@ -57,17 +70,17 @@ def decode_traces(handle: Handle, model: ModelIdentity) -> tuple[Trace, ...]:
     return tuple(traces)
 
 
-def _sources(handle: Handle, model: ModelIdentity, n_runs: int) -> list[Source | None]:
+def _sources(handle: Handle, model: ModelIdentity, n_runs: int, base: str) -> list[Source | None]:
     """What an encoder read in each run."""
-    if not handle.members("/source"):
+    if not handle.members(f"{base}/source"):
         return [None] * n_runs
-    lengths = handle.json("/source/lengths_json")
-    ids, unknown = (handle.read(f"/source/{name}") for name in ("ids", "unknown"))
+    lengths = handle.json(f"{base}/source/lengths_json")
+    ids, unknown = (handle.read(f"{base}/source/{name}") for name in ("ids", "unknown"))
     agree = len(ids.shape) == 2 and ids.shape == unknown.shape and ids.shape[0] == n_runs
     if not agree or len(lengths) != n_runs:
         raise SessionDamaged(f"The source has the shape {ids.shape} for {n_runs} runs.")
     _check_ids("token ids of the source", ids, model.reads)
-    texts = _texts(handle, "/source/text", ids.shape)
+    texts = _texts(handle, f"{base}/source/text", ids.shape)
     sources: list[Source | None] = []
     for row, length in enumerate(lengths):
         n = _within(length, ids.shape[1], "tokens of the source")
@@ -108,11 +121,11 @@ def _check_ids(what: str, ids: NDArray[Any], size: int) -> None:
 
 
 def _activations(
-    handle: Handle, model: ModelIdentity, lengths: list[int], read: list[int]
+    handle: Handle, model: ModelIdentity, lengths: list[int], read: list[int], base: str
 ) -> list[dict[str, Activation]]:
     """For each run its sites by name; ``read`` are the tokens of the sources."""
     found: list[dict[str, Activation]] = [{} for _ in lengths]
-    for path in _site_paths(handle):
+    for path in _site_paths(handle, base):
         attributes = handle.attributes(path)
         kind = SITES.get(str(attributes.get("site", "")))
         held = handle.kind(path)
@@ -132,8 +145,8 @@ def _activations(
     return [{name: site[name] for name in SITES if name in site} for site in found]
 
 
-def _site_paths(handle: Handle) -> list[str]:
-    folders = ("/activations", "/attention")
+def _site_paths(handle: Handle, base: str) -> list[str]:
+    folders = (f"{base}/activations", f"{base}/attention")
     return [f"{folder}/{name}" for folder in folders for name in handle.members(folder)]
 
 
@@ -161,8 +174,8 @@ def _window(
     return tuple(window)
 
 
-def _logits(handle: Handle, model: ModelIdentity, lengths: list[int]) -> dict[int, Any]:
-    path = "/logits/logits"
+def _logits(handle: Handle, model: ModelIdentity, lengths: list[int], base: str) -> dict[int, Any]:
+    path = f"{base}/logits/logits"
     held = handle.kind(path)
     if held is None:
         return {}

@@ -20,6 +20,8 @@ FORMAT = "microtome-session"
 MAJOR, MINOR = 1, 0
 SUFFIX = ".h5"
 
+EDITED = "/edited"  # the group of the run with edits; readers of before ignore it
+
 # Axis names of the records that are shorter in the file.
 FILE_DIMS = {"position": "pos"}
 

@@ -24,6 +24,7 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
         },
         "metric": dict(session.metric),
         "runs": [_run(trace) for trace in session.traces],
+        "edited": None if session.edited is None else _run(session.edited),
         "circuit": None if session.circuit is None else {
             "nodes": session.circuit.n_nodes, "edges": session.circuit.n_edges,
             "metric": session.circuit.metadata.get("metric"),

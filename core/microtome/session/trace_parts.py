@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from microtome.records.trace import Activation, ArraySource, Source, Trace
 from microtome.session.chunks import Stacked
 from microtome.session.lazy import is_stored
 from microtome.session.parts import GroupBuilder, Part
+from microtome.session.schema import EDITED
 from microtome.sites import SITES, SiteKind
 
 # What the panels show of a run when no model is at hand.
@@ -30,9 +32,26 @@ _LOOKING = {"query", "source_query"}  # an axis of these is that of an attention
 _RAGGED = {"position", "query", "key", "source", "source_query"}
 
 
-def token_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
+def edited_parts(
+    edited: Trace, root: Mapping[str, int], wanted: AbstractSet[str]
+) -> Iterator[Part]:
+    """The run with edits, in a group of its own that is laid out as those of the runs."""
+    runs = (edited,)
+    parts = [Part("", {EDITED: _about("edited")}), token_part(runs, root, EDITED)]
+    if edited.source is not None:
+        parts.append(source_part(runs, root, EDITED))
+    parts.append(logits_part(runs, root, full=LOGITS in wanted, base=EDITED))
+    for part in (*parts, *site_parts(runs, root, wanted, EDITED)):
+        yield replace(part, title="run with edits")
+
+
+def _about(kind: str) -> dict[str, str]:
+    return {"encoding-type": kind, "encoding-version": "1.0"}
+
+
+def token_part(traces: Sequence[Trace], root: Mapping[str, int], base: str = "") -> Part:
     """Ids and texts of all runs, shorter ones masked at their end."""
-    group = GroupBuilder("/tokens", root, {"encoding-type": "tokens", "encoding-version": "1.0"})
+    group = GroupBuilder(f"{base}/tokens", root, _about("tokens"))
     shape = (len(traces), max(len(trace.token_ids) for trace in traces))
     lengths = np.array([len(trace.token_ids) for trace in traces])[:, np.newaxis]
     positions = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape)
@@ -50,9 +69,9 @@ def token_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
     return group.part("tokens")
 
 
-def source_part(traces: Sequence[Trace], root: Mapping[str, int]) -> Part:
+def source_part(traces: Sequence[Trace], root: Mapping[str, int], base: str = "") -> Part:
     """What an encoder read in each run: ids and texts, shorter ones masked at their end."""
-    group = GroupBuilder("/source", root, {"encoding-type": "source", "encoding-version": "1.0"})
+    group = GroupBuilder(f"{base}/source", root, _about("source"))
     read = [trace.source or _NO_SOURCE for trace in traces]
     lengths = [len(source.token_ids) for source in read]
     shape = (len(traces), max(lengths))
@@ -83,9 +102,11 @@ def _run(trace: Trace) -> dict[str, Any]:
     }
 
 
-def logits_part(traces: Sequence[Trace], root: Mapping[str, int], *, full: bool) -> Part:
+def logits_part(
+    traces: Sequence[Trace], root: Mapping[str, int], *, full: bool, base: str = ""
+) -> Part:
     """The most probable next tokens of each position; all logits of a run when asked for."""
-    group = GroupBuilder("/logits", root, {"encoding-type": "logits", "encoding-version": "1.0"})
+    group = GroupBuilder(f"{base}/logits", root, _about("logits"))
     lengths = [trace.top_ids.shape for trace in traces]
     shape = (len(traces), max(n for n, _ in lengths), max(k for _, k in lengths))
     dims = ("prompt", "position", "top")
@@ -135,7 +156,7 @@ def _padded(
 
 
 def site_parts(
-    traces: Sequence[Trace], root: Mapping[str, int], wanted: AbstractSet[str]
+    traces: Sequence[Trace], root: Mapping[str, int], wanted: AbstractSet[str], base: str = ""
 ) -> Iterator[Part]:
     """One part for each site that is wanted, or that a session file already holds."""
     for name, kind in SITES.items():
@@ -146,14 +167,18 @@ def site_parts(
             and (name in wanted or is_stored(trace.activations[name].values))
         ]
         if kept:
-            yield _site_part(kind, kept, root, traces[0].model.dtype)
+            yield _site_part(kind, kept, root, traces[0].model.dtype, base)
 
 
 def _site_part(
-    kind: SiteKind, kept: list[tuple[int, Activation]], root: Mapping[str, int], model_dtype: str
+    kind: SiteKind,
+    kept: list[tuple[int, Activation]],
+    root: Mapping[str, int],
+    model_dtype: str,
+    base: str,
 ) -> Part:
-    folder = "/attention" if _LOOKING & set(kind.axes) else "/activations"
-    group = GroupBuilder(folder, root, {"encoding-type": folder[1:], "encoding-version": "1.0"})
+    folder = "attention" if _LOOKING & set(kind.axes) else "activations"
+    group = GroupBuilder(f"{base}/{folder}", root, _about(folder))
     dims = ("prompt", *(("layer",) if kind.per_layer else ()), *kind.axes)
     for rows, layers, values in _alike(kind, kept):
         attributes: dict[str, Any] = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -33,7 +35,7 @@ def _cannot_run(now: Situation) -> str:
         return reason
     if not now.desk.draft.text.prompt.strip():
         return "The prompt is empty: type one."
-    return now.desk.draft.reading.problem
+    return now.desk.draft.problem
 
 
 def _no_circuit(now: Situation) -> str:
@@ -51,6 +53,20 @@ def _no_space(now: Situation) -> str:
     held = () if session is None else session.analyses.values()
     drawn = any(analysis.kind == "projection" for analysis in held)
     return "" if drawn else "There is no feature space yet: run a prompt first."
+
+
+def _no_sweep(now: Situation) -> str:
+    session = now.desk.workspace.session
+    held = () if session is None else session.analyses.values()
+    made = any(analysis.kind == "sweep" for analysis in held)
+    return "" if made else _no_session(now) or "There is no sweep yet: make one."
+
+
+def _cannot_sweep(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is not None and now.desk.workspace.offline:
+        return f"Needs the model {session.model.name}: attach it first."
+    return _no_session(now)
 
 
 def _no_node(now: Situation) -> str:
@@ -119,6 +135,36 @@ def _no_checks(now: Situation) -> str:
     session = now.desk.workspace.session
     held = now.desk.library.shelf.checks or (session.checks if session is not None else None)
     return "" if held is not None else "No checks have run yet."
+
+
+def _no_edits(now: Situation) -> str:
+    from microtome_desktop.state.edit_places import Grounds, why_no_edits
+
+    return why_no_edits(Grounds.of(now.desk.workspace, now.desk.library))
+
+
+def _nothing_edited(now: Situation) -> str:
+    if reason := _no_edits(now):
+        return reason
+    return "" if now.desk.book.marks.edits else "There are no edits yet."
+
+
+def _cannot(act: str) -> Callable[[Situation], str]:
+    """Why what is selected cannot be edited so."""
+
+    def blocked(now: Situation) -> str:
+        from microtome_desktop.state.edit_places import (
+            Act,
+            Grounds,
+            selected_places,
+            why_not_act,
+        )
+
+        workspace = now.desk.workspace
+        places = selected_places(workspace.session, now.desk.selection.current)
+        return why_not_act(Grounds.of(workspace, now.desk.library), Act[act], places)
+
+    return blocked
 
 
 _ID = CommandId
@@ -197,6 +243,31 @@ COMMANDS = (
             "their site; again stops", "mdi6.play", "Ctrl+Shift+P", _no_space, starts_group=True),
     Command(_ID.SITE_BESIDE, "Space", "Another site beside", "Show one more site in the feature "
             "space, up to four", "mdi6.view-split-vertical", "", _no_space),
+    Command(_ID.ABLATE_ZERO, "Edits", "Ablate to zero", "Put zero in the place of what is "
+            "selected: nodes, a neuron, a head or a token", "mdi6.content-cut", "Ctrl+I",
+            _cannot("ZERO")),
+    Command(_ID.ABLATE_MEAN, "Edits", "Ablate to the mean", "Put the mean over the model's prompt "
+            "sets in the place of what is selected", "mdi6.approximately-equal", "Ctrl+Shift+I",
+            _cannot("MEAN")),
+    Command(_ID.PATCH_CORRUPT, "Edits", "Patch from the corrupt prompt", "Put what the corrupt "
+            "prompt has there in the place of what is selected", "mdi6.bandage", "Ctrl+T",
+            _cannot("PATCH")),
+    Command(_ID.STEER_DIFFERENCE, "Edits", "Steer along clean \N{MINUS SIGN} corrupt", "Add the "
+            "direction from the corrupt prompt to the clean one to what is selected",
+            "mdi6.arrow-top-right", "Ctrl+U", _cannot("DIFFERENCE")),
+    Command(_ID.STEER_ANSWER, "Edits", "Steer along the answer", "Add the direction that speaks "
+            "for the answer to the stream, attention or MLP that is selected",
+            "mdi6.bullseye-arrow", "Ctrl+Shift+U", _cannot("ANSWER")),
+    Command(_ID.ADD_EDIT, "Edits", "Add an edit…", "Write an edit down: site, what, where",
+            "mdi6.plus", "Ctrl+Shift+D", _no_edits, starts_group=True),
+    Command(_ID.SWITCH_EDITS, "Edits", "With or without edits", "Switch all edits off; again "
+            "switches them on", "mdi6.toggle-switch-outline", "Ctrl+Shift+O", _nothing_edited),
+    Command(_ID.GENERATE, "Edits", "Write on", "Let the model write on from the prompt, without "
+            "and with the edits", "mdi6.text-long", "Ctrl+Shift+N", _no_edits),
+    Command(_ID.SAVE_EDITS, "Edits", "Save as a named set…", "Keep the edits under a name",
+            "mdi6.playlist-check", "", _nothing_edited),
+    Command(_ID.CLEAR_EDITS, "Edits", "Remove all edits", "Forget all edits; named sets stay",
+            "mdi6.playlist-remove", "", _nothing_edited),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),
@@ -221,8 +292,17 @@ COMMANDS = (
     Command(_ID.REPRODUCE, "Run", "Run the shown nodes alone",
             "How much of the metric the most influential nodes reproduce by themselves",
             "mdi6.graph-outline", "", _offline, starts_group=True),
+    Command(_ID.SWEEP, "Run", "Run the sweep", "Patch or ablate one place after another, as the "
+            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep,
+            starts_group=True),
+    Command(_ID.TRACE_CAUSES, "Run", "Causal tracing", "Put noise on the selected token, and "
+            "see which place of the model brings the answer back", "mdi6.source-branch",
+            "Ctrl+Shift+T", _cannot_sweep),
+    Command(_ID.SWEEP_EDIT, "Run", "Make the cells of the sweep edits", "Put the "
+            "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
+            "Ctrl+Shift+K", _no_sweep),
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
-            "Ctrl+L"),
+            "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",

@@ -164,7 +164,7 @@ class ReadDraft(Request):
 
     def deliver(self, desk: Desk, result: Reading) -> None:
         """Show it beside the fields."""
-        desk.draft.read(result)
+        desk.draft.read(result, self.text)
 
 
 def _read(model: Any, question: Question, tokenize: Any) -> Reading:

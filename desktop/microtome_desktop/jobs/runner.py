@@ -135,6 +135,7 @@ class JobRunner(QObject):
             missed=request.missed,
             restless=request.restless,
             memory=request.memory(self._desk),
+            slot=request.slot,
         )
 
     def pause(self, number: int) -> None:

@@ -12,11 +12,14 @@ from PySide6.QtCore import QObject, Signal, Slot
 from microtome.errors import Cancelled
 from microtome.jobs import Job, Progress
 from microtome.records.analysis import Analysis
+from microtome.records.sweep import Sweep
 from microtome_desktop.jobs.engine import Engine, step_back
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.request import Request
 
-_PICTURE_EVERY = 0.5  # seconds between two partial pictures of one analysis
+# Seconds between two partial pictures of one analysis; a sweep is redrawn in a few milliseconds.
+_PICTURE_EVERY = 0.5
+_CELLS_EVERY = 0.1
 
 
 @dataclass(eq=False, slots=True)
@@ -81,10 +84,11 @@ class Pace:
 
     def passes(self, value: Any) -> bool:
         """Whether this partial result is to be shown."""
-        if not isinstance(value, Analysis):
+        if not isinstance(value, Analysis | Sweep):
             return True
         now = self._clock()
-        if now - self._last.get(value.id, -self._seconds) < self._seconds:
+        least = self._seconds if isinstance(value, Analysis) else _CELLS_EVERY
+        if now - self._last.get(value.id, -least) < least:
             return False
         self._last[value.id] = now
         return True

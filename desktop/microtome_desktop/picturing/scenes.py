@@ -94,6 +94,13 @@ def _neurons(stage: Stage) -> QWidget:
     return _panel("neurons", stage)
 
 
+def _patched(stage: Stage) -> QWidget:
+    stage.front("patching")
+    stage.do(CommandId.SWEEP)
+    stage.rest()
+    return stage.card("patching")
+
+
 def _notes(stage: Stage) -> QWidget:
     _select(stage, HEAD)
     node = stage.desk.selection.current.node or ""
@@ -259,6 +266,8 @@ SCENES = (
           "stays bright."),
     _card("heatmap", "Layer × position: one number for each layer and token, here how probable "
           "the answer is."),
+    _card("patching", "Patching: what each place of the model does to the answer when the clean "
+          "run's value is put into the corrupt one.", _patched),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "

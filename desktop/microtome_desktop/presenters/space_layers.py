@@ -77,10 +77,20 @@ def offered_sites(session: Session | None) -> tuple[tuple[str, str], ...]:
 
 
 def site_beside(session: Session | None, shown: Sequence[str | None]) -> str:
-    """The site for a new view: one that is projected and not shown, else the first of those."""
-    held = (str(analysis.params.get("site")) for analysis in projections(session))
-    other = (name for name in held if name not in shown)
-    return next(other, next((name for name in shown if name), ""))
+    """The site for a new view, one that is not shown: projected if there is one, else nearest.
+
+    Nearest is another layer of the site that was added last; when all are shown, any other site.
+    """
+    held = [str(analysis.params.get("site")) for analysis in projections(session)]
+    last = next((name for name in reversed(shown) if name), "")
+    offered = sorted((name for _, name in offered_sites(session)), key=partial(_away, last))
+    return next((name for name in (*held, *offered) if name not in shown), last)
+
+
+def _away(site: str, name: str) -> tuple[bool, int, str]:
+    """How far a site is from another: layers of the same first, the deeper of two alike."""
+    (kind, layer), (other, there) = family(site) or ("", 0), family(name) or ("", 0)
+    return kind != other, 2 * abs(there - layer) - (there > layer), name
 
 
 def missing_layers(session: Session, site: str) -> tuple[str, ...]:

@@ -9,10 +9,13 @@ from typing import Any
 
 from psygnal import Signal
 
+from microtome.records.edits import EditSet, EditSpec
 from microtome.records.marks import Marks
 from microtome_desktop.state.workspace import Workspace
 
 _DEPTH = 200  # steps that can be taken back
+_OF_EDITS = {"edits", "edit_sets"}
+EDITS = "marks/edits"  # the part that changes when nothing but edits do
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,78 @@ class Book:
             self._do(Step(title, {name: getattr(marks, name) for name in after}, after))
             self._open = False
 
+    def slide(self, title: str, name: str, value: Any) -> None:
+        """Change a field of the marks as a slider does: until ``settle`` all is one step."""
+        before, last = getattr(self.marks, name), self._done[-1] if self._done else None
+        if before == value or self._workspace.session is None:
+            return
+        grows = last is not None and (last.title, set(last.before)) == (title, {name})
+        if self._open and last is not None and grows:
+            step = Step(title, last.before, {name: value})
+            self._done[-1] = step
+            self._apply(step, step.after)  # what can be undone is called the same
+        else:
+            self._do(Step(title, {name: before}, {name: value}))
+        self._open = True
+
+    # edits of the model
+
+    def add_edit(self, spec: EditSpec) -> None:
+        """Try one more edit, after those that are there."""
+        self.mark(f"Add the edit of {spec.site}", edits=(*self.marks.edits, spec))
+
+    def remove_edit(self, row: int) -> None:
+        """Forget an edit."""
+        held = self.marks.edits
+        title = f"Remove the edit of {held[row].site}"
+        self.mark(title, edits=(*held[:row], *held[row + 1 :]))
+
+    def change_edit(self, row: int, spec: EditSpec, title: str = "") -> None:
+        """Put an edit in the place of another."""
+        self.mark(title or f"Change the edit of {spec.site}", edits=self._with(row, spec))
+
+    def switch_edit(self, row: int, *, on: bool) -> None:
+        """Let an edit act, or wait."""
+        spec = replace(self.marks.edits[row], on=on)
+        self.change_edit(row, spec, f"Switch the edit of {spec.site} {'on' if on else 'off'}")
+
+    def set_strength(self, row: int, strength: float) -> None:
+        """Steer more or less; a drag of the slider is one step until ``settle``."""
+        spec = replace(self.marks.edits[row], strength=float(strength))
+        self.slide(f"Strength of edit {row + 1}, {spec.site}", "edits", self._with(row, spec))
+
+    def move_edit(self, row: int, to: int) -> None:
+        """Let an edit act earlier or later than others."""
+        held = list(self.marks.edits)
+        spec = held.pop(row)
+        held.insert(to, spec)
+        self.mark(f"Move the edit of {spec.site}", edits=tuple(held))
+
+    def clear_edits(self) -> None:
+        """Forget all edits; named sets stay."""
+        self.mark("Remove all edits", edits=())
+
+    def save_edit_set(self, name: str) -> None:
+        """Keep the edits under a name; a set that had it goes."""
+        left = tuple(held for held in self.marks.edit_sets if held.name != name)
+        kept = (*left, EditSet(name, self.marks.edits))
+        self.mark(f"Save the edits “{name}”", edit_sets=kept)
+
+    def load_edit_set(self, name: str) -> None:
+        """Put the edits of a named set in the place of those that are there."""
+        for held in self.marks.edit_sets:
+            if held.name == name:
+                self.mark(f"Edits “{name}”", edits=held.edits)
+
+    def delete_edit_set(self, name: str) -> None:
+        """Forget a named set."""
+        left = tuple(held for held in self.marks.edit_sets if held.name != name)
+        self.mark(f"Delete the edits “{name}”", edit_sets=left)
+
+    def _with(self, row: int, spec: EditSpec) -> tuple[EditSpec, ...]:
+        held = self.marks.edits
+        return (*held[:row], spec, *held[row + 1 :])
+
     def set_look(self, title: str, name: str, value: Any, default: Any) -> None:
         """Change a look, seen from its first value ``default`` where it never was changed."""
         before = self._looks.get(name, default)
@@ -140,7 +215,9 @@ class Book:
         if step.is_look:
             self._looks.update(values)
         else:
-            self._workspace.change("marks", marks=replace(self.marks, **values))
+            # A slider of an edit must not make every panel read its pins and names again.
+            part = EDITS if _OF_EDITS.issuperset(values) else "marks"
+            self._workspace.change(part, marks=replace(self.marks, **values))
         for name in values:
             self.changed.emit(name)
 

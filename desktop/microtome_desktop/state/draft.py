@@ -104,6 +104,7 @@ class Draft:
     def __init__(self) -> None:
         self._text = DraftText()
         self._reading = Reading()
+        self._read = self._text  # what the reading is of
 
     @property
     def text(self) -> DraftText:
@@ -114,6 +115,18 @@ class Draft:
     def reading(self) -> Reading:
         """How the model read what was typed last."""
         return self._reading
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the reading is of what is typed now."""
+        return self._read == self._text
+
+    @property
+    def problem(self) -> str:
+        """What stands against a run: a wrong answer only while it is what is typed."""
+        reading = self._reading
+        answers = (reading.answer_problem, reading.wrong_problem) if self.up_to_date else ()
+        return next(filter(None, (reading.problem, *answers)), "")
 
     def update(self, **changes: Any) -> None:
         """Change some fields; nothing is emitted when nothing differs."""
@@ -131,10 +144,11 @@ class Draft:
         old = self._text
         self.update(prompt=old.corrupt, corrupt=old.prompt, answer=old.wrong, wrong=old.answer)
 
-    def read(self, reading: Reading) -> None:
-        """The model has read what was typed."""
-        if reading != self._reading:
-            self._reading = reading
+    def read(self, reading: Reading, of: DraftText | None = None) -> None:
+        """The model has read what was typed: what is typed now when ``of`` is not given."""
+        text = self._text if of is None else of
+        if (reading, text) != (self._reading, self._read):
+            self._reading, self._read = reading, text
             self.reading_changed.emit(reading)
 
 

@@ -49,6 +49,7 @@ class Piece:
     missed: bool = True
     restless: str = ""
     memory: int | None = None
+    slot: str = ""  # what kind of job it is
 
     @property
     def under_way(self) -> bool:

@@ -20,8 +20,8 @@ class Workspace:
     """The model that is loaded (its identity only) and the session that is shown.
 
     The session is a frozen value; every change replaces it and emits what changed, so that a
-    save can take it as it is. ``part`` names are the fields of ``Session``, or
-    ``analyses/<id>`` for a single analysis.
+    save can take it as it is. ``part`` names are the fields of ``Session``,
+    ``analyses/<id>`` for a single analysis, or ``marks/edits`` for those marks alone.
     """
 
     model_changed = Signal(object)  # ModelIdentity | None

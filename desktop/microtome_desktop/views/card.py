@@ -90,10 +90,13 @@ class TitleBar(QWidget):
         self.close_button.setIcon(close)
 
 
+_HINT = "Opening…"  # what a panel says until it is made
+
+
 class Body(QWidget):
     """The lower part of a card: empty until its panel is made."""
 
-    def __init__(self, hint: str = "", parent: QWidget | None = None) -> None:
+    def __init__(self, hint: str = _HINT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card_body")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)

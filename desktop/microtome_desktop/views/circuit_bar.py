@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -22,6 +23,7 @@ from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
+_WORDS_FROM = 860  # pixels of the bar from which the buttons have their names beside them
 _LINE = 24  # of every part: the canvas below must not move when another part is shown
 
 
@@ -108,17 +110,32 @@ class Controls(QWidget):
             row.addWidget(slider, 1)
             row.addWidget(value)
         feeds = "What it feeds: beside what feeds the selected node, show what it feeds"
-        self.downstream = _tool("mdi6.source-branch", feeds, checkable=True)
-        self.search = _tool("mdi6.text-search", "Find in the circuit")
-        self.compact = _tool("mdi6.arrow-collapse-horizontal", "Compact layout", checkable=True)
-        self.weights = _tool("mdi6.numeric", "Write the weights onto the edges", checkable=True)
-        self.views = _tool("mdi6.bookmark-outline", "Named views of the circuit")
+        self.downstream = _tool("mdi6.source-branch", "Feeds", feeds, checkable=True)
+        self.search = _tool("mdi6.text-search", "Find", "Find in the circuit")
+        self.compact = _tool(
+            "mdi6.arrow-collapse-horizontal", "Compact", "Compact layout", checkable=True
+        )
+        self.weights = _tool(
+            "mdi6.numeric", "Weights", "Write the weights onto the edges", checkable=True
+        )
+        self.views = _tool("mdi6.bookmark-outline", "Views", "Named views of the circuit")
         self.views.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        for button in (self.downstream, self.search, self.compact, self.weights, self.views):
+        self._buttons = (self.downstream, self.search, self.compact, self.weights, self.views)
+        for button in self._buttons:
             row.addWidget(button)
         row.addWidget(self.fit)
         self._connect()
         self._tell()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Name the buttons where there is room."""
+        named = event.size().width() >= _WORDS_FROM
+        style = Qt.ToolButtonStyle
+        for button in self._buttons:
+            button.setToolButtonStyle(
+                style.ToolButtonTextBesideIcon if named else style.ToolButtonIconOnly
+            )
+        super().resizeEvent(event)
 
     def set_view(self, view: View, *, weights: bool, downstream: bool) -> None:
         """Show what is set; emits nothing."""
@@ -156,14 +173,16 @@ class Controls(QWidget):
         self.edge_value.setText(f"{self.edges.value()} %")
 
 
-def _tool(picture: str, tip: str, *, checkable: bool = False) -> QToolButton:
+def _tool(picture: str, name: str, tip: str, *, checkable: bool = False) -> QToolButton:
     button = QToolButton()
     button.setObjectName("tiny")
     button.setIcon(icon(picture))
+    button.setText(name)
     button.setToolTip(tip)
     button.setAccessibleName(tip)
     button.setCheckable(checkable)
-    button.setFixedSize(26, 24)
+    button.setFixedHeight(_LINE)
+    button.setMinimumWidth(26)
     return button
 
 

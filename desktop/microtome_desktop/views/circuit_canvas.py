@@ -23,6 +23,7 @@ from microtome_desktop.views.edge_layer import EdgeLayer
 from microtome_desktop.views.hover_tip import HoverTip
 from microtome_desktop.views.labels import Badge, LabelLayer, Ring
 from microtome_desktop.views.minimap import Minimap
+from microtome_desktop.views.moving_picture import MovingPicture
 from microtome_desktop.views.node_layer import NodeLayer
 from microtome_desktop.views.weight_layer import WeightLayer
 
@@ -81,6 +82,10 @@ class CircuitCanvas(QWidget):
             layer.setZValue(z)
             self.box.addItem(layer, ignoreBounds=True)
         self.nodes = NodeLayer(self.box, z=30)
+        self.picture = MovingPicture(self.edges, self.path_edges, self.nodes)
+        self.picture.setZValue(5)
+        self.box.addItem(self.picture, ignoreBounds=True)
+        self.edges.renewed.connect(self._on_renewed)
         self.box.sigRangeChanged.connect(self._on_transform)
         self.box.sigRangeChangedManually.connect(self._on_moved)
         self.view.scene().sigMouseClicked.connect(self._on_click)
@@ -107,6 +112,11 @@ class CircuitCanvas(QWidget):
     def scale(self) -> float:
         """Pixels that one unit of the layout takes; 1 at fit."""
         return 1.0 / max(float(self.box.viewPixelSize()[0]), 1e-9)
+
+    @property
+    def moving(self) -> bool:
+        """Whether edges and nodes are drawn from one picture, until the view is still."""
+        return self.picture.moving
 
     def show_drawing(self, drawing: Drawing | None) -> None:
         """Draw another circuit; the view stays where it is unless it was fitted."""
@@ -196,7 +206,8 @@ class CircuitCanvas(QWidget):
     def _centre_at(self, place: QPointF) -> None:
         (left, right), (low, high) = self.box.viewRange()
         self._fitted = False
-        self.box.translateBy(place.x() - (left + right) / 2, place.y() - (low + high) / 2)
+        away = place.x() - (left + right) / 2, place.y() - (low + high) / 2
+        self.box.translateBy(x=away[0], y=away[1])
         self._on_transform()
 
     def fit(self) -> None:
@@ -248,12 +259,17 @@ class CircuitCanvas(QWidget):
 
     def _on_transform(self, *_: object) -> None:
         to_view = self._to_view()
-        self.nodes.set_scale(to_view.m11())
+        # Nodes in the moving picture grow with it; new glyphs are made when the view is still.
+        if not self.picture.serves(to_view, QRectF(self.view.viewport().rect())):
+            self.nodes.set_scale(to_view.m11())
         self.token_axis.set_view(to_view.m11(), to_view.dx())
         self.layer_axis.set_view(to_view.m22(), to_view.dy())
         self._settle.start()
         (left, right), (low, high) = self.box.viewRange()
         self.minimap.set_frame(QRectF(left, low, right - left, high - low))
+
+    def _on_renewed(self) -> None:
+        self.nodes.set_scale(self._to_view().m11())
 
     def _on_moved(self, axes: object = None) -> None:
         self._fitted = False

@@ -8,18 +8,18 @@ else waits, the strongest edges first, and shows it when it is better than the o
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
-from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
+from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
 _IDLE_MS = 130  # how long the view must be still before a repaint
@@ -49,36 +49,22 @@ def _pen(code: str, level: float, dash: tuple[float, ...], faintest: float) -> Q
     return pen
 
 
-@dataclass(slots=True)
-class _Picture:
-    """Painted edges: the pixels, the transform they were painted with, and what is still to do."""
-
-    pixmap: QPixmap
-    transform: QTransform
-    corner: QPoint  # of the pixmap, in viewport pixels
-    todo: list[int]
-    started: float = field(default_factory=time.perf_counter)
-    painted: int = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every edge is in the picture."""
-        return self.painted >= len(self.todo)
-
-
 class EdgeLayer(QGraphicsObject):
     """Draws curves. ``at_once`` paints whole pictures: for a few edges that must not lag."""
+
+    renewed = Signal()  # another picture is shown
 
     def __init__(self, *, at_once: bool = False) -> None:
         super().__init__()
         self._at_once = at_once
+        self.muted = False  # the view is followed, but something else draws the edges
         self._points = np.zeros((0, 4, 2))
         self._boxes = np.zeros((0, 4))
         self._pen_of: list[QPen] = []
         self._rows: list[int] = []
         self._bounds = QRectF()
-        self._shown: _Picture | None = None
-        self._fresh: _Picture | None = None
+        self._shown: EdgePicture | None = None
+        self._fresh: EdgePicture | None = None
         self._seen: tuple[QTransform, QRect, float] | None = None
         self._idle = QTimer(self, singleShot=True, interval=_IDLE_MS)
         self._idle.timeout.connect(self._begin)
@@ -97,6 +83,12 @@ class EdgeLayer(QGraphicsObject):
             return True
         shown = self._shown
         return shown is not None and shown.complete and shown.transform == self._seen[0]
+
+    @property
+    def picture(self) -> EdgePicture | None:
+        """The picture on screen, None while it is of edges that were there before."""
+        shown = self._shown
+        return shown if shown is not None and shown.rows is self._rows else None
 
     def set_curves(
         self,
@@ -148,15 +140,8 @@ class EdgeLayer(QGraphicsObject):
                 self._slices.stop()
                 self._fresh = None
                 self._idle.start()
-        if self._shown is None:
-            return
-        inverse, invertible = self._shown.transform.inverted()
-        if not invertible:
-            return
-        painter.save()
-        painter.setWorldTransform(inverse * painter.worldTransform())
-        painter.drawPixmap(self._shown.corner, self._shown.pixmap)
-        painter.restore()
+        if self._shown is not None and not self.muted:
+            self._shown.blit(painter)
 
     def _paint_curves(self, painter: QPainter) -> None:
         """All curves as curves, the strongest on top."""
@@ -183,7 +168,7 @@ class EdgeLayer(QGraphicsObject):
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         todo = self._visible(transform, QRectF(frame))
-        self._fresh = _Picture(pixmap, QTransform(transform), frame.topLeft(), todo)
+        self._fresh = EdgePicture(pixmap, QTransform(transform), frame.topLeft(), todo, self._rows)
         self._slices.start()
         if self._at_once:
             self._paint_slice(float("inf"))
@@ -207,8 +192,7 @@ class EdgeLayer(QGraphicsObject):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         # The strongest come first and must end up on top: later ones go underneath.
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationOver)
-        shift = QTransform.fromTranslate(-picture.corner.x(), -picture.corner.y())
-        painter.setWorldTransform(picture.transform * shift)
+        painter.setWorldTransform(picture.to_pixmap())
         deadline = time.perf_counter() + seconds
         while not picture.complete:
             row = picture.todo[picture.painted]
@@ -220,8 +204,10 @@ class EdgeLayer(QGraphicsObject):
         painter.end()
         overdue = time.perf_counter() - picture.started > _PATIENCE
         if picture.complete or overdue or self._shown is None:
-            self._shown = picture
+            other, self._shown = self._shown is not picture, picture
             self.update()
+            if other:
+                self.renewed.emit()
         if picture.complete:
             self._fresh = None
             self._slices.stop()

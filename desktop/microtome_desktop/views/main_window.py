@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
     QSizePolicy,
+    QTabBar,
     QTabWidget,
     QToolBar,
     QVBoxLayout,
@@ -28,7 +29,7 @@ from microtome_desktop.views.panel_table import PLACES, Area, Place
 from microtome_desktop.views.search_field import SearchField
 
 # Raised when docks change: an older saved layout would put them in wrong places.
-LAYOUT_VERSION = 6
+LAYOUT_VERSION = 7
 _DEFAULT_SIZE = QSize(1760, 1080)
 _LEAST_LEFT = 266  # below it the prompt's fields are cut off
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88
@@ -139,6 +140,14 @@ class MainWindow(QMainWindow):
             if place.name in self.docks:
                 self._place(place)
         self.set_sizes()
+        # Qt leaves tab bars of groups that are no more standing; a restored state has none.
+        self._hide_tab_bars()
+        self.restoreState(self.saveState(LAYOUT_VERSION), LAYOUT_VERSION)
+
+    def _hide_tab_bars(self) -> None:
+        here = Qt.FindChildOption.FindDirectChildrenOnly
+        for bar in self.findChildren(QTabBar, options=here):
+            bar.hide()
 
     def _place(self, place: Place) -> None:
         dock, area = self.docks[place.name], _DOCK_AREAS[place.area]
@@ -191,6 +200,7 @@ class MainWindow(QMainWindow):
         self.maximising.restore()
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
+        self._hide_tab_bars()
         fits = isinstance(state, QByteArray) and self.restoreState(state, LAYOUT_VERSION)
         if not fits:
             self.reset_layout()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from jaxtyping import Bool
 from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
@@ -55,6 +56,22 @@ def _made(fill: str, rim: str, negative: bool) -> tuple[QBrush, QPen]:
     return QBrush(QColor(fill)), pen
 
 
+class _Scatter(pg.ScatterPlotItem):
+    """A scatter that can be silent, and that can be painted for more than the view."""
+
+    muted = False
+    frame: QRectF | None = None  # in layout units: what is painted instead of the view
+
+    def viewRect(self) -> QRectF:
+        """What points are painted of."""
+        return self.frame if self.frame is not None else QRectF(super().viewRect())
+
+    def paint(self, p: QPainter, option: Any, widget: Any) -> None:
+        """The points, unless something else draws them."""
+        if not self.muted or self.frame is not None:
+            super().paint(p, option, widget)
+
+
 class NodeLayer:
     """The scatters, added to a view box."""
 
@@ -62,9 +79,10 @@ class NodeLayer:
         self._drawing: Drawing | None = None
         self._members: dict[str, np.ndarray] = {}
         self._step = 0
+        self.version = 0  # counts changes of what the nodes look like
         self._scatters = {}
         for style in (*NODE_STYLES.values(), OTHER_NODE):
-            scatter = pg.ScatterPlotItem(pxMode=True, symbol=style.symbol, useCache=True)
+            scatter = _Scatter(pxMode=True, symbol=style.symbol, useCache=True)
             scatter.setZValue(z)
             box.addItem(scatter, ignoreBounds=True)
             self._scatters[style.kind] = scatter
@@ -72,6 +90,7 @@ class NodeLayer:
     def show(self, drawing: Drawing | None) -> None:
         """Draw other nodes, all bright."""
         self._drawing = drawing
+        self.version += 1
         self._members = {}
         for kind, scatter in self._scatters.items():
             rows = np.zeros(0, dtype=np.int64) if drawing is None else _rows_of(drawing, kind)
@@ -99,12 +118,28 @@ class NodeLayer:
 
     def set_focus(self, nodes: Bool[np.ndarray, " node"] | None) -> None:
         """Dim all nodes outside a mask; None brightens all."""
+        self.version += 1
         for kind, scatter in self._scatters.items():
             rows = self._members.get(kind)
             if rows is not None and len(rows):
                 brushes, pens = self._looks(rows, nodes)
                 scatter.setBrush(brushes, update=False)
                 scatter.setPen(pens)
+
+    def mute(self, on: bool) -> None:
+        """Leave the nodes to something else that draws them, or draw them again."""
+        for scatter in self._scatters.values():
+            scatter.muted = on
+
+    def paint_into(self, painter: QPainter, frame: QRectF) -> None:
+        """Paint the nodes as they are drawn, those inside a part of the layout."""
+        for kind, scatter in self._scatters.items():
+            if len(self._members.get(kind, ())):
+                painter.save()
+                scatter.frame = frame
+                scatter.paint(painter, None, None)
+                scatter.frame = None
+                painter.restore()
 
     def _sizes(self, rows: np.ndarray, symbol: str) -> np.ndarray:
         if self._drawing is None:

@@ -93,6 +93,12 @@ def _heatmap() -> type[Panel]:
     return HeatmapPanel
 
 
+def _patching() -> type[Panel]:
+    from microtome_desktop.views.patching_panel import PatchingPanel
+
+    return PatchingPanel
+
+
 def _attention() -> type[Panel]:
     from microtome_desktop.views.attention_panel import AttentionPanel
 
@@ -123,6 +129,12 @@ def _histogram() -> type[Panel]:
     return HistogramPanel
 
 
+def _edits() -> type[Panel]:
+    from microtome_desktop.views.edits_panel import EditsPanel
+
+    return EditsPanel
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -131,12 +143,15 @@ PLACES = (
     Place("jobs", "Jobs", "mdi6.progress-clock", _LEFT, _jobs, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
-    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45),
+    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 55),
+    # A tab comes last: beside a dock that is a tab already nothing can be put.
+    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 45, "maps"),
     Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 55),
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True
     ),
+    Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 45, "detail"),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
     Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 45, "detail"),

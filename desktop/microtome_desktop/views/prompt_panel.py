@@ -202,13 +202,17 @@ class PromptPanel(Panel):
     def _show_run(self) -> None:
         row = command(CommandId.STOP if self._busy else CommandId.RUN)
         reason = "" if self._busy else self.context.why_not(row.id)
+        draft = self.context.draft
+        refused = draft.reading.answer_problem or draft.reading.wrong_problem
+        if refused and not (reason or self._busy or draft.up_to_date or self.run.isEnabled()):
+            return  # it comes back when what is typed has been read, not with every letter
         self.run.setText("Stop" if self._busy else "Run")
         self.run.setIcon(icon("mdi6.stop" if self._busy else "mdi6.play", colours.ON_ACCENT))
         self.run.setEnabled(not reason)
         keys = keys_of(self.context.settings, row.id)
         lines = [reason or (f"{row.tip} ({keys})" if keys else row.tip)]
         if not reason and not self._busy:
-            needs = self.context.draft.reading.needs
+            needs = draft.reading.needs
             lines += [needs_text(needs), left_out_text(needs)]
         self.run.setToolTip("\n".join(line for line in lines if line))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -32,6 +32,7 @@ from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.state.settings import Settings
 from microtome_desktop.views.fonts import mono_font
 
+_LINE = 25  # height of a command in the list: that of the lists in panels
 _ROLE = Qt.ItemDataRole.UserRole
 _NATIVE, _PORTABLE = (
     QKeySequence.SequenceFormat.NativeText,
@@ -100,6 +101,7 @@ class ShortcutsPage(QWidget):
     def _fill(self) -> None:
         for row in COMMANDS:
             item = QTreeWidgetItem([row.title.rstrip("…"), row.menu, ""])
+            item.setSizeHint(0, QSize(0, _LINE))
             item.setData(0, _ROLE, row.id)
             item.setToolTip(0, row.tip)
             item.setForeground(1, QBrush(QColor(colours.TEXT_FAINT)))

@@ -131,7 +131,7 @@ class FlatSpace(SpaceView):
         return "" if len(self._rows) >= total else f"{len(self._rows):,} of {total:,} points drawn"
 
     def _add_label(self, place: np.ndarray, text: str) -> None:
-        item = pg.TextItem(text, color=palette.TEXT, anchor=(0.5, 0.5))
+        item = pg.TextItem(text, palette.TEXT, anchor=(0.5, 0.5), fill=pg.mkBrush(palette.RAISED))
         item.setFont(text_font(11))
         item.setPos(place[0], place[1])
         self._plot.addItem(item)

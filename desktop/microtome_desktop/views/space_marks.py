@@ -26,24 +26,38 @@ def paint_rings(painter: QPainter, places: Float[np.ndarray, "ring 2"]) -> None:
         painter.drawEllipse(QPointF(x, y), _RADIUS, _RADIUS)
 
 
+def label_sizes(texts: Sequence[str]) -> Float[np.ndarray, "label 2"]:
+    """Width and height of each name's chip."""
+    metrics = QFontMetricsF(text_font(11))
+    widths = [metrics.horizontalAdvance(text) + 2 * _PAD for text in texts]
+    return np.array([(width, _HEIGHT) for width in widths]).reshape(-1, 2)
+
+
 def paint_labels(
-    painter: QPainter, places: Float[np.ndarray, "label 2"], texts: Sequence[str]
+    painter: QPainter,
+    places: Float[np.ndarray, "label 2"],
+    moves: Float[np.ndarray, "label 2"],
+    texts: Sequence[str],
 ) -> None:
-    """Names on small chips; one that would cover an earlier one, which is of more points, waits."""
-    font = text_font(11)
-    metrics = QFontMetricsF(font)
-    chip = QColor(colours.RAISED)
-    chip.setAlpha(205)
+    """Names on small chips, moved off their places, with a line back to where they belong.
+
+    One that would cover an earlier one, which is of more points, waits.
+    """
+    chip, edge = QColor(colours.RAISED), QPen(QColor(colours.TEXT_FAINT), 1.0)
+    chip.setAlpha(235)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setFont(font)
+    painter.setFont(text_font(11))
     taken: list[QRectF] = []
-    for (x, y), text in zip(places.tolist(), texts, strict=True):
-        width = metrics.horizontalAdvance(text) + 2 * _PAD
-        box = QRectF(x - width / 2, y - _HEIGHT / 2, width, _HEIGHT)
+    sizes = label_sizes(texts)
+    for place, move, size, text in zip(places, moves, sizes, texts, strict=True):
+        corner = place + move - size / 2
+        box = QRectF(*corner.tolist(), *size.tolist())
         if any(box.intersects(other) for other in taken):
             continue
         taken.append(box)
-        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setPen(edge)
+        if move.any():
+            painter.drawLine(QPointF(*place.tolist()), QPointF(*(place + move).tolist()))
         painter.setBrush(chip)
         painter.drawRoundedRect(box, 3, 3)
         painter.setPen(QColor(colours.TEXT))

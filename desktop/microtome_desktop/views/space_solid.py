@@ -14,15 +14,17 @@ from vispy.scene import cameras, visuals
 
 from microtome_desktop import palette
 from microtome_desktop.presenters.space import SHUFFLED, Space, nearest
+from microtome_desktop.presenters.space_names import names_beside
 from microtome_desktop.presenters.space_pixels import projected
 from microtome_desktop.views.offscreen_scene import OffscreenScene
 from microtome_desktop.views.space_cloud import PixelCloud
-from microtome_desktop.views.space_marks import paint_labels, paint_rings
+from microtome_desktop.views.space_marks import label_sizes, paint_labels, paint_rings
 from microtome_desktop.views.space_view import SpaceView
 
 _MOVING_POINTS = 10_000  # what software rendering turns at a bearable rate
 _FRAME_SECONDS = 0.07  # one frame at rest may take this long
 _REST_MILLISECONDS = 150
+_NAMING_POINTS = 4_000  # off which names are kept
 _OPACITY, _FRONT_OPACITY = 0.75, 0.95
 _SIZE, _FRONT_SIZE = 6, 8
 _CLICK_PIXELS = 4
@@ -38,6 +40,7 @@ class SolidSpace(SpaceView):
         self._colours = np.zeros((0, 4), np.float32)
         self._order = np.zeros(0, dtype=np.int64)
         self._marked = np.zeros(0, dtype=np.int64)
+        self._moves = np.zeros((0, 2))  # of the names
         self._drawn = 0
         self._limit = _MOVING_POINTS * 5
         self._pressed_at: tuple[float, float] | None = None
@@ -161,7 +164,20 @@ class SolidSpace(SpaceView):
             paint_rings(painter, _on_screen(space.points[self._marked], onto_screen)[0])
         if len(space.label_texts):
             places = _on_screen(space.label_places, onto_screen)[0]
-            paint_labels(painter, places, space.label_texts)
+            paint_labels(painter, places, self._moved(places, onto_screen), space.label_texts)
+
+    def _moved(
+        self, places: Float[np.ndarray, "label 2"], onto_screen: Float[np.ndarray, "4 4"]
+    ) -> Float[np.ndarray, "label 2"]:
+        """How far names are moved off their clusters; they keep that while the view turns."""
+        space = self._space
+        if space is not None and (len(self._moves) != len(places) or not self._rest.isActive()):
+            sample = space.points[:: -(-len(space.points) // _NAMING_POINTS) or 1]
+            room = float(self.drawn.width()), float(self.drawn.height())
+            self._moves = names_beside(
+                places, label_sizes(space.label_texts), _on_screen(sample, onto_screen)[0], room
+            )
+        return self._moves
 
     def _hit(self, place: Any) -> int:
         at = (float(place[0]), float(place[1]))
@@ -197,10 +213,14 @@ class SolidSpace(SpaceView):
             self._telling.start()
 
     def _draw_at_rest(self) -> None:
-        if self._space is None or self._many:
+        if self._space is None:
+            return
+        if self._many:
+            self.drawn.invalidate()  # the names find their places
             return
         started = time.perf_counter()
         self.drawn.draw()
+        self.drawn.update()
         took = max(time.perf_counter() - started, 1e-4)
         self._limit = max(_MOVING_POINTS, int(self._drawn * _FRAME_SECONDS / took))
         wanted = min(len(self._space.points), self._limit)

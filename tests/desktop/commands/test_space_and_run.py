@@ -13,11 +13,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.presenters.point_groups import rows_in
+from microtome_desktop.state.sweeps import Wish, sweeps_in
 from microtome_desktop.state.work import Outcome
 from microtome_desktop.views import space_player
 from microtome_desktop.views.space_picking import Tool
@@ -119,6 +121,26 @@ def site_beside(hand):
     assert not np.array_equal(second.drawing.points, first.drawing.points)
     QTest.mouseClick(second.close_button, LEFT)
     assert panel.panes == before
+    a_site_of_its_own(hand, panel)
+
+
+def a_site_of_its_own(hand, panel):
+    """Where only one site was projected, the new view offers to project its neighbour."""
+    (found,) = (key for key in hand.session.analyses if key.endswith("projection/resid_post.2"))
+    alone = {found: hand.session.analyses[found]}
+    hand.desk.workspace.show(replace(hand.session, analyses=alone), dirty=False)
+    hand.rest()
+    hand.do(_ID.SITE_BESIDE)
+    first, second = panel.panes
+    hand.until(second.isVisible)
+    assert (first.name, second.name) == ("resid_post.2", "resid_post.3")
+    assert first.drawing is not None
+    assert second.drawing is None
+    assert "not projected" in second.caption.text()
+    QTest.mouseClick(second.compute, LEFT)
+    hand.until(lambda: second.drawing is not None)
+    assert not np.array_equal(second.drawing.points, first.drawing.points)
+    QTest.mouseClick(second.close_button, LEFT)
 
 
 # ---------------------------------------------------------------- running
@@ -169,12 +191,52 @@ def edit_the_prompt(hand):
     assert field.textCursor().selectedText() == field.toPlainText()
 
 
+# ---------------------------------------------------------------- sweeps
+
+
+def pair_of_prompts(hand):
+    """The example with its corrupt prompt on screen; the patching panel as at first."""
+    hand.bench.runner.ask(Examine(hand.desk.draft.text.question()))
+    hand.rest()
+    panel = hand.panels["patching"]
+    panel.asking.controls.show_wish(Wish(hand.session.question))
+    return panel
+
+
+def sweep(hand):
+    panel = pair_of_prompts(hand)
+    hand.do(_ID.SWEEP)
+    (found,) = sweeps_in(hand.session)
+    assert np.isfinite(sweep_of(found).effects).all()
+    assert panel.map.isVisible()
+    np.testing.assert_array_equal(panel.map.grid.values, sweep_of(found).effects)
+
+
+def trace_causes(hand):
+    panel = pair_of_prompts(hand)
+    hand.desk.selection.update(position=4)
+    hand.do(_ID.TRACE_CAUSES)
+    assert panel.asking.controls.span.isVisible()
+    assert panel.asking.controls.wish().span == (4, 5)
+    assert panel.asking.controls.row.causal
+
+
+def edit_the_cells(hand):
+    panel = pair_of_prompts(hand)
+    hand.do(_ID.SWEEP)
+    panel.map.choose((1, 3), (2, 4))
+    hand.do(_ID.SWEEP_EDIT)
+    found = [(edit.site, edit.action, edit.positions) for edit in hand.marks.edits]
+    assert found == [(f"resid_pre.{layer}", "patch", (3, 4)) for layer in (1, 2)]
+
+
 PROMISES = {
     _ID.LASSO: catches(_ID.LASSO, Tool.LASSO, corners=(0, 1, 2, 3)),
     _ID.BOX: catches(_ID.BOX, Tool.BOX, corners=(0, 2)),
     _ID.PLAY_LAYERS: play_the_layers, _ID.SITE_BESIDE: site_beside,
     _ID.RUN: run, _ID.STOP: stop, _ID.PAUSE: pause, _ID.REPRODUCE: reproduce,
-    _ID.FOCUS_PROMPT: edit_the_prompt,
+    _ID.FOCUS_PROMPT: edit_the_prompt, _ID.SWEEP: sweep, _ID.TRACE_CAUSES: trace_causes,
+    _ID.SWEEP_EDIT: edit_the_cells,
 }  # fmt: skip
 
 

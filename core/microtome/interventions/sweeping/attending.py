@@ -13,16 +13,19 @@ from torch import Tensor
 from microtome.models.anatomy import Attention
 from microtome.models.operations import soft_cap, visible_keys
 
-Prefix = tuple[Float[Tensor, "kv_head before d_head"], Float[Tensor, "kv_head before d_head"]]
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """Runs of one example that differ from its base from ``start`` on, rows one after another."""
+    """Runs that differ from their base from ``start`` on; their rows lie one after another.
 
-    example: int
+    ``at`` are the positions of the queries that are asked. ``before`` are the base's keys and
+    values [kv_head, key, d_head] in front of ``start``, None when there are none.
+    """
+
     start: int
     count: int
+    at: Int[Tensor, " query"]
+    before: tuple[Float[Tensor, "kv_head key d_head"], Float[Tensor, "kv_head key d_head"]] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,31 +41,28 @@ class Looking:
         q: Float[Tensor, "head query_row d_head"],
         k: Float[Tensor, "kv_head row d_head"],
         v: Float[Tensor, "kv_head row d_head"],
-        prefixes: Sequence[tuple[Tensor, Tensor] | None],
-        places: Sequence[Tensor],  # of each group, by its own number of queries
     ) -> Float[Tensor, "query_row head d_head"]:
         """``z`` of the query rows.
 
         Rows lie group by group, run by run, position by position. Keys and values are of all
-        positions from the group's start on; queries of the ``places`` of each group only.
+        positions from the group's start on, queries of the group's ``at`` only.
         """
         weights = self.weights
         z = q.new_empty(q.shape[1], q.shape[0], q.shape[2])
         kv, share = weights.w_k.shape[0], weights.group
         asked = held = 0
-        for group, prefix, at in zip(groups, prefixes, places, strict=True):
-            own = self.length - group.start
-            rows = slice(asked, asked + group.count * len(at))
+        for group in groups:
+            own, queries = self.length - group.start, len(group.at)
+            rows = slice(asked, asked + group.count * queries)
             keys = slice(held, held + group.count * own)
-            looks = self._looks(q[:, rows], group.count, len(at))
+            looks = self._looks(q[:, rows], group.count, queries)
             own_k, own_v = (x[:, keys].unflatten(1, (group.count, own)) for x in (k, v))
-            pattern = self._pattern(looks, own_k, prefix, at, share)
+            pattern = self._pattern(looks, own_k, group.before, group.at, share)
             seen = pattern[..., group.start :] @ own_v
-            if prefix is not None:
-                before = pattern[..., : group.start].flatten(1, 2) @ prefix[1]
-                seen += before.view_as(seen)
-            into = z[rows].unflatten(0, (group.count, len(at))).unflatten(2, (kv, share))
-            into.copy_(seen.unflatten(2, (share, len(at))).permute(1, 3, 0, 2, 4))
+            if group.before is not None:
+                seen += (pattern[..., : group.start].flatten(1, 2) @ group.before[1]).view_as(seen)
+            into = z[rows].unflatten(0, (group.count, queries)).unflatten(2, (kv, share))
+            into.copy_(seen.unflatten(2, (share, queries)).permute(1, 3, 0, 2, 4))
             asked, held = rows.stop, keys.stop
         return z
 
@@ -83,11 +83,14 @@ class Looking:
     def one_head(
         self,
         head: int,
-        q: Float[Tensor, "*run query d_head"],
-        k: Float[Tensor, "*run key d_head"],
+        q: Float[Tensor, "*asking query d_head"],
+        k: Float[Tensor, "*holding key d_head"],
         at: Int[Tensor, " query"],
-    ) -> Float[Tensor, "*run query key"]:
-        """The pattern of one head's queries, which stand at positions ``at``."""
+    ) -> Float[Tensor, "*both query key"]:
+        """The pattern of one head's queries, which stand at positions ``at``.
+
+        Axes in front, of runs, broadcast.
+        """
         weights = self.weights
         scores = weights.scale * (q @ k.mT)
         if weights.bias is not None:
@@ -107,12 +110,17 @@ class Looking:
         return grouped.transpose(1, 2).flatten(2, 3)
 
     def _pattern(
-        self, looks: Tensor, own_k: Tensor, prefix: Prefix | None, at: Tensor, share: int
+        self,
+        looks: Tensor,
+        own_k: Tensor,
+        before: tuple[Tensor, Tensor] | None,
+        at: Tensor,
+        share: int,
     ) -> Float[Tensor, "kv_head run shared_query key"]:
         scores = looks @ own_k.mT
-        if prefix is not None:
-            before = (looks.flatten(1, 2) @ prefix[0].mT).unflatten(1, looks.shape[1:3])
-            scores = torch.cat([before, scores], -1)
+        if before is not None:
+            shared = (looks.flatten(1, 2) @ before[0].mT).unflatten(1, looks.shape[1:3])
+            scores = torch.cat([shared, scores], -1)
         scores *= self.weights.scale
         by_query = scores.unflatten(2, (share, len(at)))
         if self.weights.bias is not None:

@@ -102,7 +102,7 @@ def _run_layer(
     q = layers.queries(weights, read, angles, at).contiguous()
     k, v = (part.contiguous() for part in layers.keys_values(weights, read, angles, at))
     looking = Looking(weights, length)
-    z = looking.attend([Group(0, 0, count)], q, k, v, [None], [places])
+    z = looking.attend([Group(0, count, places, None)], q, k, v)
     raw = layers.attention_output(weights, z)
     written = layers.normed(block.attention_norm, raw)
     middle = layers.behind_attention(block, stream, written)

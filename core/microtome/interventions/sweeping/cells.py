@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -44,6 +44,14 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.layer)
+
+    def chosen(self, numbers: Int[np.ndarray, " some"]) -> Cells:
+        """Some of the cells, as a sweep of one axis."""
+        columns = {
+            name: getattr(self, name)[numbers]
+            for name in ("layer", "head", "neuron", "start", "stop")
+        }
+        return replace(self, axes=("cell",), shape=(len(numbers),), **columns)
 
     def coarse_first(self) -> Int[np.ndarray, " cell"]:
         """The cells in an order in which every beginning covers the whole sweep evenly."""
@@ -152,6 +160,11 @@ def _check_way(
             f"A sweep over neurons needs the neurons of one layer, but {name} "
             f"{'of no layer' if layer is None else ''} was given.",
             "Write kind='mlp_post', by='neuron', layer=2.",
+        )
+    if {"source", "source_query"} & set(axes) and "query" not in axes:
+        raise InputError(
+            f"{name} counts positions of the encoder's text, which no sweep goes over.",
+            "Sweep a site of the decoder, such as resid_pre or cross_z.",
         )
     if not {*_PLACES} & set(axes):
         raise SiteMissing(f"{name} has no positions to sweep over.")

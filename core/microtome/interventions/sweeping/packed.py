@@ -143,17 +143,15 @@ class _Walk:
     def _attend(self, layer: int, asked: np.ndarray, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """``z`` of the asked rows; groups of runs with one start share one call."""
         base, length = self.base.layers[layer], self.base.length
-        present = self.runs.join <= layer
-        groups, prefixes, places = [], [], []
-        for start, example, count in self._alike(present):
+        positions = self.row[asked] % length
+        groups = []
+        for start, example, count in self._alike(self.runs.join <= layer):
             own = np.arange(start, length)
-            wanted = own[np.isin(own, self.row[asked] % length)]
-            groups.append(Group(example, start, count))
-            places.append(self._index(wanted))
-            part = slice(example * length, example * length + start)
-            prefixes.append((base.k[:, part], base.v[:, part]) if start else None)
+            before = slice(example * length, example * length + start)
+            held = (base.k[:, before], base.v[:, before]) if start else None
+            groups.append(Group(start, count, self._index(own[np.isin(own, positions)]), held))
         looking = Looking(self.base.anatomy.blocks[layer].attention, length)
-        return looking.attend(groups, q, k, v, prefixes, places)
+        return looking.attend(groups, q, k, v)
 
     def _alike(self, present: np.ndarray) -> list[tuple[int, int, int]]:
         """Start, example and number of the runs that can be attended together."""

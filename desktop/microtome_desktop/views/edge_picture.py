@@ -1,0 +1,45 @@
+"""A cached picture of edges: its pixels, and the view that they were painted for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QPoint, QRectF, QSizeF
+from PySide6.QtGui import QPainter, QPixmap, QTransform
+
+
+@dataclass(slots=True, eq=False)
+class EdgePicture:
+    """Painted edges: the pixels, the transform they were painted with, and what is still to do."""
+
+    pixmap: QPixmap
+    transform: QTransform
+    corner: QPoint  # of the pixmap, in viewport pixels
+    todo: list[int]
+    rows: list[int]  # all edges of the layer when it was begun, in view or not
+    started: float = field(default_factory=time.perf_counter)
+    painted: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every edge is in the picture."""
+        return self.painted >= len(self.todo)
+
+    @property
+    def frame(self) -> QRectF:
+        """What the picture covers, in pixels of the viewport it was painted for."""
+        return QRectF(self.corner, QSizeF(self.pixmap.deviceIndependentSize()))
+
+    def to_pixmap(self) -> QTransform:
+        """From the layout to the pixmap."""
+        return self.transform * QTransform.fromTranslate(-self.corner.x(), -self.corner.y())
+
+    def blit(self, painter: QPainter, pixmap: QPixmap | None = None) -> None:
+        """Draw the picture (or another pixmap of its size and view) where the painter's view is."""
+        inverse, invertible = self.transform.inverted()
+        if invertible:
+            painter.save()
+            painter.setWorldTransform(inverse * painter.worldTransform())
+            painter.drawPixmap(self.corner, self.pixmap if pixmap is None else pixmap)
+            painter.restore()

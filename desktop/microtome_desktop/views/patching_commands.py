@@ -1,0 +1,55 @@
+"""What the commands of the patching panel do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.main_window import MainWindow
+
+if TYPE_CHECKING:
+    # Plots come with their panels, one at a turn.
+    from microtome_desktop.views.panel import Panel
+    from microtome_desktop.views.patching_panel import PatchingPanel
+
+
+class PatchingCommands(QObject):
+    """Hands each command on to the panel; there is none before the window is full."""
+
+    def __init__(self, window: MainWindow, desk: Desk, panels: dict[str, Panel]) -> None:
+        super().__init__(window)
+        self._window, self._desk, self._panels = window, desk, panels
+
+    def table(self) -> dict[CommandId, Callable[[], None]]:
+        """What each command does."""
+        return {
+            CommandId.SWEEP: self._act(self._sweep),
+            CommandId.TRACE_CAUSES: self._act(lambda panel: panel.asking.trace_causes()),
+            CommandId.SWEEP_EDIT: self._act(self._edit),
+        }
+
+    def _sweep(self, panel: PatchingPanel) -> None:
+        panel.run()
+        if reason := panel.why_not:
+            self._desk.notices.warn("The sweep cannot be made yet", reason)
+
+    def _edit(self, panel: PatchingPanel) -> None:
+        if reason := panel.make_edits():
+            self._desk.notices.warn("No edit was made", reason)
+
+    def _act(self, act: Callable[[PatchingPanel], None]) -> Callable[[], None]:
+        def run() -> None:
+            from microtome_desktop.views.patching_panel import PatchingPanel
+
+            panel = self._panels.get("patching")
+            if isinstance(panel, PatchingPanel):
+                dock = self._window.docks["patching"]
+                dock.show()
+                dock.raise_()
+                act(panel)
+
+        return run
