@@ -130,7 +130,7 @@ def _runs(
     first = examples[0].source
     assert first is not None  # noqa: S101
     places = examples[0].read_at(first)
-    long = int(places.max()) + 1 if anatomy.causal else len(first)
+    long = _source_length(task, int(places.max())) if anatomy.causal else len(first)
     other = np.stack([each.source.ids[:long] for each in examples if each.source is not None])
     if long == length:
         nothing = None if noise is None else np.zeros_like(noise)
@@ -142,6 +142,12 @@ def _runs(
     values = _ends(base, readout), _ends(source, replace(readout, places=places))
     ends = tuple(Ends(*pair) for pair in zip(*values, strict=True))
     return base, _New(base, source, site, _partners(task, base, source)), ends, readout
+
+
+def _source_length(task: Task, place: int) -> int:
+    """Positions of the sources that matter: those read, and partners of the base's."""
+    length = _length(task)
+    return 1 + max(place, *(int(each.places[:length].max()) for each in task.examples))
 
 
 def _run(
