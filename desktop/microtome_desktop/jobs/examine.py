@@ -25,7 +25,7 @@ from microtome_desktop.state.workspace import Workspace
 
 # What a new run or another model makes meaningless.
 SESSION_SLOTS = frozenset(
-    {"examine", "verify", "why", "share", "project", "sweep", "sweep estimate"}
+    {"examine", "verify", "why", "share", "project", "sweep", "sweep estimate", "head effects"}
 )
 
 

@@ -34,6 +34,7 @@ from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.head_commands import HeadCommands
 from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
@@ -79,11 +80,13 @@ class Workbench(QObject):
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
+        heads = HeadCommands(window, self.desk, self.furnishing.panels)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
             **space.table(),
             **patching.table(),
+            **heads.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
         window.actions_table.before = self._settle
