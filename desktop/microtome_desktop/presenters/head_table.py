@@ -52,11 +52,9 @@ class HeadColumn:
     @property
     def texts(self) -> tuple[str, ...]:
         """What each cell says, as many decimals in all of a column, layer after layer."""
-        form = "{:+.3f}" if self.signed else "{:.2f}"
-        return tuple(
-            form.format(value).replace("-", "\N{MINUS SIGN}") if np.isfinite(value) else ""
-            for value in self.values.ravel().tolist()
-        )
+        write = _signed if self.signed else "{:.2f}".format
+        numbers = self.values.ravel().tolist()
+        return tuple(write(value) if np.isfinite(value) else "" for value in numbers)
 
     @property
     def fills(self) -> UInt8[np.ndarray, "layer head 4"]:
@@ -73,6 +71,11 @@ class HeadColumn:
         alike = np.array_equal(self.values, other.values, equal_nan=True)
         told = (self.name, self.title, self.tip, self.why_not)
         return alike and told == (other.name, other.title, other.tip, other.why_not)
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.3f}"
+    return "0.000" if text[1:] == "0.000" else text.replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
