@@ -122,7 +122,8 @@ def wishes():
                     for corrupt in (EXAMPLE.corrupt, None))  # fmt: skip
     return (
         Wish(pair, what="z at", mode="noising", metric="rank"),
-        Wish(single, what="z", mode="mean", over="name"),
+        Wish(pair, what="z", mode="mean"),
+        Wish(single, what="q", mode="mean", over="name"),
         Wish(None, data="name", count=4, metric="kl"),
         Wish(single, what="neurons", layer=2, mode="zero", metric="loss"),
         Wish(single, what="causal", span=(2, 4), samples=3, seed=4),

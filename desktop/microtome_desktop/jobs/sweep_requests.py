@@ -9,13 +9,21 @@ from typing import Any, ClassVar
 
 from microtome.errors import InputError, MicrotomeError, PromptError
 from microtome.jobs import Job
-from microtome.prompts import Prompt, PromptPair, Question
+from microtome.prompts import PromptPair, Question
 from microtome.records.analysis import Analysis
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NOISING, WISH, Foreseen, Wish
+from microtome_desktop.state.sweeps import (
+    BY_POSITION,
+    MEAN,
+    NOISING,
+    WISH,
+    Foreseen,
+    Wish,
+    mean_over,
+)
 
 SWEEP_SLOT = "sweep"
 
@@ -194,8 +202,9 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     options["layer"] = wish.layer
     if wish.ablates:
         prompts = [question.prompt for question in questions]
+        over = mean_over(wish) if wish.mode == MEAN else ()
         found = ablation_sweep(
-            model, prompts, metric, row.site, how=wish.mode, over=_over(wish), **options
+            model, prompts, metric, row.site, how=wish.mode, over=over, **options
         )
     else:
         noising = wish.mode == NOISING
@@ -221,7 +230,6 @@ def foreseen(model: Any, wish: Wish) -> Foreseen:
         noise = Noise(_span(wish), wish.noise, 1, wish.seed)
         noised_examples(model, questions[0].prompt, metric, noise)  # or an error
     else:
-        _over(wish)
         options["layer"] = wish.layer
     alone = wish.ablates or row.causal
     asked = [question.prompt for question in questions] if alone else pairs_of(questions)
@@ -230,16 +238,6 @@ def foreseen(model: Any, wish: Wish) -> Foreseen:
         samples=wish.samples if row.causal else 1, **options,
     )  # fmt: skip
     return Foreseen(found.cells, found.skipped, found.seconds, found.bytes, found.path)
-
-
-def _over(wish: Wish) -> list[Prompt]:
-    if wish.mode != MEAN:
-        return []
-    from microtome.prompt_sets import load_prompt_set
-
-    if not wish.over:
-        raise InputError("A mean needs prompts to be taken over.", "Choose a prompt set for it.")
-    return [pair.clean for pair in load_prompt_set(wish.over).pairs]
 
 
 def _span(wish: Wish) -> tuple[int, int]:

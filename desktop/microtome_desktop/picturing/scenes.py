@@ -266,8 +266,8 @@ SCENES = (
           "stays bright."),
     _card("heatmap", "Layer × position: one number for each layer and token, here how probable "
           "the answer is."),
-    _card("patching", "Patching: what each place of the model does to the answer when the clean run's "
-          "value is put into the corrupt one.", _patched),
+    _card("patching", "Patching: what each place of the model does to the answer when the clean "
+          "run's value is put into the corrupt one.", _patched),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "

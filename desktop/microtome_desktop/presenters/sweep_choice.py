@@ -37,6 +37,14 @@ def with_answers(question: Question | None, answer: str, wrong: str) -> Question
     return replace(question, answer=one, wrong=None if other == one else other)
 
 
+def as_typed_beside(asked: Question | None, shown: Question | None, name: str) -> str:
+    """What has to be typed for the answers of a sweep, where they are not those on screen."""
+    held = None if asked is None else getattr(asked, name)
+    if held is None or held == (None if shown is None else getattr(shown, name)):
+        return ""
+    return held if isinstance(held, str) else f"#{held}"
+
+
 def _word(text: str) -> str | int | None:
     word = text.strip()
     if not word:

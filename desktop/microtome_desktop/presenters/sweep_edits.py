@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from microtome.prompts import Prompt
 from microtome.records.edits import EditSpec
 from microtome_desktop.presenters.sweep_map import SweepGrid
-from microtome_desktop.state.sweeps import MEAN, NEURON, Wish
+from microtome_desktop.state.sweeps import MEAN, NEURON, Wish, mean_over
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
 _NO_NEURON = "An edit takes all neurons of a layer together, not one of them."
@@ -50,7 +50,7 @@ def _places(grid: SweepGrid, cells: Cells, site: str) -> dict[str, list[int]]:
 
 
 def _ablation(site: str, positions: tuple[int, ...] | None, wish: Wish) -> EditSpec:
-    prompts = _mean_over(wish.over) if wish.mode == MEAN else ()
+    prompts = mean_over(wish) if wish.mode == MEAN else ()
     return EditSpec(site, wish.mode, positions=positions, prompts=prompts)
 
 
@@ -66,9 +66,3 @@ def _patch(site: str, columns: list[int], grid: SweepGrid, corrupt: Prompt) -> E
         site, "patch", positions=positions, prompts=(corrupt,),
         from_positions=origins if origins_differ else None,
     )  # fmt: skip
-
-
-def _mean_over(name: str) -> tuple[Prompt, ...]:
-    from microtome.prompt_sets import load_prompt_set
-
-    return tuple(pair.clean for pair in load_prompt_set(name).pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
-from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish
+from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish, mean_over
 
 _CLASSES = {
     "kl": "mt.KL", "loss": "mt.Loss", "log-probability": "mt.LogProbability",
@@ -84,6 +84,13 @@ def _metric(wish: Wish) -> str:
     return f"{kind or plain}({', '.join(map(repr, words))})"
 
 
+def _over(wish: Wish) -> str:
+    name = wish.over or wish.data
+    if name:
+        return f"[one.clean for one in load_prompt_set({name!r}).pairs]"
+    return repr(list(mean_over(wish)))
+
+
 def _arguments(wish: Wish) -> Lines:
     row = wish.row
     if row.causal:
@@ -97,7 +104,7 @@ def _arguments(wish: Wish) -> Lines:
     if wish.ablates:
         given.append(f"how={wish.mode!r}")
         if wish.mode == MEAN:
-            given.append(f"over=[one.clean for one in load_prompt_set({wish.over!r}).pairs]")
+            given.append(f"over={_over(wish)}")
     elif wish.mode == NOISING:
         given.append("noising=True")
     given += ["align=True"] if wish.align and not wish.ablates else []

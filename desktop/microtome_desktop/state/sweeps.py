@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from microtome.errors import InputError
-from microtome.prompts import Question
+from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome.records.sweep import SWEEP
@@ -75,7 +75,8 @@ class Wish:
     """One sweep: what, how, over which prompts, by which metric.
 
     ``question`` is the pair, or with ``data`` the name of a prompt set whose first ``count``
-    pairs are taken instead. ``over`` names the set that a mean is taken over. ``span`` (first
+    pairs are taken instead. ``over`` names the set that a mean is taken over, else it is taken over
+    the prompts themselves. ``span`` (first
     token, one behind the last), ``noise`` and ``samples`` are for causal tracing. ``budget`` is
     in MiB and changes no number.
     """
@@ -139,6 +140,18 @@ def wish_of(analysis: Analysis) -> Wish | None:
         return Wish.from_json(analysis.params[WISH]) if WISH in analysis.params else None
     except InputError:  # of another version
         return None
+
+
+def mean_over(wish: Wish) -> tuple[Prompt, ...]:
+    """The prompts that a mean ablation takes its mean over."""
+    name = wish.over or wish.data
+    if name:
+        from microtome.prompt_sets import load_prompt_set
+
+        return tuple(pair.clean for pair in load_prompt_set(name).pairs)
+    asked = wish.question
+    both = () if asked is None else (asked.prompt, asked.corrupt)
+    return tuple(prompt for prompt in both if prompt is not None)
 
 
 def sweeps_in(session: Session | None) -> tuple[Analysis, ...]:

@@ -292,6 +292,7 @@ class PatchingPanel(Panel):
         with suppress(InputError):  # of another version
             self.asking.controls.show_wish(Wish.from_json(held.get("wish")))
         self._shown_id = str(held.get("shown", ""))
+        self._show_sweeps()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """Every cell with its effect and the metric."""

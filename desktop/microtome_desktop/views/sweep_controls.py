@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from microtome.prompt_sets import PromptSet
 from microtome.prompts import Question
-from microtome_desktop.presenters.sweep_choice import typed_span, with_answers
+from microtome_desktop.presenters.sweep_choice import as_typed_beside, typed_span, with_answers
 from microtome_desktop.state.sweeps import (
     ABLATING,
     DENOISING,
@@ -58,7 +58,7 @@ class SweepControls(QWidget):
         self.measure = _choice("sweep_metric", "metric", METRICS.values())
         self.answer, self.wrong = _field("sweep_answer", "answer"), _field("sweep_wrong", "wrong")
         self.layer = _spin("sweep_layer", "layer", 0, 0)
-        self.over = _choice("sweep_over", "mean over", ())
+        self.over = _choice("sweep_over", "mean over", ["The prompts themselves"])
         self.span = _field("sweep_span", "tokens, as 2-4")
         self.of_selected = small_button("mdi6.cursor-text", "Take the selected token")
         self.noise = QDoubleSpinBox()
@@ -181,7 +181,7 @@ class SweepControls(QWidget):
         if tuple(sets) == self._sets:
             return
         self._sets = tuple(sets)
-        for box, first in ((self.data, ["This pair"]), (self.over, [])):
+        for box, first in ((self.data, ["This pair"]), (self.over, ["The prompts themselves"])):
             before = box.currentText()
             with QSignalBlocker(box):
                 box.clear()
@@ -200,10 +200,12 @@ class SweepControls(QWidget):
         row, held, question = self.row, self._set, self._question
         alone = held is None or row.causal
         ablates = self._mode in ABLATING and not row.causal
+        at = self.over.currentIndex() - 1
+        over = self._sets[at].name if ablates and self._mode == MEAN and at >= 0 else ""
         typed = with_answers(question, self.answer.text(), self.wrong.text()) if alone else None
-        if typed is not None and (ablates or row.causal):
+        single = row.causal or (ablates and (self._mode != MEAN or bool(over)))
+        if typed is not None and single:
             typed = Question(typed.prompt, None, typed.answer, typed.wrong)
-        over = self._sets[self.over.currentIndex()].name if self._sets else ""
         return Wish(
             typed,
             what=row.name,
@@ -212,7 +214,7 @@ class SweepControls(QWidget):
             data="" if alone or held is None else held.name,
             count=0 if alone else self.count.value(),
             layer=self.layer.value() if row.by == NEURON else None,
-            over=over if ablates and self._mode == MEAN else "",
+            over=over,
             align=self.align.isChecked() and not ablates and not row.causal,
             span=typed_span(self.span.text()) if row.causal else None,
             noise=self.noise.value() if row.causal else 3.0,
@@ -229,7 +231,7 @@ class SweepControls(QWidget):
             self.measure.setCurrentText(METRICS.get(wish.metric, ""))
             names = [held.name for held in self._sets]
             self.data.setCurrentIndex(names.index(wish.data) + 1 if wish.data in names else 0)
-            self.over.setCurrentIndex(names.index(wish.over) if wish.over in names else 0)
+            self.over.setCurrentIndex(names.index(wish.over) + 1 if wish.over in names else 0)
             self.count.setValue(wish.count or self.count.value())
             self.layer.setValue(wish.layer or 0)
             self.align.setChecked(wish.align)
@@ -238,6 +240,8 @@ class SweepControls(QWidget):
             self.samples.setValue(wish.samples)
             self.seed.setValue(wish.seed)
             self.budget.setValue(wish.budget)
+            for field, name in ((self.answer, "answer"), (self.wrong, "wrong")):
+                field.setText(as_typed_beside(wish.question, self._question, name))
         self._show_rows()
 
 
