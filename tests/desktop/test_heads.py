@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QComboBox, QMenu
 
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome.session.writer import save_session
@@ -126,6 +127,13 @@ def test_only_a_sweep_of_the_same_question_counts(sample_session):
 # ---------------------------------------------------------------- the panel
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pop_ups(shared_bench):
+    """A list makes its pop-up when it is first used: no test is to leave one behind."""
+    for box in shared_bench.window.findChildren(QComboBox):
+        box.view()
+
+
 @pytest.fixture
 def panel(bench, qtbot, sample_session):
     """The panel in front, with both effects in the session."""
@@ -176,16 +184,15 @@ def marked(panel):
     return [panel.table.row_at(index) for index in rows]
 
 
-@pytest.mark.parametrize("at", range(1, 10))
-def test_a_click_on_a_title_sorts_by_it_and_again_the_other_way(panel, at):
-    values = panel.table.shown.columns[at - 1].values.ravel()
-    click_title(panel, at)
-    once = values[list(panel.table.rows())]
-    click_title(panel, at)
-    again = values[list(panel.table.rows())]
-    ways = [once, again]
-    assert sorted(ways, key=lambda way: way[0])[0].tolist() == sorted(values.tolist())
-    np.testing.assert_array_equal(once[::-1], again)
+def test_a_click_on_a_title_sorts_by_it_and_again_the_other_way(panel):
+    assert panel.table.rows() == tuple(range(16))
+    for at, column in enumerate(panel.table.shown.columns, 1):
+        values = column.values.ravel()
+        ways = []
+        for _ in range(2):
+            click_title(panel, at)
+            ways.append(values[list(panel.table.rows())].tolist())
+        assert sorted(ways) == [sorted(values.tolist()), sorted(values.tolist())[::-1]]
 
 
 def test_heads_without_a_number_come_last_and_fill_as_they_come(bench, panel, qtbot):
@@ -303,9 +310,7 @@ def test_offline_the_table_comes_from_the_file_as_it_was_left(bench, panel, qtbo
 
 
 def test_a_large_model_is_listed_within_a_moment(bench, panel, qtbot):
-    """Forty layers of forty heads: the window does not wait for the table."""
-    from time import process_time
-
+    """Forty layers of forty heads: the window does not wait for the table, nor for a sweep."""
     session = bench.desk.workspace.session
     table = head_table(session)
     shape = (40, 40)
@@ -314,9 +319,14 @@ def test_a_large_model_is_listed_within_a_moment(bench, panel, qtbot):
         replace(one, values=draw.random(shape, dtype=np.float32)) for one in table.columns
     )
     large = replace(table, n_layers=40, n_heads=40, columns=columns, kinds=("",) * 1600)
-    begun = process_time()
-    panel.table.show_table(large)
-    assert process_time() - begun < 1.0
+    other = replace(columns[1], values=draw.random(shape, dtype=np.float32))
+    moved = replace(large, columns=(columns[0], other, *columns[2:]))
+    panel.table.sort_by(2, descending=True)
+    for shown, seconds in ((large, 1.0), (moved, 0.3)):
+        begun = process_time()
+        panel.table.show_table(shown)
+        assert process_time() - begun < seconds
+        assert panel.table.rows()[0] == int(shown.columns[1].values.argmax())
     assert panel.table.sorted.rowCount() == 1600
     panel._stale = True
     panel._fill()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 from jaxtyping import UInt8
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import QModelIndex, QSignalBlocker, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
@@ -83,19 +83,22 @@ class HeadRows(QTableView):
 
     def _fill(self, table: HeadTable | None) -> None:
         by, order = self._sorted_by()
-        self.items.clear()
-        if table is None:
-            return
-        names = [QStandardItem(table.label(row)) for row in range(table.n_rows)]
-        self.items.appendColumn(names)
-        self._name_rows(table)
-        for column in table.columns:
-            self.items.appendColumn(self._cells(column))
-        self.items.setHorizontalHeaderLabels(["head", *(c.title for c in table.columns)])
-        for at, column in enumerate(table.columns, 1):
-            self._tell(at, column)
-        self._resize(table)
-        self.sort_by(min(by, len(table.columns)), descending=order == _DESCENDING)
+        old, self.items = self.items, QStandardItemModel(self)
+        if table is not None:
+            self.items.appendColumn([QStandardItem(table.label(r)) for r in range(table.n_rows)])
+            self._name_rows(table)
+            for column in table.columns:
+                made = [_NUMBER.clone() for _ in range(table.n_rows)]
+                self._write(made, column)
+                self.items.appendColumn(made)
+            self.items.setHorizontalHeaderLabels(["head", *(c.title for c in table.columns)])
+            for at, column in enumerate(table.columns, 1):
+                self._tell(at, column)
+        self.sorted.setSourceModel(self.items)  # sorts once, now that all are there
+        old.deleteLater()
+        if table is not None:
+            self._resize(table)
+            self.sort_by(min(by, len(table.columns)), descending=order == _DESCENDING)
 
     def _name_rows(self, table: HeadTable) -> None:
         for row in range(table.n_rows):
@@ -104,27 +107,26 @@ class HeadRows(QTableView):
             item.setData(table.searched(row), _SEARCHED)
             item.setToolTip(table.kinds[row])
 
-    def _cells(self, column: HeadColumn) -> list[QStandardItem]:
-        made = []
-        values = column.values.ravel().tolist()
+    def _write(self, items: Sequence[QStandardItem], column: HeadColumn) -> None:
+        """Put the numbers of a column into its cells, each on its colour."""
         fills = column.fills.reshape(-1, 4)
-        for value, text, fill in zip(values, column.texts, fills, strict=True):
-            item = QStandardItem(text)
-            item.setTextAlignment(_RIGHT)
-            item.setData(_order(value), _ORDER)
-            if text:
-                item.setBackground(self._brush(fill))
-                item.setForeground(self._ink(fill))
-            made.append(item)
-        return made
+        inks = np.where((fills[:, :3] @ _LUMINANCE > _LIGHT)[:, None], _BLACK, _WHITE)
+        orders = np.where(np.isfinite(column.values), column.values, _LAST).ravel().tolist()
+        behind, before = (self._in(colour) for colour in (fills, inks))
+        told = zip(items, column.texts, orders, behind, before, strict=True)
+        for item, text, order, fill, ink in told:
+            item.setText(text)
+            item.setData(order, _ORDER)
+            item.setBackground(fill)
+            item.setForeground(ink)
 
     def _show_column(self, at: int, column: HeadColumn) -> None:
-        """Put other numbers into a column, sorted once when all are there."""
-        self.sorted.setDynamicSortFilter(False)
-        for row, item in enumerate(self._cells(column)):
-            self.items.setItem(row, at, item)
+        """Put other numbers into a column, told of once when all are there."""
+        with QSignalBlocker(self.items):
+            self._write([self.items.item(r, at) for r in range(self.items.rowCount())], column)
+        last = self.items.index(self.items.rowCount() - 1, at)
+        self.items.dataChanged.emit(self.items.index(0, at), last)
         self._tell(at, column)
-        self.sorted.setDynamicSortFilter(True)
 
     def _tell(self, at: int, column: HeadColumn) -> None:
         title = self.items.horizontalHeaderItem(at)
@@ -136,16 +138,13 @@ class HeadRows(QTableView):
         for at, column in enumerate(table.columns, 1):
             self.setColumnWidth(at, _SIGNED if column.signed else _SHARE)
 
-    def _brush(self, fill: UInt8[np.ndarray, "4"]) -> QBrush:
-        key = int.from_bytes(fill.tobytes())
-        if key not in self._brushes:
-            self._brushes[key] = QBrush(QColor(*fill.tolist()))
-        return self._brushes[key]
-
-    def _ink(self, fill: UInt8[np.ndarray, "4"]) -> QBrush:
-        """The one of black and white that is read better on a colour."""
-        light = (fill[:3] @ (0.299, 0.587, 0.114)) > _LIGHT
-        return self._brush(_BLACK if light else _WHITE)
+    def _in(self, shades: UInt8[np.ndarray, "cell 4"]) -> list[QBrush]:
+        """A brush for each cell; there are few colours and many cells."""
+        keys = np.ascontiguousarray(shades).view(np.uint32).ravel()
+        for key, first in zip(*np.unique(keys, return_index=True), strict=True):
+            if int(key) not in self._brushes:
+                self._brushes[int(key)] = QBrush(QColor(*shades[first].tolist()))
+        return [self._brushes[key] for key in keys.tolist()]
 
     # order and filter
 
@@ -210,12 +209,11 @@ class HeadRows(QTableView):
 
 
 _DESCENDING = Qt.SortOrder.DescendingOrder
+_NUMBER = QStandardItem()  # what every cell with a number is a copy of
+_NUMBER.setTextAlignment(_RIGHT)
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
 _LIGHT = 128  # of 255: a colour above it is written on in black
 _BLACK, _WHITE = np.array([16, 18, 22, 255], np.uint8), np.array([245, 247, 250, 255], np.uint8)
-
-
-def _order(value: float) -> float:
-    return value if np.isfinite(value) else _LAST
 
 
 def _same_frame(one: HeadTable, other: HeadTable) -> bool:
