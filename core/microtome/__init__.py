@@ -39,6 +39,7 @@ _PUBLIC = {
     "direct_logit_attribution": "analysis.direct",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
+    "generate": "interventions.generation",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
@@ -79,6 +80,7 @@ __all__ = [
     "direct_logit_attribution",
     "estimate_sweep",
     "examine",
+    "generate",
     "head_scores",
     "load_model",
     "logit_lens",
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer
+    from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
         ablation_sweep,
         causal_trace,

@@ -99,6 +99,8 @@ QFrame#graph_search { background: RAISED; border: 1px solid FAINT; border-radius
 #inline_field { background: RAISED; border: 1px solid ACCENT; padding: 4px 7px; }
 QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px solid LINE;
   border-radius: 4px; padding: 1px 7px; color: TEXT; font-size: 12px; }
+#edit_row { border: 1px solid transparent; border-radius: 6px; }
+#edit_row:hover { background: RAISED; } #edit_row:focus { border-color: ACCENT; }
 #settings_pages { background: CARD; border-radius: 8px; padding: 6px; }
 #settings_pages::item { padding: 6px 8px; }
 QPushButton#primary { background: ACCENT; border-color: ACCENT; color: ON_ACCENT;

@@ -24,6 +24,7 @@ class PlainGpt2:
         ).eval()
         self.config = self.module.config
         self.width = self.config.n_embd // self.config.n_head
+        self._known: dict[Any, Tensor] = {}
 
     def _module(self, site: str, layer: int) -> tuple[Any, bool]:
         """Where a site is, and whether it is what that module is given."""
@@ -38,7 +39,6 @@ class PlainGpt2:
             "q": (block.attn.c_attn, False),
             "k": (block.attn.c_attn, False),
             "v": (block.attn.c_attn, False),
-            "pattern": (block.attn.attn_dropout, False),
             "mlp_post": (block.mlp.c_proj, True),
         }[site]
 
@@ -79,8 +79,18 @@ class PlainGpt2:
         return found
 
     def values(self, site: str, layer: int, ids: Any) -> Tensor:
-        """A site's values in one run."""
-        held = []
+        """A site's values in one run, remembered."""
+        key = (site, layer, tuple(ids))
+        if key not in self._known:
+            self._known[key] = self._values(site, layer, ids)
+        return self._known[key]
+
+    def _values(self, site: str, layer: int, ids: Any) -> Tensor:
+        if site == "pattern":
+            with torch.no_grad():
+                run = self.module(torch.tensor([list(ids)]), output_attentions=True)
+            return run.attentions[layer][0]
+        held: list[Tensor] = []
         with self._hooked(site, layer, lambda values: held.append(values.clone())):
             self.logits(ids)
         return held[0]
@@ -90,19 +100,16 @@ class PlainGpt2:
     ) -> Tensor:
         """Logits when the cell's values are those of ``new``, which has the site's axes."""
         layer, head, neuron, start, stop = cell
+        if site == "pattern":  # no module gives it: what the heads make of it is put in instead
+            new = new.expand(self.values(site, layer, ids).shape)
+            new = new @ self.values("v", layer, ids).transpose(0, 1)  # head query d_head
+            site, new = "z", new.transpose(0, 1)
 
         def put(values):
-            into, given = values, new.expand(values.shape)
-            if head is not None and site == "pattern":
-                into, given = into[head, start:stop], given[head, start:stop]
-            elif site == "pattern":
-                into, given = into[:, start:stop], given[:, start:stop]
-            elif head is not None:
-                into, given = into[start:stop, head], given[start:stop, head]
-            elif neuron is not None:
-                into, given = into[start:stop, neuron], given[start:stop, neuron]
-            else:
-                into, given = into[start:stop], given[start:stop]
+            into, given = values[start:stop], new.expand(values.shape)[start:stop]
+            one = head if head is not None else neuron
+            if one is not None:
+                into, given = into[:, one], given[:, one]
             into.copy_(given)
 
         with self._hooked(site, layer, put):

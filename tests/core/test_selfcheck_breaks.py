@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from microtome.activations import capture
-from microtome.interventions.edits import Ablate, Patch
+from microtome.interventions.edits import Ablate, Patch, Steer
 from microtome.models import attention as attention_function
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
@@ -24,7 +24,7 @@ from microtome.selfcheck import editing, suite
 from microtome.selfcheck.suite import CHECKS, self_check
 
 READING = {1, 2, 3, 6, 7, 8, 9}  # checks that look at weights and values
-EDITING = {4, 10, 13}  # checks of edits; 5 and 12 are of what a run leaves behind
+EDITING = {4, 10, 13, 17}  # checks of edits; 5 and 12 are of what a run leaves behind
 
 
 @pytest.fixture(autouse=True)
@@ -231,6 +231,7 @@ def test_hooks_left_behind_by_a_stopped_run_are_found(tiny_model, monkeypatch):
     kept = []
     monkeypatch.setattr(capture, "tapping", careless)
     assert failed(private(tiny_model("gpt2")), {12}) == {12}
+    assert failed(private(tiny_model("gpt2")), {5}) == {5}
 
 
 def test_an_edit_left_behind_is_found(tiny_model, monkeypatch):
@@ -305,6 +306,36 @@ def test_edits_that_depend_on_their_order_are_found(tiny_model, monkeypatch):
     assert failed(tiny_model("llama"), EDITING) == {13}
 
 
+def test_a_resampling_of_the_wrong_row_is_found(tiny_model, monkeypatch):
+    honest = Ablate.taps
+
+    def late(ablation, model, positions, job, source=0):
+        found = honest(ablation, model, positions, job, source)
+        if ablation.kind == "zero":
+            return found
+        return {site: lambda values, tap=tap: tap(values).roll(1, 1) for site, tap in found.items()}
+
+    monkeypatch.setattr(Ablate, "taps", late)
+    assert failed(tiny_model("qwen3"), EDITING) == {4}
+
+
+def test_steering_that_does_nothing_is_found(tiny_model, monkeypatch):
+    monkeypatch.setattr(Steer, "taps", lambda *_: {})
+    assert failed(tiny_model("gpt2"), EDITING) == {17}
+
+
+def test_steering_that_takes_out_too_little_is_found(tiny_model, monkeypatch):
+    honest = Steer.taps
+
+    def weak(steer, *rest):
+        out = steer.project_out
+        share = 0.99 if out else steer.strength
+        return honest(Steer(steer.site, steer.direction, share, project_out=out), *rest)
+
+    monkeypatch.setattr(Steer, "taps", weak)
+    assert failed(tiny_model("gemma2"), EDITING) == {17}
+
+
 # ---------------------------------------------------------------------- a model that is not right
 
 
@@ -355,7 +386,7 @@ def test_padding_that_is_attended_to_is_found(tiny_model):
 
 # ---------------------------------------------------------------------- the table itself
 
-DISTURBED = {4, 5, 6, 7, 8, 10, 12, 13}
+DISTURBED = {4, 5, 6, 7, 8, 10, 12, 13, 17}
 
 
 def test_every_check_is_turned_red_by_some_break_above():

@@ -26,7 +26,7 @@ WAYS = {
 }
 KINDS = tuple(WAYS)
 RANGES = ((0, 3), (2, 9), (8, 15), (9, 12))
-CHECKED = 8  # cells of each sweep, drawn by a seed
+CHECKED = 6  # cells of each sweep, drawn by a seed
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,7 @@ def test_ablation(words, theirs, ids, read, how):
         sweep = mt.ablation_sweep(
             words, CLEAN, metric, kind, by=by, how=how, over=over, seed=3, **_options(kind, by)
         )
-        drawn = None
-        if how == "resample":
-            # Which of the prompts the seed draws shows in what the sweep is.
-            drawn = int(np.random.default_rng(3).integers(2))
+        drawn = int(np.random.default_rng(3).integers(2))  # as the seed says, for a resampling
 
         def expected(cell, kind=kind, drawn=drawn):
             held = torch.stack([theirs.values(kind, cell[0], ids[text]) for text in OVER])

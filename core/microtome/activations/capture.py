@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microtome.activations.budget import Plan, plan_capture, shape_of, stored_dtype
+from microtome.activations.finite import not_finite
 from microtome.errors import MemoryExceeded, WrongKind, described, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.devices import memory_ran_out
@@ -60,20 +61,21 @@ def trace(
     """
     job = job_or_default(job)
     expect_model(model)
-    _expect_edits(edits)
+    expect_edits(edits)
     tokens = model.tokenize(prompt)
     plan = plan_capture(model, len(tokens), sites, budget, tokens.n_source)
     recorder = _Recorder(model, tokens, plan)
-    chains = _chains(model, tokens, edits, job)
+    chains = chains_of(model, tokens, edits, job)
     for site, tap in recorder.taps().items():
         chains.setdefault(site, []).append(tap)
     started = time.perf_counter()
-    logits = _run(model, tokens, chains, job)
+    logits = tapped_logits(model, tokens, chains, job, edited=bool(edits))
     seconds = time.perf_counter() - started
     return _record(model, tokens, recorder, logits, edits=edits, top_k=top_k, seconds=seconds)
 
 
-def _expect_edits(edits: Sequence[Edit]) -> None:
+def expect_edits(edits: Sequence[Edit]) -> None:
+    """Raise WrongKind for what is no list of edits."""
     example = "Write for example edits=[Ablate('z.3.5')]."
     expect(edits, Sequence, "edits", "a list of edits", example)
     for edit in edits:
@@ -81,8 +83,10 @@ def _expect_edits(edits: Sequence[Edit]) -> None:
             raise WrongKind(f"{described(edit)} is no edit.", example)
 
 
-def _chains(model: Model, tokens: Tokens, edits: Sequence[Edit], job: Job) -> dict[Site, list[Tap]]:
-    """The edits at each place, in the order given."""
+def chains_of(
+    model: Model, tokens: Tokens, edits: Sequence[Edit], job: Job
+) -> dict[Site, list[Tap]]:
+    """The taps of edits at each place, in the order given."""
     chains: dict[Site, list[Tap]] = {}
     for edit in edits:
         for site, tap in edit.taps(model, len(tokens), job, tokens.n_source).items():
@@ -90,14 +94,23 @@ def _chains(model: Model, tokens: Tokens, edits: Sequence[Edit], job: Job) -> di
     return chains
 
 
-def _run(
-    model: Model, tokens: Tokens, chains: Mapping[Site, Sequence[Tap]], job: Job
+def tapped_logits(
+    model: Model,
+    tokens: Tokens,
+    chains: Mapping[Site, Sequence[Tap]],
+    job: Job,
+    *,
+    edited: bool,
 ) -> Float[Tensor, "position vocabulary"]:
-    """The logits of a tapped run, on the CPU in the stored type."""
+    """The logits of a tapped run, on the CPU in the stored type.
+
+    Raises EditError (ModelError where nothing was ``edited``) for NaN or infinity, which says
+    where that began, and MemoryExceeded.
+    """
     try:
         with tapping(model, chains, job.check):
             logits = model.run(tokens)
-        return logits.to("cpu", torch.promote_types(logits.dtype, torch.float32))
+        logits = logits.to("cpu", torch.promote_types(logits.dtype, torch.float32))
     except (MemoryError, RuntimeError) as error:
         if not memory_ran_out(error):
             raise
@@ -105,6 +118,10 @@ def _run(
             f"Memory ran out while {model.identity.name} ran on {len(tokens)} tokens.",
             "Choose fewer sites, a shorter prompt or a smaller model.",
         ) from error
+    # Minus infinity is a word that a model never says.
+    if not torch.isfinite(logits.logsumexp(-1)).all():
+        raise not_finite(model, tokens, chains, edited=edited)
+    return logits
 
 
 class _Recorder:

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import add_model_options, expect_writable, ids, load, token_id
 from microtome.cli.patch import add_patch, patch
 from microtome.errors import InputError, MicrotomeError
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
+    add_generate(commands)
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
@@ -276,6 +278,7 @@ def _window(name: str) -> Callable[..., Any]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "patch": patch,
+    "generate": generate_command,
     "models": _models,
     "check": _check,
     "info": _info,

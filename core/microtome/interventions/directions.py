@@ -187,11 +187,13 @@ def direction_of(
 
 
 def _difference(model: Model, site: Site, spec: DirectionSpec, job: Job) -> NDArray[Any]:
-    return difference_of_means(model, site, spec.prompts, spec.others, job=job)
+    at = spec.positions
+    return difference_of_means(model, site, spec.prompts, spec.others, positions=at, job=job)
 
 
 def _component(model: Model, site: Site, spec: DirectionSpec, job: Job) -> NDArray[Any]:
-    return principal_direction(model, site, spec.prompts, spec.component, job=job)
+    at = spec.positions
+    return principal_direction(model, site, spec.prompts, spec.component, positions=at, job=job)
 
 
 def _unembedding(model: Model, _site: Site, spec: DirectionSpec, _job: Job) -> NDArray[Any]:

@@ -7,13 +7,14 @@ nothing the next time: a slider that is moved, a text that grows token by token.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microtome.activations.batches import batched_activations
 from microtome.activations.capture import trace
 from microtome.errors import EditError
 from microtome.interventions.regions import axes_of, counted, position_axis_of
@@ -64,6 +65,20 @@ def _run(model: Model, site: Site, prompt: Prompt, job: Job) -> Measured:
     }
 
 
+def _runs(model: Model, site: Site, prompts: Sequence[Prompt], job: Job) -> Iterator[Measured]:
+    """The values of a site on each prompt; many prompts run together where they can."""
+    if site.kind.axes[0] != "position":
+        yield from (_run(model, site, prompt, job) for prompt in prompts)
+        return
+    places = {layer: Site(site.name, layer) for layer in layers_of(model, site)}
+    tokens = [model.tokenize(prompt) for prompt in prompts]
+    for _, values in batched_activations(model, tokens, list(places.values()), job=job):
+        yield {
+            layer: (values[at] if site.head is None else values[at][:, site.head]).astype(float)
+            for layer, at in places.items()
+        }
+
+
 def mean_of(
     model: Model,
     site: Site,
@@ -85,9 +100,10 @@ def _mean(
     axis = position_axis_of(site)
     sums: dict[int | None, Any] = dict.fromkeys(layers_of(model, site), 0.0)
     rows = 0
-    for done, prompt in enumerate(prompts):
+    runs = zip(prompts, _runs(model, site, prompts, job), strict=True)
+    for done, (prompt, found) in enumerate(runs):
         job.progress("Taking means", done, len(prompts))
-        values = _picked(_run(model, site, prompt, job), site, prompt, at)
+        values = _picked(found, site, prompt, at)
         sums = {layer: sums[layer] + values[layer].sum(axis, keepdims=True) for layer in sums}
         rows += next(iter(values.values())).shape[axis]
     return {layer: np.asarray(total / rows) for layer, total in sums.items()}
@@ -110,9 +126,8 @@ def position_means_of(model: Model, site: Site, prompts: Sequence[Prompt], job: 
 
 def _position_means(model: Model, site: Site, prompts: Sequence[Prompt], job: Job) -> Measured:
     sums: dict[int | None, Any] = dict.fromkeys(layers_of(model, site), 0.0)
-    for done, prompt in enumerate(prompts):
+    for done, values in enumerate(_runs(model, site, prompts, job)):
         job.progress("Taking means", done, len(prompts))
-        values = _run(model, site, prompt, job)
         sums = {layer: sums[layer] + values[layer] for layer in sums}
     return {layer: np.asarray(total / len(prompts)) for layer, total in sums.items()}
 
@@ -153,9 +168,9 @@ def rows_of(
     found: dict[int | None, list[NDArray[np.float64]]] = {
         layer: [] for layer in layers_of(model, site)
     }
-    for done, prompt in enumerate(prompts):
+    runs = zip(prompts, _runs(model, site, prompts, job), strict=True)
+    for done, (prompt, values) in enumerate(runs):
         job.progress("Collecting activations", done, len(prompts))
-        values = _picked(_run(model, site, prompt, job), site, prompt, at)
-        for layer, rows in values.items():
+        for layer, rows in _picked(values, site, prompt, at).items():
             found[layer].append(rows)
     return found

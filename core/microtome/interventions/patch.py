@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from microtome.errors import EditError, described
+from microtome.errors import EditError
+from microtome.interventions.arrays import frozen_array
 from microtome.interventions.measured import values_of
 from microtome.interventions.regions import (
     Region,
@@ -28,13 +29,6 @@ from microtome.models.model import Model
 from microtome.prompts import Prompt, as_prompt
 from microtome.records.edit_texts import patch_text, prompt_text, where_text
 from microtome.sites import Site
-
-
-def _not_numbers(value: object) -> EditError:
-    return EditError(
-        f"The value is {described(value)}, but an array or a number was expected.",
-        "Take it from another run, for example trace.activation('resid_pre.2').",
-    )
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -53,18 +47,9 @@ class Patch:
     def __init__(
         self, site: Site | str, value: Any, positions: Sequence[int] | None = None
     ) -> None:
-        array = value.detach().cpu().double().numpy() if isinstance(value, Tensor) else value
-        try:
-            array = np.array(array, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise _not_numbers(value) from error
-        if value is None:
-            raise _not_numbers(value)
-        if not np.isfinite(array).all():
-            raise EditError(f"The value for {site} holds NaN or infinity.", "Give finite numbers.")
-        array.flags.writeable = False
+        way_out = "Take it from another run, for example trace.activation('resid_pre.2')."
         object.__setattr__(self, "site", Site.of(site))
-        object.__setattr__(self, "value", array)
+        object.__setattr__(self, "value", frozen_array(value, "value", site, way_out))
         object.__setattr__(self, "positions", frozen_positions(positions))
 
     @classmethod

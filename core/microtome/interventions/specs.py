@@ -10,6 +10,7 @@ from microtome.interventions.ablate import Ablate
 from microtome.interventions.directions import direction_of
 from microtome.interventions.patch import Patch
 from microtome.interventions.steer import Steer
+from microtome.interventions.units import OneUnit
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
@@ -34,7 +35,8 @@ def edits_of(
 
 def edit_of(model: Model, spec: EditSpec, job: Job) -> Edit:
     """One edit, whether it is on or not."""
-    return _KINDS[spec.action](model, spec, job)
+    edit = _KINDS[spec.action](model, spec, job)
+    return edit if spec.neuron is None else OneUnit(edit, spec.neuron)
 
 
 def _ablate(_model: Model, spec: EditSpec, _job: Job) -> Edit:

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from microtome.errors import EditError, described, expect
+from microtome.errors import EditError, expect
+from microtome.interventions.arrays import frozen_array
 from microtome.interventions.regions import Region, frozen_positions, grows_twice
 from microtome.jobs import Job
 from microtome.models.hooks import Tap
@@ -126,29 +127,14 @@ class Steer:
         )
 
 
-def _not_numbers(value: object) -> EditError:
-    return EditError(
-        f"The direction is {described(value)}, but an array of numbers was expected.",
-        "Take one from microtome.interventions.directions.",
-    )
-
-
-def _vector(site: Site, direction: Any) -> NDArray[Any]:
-    given = direction.detach().cpu().double() if isinstance(direction, Tensor) else direction
-    try:
-        array = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise _not_numbers(direction) from error
-    if given is None:
-        raise _not_numbers(direction)
-    if not np.isfinite(array).all():
-        raise EditError(f"The direction for {site} holds NaN or infinity.", "Give finite numbers.")
+def _vector(site: Site, direction: Any) -> NDArray[np.float64]:
+    way_out = "Take one from microtome.interventions.directions."
+    array = frozen_array(direction, "direction", site, way_out)
     if not array.any():
         raise EditError(
             f"The direction for {site} has the length 0, so that it points nowhere.",
             "Take it from prompts, words or components that differ.",
         )
-    array.flags.writeable = False
     return array
 
 

@@ -82,7 +82,7 @@ def _at_checkpoint(checkpoint: Callable[[], None], _module: nn.Module, _args: An
 def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) -> None:
     within: dict[nn.Module, dict[str, Sequence[Tap]]] = defaultdict(dict)
     # In the order of the table, so that of two sites of one module the earlier is served first.
-    for site, chain in sorted(taps.items(), key=lambda item: list(SITES).index(item[0].name)):
+    for site, chain in sorted(taps.items(), key=_turn):
         layers_of(model, site)
         port = model.ports[site.name]
         module = _module(model, port, site.layer)
@@ -102,6 +102,13 @@ def _hang(model: Model, taps: Mapping[Site, Sequence[Tap]], stack: ExitStack) ->
     if within:
         named = {module: partial(_within, chains) for module, chains in within.items()}
         stack.enter_context(attention.tapped(named))
+
+
+def _turn(item: tuple[Site, Sequence[Tap]]) -> tuple[int, bool]:
+    """When a site's turn is: a norm's scale comes before what is divided by it."""
+    name = item[0].name
+    own = name.removesuffix("_scale")
+    return list(SITES).index(own), own == name
 
 
 def _module(model: Model, port: Port, layer: int | None) -> nn.Module:

@@ -134,6 +134,15 @@ class Model:
         """Whether the logits at a position are about the token there, not about the next one."""
         return self.known and not self.anatomy.causal
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a text; none where the model has no such token."""
+        for held in (getattr(self.module, "generation_config", None), self.config, self.tokenizer):
+            named = getattr(held, "eos_token_id", None)
+            if named is not None:
+                return tuple(named) if isinstance(named, list | tuple) else (int(named),)
+        return ()
+
     def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
         """Where an answer to a prompt is read: -1, the last position, or the first masked one."""
         mask = self.lexicon.mask_token if self.in_place else None
@@ -183,8 +192,10 @@ class Model:
         ids: Int[Tensor, "batch position"],
         source: Int[Tensor, "batch source"] | None = None,
         **options: Any,
-    ) -> Float[Tensor, "batch position vocabulary"]:
+    ) -> Float[Tensor, "batch read vocabulary"]:
         """The logits, without gradient; ``options`` go to transformers (``attention_mask`` …).
+
+        They are of all positions, unless ``logits_to_keep`` among the options says of which.
 
         ``position_ids`` count from 0, whatever the model's own table of positions does. With an
         encoder ``ids`` are the decoder's and ``source`` the encoder's, which is what

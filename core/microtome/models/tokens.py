@@ -150,11 +150,7 @@ class Lexicon:
     def _from_ids(self, ids: Sequence[int]) -> Tokens:
         self._check_ids(ids)
         texts = tuple(self.token_text(token) for token in ids)
-        shown = "".join(texts) if self._tokenizer is not None else " ".join(map(str, ids))
-        if self._tokenizer is not None:
-            with TokenizerEdge(_BROKE_DOWN, PromptError):
-                shown = str(self._tokenizer.decode(list(ids)))
-        return Tokens(np.array(ids, dtype=np.int32), texts, (), shown)
+        return Tokens(np.array(ids, dtype=np.int32), texts, (), self.text(ids))
 
     def _check(self, tokens: Tokens) -> None:
         if not len(tokens):
@@ -176,6 +172,13 @@ class Lexicon:
             )
 
     # ------------------------------------------------------------------ texts
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids, as the tokenizer joins them; the ids themselves without one."""
+        if self._tokenizer is None:
+            return " ".join(map(str, ids))
+        with TokenizerEdge(_BROKE_DOWN, PromptError):
+            return str(self._tokenizer.decode(list(ids)))
 
     def token_text(self, token: int) -> str:
         """How a token reads, with its leading space; ``<id>`` where the tokenizer has no text."""

@@ -100,6 +100,11 @@ def describe(spec: EditSpec, words: Words | None = None) -> str:
 
     It is what ``Trace.edits`` will hold of a run with it. ``words``, a model, names tokens.
     """
+    alone = "" if spec.neuron is None else f", neuron {spec.neuron}"
+    return _whole_site(spec, words) + alone
+
+
+def _whole_site(spec: EditSpec, words: Words | None) -> str:
     where = where_text(spec.site, spec.positions)
     if spec.action in ABLATIONS:
         prompts = 0 if spec.action == "zero" else len(spec.prompts)

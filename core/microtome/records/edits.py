@@ -20,7 +20,8 @@ class DirectionSpec:
 
     ``difference``: the mean over ``prompts`` minus the mean over ``others``; ``component``: that
     principal component over ``prompts``; ``unembedding``: the row of ``token``, minus that of
-    ``other`` if there is one; ``values``: as given. ``unit`` makes its length 1.
+    ``other`` if there is one; ``values``: as given. ``unit`` makes its length 1. ``positions`` are
+    those of the prompts that are looked at, None for all.
     """
 
     kind: str
@@ -31,11 +32,14 @@ class DirectionSpec:
     other: int | None = None
     values: tuple[float, ...] = ()
     unit: bool = True
+    positions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         _known(self.kind, DIRECTIONS, "direction")
         _freeze(self, "prompts", "others")
         object.__setattr__(self, "values", tuple(float(value) for value in self.values))
+        if self.positions is not None:
+            object.__setattr__(self, "positions", tuple(int(at) for at in self.positions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from microtome.errors import Cancelled
-from microtome.interventions.edits import Ablate, Patch
+from microtome.errors import Cancelled, EditError
+from microtome.interventions.edits import Ablate, Patch, Steer
 from microtome.jobs import Job
+from microtome.models.hooks import Tap
+from microtome.models.model import Model
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, furthest
 from microtome.sites import Site
 
@@ -29,8 +31,9 @@ def own_values(subject: Subject) -> Iterator[Measurement]:
     for name in (name for name in _PATCHED if name in subject.model.ports):
         site = Site(name, layer)
         own = subject.run.activation(site)
-        same = subject.trace(sites=(), edits=(Patch(site, own),))
-        yield _no_change(same.logits, subject.logits, f"{name} patched with its own value")
+        for edit, what in _own(site, own, subject):
+            same = subject.trace(sites=(), edits=(edit,))
+            yield _no_change(same.logits, subject.logits, f"{name} {what}")
         other = _as_stored(subject, 1.5 * own + 0.25)
         run = subject.trace(sites=(site,), edits=(Patch(site, other),))
         arrived = furthest(run.activation(site), other)
@@ -38,6 +41,15 @@ def own_values(subject: Subject) -> Iterator[Measurement]:
         if name.startswith("resid"):
             idle = float(np.array_equal(np.asarray(run.logits), subject.logits))
             yield Measurement(idle, 0.0, f"another {name} leaves the logits as they were")
+
+
+def _own(site: Site, own: np.ndarray, subject: Subject) -> tuple[tuple[Ablate | Patch, str], ...]:
+    """Edits that give a site what it has anyway."""
+    itself = Ablate(site, "resample", over=[subject.prompt])
+    return (
+        (Patch(site, own), "patched with its own value"),
+        (itself, "drawn from its own prompt"),
+    )
 
 
 def _written(subject: Subject) -> tuple[Site, Site]:
@@ -64,10 +76,40 @@ def _no_change(found: object, expected: object, what: str) -> Measurement:
 
 
 def after_hooks(subject: Subject) -> Iterator[Measurement]:
-    """5. A run after hooks were removed is the run before."""
+    """5. A run after hooks were removed is the run before, also behind edits that went wrong."""
     before = subject.plain(subject.ids)
-    subject.trace(edits=(Ablate(_written(subject)[-1]),))
+    first, second = _written(subject)
+    width = subject.run.activation(first).shape[-1]
+    steer, patch = Steer(first, np.ones(width)), Patch.from_prompt(second, subject.prompt)
+    subject.trace(edits=(steer, patch, Ablate(second)))
     yield _no_change(subject.plain(subject.ids), before, "logits after an edited run")
+    too_wide = Patch(second, np.zeros(subject.run.activation(second).shape[-1] + 1))
+    for wrong, what in ((too_wide, "a patch that does not fit"), (_Failing(second), "a failure")):
+        try:
+            subject.trace(edits=(steer, wrong))
+        except EditError:
+            subject.job.check()
+        else:
+            yield Measurement(1.0, 0.0, f"{what} went unnoticed")
+        yield _no_change(subject.plain(subject.ids), before, f"logits after {what}")
+
+
+class _Failing:
+    """An edit that breaks down while the model runs; once, so that its hook may be outlived."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._failed = site, False
+
+    def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> dict[Site, Tap]:
+        """One that raises."""
+        del model, positions, job, source
+        return {self._site: self._fail}
+
+    def _fail(self, values: Tensor) -> Tensor:
+        if self._failed:
+            return values
+        self._failed = True
+        raise EditError("This edit fails on purpose.")
 
 
 def hooked(subject: Subject) -> Iterator[Measurement]:
@@ -133,3 +175,30 @@ def ablation(subject: Subject) -> Iterator[Measurement]:
     for edited in (once, again, turned):
         held = max(float(np.abs(edited.activation(site)).max()) for site in written)
         yield Measurement(held, 0.0, "what an ablated site still holds")
+
+
+_STEERED = ("resid_pre", "z", "mlp_out", "resid_post", "cross_out", "enc_resid_post")
+
+
+def steering(subject: Subject) -> Iterator[Measurement]:
+    """17. Steering adds what it says to every position, and takes out no more than it says."""
+    allowed = 1e-2 if subject.half else 1e-5
+    random = np.random.default_rng(subject.seed)
+    for name in (name for name in _STEERED if name in subject.model.ports):
+        site = Site(name, subject.middle)
+        own = subject.run.activation(site)
+        direction = np.asarray(random.normal(size=own.shape[-1]))
+        pushed = _steered(subject, Steer(site, direction, 2.0))
+        expected = _as_stored(subject, own + _as_stored(subject, np.asarray(2.0 * direction)))
+        yield _no_change(pushed, expected, f"{name} steered, against the sum")
+        unit = direction / np.linalg.norm(direction)
+        rest = own - (own @ unit)[..., None] * unit
+        found = _steered(subject, Steer(site, direction, project_out=True))
+        size = max(1.0, float(np.abs(own).max()))
+        yield Measurement(
+            furthest(found, rest) / size, allowed, f"{name} with a direction taken out"
+        )
+
+
+def _steered(subject: Subject, steer: Steer) -> np.ndarray:
+    return subject.trace(sites=(steer.site,), edits=(steer,)).activation(steer.site)

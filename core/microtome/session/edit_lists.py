@@ -84,7 +84,7 @@ def _direction(held: Any) -> dict[str, Any]:
 _OF_DIRECTION: dict[str, Callable[[Any], Any]] = {
     "prompts": _each(_prompt), "others": _each(_prompt), "component": _whole,
     "token": _optional(_whole), "other": _optional(_whole), "values": _each(_number),
-    "unit": _flag,
+    "unit": _flag, "positions": _optional(_each(_whole)),
 }  # fmt: skip
 _READ: dict[str, Callable[[Any], Any]] = {
     "site": _site, "positions": _optional(_each(_whole)), "prompts": _each(_prompt),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Model", "Run", "Examples", "Help")
+MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
 
 def _no_session(now: Situation) -> str:
@@ -135,6 +137,36 @@ def _no_checks(now: Situation) -> str:
     return "" if held is not None else "No checks have run yet."
 
 
+def _no_edits(now: Situation) -> str:
+    from microtome_desktop.state.edit_places import Grounds, why_no_edits
+
+    return why_no_edits(Grounds.of(now.desk.workspace, now.desk.library))
+
+
+def _nothing_edited(now: Situation) -> str:
+    if reason := _no_edits(now):
+        return reason
+    return "" if now.desk.book.marks.edits else "There are no edits yet."
+
+
+def _cannot(act: str) -> Callable[[Situation], str]:
+    """Why what is selected cannot be edited so."""
+
+    def blocked(now: Situation) -> str:
+        from microtome_desktop.state.edit_places import (
+            Act,
+            Grounds,
+            selected_places,
+            why_not_act,
+        )
+
+        workspace = now.desk.workspace
+        places = selected_places(workspace.session, now.desk.selection.current)
+        return why_not_act(Grounds.of(workspace, now.desk.library), Act[act], places)
+
+    return blocked
+
+
 _ID = CommandId
 COMMANDS = (
     Command(_ID.OPEN_SESSION, "File", "Open session…", "Open a session file for review",
@@ -211,6 +243,31 @@ COMMANDS = (
             "their site; again stops", "mdi6.play", "Ctrl+Shift+P", _no_space, starts_group=True),
     Command(_ID.SITE_BESIDE, "Space", "Another site beside", "Show one more site in the feature "
             "space, up to four", "mdi6.view-split-vertical", "", _no_space),
+    Command(_ID.ABLATE_ZERO, "Edits", "Ablate to zero", "Put zero in the place of what is "
+            "selected: nodes, a neuron, a head or a token", "mdi6.content-cut", "Ctrl+I",
+            _cannot("ZERO")),
+    Command(_ID.ABLATE_MEAN, "Edits", "Ablate to the mean", "Put the mean over the model's prompt "
+            "sets in the place of what is selected", "mdi6.approximately-equal", "Ctrl+Shift+I",
+            _cannot("MEAN")),
+    Command(_ID.PATCH_CORRUPT, "Edits", "Patch from the corrupt prompt", "Put what the corrupt "
+            "prompt has there in the place of what is selected", "mdi6.bandage", "Ctrl+T",
+            _cannot("PATCH")),
+    Command(_ID.STEER_DIFFERENCE, "Edits", "Steer along clean \N{MINUS SIGN} corrupt", "Add the "
+            "direction from the corrupt prompt to the clean one to what is selected",
+            "mdi6.arrow-top-right", "Ctrl+U", _cannot("DIFFERENCE")),
+    Command(_ID.STEER_ANSWER, "Edits", "Steer along the answer", "Add the direction that speaks "
+            "for the answer to the stream, attention or MLP that is selected",
+            "mdi6.bullseye-arrow", "Ctrl+Shift+U", _cannot("ANSWER")),
+    Command(_ID.ADD_EDIT, "Edits", "Add an edit…", "Write an edit down: site, what, where",
+            "mdi6.plus", "Ctrl+Shift+D", _no_edits, starts_group=True),
+    Command(_ID.SWITCH_EDITS, "Edits", "With or without edits", "Switch all edits off; again "
+            "switches them on", "mdi6.toggle-switch-outline", "Ctrl+Shift+O", _nothing_edited),
+    Command(_ID.GENERATE, "Edits", "Write on", "Let the model write on from the prompt, without "
+            "and with the edits", "mdi6.text-long", "Ctrl+Shift+N", _no_edits),
+    Command(_ID.SAVE_EDITS, "Edits", "Save as a named set…", "Keep the edits under a name",
+            "mdi6.playlist-check", "", _nothing_edited),
+    Command(_ID.CLEAR_EDITS, "Edits", "Remove all edits", "Forget all edits; named sets stay",
+            "mdi6.playlist-remove", "", _nothing_edited),
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),

@@ -15,6 +15,7 @@ from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import HEAD, OUTPUT, Circuit
 from microtome.records.coverage import COVERAGE, coverage_analysis
+from microtome.records.marks import Marks
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
@@ -25,7 +26,18 @@ from microtome_desktop.state.workspace import Workspace
 
 # What a new run or another model makes meaningless.
 SESSION_SLOTS = frozenset(
-    {"examine", "verify", "why", "share", "project", "sweep", "sweep estimate", "head effects"}
+    {
+        "examine",
+        "verify",
+        "why",
+        "share",
+        "project",
+        "edits",
+        "generate",
+        "sweep",
+        "foresee",
+        "heads",
+    }
 )
 
 
@@ -99,7 +111,8 @@ class Examine(Request):
         if self._on_screen(desk):
             _complete(desk, result)
         else:
-            show_new(desk, result)
+            marks = carried_over(desk.workspace.session, result.model.fingerprint)
+            show_new(desk, replace(result, marks=marks))
         if self.example:
             desk.workspace.mark_clean()
 
@@ -108,11 +121,29 @@ class Examine(Request):
         held = desk.library.shelf.coverage
         lacking = held is not None and held.reason("circuit")
         analyses = {COVERAGE: coverage_analysis(held)} if held is not None and lacking else {}
-        return Session(run.model, (run,), analyses=analyses, question=self.question, uuid=self.uuid)
+        return Session(
+            run.model, (run,), analyses=analyses, question=self.question, uuid=self.uuid,
+            marks=carried_over(desk.workspace.session, run.model.fingerprint),
+        )  # fmt: skip
 
     def _on_screen(self, desk: Desk) -> bool:
         session = desk.workspace.session
         return session is not None and session.uuid == self.uuid
+
+
+def carried_over(before: Session | None, fingerprint: str) -> Marks:
+    """What a new run of the same model takes over from the one on screen: its edits.
+
+    Those that speak of positions, or of another prompt's values, were meant for that prompt: they
+    come along switched off.
+    """
+    if before is None or before.model.fingerprint != fingerprint:
+        return Marks()
+    edits = tuple(
+        replace(e, on=False) if e.positions is not None or e.action == "patch" else e
+        for e in before.marks.edits
+    )
+    return Marks(edits=edits, edit_sets=before.marks.edit_sets)
 
 
 def show_new(desk: Desk, session: Session) -> None:

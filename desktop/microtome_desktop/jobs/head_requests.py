@@ -13,7 +13,7 @@ from microtome_desktop.jobs.sweep_requests import analysis_for, sweep
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.sweeps import Wish
 
-HEADS_SLOT = "head effects"
+HEADS_SLOT = "heads"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ class RunSweep(Request):
 class ForeseeSweep(Request):
     """What a sweep would take, before anybody starts it."""
 
-    slot: ClassVar[str] = "sweep estimate"
-    replaces: ClassVar[frozenset[str]] = frozenset({"sweep estimate"})
+    slot: ClassVar[str] = "foresee"
+    replaces: ClassVar[frozenset[str]] = frozenset({"foresee"})
     about_session: ClassVar[bool] = True
     quiet: ClassVar[bool] = True
 

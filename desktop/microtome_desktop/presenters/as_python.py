@@ -42,7 +42,8 @@ def _question(asked: Question) -> Lines:
     return ("question = mt.Question(", f"    {asked.prompt!r},", *given, ")")
 
 
-def _lines(session: Session, *lines: str, also: Lines = (), numpy: bool = False) -> Lines | str:
+def lines_of(session: Session, *lines: str, also: Lines = (), numpy: bool = False) -> Lines | str:
+    """Lines behind what they need: imports, the model and the question."""
     if session.question is None:
         return UNASKED
     lines = tuple(_examining(session) if line == _EXAMINE else line for line in lines)
@@ -97,7 +98,7 @@ def tokens_lines(session: Session, by: Colouring, selected: Selected) -> Lines |
             "values = np.array([1.0 if a != b else np.nan for a, b in pairs])",
         ),
     }
-    return _lines(session, *lines[by], numpy=by is not Colouring.ATTENTION)
+    return lines_of(session, *lines[by], numpy=by is not Colouring.ATTENTION)
 
 
 _AS_NEXT: Lines = (
@@ -117,7 +118,7 @@ _EDGE_NAMES = (
 
 def circuit_lines(session: Session, view: View) -> Lines | str:
     """``nodes`` (id, score, influence) and ``edges`` (from, to, kind, weight, influence)."""
-    return _lines(
+    return lines_of(
         session,
         *_CIRCUIT,
         f"drawn = mt.prune(circuit, nodes={view.nodes}, edge_share={view.edge_share})",
@@ -137,8 +138,8 @@ def listed_lines(session: Session, what: str) -> Lines | str:
     """``rows`` of the whole circuit: its nodes, or its edges."""
     if what == "nodes":
         columns = "circuit.node_id, circuit.node_score, circuit.node_influence"
-        return _lines(session, *_CIRCUIT, f"rows = list(zip({columns}))")
-    return _lines(
+        return lines_of(session, *_CIRCUIT, f"rows = list(zip({columns}))")
+    return lines_of(
         session,
         *_CIRCUIT,
         "",
@@ -151,13 +152,13 @@ def heatmap_lines(session: Session, quantity: Quantity) -> Lines | str:
     """``values`` [layer, position]; the lens begins with the embeddings."""
     if quantity in _LENS:
         read = f'values = session.analyses["logit-lens"].array("{_LENS[quantity]}")'
-        return _lines(session, _EXAMINE, read)
+        return lines_of(session, _EXAMINE, read)
     if quantity in _DIRECT:
         read = f'values = session.analyses["direct-attribution"].array("{_DIRECT[quantity]}")'
-        return _lines(session, _EXAMINE, read)
+        return lines_of(session, _EXAMINE, read)
     site = "enc_resid_post" if quantity is Quantity.ENCODER_NORM else "resid_post"
     norm = f'values = np.linalg.norm(trace.activation("{site}"), axis=-1)'
-    return _lines(session, _TRACE, norm, numpy=True)
+    return lines_of(session, _TRACE, norm, numpy=True)
 
 
 def attention_lines(session: Session, layer: int, head: int, site: str = "pattern") -> Lines | str:
@@ -167,7 +168,7 @@ def attention_lines(session: Session, layer: int, head: int, site: str = "patter
     one = f'trace = mt.trace(model, question.prompt, sites=["{site}.{layer}"])'
     read = f"trace.attention({layer})[{head}]"
     read = read if site == "pattern" else f'trace.activation("{site}.{layer}.{head}")'
-    return _lines(session, _TRACE if whole else one, f"values = {read}")
+    return lines_of(session, _TRACE if whole else one, f"values = {read}")
 
 
 def neurons_lines(session: Session, layer: int, position: int | None) -> Lines | str:
@@ -175,7 +176,7 @@ def neurons_lines(session: Session, layer: int, position: int | None) -> Lines |
     clean = session.clean
     inside = clean is not None and position is not None and position < len(clean.tokens)
     strength = f"np.abs(fired[{position}])" if inside else "np.abs(fired).max(axis=0)"
-    return _lines(
+    return lines_of(
         session,
         _TRACE,
         f'fired = trace.activation("mlp_post.{layer}")',
@@ -189,7 +190,7 @@ def histogram_lines(session: Session, site: str, layer: int | None, bins: int) -
     """``counts`` [bin] and ``edges`` [bin + 1]."""
     name = site if layer is None else f"{site}.{layer}"
     masked = "query" in kind_of(site).axes
-    return _lines(
+    return lines_of(
         session,
         _TRACE,
         f'found = trace.activation("{name}").astype(np.float64).ravel()',
@@ -214,7 +215,7 @@ def space_lines(session: Session, site: str, own: bool, points: int) -> Lines | 
             f'site, sets = mt.Site.parse("{site}"), prompt_sets_of(model)',
             f"space = place(feature_space(model, site, sets, limit={points}), trace)",
         )
-    return _lines(session, _TRACE, *made, 'values = space.array("points")', also=also)
+    return lines_of(session, _TRACE, *made, 'values = space.array("points")', also=also)
 
 
 def node_lines(
@@ -250,7 +251,7 @@ def node_lines(
         also.append("from microtome.circuits.why import attention_sources")
         place = ", ".join(str(why.params[key]) for key in ("layer", "head", "query", "key"))
         lines.append(f'why = attention_sources(model, asked, {place}).array("score")')
-    return _lines(session, *_CIRCUIT, *lines, also=tuple(also))
+    return lines_of(session, *_CIRCUIT, *lines, also=tuple(also))
 
 
 def _metric(session: Session) -> str:
@@ -268,7 +269,7 @@ def predictions_lines(session: Session, position: int | None, count: int) -> Lin
         "corrupt = mt.trace(model, question.corrupt)",
         f"changes = logits - corrupt.logits[{place}, trace.top_ids[{place}, :{count}]]",
     )
-    return _lines(
+    return lines_of(
         session,
         _TRACE,
         f"tokens = trace.top_tokens[{place}][:{count}]",

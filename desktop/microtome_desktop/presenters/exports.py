@@ -22,13 +22,15 @@ from microtome.records.trace import Trace
 from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
 from microtome_desktop.presenters.circuit import View, pruned
 from microtome_desktop.presenters.circuit_kinds import edge_style
-from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
+from microtome_desktop.presenters.edits import effects
+from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity
 from microtome_desktop.presenters.neurons import histogram, strongest_neurons
 from microtome_desktop.presenters.node_card import attention_sources, card_of, verification
 from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.space import projections, set_name
 from microtome_desktop.presenters.strip import Colouring, token_values
+from microtome_desktop.presenters.with_edits import Side, attention_change, sided, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
@@ -105,10 +107,20 @@ def listed_edges(session: Session, rows: tuple[int, ...]) -> Table:
     return Table(headers, [(*held[row][6:8], held[row][2], *held[row][8:10]) for row in rows])
 
 
-def heatmap_table(session: Session, quantity: Quantity) -> Table:
+def heatmap_table(session: Session, quantity: Quantity, side: Side = Side.WITHOUT) -> Table:
     """A row a layer from the embeddings up, a column a position."""
     columns = _numbered(session, quantity is Quantity.ENCODER_NORM)
-    return _grid_table(heatmap(session, Waiting(session), quantity), "layer", columns)
+    grid = sided_heatmap(session, Waiting(session), quantity, side)
+    return _grid_table(grid, "layer", columns)
+
+
+def edits_table(session: Session, position: int | None) -> Table:
+    """The probability of each token without and with the edits, and its change."""
+    if session.edited is None:
+        raise InputError("No edit acts.", "Switch one on, or add one.")
+    rows = effects(session, position, session.edited.top_ids.shape[1])
+    cells = [(row.token, row.before, row.after, row.change) for row in rows]
+    return Table(("token", "before", "after", "change"), cells)
 
 
 def attention_table(
@@ -117,11 +129,14 @@ def attention_table(
     head: int,
     shown: HeadPattern | None = None,
     kind: Kind = SELF,
+    side: Side = Side.WITHOUT,
 ) -> Table:
     """The pattern of one head: a row a query, a column a key. ``shown`` if no file has it."""
-    waiting = Waiting(session)
-    found = head_pattern(session, waiting, layer, head, kind=kind) if shown is None else shown
+    seen, arrays = sided(session, Waiting(session), side)
+    found = head_pattern(seen, arrays, layer, head, kind=kind) if shown is None else shown
     grid = found if isinstance(found, Missing) else attention_grid(session, found, kind)
+    if side is Side.DIFFERENCE and not isinstance(grid, Missing):
+        grid = attention_change(grid, session, Waiting(session), (layer, head), kind)
     sides = _numbered(session, kind.from_source), _numbered(session, kind.to_source)
     return _grid_table(grid, "query", sides[1], sides[0])
 

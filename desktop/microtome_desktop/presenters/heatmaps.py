@@ -175,6 +175,15 @@ NEEDS = {
     Quantity.NORM: "stream",
 }
 
+# The site that a cell stands for: what is edited where one right clicks it.
+SITES_OF = {
+    Quantity.PROBABILITY: "resid_post",
+    Quantity.RANK: "resid_post",
+    Quantity.ATTENTION: "attn_out",
+    Quantity.MLP: "mlp_out",
+    Quantity.NORM: "resid_post",
+}
+
 _BUILDERS: dict[Quantity, Callable[[Session, Arrays, tuple[str, ...]], Grid | Missing]] = {
     Quantity.PROBABILITY: _probability,
     Quantity.RANK: _rank,

@@ -10,18 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from microtome.errors import SiteMissing
 from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
-from microtome.records.trace import Activation
+from microtome.records.trace import Activation, Trace
 
 # What panels keep of a file that is larger than memory should hold; 256 MiB shows every
 # panel of a 4,096-token prompt.
 _CACHE_BYTES = 256 * 2**20
+EDITED = -1  # the number of the run with edits
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayKey:
-    """One layer of one site of one trace (0 clean, 1 corrupt); with a head that head's alone."""
+    """One layer of one site of one trace; with a head that head's alone.
+
+    Traces: 0 clean, 1 corrupt, ``EDITED`` the clean one with edits.
+    """
 
     trace: int
     site: str
@@ -49,6 +54,9 @@ class Arrays:
         if session is None or self._session is None or session.uuid != self._session.uuid:
             self._cache.clear()
             self._asked.clear()
+        elif session.edited is not self._session.edited:
+            for key in [key for key in self._cache if key.trace == EDITED]:
+                del self._cache[key]
         self._session = session
 
     def get(self, trace: int, site: str, layer: int | None = None) -> NDArray[Any] | None:
@@ -56,12 +64,13 @@ class Arrays:
 
         Raises SiteMissing when the trace does not hold them.
         """
-        if self._session is None or trace >= len(self._session.traces):
+        run = None if self._session is None else run_of(self._session, trace)
+        if self._session is None or run is None:
             return None
         key = ArrayKey(trace, site, layer)
         if isinstance(cached := self._cached(key), np.ndarray):
             return cached
-        activations = self._session.traces[trace].activations
+        activations = run.activations
         held = activations.get(site)
         # A site or layer that is not held takes this way too: ``read`` says what is missing.
         if held is None or isinstance(held.values, np.ndarray) or not _holds(held, layer):
@@ -111,12 +120,21 @@ def _holds(held: Activation, layer: int | None) -> bool:
     return layer is None or layer in held.layers
 
 
+def run_of(session: Session, number: int) -> Trace | None:
+    """The run of a number, None when the session has none."""
+    if number == EDITED:
+        return session.edited
+    return session.traces[number] if number < len(session.traces) else None
+
+
 def read(session: Session, key: ArrayKey) -> NDArray[Any]:
     """The values of a key, wherever they are: for the IO thread, or for arrays in memory.
 
     Raises SiteMissing when the trace does not hold them.
     """
-    trace = session.traces[key.trace]
+    trace = run_of(session, key.trace)
+    if trace is None:
+        raise SiteMissing("The session does not hold this run.")
     if key.layer is None:
         return trace.activation(key.site)
     held = trace.activations.get(key.site)

@@ -86,10 +86,13 @@ class Book:
         before, last = getattr(self.marks, name), self._done[-1] if self._done else None
         if before == value or self._workspace.session is None:
             return
-        if self._open and last is not None and (last.title, set(last.before)) == (title, {name}):
-            self._done.pop()
-            before = last.before[name]
-        self._do(Step(title, {name: before}, {name: value}))
+        grows = last is not None and (last.title, set(last.before)) == (title, {name})
+        if self._open and last is not None and grows:
+            step = Step(title, last.before, {name: value})
+            self._done[-1] = step
+            self._apply(step, step.after)  # what can be undone is called the same
+        else:
+            self._do(Step(title, {name: before}, {name: value}))
         self._open = True
 
     # edits of the model

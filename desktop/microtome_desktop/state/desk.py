@@ -15,6 +15,7 @@ from microtome_desktop.state.notices import Notices
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
 from microtome_desktop.state.sizes import Sizes
+from microtome_desktop.state.trials import Trials
 from microtome_desktop.state.work import Work
 from microtome_desktop.state.workspace import Workspace
 
@@ -39,6 +40,7 @@ class Desk:
     work: Work = field(default_factory=Work)
     hub: Hub = field(default_factory=Hub)
     clip: Clip = field(default_factory=Clip)
+    trials: Trials = field(default_factory=Trials)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

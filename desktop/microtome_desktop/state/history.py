@@ -89,5 +89,7 @@ class History:
 
 def _nbytes(run: Past) -> int:
     """Bytes of memory that a run's activations take; those in a file take none."""
-    held = (a.values for trace in run.session.traces for a in trace.activations.values())
+    edited = () if run.session.edited is None else (run.session.edited,)
+    traces = (*run.session.traces, *edited)
+    held = (a.values for trace in traces for a in trace.activations.values())
     return sum(values.nbytes for values in held if isinstance(values, np.ndarray))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from microtome.records.pattern import HeadPattern
-from microtome_desktop.presenters import as_python, exports
+from microtome.records.session import Session
+from microtome_desktop.jobs.edit_requests import WHOLE
+from microtome_desktop.presenters import as_python, as_python_edits, exports
 from microtome_desktop.presenters.attention import (
     SELF,
     Kind,
@@ -21,14 +23,18 @@ from microtome_desktop.presenters.attention import (
     kinds_of,
     layers_with_patterns,
 )
-from microtome_desktop.presenters.heatmaps import Missing
+from microtome_desktop.presenters.heatmaps import Grid, Missing
+from microtome_desktop.presenters.with_edits import Side, attention_change, sided
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import head_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.head_thumbnails import HeadThumbnails
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.side_choice import SideChoice
 
 _HEADS = 0.4  # of the panel's height, at most, for all heads
 
@@ -48,6 +54,7 @@ class AttentionPanel(Panel):
         self.layer.setObjectName("attention_layer")
         self.head = Choice()
         self.head.setObjectName("attention_head")
+        self.side = SideChoice("attention_side")
         self.thumbnails = HeadThumbnails()
         self.map = GridPlot(top_down=True, bar=False)
         self._shown = (0, 0)
@@ -56,6 +63,7 @@ class AttentionPanel(Panel):
         choice.addWidget(self.kind)
         choice.addWidget(self.layer)
         choice.addWidget(self.head, 1)
+        choice.addWidget(self.side)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 6)
         layout.addLayout(choice)
@@ -68,9 +76,12 @@ class AttentionPanel(Panel):
         layout.addWidget(self._heads)
         layout.addWidget(self.map, 1)
         self.kind.activated.connect(self._on_kind)
+        self.side.activated.connect(self._on_kind)
         self.layer.activated.connect(self._on_layer)
         self.head.activated.connect(self._on_head)
         self.thumbnails.head_clicked.connect(self._on_head)
+        self.thumbnails.menu_asked.connect(self._on_head_menu)
+        self.map.menu_asked.connect(self._on_map_menu)
         self.map.cell_clicked.connect(self._on_cell)
         self.show_session()
 
@@ -113,24 +124,35 @@ class AttentionPanel(Panel):
         elif not self._kind.from_source:
             self.context.selection.update(position=query)
 
+    def _on_head_menu(self, head: int, at: QPoint) -> None:
+        if self._kind is SELF:
+            offer_edits(self.context, (head_place(self._shown[0], head),), at, self)
+
+    def _on_map_menu(self, _row: int, _column: int, at: QPoint) -> None:
+        self._on_head_menu(self._shown[1], at)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """The pattern of the head that is shown large."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.attention_table, session, *self._shown, self._pattern, self._kind)
+        shown, side = (*self._shown, self._pattern, self._kind), self.side.side
+        return partial(exports.attention_table, session, *shown, side)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The pattern."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
+        if self.side.side is not Side.WITHOUT:
+            return as_python_edits.SIDED
         return as_python.attention_lines(session, *self._shown, self._kind.site)
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected head."""
         self._mark_groups()
         self._offer_kinds()
+        self.side.follow(self.context.workspace.session)
         layers = self._layers()
         self.layer.clear()
         self.layer.addItems([f"Layer {layer}" for layer in layers])
@@ -153,7 +175,7 @@ class AttentionPanel(Panel):
         """Draw again when the run or the head scores changed."""
         if part == "marks":
             self._mark_groups()
-        if part in {"traces", "analyses/head-scores"}:
+        if part in {"traces", "analyses/head-scores", WHOLE}:
             self.show_session()
 
     def show_array(self, key: ArrayKey) -> None:
@@ -191,9 +213,9 @@ class AttentionPanel(Panel):
             self.head.clear()
             self.map.show_grid(None, "Run a prompt to see where heads look.")
             return
-        found = head_pattern(
-            session, workspace.arrays, layer, head, offline=workspace.offline, kind=kind
-        )
+        seen, arrays = sided(session, workspace.arrays, self.side.side)
+        offline = workspace.offline
+        found = head_pattern(seen, arrays, layer, head, offline=offline, kind=kind)
         if isinstance(found, Missing):
             self.map.show_grid(None, found.reason)
             neighbours = before is not None and before.layer == layer
@@ -204,13 +226,24 @@ class AttentionPanel(Panel):
                 self._name_heads(layer, len(before.heads))
             return
         self._pattern, self._shown = found, (layer, found.head)
-        self.thumbnails.show_maps(head_maps(session, found, kind))
+        self.thumbnails.show_maps(head_maps(seen, found, kind))
         self._share()
         self.thumbnails.select(found.head)
         self._name_heads(layer, len(found.heads))
-        grid = attention_grid(session, found, kind)
-        self.map.show_grid(grid, grid.title)
+        self._show_map(session, found)
         self._mark(self.context.selection.current.position)
+
+    def _show_map(self, session: Session, found: HeadPattern) -> None:
+        kind, side = self._kind, self.side.side
+        grid: Grid | Missing = attention_grid(session, found, kind)
+        if side is Side.DIFFERENCE and isinstance(grid, Grid):
+            place = (found.layer, found.head)
+            grid = attention_change(grid, session, self.context.workspace.arrays, place, kind)
+        if isinstance(grid, Missing):
+            self.map.show_grid(None, grid.reason)
+        else:
+            said = grid.title if side is not Side.WITH else f"{grid.title}, {side}"
+            self.map.show_grid(grid, said)
 
     def _mark_groups(self) -> None:
         groups = self.group_colours

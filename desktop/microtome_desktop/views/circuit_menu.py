@@ -32,11 +32,12 @@ def context_menu(context: PanelContext, *, on_node: bool, parent: QWidget) -> QM
         if not menu.isEmpty():
             menu.addSeparator()
         for wanted in block:
-            menu.addAction(_action(context, wanted, menu))
+            menu.addAction(command_action(context, wanted, menu))
     return menu
 
 
-def _action(context: PanelContext, wanted: CommandId, menu: QMenu) -> QAction:
+def command_action(context: PanelContext, wanted: CommandId, menu: QMenu) -> QAction:
+    """A command as an entry of a menu; where it cannot be run now, its tool tip says why."""
     row, reason = command(wanted), context.why_not(wanted)
     keys = keys_of(context.settings, wanted)
     # The keys are told and not set: the window's own action has them.
@@ -61,19 +62,19 @@ class ViewsMenu(QMenu):
         self.clear()
         names = [view.name for view in self._context.book.marks.views]
         for name in names:
-            show = self.addAction(_plain(name))
+            show = self.addAction(plain_title(name))
             show.triggered.connect(lambda _=False, name=name: self._acts.show_view(name))
         if names:
             self.addSeparator()
-        self.addAction(_action(self._context, _ID.SAVE_VIEW, self))
+        self.addAction(command_action(self._context, _ID.SAVE_VIEW, self))
         if names:
             self._away.clear()
             self.addMenu(self._away)
             for name in names:
-                drop = self._away.addAction(_plain(name))
+                drop = self._away.addAction(plain_title(name))
                 drop.triggered.connect(lambda _=False, name=name: self._acts.delete_view(name))
 
 
-def _plain(name: str) -> str:
+def plain_title(name: str) -> str:
     """A name as a menu shows it: no letter of it is a mnemonic."""
     return name.replace("&", "&&")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from PySide6.QtCore import QObject, QPoint, Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from microtome.records.circuit import OUTPUT, Circuit
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_focus import edge_name
 from microtome_desktop.presenters.circuit_walk import Way, step
 from microtome_desktop.presenters.marking import shown_as
+from microtome_desktop.state.edit_places import node_places
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_menu import context_menu
+from microtome_desktop.views.edit_menu import edit_menu
 from microtome_desktop.views.panel import PanelContext
 
 
@@ -109,5 +111,15 @@ class CircuitPicks(QObject):
         elif edge >= 0:
             self._select_edge(edge)
         menu = context_menu(self._context, on_node=node >= 0, parent=self._menus_on)
+        self._offer_edits(menu, on_node=node >= 0)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(at)
+
+    def _offer_edits(self, menu: QMenu, *, on_node: bool) -> None:
+        session, selected = self._context.workspace.session, self._context.selection.current
+        if session is None or not on_node:
+            return
+        places = node_places(session, (selected.node, *selected.others))
+        if places:
+            menu.insertMenu(menu.actions()[0], edit_menu(self._context, places, menu))
+            menu.insertSeparator(menu.actions()[1])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
@@ -136,6 +136,7 @@ class GridPlot(QWidget):
 
     cell_hovered = Signal(int, int)  # row, column; -1, -1 when the cursor leaves
     cell_clicked = Signal(int, int)
+    menu_asked = Signal(int, int, QPoint)  # row, column, where on the screen
 
     def __init__(self, *, top_down: bool = False, bar: bool = True) -> None:
         super().__init__()
@@ -241,6 +242,9 @@ class GridPlot(QWidget):
         if event.button() == Qt.MouseButton.LeftButton and cell is not None:
             event.accept()
             self.cell_clicked.emit(*cell)
+        elif event.button() == Qt.MouseButton.RightButton and cell is not None:
+            event.accept()
+            self.menu_asked.emit(*cell, event.screenPos().toPoint())
 
 
 class ColourBar(QWidget):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QHelpEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+)
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from microtome_desktop import palette
@@ -18,6 +27,7 @@ class HeadThumbnails(QWidget):
     """Draws head maps; emits ``head_clicked``."""
 
     head_clicked = Signal(int)
+    menu_asked = Signal(int, QPoint)  # head, where on the screen
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,6 +81,12 @@ class HeadThumbnails(QWidget):
         head = self._head_at(event.position().toPoint())
         if head is not None and event.button() == Qt.MouseButton.LeftButton:
             self.head_clicked.emit(head.head)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for what can be done to the head under the cursor."""
+        head = self._head_at(event.pos())
+        if head is not None:
+            self.menu_asked.emit(head.head, event.globalPos())
 
     def event(self, event: QEvent) -> bool:
         """Say what the detectors found under the cursor."""

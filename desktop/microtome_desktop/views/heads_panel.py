@@ -23,9 +23,11 @@ from microtome_desktop.presenters.head_table import (
     heads_table,
     told,
 )
+from microtome_desktop.state.edit_places import head_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.head_rows import HeadRows
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -140,7 +142,13 @@ class HeadsPanel(Panel):
             self.context.selection.update(layer=layer, head=head, neuron=None, node=None)
 
     def _on_menu(self, at: QPoint) -> None:
-        """Not yet."""
+        """What can be done to the head under the cursor; of the keyboard, to the current one."""
+        table, rows = self.table.shown, self.table
+        index = rows.indexAt(at)
+        row = rows.row_at(index if index.isValid() else rows.currentIndex())
+        if table is not None and row is not None:
+            place = head_place(*table.place(row))
+            offer_edits(self.context, (place,), rows.viewport().mapToGlobal(at), self)
 
     # the effects
 

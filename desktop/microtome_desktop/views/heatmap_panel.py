@@ -6,19 +6,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QSignalBlocker
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.jobs.edit_requests import WHOLE
+from microtome_desktop.presenters import as_python, as_python_edits, exports
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.heatmaps import NEEDS, Grid, Quantity, heatmap, quantities
+from microtome_desktop.presenters.heatmaps import (
+    NEEDS,
+    SITES_OF,
+    Grid,
+    Quantity,
+    quantities,
+)
+from microtome_desktop.presenters.with_edits import Side, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import cell_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.side_choice import SideChoice
 
 
 class HeatmapPanel(Panel):
@@ -33,16 +44,22 @@ class HeatmapPanel(Panel):
         self.quantity = Choice()
         self.quantity.setObjectName("heatmap_quantity")
         self.quantity.addItems([str(quantity) for quantity in quantities(None)])
+        self.side = SideChoice("heatmap_side")
         self.heading = ElidedLabel()
         self.map = GridPlot()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 6)
-        layout.addWidget(self.quantity)
+        choice = QHBoxLayout()
+        choice.addWidget(self.quantity, 1)
+        choice.addWidget(self.side)
+        layout.addLayout(choice)
         layout.addWidget(self.heading)
         layout.addWidget(self.map, 1)
         self.quantity.currentIndexChanged.connect(self._on_quantity)
+        self.side.activated.connect(self._on_quantity)
         self.map.cell_clicked.connect(self._on_click)
         self.map.cell_hovered.connect(self._on_hover)
+        self.map.menu_asked.connect(self._on_menu)
         self.show_session()
 
     @property
@@ -58,6 +75,13 @@ class HeatmapPanel(Panel):
             layer = grid.layers[row]
             self.context.selection.update(position=column, layer=layer if layer >= 0 else None)
 
+    def _on_menu(self, row: int, column: int, at: QPoint) -> None:
+        grid, session = self.map.grid, self.context.workspace.session
+        if grid is None or session is None or self._of_source:
+            return
+        place = cell_place(session, SITES_OF[self._chosen], grid.layers[row], column)
+        offer_edits(self.context, () if place is None else (place,), at, self)
+
     @property
     def _of_source(self) -> bool:
         """Whether columns are tokens that the encoder reads, which are no place of the run."""
@@ -69,27 +93,30 @@ class HeatmapPanel(Panel):
         self.context.selection.update(hovered_position=column if column >= 0 else None)
 
     def view_state(self) -> dict[str, Any]:
-        """The chosen quantity."""
-        return {"quantity": self.quantity.currentText()}
+        """The chosen quantity, and whether it is shown with edits."""
+        return {"quantity": self.quantity.currentText(), "side": self.side.currentText()}
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Choose the quantity that a session was saved with."""
         found = self.quantity.findText(str(held.get("quantity")))
         if found >= 0:
             self.quantity.setCurrentIndex(found)
+        self.side.setCurrentIndex(max(0, self.side.findText(str(held.get("side")))))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The map."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.heatmap_table, session, self._chosen)
+        return partial(exports.heatmap_table, session, self._chosen, self.side.side)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The map's values."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
+        if self.side.side is not Side.WITHOUT:
+            return as_python_edits.SIDED
         lacking = why_not(session, NEEDS[self._chosen])
         return lacking or as_python.heatmap_lines(session, self._chosen)
 
@@ -98,13 +125,15 @@ class HeatmapPanel(Panel):
         self.map.mark_groups(self.group_colours)
         session = self.context.workspace.session
         self._offer(tuple(map(str, quantities(session))))
+        self.side.follow(session)
         self.restore_once()
         chosen = Quantity(self.quantity.currentText())
         if session is None:
             self.heading.setText("")
             self.map.show_grid(None, "Run a prompt to see its layers.")
             return
-        drawing = heatmap(session, self.context.workspace.arrays, chosen)
+        arrays = self.context.workspace.arrays
+        drawing = sided_heatmap(session, arrays, chosen, self.side.side)
         if isinstance(drawing, Grid):
             self.heading.setText(drawing.title)
             self.map.show_grid(drawing)
@@ -128,7 +157,7 @@ class HeatmapPanel(Panel):
         """Draw again when the run or one of the analyses changed."""
         if part == "marks":
             self.map.mark_groups(self.group_colours)
-        if part in {"traces", "analyses/logit-lens", "analyses/direct-attribution"}:
+        if part in {"traces", "analyses/logit-lens", "analyses/direct-attribution", WHOLE}:
             self.show_session()
 
     def show_array(self, key: ArrayKey) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.presenters.neurons import layers_of, strongest_neurons
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import neuron_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -44,6 +47,7 @@ class NeuronPanel(Panel):
         layout.addWidget(self.map, 1)
         self.layer.activated.connect(self._on_layer)
         self.map.cell_clicked.connect(self._on_cell)
+        self.map.menu_asked.connect(self._on_menu)
         self.show_session()
 
     def _on_layer(self, index: int) -> None:
@@ -55,6 +59,12 @@ class NeuronPanel(Panel):
         if grid is not None:
             neuron = grid.layers[row]
             self.context.selection.update(position=column, layer=self._shown, neuron=neuron)
+
+    def _on_menu(self, row: int, _column: int, at: QPoint) -> None:
+        grid = self.map.grid
+        if grid is not None:
+            place = neuron_place(self._shown, grid.layers[row])
+            offer_edits(self.context, (place,), at, self)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The neurons that are shown."""

@@ -23,6 +23,7 @@ from microtome_desktop.state.history import History
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.selection import Selected, Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
+from microtome_desktop.state.trials import Trials
 from microtome_desktop.state.work import Work
 from microtome_desktop.state.workspace import Workspace
 
@@ -59,6 +60,7 @@ class PanelContext:
             object.__setattr__(self, "book", Book(self.workspace))
 
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
+    trials: Trials = field(default_factory=Trials)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from microtome_desktop.presenters.point_groups import Pick
@@ -27,6 +28,7 @@ class PaneGrid(QWidget):
     project_asked = Signal(object)
     hovered = Signal(object, int)  # SpacePane, row of the point
     clicked = Signal(object, int)
+    menu_asked = Signal(object, int, QPoint)  # SpacePane, row of the point, where on the screen
     caught = Signal(object, object, object)  # SpacePane, rows of the points, Pick
 
     def __init__(self, make_view: Callable[[], SpaceView]) -> None:
@@ -35,6 +37,7 @@ class PaneGrid(QWidget):
         self.linked = True
         self.tool = Tool.TURN
         self.panes: list[SpacePane] = []
+        self._under: tuple[SpacePane, int] | None = None
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(6)
@@ -99,7 +102,13 @@ class PaneGrid(QWidget):
             pane.pick.use(tool)
         self.tool_changed.emit(tool)
 
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for what can be done to the point under the cursor."""
+        if self._under is not None and self._under[0] in self.panes and self._under[1] >= 0:
+            self.menu_asked.emit(*self._under, event.globalPos())
+
     def _on_hover(self, pane: SpacePane, point: int) -> None:
+        self._under = (pane, point)
         self.hovered.emit(pane, point)
 
     def _on_click(self, pane: SpacePane, point: int) -> None:

@@ -16,6 +16,8 @@ from microtome_desktop.presenters.point_groups import (
     points_at,
 )
 from microtome_desktop.presenters.space import rgba
+from microtome_desktop.state.edit_places import point_place
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.inline_field import InlineField
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.space_groups import GroupActs, GroupList, GroupMenu
@@ -40,6 +42,17 @@ class Grouping(QObject):
         self.list.renamed_asked.connect(self.ask_name)
         self.list.deleted_asked.connect(self.acts.delete)
         self.list.menu_asked.connect(self._on_menu)
+        panel.grid.menu_asked.connect(self._on_point_menu)
+
+    def _on_point_menu(self, pane: SpacePane, point: int, at: QPoint) -> None:
+        """What can be done to the site at a token of the run, or everywhere."""
+        session, drawing = self._context.workspace.session, pane.drawing
+        if session is None or drawing is None or pane.name is None or point >= len(drawing.points):
+            return
+        own = int(drawing.prompts[point]) < 0
+        position = int(drawing.positions[point]) if own else None
+        place = point_place(session, pane.name, position)
+        offer_edits(self._context, () if place is None else (place,), at, self._panel)
 
     @property
     def ringed(self) -> PointGroup | None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QFontMetricsF,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from microtome_desktop import palette as colours
@@ -32,6 +40,7 @@ class TokenChips(QWidget):
 
     clicked = Signal(int)
     hovered = Signal(int)  # -1 when the pointer leaves
+    menu_asked = Signal(int, QPoint)  # column, where on the screen
 
     def __init__(self, parent: QWidget | None = None, *, font_pixels: int = 12) -> None:
         super().__init__(parent)
@@ -134,6 +143,12 @@ class TokenChips(QWidget):
         column = self._column_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and column >= 0:
             self.clicked.emit(column)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Ask for what can be done to the token under the pointer."""
+        column = self._column_at(QPointF(event.pos()))
+        if column >= 0:
+            self.menu_asked.emit(column, event.globalPos())
 
     def event(self, event: QEvent) -> bool:
         """Show what there is to say about the chip under the pointer."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
@@ -20,11 +20,13 @@ from microtome_desktop.presenters.checkpoints import place_of, stops
 from microtome_desktop.presenters.point_groups import token_colours, token_groups
 from microtome_desktop.presenters.strip import Colouring, Strip, strip
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.edit_places import token_place
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.card import EXPORT_TIP, tiny_button
 from microtome_desktop.views.checkpoint_slider import CheckpointSlider
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -53,6 +55,7 @@ class TokenStrip(Panel):
         self.colour_by.currentIndexChanged.connect(self._on_colouring)
         self.chips.clicked.connect(self._on_click)
         self.chips.hovered.connect(self._on_hover)
+        self.chips.menu_asked.connect(self._on_menu)
         self.training.step_asked.connect(self._on_step)
         context.library.changed.connect(self._on_library)
         self.show_model()
@@ -90,6 +93,11 @@ class TokenStrip(Panel):
 
     def _on_click(self, column: int) -> None:
         self.context.selection.update(position=column, prompt=None)
+
+    def _on_menu(self, column: int, at: QPoint) -> None:
+        session = self.context.workspace.session
+        place = None if session is None else token_place(session, column)
+        offer_edits(self.context, () if place is None else (place,), at, self)
 
     def _on_hover(self, column: int) -> None:
         self.context.selection.update(hovered_position=column if column >= 0 else None)

@@ -16,6 +16,7 @@ from microtome_desktop import theme
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.shortcuts import all_keys, keys_of
 from microtome_desktop.jobs.at_step import AtStep
+from microtome_desktop.jobs.edit_requests import QUICK, WHOLE
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import OpenSession, ReadArray, VerifyFile
@@ -24,6 +25,7 @@ from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.pattern_request import LookAgain
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.arrays import ArrayKey
+from microtome_desktop.state.book import EDITS
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.draft import as_typed
 from microtome_desktop.state.library import EmbeddedEntry
@@ -31,6 +33,8 @@ from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.autosave import Autosave
 from microtome_desktop.views.circuit_commands import CircuitCommands
+from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
@@ -46,6 +50,9 @@ from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
 
+# What a slider of an edit changes; commands may follow a moment later than predictions.
+_OF_EDITS = frozenset({EDITS, QUICK, WHOLE})
+_MOMENT_MS = 60
 _QUIETLY_VERIFIED = 256 * 2**20  # bytes; a larger file is verified when asked
 
 
@@ -65,6 +72,7 @@ class Workbench(QObject):
         self.menus = LivingMenus(window, self.desk, self.handlers)
         window.statusBar().clearMessage()
         self.status = JobStatus(window.statusBar(), self.desk, self.runner)
+        self.edit_runs = EditRuns(window, self.desk, self.runner, self.handlers.run_checks)
         self.autosave = Autosave(window, self.desk, self.runner, self.handlers, kept)
         self._offered = False
         self._example: LoadModel | None = None
@@ -75,18 +83,21 @@ class Workbench(QObject):
         self.furnishing = Furnishing(window, self._context())
         self.furnishing.done.connect(self._on_furnished)
         self._updating = QTimer(self, singleShot=True, interval=0)
+        self._moment = QTimer(self, singleShot=True, interval=_MOMENT_MS)
         self._connect()
         self.layouts = Layouts(window, self.desk)
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
+        edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
             **space.table(),
             **patching.table(),
             **heads.table(),
+            **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
         window.actions_table.before = self._settle
@@ -113,11 +124,13 @@ class Workbench(QObject):
             self.runner.resume,
             desk.book,
             self.runner.turns.ask,
+            desk.trials,
         )
 
     def _connect(self) -> None:
         desk = self.desk
         self._updating.timeout.connect(self._update)
+        self._moment.timeout.connect(self._updating.start)
         desk.settings.shortcuts_changed.connect(self._on_keys)
         desk.settings.changed.connect(self._on_setting)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme)
@@ -250,25 +263,30 @@ class Workbench(QObject):
     @property
     def updating(self) -> bool:
         """Whether commands are still to be looked at for the latest change."""
-        return self._updating.isActive()
+        return self._updating.isActive() or self._moment.isActive()
 
     def _on_state(self, what: object) -> None:
         # Many changes come at once; commands are looked at once for all of them.
-        self._updating.start()
+        if not (isinstance(what, str) and what in _OF_EDITS):
+            self._updating.start()
+        elif not self._moment.isActive():
+            self._moment.start()
 
     @Slot()
     def _on_work(self) -> None:
         # A short run is over before a busy window gets to its timers, and Stop would come late.
         if bool(self.runner.under_way) != self._busy:
             self._update()
-        else:
+        elif self._busy:
             self._updating.start()
+        elif not self._moment.isActive():  # quiet work: nothing that a command depends on
+            self._moment.start()
 
     def _on_steps(self) -> None:
         self._updating.start()
 
     def _on_selection(self, selected: object, changed: frozenset[str]) -> None:
-        if changed & {"node", "others"}:
+        if changed & {"node", "others", "head", "neuron", "position", "layer"}:
             self._updating.start()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
@@ -295,8 +313,12 @@ class Workbench(QObject):
         workspace = self.desk.workspace
         name = workspace.path.name if workspace.path else "unsaved session"
         shown = name if workspace.session is not None else ""
-        self.window.setWindowTitle(f"{shown}[*] — Microtome" if shown else "Microtome[*]")
-        self.window.setWindowModified(workspace.dirty)
+        window, told = self.window, f"{shown}[*] — Microtome" if shown else "Microtome[*]"
+        # Each of both costs milliseconds, also where nothing differs.
+        if window.windowTitle() != told:
+            window.setWindowTitle(told)
+        if window.isWindowModified() != workspace.dirty:
+            window.setWindowModified(workspace.dirty)
 
     @Slot(object)
     def report(self, error: BaseException) -> None:

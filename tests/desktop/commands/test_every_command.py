@@ -1,6 +1,6 @@
 """Every command of the table, taken by its keys or from its menu, does what it promises.
 
-Those of the menus Space and Run are in test_space_and_run.py, by the same rules.
+Those of the menus Space, Run and Edits are in files beside this one, by the same rules.
 ``PROMISES`` has a check for each: it sets the stage, takes the command, and looks at what came.
 A command without a check fails.
 """
@@ -24,7 +24,7 @@ from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 
 _ID = CommandId
-ELSEWHERE = ("Space", "Run")  # these menus: test_space_and_run.py
+ELSEWHERE = ("Space", "Run", "Edits")  # test_space_and_run.py, test_edit_commands.py
 
 
 # ---------------------------------------------------------------- files

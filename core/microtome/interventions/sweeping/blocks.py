@@ -8,23 +8,23 @@ differs. Everything around the blocks stays the model's own code.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from microtome.errors import EditError, MemoryExceeded, megabytes
 from microtome.interventions.sweeping.cells import HEAD_AXES
 from microtome.interventions.sweeping.passes import Plan
+from microtome.interventions.sweeping.stepping import Steps
 from microtome.interventions.sweeping.task import Ends, Example, Found, Task, Told
 from microtome.jobs import Job
 from microtome.metrics import reads_everywhere
-from microtome.models.family import part
 from microtome.models.hooks import layers_of, tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
@@ -56,11 +56,9 @@ class _Example:
         self.causal = not self.model.in_place
         self.length = int(places.max()) + 1 if self.causal else len(example.base)
         self.places = places
-        wanted = [Site("resid_pre")] if enter else []
-        held, logits = _captured(self.model, self._ids(1), example.base, wanted, job)
-        self.streams: dict[int, Tensor] = {
-            site.layer: stream for site, stream in held.items() if site.layer is not None
-        }
+        self.steps = Steps(self.model)
+        with self.steps.noting() if enter else nullcontext():
+            _, logits = _captured(self.model, self._ids(1), example.base, [], job)
         base = self._metric(logits[:, places])[0]
         self.new, source = self._new()
         self.ends = Ends(base, source)
@@ -190,7 +188,7 @@ class _Example:
             options["logits_to_keep"] = torch.from_numpy(self.places).to(self.model.device)
             read = np.arange(len(self.places))
         source = _encoder_ids(self.example.base, len(chosen))
-        stepped = _stepping(self.model, layer, self.streams) if self.enter else _nothing()
+        stepped = self.steps.to(layer) if self.enter else nullcontext()
         with stepped, tapping(self.model, {Site(self.site, layer): [tap]}, self.job.check):
             logits = self.model.forward(ids, source, **options)
         return self._metric(logits[:, torch.from_numpy(read)])
@@ -246,40 +244,3 @@ def _keep(held: dict[Site, Tensor], place: Site, values: Tensor) -> Tensor:
 
 def _keeps_logits(model: Model) -> bool:
     return "logits_to_keep" in inspect.signature(type(model.module).forward).parameters
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _stepping(model: Model, layer: int, streams: dict[int, Tensor]) -> Iterator[None]:
-    """Within the context the blocks before ``layer`` give the stream of the base run."""
-    blocks = part(model.module, model.family.blocks, model.family.title)
-    held = list(blocks)
-    try:
-        for at in range(layer):
-            blocks[at] = _Step(held[at], streams[layer] if at == layer - 1 else None)
-        yield
-    finally:
-        for at in range(layer):
-            blocks[at] = held[at]
-
-
-class _Step(nn.Module):
-    """Stands in for a block: gives what it is given, or a known stream for every run."""
-
-    def __init__(self, block: nn.Module, stream: Tensor | None) -> None:
-        super().__init__()
-        object.__setattr__(self, "_block", block)
-        object.__setattr__(self, "_stream", stream)
-
-    def __getattr__(self, name: str) -> Any:
-        """Models ask their blocks for settings, such as the kind of their attention."""
-        return getattr(object.__getattribute__(self, "_block"), name)
-
-    def forward(self, hidden_states: Tensor, *_args: Any, **_kwargs: Any) -> Tensor:
-        """The stream behind the block."""
-        stream = object.__getattribute__(self, "_stream")
-        return hidden_states if stream is None else stream.expand_as(hidden_states)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -44,6 +44,14 @@ class Cells:
 
     def __len__(self) -> int:
         return len(self.layer)
+
+    def chosen(self, numbers: Int[np.ndarray, " some"]) -> Cells:
+        """Some of the cells, as a sweep of one axis."""
+        columns = {
+            name: getattr(self, name)[numbers]
+            for name in ("layer", "head", "neuron", "start", "stop")
+        }
+        return replace(self, axes=("cell",), shape=(len(numbers),), **columns)
 
     def coarse_first(self) -> Int[np.ndarray, " cell"]:
         """The cells in an order in which every beginning covers the whole sweep evenly."""

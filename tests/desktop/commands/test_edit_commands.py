@@ -1,0 +1,143 @@
+"""Every command of the menu Edits, by the rules of test_every_command.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication, QInputDialog
+
+from microtome.records.edits import EditSpec
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.state.edit_places import clean_prompt, corrupt_prompt
+
+_ID = CommandId
+CUT = EditSpec("z.0.0", "zero")
+
+
+def head(hand):
+    """A head of the circuit, selected; its site, its position."""
+    (node,) = hand.select()
+    circuit = hand.session.circuit
+    row = circuit.row(node)
+    site = f"z.{circuit.node_layer[row]}.{circuit.node_head[row]}"
+    return site, (int(circuit.node_position[row]),)
+
+
+def acts(wanted, check):
+    """The command adds one edit to the selected head; ``check`` looks at it."""
+
+    def promise(hand):
+        site, positions = head(hand)
+        hand.do(wanted)
+        (spec,) = hand.marks.edits
+        assert (spec.site, spec.positions, spec.on) == (site, positions, True)
+        check(hand, spec)
+        assert hand.session.edited.edits
+        assert hand.desk.notices.history == []
+        hand.do(_ID.UNDO)
+        assert hand.marks.edits == ()
+        assert hand.session.edited is None
+
+    return promise
+
+
+def is_zero(hand, spec):
+    assert spec.action == "zero"
+
+
+def is_mean(hand, spec):
+    assert spec.action == "mean"
+    sets = hand.desk.library.shelf.facts.prompt_sets
+    assert set(spec.prompts) <= {pair.clean for held in sets for pair in held.pairs}
+    assert len(spec.prompts) > len(sets)
+
+
+def is_patch(hand, spec):
+    assert (spec.action, spec.prompts) == ("patch", (corrupt_prompt(hand.session),))
+
+
+def is_difference(hand, spec):
+    direction = spec.direction
+    assert (spec.action, direction.kind, direction.unit) == ("add", "difference", True)
+    assert (*direction.prompts, *direction.others) == (
+        clean_prompt(hand.session), corrupt_prompt(hand.session),
+    )  # fmt: skip
+    assert spec.strength > 0
+
+
+def answer(hand):
+    """A head takes no direction of the residual stream; the stream at a token does."""
+    head(hand)
+    action = hand.window.actions_table.actions[_ID.STEER_ANSWER]
+    assert not action.isEnabled()
+    assert "residual stream" in action.toolTip()
+    hand.desk.selection.update(node=None, head=None, neuron=None, layer=2, position=4)
+    hand.do(_ID.STEER_ANSWER)
+    (spec,) = hand.marks.edits
+    metric = hand.session.metric
+    tokens = (spec.direction.token, spec.direction.other)
+    assert (spec.site, spec.positions) == ("resid_post.2", (4,))
+    assert tokens == (metric["answer_id"], metric["wrong_id"])
+
+
+def add(hand):
+    hand.do(_ID.ADD_EDIT)
+    panel = hand.panels["edits"]
+    assert panel.form.isVisible()
+    assert QApplication.focusWidget() is panel.form.site
+
+
+def switch(hand):
+    hand.desk.book.add_edit(CUT)
+    hand.rest()
+    hand.do(_ID.SWITCH_EDITS)
+    assert not hand.marks.edits[0].on
+    assert hand.session.edited is None
+    hand.do(_ID.SWITCH_EDITS)
+    assert hand.marks.edits[0].on
+    assert hand.session.edited is not None
+
+
+def write_on(hand):
+    hand.desk.book.add_edit(CUT)
+    hand.rest()
+    hand.do(_ID.GENERATE)
+    held = hand.session.analyses["generation"]
+    assert held.params["after"]["edits"]
+    texts = [hand.panels["edits"].writing.without, hand.panels["edits"].writing.with_edits]
+    shown = [text.toPlainText() for text in texts]
+    for side, text in zip(("before", "after"), shown, strict=True):
+        assert text.startswith(held.params[side]["text"][:10])
+        assert np.isfinite(held.array(f"{side}_probabilities")).all()
+
+
+def keep(hand):
+    hand.desk.book.add_edit(CUT)
+    hand.rest()
+    hand.patch.setattr(QInputDialog, "getText", lambda *_, **__: ("one head", True))
+    hand.do(_ID.SAVE_EDITS)
+    assert [(held.name, held.edits) for held in hand.marks.edit_sets] == [("one head", (CUT,))]
+
+
+def forget(hand):
+    hand.desk.book.add_edit(CUT)
+    hand.rest()
+    hand.do(_ID.CLEAR_EDITS)
+    assert hand.marks.edits == ()
+    assert hand.panels["edits"].list.rows == []
+
+
+PROMISES = {
+    _ID.ABLATE_ZERO: acts(_ID.ABLATE_ZERO, is_zero),
+    _ID.ABLATE_MEAN: acts(_ID.ABLATE_MEAN, is_mean),
+    _ID.PATCH_CORRUPT: acts(_ID.PATCH_CORRUPT, is_patch),
+    _ID.STEER_DIFFERENCE: acts(_ID.STEER_DIFFERENCE, is_difference),
+    _ID.STEER_ANSWER: answer, _ID.ADD_EDIT: add, _ID.SWITCH_EDITS: switch,
+    _ID.GENERATE: write_on, _ID.SAVE_EDITS: keep, _ID.CLEAR_EDITS: forget,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS if row.menu == "Edits"])
+def test_a_command_of_the_edits_does_what_it_promises(hand, wanted):
+    PROMISES[wanted](hand)
