@@ -8,7 +8,6 @@ import tiny_models
 
 import microtome as mt
 from microtome.errors import InputError
-from microtome.sites import SITES
 
 # A window of five positions is shorter than the prompt, and than what a cell reaches.
 CLEAN = (3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17)

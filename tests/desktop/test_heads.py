@@ -9,13 +9,16 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QContextMenuEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QMenu
 
+import microtome_resources as resources
+from microtome.prompts import Question
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.jobs.sweep_requests import analysis_for
 from microtome_desktop.presenters.head_effects import (
@@ -265,17 +268,6 @@ def test_the_filter_takes_every_word_and_leaves_the_selection(bench, panel, qtbo
     assert panel.table.rows() == ()
 
 
-def test_a_right_click_offers_the_edits_of_the_head(bench, panel, qtbot):
-    at = spot(panel, 6)
-    panel.table.customContextMenuRequested.emit(at)
-    (menu,) = (m for m in panel.findChildren(QMenu, "edit_menu") if m.isVisible())
-    assert "L1H2" in menu.title()
-    zero = next(action for action in menu.actions() if action.text().startswith("Ablate to zero"))
-    QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(zero).center())
-    (edit,) = bench.desk.book.marks.edits
-    assert (edit.site, edit.action) == ("z.1.2", "zero")
-
-
 def test_the_exported_table_is_what_is_shown_at_full_precision(panel):
     panel.table.sort_by(1, descending=True)
     table = panel.exported_table()()
@@ -330,3 +322,61 @@ def test_a_large_model_is_listed_within_a_moment(bench, panel, qtbot):
     assert panel.table.sorted.rowCount() == 1600
     panel._stale = True
     panel._fill()
+
+
+# ---------------------------------------------------------------- with a model
+
+
+@pytest.fixture(scope="module")
+def live_pop_ups(live_bench):
+    """The same of the window with a model."""
+    for box in live_bench.window.findChildren(QComboBox):
+        box.view()
+    live_bench.furnishing.panels["edits"].form.site.completer().popup()
+
+
+@pytest.fixture
+def measured(live, live_pop_ups, qtbot):
+    """The panel of a live window on a pair of which nothing was swept."""
+    example = resources.START_EXAMPLE
+    pair = Question(example.clean, example.corrupt, example.answer, example.wrong)
+    live.runner.ask(Examine(pair))
+    rest(live, qtbot)
+    live.window.docks["heads"].show()
+    live.window.docks["heads"].raise_()
+    live.furnishing.panels["heads"].words.clear()
+    rest(live, qtbot)
+    yield live.furnishing.panels["heads"]
+    live.desk.book.mark("No edits", edits=())
+    live.desk.workspace.mark_clean()
+    rest(live, qtbot)
+
+
+def test_the_button_measures_and_a_right_click_ablates_the_head(live, measured, qtbot):
+    panel, session = measured, live.desk.workspace.session
+    assert panel.compute.text() == "Compute patching and ablation"
+    QTest.mouseClick(panel.compute, LEFT)
+    live.runner.turns.finish()
+    assert panel.compute.text() == "Stop"
+    rest(live, qtbot)
+    assert not panel.compute.isVisible()
+    ablated = column(panel.table.shown, "ablation").values
+    row = int(np.abs(ablated).argmax())
+    at = spot(panel, row)
+    viewport = panel.table.viewport()
+    QTest.mouseClick(viewport, RIGHT, pos=at)
+    context = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, viewport.mapToGlobal(at))
+    QApplication.sendEvent(viewport, context)
+    (menu,) = (m for m in panel.findChildren(QMenu, "edit_menu") if m.isVisible())
+    assert panel.table.shown.label(row) in menu.title()
+    zero = next(action for action in menu.actions() if action.text().startswith("Ablate to zero"))
+    QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(zero).center())
+    rest(live, qtbot)
+    layer, head = panel.table.shown.place(row)
+    (edit,) = live.desk.book.marks.edits
+    assert (edit.site, edit.action) == (f"z.{layer}.{head}", "zero")
+    # What the column says of the head is what the edit does to the metric.
+    metric = session.metric
+    edited = live.desk.workspace.session.edited.logits[metric["position"]]
+    change = edited[metric["answer_id"]] - edited[metric["wrong_id"]] - metric["value"]
+    np.testing.assert_allclose(ablated[layer, head], change, rtol=1e-3)
