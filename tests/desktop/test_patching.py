@@ -53,7 +53,9 @@ def pop_ups(shared_bench):
 @pytest.fixture
 def panel(bench, qtbot):
     """The panel in front, with a sweep of the stream in the session."""
-    bench.desk.workspace.add_analysis(stream(bench.desk.workspace.session))
+    workspace, words = bench.desk.workspace, {"answer_id": 2, "wrong_id": 4}
+    workspace.change("metric", metric={**workspace.session.metric, **words})
+    workspace.add_analysis(stream(workspace.session))
     dock = bench.window.docks["patching"]
     dock.show()
     dock.raise_()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 
 import microtome_resources as resources
+from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
 from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
@@ -137,6 +140,29 @@ def test_a_data_set_has_an_interval_under_the_cursor(live, panel, qtbot):
     assert " to " in panel.map.grid.describe(1, 3)
     assert "commonest length" in panel.told.text()
     assert "6 pairs of name" in panel.shown.currentText()
+
+
+def test_a_prompt_set_can_come_from_a_file(live, panel, qtbot, tmp_path, monkeypatch):
+    names = load_prompt_set("name").pairs[:3]
+    rows = [{side: getattr(p, side) for side in ("clean", "corrupt", "answer", "wrong")}
+            for p in names]  # fmt: skip
+    good, bad = tmp_path / "mine.json", tmp_path / "bad.json"
+    good.write_text(json.dumps({"title": "My own", "pairs": rows}))
+    bad.write_text("{}")
+    facts = live.desk.library.shelf.facts
+    controls = panel.asking.controls
+    for path in (bad, good):
+        monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, path=path: (str(path), ""))
+        controls.data.setCurrentText("From a file…")
+        rest(live, qtbot)
+    assert "no list of pairs" in live.desk.notices.history[0].as_text
+    assert controls.data.currentText() == "My own"
+    controls.what.setCurrentText("Head outputs (z), all positions")
+    live.window.actions_table.trigger(CommandId.SWEEP)
+    rest(live, qtbot)
+    assert shown(live).params["examples"] == 3
+    assert "3 pairs of mine" in panel.shown.currentText()
+    live.desk.library.update(facts=facts)
 
 
 def test_causal_tracing_of_the_selected_token(live, panel, qtbot):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from microtome.errors import InputError, MicrotomeError, PromptError
 from microtome.jobs import Job
+from microtome.prompt_sets import PromptSet, load_prompt_set
 from microtome.prompts import PromptPair, Question
 from microtome.records.analysis import Analysis
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.request import Request
+from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.sweeps import (
     BY_POSITION,
@@ -99,6 +101,33 @@ class ForeseeSweep(Request):
         desk.workspace.prepared.forget(foreseen_key(self.wish))
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPromptSet(Request):
+    """Read a prompt set from a file; it is offered beside those made for the model."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "prompt set"
+    replaces: ClassVar[frozenset[str]] = frozenset({"prompt set"})
+    quiet: ClassVar[bool] = True
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return f"Reading {self.path.name}"
+
+    def perform(self, engine: Engine, job: Job) -> PromptSet:
+        """The set, under the name by which it is found again."""
+        return replace(load_prompt_set(self.path), name=str(self.path))
+
+    def deliver(self, desk: Desk, result: PromptSet) -> None:
+        """Offer it."""
+        facts = desk.library.shelf.facts
+        others = tuple(held for held in facts.prompt_sets if held.name != result.name)
+        desk.library.update(facts=replace(facts, prompt_sets=(*others, result)))
+
+
 def foreseen_key(wish: Wish) -> tuple[str, Wish]:
     """Under which the estimate of a wish is kept for the panel."""
     return "sweep estimate", wish
@@ -124,8 +153,6 @@ def _questions(model: Any, wish: Wish) -> _Questions:
         if wish.question is None:
             raise InputError("There is nothing to sweep.", "Run a prompt, or choose a prompt set.")
         return _Questions((wish.question,))
-    from microtome.prompt_sets import load_prompt_set
-
     pairs, note = load_prompt_set(wish.data).pairs, ""
     if wish.row.by in BY_POSITION:
         lengths = [len(model.tokenize(pair.clean)) for pair in pairs]

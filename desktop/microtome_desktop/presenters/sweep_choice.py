@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from microtome.errors import megabytes
 from microtome.prompts import Question
@@ -103,6 +104,8 @@ def seconds_text(seconds: float) -> str:
 def entry_title(analysis: Analysis) -> str:
     """How a sweep is called in the list of the session's sweeps."""
     sweep, wish = sweep_of(analysis), wish_of(analysis)
-    about = "" if wish is None or not wish.data else f" · {wish.count} pairs of {wish.data}"
+    about = (
+        "" if wish is None or not wish.data else f" · {wish.count} pairs of {Path(wish.data).stem}"
+    )
     part = "" if sweep.complete else " · not finished"
     return f"{title_of(sweep)}{about}{part}"

@@ -277,8 +277,11 @@ class PatchingPanel(Panel):
         made = edits_of_cells(grid, self.map.cells, wish, corrupt)
         if isinstance(made, str):
             return made
-        for spec in made:
-            self.context.book.add_edit(spec)
+        book = self.context.book
+        if len(made) == 1:
+            book.add_edit(made[0])
+        else:  # one step to take back
+            book.mark(f"Add {len(made)} edits", edits=(*book.marks.edits, *made))
         return ""
 
     # what leaves the panel

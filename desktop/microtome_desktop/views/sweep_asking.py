@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.sweep_requests import SWEEP_SLOT, ForeseeSweep, RunSweep, foreseen_key
+from microtome_desktop.jobs.sweep_requests import (
+    SWEEP_SLOT,
+    ForeseeSweep,
+    ReadPromptSet,
+    RunSweep,
+    foreseen_key,
+)
 from microtome_desktop.presenters.sweep_choice import foreseen_text, question_on_screen
 from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, sweep_for
 from microtome_desktop.state.work import Piece
@@ -64,6 +80,7 @@ class SweepAsking(QWidget):
         context = self.context
         self._soon.timeout.connect(self._foresee)
         self.controls.changed.connect(self.look)
+        self.controls.file_asked.connect(self._on_file)
         self.controls.selected_asked.connect(self._on_selected_span)
         self.run_button.clicked.connect(self._on_run)
         self.fold.clicked.connect(self._on_fold)
@@ -119,6 +136,16 @@ class SweepAsking(QWidget):
         position = self.context.selection.current.position
         if position is not None:
             self.controls.span.setText(str(position))
+
+    def _on_file(self) -> None:
+        settings = self.context.settings
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "Open a prompt set", settings.folder, "Prompt sets (*.json)"
+        )
+        if chosen:
+            settings.folder = str(Path(chosen).parent)
+            self.controls.awaited = chosen
+            self.context.ask(ReadPromptSet(Path(chosen)))
 
     def _on_draft(self, text: object) -> None:
         self.context.later((self, "question"), self.show_question)

@@ -38,6 +38,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.space_bar import small_button
 
 _MOST_BUDGET = 65_536
+_FILE = "From a file…"
 _ROW, _TITLES = 28, 64  # pixels: how high a row is, how wide its title
 
 
@@ -46,14 +47,16 @@ class SweepControls(QWidget):
 
     changed = Signal()
     selected_asked = Signal()  # the selected token as the span
+    file_asked = Signal()  # a prompt set from a file
 
     def __init__(self) -> None:
         super().__init__()
         self._question: Question | None = None
+        self.awaited = ""  # the set that is being read, to be chosen when it is there
         self._sets: tuple[PromptSet, ...] = ()
         self.what = _choice("sweep_what", "what is swept", [row.title for row in SWEPT])
         self.mode = _choice("sweep_mode", "which way", MODES.values())
-        self.data = _choice("sweep_data", "prompts", ["This pair"])
+        self.data = _choice("sweep_data", "prompts", ["This pair", _FILE])
         self.count = _spin("sweep_count", "pairs", 1, 1)
         self.measure = _choice("sweep_metric", "metric", METRICS.values())
         self.answer, self.wrong = _field("sweep_answer", "answer"), _field("sweep_wrong", "wrong")
@@ -112,8 +115,9 @@ class SweepControls(QWidget):
         self._unequal = False
 
     def _listen(self) -> None:
-        for box in (self.what, self.mode, self.data, self.measure, self.over):
+        for box in (self.what, self.mode, self.measure, self.over):
             box.currentIndexChanged.connect(self._on_change)
+        self.data.currentIndexChanged.connect(self._on_data)
         for spin in (self.count, self.layer, self.samples, self.seed, self.budget, self.noise):
             spin.valueChanged.connect(self._on_change)
         for field in (self.answer, self.wrong, self.span):
@@ -124,6 +128,15 @@ class SweepControls(QWidget):
     def _on_change(self, *_: object) -> None:
         self._show_rows()
         self.changed.emit()
+
+    def _on_data(self, index: int) -> None:
+        if self.data.currentText() != _FILE:
+            self._on_change()
+            return
+        with QSignalBlocker(self.data):
+            self.data.setCurrentIndex(0)
+        self._on_change()
+        self.file_asked.emit()
 
     @property
     def row(self) -> Swept:
@@ -147,7 +160,7 @@ class SweepControls(QWidget):
         row, held = self.row, self._set
         shown = {
             "mode": not row.causal,
-            "data": not row.causal and bool(self._sets),
+            "data": not row.causal,
             "answer": self._metric not in NO_ANSWER and (held is None or row.causal),
             "layer": row.by == NEURON,
             "over": not row.causal and self._mode == MEAN,
@@ -181,12 +194,20 @@ class SweepControls(QWidget):
         if tuple(sets) == self._sets:
             return
         self._sets = tuple(sets)
-        for box, first in ((self.data, ["This pair"]), (self.over, ["The prompts themselves"])):
-            before = box.currentText()
+        titles = [held.title for held in sets]
+        for box, entries in (
+            (self.data, ["This pair", *titles, _FILE]),
+            (self.over, ["The prompts themselves", *titles]),
+        ):
+            chosen = box.currentText()
             with QSignalBlocker(box):
                 box.clear()
-                box.addItems([*first, *(held.title for held in sets)])
-                box.setCurrentIndex(max(0, box.findText(before)))
+                box.addItems(entries)
+                box.setCurrentIndex(max(0, box.findText(chosen)))
+        names = [held.name for held in sets]
+        if self.awaited in names:
+            self.data.setCurrentIndex(names.index(self.awaited) + 1)
+            self.awaited = ""
         self._show_rows()
 
     def show_unequal(self, *, unequal: bool) -> None:
