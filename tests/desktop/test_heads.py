@@ -295,7 +295,8 @@ def test_offline_the_table_comes_from_the_file_as_it_was_left(bench, panel, qtbo
     assert not panel.compute.isVisible()
     bench.desk.workspace.show(without(bench.desk.workspace.session, "sweep-ablation8"), dirty=False)
     rest(bench, qtbot)
-    assert panel.compute.text() == "Compute ablation"
+    assert panel.compute.text() == "Compute"
+    assert panel.told.text() == "Not measured yet: the effect of ablation."
     assert not panel.compute.isEnabled()
     assert "attach" in panel.compute.toolTip()
     assert bench.window.actions_table.actions[CommandId.HEAD_EFFECTS].toolTip()
@@ -354,7 +355,7 @@ def measured(live, live_pop_ups, qtbot):
 
 def test_the_button_measures_and_a_right_click_ablates_the_head(live, measured, qtbot):
     panel, session = measured, live.desk.workspace.session
-    assert panel.compute.text() == "Compute patching and ablation"
+    assert panel.compute.toolTip() == "Measure patching and ablation of every head"
     QTest.mouseClick(panel.compute, LEFT)
     live.runner.turns.finish()
     assert panel.compute.text() == "Stop"

@@ -187,10 +187,10 @@ class HeadsPanel(Panel):
         lacking = () if session is None else missing(session)
         self.compute.setVisible(bool(lacking) or piece is not None)
         names = " and ".join("ablation" if wish.ablates else "patching" for wish in lacking)
-        self.compute.setText(f"Compute {names}" if piece is None else "Stop")
+        self.compute.setText("Compute" if piece is None else "Stop")
         reason = "" if piece is not None else self._why_not()
         self.compute.setEnabled(not reason)
-        self.compute.setToolTip(reason or "Patch and ablate every head, one after another")
+        self.compute.setToolTip(reason or f"Measure {names} of every head")
 
     # what leaves the panel
 
