@@ -37,6 +37,7 @@ SESSION_SLOTS = frozenset(
         "generate",
         "sweep",
         "foresee",
+        "heads",
     }
 )
 

@@ -25,7 +25,7 @@ def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Te
     if whole:
         expect_length(task.put, task.cells.site, len(task.examples[0].base))
     length = base.length if whole else None
-    runs = [_kept(task, tokens, base, length, job) for tokens in task.put.used]
+    runs = [_kept(task, tokens, base, length, scratch) for tokens in task.put.used]
     means = {}
     for layer in range(len(base.layers)):
         rows = (
@@ -49,7 +49,9 @@ def expect_length(put: Put, site: str, length: int) -> None:
             )
 
 
-def _kept(task: Task, tokens: Tokens, base: Base, length: int | None, scratch: Scratch) -> list[Tensor]:
+def _kept(
+    task: Task, tokens: Tokens, base: Base, length: int | None, scratch: Scratch
+) -> list[Tensor]:
     """The site's values of one prompt, layer by layer, up to a length if one is given."""
     ids = torch.from_numpy(tokens.ids)[None].to(base.final.device).long()
     ran = run_base(base.anatomy, ids, [task.cells.site], scratch=scratch)
