@@ -44,6 +44,12 @@ def sample_session():
     return sample.session()
 
 
+@pytest.fixture(scope="session")
+def sample_sweep(sample_session):
+    """A sweep of the sample session's pair, which the session itself does not hold."""
+    return sample.sweep(sample_session)
+
+
 @pytest.fixture(scope="module")
 def shared_bench(qapp, sample_session):
     made = _bench()
