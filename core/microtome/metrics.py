@@ -310,7 +310,10 @@ class CustomMetric:
 
     def __post_init__(self) -> None:
         if not callable(self.function):
-            raise WrongKind(f"{described(self.function)} is no function of logits.")
+            raise WrongKind(
+                f"{described(self.function)} is no function of logits.",
+                "Write for example CustomMetric(lambda logits: logits[..., 3]).",
+            )
         _expect_position(self.position)
 
     def resolve(self, vocabulary: Vocabulary) -> CustomMetric:

@@ -88,9 +88,24 @@ CALLS = {
     "mt.Steer(3, [1.0])": ("site", "3"),
     "mt.Steer('z.0.0', None)": ("direction", "None"),
     "mt.Steer('z.0.0', [1.0], 'much')": ("strength", "'much'"),
+    "mt.patching_sweep('words-4l', PAIR)": ("model", "'words-4l'"),
+    "mt.patching_sweep(model, TEXT)": ("pairs", "'"),
+    "mt.patching_sweep(model, None)": ("pairs", "None"),
+    "mt.patching_sweep(model, PAIR, 'Mary')": ("metric", "'Mary'"),
+    "mt.patching_sweep(model, PAIR, metric, 3)": ("site", "3"),
+    "mt.ablation_sweep(model, PAIR)": ("prompts", "PromptPair"),
+    "mt.ablation_sweep(model, 3)": ("prompts", "3"),
+    "mt.ablation_sweep(model, TEXT, how='mean', over=3)": ("over", "3"),
+    "mt.causal_trace(model, None, span=(0, 1))": ("prompt", "None"),
+    "mt.estimate_sweep(model, 3)": ("prompts", "3"),
+    "mt.KL('last')": ("position", "'last'"),
+    "mt.Rank(None)": ("answer", "None"),
+    "mt.Probability(1.5)": ("answer", "1.5"),
+    "mt.LogProbability(None)": ("answer", "None"),
+    "mt.CustomMetric('Mary')": ("function", "'Mary'"),
 }
 # What is made by the program rather than by its user, or takes nothing.
-NOT_CALLED = {"Circuit", "MicrotomeError", "Trace", "Session"}
+NOT_CALLED = {"Circuit", "Loss", "MicrotomeError", "Sweep", "Trace", "Session"}
 
 CHILD = """
 import json, sys, warnings
@@ -100,6 +115,7 @@ TEXT, FILE = "Mary and John went to the store", sys.argv[1]
 model = mt.load_model("words-4l")
 trace = mt.trace(model, TEXT)
 metric = mt.LogitDifference("Mary", "John")
+PAIR = mt.PromptPair(TEXT, "John and John went to the store")
 found = {}
 for call in json.load(sys.stdin):
     try:

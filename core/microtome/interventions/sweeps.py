@@ -18,6 +18,7 @@ from microtome.interventions.sweeping.examples import (
     Metrics,
     Noise,
     expect_keys,
+    listed_prompts,
     noised_examples,
     pair_examples,
     prompt_examples,
@@ -112,7 +113,7 @@ def ablation_sweep(
         raise EditError(f"There is no ablation {how!r}.", f"Choose {', '.join(_ABLATIONS)}.")
     if wanted != "zero" and not over:
         raise EditError(f"The ablation {how!r} needs prompts.", "Give them as over=[…].")
-    read = tuple(model.tokenize(as_prompt(prompt)) for prompt in over)
+    read = tuple(model.tokenize(as_prompt(prompt)) for prompt in listed_prompts(over, "over"))
     put = Put(wanted, read, options.get("seed", 0))
     examples = prompt_examples(model, prompts, metric)
     settings = {"how": how, "over": [tokens.ids.tolist() for tokens in put.over]}

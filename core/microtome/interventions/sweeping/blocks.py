@@ -58,6 +58,7 @@ class _Example:
         self.causal = not self.model.in_place
         self.length = int(places.max()) + 1 if self.causal else len(example.base)
         self.places = places
+        self.batch = self._fitting()  # refuses before anything is run
         self.steps = Steps(self.model)
         with (
             self.steps.noting() if enter else nullcontext(),
@@ -154,11 +155,12 @@ class _Example:
         values[idle] = self.ends.base
         for layer in dict.fromkeys(cells.layer[cells.coarse_first()].tolist()):
             chosen = np.flatnonzero((cells.layer == layer) & ~idle)
-            for begin in range(0, len(chosen), self._batch):
-                some = chosen[begin : begin + self._batch]
+            for begin in range(0, len(chosen), self.batch):
+                some = chosen[begin : begin + self.batch]
                 done = int(np.isfinite(values).sum())
                 self.job.progress("Sweeping", done, len(values))
                 values[some] = self._run(layer, some, plan)
+                cells.expect_finite(some, values[some])
                 told()
         self._leave_out_unmatched(values)
         return int(idle.sum())
@@ -173,8 +175,7 @@ class _Example:
             partners = np.concatenate([[0], np.cumsum(self.example.places >= 0)])
             values[partners[cells.stop] == partners[cells.start]] = np.nan
 
-    @property
-    def _batch(self) -> int:
+    def _fitting(self) -> int:
         """Cells that run together within the budget.
 
         Raises MemoryExceeded when not even one fits.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
-from microtome.errors import InputError, SiteMissing
+from microtome.errors import EditError, InputError, SiteMissing
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
 from microtome.sites import SITES, Site
@@ -52,6 +52,23 @@ class Cells:
             for name in ("layer", "head", "neuron", "start", "stop")
         }
         return replace(self, axes=("cell",), shape=(len(numbers),), **columns)
+
+    def expect_finite(
+        self, numbers: Int[np.ndarray, " some"], values: Float[np.ndarray, " some"]
+    ) -> None:
+        """Raise EditError that names the first of some cells whose value is none."""
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong):
+            cell = int(numbers[wrong[0]])
+            named = {"layer": self.layer, "head": self.head, "neuron": self.neuron}
+            places = [f"{name} {held[cell]}" for name, held in named.items() if held[cell] >= 0]
+            span = f"positions {self.start[cell]} to {self.stop[cell] - 1}"
+            raise EditError(
+                f"With {self.site} changed in {', '.join(places)}, {span}, the metric is "
+                f"{values[wrong[0]]}, not a number.",
+                "Look at the values put in and at the metric; half-precision models overflow "
+                "sooner than float32.",
+            )
 
     def coarse_first(self) -> Int[np.ndarray, " cell"]:
         """The cells in an order in which every beginning covers the whole sweep evenly."""

@@ -91,7 +91,9 @@ def sweep_exactly(task: Task, job: Job, told: Told) -> Found:
     for numbers, runs in plan.passes(limit):
         job.progress("Sweeping", done, total)
         rows = walk(base, entrances, runs, readout.places, scratch)
-        values.ravel()[numbers] = readout.values(rows, runs.example)
+        made = readout.values(rows, runs.example)
+        task.cells.expect_finite(numbers % len(task.cells), made)
+        values.ravel()[numbers] = made
         _leave_out_unmatched(task, values)
         done += int(plan.rows.ravel()[numbers].sum())
         told(values, ends)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from microtome.errors import InputError, MetricError, PromptError, expect
+from microtome.errors import InputError, MetricError, PromptError, WrongKind, described, expect
 from microtome.interventions.sweeping.task import Example
 from microtome.metrics import KL, CustomMetric, Loss, Metric, default_metric, reads_everywhere
 from microtome.models.given import expect_known
@@ -30,8 +30,8 @@ def sized_examples(
 
     ``prompts`` are pairs or single prompts; of a causal trace there are ``copies``.
     """
-    pairs = [prompts] if isinstance(prompts, PromptPair) else prompts
-    if isinstance(pairs, str) or not isinstance(pairs[0], PromptPair):
+    pairs = [prompts] if isinstance(prompts, PromptPair) else listed_prompts(prompts, "prompts")
+    if not pairs or not isinstance(pairs[0], PromptPair):
         made = prompt_examples(model, prompts, _sizes(model, metric, prompts))
     else:
         sizes = _sizes(model, metric, pairs[0].clean)
@@ -41,12 +41,11 @@ def sized_examples(
 
 def _sizes(model: Model, metric: Metrics, prompt: Any) -> CustomMetric:
     """A metric that reads where the given one does."""
-    first = metric if metric is None or isinstance(metric, Metric) else metric[0]
+    first = _one_each(metric, 1)[0] if not isinstance(metric, list | tuple) else metric[0]
     if first is not None:
         everywhere = reads_everywhere(first)
         return CustomMetric(_nothing, position=first.position, everywhere=everywhere)
-    single = isinstance(prompt, str) or all(isinstance(part, int) for part in prompt)
-    tokens = model.tokenize(prompt if single else prompt[0])
+    tokens = model.tokenize(listed_prompts(prompt, "prompts")[0])
     return CustomMetric(_nothing, position=model.read_at(tokens.ids))
 
 
@@ -67,13 +66,15 @@ def pair_examples(
     Denoising changes the corrupt run, noising the clean one. Raises PromptError for a pair whose
     prompts have different numbers of tokens, unless they are to be aligned.
     """
+    wanted, example = "a PromptPair or a list of them", "Write PromptPair('…', '…')."
+    expect(pairs, (PromptPair, Sequence), "pairs", wanted, example)
     listed = [pairs] if isinstance(pairs, PromptPair) else list(pairs)
     if not listed:
         raise InputError("There is no pair to sweep over.", "Give a PromptPair, or a list of them.")
     metrics = _one_each(metric, len(listed))
     made = []
     for pair, own in zip(listed, metrics, strict=True):
-        expect(pair, PromptPair, "pairs", "a PromptPair or a list of them", "PromptPair('…', '…')")
+        expect(pair, PromptPair, "pairs", wanted, example)
         clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
         problem = clean.unlike(corrupt)
         if problem and not align:
@@ -101,12 +102,25 @@ def expect_keys(kind: str, examples: Sequence[Example]) -> None:
         )
 
 
+def listed_prompts(prompts: Any, name: str) -> list[Any]:
+    """The prompts of a list, or the one that was given alone.
+
+    Raises WrongKind for what is neither.
+    """
+    if isinstance(prompts, PromptPair) or not isinstance(prompts, Sequence):
+        raise WrongKind(
+            f"{name} is {described(prompts)}, but a prompt or a list of prompts was expected.",
+            "Give the clean prompt of a pair, or several in a list.",
+        )
+    single = isinstance(prompts, str) or all(isinstance(part, int) for part in prompts)
+    return [prompts] if single and len(prompts) else list(prompts)
+
+
 def prompt_examples(
     model: Model, prompts: Prompt | Sequence[Prompt], metric: Metrics
 ) -> tuple[Example, ...]:
     """An example without a source for each prompt."""
-    single = isinstance(prompts, str) or all(isinstance(part, int) for part in prompts)
-    listed: list[Any] = [prompts] if single else list(prompts)
+    listed = listed_prompts(prompts, "prompts")
     made = []
     for prompt, own in zip(listed, _one_each(metric, len(listed)), strict=True):
         tokens = model.tokenize(prompt)
@@ -162,8 +176,16 @@ def noised_examples(
 
 
 def _one_each(metric: Metrics, count: int) -> list[Metric | None]:
+    """One metric for each prompt. Raises WrongKind for what is none."""
+    way_out = "Write for example LogitDifference('Mary', 'John'), or a list of one for each."
+    given: Any = metric
+    if isinstance(given, str | type) or not isinstance(given, Metric | Sequence | None):
+        raise WrongKind(f"The metric is {described(given)}.", way_out)
     if metric is None or isinstance(metric, Metric):
         return [metric] * count
+    for own in metric:
+        if not isinstance(own, Metric):
+            raise WrongKind(f"A metric is {described(own)}.", way_out)
     listed = list(metric)
     if len(listed) != count:
         raise MetricError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from microtome.interventions.sweeping.entries import NEEDS
 from microtome.interventions.sweeping.exact import sweep_exactly
 from microtome.interventions.sweeping.layers import normed
 from microtome.interventions.sweeping.scratch import Scratch
+from microtome.interventions.sweeping.stepping import stepping_agrees
 from microtome.interventions.sweeping.task import Found, Task, Told
 from microtome.jobs import Job, job_or_default
 from microtome.models.anatomy import Mlp
@@ -28,8 +30,12 @@ _WIDE = (torch.float32, torch.float64)
 # Of the largest logit: two float32 passes of one model differ by some 1e-6 of it.
 _AGREE = 1e-4
 
-# Whether the arithmetic of a model gives the model's own logits, asked once for each.
+_TELLING = 4  # tokens
+
+# Whether the arithmetic of a model gives the model's own logits, and whether stepping over its
+# blocks does: asked once for each.
 _trusted: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
+_stepped: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 
 
 def path_of(
@@ -43,15 +49,25 @@ def path_of(
     """
     if wanted is not None and wanted not in PATHS:
         raise InputError(f"There is no path {wanted!r}.", f"Choose one of {', '.join(PATHS)}.")
-    reasons = {"packed": _not_packed(model, kind, tokens, job), "blocks": _not_blocks(model, kind)}
-    if wanted is not None and reasons.get(wanted):
-        raise InputError(
-            f"The sweep cannot take the path {wanted!r}: {reasons[wanted]}.",
-            "Leave the path out; the fastest that is valid is taken.",
-        )
-    if wanted is not None:
-        return next(path for path in PATHS if path == wanted)
-    return next(path for path in PATHS if not reasons.get(path))
+    for path in PATHS:
+        if wanted is not None and path != wanted:
+            continue
+        reason = _not_valid(path, model, kind, tokens, job)
+        if not reason:
+            return path
+        if wanted is not None:
+            raise InputError(
+                f"The sweep cannot take the path {wanted!r}: {reason}.",
+                "Leave the path out; the fastest that is valid is taken.",
+            )
+    return "hooks"
+
+
+def _not_valid(path: Path, model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+    """Why a model or site cannot take a path; empty when it can."""
+    if path == "packed":
+        return _not_packed(model, kind, tokens, job)
+    return _not_blocks(model, kind, tokens, job) if path == "blocks" else ""
 
 
 def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
@@ -71,21 +87,36 @@ def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None)
     ]
     if kind in ("q", "k") and any(norm is not None and norm.joint for norm in norms):
         return "one norm over all heads mixes them"
-    if model not in _trusted and tokens is not None:
-        _trusted[model] = _agrees(model, tokens, job_or_default(job))
-    return (
-        ""
-        if _trusted.get(model, True)
-        else "its arithmetic does not agree with the model's own run"
-    )
+    agrees = _asked_once(_trusted, _agrees, model, tokens, job)
+    return "" if agrees else "its arithmetic does not agree with the model's own run"
 
 
-def _not_blocks(model: Model, kind: str) -> str:
+def _not_blocks(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
     if model.has_encoder or kind.startswith("enc_"):
         return "an encoder stands beside the decoder"
     if "resid_pre" not in model.ports:
         return "where its blocks begin is not known"
-    return ""
+    agrees = _asked_once(_stepped, stepping_agrees, model, tokens, job)
+    return "" if agrees else "its blocks hand on more than the residual stream"
+
+
+def _asked_once(
+    known: WeakKeyDictionary[Model, bool],
+    ask: Callable[[Model, Tokens, Job], bool],
+    model: Model,
+    tokens: Tokens | None,
+    job: Job | None,
+) -> bool:
+    """Whether a way agrees with the model's own run; taken as given without tokens to run.
+
+    What a very short prompt says is not remembered: attention has no part in it.
+    """
+    if model in known or tokens is None:
+        return known.get(model, True)
+    agrees = ask(model, tokens, job_or_default(job))
+    if len(tokens) >= _TELLING or not agrees:
+        known[model] = agrees
+    return agrees
 
 
 def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:

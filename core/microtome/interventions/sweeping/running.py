@@ -19,6 +19,7 @@ from microtome.interventions.sweeping.paths import Path, compute, path_of
 from microtome.interventions.sweeping.scale import scaled
 from microtome.interventions.sweeping.task import Ends, Example, Put, Task
 from microtome.jobs import Job
+from microtome.metrics import Metric
 from microtome.models.model import Model
 from microtome.records.sweep import Sweep
 
@@ -68,9 +69,7 @@ class Asked:
         """What a metric asks; names may be those of several tokens."""
         metric = example.metric
         tokens = [getattr(metric, name, None) for name in ("answer", "wrong")]
-        code = getattr(getattr(metric, "function", None), "__code__", None)
-        told = "" if code is None else hashlib.sha256(code.co_code).hexdigest() + str(code.co_names)
-        return f"{metric.name(self.model)} {tokens} at {metric.position} {told}"
+        return f"{metric.name(self.model)} {tokens} at {metric.position} {_code_of(metric)}"
 
     def tasks(self, *, alone: bool = False) -> Iterator[tuple[Int[np.ndarray, " example"], Task]]:
         """Examples that can be swept together, or each alone, with their numbers.
@@ -108,6 +107,16 @@ class Asked:
         floats += identity.n_heads * length * (self.kind == "pattern")
         need = 4 * length * identity.n_layers * floats
         return int(max(1, self.budget // _BASE_SHARE // max(1, need)))
+
+
+def _code_of(metric: Metric) -> str:
+    """What a user's function does, as far as it can be told; nothing for other metrics."""
+    function = getattr(metric, "function", None)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return "" if function is None else repr(function)
+    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_consts} {held}"
 
 
 def run_sweep(asked: Asked, job: Job) -> Sweep:
@@ -169,6 +178,14 @@ class _State:
         self.keep(numbers, values, ends)
         job.partial("sweep", self.sweep(complete=False))
 
+    @property
+    def _metric(self) -> str:
+        """How the metric is called; pairs may have each their own."""
+        asked = self.asked
+        named = dict.fromkeys(each.metric.name(asked.model) for each in asked.examples)
+        first, *others = named
+        return f"{type(asked.examples[0].metric).__name__} of each pair" if others else first
+
     def sweep(self, *, complete: bool) -> Sweep:
         """The record of what is known."""
         asked = self.asked
@@ -191,7 +208,7 @@ class _State:
             effects=done.effects.reshape(shape),
             clean=float(clean[begun].mean()),
             corrupt=float(clean[begun].mean() if ablates else corrupt[begun].mean()),
-            metric=example.metric.name(asked.model),
+            metric=self._metric,
             mode=asked.mode,
             path=self.path,
             normalised=done.normalised,

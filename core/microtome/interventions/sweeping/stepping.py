@@ -7,10 +7,16 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from microtome.jobs import Job
 from microtome.models.family import part
 from microtome.models.model import Model
+from microtome.models.tokens import Tokens
+
+# Of the largest logit, in float32 and in half precision.
+_WIDE, _HALF = 1e-5, 1e-2
 
 
 class Steps:
@@ -69,3 +75,20 @@ class _Step(nn.Module):
         noted = self._given[0] if isinstance(self._given, tuple) else self._given
         stream = noted.expand_as(hidden_states) if self._gives_stream else hidden_states
         return (stream, *self._given[1:]) if isinstance(self._given, tuple) else stream
+
+
+def stepping_agrees(model: Model, tokens: Tokens, job: Job) -> bool:
+    """Whether a model's blocks hand on nothing but the stream.
+
+    Stepping over all blocks but the last has to give the logits of the whole run.
+    """
+    ids, steps = torch.from_numpy(tokens.ids)[None], Steps(model)
+    with torch.inference_mode():
+        with steps.noting():
+            whole = model.forward(ids)
+        job.check()
+        with steps.to(model.identity.n_layers - 1):
+            stepped = model.forward(ids)
+    scale = max(1.0, float(whole.abs().max()))
+    wide = whole.dtype in (torch.float32, torch.float64)
+    return float((whole - stepped).abs().max()) <= scale * (_WIDE if wide else _HALF)
