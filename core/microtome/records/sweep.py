@@ -27,7 +27,7 @@ class Sweep:
 
     ``path`` says how it was computed: ``packed`` (from the anatomy, only what an edit can
     reach), ``blocks`` (the model's own blocks from the edited layer on) or ``hooks`` (whole
-    forward passes). ``skipped`` counts cells that were known to change nothing.
+    forward passes). ``skipped`` counts runs, a cell in a pair, that were known to change nothing.
     """
 
     kind: str  # the site

@@ -128,9 +128,9 @@ class _Example:
         for site in sites:
             rows = [run[site][0] for run in held]
             if whole:
-                mean = torch.stack([self._cut(row) for row in rows]).double().mean(0)
+                mean = torch.stack([self._cut(row) for row in rows]).cpu().double().mean(0)
             else:
-                mean = torch.cat(rows, axis).double().mean(axis, keepdim=True)
+                mean = torch.cat(rows, axis).cpu().double().mean(axis, keepdim=True)
             means[site.layer or 0] = mean.to(rows[0].dtype)
         return means
 

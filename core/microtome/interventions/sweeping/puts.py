@@ -33,7 +33,7 @@ def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Te
             if whole
             else torch.cat([run[layer] for run in runs])
         )
-        mean = rows.double().mean(0).to(base.final.dtype)
+        mean = rows.cpu().double().mean(0).to(rows)
         means[layer] = mean.repeat(base.examples, *[1] * (mean.ndim - 1)) if whole else mean
     return _Same(means, shape)
 
