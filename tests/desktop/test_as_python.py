@@ -8,6 +8,7 @@ from PySide6.QtGui import QGuiApplication
 
 import microtome_resources as resources
 from microtome.prompts import Question
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.sweep_requests import RunSweep
 from microtome_desktop.presenters.heatmaps import quantities
 from microtome_desktop.presenters.strip import Colouring
@@ -180,6 +181,26 @@ def test_the_lists(full):
     table = table_of(full, "lists")
     by_name = {row[0]: row[1] for row in world["rows"]}
     close([by_name[name] for name in table["id"]], table["score"])
+
+
+def test_the_heads(full, qtbot):
+    full.window.actions_table.trigger(CommandId.HEAD_EFFECTS)
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=60_000)
+    full.runner.turns.finish()
+    world, table = run(lines_of(full, "heads")), table_of(full, "heads")
+    layers, heads = np.array(table["layer"]), np.array(table["head"])
+    session = full.desk.workspace.session
+    names = session.analyses["head-scores"].params["detectors"]
+    pair = session.question.corrupt is not None
+    values = {"direct attribution": world["direct"], "ablation": world["ablation"]}
+    values |= {"patching": world["patching"]} if pair else {}
+    values |= {name: world["detected"][name] for name in names}
+    for name, wanted in values.items():
+        close(wanted[layers, heads], table[name])
+    here = [name for name in names if table[f"{name} here"][0] is not None]
+    assert here
+    for name in here:
+        close(world["detected_here"][name][layers, heads], table[f"{name} here"])
 
 
 def test_the_predictions(full):

@@ -53,6 +53,7 @@ class CommandId(StrEnum):
     SWEEP = auto()
     TRACE_CAUSES = auto()
     SWEEP_EDIT = auto()
+    HEAD_EFFECTS = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

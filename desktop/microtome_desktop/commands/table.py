@@ -301,6 +301,8 @@ COMMANDS = (
     Command(_ID.SWEEP_EDIT, "Run", "Make the cells of the sweep edits", "Put the "
             "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
             "Ctrl+Shift+K", _no_sweep),
+    Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
+            "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "

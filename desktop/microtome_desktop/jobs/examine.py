@@ -27,9 +27,18 @@ from microtome_desktop.state.workspace import Workspace
 # What a new run or another model makes meaningless.
 SESSION_SLOTS = frozenset(
     {
-        "examine", "verify", "why", "share", "project", "edits", "edge changes", "generate",
-        "sweep", "foresee",
-    }  # fmt: skip
+        "examine",
+        "verify",
+        "why",
+        "share",
+        "project",
+        "edits",
+        "edge changes",
+        "generate",
+        "sweep",
+        "foresee",
+        "heads",
+    }
 )
 
 

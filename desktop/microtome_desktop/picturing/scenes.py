@@ -102,6 +102,13 @@ def _patched(stage: Stage) -> QWidget:
     return stage.card("patching")
 
 
+def _heads(stage: Stage) -> QWidget:
+    stage.front("heads")
+    stage.do(CommandId.HEAD_EFFECTS)
+    stage.rest()
+    return stage.card("heads")
+
+
 def _notes(stage: Stage) -> QWidget:
     _select(stage, HEAD)
     node = stage.desk.selection.current.node or ""
@@ -289,6 +296,8 @@ SCENES = (
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "
           "it really does."),
     _card("histogram", "Histogram: how the values of a site are distributed."),
+    _card("heads", "Heads: what detectors call each, what it writes to the answer, and what "
+          "patching and ablating it does.", _heads),
     _card("lists", "List: every node and edge, to sort and to filter."),
     _card("neurons", "Neurons: those of an MLP that answer most, token by token.", _neurons),
     _card("notes", "Notes: what you write about the session, its nodes and its tokens.", _notes),

@@ -17,7 +17,7 @@ from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 
 # A head that does its job more often than not is worth its name; below, silence is honest.
-_NAMED_ABOVE = 0.4
+NAMED_ABOVE = 0.4
 # Cells beyond which a map is drawn at the resolution that the screen has.
 _DRAWN_AT_ONCE = 1 << 20
 # Tokens beyond which a head that looks everywhere gives each key next to nothing.
@@ -67,7 +67,7 @@ def detector_labels(
     if layer >= values.shape[1] or head >= values.shape[2]:
         return []
     found = [(name, float(values[i, layer, head])) for i, name in enumerate(names)]
-    return sorted((f for f in found if f[1] >= _NAMED_ABOVE), key=lambda f: -f[1])
+    return sorted((f for f in found if f[1] >= NAMED_ABOVE), key=lambda f: -f[1])
 
 
 def layers_with_patterns(

@@ -27,12 +27,19 @@ def sweep_lines(session: Session, wish: Wish | None) -> Lines | str:
         *sets,
         "",
         loading(session)[0],
+        *sweep_call(wish),
+        "values = sweep.effects",
+    )
+
+
+def sweep_call(wish: Wish) -> Lines:
+    """``sweep``, made with a ``model``."""
+    return (
         *_asked(wish),
         f"metric = {_metric(wish)}",
         f"sweep = mt.{_function(wish)}(",
         *(f"    {line}," for line in _arguments(wish)),
         ")",
-        "values = sweep.effects",
     )
 
 

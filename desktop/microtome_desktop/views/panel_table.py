@@ -129,6 +129,12 @@ def _histogram() -> type[Panel]:
     return HistogramPanel
 
 
+def _heads() -> type[Panel]:
+    from microtome_desktop.views.heads_panel import HeadsPanel
+
+    return HeadsPanel
+
+
 def _edits() -> type[Panel]:
     from microtome_desktop.views.edits_panel import EditsPanel
 
@@ -154,6 +160,7 @@ PLACES = (
     Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 45, "detail", scrolls=True),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
+    Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 45, "detail"),
     Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 45, "detail"),
     Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 45, "detail"),
 )

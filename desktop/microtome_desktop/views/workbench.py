@@ -38,6 +38,7 @@ from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.head_commands import HeadCommands
 from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
@@ -88,12 +89,14 @@ class Workbench(QObject):
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
+        heads = HeadCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
             CommandId.SAVE_LAYOUT: self.layouts.save,
             **space.table(),
             **patching.table(),
+            **heads.table(),
             **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.

@@ -230,13 +230,29 @@ def edit_the_cells(hand):
     assert found == [(f"resid_pre.{layer}", "patch", (3, 4)) for layer in (1, 2)]
 
 
+def effects_of_heads(hand):
+    pair_of_prompts(hand)
+    hand.window.docks["lists"].raise_()
+    hand.do(_ID.HEAD_EFFECTS)
+    table = hand.panels["heads"].table
+    assert table.isVisible()
+    found = {sweep_of(one).mode: sweep_of(one) for one in sweeps_in(hand.session)}
+    shown = {column.name: column.values for column in table.shown.columns}
+    np.testing.assert_array_equal(shown["patching"], found["denoising"].effects)
+    np.testing.assert_array_equal(shown["ablation"], found["ablation"].effects)
+    assert all(np.isfinite(one.effects).all() for one in found.values())
+    hand.do(_ID.HEAD_EFFECTS)  # again: nothing is measured twice
+    assert "already" in hand.desk.notices.history[-1].as_text
+    assert len(sweeps_in(hand.session)) == 2
+
+
 PROMISES = {
     _ID.LASSO: catches(_ID.LASSO, Tool.LASSO, corners=(0, 1, 2, 3)),
     _ID.BOX: catches(_ID.BOX, Tool.BOX, corners=(0, 2)),
     _ID.PLAY_LAYERS: play_the_layers, _ID.SITE_BESIDE: site_beside,
     _ID.RUN: run, _ID.STOP: stop, _ID.PAUSE: pause, _ID.REPRODUCE: reproduce,
     _ID.FOCUS_PROMPT: edit_the_prompt, _ID.SWEEP: sweep, _ID.TRACE_CAUSES: trace_causes,
-    _ID.SWEEP_EDIT: edit_the_cells,
+    _ID.SWEEP_EDIT: edit_the_cells, _ID.HEAD_EFFECTS: effects_of_heads,
 }  # fmt: skip
 
 
