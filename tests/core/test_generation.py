@@ -14,6 +14,9 @@ from microtome.interventions.generation import generate
 from microtome.interventions.sampling import Sampling
 from microtome.jobs import Job
 from microtome.records.generation import generation_analysis, generations_of
+from microtome.records.session import Session
+from microtome.session.reader import open_session
+from microtome.session.writer import save_session
 
 IDS = [3, 17, 4, 4, 60, 22, 9, 31, 8, 3, 17, 5]
 OTHER = [8, 1, 50, 50, 2, 7, 7, 33, 40, 12, 0, 6]
@@ -34,7 +37,7 @@ def of_transformers(model, ids, n_tokens, **given):
     return whole[0].tolist()
 
 
-@pytest.mark.parametrize("variant", ["gpt2", "llama", "mistral", "gemma2", "qwen3", "bloom"])
+@pytest.mark.parametrize("variant", ["gpt2", "mistral", "gemma2", "bloom"])
 def test_greedy_text_is_that_of_transformers(tiny_model, variant):
     model = tiny_model(variant)
     expected = of_transformers(model, IDS, 12)[len(IDS) :]
@@ -202,13 +205,17 @@ def test_text_comes_as_it_is_written_and_stops_when_it_is_told_to(tiny_model):
     assert seen == [("generation", whole[:n], "") for n in (1, 2, 3)]
 
 
-def test_two_texts_are_read_back_from_their_analysis(tiny_model):
+def test_two_texts_are_read_back_from_their_analysis_and_from_a_file(tiny_model, tmp_path):
     model = tiny_model("gpt2")
     before = generate(model, IDS, 5, temperature=0.5, seed=3)
     after = generate(model, IDS, 7, edits=[Ablate("mlp_out.1")])
     analysis = generation_analysis(before, after)
     assert (analysis.id, analysis.kind) == ("generation", "generation")
-    for found, given in zip(generations_of(analysis), (before, after), strict=True):
+    run = trace(model, IDS, sites=["resid_post"])
+    session = Session(model=model, traces=[run], analyses={analysis.id: analysis})
+    reopened = open_session(save_session(tmp_path / "text.h5", session)).analyses["generation"]
+    read = [*generations_of(analysis), *generations_of(reopened)]
+    for found, given in zip(read, (before, after, before, after), strict=True):
         np.testing.assert_array_equal(found.ids, given.ids)
         np.testing.assert_array_equal(found.probabilities, given.probabilities)
         for name in ("texts", "tokens", "prompt", "text", "edits", "settings", "stopped", "model"):

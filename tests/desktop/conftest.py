@@ -44,12 +44,20 @@ def sample_session():
     return sample.session()
 
 
+@pytest.fixture(scope="session")
+def sample_sweep(sample_session):
+    """A sweep of the sample session's pair, which the session itself does not hold."""
+    return sample.sweep(sample_session)
+
+
 @pytest.fixture(scope="module")
 def shared_bench(qapp, sample_session):
     made = _bench()
     # Some widgets make their pop-ups when they first have something to show.
     show_new(made.desk, sample_session)
     _wait(lambda: made.runner.idle)
+    for box in made.window.findChildren(QComboBox):
+        box.view()
     yield made
     _close(made)
 

@@ -19,7 +19,10 @@ from microtome.records.circuit import (
 )
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
+from microtome.records.sweep import Sweep
 from microtome.records.trace import Activation, Trace
+from microtome_desktop.jobs.sweep_requests import analysis_for
+from microtome_desktop.state.sweeps import Wish
 
 LAYERS, HEADS, D_MODEL, D_HEAD, D_MLP = 4, 4, 32, 8, 64
 TOKENS = (
@@ -81,6 +84,18 @@ def session() -> Session:
         created="2026-01-01T12:00:00+00:00",
         versions={"microtome": "0.1.0"},
     )  # fmt: skip
+
+
+def sweep(session: Session) -> Analysis:
+    """A sweep of the residual stream of the sample's pair, as the engine would hand it over."""
+    effects = np.random.default_rng(8).normal(0, 0.3, (LAYERS, N)).astype(np.float32)
+    wish = Wish(session.question)
+    found = Sweep(
+        "resid_pre", ("layer", "position"), effects * 4, effects, 3.2, -1.1, METRIC,
+        tokens=CORRUPT, source_tokens=TOKENS, skipped=9, seconds=0.25,
+        params={"id": "sweep-0123456789ab"},
+    )  # fmt: skip
+    return analysis_for(wish, found)
 
 
 def _text(tokens: tuple[str, ...]) -> str:

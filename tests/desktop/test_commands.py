@@ -39,6 +39,11 @@ ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
     CommandId.WEIGHTS, CommandId.SAVE_VIEW,
 }  # fmt: skip
+ON_A_PLACE = {
+    CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,
+    CommandId.STEER_DIFFERENCE, CommandId.STEER_ANSWER,
+}  # fmt: skip
+ON_EDITS = {CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -62,6 +67,23 @@ def test_nodes_that_are_selected_can_be_worked_on(desk):
     assert reason(CommandId.REDO, desk) == ""
 
 
+def test_a_place_that_is_selected_can_be_edited_as_far_as_that_makes_sense(desk):
+    assert "Select a node" in reason(CommandId.ABLATE_ZERO, desk)
+    desk.selection.update(layer=1, head=2)
+    assert reason(CommandId.ABLATE_ZERO, desk) == reason(CommandId.PATCH_CORRUPT, desk) == ""
+    assert "No prompt set" in reason(CommandId.ABLATE_MEAN, desk)
+    assert "residual stream" in reason(CommandId.STEER_ANSWER, desk)
+    desk.selection.update(head=None, neuron=3)
+    assert "One neuron has no direction" in reason(CommandId.STEER_DIFFERENCE, desk)
+    desk.selection.update(neuron=None, position=4)
+    assert reason(CommandId.STEER_ANSWER, desk) == ""
+    alone = replace(desk.workspace.session, traces=desk.workspace.session.traces[:1])
+    desk.workspace.show(alone)
+    assert "run a pair" in reason(CommandId.PATCH_CORRUPT, desk)
+    desk.workspace.set_model(None)
+    assert "words-4l" in reason(CommandId.ABLATE_ZERO, desk)
+
+
 def test_an_empty_window_can_only_open_things():
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(Desk()))}
     assert blocked == {
@@ -69,6 +91,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
         CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.PAUSE,
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
+        *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
     }  # fmt: skip
 
 
@@ -76,7 +99,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
-        CommandId.UNDO, CommandId.REDO, *ON_NODES,
+        CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -18,6 +18,7 @@ from microtome.records.marks import Marks
 from microtome.session.writer import save_session
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.circuit_text import edge_tip
 from microtome_desktop.presenters.with_edits import Side
 
 LEFT, RIGHT, ALT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.AltModifier
@@ -136,9 +137,8 @@ def test_an_edit_that_is_typed_acts_as_the_engine_does(trial, model):
         np.testing.assert_allclose(told, [before[at], after[at], after[at] - before[at]], atol=6e-4)
     answer, wrong = (trial.session.metric[name] for name in ("answer_id", "wrong_id"))
     metric = [run.logits[-1][answer] - run.logits[-1][wrong] for run in runs]
-    assert (
-        f"{metric[0]:.2f} \N{RIGHTWARDS ARROW} {metric[1]:.2f}" in trial.panel.effect.change.text()
-    )
+    told = f"{metric[0]:.2f} \N{RIGHTWARDS ARROW} {metric[1]:.2f}".replace("-", "\N{MINUS SIGN}")
+    assert told in trial.panel.effect.change.text()
 
 
 def test_the_box_and_the_keyboard_switch_an_edit_and_del_removes_it(trial):
@@ -358,3 +358,27 @@ def test_a_file_shows_edits_and_their_effect_without_a_model(trial, tmp_path):
         assert "with edits" in heatmap.heading.text()
     finally:
         trial.desk.workspace.set_model(model)
+
+
+def test_the_graph_marks_edited_nodes_and_writes_what_flows_with_the_edits(trial):
+    circuit = trial.live.furnishing.panels["circuit"]
+    drawn = circuit.shown
+    row = drawn.node_kind.index("head")
+    layer, head = int(drawn.node_layer[row]), int(drawn.node_head[row])
+    trial.add(EditSpec(f"z.{layer}.{head}", "zero"))
+    same = [
+        at for at in range(drawn.n_nodes)
+        if (drawn.node_layer[at], drawn.node_head[at]) == (layer, head)
+    ]  # fmt: skip
+    assert [badge.node for badge in circuit.canvas.labels.badges if badge.cross] == same
+    assert f"edited {len(same)}" in circuit.legend.entries
+    trial.qtbot.waitUntil(lambda: circuit.canvas.drawing.changes is not None, timeout=WAIT)
+    edge = int(np.flatnonzero(drawn.edge_source == row)[0])
+    weight, change = drawn.edge_weight[edge], circuit.canvas.drawing.change(edge)
+    assert abs(change) > 0.5 * abs(weight)
+    assert "with edits" in edge_tip(drawn, edge, change)
+    trial.desk.book.clear_edits()
+    trial.rest()
+    assert circuit.canvas.drawing.changes is None
+    assert not [badge for badge in circuit.canvas.labels.badges if badge.cross]
+    assert "edited-edges" not in trial.session.analyses

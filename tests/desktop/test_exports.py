@@ -28,7 +28,7 @@ def menu(bench, name):
 
 
 @pytest.fixture
-def full(bench, qtbot):
+def full(bench, qtbot, sample_sweep):
     """The window with a node, a layer and a head selected, and everything read."""
     circuit = bench.desk.workspace.session.circuit
     row = circuit.node_kind.index("head")
@@ -37,6 +37,7 @@ def full(bench, qtbot):
         head=int(circuit.node_head[row]), position=3, site="resid_post",
     )  # fmt: skip
     bench.desk.book.mark("Note", notes=(Note("", "of the whole"),))
+    bench.desk.workspace.add_analysis(sample_sweep)
     bench.runner.turns.finish()
     qtbot.waitUntil(lambda: bench.runner.idle)
     return bench

@@ -103,7 +103,7 @@ def test_the_same_sweep_comes_from_the_session_at_once(live, panel, qtbot):
     live.window.actions_table.trigger(CommandId.SWEEP)
     assert len(live.desk.work.pieces) == count
     assert panel.told.text().startswith("Made before in this session")
-    assert "Run shows it" in panel.asking.estimate.text()
+    assert "Run sweep shows it" in panel.asking.estimate.text()
     assert len(sweeps_in(live.desk.workspace.session)) == 1
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
-from microtome.errors import EditError
+from microtome.errors import EditError, InputError
+from microtome.interventions.sweeping.cells import default_way
 from microtome.interventions.sweeping.estimate import SweepEstimate, estimate
 from microtome.interventions.sweeping.examples import (
     Metrics,
     Noise,
+    expect_keys,
     noised_examples,
     pair_examples,
     prompt_examples,
@@ -28,6 +30,7 @@ from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.sweep import Sweep
+from microtome.sites import Site
 
 BUDGET = 192 << 20  # bytes beside the model
 
@@ -78,6 +81,7 @@ def patching_sweep(
     """
     expect_model(model)
     examples = pair_examples(model, pairs, metric, noising=noising, align=align)
+    expect_keys(kind, examples)
     mode = "noising" if noising else "denoising"
     asked = _asked(model, examples, Put(), kind, mode, {"align": align}, options)
     return run_sweep(asked, job_or_default(options.get("job")))
@@ -165,6 +169,23 @@ def estimate_sweep(
     return estimate(_asked(model, examples, put, kind, "denoising", {}, options))
 
 
+def _swept(kind: str, options: Options) -> tuple[str, Options]:
+    """The site's own name, and options that hold its layer and how it is swept.
+
+    Raises InputError for one head of a site, or a layer that is named twice.
+    """
+    site, layer = Site.of(kind), options.get("layer")
+    if site.head is not None or (site.layer is not None and layer not in (None, site.layer)):
+        raise InputError(
+            f"{kind} with the layer {layer} is no site to sweep over.",
+            f"Write kind={site.name!r}, and layer=… to sweep one layer.",
+        )
+    by = options.get("by") or default_way(site.name)
+    if site.layer is not None:
+        layer = site.layer
+    return site.name, {**options, "by": by, "layer": layer}
+
+
 def _asked(
     model: Model,
     examples: tuple[Example, ...],
@@ -176,12 +197,13 @@ def _asked(
 ) -> Asked:
     given = options.get("ranges")
     ranges = None if given is None else tuple((int(a), int(b)) for a, b in given)
+    kind, options = _swept(kind, options)
     told = settings | {
         "kind": kind,
         "mode": mode,
-        "by": options.get("by"),
+        "by": options["by"],
         "layer": options.get("layer"),
-        "ranges": ranges,
+        "ranges": None if ranges is None else [list(span) for span in ranges],
         "seed": options.get("seed", 0),
     }
     how: dict[str, Any] = {"budget": BUDGET, **options, "ranges": ranges}

@@ -20,6 +20,10 @@ SPACE_KEYS = (
     ("Esc", "Drop the lasso, then turn the view again"),
     ("F2, Del", "On a group of the list: rename, delete"),
 )
+PATCHING_KEYS = (
+    ("Up, Down, Left, Right", "To the next cell; with Shift stretch the region"),
+    ("Return, double click", "Make the chosen cells edits"),
+)
 PROMPT_KEYS = (
     ("Return", "Run"),
     ("Shift+Return", "A new line"),
@@ -92,7 +96,7 @@ def reset_all(settings: Settings) -> None:
 
 
 def sheet(settings: Settings) -> tuple[Section, ...]:
-    """Every key there is: by menu, then those of circuit, feature space and prompt."""
+    """Every key there is: by menu, then those of the panels that have their own."""
     held = all_keys(settings)
     menus = (
         Section(menu, tuple((held[r.id], r.title.rstrip("…")) for r in COMMANDS
@@ -102,6 +106,7 @@ def sheet(settings: Settings) -> tuple[Section, ...]:
     fixed = (
         Section("In the circuit", CIRCUIT_KEYS),
         Section("In the feature space", SPACE_KEYS),
+        Section("In the patching map", PATCHING_KEYS),
         Section("In the prompt", PROMPT_KEYS),
     )
     return (*(section for section in menus if section.lines), *fixed)

@@ -179,7 +179,7 @@ COMMANDS = (
             "file with its checksum", "mdi6.file-check-outline", "", _no_file),
     Command(_ID.QUIT, "File", "Quit", "Close the window", "mdi6.exit-to-app", "Ctrl+Q",
             starts_group=True),
-    Command(_ID.UNDO, "Edit", "Undo", "Take back the last pin, name, note, group, threshold, "
+    Command(_ID.UNDO, "Edit", "Undo", "Take back the last edit, pin, name, note, group, threshold, "
             "colour or layout", "mdi6.undo", "Ctrl+Z", _nothing_done),
     Command(_ID.REDO, "Edit", "Redo", "Do again what was taken back", "mdi6.redo",
             "Ctrl+Shift+Z", _nothing_undone),

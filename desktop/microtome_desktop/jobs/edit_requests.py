@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
 from microtome.errors import InputError, ModelMismatch
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric
@@ -33,7 +35,7 @@ class TryEdits(Request):
 
     slot: ClassVar[str] = "edits"
     # Whoever moves a slider does not want to wait for the self-checks; they start anew later.
-    replaces: ClassVar[frozenset[str]] = frozenset({"edits", "checks"})
+    replaces: ClassVar[frozenset[str]] = frozenset({"edits", "checks", "edge changes"})
     about_session: ClassVar[bool] = True
     quiet: ClassVar[bool] = True
 
@@ -161,3 +163,58 @@ class SteerAlongWords(Request):
     def deliver(self, desk: Desk, result: EditSpec) -> None:
         """It joins the list."""
         desk.book.add_edit(result)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEdges(Request):
+    """How the edits change what flows along the edges of the circuit on screen."""
+
+    slot: ClassVar[str] = "edge changes"
+    replaces: ClassVar[frozenset[str]] = frozenset({"edge changes"})
+    about_session: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+    session: Session | None = field(default=None, repr=False)
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Following the edits along the edges"
+
+    def bound(self, desk: Desk) -> Self:
+        """With the circuit and both runs on screen."""
+        return replace(self, session=desk.workspace.session)
+
+    def perform(self, engine: Engine, job: Job) -> Analysis | None:
+        """The change of each edge; None where the runs do not hold what it needs."""
+        from microtome.circuits.changed import edge_changes
+
+        held = self.session
+        if held is None or held.circuit is None or held.clean is None or held.edited is None:
+            return None
+        if not (can_change_edges(held) and held.question is not None):
+            return None
+        single = held.circuit.metadata.get("corrupt") is None
+        subject = held.question.prompt if single else held.question.pair or held.question.prompt
+        return edge_changes(
+            engine.loaded, subject, held.circuit, metric_of(held), held.clean, held.edited, job=job
+        )
+
+    def deliver(self, desk: Desk, result: Analysis | None) -> None:
+        """Keep it beside the run with edits that it was made of."""
+        now = desk.workspace.session
+        same = now is not None and self.session is not None and now.edited is self.session.edited
+        if result is not None and same:
+            desk.workspace.add_analysis(result)
+
+
+def can_change_edges(session: Session) -> bool:
+    """Whether there is a circuit, and both runs hold in memory what its nodes write."""
+    runs = (session.clean, session.edited)
+    return session.circuit is not None and all(
+        run is not None
+        and name in run.activations
+        and isinstance(run.activations[name].values, np.ndarray)
+        for run in runs
+        for name in ("embed", "z", "mlp_out")
+    )

@@ -33,6 +33,7 @@ SESSION_SLOTS = frozenset(
         "share",
         "project",
         "edits",
+        "edge changes",
         "generate",
         "sweep",
         "foresee",

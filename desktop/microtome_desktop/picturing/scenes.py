@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QLineEdit, QSlider, QWidget
 import microtome_resources as resources
 from microtome.prompts import Question
 from microtome.records.circuit import HEAD, MLP
+from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
@@ -119,7 +120,22 @@ def _notes(stage: Stage) -> QWidget:
     return _panel("notes", stage)
 
 
+def _edits(stage: Stage) -> QWidget:
+    """A head cut and the stream steered against the answer."""
+    _select(stage, HEAD)
+    session, book = stage.desk.workspace.session, stage.desk.book
+    if session is None:
+        raise LookupError("There is no run to edit.")
+    answer, wrong = (int(session.metric[f"{which}_id"]) for which in ("answer", "wrong"))
+    against = DirectionSpec("unembedding", token=wrong, other=answer)
+    book.add_edit(EditSpec("z.0.3", "zero"))
+    book.add_edit(EditSpec("resid_post.2", "add", strength=20.0, direction=against))
+    stage.rest()
+    return _panel("edits", stage)
+
+
 def _history(stage: Stage) -> QWidget:
+    stage.desk.book.clear_edits()
     nurse = Question("The nurse said that", "The doctor said that", "she", "he")
     for question in (nurse, PAIR):
         stage.run(question)
@@ -285,6 +301,8 @@ SCENES = (
     _card("lists", "List: every node and edge, to sort and to filter."),
     _card("neurons", "Neurons: those of an MLP that answer most, token by token.", _neurons),
     _card("notes", "Notes: what you write about the session, its nodes and its tokens.", _notes),
+    _card("edits", "Edits: changes of the model that are tried on the prompt, and what it says "
+          "without and with them.", _edits),
     _card("history", "History: every run of this sitting, to open again or to compare.",
           _history),
     _card("jobs", "Jobs: what runs, how long it will take, and what has ended."),

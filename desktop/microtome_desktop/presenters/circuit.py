@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from jaxtyping import Float
 
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
 from microtome.records.marks import Marks
@@ -39,11 +40,20 @@ class View:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """A pruned circuit with its places and curves; rows agree with the circuit's."""
+    """A pruned circuit with its places and curves; rows agree with the circuit's.
+
+    ``changes`` is by how much edits of the model change each edge's weight, where that is known.
+    """
 
     circuit: Circuit
     layout: Layout
     curves: Curves
+    changes: Float[np.ndarray, " edge"] | None = None
+
+    def change(self, edge: int) -> float | None:
+        """The change of one edge's weight, None where it is not known."""
+        change = np.nan if self.changes is None else float(self.changes[edge])
+        return None if np.isnan(change) else change
 
     @property
     def n_edges(self) -> int:

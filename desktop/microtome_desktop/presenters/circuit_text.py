@@ -105,15 +105,20 @@ def node_tip(circuit: Circuit, node: int) -> str:
     )
 
 
-def edge_tip(circuit: Circuit, edge: int) -> str:
-    """The tool tip of an edge, plain text."""
+def edge_tip(circuit: Circuit, edge: int, change: float | None = None) -> str:
+    """The tool tip of an edge, plain text; with ``change`` what edits make of its weight."""
     source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
     return (
         f"{node_title(circuit, source)} → {node_title(circuit, target)}\n"
         f"{edge_style(int(circuit.edge_kind[edge])).title}   "
         f"weight {signed(float(circuit.edge_weight[edge]))}   "
         f"carries {percent(float(circuit.edge_influence[edge]))}"
-    )
+    ) + ("" if change is None else f"\n{_with_edits(circuit, edge, change)}")
+
+
+def _with_edits(circuit: Circuit, edge: int, change: float) -> str:
+    weight = float(circuit.edge_weight[edge])
+    return f"with edits {signed(round(weight + change, 6))}   change {signed(round(change, 6))}"
 
 
 def legend_counts(circuit: Circuit) -> tuple[tuple[NodeStyle, int], ...]:

@@ -12,6 +12,7 @@ from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_text import signed
 
 MOST = 60  # weights that can be read at once
+_NOTED = 0.005  # a smaller share of a weight is no change that one can read
 _ALONG = (8, 6, 10, 4, 12)  # of sixteen steps along a curve: where a weight may stand
 
 
@@ -61,8 +62,11 @@ def place_weights(
 
 
 def weight_text(drawing: Drawing, edge: int) -> str:
-    """How the weight of an edge is written."""
-    return signed(float(drawing.circuit.edge_weight[edge]))
+    """How the weight of an edge is written, without and with the edits where they act."""
+    weight, change = float(drawing.circuit.edge_weight[edge]), drawing.change(edge)
+    if change is None or abs(change) < _NOTED * abs(weight):
+        return signed(weight)
+    return f"{signed(weight)} \N{RIGHTWARDS ARROW} {signed(round(weight + change, 6))}"
 
 
 def _nodes(drawing: Drawing, to_view: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "node 4"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -308,7 +309,11 @@ def partners(sweep: Sweep) -> tuple[int, ...]:
     Runs of one length go token by token; others as the engine aligns them, by their longest
     common stretches and stretches of one length between.
     """
-    base, source = sweep.tokens, sweep.source_tokens
+    return _matched(sweep.tokens, sweep.source_tokens)
+
+
+@lru_cache(maxsize=64)
+def _matched(base: tuple[str, ...], source: tuple[str, ...]) -> tuple[int, ...]:
     if len(base) == len(source):
         return tuple(range(len(base)))
     places = [-1] * len(base)

@@ -14,6 +14,7 @@ from superqt.utils import qdebounced, qthrottled
 
 from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.edit_requests import WHOLE
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters import as_python, exports
@@ -30,7 +31,9 @@ from microtome_desktop.presenters.circuit import (
 from microtome_desktop.presenters.circuit_focus import edge_row, focus_of
 from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.coverage import why_not
+from microtome_desktop.presenters.edited_nodes import EDGE_CHANGES, changes_of, edited_nodes
 from microtome_desktop.presenters.marking import shown_as, shown_selection
+from microtome_desktop.state.book import EDITS
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_acts import CircuitActs
@@ -160,6 +163,10 @@ class CircuitPanel(Panel):
             self._prune()
         elif part == f"analyses/{REPRODUCED}":
             self._tell()
+        elif part == EDITS:
+            self._mark_edits()
+        elif part in {WHOLE, f"analyses/{EDGE_CHANGES}"}:
+            self._show_changes()
 
     def show_model(self) -> None:
         """What needs the model says why it cannot."""
@@ -247,7 +254,8 @@ class CircuitPanel(Panel):
         self._column.activate()  # what was told may have left another room
         if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
             drawing = draw(circuit, *self.canvas.room, placing)
-        self._drawing = drawing
+        changes = changes_of(self.context.workspace.session, circuit)
+        self._drawing = replace(drawing, changes=changes)
         self.context.later((self, "show"), self._show_drawing)
 
     def _show_drawing(self) -> None:
@@ -271,7 +279,7 @@ class CircuitPanel(Panel):
             self.legend.tell(None, "")
             return
         drawn = text.drawn_text(circuit, explored, n_edges)
-        self.legend.tell(circuit, drawn)
+        self.legend.tell(circuit, drawn, len(edited_nodes(circuit, session.marks.edits)))
         kept = inner_nodes(circuit, explored, session.marks)
         measured = text.reproduced_text(session.analyses.get(REPRODUCED), kept)
         known = text.facts(explored)
@@ -320,7 +328,22 @@ class CircuitPanel(Panel):
         pinned = [Badge(rows[n], colours.WARM) for n in marks.pins if n in rows]
         notes = [Badge(rows[n.target], colours.ACCENT, left=True)
                  for n in marks.notes if n.target in rows]  # fmt: skip
-        self.canvas.set_badges((*pinned, *notes))
+        edited = [Badge(row, colours.BAD, cross=True)
+                  for row in edited_nodes(circuit, marks.edits)]  # fmt: skip
+        self.canvas.set_badges((*edited, *pinned, *notes))
+
+    def _mark_edits(self) -> None:
+        if self._circuit is not None and self.canvas.drawing is not None:
+            self._show_badges(self.canvas.drawing.circuit)
+            self._tell()
+
+    def _show_changes(self) -> None:
+        """Write other weights, where edits have changed what flows along the edges."""
+        drawing = self.canvas.drawing
+        if drawing is not None and drawing.circuit is self._circuit:
+            changes = changes_of(self.context.workspace.session, drawing.circuit)
+            if changes is not None or drawing.changes is not None:
+                self.canvas.show_changes(changes)
 
     def _mark_place(self) -> None:
         selected = self.context.selection.current

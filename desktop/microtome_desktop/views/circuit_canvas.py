@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from jaxtyping import Float
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent, QTransform
 from PySide6.QtWidgets import QGridLayout, QWidget
@@ -173,6 +175,13 @@ class CircuitCanvas(QWidget):
         self._with_weights = on
         self._arranging.start()
 
+    def show_changes(self, changes: Float[np.ndarray, " edge"] | None) -> None:
+        """Write other weights: edits have changed what flows along the edges."""
+        if self.drawing is not None:
+            self.drawing = replace(self.drawing, changes=changes)
+            self.weights.set_drawing(self.drawing)
+            self._arranging.start()
+
     @property
     def frame(self) -> QRectF | None:
         """The part of the layout in view, None while all of it is."""
@@ -289,7 +298,8 @@ class CircuitCanvas(QWidget):
         elif node is not None:
             self.tip.tell(node_tip(self.drawing.circuit, node), place)
         elif edge is not None:
-            self.tip.tell(edge_tip(self.drawing.circuit, edge), place)
+            change = self.drawing.change(edge)
+            self.tip.tell(edge_tip(self.drawing.circuit, edge, change), place)
 
     def _on_click(self, event: Any) -> None:
         if self.drawing is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -12,6 +12,7 @@ from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_kinds import EdgeStyle, edge_style
 from microtome_desktop.presenters.circuit_text import edge_counts, legend_counts
+from microtome_desktop.views.labels import paint_cross
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
@@ -28,9 +29,10 @@ class Legend(QWidget):
         self.entries: tuple[str, ...] = ()
         self.drawn = ""
 
-    def tell(self, circuit: Circuit | None, drawn: str) -> None:
-        """List the kinds of a circuit and say how much of it is drawn."""
-        rows = [] if circuit is None else _legend_rows(circuit, drawn, self.devicePixelRatioF())
+    def tell(self, circuit: Circuit | None, drawn: str, edited: int = 0) -> None:
+        """List the kinds of a circuit, say how much is drawn, and how many nodes are edited."""
+        ratio = self.devicePixelRatioF()
+        rows = [] if circuit is None else _legend_rows(circuit, drawn, ratio, edited)
         self.entries, self.drawn = tuple(row.text for row in rows), drawn
         if [row.key for row in rows] == self._keys:
             for label, row in zip(self._labels, rows, strict=True):
@@ -69,7 +71,7 @@ class _Entry:
     picture: QPixmap | None = None
 
 
-def _legend_rows(circuit: Circuit, drawn: str, ratio: float) -> list[_Entry]:
+def _legend_rows(circuit: Circuit, drawn: str, ratio: float, edited: int) -> list[_Entry]:
     rows = [
         _Entry(style.kind, f"{style.title} {count}", glyph(style, ratio=ratio))
         for style, count in legend_counts(circuit)
@@ -82,7 +84,21 @@ def _legend_rows(circuit: Circuit, drawn: str, ratio: float) -> list[_Entry]:
             )
     rows.append(_Entry("raises", "raises", _line(edge_style(0), colours.EXCITES)))
     rows.append(_Entry("lowers", "lowers", _line(edge_style(0), colours.INHIBITS)))
+    if edited:
+        rows.append(_Entry("edited", f"edited {edited}", _cross(ratio)))
     return [*rows, _Entry("drawn", drawn)]
+
+
+def _cross(ratio: float) -> QPixmap:
+    """The mark of edited nodes as it is drawn."""
+    pixmap = QPixmap(QSize(14, 14) * ratio)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    paint_cross(painter, QPointF(7, 7), 4.0, colours.BAD)
+    painter.end()
+    return pixmap
 
 
 def _line(style: EdgeStyle, colour: str) -> QPixmap:

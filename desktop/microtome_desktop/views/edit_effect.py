@@ -107,4 +107,5 @@ def _share(probability: float | None) -> str:
 def _metric_text(change: MetricChange) -> str:
     arrow = "\N{RIGHTWARDS ARROW}"
     moved = signed(change.after - change.before)
-    return f"{change.name}  {change.before:.2f} {arrow} {change.after:.2f}  ({moved})"
+    ends = f"{change.before:.2f} {arrow} {change.after:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{change.name}  {ends}  ({moved})"

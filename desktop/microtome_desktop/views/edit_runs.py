@@ -9,7 +9,14 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from microtome.records.edits import EditSpec
 from microtome.records.session import Session
-from microtome_desktop.jobs.edit_requests import QUICK, WHOLE, TryEdits, show_edited
+from microtome_desktop.jobs.edit_requests import (
+    QUICK,
+    WHOLE,
+    ChangeEdges,
+    TryEdits,
+    can_change_edges,
+    show_edited,
+)
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
 
@@ -17,6 +24,7 @@ from microtome_desktop.state.desk import Desk
 # answer would ever come. A large model is stopped when it has not answered in this time.
 _PATIENCE = 1.0  # seconds
 _CHECKS_AFTER_MS = 2_000
+_EDGES_AFTER_MS = 200  # when the slider rests
 
 
 class EditRuns(QObject):
@@ -32,6 +40,8 @@ class EditRuns(QObject):
         self._again = False
         self._checks = QTimer(self, singleShot=True, interval=_CHECKS_AFTER_MS)
         self._checks.timeout.connect(self._on_checks)
+        self._edges = QTimer(self, singleShot=True, interval=_EDGES_AFTER_MS)
+        self._edges.timeout.connect(self._on_edges)
         desk.workspace.part_changed.connect(self._on_part)
         desk.workspace.session_replaced.connect(self._on_session)
         desk.workspace.model_changed.connect(self._on_model)
@@ -54,6 +64,7 @@ class EditRuns(QObject):
             self._follow()
         elif part in {QUICK, WHOLE}:
             self._answered()
+            self._edges.start()
 
     def _follow(self) -> None:
         """Ask for a run of the edits, if they are others than those asked for."""
@@ -91,6 +102,12 @@ class EditRuns(QObject):
     @Slot(object, object)
     def _on_failed(self, request: object, failure: object) -> None:
         self._on_end(request)
+
+    @Slot()
+    def _on_edges(self) -> None:
+        session = self._desk.workspace.session
+        if session is not None and not self._desk.workspace.offline and can_change_edges(session):
+            self._runner.ask(ChangeEdges())
 
     @Slot()
     def _on_checks(self) -> None:

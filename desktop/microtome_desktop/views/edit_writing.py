@@ -18,6 +18,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.jobs.generate_request import Writing
 from microtome_desktop.presenters.writing import Text
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.text_flow import flow
 
 _FIELDS = (
     ("n_tokens", "tokens", "20", "How many tokens are written at most"),
@@ -40,12 +41,12 @@ class WritingView(QWidget):
         self.without = _text("text_without", "The text without edits")
         self.with_edits = _text("text_with", "The text with edits")
         self._shown: tuple[Text | None, Text | None] = (None, None)
-        line = QHBoxLayout()
-        line.setSpacing(4)
+        line = QWidget()
+        wrapping = flow(line, top=0, bottom=0)
+        wrapping.setContentsMargins(0, 0, 0, 0)
         for name, title, first, tip in _FIELDS:
-            line.addWidget(_label(title))
-            line.addWidget(self._field(name, first, tip), 1)
-        line.addWidget(self.button)
+            wrapping.addWidget(_pair(title, self._field(name, first, tip)))
+        wrapping.addWidget(self.button)
         sides = QHBoxLayout()
         for title, text in (("without edits", self.without), ("with edits", self.with_edits)):
             side = QVBoxLayout()
@@ -56,7 +57,7 @@ class WritingView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
-        column.addLayout(line)
+        column.addWidget(line)
         column.addLayout(sides, 1)
         self.button.clicked.connect(self.ask)
 
@@ -66,7 +67,7 @@ class WritingView(QWidget):
         field.setAccessibleName(name.replace("_", " "))
         field.setToolTip(tip)
         field.setFont(mono_font(11))
-        field.setMinimumWidth(30)
+        field.setFixedWidth(44)
         whole = name in ("n_tokens", "top_k", "seed")
         field.setValidator(
             QIntValidator(0, 2**31 - 1, field) if whole else QDoubleValidator(0, 1e3, 4, field)
@@ -115,6 +116,16 @@ def _write(widget: QTextEdit, text: Text | None) -> None:
         form = QTextCharFormat()
         form.setForeground(QColor(colours.TEXT_FAINT))
         cursor.insertText(f"  ({text.ended})", form)
+
+
+def _pair(title: str, field: QLineEdit) -> QWidget:
+    pair = QWidget()
+    row = QHBoxLayout(pair)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    row.addWidget(_label(title))
+    row.addWidget(field)
+    return pair
 
 
 def _label(text: str) -> QLabel:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QPushButton,
@@ -86,8 +87,8 @@ class EditsPanel(Panel):
         self.parts.setChildrenCollapsible(False)
         self.parts.addWidget(self.list)
         self.parts.addWidget(self.pages)
-        self.parts.setStretchFactor(0, 2)
-        self.parts.setStretchFactor(1, 3)
+        self._moved = False  # the user has shared the room otherwise
+        self.parts.splitterMoved.connect(self._on_moved)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 8, 6)
         column.setSpacing(4)
@@ -95,6 +96,20 @@ class EditsPanel(Panel):
         column.addWidget(self.form)
         column.addWidget(self.parts, 1)
         self.form.hide()
+
+    def _on_moved(self, _place: int, _index: int) -> None:
+        self._moved = True
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The list keeps what it needs, up to half of the room."""
+        super().resizeEvent(event)
+        self._share()
+
+    def _share(self) -> None:
+        if not self._moved:
+            room = self.parts.height()
+            wanted = min(self.list.inside.sizeHint().height() + 6, room // 2)
+            self.parts.setSizes([wanted, room - wanted])
 
     def _connect(self) -> None:
         book, context = self.context.book, self.context
@@ -211,7 +226,10 @@ class EditsPanel(Panel):
         trials, offline = self.context.trials, self.context.workspace.offline
         lines = edit_lines(self._session, self._words, trials.problems, trials.norms)
         able = self._session is not None and not offline
+        rows = len(self.list.rows)
         self.list.show_lines(lines, enabled=able)
+        if len(lines) != rows:
+            self._share()
         reason = "" if able else self.context.why_not(CommandId.ADD_EDIT)
         self.add.setEnabled(able)
         self.writing.set_able(self.context.why_not(CommandId.GENERATE))

@@ -31,11 +31,23 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """A small mark at a node: at its right (pinned) or at its left (a note)."""
+    """A small mark at a node: at its right (pinned), at its left (a note), or over it (edited)."""
 
     node: int
     colour: str
     left: bool = False
+    cross: bool = False
+
+
+def paint_cross(painter: QPainter, middle: QPointF, arm: float, colour: str) -> None:
+    """What says that an edit acts on a node: a cross, lined so that it shows on any glyph."""
+    for ink, width in ((colours.CARD, 4.5), (colour, 2.0)):
+        pen = QPen(QColor(ink), width)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        painter.setPen(pen)
+        for way in (1, -1):
+            shift = QPointF(arm, way * arm)
+            painter.drawLine(middle - shift, middle + shift)
 
 
 class LabelLayer(QGraphicsObject):
@@ -164,6 +176,11 @@ class LabelLayer(QGraphicsObject):
         diameters = self._layout.diameters(_scale(to_view))
         painter.setPen(QPen(QColor(colours.CARD), 1.0))
         for badge in self._badges:
+            if badge.cross:
+                middle, arm = self._centre(badge.node, to_view), diameters[badge.node] / 2 + 2.5
+                paint_cross(painter, middle, arm, badge.colour)
+                painter.setPen(QPen(QColor(colours.CARD), 1.0))
+                continue
             away = diameters[badge.node] / 2 * 0.8
             shift = QPointF(-away if badge.left else away, -away)
             painter.setBrush(QColor(badge.colour))

@@ -157,7 +157,7 @@ PLACES = (
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True
     ),
-    Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 45, "detail"),
+    Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 45, "detail", scrolls=True),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
     Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 45, "detail"),

@@ -35,7 +35,7 @@ from microtome_desktop.views.sweep_asking import SweepAsking
 from microtome_desktop.views.sweep_plot import SweepPlot
 from microtome_desktop.views.sweep_prompts import SweepPrompts
 
-_NO_SWEEP = "There is no sweep yet: choose what is swept, and Run."
+_NO_SWEEP = "There is no sweep yet: choose what is swept, and run it."
 _ALL_LAYERS = "All layers"
 _SELECTED = ("layer", "head", "position", "neuron")
 

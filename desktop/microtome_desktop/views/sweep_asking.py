@@ -31,6 +31,7 @@ from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.space_bar import small_button
 from microtome_desktop.views.sweep_controls import SweepControls
 
+_RUN = "Run sweep"
 _AFTER_TYPING_MS = 200
 _WIDEST = 620  # pixels of the settings in a window of their own
 
@@ -44,7 +45,7 @@ class SweepAsking(QWidget):
         super().__init__()
         self.context = context
         self.controls = SweepControls()
-        self.run_button = QPushButton("Run")
+        self.run_button = QPushButton(_RUN)
         self.fold = small_button("mdi6.tune-variant", "Settings of the sweep")
         self.estimate = QLabel()
         self.asked: Wish | None = None  # its sweep comes on screen when it comes
@@ -197,7 +198,7 @@ class SweepAsking(QWidget):
 
     def _show_estimate(self) -> None:
         piece, reason = self.job, self.why_not
-        self.run_button.setText("Run" if piece is None else "Stop")
+        self.run_button.setText(_RUN if piece is None else "Stop")
         self.run_button.setEnabled(piece is not None or not reason)
         self.run_button.setToolTip(reason)
         self.estimate.setText(self._said(piece, reason))
@@ -210,7 +211,7 @@ class SweepAsking(QWidget):
         if reason:
             return reason
         if sweep_for(self.context.workspace.session, self.controls.wish()):
-            return "The session has this sweep already: Run shows it."
+            return f"The session has this sweep already: {_RUN} shows it."
         held = self._foreseen()
         return "Estimating …" if held is None else foreseen_text(held)
 

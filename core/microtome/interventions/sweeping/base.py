@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from microtome.interventions.sweeping import layers
 from microtome.interventions.sweeping.attending import Group, Looking
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.models.anatomy import Anatomy, Block
 from microtome.models.operations import embedded, project
 
@@ -55,7 +56,7 @@ def run_base(
     keep: Collection[str] = (),
     *,
     added: Float[Tensor, "example position d_model"] | None = None,
-    check: Callable[[], None],
+    scratch: Scratch,
 ) -> Base:
     """The forward pass over examples of one length; ``added`` is put onto the embeddings.
 
@@ -68,8 +69,8 @@ def run_base(
     places = torch.arange(length, device=stream.device)
     held = []
     for block in anatomy.blocks:
-        check()
-        layer, stream = _run_layer(block, stream, (count, length), places, keep, check)
+        scratch.check()
+        layer, stream = _run_layer(block, stream, (count, length), places, keep, scratch)
         held.append(layer)
     return Base(anatomy, ids, tuple(held), stream)
 
@@ -93,7 +94,7 @@ def _run_layer(
     shape: tuple[int, int],
     places: Tensor,
     keep: Collection[str],
-    check: Callable[[], None],
+    scratch: Scratch,
 ) -> tuple[BaseLayer, Tensor]:
     weights = block.attention
     count, length = shape
@@ -111,7 +112,7 @@ def _run_layer(
     if {"mlp_post", "mlp_raw"} & set(keep):
         found["mlp_post"] = layers.neurons(block, mlp_from)
         found["mlp_raw"] = layers.mlp_writes(block, found["mlp_post"])
-    found["mlp_out"] = layers.mlp_output(block, mlp_from, check)
+    found["mlp_out"] = layers.mlp_output(block, mlp_from, scratch)
     after = found["resid_post"] = layers.behind_mlp(block, middle, found["mlp_out"])
     wanted = {name: found[name] for name in keep if name in found}
     for name, weight, bias in (

@@ -18,14 +18,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.errors import EditError, MemoryExceeded, megabytes
+from microtome.errors import MemoryExceeded, megabytes
 from microtome.interventions.sweeping.cells import HEAD_AXES
 from microtome.interventions.sweeping.passes import Plan
+from microtome.interventions.sweeping.puts import expect_length
+from microtome.interventions.sweeping.readout import measured
 from microtome.interventions.sweeping.stepping import Steps
 from microtome.interventions.sweeping.task import Ends, Example, Found, Task, Told
 from microtome.jobs import Job
 from microtome.metrics import reads_everywhere
-from microtome.models.hooks import layers_of, tapping
+from microtome.models.hooks import Tap, layers_of, tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.sites import SITES, Site
@@ -57,8 +59,11 @@ class _Example:
         self.length = int(places.max()) + 1 if self.causal else len(example.base)
         self.places = places
         self.steps = Steps(self.model)
-        with self.steps.noting() if enter else nullcontext():
-            _, logits = _captured(self.model, self._ids(1), example.base, [], job)
+        with (
+            self.steps.noting() if enter else nullcontext(),
+            tapping(self.model, self._noise(), job.check),
+        ):
+            logits = self.model.forward(self._ids(1), _encoder_ids(example.base, 1))
         base = self._metric(logits[:, places])[0]
         self.new, source = self._new()
         self.ends = Ends(base, source)
@@ -66,11 +71,17 @@ class _Example:
     def _ids(self, count: int) -> Int[Tensor, "run position"]:
         return torch.from_numpy(self.example.base.ids[: self.length])[None].expand(count, -1)
 
+    def _noise(self) -> dict[Site, list[Tap]]:
+        """What disturbs the embeddings of the base, where it is disturbed."""
+        if self.example.noise is None:
+            return {}
+        noise = torch.from_numpy(self.example.noise[: self.length])
+        return {Site("embed"): [partial(_add, noise)]}
+
     def _metric(self, logits: Float[Tensor, "run place vocabulary"]) -> list[float]:
         wide = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         read = wide if reads_everywhere(self.example.metric) else wide[:, 0]
-        found = torch.as_tensor(self.example.metric(read)).cpu().double()
-        return [float(value) for value in found]
+        return [float(value) for value in measured(self.example.metric, read)]
 
     def _new(self) -> tuple[dict[int, Tensor], float | None]:
         """What is put into each layer, in the positions of the base; the source's metric."""
@@ -110,21 +121,22 @@ class _Example:
             for tokens in put.used
         ]
         whole = put.how != "mean" or "key" in SITES[self.site].axes
+        if whole:
+            expect_length(put, self.site, len(self.example.base))
         means = {}
         for site in sites:
             rows = [run[site][0] for run in held]
-            if whole and any(row.shape[axis] < self.length for row in rows):
-                raise EditError(
-                    f"The {put.how} of {self.site} needs prompts of {self.length} tokens.",
-                    "Give prompts of the same length, or take the mean over all positions.",
-                )
             if whole:
-                cut = [row.narrow(axis, 0, self.length) for row in rows]
-                mean = torch.stack(cut).double().mean(0)
+                mean = torch.stack([self._cut(row) for row in rows]).double().mean(0)
             else:
                 mean = torch.cat(rows, axis).double().mean(axis, keepdim=True)
             means[site.layer or 0] = mean.to(rows[0].dtype)
         return means
+
+    def _cut(self, values: Tensor) -> Tensor:
+        """The positions that matter, of a prompt as long as the base."""
+        cut = values.narrow(self._place_axis, 0, self.length)
+        return cut[..., : self.length] if "key" in SITES[self.site].axes else cut
 
     def fill(self, values: Float[np.ndarray, " cell"], told: Any) -> int:
         """Put the metric of each cell into ``values``; returns how many change nothing."""
@@ -189,18 +201,28 @@ class _Example:
             read = np.arange(len(self.places))
         source = _encoder_ids(self.example.base, len(chosen))
         stepped = self.steps.to(layer) if self.enter else nullcontext()
-        with stepped, tapping(self.model, {Site(self.site, layer): [tap]}, self.job.check):
+        taps: dict[Site, list[Tap]] = {**self._noise(), Site(self.site, layer): [tap]}
+        with stepped, tapping(self.model, taps, self.job.check):
             logits = self.model.forward(ids, source, **options)
         return self._metric(logits[:, torch.from_numpy(read)])
 
     def _put(self, new: Tensor, chosen: np.ndarray, plan: Plan, values: Tensor) -> Tensor:
         changed = values.clone()
         for run, cell in enumerate(chosen.tolist()):
-            index = self._index(cell, slice(int(plan.first[0, cell]), int(plan.stop[0, cell])))
-            into = changed[run][index]
-            given = new.to(values.device, values.dtype)
-            into.copy_(given if given.ndim == 0 else self._part(given, index))
+            for span in self._spans(int(plan.first[0, cell]), int(plan.stop[0, cell])):
+                index = self._index(cell, span)
+                into = changed[run][index]
+                given = new.to(values.device, values.dtype)
+                into.copy_(given if given.ndim == 0 else self._part(given, index))
         return changed
+
+    def _spans(self, first: int, stop: int) -> list[slice]:
+        """The stretches of positions that get a value: for a patch those with a partner."""
+        if self.task.put.how != "patch":
+            return [slice(first, stop)]
+        there = np.flatnonzero(self.example.places[first:stop] >= 0) + first
+        parts = np.split(there, np.flatnonzero(np.diff(there) > 1) + 1)
+        return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
     def _part(self, given: Tensor, index: tuple[Any, ...]) -> Tensor:
         """The cell's part of new values; a mean over positions has one row for all of them."""
@@ -235,6 +257,10 @@ def _captured(
     with tapping(model, taps, job.check):
         logits = model.forward(ids, _encoder_ids(tokens, 1))
     return held, logits
+
+
+def _add(noise: Tensor, values: Tensor) -> Tensor:
+    return values + noise.to(values.device, values.dtype)
 
 
 def _keep(held: dict[Site, Tensor], place: Site, values: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def cells_of(
     if not row.per_layer:
         raise InputError(f"{row.name} exists once, so that there are no layers to sweep over.")
     layers = [at for at in layers_of(model, Site(row.name, layer)) if at is not None]
-    way = by or _default_way(row.name)
+    way = by or default_way(row.name)
     heads = _heads(model, row.name) if way.startswith("head") else 0
     _check_way(model, row.name, way, layer, ranges)
     neurons = model.identity.d_mlp if way == "neuron" else 0
@@ -130,7 +130,8 @@ def _spans(
     return [(0, length)]
 
 
-def _default_way(name: str) -> str:
+def default_way(name: str) -> str:
+    """How a site is swept when nothing is said: by head where it has heads."""
     return "head" if set(HEAD_AXES) & set(SITES[name].axes) else "position"
 
 
@@ -160,6 +161,11 @@ def _check_way(
             f"A sweep over neurons needs the neurons of one layer, but {name} "
             f"{'of no layer' if layer is None else ''} was given.",
             "Write kind='mlp_post', by='neuron', layer=2.",
+        )
+    if {"source", "source_query"} & set(axes) and "query" not in axes:
+        raise InputError(
+            f"{name} counts positions of the encoder's text, which no sweep goes over.",
+            "Sweep a site of the decoder, such as resid_pre or cross_z.",
         )
     if not {*_PLACES} & set(axes):
         raise SiteMissing(f"{name} has no positions to sweep over.")

@@ -16,6 +16,7 @@ from torch import Tensor
 from microtome.interventions.sweeping import layers
 from microtome.interventions.sweeping.base import Base
 from microtome.interventions.sweeping.head_changes import HEAD_SITES, Changed, HeadChange
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.models.anatomy import Mlp
 
 # What a sweep over a site needs of the base besides stream, queries, keys and values.
@@ -53,7 +54,7 @@ class Entrances:
     site: str
     base: Base
     new: Callable[[int], Tensor]
-    check: Callable[[], None]
+    scratch: Scratch
 
     def joins(self, layer: int) -> int:
         """The layer whose input differs first when ``layer`` is changed."""
@@ -109,4 +110,4 @@ class Entrances:
         self, layer: int, middle: Float[Tensor, "changed d_model"]
     ) -> Float[Tensor, "changed d_model"]:
         block = self.base.anatomy.blocks[layer]
-        return layers.behind_mlp(block, middle, layers.mlp_output(block, middle, self.check))
+        return layers.behind_mlp(block, middle, layers.mlp_output(block, middle, self.scratch))

@@ -18,6 +18,7 @@ from microtome.interventions.sweeping.packed import walk
 from microtome.interventions.sweeping.passes import Plan
 from microtome.interventions.sweeping.puts import put_in_place
 from microtome.interventions.sweeping.readout import Readout
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Ends, Found, Task, Told
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
@@ -78,17 +79,18 @@ def row_limit(task: Task) -> int:
 def sweep_exactly(task: Task, job: Job, told: Told) -> Found:
     """The metric of every cell of every example."""
     plan, limit = plan_of(task), row_limit(task)
-    base, new, ends, readout = _runs(task, job)
+    scratch = Scratch(job)
+    base, new, ends, readout = _runs(task, scratch)
     values = np.full((len(task.examples), len(task.cells)), np.nan)
     metric = np.array([end.base for end in ends])
     idle = plan.idle
     values[idle] = np.broadcast_to(metric[:, None], values.shape)[idle]
     _leave_out_unmatched(task, values)
-    entrances = Entrances(task.cells.site, base, new, job.check)
+    entrances = Entrances(task.cells.site, base, new, scratch)
     done, total = 0, int(plan.rows.sum())
     for numbers, runs in plan.passes(limit):
         job.progress("Sweeping", done, total)
-        rows = walk(base, entrances, runs, readout.places, job.check)
+        rows = walk(base, entrances, runs, readout.places, scratch)
         values.ravel()[numbers] = readout.values(rows, runs.example)
         _leave_out_unmatched(task, values)
         done += int(plan.rows.ravel()[numbers].sum())
@@ -106,7 +108,9 @@ def _leave_out_unmatched(task: Task, values: Float[np.ndarray, "example cell"]) 
         row[partners[task.cells.stop] == partners[task.cells.start]] = np.nan
 
 
-def _runs(task: Task, job: Job) -> tuple[Base, Callable[[int], Tensor], tuple[Ends, ...], Readout]:
+def _runs(
+    task: Task, scratch: Scratch
+) -> tuple[Base, Callable[[int], Tensor], tuple[Ends, ...], Readout]:
     """The base, what is put into it, and the metric of both ends."""
     anatomy, site, examples = task.model.anatomy, task.cells.site, task.examples
     length = _length(task)
@@ -118,15 +122,15 @@ def _runs(task: Task, job: Job) -> tuple[Base, Callable[[int], Tensor], tuple[En
         noise = np.stack([none if each.noise is None else each.noise[:length] for each in examples])
     metrics = tuple(example.metric for example in examples)
     readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base))
-    run = partial(_run, anatomy, check=job.check)
+    run = partial(_run, anatomy, scratch=scratch)
     if task.put.how != "patch":
         base = run(ids, keep, noise)
-        new = put_in_place(task, base, job)
+        new = put_in_place(task, base, scratch)
         return base, new, tuple(Ends(value, None) for value in _ends(base, readout)), readout
     first = examples[0].source
     assert first is not None  # noqa: S101
     places = examples[0].read_at(first)
-    long = int(places.max()) + 1 if anatomy.causal else len(first)
+    long = _source_length(task, int(places.max())) if anatomy.causal else len(first)
     other = np.stack([each.source.ids[:long] for each in examples if each.source is not None])
     if long == length:
         nothing = None if noise is None else np.zeros_like(noise)
@@ -140,18 +144,24 @@ def _runs(task: Task, job: Job) -> tuple[Base, Callable[[int], Tensor], tuple[En
     return base, _New(base, source, site, _partners(task, base, source)), ends, readout
 
 
+def _source_length(task: Task, place: int) -> int:
+    """Positions of the sources that matter: those read, and partners of the base's."""
+    length = _length(task)
+    return 1 + max(place, *(int(each.places[:length].max()) for each in task.examples))
+
+
 def _run(
     anatomy: Anatomy,
     ids: Int[np.ndarray, "example position"],
     keep: Sequence[str],
     noise: np.ndarray | None,
     *,
-    check: Callable[[], None],
+    scratch: Scratch,
 ) -> Base:
     device, dtype = anatomy.embedding.device, anatomy.embedding.dtype
     added = None if noise is None else torch.from_numpy(noise).to(device, dtype)
     tokens = torch.from_numpy(ids).to(device).long()
-    return run_base(anatomy, tokens, keep, added=added, check=check)
+    return run_base(anatomy, tokens, keep, added=added, scratch=scratch)
 
 
 def _ends(base: Base, readout: Readout) -> list[float]:

@@ -18,6 +18,7 @@ from microtome.models.given import expect_known
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair
+from microtome.sites import Site
 
 Metrics = Metric | Sequence[Metric] | None
 
@@ -85,6 +86,19 @@ def pair_examples(
         resolved = _resolved(model, own, clean, corrupt, base)
         made.append(Example(base, source, _partners(base, source), resolved))
     return tuple(made)
+
+
+def expect_keys(kind: str, examples: Sequence[Example]) -> None:
+    """Raise InputError when patterns are to be put into a prompt that has other keys."""
+    axes = Site.of(kind).kind.axes
+    counts = [(len(each.base), len(each.source)) for each in examples if each.source is not None]
+    other = next((pair for pair in counts if pair[0] != pair[1]), None)
+    if other and "key" in axes:
+        raise InputError(
+            f"A {kind} has a weight for each key, so that it needs prompts of the same number of "
+            f"tokens, but these have {other[0]} and {other[1]}.",
+            "Sweep q, k, v or z, or give prompts of one length.",
+        )
 
 
 def prompt_examples(

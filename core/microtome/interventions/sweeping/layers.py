@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Attention, Block, Mlp, Norm, Rotary
 from microtome.models.operations import normalise, output_matrix, project, turn
@@ -21,11 +23,12 @@ from microtome.models.operations import normalise, output_matrix, project, turn
 # Rows of a block of the MLP: its hidden values then stay in the processor's cache.
 MLP_ROWS = 768
 
+# In place: what the non-linearity read is not needed again.
 _FUSED: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "gelu": functional.gelu,
-    "gelu_tanh": partial(functional.gelu, approximate="tanh"),
-    "silu": functional.silu,
-    "relu": functional.relu,
+    "gelu": torch.ops.aten.gelu_,
+    "gelu_tanh": partial(torch.ops.aten.gelu_, approximate="tanh"),
+    "silu": partial(functional.silu, inplace=True),
+    "relu": torch.relu_,
 }
 
 
@@ -101,16 +104,34 @@ def behind_mlp(
     return normed(block.sum_norm2, middle + written)
 
 
-def neurons(block: Block, stream: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_mlp"]:
-    """The neurons of rows whose MLP reads ``stream``."""
+def neurons(
+    block: Block, stream: Float[Tensor, "row d_model"], scratch: Scratch | None = None
+) -> Float[Tensor, "row d_mlp"]:
+    """The neurons of rows whose MLP reads ``stream``; in ``scratch`` memory if there is some."""
     mlp = block.mlp
     assert isinstance(mlp, Mlp)  # noqa: S101
     read = normed(block.norm2, stream)
-    act = _FUSED.get(mlp.activation) or activation_function(mlp.activation).value
-    pre = functional.linear(read, mlp.w_in, mlp.b_in)
+    act = _FUSED.get(mlp.activation, activation_function(mlp.activation).value)
+    pre = _linear(read, mlp.w_in, mlp.b_in, scratch, "neurons")
     if mlp.w_gate is None:
         return act(pre)
-    return act(functional.linear(read, mlp.w_gate, mlp.b_gate)).mul_(pre)
+    return act(_linear(read, mlp.w_gate, mlp.b_gate, scratch, "gates")).mul_(pre)
+
+
+def _linear(
+    x: Float[Tensor, "row d_in"],
+    weight: Float[Tensor, "d_out d_in"],
+    bias: Float[Tensor, " d_out"] | None,
+    scratch: Scratch | None,
+    purpose: str,
+) -> Float[Tensor, "row d_out"]:
+    """The product, put into scratch memory if there is some."""
+    if scratch is None:
+        return functional.linear(x, weight, bias)
+    into = scratch.take(purpose, (len(x), len(weight)), x)
+    if bias is None:
+        return torch.mm(x, weight.T, out=into)
+    return torch.addmm(bias, x, weight.T, out=into)
 
 
 def mlp_writes(block: Block, post: Float[Tensor, "row d_mlp"]) -> Float[Tensor, "row d_model"]:
@@ -121,12 +142,13 @@ def mlp_writes(block: Block, post: Float[Tensor, "row d_mlp"]) -> Float[Tensor, 
 
 
 def mlp_output(
-    block: Block, stream: Float[Tensor, "row d_model"], check: Callable[[], None]
+    block: Block, stream: Float[Tensor, "row d_model"], scratch: Scratch
 ) -> Float[Tensor, "row d_model"]:
     """What the MLP writes for rows that it reads, behind a norm on the branch."""
     made = stream.new_empty(stream.shape)
     for start in range(0, len(stream), MLP_ROWS):
-        check()
+        scratch.check()
         part = slice(start, start + MLP_ROWS)
-        made[part] = normed(block.mlp_norm, mlp_writes(block, neurons(block, stream[part])))
+        post = neurons(block, stream[part], scratch)
+        made[part] = normed(block.mlp_norm, mlp_writes(block, post))
     return made

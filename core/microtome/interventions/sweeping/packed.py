@@ -9,7 +9,7 @@ the base's. In the last layer only the rows that the metric reads go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from microtome.interventions.sweeping.attending import Group, Looking
 from microtome.interventions.sweeping.base import Base
 from microtome.interventions.sweeping.entries import Entrances, Entry
 from microtome.interventions.sweeping.head_changes import Changed
+from microtome.interventions.sweeping.scratch import Scratch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +51,10 @@ def walk(
     entrances: Entrances,
     runs: Runs,
     places: Int[np.ndarray, " place"],
-    check: Callable[[], None],
+    scratch: Scratch,
 ) -> Float[Tensor, "run place d_model"]:
     """The stream behind the last layer at the ``places`` that a metric reads, run by run."""
-    return _Walk(base, entrances, runs, places, check).walk()
+    return _Walk(base, entrances, runs, places, scratch).walk()
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +63,7 @@ class _Walk:
     entrances: Entrances
     runs: Runs
     places: Int[np.ndarray, " place"]
-    check: Callable[[], None]
+    scratch: Scratch
     # Every row that a run of this pass may ever have, numbered run by run.
     row: Int[np.ndarray, " slot"] = field(init=False)  # its place in the base
     owner: Int[np.ndarray, " slot"] = field(init=False)  # its run
@@ -80,7 +81,7 @@ class _Walk:
         self.stream = self.base.final[:0]
         self.held = np.empty(0, dtype=np.int64)
         for layer in range(int(self.runs.join.min()), count):
-            self.check()
+            self.scratch.check()
             self._layer(layer, self._entering(layer), last=layer == count - 1)
         return self._read(self._entering(count))
 
@@ -99,7 +100,7 @@ class _Walk:
         )
 
     def _index(self, numbers: Int[np.ndarray, " n"]) -> Int[Tensor, " n"]:
-        return torch.from_numpy(np.ascontiguousarray(numbers)).to(self.base.final.device)
+        return _index(numbers, self.base.final)
 
     def _slots(self, entry: Entry) -> Int[np.ndarray, " changed"]:
         """The slots of rows that enter."""
@@ -134,10 +135,10 @@ class _Walk:
         stream = source.fill(before, base.pre, 0)
         middle = layers.behind_attention(block, stream, written)
         if block.parallel:
-            ours = layers.mlp_output(block, before, self.check)
+            ours = layers.mlp_output(block, before, self.scratch)
             mlp = source.fill(ours, base.kept["mlp_out"], 0)
         else:
-            mlp = layers.mlp_output(block, middle, self.check)
+            mlp = layers.mlp_output(block, middle, self.scratch)
         self.stream, self.held = layers.behind_mlp(block, middle, mlp), asked
 
     def _attend(self, layer: int, asked: np.ndarray, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -220,18 +221,25 @@ class _Filling:
 
     def fill(self, made: Tensor, base: Tensor, axis: int) -> Tensor:
         """The rows along ``axis``."""
-        used = self.made_at >= 0
-        index = torch.from_numpy(self.made).to(made.device)
-        if used.all():
-            in_order = len(index) == made.shape[axis] and bool((np.diff(self.made_at) == 1).all())
-            return made if in_order else made.index_select(axis, index)
+        used = np.flatnonzero(self.made_at >= 0)
+        count = made.shape[axis]
+        if len(used) == len(self.made_at):
+            in_order = len(used) == count and bool((np.diff(self.made_at) == 1).all())
+            return made if in_order else made.index_select(axis, _index(self.made, made))
         shape = list(made.shape)
-        shape[axis] = len(used)
+        shape[axis] = len(self.made_at)
         filled = made.new_empty(shape)
-        filled.index_copy_(axis, _where(used, made), made.index_select(axis, index))
-        rows = torch.from_numpy(self.base_at[~used]).to(made.device)
-        return filled.index_copy_(axis, _where(~used, made), base.index_select(axis, rows))
+        if len(used) == count:  # each made row goes straight to its place
+            into = np.empty(count, dtype=np.int64)
+            into[self.made] = used
+            filled.index_copy_(axis, _index(into, made), made)
+        else:
+            chosen = made.index_select(axis, _index(self.made, made))
+            filled.index_copy_(axis, _index(used, made), chosen)
+        missing = np.flatnonzero(self.made_at < 0)
+        rows = base.index_select(axis, _index(self.base_at[missing], made))
+        return filled.index_copy_(axis, _index(missing, made), rows)
 
 
-def _where(flags: np.ndarray, like: Tensor) -> Int[Tensor, " n"]:
-    return torch.from_numpy(np.flatnonzero(flags)).to(like.device)
+def _index(numbers: Int[np.ndarray, " n"], like: Tensor) -> Int[Tensor, " n"]:
+    return torch.from_numpy(np.ascontiguousarray(numbers)).to(like.device)

@@ -14,6 +14,7 @@ from microtome.interventions.sweeping.blocks import sweep_by_modules
 from microtome.interventions.sweeping.entries import NEEDS
 from microtome.interventions.sweeping.exact import sweep_exactly
 from microtome.interventions.sweeping.layers import normed
+from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Found, Task, Told
 from microtome.jobs import Job, job_or_default
 from microtome.models.anatomy import Mlp
@@ -92,7 +93,7 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
     anatomy = model.anatomy
     with torch.inference_mode():
         ids = torch.from_numpy(tokens.ids)[None].to(model.device).long()
-        base = run_base(anatomy, ids, check=job.check)
+        base = run_base(anatomy, ids, scratch=Scratch(job))
         read = transformed(anatomy.transform, normed(anatomy.final_norm, base.final[-1:]))
         ours = torch.nn.functional.linear(read, anatomy.unembedding, anatomy.unembedding_bias)
         ours = soft_cap(ours, anatomy.soft_cap)[0].double().cpu()

@@ -10,26 +10,22 @@ from torch import Tensor
 
 from microtome.errors import EditError
 from microtome.interventions.sweeping.base import Base, run_base
-from microtome.interventions.sweeping.task import Task
-from microtome.jobs import Job
+from microtome.interventions.sweeping.scratch import Scratch
+from microtome.interventions.sweeping.task import Put, Task
 from microtome.models.tokens import Tokens
 
 
-def put_in_place(task: Task, base: Base, job: Job) -> Callable[[int], Tensor]:
+def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Tensor]:
     """The values of a layer that take the base's place, rows of the base first."""
     shape = _shape(task, base)
     if task.put.how == "zero":
         zero = base.final.new_zeros(1)
         return _Same(dict.fromkeys(range(len(base.layers)), zero), shape)
-    runs = [_kept(task, tokens, base, job) for tokens in task.put.used]
     whole = task.put.how != "mean" or task.cells.site == "pattern"
-    for tokens, run in zip(task.put.used, runs, strict=True):
-        if whole and run[0].shape[0] != base.length:
-            raise EditError(
-                f"The {task.put.how} of {task.cells.site} needs prompts of {base.length} tokens, "
-                f"but {tokens.prompt!r} has {run[0].shape[0]}.",
-                "Give prompts of the same length, or take the mean over all positions.",
-            )
+    if whole:
+        expect_length(task.put, task.cells.site, len(task.examples[0].base))
+    length = base.length if whole else None
+    runs = [_kept(task, tokens, base, length, scratch) for tokens in task.put.used]
     means = {}
     for layer in range(len(base.layers)):
         rows = (
@@ -42,12 +38,25 @@ def put_in_place(task: Task, base: Base, job: Job) -> Callable[[int], Tensor]:
     return _Same(means, shape)
 
 
-def _kept(task: Task, tokens: Tokens, base: Base, job: Job) -> list[Tensor]:
-    """The site's values of one prompt, layer by layer."""
+def expect_length(put: Put, site: str, length: int) -> None:
+    """Raise EditError when values are needed position by position and a prompt has others."""
+    for tokens in put.used:
+        if len(tokens) != length:
+            raise EditError(
+                f"The {put.how} of {site} needs prompts of {length} tokens, but "
+                f"{tokens.prompt!r} has {len(tokens)}.",
+                "Give prompts of the same length, or take the mean over all positions.",
+            )
+
+
+def _kept(
+    task: Task, tokens: Tokens, base: Base, length: int | None, scratch: Scratch
+) -> list[Tensor]:
+    """The site's values of one prompt, layer by layer, up to a length if one is given."""
     ids = torch.from_numpy(tokens.ids)[None].to(base.final.device).long()
-    length = base.length if len(tokens) > base.length and task.put.how != "mean" else len(tokens)
-    ran = run_base(base.anatomy, ids, [task.cells.site], check=job.check)
-    return [_site(ran, task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
+    ran = run_base(base.anatomy, ids, [task.cells.site], scratch=scratch)
+    values = [_site(ran, task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
+    return [each[..., :length] for each in values] if task.cells.site == "pattern" else values
 
 
 def _site(ran: Base, site: str, layer: int) -> Tensor:

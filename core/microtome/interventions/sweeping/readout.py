@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from microtome.errors import MetricError
 from microtome.interventions.sweeping.layers import normed
 from microtome.metrics import LinearMetric, Metric
 from microtome.models.anatomy import Anatomy
@@ -52,8 +53,8 @@ class Readout:
         size = max(1, _FLOATS // (len(self.places) * self.anatomy.unembedding.shape[0]))
         logits = (self._logits(part) for part in read.split(size))
         everywhere = getattr(metric, "everywhere", False)
-        parts = [metric(part if everywhere else part[:, 0]) for part in logits]
-        return np.concatenate([_numbers(part) for part in parts])
+        parts = [measured(metric, part if everywhere else part[:, 0]) for part in logits]
+        return np.concatenate(parts)
 
     def _linear(
         self, metric: LinearMetric, read: Float[Tensor, "run d_model"]
@@ -87,6 +88,24 @@ class Readout:
             some = some.to(matrix.device)
             matrix, bias = matrix[some], None if bias is None else bias[some]
         return soft_cap(functional.linear(read, matrix, bias), self.anatomy.soft_cap)
+
+
+def measured(
+    metric: Metric, logits: Float[Tensor, "run *read vocabulary"]
+) -> Float[np.ndarray, " run"]:
+    """The metric of each run.
+
+    Raises MetricError when a user's function gives anything but one number for each.
+    """
+    values = metric(logits)
+    shape = list(np.shape(values))
+    if shape != [len(logits)]:
+        raise MetricError(
+            f"The metric gave values of the shape {shape} for logits of the shape "
+            f"{list(logits.shape)}.",
+            "It has to give one number for each run, which are the first axis.",
+        )
+    return _numbers(values)
 
 
 def _numbers(values: Any) -> Float[np.ndarray, " run"]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from microtome.errors import PromptError
 from microtome.interventions.sweeping.cells import Cells, cells_of
@@ -65,10 +65,15 @@ class Asked:
         return f"sweep-{digest.hexdigest()[:12]}"
 
     def _named(self, example: Example) -> str:
-        return f"{example.metric.name(self.model)} at {example.metric.position}"
+        """What a metric asks; names may be those of several tokens."""
+        metric = example.metric
+        tokens = [getattr(metric, name, None) for name in ("answer", "wrong")]
+        code = getattr(getattr(metric, "function", None), "__code__", None)
+        told = "" if code is None else hashlib.sha256(code.co_code).hexdigest() + str(code.co_names)
+        return f"{metric.name(self.model)} {tokens} at {metric.position} {told}"
 
-    def tasks(self) -> Iterator[tuple[Int[np.ndarray, " example"], Task]]:
-        """Examples that can be swept together, with their numbers.
+    def tasks(self, *, alone: bool = False) -> Iterator[tuple[Int[np.ndarray, " example"], Task]]:
+        """Examples that can be swept together, or each alone, with their numbers.
 
         Raises PromptError when the sweep has columns for positions and prompts differ in length.
         """
@@ -85,7 +90,7 @@ class Asked:
                 "Sweep by head, or give prompts of one length.",
             )
         for (length, *_), numbers in sorts.items():
-            most = self._together(length)
+            most = 1 if alone else self._together(length)
             for begin in range(0, len(numbers), most):
                 some = numbers[begin : begin + most]
                 examples = tuple(self.examples[number] for number in some)
@@ -110,12 +115,13 @@ def run_sweep(asked: Asked, job: Job) -> Sweep:
     started = time.perf_counter()
     first = asked.examples[0].base
     path = path_of(asked.model, asked.kind, asked.path, first, job)
-    tasks = list(asked.tasks())
+    tasks = list(asked.tasks(alone=path != "packed"))
     cells = tasks[0][1].cells
     state = _State(asked, path, cells, started)
     for numbers, task in tasks:
         found = compute(path, task, job, partial(state.tell, numbers, job))
         state.keep(numbers, found.values, found.ends, found.skipped)
+        state.whole[numbers] = True
     return state.sweep(complete=True)
 
 
@@ -130,12 +136,14 @@ class _State:
     values: Float[np.ndarray, "example cell"] = field(init=False)
     base: Float[np.ndarray, " example"] = field(init=False)
     source: Float[np.ndarray, " example"] = field(init=False)
+    whole: Bool[np.ndarray, " example"] = field(init=False)
     skipped: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.asked.examples)
         self.values = np.full((count, len(self.cells)), np.nan)
         self.base, self.source = np.full(count, np.nan), np.full(count, np.nan)
+        self.whole = np.zeros(count, dtype=np.bool_)
 
     def keep(
         self,
@@ -164,7 +172,8 @@ class _State:
     def sweep(self, *, complete: bool) -> Sweep:
         """The record of what is known."""
         asked = self.asked
-        begun = np.isfinite(self.base)
+        # A cell of an example that has just begun would take the number of the others away.
+        begun = self.whole if self.whole.any() else np.isfinite(self.base)
         ablates = asked.mode == "ablation"
         clean, corrupt = (self.base, self.source) if asked.mode != "denoising" else (
             self.source, self.base

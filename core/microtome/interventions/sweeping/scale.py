@@ -42,17 +42,13 @@ def scaled(
     change = values - from_end[:, None]
 
     count = len(values)
-
-    def effects(weights: Float[np.ndarray, "*draw example"]) -> np.ndarray:
-        by = np.ones(count) if difference is None or not divide else difference
-        return np.asarray((weights @ change) / (weights @ by)[..., None])
-
+    by = difference if difference is not None and divide else np.ones(count)
     band = None
     if count > 1:
         draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.percentile(
-                effects(draws.astype(np.float64)),
+                _ratios(change, by, draws.astype(np.float64)),
                 [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2],
                 axis=0,
             )
@@ -63,5 +59,14 @@ def scaled(
         if near
         else ""
     )
-    plain = effects(np.ones(count)).astype(np.float32)
+    plain = _ratios(change, by, np.ones((1, count)))[0].astype(np.float32)
     return Scaled(values.mean(0), plain, band, divide, note)
+
+
+def _ratios(
+    change: Float[np.ndarray, "example cell"],
+    by: Float[np.ndarray, " example"],
+    weights: Float[np.ndarray, "draw example"],
+) -> Float[np.ndarray, "draw cell"]:
+    """The ratio of the weighted means, for each draw of examples."""
+    return np.asarray((weights @ change) / (weights @ by)[:, None])
