@@ -56,6 +56,8 @@ def shared_bench(qapp, sample_session):
     # Some widgets make their pop-ups when they first have something to show.
     show_new(made.desk, sample_session)
     _wait(lambda: made.runner.idle)
+    for box in made.window.findChildren(QComboBox):
+        box.view()
     yield made
     _close(made)
 

@@ -92,6 +92,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.PAUSE,
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
+        CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
     }  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
-        CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS,
+        CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -12,6 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from microtome.models.loading import load_model
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.head_effects import ABLATION, effect_in
 from microtome_desktop.presenters.strip import Colouring, token_values
 
 WAIT = 60_000
@@ -109,3 +111,15 @@ def test_every_panel_speaks_of_the_masked_token(qtbot, asked, folder):
     lines = "\n".join(strip.exported_lines())
     assert "odds[np.arange(len(trace.token_ids)), trace.token_ids]" in lines
     strip.colour_by.setCurrentText(str(Colouring.INFLUENCE))
+
+
+def test_effects_of_heads_are_read_at_the_masked_token(asked, qtbot):
+    session = asked.desk.workspace.session
+    assert session.metric["position"] == 2
+    asked.window.actions_table.trigger(CommandId.HEAD_EFFECTS)
+    qtbot.waitUntil(lambda: asked.runner.idle and not asked.updating, timeout=WAIT)
+    session = asked.desk.workspace.session
+    sweep = effect_in(session, ABLATION)
+    np.testing.assert_allclose(sweep.clean, session.metric["value"], rtol=1e-4)
+    lines = asked.furnishing.panels["heads"].exported_lines()
+    assert "metric = mt.LogitOverMean('cat', position=2)" in lines

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox
+from PySide6.QtWidgets import QApplication
 
 from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep
@@ -41,13 +41,6 @@ def made(session, what, axes, shape, *, missing=0, seed=0, **more):
 
 def stream(session, **more):
     return made(session, "resid_pre", ("layer", "position"), (LAYERS, TOKENS), **more)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def pop_ups(shared_bench):
-    """A list makes its pop-up when it is first used: no test is to leave one behind."""
-    for box in shared_bench.furnishing.panels["patching"].findChildren(QComboBox):
-        box.view()
 
 
 @pytest.fixture

@@ -141,17 +141,18 @@ def test_a_region_becomes_an_edit_for_each_site():
     whole = sweep_grid(made(("layer", "head"), (3, 4)))
     (head,) = edits_of_cells(whole, [(2, 3)], Wish(PAIR, what="z", mode="zero"), None)
     assert head == EditSpec("z.2.3", "zero")
+    neurons = sweep_grid(made(("neuron",), (37,)))
+    found = edits_of_cells(neurons, [(0, 5)], Wish(PAIR, what="neurons", layer=1), PAIR.corrupt)
+    assert found == (EditSpec("mlp_post.1", "patch", prompts=(PAIR.corrupt,), neuron=5),)
 
 
 @pytest.mark.parametrize(
     ("wish", "corrupt", "reason"),
     [(None, "x", "not made in a window"), (Wish(PAIR), None, "no corrupt prompt"),
-     (Wish(PAIR, what="causal", span=(1, 2)), "x", "noise"),
-     (Wish(PAIR, what="neurons", layer=1), "x", "neurons")],
+     (Wish(PAIR, what="causal", span=(1, 2)), "x", "noise")],
 )  # fmt: skip
 def test_what_cannot_be_an_edit_says_why(wish, corrupt, reason):
-    axes = ("neuron",) if wish is not None and wish.what == "neurons" else ("layer", "position")
-    grid = sweep_grid(made(axes, AXES[axes]))
+    grid = sweep_grid(made(("layer", "position"), (3, 6)))
     assert reason in edits_of_cells(grid, [(0, 0)], wish, corrupt)
 
 

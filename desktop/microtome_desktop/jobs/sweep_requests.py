@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from microtome.errors import InputError, MicrotomeError, PromptError
 from microtome.jobs import Job
 from microtome.prompt_sets import PromptSet, load_prompt_set
-from microtome.prompts import PromptPair, Question
+from microtome.prompts import PromptPair, Question, as_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
@@ -178,17 +178,24 @@ def pairs_of(questions: Sequence[Question]) -> PromptPair | tuple[PromptPair, ..
     return pairs[0] if len(pairs) == 1 else pairs
 
 
-def metrics_of(wish: Wish, questions: Sequence[Question]) -> Any:
+def metrics_of(model: Any, wish: Wish, questions: Sequence[Question]) -> Any:
     """The metric of each question, one by itself, or None for the default one."""
-    made = [_metric(wish.metric, question) for question in questions]
+    made = [_metric(wish.metric, question, _read_at(model, question)) for question in questions]
     return made[0] if len(made) == 1 else None if None in made else made
 
 
-def _metric(name: str, question: Question) -> Any:
+def _read_at(model: Any, question: Question) -> int:
+    """Where the answer is read: at the end, or at the first masked token."""
+    return (
+        int(model.read_at(model.tokenize(as_prompt(question.prompt)).ids)) if model.in_place else -1
+    )
+
+
+def _metric(name: str, question: Question, at: int) -> Any:
     from microtome import metrics
 
     if name == "kl":
-        return metrics.KL()
+        return metrics.KL(position=at)
     if name == "loss":
         return metrics.Loss()
     if question.answer is None:
@@ -199,14 +206,14 @@ def _metric(name: str, question: Question) -> Any:
         )
     if name == "logit":
         if question.wrong is None:
-            return metrics.LogitOverMean(question.answer)
-        return metrics.LogitDifference(question.answer, question.wrong)
+            return metrics.LogitOverMean(question.answer, at)
+        return metrics.LogitDifference(question.answer, question.wrong, at)
     kinds = {
         "log-probability": metrics.LogProbability,
         "probability": metrics.Probability,
         "rank": metrics.Rank,
     }
-    return kinds[name](question.answer)
+    return kinds[name](question.answer, at)
 
 
 def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
@@ -219,7 +226,7 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     )
 
     chosen, row = _questions(model, wish), wish.row
-    questions, metric = chosen.asked, metrics_of(wish, chosen.asked)
+    questions, metric = chosen.asked, metrics_of(model, wish, chosen.asked)
     options: Options = {"by": row.by, "seed": wish.seed, "budget": wish.budget << 20, "job": job}
     if row.causal:
         return causal_trace(
@@ -249,7 +256,7 @@ def foreseen(model: Any, wish: Wish) -> Foreseen:
 
     row, questions = wish.row, _questions(model, wish).asked
     options: Options = {"by": row.by, "budget": wish.budget << 20}
-    metric = metrics_of(wish, questions)
+    metric = metrics_of(model, wish, questions)
     for one in metric if isinstance(metric, list) else [metric]:
         if one is not None:
             one.resolve(model)  # answers that the model does not know are told of now

@@ -46,5 +46,5 @@ def _effects(session: Session) -> Lines:
     for effect in EFFECTS:
         wish = wish_for(session, effect)
         if isinstance(wish, Wish) and effect_in(session, effect) is not None:
-            lines += ["", *sweep_call(wish), f"{effect.name} = sweep.effects"]
+            lines += ["", *sweep_call(session, wish), f"{effect.name} = sweep.effects"]
     return tuple(lines)

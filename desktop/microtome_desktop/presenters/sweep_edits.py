@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from microtome.prompts import Prompt
 from microtome.records.edits import EditSpec
 from microtome_desktop.presenters.sweep_map import SweepGrid
-from microtome_desktop.state.sweeps import MEAN, NEURON, Wish, mean_over
+from microtome_desktop.state.sweeps import MEAN, Wish, mean_over
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
-_NO_NEURON = "An edit takes all neurons of a layer together, not one of them."
 _NOISE = "Causal tracing restores what noise has changed: there is no noise in the run on screen."
 _NO_ORIGIN = "The sweep was not made in a window: its prompts are not known."
 
@@ -27,42 +27,48 @@ def edits_of_cells(
     """
     if wish is None or wish.row.causal:
         return _NO_ORIGIN if wish is None else _NOISE
-    places = _places(grid, cells, wish.row.site)
+    places = _places(grid, cells, wish)
     if not places:
-        return _NO_NEURON if wish.row.by == NEURON else "Click a cell first, or drag over several."
+        return "Click a cell first, or drag over several."
     if wish.ablates:
-        return tuple(_ablation(site, tuple(at) or None, wish) for site, at in places.items())
+        over = mean_over(wish) if wish.mode == MEAN else ()
+        return tuple(
+            EditSpec(where.site, wish.mode, tuple(at) or None, over, neuron=where.neuron)
+            for where, at in places.items()
+        )
     if corrupt is None:
         return _NO_PAIR
-    return tuple(_patch(site, at, grid, corrupt) for site, at in places.items())
+    return tuple(_patch(where, at, grid, corrupt) for where, at in places.items())
 
 
-def _places(grid: SweepGrid, cells: Cells, site: str) -> dict[str, list[int]]:
-    """The columns by the site that they belong to; none where all positions are meant."""
-    places: dict[str, list[int]] = {}
+class _Where(NamedTuple):
+    """What one edit changes, at some positions or all."""
+
+    site: str
+    neuron: int | None = None
+
+
+def _places(grid: SweepGrid, cells: Cells, wish: Wish) -> dict[_Where, list[int]]:
+    """The positions by what is edited there; none where all are meant."""
+    places: dict[_Where, list[int]] = {}
     for row, column in cells:
-        place = grid.place(row, column)
-        if "layer" in place:
+        place = {"layer": wish.layer, **grid.place(row, column)}
+        if len(place) > 1 and place["layer"] is not None:
             numbers = [place[axis] for axis in ("layer", "head") if axis in place]
-            at = places.setdefault(".".join(map(str, (site, *numbers))), [])
-            at += [place["position"]] if "position" in place else []
+            where = _Where(".".join(map(str, (wish.row.site, *numbers))), place.get("neuron"))
+            at, position = places.setdefault(where, []), place.get("position")
+            at += [] if position is None else [position]
     return places
 
 
-def _ablation(site: str, positions: tuple[int, ...] | None, wish: Wish) -> EditSpec:
-    prompts = mean_over(wish) if wish.mode == MEAN else ()
-    return EditSpec(site, wish.mode, positions=positions, prompts=prompts)
-
-
-def _patch(site: str, columns: list[int], grid: SweepGrid, corrupt: Prompt) -> EditSpec:
+def _patch(where: _Where, columns: list[int], grid: SweepGrid, corrupt: Prompt) -> EditSpec:
     """Positions of the clean run, and where they differ those of the corrupt one."""
     if not columns:
-        return EditSpec(site, "patch", prompts=(corrupt,))
+        return EditSpec(where.site, "patch", prompts=(corrupt,), neuron=where.neuron)
     pairs = [grid.in_both(column) for column in columns]
     known = [(clean, other) for clean, other in pairs if clean >= 0 and other >= 0]
     positions, origins = (tuple(side) for side in zip(*known, strict=True)) if known else ((), ())
-    origins_differ = positions != origins
     return EditSpec(
-        site, "patch", positions=positions, prompts=(corrupt,),
-        from_positions=origins if origins_differ else None,
+        where.site, "patch", positions=positions, prompts=(corrupt,),
+        from_positions=origins if positions != origins else None,
     )  # fmt: skip

@@ -27,16 +27,16 @@ def sweep_lines(session: Session, wish: Wish | None) -> Lines | str:
         *sets,
         "",
         loading(session)[0],
-        *sweep_call(wish),
+        *sweep_call(session, wish),
         "values = sweep.effects",
     )
 
 
-def sweep_call(wish: Wish) -> Lines:
+def sweep_call(session: Session, wish: Wish) -> Lines:
     """``sweep``, made with a ``model``."""
     return (
         *_asked(wish),
-        f"metric = {_metric(wish)}",
+        f"metric = {_metric(wish, int(session.metric.get('position', -1)))}",
         f"sweep = mt.{_function(wish)}(",
         *(f"    {line}," for line in _arguments(wish)),
         ")",
@@ -69,11 +69,12 @@ def _asked(wish: Wish) -> Lines:
     return (f"asked = mt.PromptPair(\n    {prompt},\n    {wish.question.corrupt!r},\n)",)
 
 
-def _metric(wish: Wish) -> str:
-    """The metric as Python writes it; for a set one for each pair."""
+def _metric(wish: Wish, at: int) -> str:
+    """The metric as Python writes it, read at a position; for a set one for each pair."""
     kind, question = _CLASSES.get(wish.metric, ""), wish.question
+    there = [] if at < 0 or wish.data or wish.metric == "loss" else [f"position={at}"]
     if wish.metric in NO_ANSWER:
-        return f"{kind}()"
+        return f"{kind}({', '.join(there)})"
     if wish.data:
         about = f"{kind}(one.answer)" if kind else "mt.LogitDifference(one.answer, one.wrong)"
         return f"[{about} for one in held]"
@@ -81,7 +82,7 @@ def _metric(wish: Wish) -> str:
         return "None"
     words = [question.answer, *([] if question.wrong is None or kind else [question.wrong])]
     plain = "mt.LogitOverMean" if question.wrong is None else "mt.LogitDifference"
-    return f"{kind or plain}({', '.join(map(repr, words))})"
+    return f"{kind or plain}({', '.join([*map(repr, words), *there])})"
 
 
 def _over(wish: Wish) -> str:
