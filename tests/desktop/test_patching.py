@@ -52,6 +52,7 @@ def panel(bench, qtbot):
     dock = bench.window.docks["patching"]
     dock.show()
     dock.raise_()
+    bench.window.resizeDocks([dock], [620], Qt.Orientation.Vertical)  # nothing behind a scroll bar
     bench.furnishing.panels["patching"].asking._folded = None
     rest(bench, qtbot)
     bench.desk.notices.history.clear()  # the sample's model is not in the model thread

@@ -152,7 +152,7 @@ PLACES = (
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 55),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
-    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 45, "maps"),
+    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 45, "maps", scrolls=True),
     Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 55),
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True
