@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from microtome.analysis.direct import direct_analysis, direct_logit_attribution
 from microtome.analysis.lens import lens_analysis
 from microtome.errors import InputError, MemoryExceeded, SiteMissing
 from microtome.interventions.directions import mean_norm
+from microtome.interventions.measured import remembered
 from microtome.interventions.specs import edit_of
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
@@ -74,7 +74,7 @@ def try_edits(
     fast = _quick(model, run, edits, problems, job)
     if fast is None:
         return Tried(None, problems=MappingProxyType(problems))
-    effect = _effect(model, run, fast, metric)
+    effect = _effect(model, run, fast, metric, job)
     first = Tried(fast, _by_id(effect), MappingProxyType(dict(problems)))
     job.partial("tried", first)
     norms = _norms(model, run, specs, job)
@@ -135,17 +135,22 @@ def _culprit(model: Model, run: Trace, edits: _Rows, job: Job) -> int:
     return len(edits) - 1
 
 
-def _effect(model: Model, run: Trace, edited: Trace, metric: LinearMetric) -> Analysis:
-    ends = [_at(trace, metric.position) for trace in (run, edited)]
-    values = [np.nan if end is None else float(metric(end)) for end in ends]
+def _effect(model: Model, run: Trace, edited: Trace, metric: LinearMetric, job: Job) -> Analysis:
+    def before() -> float:
+        # A run from a file seldom holds its logits; it is made again, once.
+        held = isinstance(run.logits, np.ndarray)
+        return _measured(run if held else _run(model, run, [], job), metric)
+
+    values = [remembered(model, ("metric", run.as_prompt, metric), before)]
+    values.append(_measured(edited, metric))
     arrays = {"value": Labelled(("run",), np.array(values), long_name=metric.name(model))}
     params = {"metric": metric.name(model), "edits": list(edited.edits)}
     return Analysis(EFFECT, EFFECT, "The metric without and with the edits", arrays, params)
 
 
-def _at(trace: Trace, position: int) -> Any:
-    held = trace.logits
-    return np.asarray(held[position], np.float64) if isinstance(held, np.ndarray) else None
+def _measured(trace: Trace, metric: LinearMetric) -> float:
+    assert trace.logits is not None  # noqa: S101 - it was made just now, or looked at
+    return float(metric(np.asarray(trace.logits[metric.position], np.float64)))
 
 
 def _norms(model: Model, run: Trace, specs: Sequence[EditSpec], job: Job) -> dict[str, float]:

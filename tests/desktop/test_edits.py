@@ -25,7 +25,7 @@ LEFT, RIGHT, ALT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.Alt
 WAIT = 60_000
 CUT = EditSpec("z.0.3", "zero")
 PUSH = EditSpec(
-    "resid_post.2", "add", strength=4.0, direction=DirectionSpec("values", values=(1,) * 128)
+    "resid_post.2", "add", strength=4.0, direction=DirectionSpec("values", values=(1, -1) * 64)
 )
 
 
@@ -172,7 +172,7 @@ def test_a_drag_of_the_slider_follows_and_is_one_step(trial, model):
     trial.rest()
     spec = trial.session.marks.edits[0]
     assert spec.strength > PUSH.strength
-    unit = np.full(128, 1 / np.sqrt(128))
+    unit = np.tile([1.0, -1.0], 64) / np.sqrt(128)
     edits = [mt.Steer("resid_post.2", unit, spec.strength)]
     expected = mt.trace(model, trial.session.clean.as_prompt, edits=edits)
     np.testing.assert_allclose(trial.session.edited.logits, expected.logits, atol=1e-4)

@@ -138,7 +138,7 @@ def test_the_table_of_a_panel_or_why_there_is_none(full, qtbot, tmp_path, monkey
     assert {len(row) for row in saved} == {len(saved[0])}
 
 
-WITHOUT_TABLE = {"lessons", "jobs"}
+WITHOUT_TABLE = {"lessons", "jobs", "edits"}
 
 
 def exported(bench, name):

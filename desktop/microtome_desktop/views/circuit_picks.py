@@ -121,5 +121,5 @@ class CircuitPicks(QObject):
             return
         places = node_places(session, (selected.node, *selected.others))
         if places:
-            menu.insertMenu(menu.actions()[0], edit_menu(self._context, places, menu))
-            menu.insertSeparator(menu.actions()[1])
+            menu.addSeparator()
+            menu.addMenu(edit_menu(self._context, places, menu))

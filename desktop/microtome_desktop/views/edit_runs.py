@@ -112,5 +112,9 @@ class EditRuns(QObject):
     @Slot()
     def _on_checks(self) -> None:
         """Check the model's numbers after all: the edits had stopped that."""
-        if self._desk.library.shelf.checks is None and self._runner.idle:
+        if self._desk.library.shelf.checks is not None:
+            return
+        if self._runner.idle:
             self._run_checks()
+        else:
+            self._checks.start()
