@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QGraphicsRectItem
 
@@ -21,6 +21,7 @@ _STEPS = {
     Qt.Key.Key_Down: (-1, 0),
 }
 _FAINT = 120  # of 255: how strong the hatching is
+_LOW = 120  # pixels
 _GROUPS_ONLY = 5  # pixels of an axis without names: the bars of groups still fit
 
 _HINT = "Click a cell, or drag over several"
@@ -58,6 +59,10 @@ class SweepPlot(GridPlot):
 
     def _on_moved(self, *_: object) -> None:
         self.moved.emit()
+
+    def sizeHint(self) -> QSize:
+        """Low: the map takes what room there is, and is not what makes its panel scroll."""
+        return QSize(240, _LOW)
 
     def show_grid(self, grid: Grid | None, caption: str = "") -> None:
         """Draw a grid; one of the same shape as before keeps zoom and region."""
