@@ -37,6 +37,7 @@ _PUBLIC = {
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
+    "edit_price": "analysis.price",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "generate": "interventions.generation",
@@ -78,6 +79,7 @@ __all__ = [
     "component_graph",
     "coverage",
     "direct_logit_attribution",
+    "edit_price",
     "estimate_sweep",
     "examine",
     "generate",
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
     from microtome.analysis.direct import direct_logit_attribution
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
+    from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
     from microtome.circuits.prune import prune

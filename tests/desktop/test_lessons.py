@@ -8,9 +8,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
+import microtome as mt
+from microtome.prompt_sets import load_prompt_set
+from microtome.records.sweep import SWEEP, sweep_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.edits import effects
 from microtome_desktop.presenters.lessons import LESSONS, lesson
 from microtome_desktop.presenters.node_card import verification
+from microtome_desktop.presenters.price import price_in, price_lines
 from microtome_desktop.state.course import Act
 from microtome_desktop.views.lesson_mark import LessonMark
 
@@ -90,13 +95,14 @@ def pupil(qtbot, live):
     made = Pupil(qtbot, live)
     yield made
     made.course.leave()
+    live.desk.book.clear_edits()
     live.window.reset_layout()
     live.handlers.load("words-4l")
     made.rest()
 
 
-def test_there_are_six_lessons_and_each_ends_with_a_text():
-    assert len(LESSONS) == len({each.id for each in LESSONS}) == 6
+def test_there_are_seven_lessons_and_each_ends_with_a_text():
+    assert len(LESSONS) == len({each.id for each in LESSONS}) == 7
     for each in LESSONS:
         assert each.steps[0].question is not None
         assert each.steps[-1].act is Act.READ
@@ -144,6 +150,33 @@ def test_a_planted_bias(pupil):
     assert circuit.node_influence[circuit.row("T@2")] > 0.99
     found = verification(session.analyses, "L1H1@4")
     assert found.true > 0.4 * float(circuit.node_score[circuit.row("OUT")])
+
+
+def test_the_bias_removed_and_its_price(pupil):
+    session = pupil.take("repair")
+    sweep = sweep_of(next(a for a in session.analyses.values() if a.kind == SWEEP))
+    assert sweep.effects[1, 1] == pytest.approx(0.9, abs=0.05)
+    assert np.sort(sweep.effects.ravel())[-2] < 0.5
+    assert [spec.site for spec in session.marks.edits] == ["z.1.1"]
+    panel = pupil.panels["edits"]
+    rows = {row.token: row for row in effects(session, None)}
+    said = [(rows[word].before, rows[word].after) for word in ("she", "he")]
+    assert said == [
+        (pytest.approx(0.78, abs=0.005), pytest.approx(0.66, abs=0.005)),
+        (pytest.approx(0.22, abs=0.005), pytest.approx(0.34, abs=0.005)),
+    ]
+    table, titles = panel.price.table, [row.title for row in price_lines(price_in(session))]
+    shown = {table.item(n, 0).text(): table.item(n, 1).text() for n in range(table.rowCount())}
+    assert list(shown) == titles
+    assert shown.pop("She or he") == "100 % → 95 %"
+    assert set(shown.values()) == {"100 % → 100 %"}
+    price = price_in(session)
+    others = price.right[[name != "pronoun" for name in price.names]]
+    assert (others[:, 1] >= others[:, 0]).all()
+    cut = mt.edit_price(
+        mt.load_model("words-4l"), [mt.Ablate("z.1.1")], [load_prompt_set("pronoun")]
+    )
+    assert cut.array("right").tolist() == [[1.0, pytest.approx(0.68, abs=0.005)]]
 
 
 def test_one_neuron_with_many_meanings(pupil):

@@ -75,6 +75,7 @@ class CommandId(StrEnum):
     SAVE_EDITS = auto()
     CLEAR_EDITS = auto()
     GENERATE = auto()
+    PRICE = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
     SHORTCUTS = auto()

@@ -149,6 +149,17 @@ def _nothing_edited(now: Situation) -> str:
     return "" if now.desk.book.marks.edits else "There are no edits yet."
 
 
+def _nothing_priced(now: Situation) -> str:
+    if reason := _nothing_edited(now):
+        return reason
+    from microtome_desktop.state.trials import acting_edits
+
+    if not acting_edits(now.desk.workspace.session, now.desk.trials):
+        return "No edit acts: switch one on."
+    sets = now.desk.library.shelf.facts.prompt_sets
+    return "" if sets else "The model has no prompt sets: use mt.edit_price with your own."
+
+
 def _cannot(act: str) -> Callable[[Situation], str]:
     """Why what is selected cannot be edited so."""
 
@@ -264,6 +275,8 @@ COMMANDS = (
             "switches them on", "mdi6.toggle-switch-outline", "Ctrl+Shift+O", _nothing_edited),
     Command(_ID.GENERATE, "Edits", "Write on", "Let the model write on from the prompt, without "
             "and with the edits", "mdi6.text-long", "Ctrl+Shift+N", _no_edits),
+    Command(_ID.PRICE, "Edits", "What do the edits cost?", "Run every task of the model without "
+            "and with the edits", "mdi6.scale-balance", "", _nothing_priced),
     Command(_ID.SAVE_EDITS, "Edits", "Save as a named set…", "Keep the edits under a name",
             "mdi6.playlist-check", "", _nothing_edited),
     Command(_ID.CLEAR_EDITS, "Edits", "Remove all edits", "Forget all edits; named sets stay",

@@ -35,6 +35,7 @@ SESSION_SLOTS = frozenset(
         "edits",
         "edge changes",
         "generate",
+        "price",
         "sweep",
         "foresee",
         "heads",

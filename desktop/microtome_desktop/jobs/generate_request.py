@@ -14,6 +14,7 @@ from microtome.records.generation import Generation, generation_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.trials import acting_edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ class GenerateText(Request):
         session = desk.workspace.session
         if session is None or session.clean is None:
             raise InputError("There is nothing to go on from.", "Run a prompt first.")
-        problems = desk.trials.problems
-        acting = tuple(s for s in session.marks.edits if s.on and s not in problems)
+        acting = acting_edits(session, desk.trials)
         return replace(self, prompt=session.clean.as_prompt, specs=acting)
 
     def started(self, desk: Desk) -> None:

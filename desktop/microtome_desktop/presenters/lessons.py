@@ -1,4 +1,4 @@
-"""Six lessons on embedded models. Each step's claim is tested on the real model."""
+"""Seven lessons on embedded models. Each step's claim is tested on the real model."""
 
 from __future__ import annotations
 
@@ -225,7 +225,67 @@ _BRAIN = Lesson(
     ),
 )  # fmt: skip
 
-LESSONS = (_NAME, _INDUCTION, _LENS, _BIAS, _NEURON, _BRAIN)
+_REPAIR = Lesson(
+    "repair",
+    "The bias removed, and its price",
+    "A sweep finds the head, an edit takes the bias out of it, and a table shows what that costs.",
+    "words-4l",
+    (
+        Step(
+            "After the nurse said that, this model prefers she to he far more than after the "
+            "doctor said that: a bias that was planted in its training text. A sweep finds where "
+            "it is kept by trying every place in turn. Open the tab Patching.",
+            Act.TAB, "patching", question=_NURSE_DOCTOR,
+        ),
+        Step(
+            "The sweep takes what the model computed for nurse and puts it into the run for "
+            "doctor, one place at a time. How much of the bias comes with it? Choose the outputs "
+            "of the heads.",
+            Act.CHOOSE, "patching", brings="Head outputs (z), all positions",
+        ),
+        Step("Four layers of four heads: sixteen cells. Run the sweep.",
+             Act.PRESS, "sweep", brings="analyses/sweep-"),
+        Step(
+            "0 is as with doctor, 1 as with nurse. One head by itself brings nine tenths of the "
+            "difference. Click its cell, L1H1.",
+            Act.CELL, "1.1",
+        ),
+        Step(
+            "Cutting this head would remove the bias, and more: the pronouns of people's names "
+            "come through it too. So take out only the direction in which nurse and doctor "
+            "differ there. Open the tab Edits.",
+            Act.TAB, "edits",
+        ),
+        Step("An edit changes what the model computes, not its weights. Write one: press Add.",
+             Act.PRESS, "add edit"),
+        Step(
+            "The site is filled in: z.1.1, the head that you clicked. Steering adds a direction "
+            "or projects it out. Choose to project out clean \N{MINUS SIGN} corrupt.",
+            Act.CHOOSE, "edit action", brings="project out: clean \N{MINUS SIGN} corrupt",
+        ),
+        Step("No positions are named, so that it acts everywhere, in every prompt. Add the edit.",
+             Act.PRESS, "edit done", brings="marks"),
+        Step(
+            "Before and after: she falls from 78 % to 66 % and he rises from 22 % to 34 %, nearly as with "
+            "doctor. In this sentence the bias is gone. But what else lay in that direction? Open "
+            "the tab Price.",
+            Act.TAB, "edits/Price",
+        ),
+        Step(
+            "Every task that this model was trained for is run without and with the edit. Take "
+            "the price.",
+            Act.PRESS, "price", brings="analyses/edit-price",
+        ),
+        Step(
+            "She or he is the price: with people's names the pronoun was right in 100 % of the "
+            "pairs and is now in 95 %. No other task loses an answer. Had the whole head been "
+            "cut, it would be 68 %. So an edit is not done when what it should do is seen: look "
+            "at what it should not do, too.",
+        ),
+    ),
+)  # fmt: skip
+
+LESSONS = (_NAME, _INDUCTION, _LENS, _BIAS, _REPAIR, _NEURON, _BRAIN)
 
 
 def lesson(wanted: str) -> Lesson:

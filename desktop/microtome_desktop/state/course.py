@@ -16,9 +16,10 @@ class Act(Enum):
     NODE = "click a node of the circuit"  # name: the node's id
     TOKEN = "click a token of the strip"  # value: the position
     NEURON = "click a row of the neuron map"  # value: the neuron
-    PRESS = "press a button"  # name: the button; brings: part of the session that it adds
+    PRESS = "press a button"  # name: the button; brings: part of the session that it adds, if any
     CHOOSE = "choose from a list"  # name: the list; brings: the text
-    TAB = "open a tab"  # name: the panel
+    CELL = "click a cell of the sweep"  # name: layer.head
+    TAB = "open a tab"  # name: the panel, or panel/text of a tab within it
     STEP = "move the training slider"  # brings: the model's name
     READ = "read"
 

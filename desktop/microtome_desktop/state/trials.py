@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from microtome.records.edits import EditSpec
 from microtome.records.generation import Generation
+from microtome.records.session import Session
 
 _NO_PROBLEMS: Mapping[EditSpec, str] = MappingProxyType({})
 _NO_NORMS: Mapping[str, float] = MappingProxyType({})
@@ -44,3 +45,9 @@ class Trials:
         """Another session."""
         self.update(problems=_NO_PROBLEMS, norms=_NO_NORMS, running=False)
         self.update(generating=False, before=None, after=None)
+
+
+def acting_edits(session: Session | None, trials: Trials) -> tuple[EditSpec, ...]:
+    """The edits that are on, without those that the latest run had to leave out."""
+    edits = () if session is None else session.marks.edits
+    return tuple(spec for spec in edits if spec.on and spec not in trials.problems)

@@ -39,6 +39,7 @@ class EditCommands(QObject):
             _ID.ADD_EDIT: self._add,
             _ID.SWITCH_EDITS: self._switch,
             _ID.GENERATE: self._generate,
+            _ID.PRICE: self._price,
             _ID.SAVE_EDITS: self._save,
             _ID.CLEAR_EDITS: self._desk.book.clear_edits,
         }
@@ -71,6 +72,11 @@ class EditCommands(QObject):
         panel = self._panel
         if panel is not None:
             panel.write_text()
+
+    def _price(self) -> None:
+        panel = self._panel
+        if panel is not None:
+            panel.take_price()
 
     def _switch(self) -> None:
         """All off where any is on, else all on."""

@@ -18,10 +18,12 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.generation import GENERATION
+from microtome.records.price import EDIT_PRICE
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.edit_requests import QUICK, WHOLE
 from microtome_desktop.jobs.generate_request import GenerateText, Writing
+from microtome_desktop.jobs.price_request import TakePrice
 from microtome_desktop.presenters import as_python_edits, exports
 from microtome_desktop.presenters.edits import (
     NO_EDIT,
@@ -33,12 +35,20 @@ from microtome_desktop.presenters.edits import (
     said_of,
 )
 from microtome_desktop.presenters.predictions import heading
+from microtome_desktop.presenters.price import (
+    NO_PRICE,
+    price_in,
+    price_lines,
+    price_table,
+    price_text,
+)
 from microtome_desktop.presenters.writing import text_of, texts_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.edit_effect import EffectView
 from microtome_desktop.views.edit_form import EditForm
 from microtome_desktop.views.edit_list import EditList
+from microtome_desktop.views.edit_price import PriceView
 from microtome_desktop.views.edit_sets import SetsMenu
 from microtome_desktop.views.edit_writing import WritingView
 from microtome_desktop.views.elided import ElidedLabel
@@ -67,10 +77,12 @@ class EditsPanel(Panel):
         self.list = EditList()
         self.effect = EffectView()
         self.writing = WritingView()
+        self.price = PriceView()
         self.pages = QTabWidget()
         self.pages.setDocumentMode(True)
         self.pages.addTab(self.effect, "Predictions")
         self.pages.addTab(self.writing, "Text")
+        self.pages.addTab(self.price, "Price")
         self.sets.setMenu(SetsMenu(context, self))
         self._lay_out()
         self._connect()
@@ -122,6 +134,7 @@ class EditsPanel(Panel):
         self.list.removed.connect(self._on_removed)
         self.list.moved.connect(book.move_edit)
         self.writing.asked.connect(self._on_writing)
+        self.price.asked.connect(self._on_price)
         context.trials.changed.connect(self._on_trials)
         context.library.changed.connect(self._on_library)
 
@@ -159,23 +172,40 @@ class EditsPanel(Panel):
         self.pages.setCurrentWidget(self.writing)
         self.writing.ask()
 
+    def _on_price(self, limit: int | None) -> None:
+        self.context.ask(TakePrice(limit))
+
+    def take_price(self) -> None:
+        """Run every task of the model without and with the edits."""
+        self.pages.setCurrentWidget(self.price)
+        self.price.ask()
+
     def exported_table(self) -> Callable[[], Table] | str:
-        """The predictions without and with the edits."""
+        """The price where that is in front, else the predictions without and with the edits."""
         session = self._session
         if session is None:
             return exports.NO_RUN
+        if self._shows_price:
+            price = price_in(session)
+            return NO_PRICE if price is None else partial(price_table, price)
         if session.edited is None:
             return NO_EDIT
         return partial(exports.edits_table, session, self.context.selection.current.position)
 
     def exported_lines(self) -> tuple[str, ...] | str:
-        """The edits, and both runs."""
+        """The edits and their price, or both runs."""
         session, position = self._session, self.context.selection.current.position
         if session is None:
             return exports.NO_RUN
+        if self._shows_price:
+            return as_python_edits.edit_price_lines(session)
         return as_python_edits.edits_lines(session, position)
 
     # what is shown
+
+    @property
+    def _shows_price(self) -> bool:
+        return self.pages.currentWidget() is self.price
 
     @property
     def _session(self) -> Session | None:
@@ -187,6 +217,7 @@ class EditsPanel(Panel):
         self._show_list()
         self._show_effect()
         self._show_texts()
+        self._show_price()
 
     def show_part(self, part: str) -> None:
         """What was changed, undone, or has been run."""
@@ -197,8 +228,11 @@ class EditsPanel(Panel):
             self._say()
         elif part in {QUICK, WHOLE}:
             self._show_effect()
+            self._show_price()
         elif part == f"analyses/{GENERATION}":
             self._show_texts()
+        elif part == f"analyses/{EDIT_PRICE}":
+            self._show_price()
 
     def show_model(self) -> None:
         """With its model, a session's edits can be run."""
@@ -221,6 +255,7 @@ class EditsPanel(Panel):
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         if changed & {"facts"}:
             self.form.offer()
+            self.price.set_able(self.context.why_not(CommandId.PRICE))
 
     def _show_list(self) -> None:
         trials, offline = self.context.trials, self.context.workspace.offline
@@ -233,6 +268,7 @@ class EditsPanel(Panel):
         reason = "" if able else self.context.why_not(CommandId.ADD_EDIT)
         self.add.setEnabled(able)
         self.writing.set_able(self.context.why_not(CommandId.GENERATE))
+        self.price.set_able(self.context.why_not(CommandId.PRICE))
         self.add.setToolTip(reason or "Write an edit down: site, what, where")
         self.clear.setEnabled(bool(lines) and able)
         if not able:
@@ -251,6 +287,10 @@ class EditsPanel(Panel):
         if not trials.generating and pair == (None, None):
             pair = texts_of(self._session)
         self.writing.show_texts(text_of(*pair), text_of(*reversed(pair)))
+
+    def _show_price(self) -> None:
+        price = price_in(self._session)
+        self.price.show_price(price_lines(price), price_text(self._session, price))
 
     def _say(self) -> None:
         self.said.setText(said_of(self._session, offline=self.context.workspace.offline))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QTabBar, QWidget
+from PySide6.QtWidgets import QComboBox, QPushButton, QTabBar, QWidget
 
 from microtome_desktop import palette as colours
+from microtome_desktop.presenters.sweep_map import SweepGrid
 from microtome_desktop.state.course import Act, Course, Step
 from microtome_desktop.views.attention_panel import AttentionPanel
 from microtome_desktop.views.circuit import CircuitPanel
+from microtome_desktop.views.edits_panel import EditsPanel
 from microtome_desktop.views.heatmap_panel import HeatmapPanel
 from microtome_desktop.views.lesson_panel import LessonPanel
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.neuron_panel import NeuronPanel
 from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.panel import Panel
+from microtome_desktop.views.patching_panel import PatchingPanel
 from microtome_desktop.views.token_strip import TokenStrip
 
 _EVERY_MS = 120  # how often the mark follows what it marks
-_TABS = ("node_card", "neurons", "histogram")
+_TABS = ("node_card", "neurons", "histogram", "patching", "edits")
 _AROUND = 5  # pixels between a target and its mark
 
 
@@ -41,10 +44,25 @@ class LessonMark(QWidget):
         for name in _TABS:
             window.docks[name].setProperty("lesson_tab", name)
             window.docks[name].visibilityChanged.connect(self._on_tab)
+        if self._edits is not None:
+            self._edits.add.toggled.connect(self._on_add)
+            self._edits.pages.currentChanged.connect(self._on_page)
+        if self._patching is not None:
+            self._patching.asking.found.connect(self._on_found)
 
     @property
     def _lessons(self) -> Panel | None:
         return self._panels.get("lessons")
+
+    @property
+    def _edits(self) -> EditsPanel | None:
+        panel = self._panels["edits"]
+        return panel if isinstance(panel, EditsPanel) else None
+
+    @property
+    def _patching(self) -> PatchingPanel | None:
+        panel = self._panels["patching"]
+        return panel if isinstance(panel, PatchingPanel) else None
 
     def retire(self) -> None:
         """Mark nothing any more, for another mark on other panels."""
@@ -82,6 +100,17 @@ class LessonMark(QWidget):
 
     def already(self, step: Step) -> bool:
         """Whether a list or a tab is as the step wants it, so that there is nothing to do."""
+        edits, patching = self._edits, self._patching
+        if step.act is Act.PRESS:
+            return step.name == "add edit" and edits is not None and edits.add.isChecked()
+        if step.act is Act.CELL:
+            now = None if patching is None else patching.context.selection.current
+            return now is not None and f"{now.layer}.{now.head}" == step.name
+        if step.act is Act.TAB and "/" in step.name:
+            return (
+                edits is not None
+                and edits.pages.tabText(edits.pages.currentIndex()) == (step.name.partition("/")[2])
+            )
         if step.act is Act.CHOOSE:
             return self._lists()[step.name].currentText() == step.brings
         dock = self._window.docks.get(step.name)
@@ -92,7 +121,7 @@ class LessonMark(QWidget):
         finders = {
             Act.NODE: self._node, Act.TOKEN: self._token, Act.NEURON: self._neuron,
             Act.PRESS: self._button, Act.CHOOSE: self._list, Act.TAB: self._tab,
-            Act.STEP: self._slider,
+            Act.STEP: self._slider, Act.CELL: self._cell,
         }  # fmt: skip
         return finders[step.act](step) if step.act in finders else None
 
@@ -127,11 +156,32 @@ class LessonMark(QWidget):
         return panel.map.plot.viewport(), _around(middle, 9)
 
     def _button(self, step: Step) -> tuple[QWidget, QRect] | None:
-        card = self._panels["node_card"]
-        if not isinstance(card, NodeCardPanel):
+        button = self._buttons().get(step.name)
+        return None if button is None else (button, button.rect())
+
+    def _buttons(self) -> dict[str, QPushButton]:
+        card, edits, patching = self._panels["node_card"], self._edits, self._patching
+        found: dict[str, QPushButton] = {}
+        if isinstance(card, NodeCardPanel):
+            found |= {"why": card.why, "ablate": card.node_check.button}
+        if patching is not None:
+            found["sweep"] = patching.asking.run_button
+        if edits is not None:
+            found |= {
+                "add edit": edits.add, "edit done": edits.form.done, "price": edits.price.button,
+            }  # fmt: skip
+        return found
+
+    def _cell(self, step: Step) -> tuple[QWidget, QRect] | None:
+        grid = None if self._patching is None else self._patching.map.grid
+        if self._patching is None or not isinstance(grid, SweepGrid):
             return None
-        button = {"why": card.why, "ablate": card.node_check.button}[step.name]
-        return button, button.rect()
+        layer, head = (int(number) for number in step.name.split("."))
+        row, column = grid.cell_of(layer=layer, head=head)
+        if row is None or column is None:
+            return None
+        middle = self._patching.map.cell_centre(row, column).toPoint()
+        return self._patching.map.plot.viewport(), _around(middle, 12)
 
     def _lists(self) -> dict[str, QComboBox]:
         heat, neurons, attention = (self._panels[n] for n in ("heatmap", "neurons", "attention"))
@@ -142,6 +192,10 @@ class LessonMark(QWidget):
             found["neurons"] = neurons.layer
         if isinstance(attention, AttentionPanel):
             found["attention"] = attention.layer
+        if self._patching is not None:
+            found["patching"] = self._patching.asking.controls.what
+        if self._edits is not None:
+            found["edit action"] = self._edits.form.action
         return found
 
     def _list(self, step: Step) -> tuple[QWidget, QRect] | None:
@@ -149,6 +203,10 @@ class LessonMark(QWidget):
         return box, box.rect()
 
     def _tab(self, step: Step) -> tuple[QWidget, QRect] | None:
+        if "/" in step.name and self._edits is not None:
+            pages = self._edits.pages
+            texts = [pages.tabText(number) for number in range(pages.count())]
+            return pages.tabBar(), pages.tabBar().tabRect(texts.index(step.name.partition("/")[2]))
         title = self._window.docks[step.name].windowTitle()
         for bar in self._window.findChildren(QTabBar):
             for number in range(bar.count()):
@@ -173,6 +231,18 @@ class LessonMark(QWidget):
         there = visible and step is not None and self.already(step)
         if there and isinstance(dock, QWidget) and isinstance(self._lessons, LessonPanel):
             self._lessons.opened(str(dock.property("lesson_tab")))
+
+    def _on_add(self, opened: bool) -> None:
+        if opened and isinstance(self._lessons, LessonPanel):
+            self._lessons.pressed("add edit")
+
+    def _on_found(self, _analysis: object) -> None:
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.pressed("sweep")
+
+    def _on_page(self, number: int) -> None:
+        if self._edits is not None and isinstance(self._lessons, LessonPanel):
+            self._lessons.opened(f"edits/{self._edits.pages.tabText(number)}")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """A ring with a soft glow."""

@@ -53,7 +53,7 @@ class LessonPanel(Panel):
         column = QVBoxLayout(inside)
         column.setContentsMargins(12, 10, 12, 10)
         column.setSpacing(10)
-        opening = QLabel("Six lessons of five minutes, each on a model that is built in.")
+        opening = QLabel("Seven lessons of five minutes, each on a model that is built in.")
         opening.setWordWrap(True)
         opening.setObjectName("dim")
         column.addWidget(opening)
@@ -159,6 +159,10 @@ class LessonPanel(Panel):
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Go on when what was asked for is selected."""
         step = self.context.course.step
+        if step is not None and step.act is Act.CELL and changed & {"layer", "head"}:
+            if f"{selected.layer}.{selected.head}" == step.name:
+                self._on_next()
+            return
         wanted = {
             Act.NODE: selected.node, Act.TOKEN: selected.position, Act.NEURON: selected.neuron
         }  # fmt: skip
@@ -171,7 +175,8 @@ class LessonPanel(Panel):
     def show_part(self, part: str) -> None:
         """Go on when what was asked for has been measured."""
         step = self.context.course.step
-        if step is not None and step.act is Act.PRESS and part.startswith(step.brings):
+        brings = step is not None and step.act is Act.PRESS and bool(step.brings)
+        if step is not None and brings and part.startswith(step.brings):
             self._on_next()
 
     def show_model(self) -> None:
@@ -190,6 +195,12 @@ class LessonPanel(Panel):
         step = self.context.course.step
         asked = step is not None and step.act is Act.CHOOSE
         if asked and step is not None and (step.name, step.brings) == (name, text):
+            self._on_next()
+
+    def pressed(self, name: str) -> None:
+        """Go on when the button was pressed, or what it brings was there already."""
+        step = self.context.course.step
+        if step is not None and step.act is Act.PRESS and step.name == name:
             self._on_next()
 
     def opened(self, name: str) -> None:
