@@ -80,13 +80,17 @@ class Actions(QObject):
     def update(self, now: Situation) -> None:
         """Enable what can be done now; the tool tip of what cannot ends with the reason."""
         for row in COMMANDS:
-            reason = row.blocked(now)
-            action = self.actions[row.id]
-            action.setEnabled(not reason)
-            held = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-            said = f"{row.tip} ({held})" if held else row.tip
-            action.setToolTip(f"{said}\n{reason}" if reason else said)
-            action.setStatusTip("")
+            self.update_one(row.id, now)
+
+    def update_one(self, wanted: CommandId, now: Situation) -> None:
+        """The same for one command."""
+        row, action = command(wanted), self.actions[wanted]
+        reason = row.blocked(now)
+        action.setEnabled(not reason)
+        held = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        said = f"{row.tip} ({held})" if held else row.tip
+        action.setToolTip(f"{said}\n{reason}" if reason else said)
+        action.setStatusTip("")
 
 
 def _nothing() -> None:

@@ -144,6 +144,7 @@ class Workbench(QObject):
             desk.draft.reading_changed,
         ):
             signal.connect(self._on_state)
+        desk.draft.changed.connect(self._on_draft)
         desk.library.changed.connect(self._on_library)
         desk.selection.changed.connect(self._on_selection)
         desk.book.steps_changed.connect(self._on_steps)
@@ -281,6 +282,10 @@ class Workbench(QObject):
             self._updating.start()
         elif not self._moment.isActive():  # quiet work: nothing that a command depends on
             self._moment.start()
+
+    def _on_draft(self, text: object) -> None:
+        # At once: who types and presses Return must not find Run off for what stood there before.
+        self.window.actions_table.update_one(CommandId.RUN, Situation(self.desk, self._busy))
 
     def _on_steps(self) -> None:
         self._updating.start()
