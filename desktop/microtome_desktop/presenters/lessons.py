@@ -266,9 +266,9 @@ _REPAIR = Lesson(
         Step("No positions are named, so that it acts everywhere, in every prompt. Add the edit.",
              Act.PRESS, "edit done", brings="marks"),
         Step(
-            "Before and after: she falls from 78 % to 66 % and he rises from 22 % to 34 %, nearly as with "
-            "doctor. In this sentence the bias is gone. But what else lay in that direction? Open "
-            "the tab Price.",
+            "Before and after: she falls from 78 % to 66 % and he rises from 22 % to 34 %, nearly "
+            "as with doctor. In this sentence the bias is gone. But what else lay in that "
+            "direction? Open the tab Price.",
             Act.TAB, "edits/Price",
         ),
         Step(
