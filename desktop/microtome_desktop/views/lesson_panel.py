@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFrame,
@@ -116,7 +118,15 @@ class LessonPanel(Panel):
     def _on_start(self) -> None:
         names = {id(button): name for name, button in self.starts.items()}
         wanted = names[id(self.sender())]
+        self._rest_edits()
         self.context.course.start(next(each for each in LESSONS if each.id == wanted))
+
+    def _rest_edits(self) -> None:
+        """Edits of before would act in the lesson as well: they are switched off, not forgotten."""
+        edits = self.context.book.marks.edits
+        if any(spec.on for spec in edits):
+            waiting = tuple(replace(spec, on=False) for spec in edits)
+            self.context.book.mark("Switch the edits off for a lesson", edits=waiting)
 
     def _on_back(self) -> None:
         self.context.course.go(self.context.course.place - 1)

@@ -131,7 +131,10 @@ def price(hand):
     assert [row[1] for row in table.rows] == [one.title for one in sets]
     assert table.rows[0][4:6] == tuple(held.right[0])
     shown = panel.price.table
-    assert [shown.item(row, 0).text() for row in range(shown.rowCount())] == list(held.titles)
+    lost = (held.right[:, 0] - held.right[:, 1], held.top[:, 0] - held.top[:, 1])
+    order = sorted(range(len(sets)), key=lambda n: (lost[0][n], lost[1][n]), reverse=True)
+    titles = [shown.item(row, 0).text() for row in range(shown.rowCount())]
+    assert titles == [sets[row].title for row in order]
     found = {}
     exec("\n".join(panel.exported_lines()), found)  # noqa: S102 - the lines are what is tested
     np.testing.assert_allclose(found["values"], held.right)
