@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox
 
 import microtome as mt
 from microtome.prompt_sets import load_prompt_set
+from microtome.records.edits import EditSpec
 from microtome.records.sweep import SWEEP, sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.edits import effects
@@ -153,6 +154,7 @@ def test_a_planted_bias(pupil):
 
 
 def test_the_bias_removed_and_its_price(pupil):
+    pupil.desk.book.add_edit(EditSpec("z.0.0", "zero"))  # of before: it waits
     session = pupil.take("repair")
     sweep = sweep_of(next(a for a in session.analyses.values() if a.kind == SWEEP))
     assert sweep.effects[1, 1] == pytest.approx(0.9, abs=0.05)

@@ -278,9 +278,9 @@ _REPAIR = Lesson(
         ),
         Step(
             "She or he, on top, is the price: with people's names the pronoun was right in 100 % "
-            "of the pairs and is now in 95 %. No other task loses an answer. Had the whole head "
-            "been cut, it would be 68 %. So an edit is not done when what it should do is seen: "
-            "look at what it should not do, too.",
+            "of the pairs and is now in 95 %. What is right of every other task stays. Had the "
+            "whole head been cut, it would be 68 %. So an edit is not done when what it should "
+            "do is seen: look at what it should not do, too.",
         ),
     ),
 )  # fmt: skip

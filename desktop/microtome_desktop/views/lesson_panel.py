@@ -118,7 +118,6 @@ class LessonPanel(Panel):
     def _on_start(self) -> None:
         names = {id(button): name for name, button in self.starts.items()}
         wanted = names[id(self.sender())]
-        self._rest_edits()
         self.context.course.start(next(each for each in LESSONS if each.id == wanted))
 
     def _rest_edits(self) -> None:
@@ -138,6 +137,8 @@ class LessonPanel(Panel):
         self._stack.setCurrentIndex(0 if lesson is None else 1)
         if lesson is None:
             return
+        if place == 0:
+            self._rest_edits()
         step = lesson.steps[place]
         self.heading.setText(lesson.title)
         self.progress.setRange(0, len(lesson.steps) - 1)
