@@ -43,7 +43,9 @@ ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,
     CommandId.STEER_DIFFERENCE, CommandId.STEER_ANSWER,
 }  # fmt: skip
-ON_EDITS = {CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS}
+ON_EDITS = {
+    CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
+}  # fmt: skip
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip

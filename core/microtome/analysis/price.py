@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 
 from microtome.activations.capture import Edit, chains_of, expect_edits, tapped_logits
-from microtome.errors import EditError, InputError, MemoryExceeded
+from microtome.errors import EditError, InputError, MemoryExceeded, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.devices import memory_ran_out
 from microtome.models.given import expect_model
@@ -47,10 +47,7 @@ def edit_price(
     """
     expect_model(model)
     expect_edits(edits)
-    if not prompt_sets:
-        raise InputError("There is no prompt set to take the price on.", "Give one or more.")
-    if limit is not None and limit < 1:
-        raise InputError(f"The limit is {limit} pairs.", "Give 1 or more, or None for all.")
+    _expect_asked(prompt_sets, limit)
     job, work = job_or_default(job), _Work(model, tuple(edits), tuple(prompt_sets), limit)
     for row in range(len(prompt_sets)):
         work.fill(row, job)
@@ -59,9 +56,22 @@ def edit_price(
     if not work.pairs.any():
         raise EditError(
             f"The edits fit no prompt of the sets: {next(iter(work.notes.values()))}",
-            "Take edits without positions, whose values belong to no single prompt.",
+            "Take edits that fit prompts of any length.",
         )
     return price_analysis(work.price(len(prompt_sets)))
+
+
+def _expect_asked(prompt_sets: Sequence[PromptSet], limit: int | None) -> None:
+    way_out = "Read them with microtome.prompt_sets.load_prompt_set."
+    expect(prompt_sets, Sequence, "prompt_sets", "a list of prompt sets", way_out)
+    for one in prompt_sets:
+        expect(one, PromptSet, "prompt set", "a prompt set", way_out)
+    if not prompt_sets:
+        raise InputError("There is no prompt set to take the price on.", "Give one or more.")
+    if limit is not None:
+        expect(limit, int, "limit", "a number of pairs", "Give 1 or more, or None for all.")
+        if limit < 1:
+            raise InputError(f"The limit is {limit} pairs.", "Give 1 or more, or None for all.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,7 +183,7 @@ def _logits(
     """The logits where each answer is read; prompts have one length."""
     places = [model.read_at(asked.tokens.ids) for asked in group]
     if len(group) == 1:
-        return _alone(model, group[0], chains, job)[places[0]][None]
+        return _alone(model, group[0], chains, job)[places]
     ids = torch.from_numpy(np.stack([asked.tokens.ids for asked in group]))
     try:
         with tapping(model, chains, job.check):

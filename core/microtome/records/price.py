@@ -71,6 +71,7 @@ def price_of(analysis: Analysis) -> EditPrice:
     """
     held: dict[str, Any] = {name: analysis.params[name] for name in _PLAIN}
     held |= {name: analysis.array(name) for name in (*_COUNTS, *_SHARES)}
-    texts = {name: tuple(str(t) for t in analysis.array(name)) for name in ("names", "titles")}
+    for name in ("names", "titles"):
+        held[name] = tuple(str(text) for text in analysis.array(name))
     edits = tuple(str(text) for text in analysis.params["edits"])
-    return EditPrice(**held, **texts, edits=edits, notes=dict(analysis.params["notes"]))
+    return EditPrice(**held, edits=edits, notes=dict(analysis.params["notes"]))

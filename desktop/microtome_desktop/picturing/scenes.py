@@ -31,6 +31,7 @@ from microtome_desktop.views.settings_window import SettingsWindow
 _EXAMPLE = resources.START_EXAMPLE
 SINGLE = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
 PAIR = Question(_EXAMPLE.clean, _EXAMPLE.corrupt, _EXAMPLE.answer, _EXAMPLE.wrong)
+NURSE = Question("The nurse said that", "The doctor said that", "she", "he")
 _WHOLE, _LAPTOP = (1760, 1080), (1366, 768)
 
 
@@ -134,10 +135,21 @@ def _edits(stage: Stage) -> QWidget:
     return _panel("edits", stage)
 
 
+def _price(stage: Stage) -> QWidget:
+    """The bias of the lesson on it, projected out of its head."""
+    stage.desk.book.clear_edits()
+    stage.run(NURSE)
+    prompts, others = (NURSE.prompt,), (NURSE.corrupt or "",)
+    direction = DirectionSpec("difference", prompts=prompts, others=others)
+    stage.desk.book.add_edit(EditSpec("z.1.1", "project out", direction=direction))
+    stage.rest()
+    stage.do(CommandId.PRICE)
+    return _panel("edits", stage)
+
+
 def _history(stage: Stage) -> QWidget:
     stage.desk.book.clear_edits()
-    nurse = Question("The nurse said that", "The doctor said that", "she", "he")
-    for question in (nurse, PAIR):
+    for question in (NURSE, PAIR):
         stage.run(question)
     return _panel("history", stage)
 
@@ -303,10 +315,12 @@ SCENES = (
     _card("notes", "Notes: what you write about the session, its nodes and its tokens.", _notes),
     _card("edits", "Edits: changes of the model that are tried on the prompt, and what it says "
           "without and with them.", _edits),
+    Scene("price", "What an edit costs: every task of the model without and with it.", _price,
+          ratio=2),
     _card("history", "History: every run of this sitting, to open again or to compare.",
           _history),
     _card("jobs", "Jobs: what runs, how long it will take, and what has ended."),
-    _card("lessons", "Lessons: six of five minutes each."),
+    _card("lessons", "Lessons: seven of five minutes each."),
     Scene("comparison", "Two runs side by side: predictions, and the differences of the heat "
           "maps and of the circuits.", _compared),
     Scene("grouped", "A circuit that was worked on: one head pinned and named, three MLPs drawn "

@@ -266,9 +266,9 @@ _REPAIR = Lesson(
         Step("No positions are named, so that it acts everywhere, in every prompt. Add the edit.",
              Act.PRESS, "edit done", brings="marks"),
         Step(
-            "Before and after: she falls from 78 % to 66 % and he rises from 22 % to 34 %, nearly as with "
-            "doctor. In this sentence the bias is gone. But what else lay in that direction? Open "
-            "the tab Price.",
+            "Before and after: she falls from 78 % to 66 % and he rises from 22 % to 34 %, nearly "
+            "as with doctor. In this sentence the bias is gone. But what else lay in that "
+            "direction? Open the tab Price.",
             Act.TAB, "edits/Price",
         ),
         Step(
@@ -277,10 +277,10 @@ _REPAIR = Lesson(
             Act.PRESS, "price", brings="analyses/edit-price",
         ),
         Step(
-            "She or he is the price: with people's names the pronoun was right in 100 % of the "
-            "pairs and is now in 95 %. No other task loses an answer. Had the whole head been "
-            "cut, it would be 68 %. So an edit is not done when what it should do is seen: look "
-            "at what it should not do, too.",
+            "She or he, on top, is the price: with people's names the pronoun was right in 100 % "
+            "of the pairs and is now in 95 %. What is right of every other task stays. Had the "
+            "whole head been cut, it would be 68 %. So an edit is not done when what it should "
+            "do is seen: look at what it should not do, too.",
         ),
     ),
 )  # fmt: skip

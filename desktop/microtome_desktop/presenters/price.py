@@ -41,10 +41,17 @@ def price_in(session: Session | None) -> EditPrice | None:
 
 
 def price_lines(price: EditPrice | None) -> tuple[PriceLine, ...]:
-    """A line for each task, in the order of the sets."""
+    """A line for each task; once all are there, those that lose most stand first."""
     if price is None:
         return ()
-    return tuple(_line(price, row) for row in range(len(price.names)))
+    lines = [_line(price, row) for row in range(len(price.names))]
+    return tuple(sorted(lines, key=_loss, reverse=True) if price.complete else lines)
+
+
+def _loss(line: PriceLine) -> tuple[float, float]:
+    """Shares of pairs that are lost: right and top."""
+    right, top = (0.0 if share is None else share[0] - share[1] for share in (line.right, line.top))
+    return right, top
 
 
 def _line(price: EditPrice, row: int) -> PriceLine:

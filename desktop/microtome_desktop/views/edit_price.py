@@ -25,14 +25,14 @@ from microtome_desktop.views.fonts import mono_font
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _UNKNOWN = "\N{MIDDLE DOT}"
-_HEADERS = ("task", "right", "top", "logit diff.")
+_HEADERS = ("task", "right %", "top %", "logit diff.")
 _TIPS = (
     "A prompt set of the model",
     "In how many pairs the answer is above the wrong answer, without and with the edits",
     "In how many pairs the answer is the most probable token, without and with the edits",
     "Mean logit of the answer minus that of the wrong answer, without and with the edits",
 )
-_WIDTHS = (96, 96, 92)  # pixels of the columns behind the first
+_WIDTHS = (84, 84, 92)  # pixels of the columns behind the first
 _ROW_HEIGHT = 20
 _NOTED = 0.005  # a change of a share below it reads as none
 _MOST = 10_000
@@ -72,6 +72,7 @@ class PriceView(QWidget):
         self.limit.setSuffix(" pairs")
         self.limit.setProperty("plain", True)
         self.limit.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        self.limit.lineEdit().setTextMargins(7, 0, 0, 0)
         self.limit.setMinimumWidth(84)
         table = self.table
         table.setObjectName("price_table")
@@ -143,7 +144,7 @@ def _shares(share: tuple[float, float] | None) -> str:
     if share is None:
         return _UNKNOWN
     before, after = (f"{100 * part:.0f}" for part in share)
-    return f"{before} % {_ARROW} {after} %"
+    return f"{before} {_ARROW} {after}"
 
 
 def _numbers(pair: tuple[float, float] | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QFrame,
@@ -118,6 +120,13 @@ class LessonPanel(Panel):
         wanted = names[id(self.sender())]
         self.context.course.start(next(each for each in LESSONS if each.id == wanted))
 
+    def _rest_edits(self) -> None:
+        """Edits of before would act in the lesson as well: they are switched off, not forgotten."""
+        edits = self.context.book.marks.edits
+        if any(spec.on for spec in edits):
+            waiting = tuple(replace(spec, on=False) for spec in edits)
+            self.context.book.mark("Switch the edits off for a lesson", edits=waiting)
+
     def _on_back(self) -> None:
         self.context.course.go(self.context.course.place - 1)
 
@@ -128,6 +137,8 @@ class LessonPanel(Panel):
         self._stack.setCurrentIndex(0 if lesson is None else 1)
         if lesson is None:
             return
+        if place == 0:
+            self._rest_edits()
         step = lesson.steps[place]
         self.heading.setText(lesson.title)
         self.progress.setRange(0, len(lesson.steps) - 1)

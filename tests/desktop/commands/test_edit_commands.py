@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QApplication, QInputDialog
 
+import microtome as mt
 from microtome.records.edits import EditSpec
+from microtome.records.price import price_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.state.edit_places import clean_prompt, corrupt_prompt
@@ -112,6 +114,38 @@ def write_on(hand):
         assert np.isfinite(held.array(f"{side}_probabilities")).all()
 
 
+def price(hand):
+    """Every task of the model, as the engine counts it, in the panel, the table and Python."""
+    assert not hand.window.actions_table.actions[_ID.PRICE].isEnabled()
+    hand.desk.book.add_edit(CUT)
+    hand.rest()
+    panel = hand.panels["edits"]
+    panel.price.limit.setValue(2)
+    hand.do(_ID.PRICE)
+    held = price_of(hand.session.analyses["edit-price"])
+    sets = hand.desk.library.shelf.facts.prompt_sets
+    expected = mt.edit_price(mt.load_model("words-4l"), [mt.Ablate("z.0.0")], sets, limit=2)
+    np.testing.assert_allclose(held.difference, expected.array("difference"), atol=1e-4)
+    assert (held.complete, held.pairs.tolist()) == (True, [2] * len(sets))
+    table = panel.exported_table()()
+    assert [row[1] for row in table.rows] == [one.title for one in sets]
+    assert table.rows[0][4:6] == tuple(held.right[0])
+    shown = panel.price.table
+    lost = (held.right[:, 0] - held.right[:, 1], held.top[:, 0] - held.top[:, 1])
+    order = sorted(range(len(sets)), key=lambda n: (lost[0][n], lost[1][n]), reverse=True)
+    titles = [shown.item(row, 0).text() for row in range(shown.rowCount())]
+    assert titles == [sets[row].title for row in order]
+    found = {}
+    exec("\n".join(panel.exported_lines()), found)  # noqa: S102 - the lines are what is tested
+    np.testing.assert_allclose(found["values"], held.right)
+    assert panel.price.said.toolTip() == "Of: zero ablation of z.0.0"
+    hand.desk.book.switch_edit(0, on=False)
+    hand.rest()
+    assert panel.price.said.toolTip().startswith("Of edits as they were before")
+    assert "others now" in panel.exported_lines()
+    assert not panel.price.button.isEnabled()
+
+
 def keep(hand):
     hand.desk.book.add_edit(CUT)
     hand.rest()
@@ -134,7 +168,7 @@ PROMISES = {
     _ID.PATCH_CORRUPT: acts(_ID.PATCH_CORRUPT, is_patch),
     _ID.STEER_DIFFERENCE: acts(_ID.STEER_DIFFERENCE, is_difference),
     _ID.STEER_ANSWER: answer, _ID.ADD_EDIT: add, _ID.SWITCH_EDITS: switch,
-    _ID.GENERATE: write_on, _ID.SAVE_EDITS: keep, _ID.CLEAR_EDITS: forget,
+    _ID.GENERATE: write_on, _ID.PRICE: price, _ID.SAVE_EDITS: keep, _ID.CLEAR_EDITS: forget,
 }  # fmt: skip
 
 
