@@ -196,6 +196,19 @@ def test_a_strength_can_be_typed_and_nonsense_is_put_back(trial):
         assert trial.session.marks.edits[0].strength == expected
 
 
+def test_a_strength_that_is_too_much_for_the_model_is_typed_and_told(trial):
+    trial.add(PUSH)
+    number = trial.rows[0].strength.number
+    number.selectAll()
+    QTest.keyClicks(number, "1e38")
+    QTest.keyClick(number, Qt.Key.Key_Return)
+    trial.rest()
+    assert trial.session.marks.edits[0].strength == 1e38
+    assert "NaN" in trial.rows[0].fault.toolTip()
+    assert "NaN" in trial.desk.notices.history[-1].what
+    trial.desk.notices.history.clear()
+
+
 def test_edits_are_dragged_and_stepped_into_another_order(trial):
     trial.add(CUT, PUSH)
     grip, goal = trial.rows[0].grip, trial.rows[1]
@@ -326,6 +339,21 @@ def test_a_right_click_on_a_node_edits_what_it_stands_for(trial):
     (spec,) = trial.session.marks.edits
     place = (int(drawn.node_position[row]),)
     assert (spec.site, spec.positions) == (f"mlp_out.{drawn.node_layer[row]}", place)
+
+
+def test_a_right_click_in_the_list_edits_the_node_of_the_row(trial):
+    trial.live.window.docks["lists"].raise_()
+    trial.rest()
+    table = trial.live.furnishing.panels["lists"].nodes
+    circuit = trial.session.circuit
+    row = int(np.flatnonzero([circuit.node_kind[row] == "head" for row in table.held.rows])[0])
+    node = int(table.held.rows[row])
+    place = table.visualRect(table.held.index(row, 0)).center()
+    context(table.viewport(), place)
+    trial.choose(trial.menu("edit_menu"), "Patch from the corrupt prompt")
+    (spec,) = trial.session.marks.edits
+    assert spec.site == f"z.{circuit.node_layer[node]}.{circuit.node_head[node]}"
+    assert (spec.action, spec.positions) == ("patch", (int(circuit.node_position[node]),))
 
 
 def test_a_file_shows_edits_and_their_effect_without_a_model(trial, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMenu
 
 from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep
@@ -149,6 +149,44 @@ def test_the_button_makes_edits_of_heads_or_says_what_is_missing(bench, panel, q
     QTest.mouseClick(panel.edit_button, LEFT)
     assert [edit.site for edit in edits(bench)] == ["z.2.1"]
     assert edits(bench)[0].positions is None
+
+
+def test_all_of_a_sweep_is_in_view_at_the_usual_size_of_the_window(bench, panel, qtbot):
+    bench.window.resize(1760, 1080)
+    bench.window.reset_layout()
+    bench.window.docks["patching"].raise_()
+    rest(bench, qtbot)
+    assert panel.edit_button.visibleRegion().boundingRect() == panel.edit_button.rect()
+    assert panel.map.visibleRegion().boundingRect() == panel.map.rect()
+    heights = [panel.map.cell_centre(row, 0).y() for row in range(LAYERS)]
+    assert min(-np.diff(heights)) > 15  # every layer has its name
+
+
+def test_a_right_click_on_a_cell_or_a_region_offers_edits_of_its_places(bench, panel, qtbot):
+    menu = right_click(bench, panel, 2, 9)
+    assert "resid_pre.2 at “" in menu.title()
+    choose(menu, "Patch from the corrupt prompt")
+    (edit,) = edits(bench)
+    assert (edit.site, edit.action, edit.positions) == ("resid_pre.2", "patch", (9,))
+    drag(panel, (1, 8), (2, 10))
+    choose(right_click(bench, panel, 2, 9), "Ablate to zero")
+    made = [(edit.site, edit.action, edit.positions) for edit in edits(bench)[1:]]
+    assert made == [(f"resid_pre.{layer}", "zero", (8, 9, 10)) for layer in (1, 2)]
+
+
+def right_click(bench, panel, row, column):
+    QTest.mouseClick(
+        panel.map.plot.viewport(), Qt.MouseButton.RightButton, pos=centre(panel, row, column)
+    )
+    QApplication.processEvents()
+    (menu,) = (m for m in panel.findChildren(QMenu, "edit_menu") if m.isVisible())
+    return menu
+
+
+def choose(menu, text):
+    (action,) = (one for one in menu.actions() if one.text().startswith(text))
+    assert action.isEnabled(), action.toolTip()
+    QTest.mouseClick(menu, LEFT, pos=menu.actionGeometry(action).center())
 
 
 def colour_at(panel, row, column):

@@ -61,6 +61,8 @@ def direction_text(spec: DirectionSpec, words: Words | None = None) -> str:
 
 
 def _difference(spec: DirectionSpec, _words: Words | None) -> str:
+    if len(spec.prompts) == len(spec.others) == 1:
+        return "the difference of two prompts"
     return f"mean of {len(spec.prompts)} − mean of {len(spec.others)} prompts"
 
 

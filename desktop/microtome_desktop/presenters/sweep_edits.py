@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from microtome.prompts import Prompt
 from microtome.records.edits import EditSpec
+from microtome.records.session import Session
 from microtome_desktop.presenters.sweep_map import SweepGrid
+from microtome_desktop.state.edit_places import EditPlace
 from microtome_desktop.state.sweeps import MEAN, Wish, mean_over
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
@@ -39,6 +41,25 @@ def edits_of_cells(
     if corrupt is None:
         return _NO_PAIR
     return tuple(_patch(where, at, grid, corrupt) for where, at in places.items())
+
+
+def places_of_cells(
+    grid: SweepGrid, cells: Cells, wish: Wish, session: Session
+) -> tuple[EditPlace, ...]:
+    """What a right click on cells is about, in the positions of the run on screen."""
+    clean = session.clean
+    if clean is None:
+        return ()
+    found: list[EditPlace] = []
+    for where, columns in _places(grid, cells, wish).items():
+        known = tuple(at for at in (grid.in_both(c)[0] for c in columns) if at >= 0)
+        if any(at >= len(clean.tokens) for at in known) or (columns and not known):
+            continue  # of another prompt
+        named = "" if where.neuron is None else f", neuron {where.neuron}"
+        tokens = ", ".join(f"“{clean.tokens[at].strip()}” ({at})" for at in known)
+        title = f"{where.site}{named}" + (f" at {tokens}" if known else "")
+        found.append(EditPlace(where.site, title, known or None, where.neuron))
+    return tuple(found)
 
 
 class _Where(NamedTuple):

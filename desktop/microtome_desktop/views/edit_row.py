@@ -28,6 +28,7 @@ from microtome_desktop.views.icons import icon
 
 _STEPS = 100  # of the slider, each way
 _UNKNOWN = 10.0  # the end of a slider where nothing is known of the site
+_LARGEST = 3e38  # nearly all that 32 bits hold: what is too much for the model, the model tells
 _NORMS = 2.0  # the end of a slider, in mean norms of the site
 _ALT = Qt.KeyboardModifier.AltModifier
 
@@ -74,7 +75,7 @@ class Strength(QWidget):
         self.number = QLineEdit()
         self.number.setObjectName("strength_number")
         self.number.setAccessibleName("strength as a number")
-        self.number.setValidator(QDoubleValidator(-1e6, 1e6, 4, self))
+        self.number.setValidator(QDoubleValidator(-_LARGEST, _LARGEST, 4, self))
         self.number.setFont(mono_font(11))
         self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.number.setFixedWidth(64)

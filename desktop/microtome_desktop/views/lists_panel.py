@@ -12,6 +12,7 @@ from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     QSize,
     Qt,
     Signal,
@@ -35,8 +36,10 @@ from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row
 from microtome_desktop.presenters.circuit_lists import Listing, edges, nodes
+from microtome_desktop.state.edit_places import node_places
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
 
@@ -204,6 +207,8 @@ class ListsPanel(Panel):
         self.words.textChanged.connect(self._on_words)
         self.tabs.currentChanged.connect(self._tell)
         self.nodes.picked.connect(self._on_node)
+        self.nodes.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.nodes.customContextMenuRequested.connect(self._on_menu)
         self.edges.picked.connect(self._on_edge)
         self.show_session()
 
@@ -291,6 +296,14 @@ class ListsPanel(Panel):
     def _on_node(self, row: int) -> None:
         if self._circuit is not None:
             self.context.selection.update(**selection_of(self._circuit, row), edge=None)
+
+    def _on_menu(self, at: QPoint) -> None:
+        index, session = self.nodes.indexAt(at), self.context.workspace.session
+        if self._circuit is None or session is None or not index.isValid():
+            return
+        node = self._circuit.node_id[int(self.nodes.held.rows[index.row()])]
+        places = node_places(session, (node,))
+        offer_edits(self.context, places, self.nodes.viewport().mapToGlobal(at), self)
 
     def _on_edge(self, row: int) -> None:
         if self._circuit is not None:

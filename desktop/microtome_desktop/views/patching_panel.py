@@ -7,8 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QSignalBlocker, Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
@@ -16,7 +16,7 @@ from microtome.records.sweep import Sweep, sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.sweep_choice import entry_title
-from microtome_desktop.presenters.sweep_edits import edits_of_cells
+from microtome_desktop.presenters.sweep_edits import edits_of_cells, places_of_cells
 from microtome_desktop.presenters.sweep_map import (
     SweepGrid,
     caption_of,
@@ -29,6 +29,7 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.sweeps import Wish, sweeps_in, wish_of
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.sweep_asking import SweepAsking
@@ -37,6 +38,7 @@ from microtome_desktop.views.sweep_prompts import SweepPrompts
 
 _NO_SWEEP = "There is no sweep yet: choose what is swept, and run it."
 _ALL_LAYERS = "All layers"
+_LOWEST = 110  # pixels of the map
 _SELECTED = ("layer", "head", "position", "neuron")
 
 
@@ -54,7 +56,10 @@ class PatchingPanel(Panel):
         self.heads = Choice()
         self.map = SweepPlot()
         self.prompts = SweepPrompts(self.map)
-        # Words that wrap make a map ask for its whole height, and what stands above it give way.
+        # Words that wrap make a map ask for its whole height: it takes what is left, and no less
+        # than can be read, so that the panel scrolls on the lowest screens only.
+        self.map.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.map.setMinimumHeight(_LOWEST)
         self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self.told = QLabel()
         self.edit_button = QPushButton("Make it an edit")
@@ -98,6 +103,7 @@ class PatchingPanel(Panel):
         self.map.chosen.connect(self._on_chosen)
         self.map.cell_hovered.connect(self._on_hover)
         self.map.edit_asked.connect(self._on_edit)
+        self.map.menu_asked.connect(self._on_menu)
         self.edit_button.clicked.connect(self._on_edit)
 
     def run(self) -> None:
@@ -263,6 +269,16 @@ class PatchingPanel(Panel):
 
     def _on_edit(self) -> None:
         self.context.do(CommandId.SWEEP_EDIT)
+
+    def _on_menu(self, row: int, column: int, at: QPoint) -> None:
+        """Offer edits of the cell, or of the region when it is one of its cells."""
+        grid, session = self.map.grid, self.context.workspace.session
+        analysis = None if session is None else session.analyses.get(self._shown_id)
+        wish = None if analysis is None else wish_of(analysis)
+        if not isinstance(grid, SweepGrid) or session is None or wish is None:
+            return
+        cells = self.map.cells if (row, column) in self.map.cells else ((row, column),)
+        offer_edits(self.context, places_of_cells(grid, cells, wish, session), at, self)
 
     def make_edits(self) -> str:
         """Add the chosen cells to the list of edits; why not, as text, else empty."""
