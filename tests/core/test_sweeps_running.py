@@ -10,6 +10,7 @@ import torch
 
 import microtome as mt
 from microtome.errors import Cancelled, InputError, MemoryExceeded
+from microtome.interventions.sweeping.naming import metric_told
 from microtome.jobs import Job
 from microtome.records.sweep import sweep_analysis, sweep_of
 
@@ -190,3 +191,45 @@ def test_the_same_question_has_one_id(tiny_model):
         mt.ablation_sweep(model, CLEAN, METRIC, "z", how="mean", over=[CLEAN]).id,
     ]  # fmt: skip
     assert len(set(different)) == len(different)
+
+
+class _Weighted:
+    """A metric of a user's that is bound to an object."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def __repr__(self):
+        return f"_Weighted({self.token})"
+
+    def metric(self, logits):
+        return logits[..., self.token]
+
+
+def _nested():
+    """A new function each time, as in another run of the program."""
+    made = {}
+    exec("def f(x):\n    return torch.stack([(lambda row: row[3])(row) for row in x])", made)
+    return made["f"]
+
+
+def test_other_questions_have_other_ids(tiny_model):
+    model = tiny_model("gpt2")
+
+    def asked(function, **options):
+        metric = mt.CustomMetric(function, **options)
+        return metric_told(metric, model)
+
+    by_default = [lambda x, token=token: x[..., token] for token in (3, 4)]
+    bound = [_Weighted(token).metric for token in (3, 4)]
+    told = [asked(function) for function in (*by_default, *bound, _nested())]
+    told.append(asked(by_default[0], everywhere=True))
+    assert len(set(told)) == len(told)
+    assert asked(_nested()) == told[4]  # nothing of where in memory it lies
+
+    reads = tiny_model("t5_gated")
+    ids = [
+        mt.ablation_sweep(reads, (*text, -1, 5, 6), METRIC, "z").id
+        for text in (CLEAN, PAIR.corrupt)
+    ]
+    assert ids[0] != ids[1]

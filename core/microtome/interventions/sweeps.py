@@ -24,6 +24,7 @@ from microtome.interventions.sweeping.examples import (
     prompt_examples,
     sized_examples,
 )
+from microtome.interventions.sweeping.naming import ids_of
 from microtome.interventions.sweeping.running import Asked, run_sweep
 from microtome.interventions.sweeping.task import Example, How, Put
 from microtome.jobs import Job, job_or_default
@@ -116,7 +117,7 @@ def ablation_sweep(
     read = tuple(model.tokenize(as_prompt(prompt)) for prompt in listed_prompts(over, "over"))
     put = Put(wanted, read, options.get("seed", 0))
     examples = prompt_examples(model, prompts, metric)
-    settings = {"how": how, "over": [tokens.ids.tolist() for tokens in put.over]}
+    settings = {"how": how, "over": [ids_of(tokens) for tokens in put.over]}
     asked = _asked(model, examples, put, kind, "ablation", settings, options)
     return run_sweep(asked, job_or_default(options.get("job")))
 

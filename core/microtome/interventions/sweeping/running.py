@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float, Int
 
 from microtome.errors import PromptError
 from microtome.interventions.sweeping.cells import Cells, cells_of
+from microtome.interventions.sweeping.naming import ids_of, metric_told
 from microtome.interventions.sweeping.paths import Path, compute, path_of
 from microtome.interventions.sweeping.scale import scaled
 from microtome.interventions.sweeping.task import Ends, Example, Put, Task
 from microtome.jobs import Job
-from microtome.metrics import Metric
 from microtome.models.model import Model
 from microtome.records.sweep import Sweep
 
@@ -55,21 +55,15 @@ class Asked:
         """The same for the same question to the same model."""
         told = {
             "model": self.model.identity.fingerprint,
-            "metrics": [self._named(example) for example in self.examples],
+            "metrics": [metric_told(each.metric, self.model) for each in self.examples],
             "prompts": [
-                [tokens.ids.tolist() for tokens in (each.base, each.source) if tokens is not None]
+                [ids_of(tokens) for tokens in (each.base, each.source) if tokens is not None]
                 for each in self.examples
             ],
             **self.settings,
         }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
         return f"sweep-{digest.hexdigest()[:12]}"
-
-    def _named(self, example: Example) -> str:
-        """What a metric asks; names may be those of several tokens."""
-        metric = example.metric
-        tokens = [getattr(metric, name, None) for name in ("answer", "wrong")]
-        return f"{metric.name(self.model)} {tokens} at {metric.position} {_code_of(metric)}"
 
     def tasks(self, *, alone: bool = False) -> Iterator[tuple[Int[np.ndarray, " example"], Task]]:
         """Examples that can be swept together, or each alone, with their numbers.
@@ -107,16 +101,6 @@ class Asked:
         floats += identity.n_heads * length * (self.kind == "pattern")
         need = 4 * length * identity.n_layers * floats
         return int(max(1, self.budget // _BASE_SHARE // max(1, need)))
-
-
-def _code_of(metric: Metric) -> str:
-    """What a user's function does, as far as it can be told; nothing for other metrics."""
-    function = getattr(metric, "function", None)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return "" if function is None else repr(function)
-    held = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    return f"{code.co_code.hex()} {code.co_names} {code.co_consts} {held}"
 
 
 def run_sweep(asked: Asked, job: Job) -> Sweep:
