@@ -127,9 +127,9 @@ def test_ablation(words, theirs, ids, read, how):
     for kind, ways in WAYS.items():
         by = ways[-2]
         sweep = mt.ablation_sweep(
-            words, CLEAN, metric, kind, by=by, how=how, over=over, seed=3, **_options(kind, by)
+            words, CLEAN, metric, kind, by=by, how=how, over=over, seed=6, **_options(kind, by)
         )
-        drawn = int(np.random.default_rng(3).integers(2))  # as the seed says, for a resampling
+        drawn = int(np.random.default_rng(6).integers(2))  # seed 0 draws the other
 
         def expected(cell, kind=kind, drawn=drawn):
             held = torch.stack([theirs.values(kind, cell[0], ids[text]) for text in OVER])

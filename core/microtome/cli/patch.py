@@ -85,6 +85,8 @@ class _Asked:
         if (options.prompt is None) == (options.prompt_set is None):
             raise InputError("Give either --prompt or --set.")
         if options.prompt_set is not None:
+            if options.limit is not None and options.limit < 1:
+                raise InputError(f"--limit is {options.limit}.", "Give 1 or more.")
             held = _prompt_set(options.prompt_set).pairs[: options.limit]
             return [(one.clean, one.corrupt, one.answer, one.wrong) for one in held]
         word: Callable[[str], Any] = token_id if options.ids else str
@@ -109,7 +111,10 @@ class _Asked:
         told |= {} if options.budget is None else {"budget": options.budget << 20}
         prompts = [clean for clean, *_ in self.pairs]
         if options.trace_span is not None:
-            span, told = _spans(options.trace_span)[0], {"seed": options.seed}
+            span = _spans(options.trace_span)[0]
+            told = {name: value for name, value in told.items() if value is not None}
+            if len(prompts) > 1:
+                raise InputError("Causal tracing takes one prompt.", "Give --limit 1.")
             kind = "resid_post" if kind == "resid_pre" else kind
             drawn = {"span": span, "noise": options.noise, "samples": options.samples}
             return causal_trace(self.model, prompts[0], self.metrics, kind=kind, **drawn, **told)

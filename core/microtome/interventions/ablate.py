@@ -69,6 +69,8 @@ class Ablate:
             raise EditError(
                 f"A {kind} ablation needs prompts {_PURPOSES[kind]}.", "Give them as over=[…]."
             )
+        if index(seed) < 0:
+            raise EditError(f"The seed is {seed}.", "Give 0 or more.")
         object.__setattr__(self, "site", Site.of(site))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "over", tuple(as_prompt(prompt) for prompt in over or ()))

@@ -117,11 +117,11 @@ def unembedding_direction(
     """
     expect_model(model)
     anatomy = model.anatomy
-    rows = anatomy.unembedding
     ids = [model.answer_token(word) for word in (token, other) if word is not None]
-    direction = rows[ids[0]].double()
+    rows = anatomy.unembedding[ids].cpu().double()  # MPS has no float64
+    direction = rows[0]
     if len(ids) == 2:
-        direction = direction - rows[ids[1]].double()
+        direction = direction - rows[1]
     between = anatomy.transform
     if between is not None:
         if between.activation is not None or between.norm is not None:
@@ -130,8 +130,8 @@ def unembedding_direction(
                 "than a norm and a matrix, so that no row is a direction of the stream.",
                 "Take a difference of means or a principal component.",
             )
-        direction = direction @ between.weight.double()
-    found: NDArray[np.float64] = direction.cpu().numpy()
+        direction = direction @ between.weight.cpu().double()
+    found: NDArray[np.float64] = direction.numpy()
     if not found.any():
         raise EditError(
             "The direction of the unembedding has the length 0.", "Give two different words."

@@ -45,6 +45,8 @@ class Sampling:
                     f"top_p is {self.top_p}.", "Give a share above 0 and up to 1, or leave it out."
                 )
         expect(self.seed, int, "seed", "a whole number", "Write seed=0.")
+        if self.seed < 0:
+            raise InputError(f"The seed is {self.seed}.", "Give 0 or more.")
 
     @property
     def params(self) -> dict[str, Any]:

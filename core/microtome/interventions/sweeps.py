@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
-from microtome.errors import EditError, InputError
+from microtome.errors import EditError, InputError, expect
 from microtome.interventions.sweeping.cells import default_way
 from microtome.interventions.sweeping.estimate import SweepEstimate, estimate
 from microtome.interventions.sweeping.examples import (
@@ -142,7 +142,9 @@ def causal_trace(
     Raises InputError for a span that is none, and what ``patching_sweep`` raises.
     """
     expect_model(model)
-    drawn = Noise(span, noise, samples, options.get("seed", 0))
+    expect(noise, (int, float), "noise", "a number", "Write noise=3.0.")
+    expect(samples, int, "samples", "a whole number", "Write samples=10.")
+    drawn = Noise(_span(span, "The span"), noise, samples, options.get("seed", 0))
     examples = noised_examples(model, prompt, metric, drawn)
     settings = {"span": list(span), "noise": noise, "samples": samples}
     by_position: Options = {"by": "position", **options}
@@ -188,6 +190,18 @@ def _swept(kind: str, options: Options) -> tuple[str, Options]:
     return site.name, {**options, "by": by, "layer": layer}
 
 
+def _span(given: Any, name: str) -> tuple[int, int]:
+    """The first position and the one behind the last. Raises InputError for what is no pair."""
+    try:
+        start, stop = given
+        return int(start), int(stop)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} of positions is {given!r}, but two whole numbers were expected.",
+            "Give the first position and the one behind the last, for example (2, 4).",
+        ) from None
+
+
 def _asked(
     model: Model,
     examples: tuple[Example, ...],
@@ -197,8 +211,13 @@ def _asked(
     settings: dict[str, Any],
     options: Options,
 ) -> Asked:
+    seed, budget = options.get("seed", 0), options.get("budget", BUDGET)
+    for name, number in (("seed", seed), ("budget", budget)):
+        expect(number, int, name, "a whole number", f"Write for example {name}=1.")
+    if seed < 0:
+        raise InputError(f"The seed is {seed}.", "Give 0 or more.")
     given = options.get("ranges")
-    ranges = None if given is None else tuple((int(a), int(b)) for a, b in given)
+    ranges = None if given is None else tuple(_span(span, "A range") for span in given)
     kind, options = _swept(kind, options)
     told = settings | {
         "kind": kind,

@@ -17,7 +17,7 @@ from microtome.interventions.sweeping.entries import NEEDS, Entrances
 from microtome.interventions.sweeping.packed import walk
 from microtome.interventions.sweeping.passes import Plan
 from microtome.interventions.sweeping.puts import put_in_place
-from microtome.interventions.sweeping.readout import Readout
+from microtome.interventions.sweeping.readout import MOST_LOGITS, Readout
 from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Ends, Found, Task, Told
 from microtome.jobs import Job
@@ -123,7 +123,9 @@ def _runs(
         none = np.zeros((length, anatomy.d_model), dtype=np.float32)
         noise = np.stack([none if each.noise is None else each.noise[:length] for each in examples])
     metrics = tuple(example.metric for example in examples)
-    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base))
+    # A quarter of the budget for logits; a metric makes two more copies of them.
+    most = min(MOST_LOGITS, task.budget // (4 * 3 * anatomy.embedding.element_size()))
+    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base), most)
     run = partial(_run, anatomy, scratch=scratch)
     if task.put.how != "patch":
         base = run(ids, keep, noise)

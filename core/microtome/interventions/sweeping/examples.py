@@ -31,7 +31,9 @@ def sized_examples(
     ``prompts`` are pairs or single prompts; of a causal trace there are ``copies``.
     """
     pairs = [prompts] if isinstance(prompts, PromptPair) else listed_prompts(prompts, "prompts")
-    if not pairs or not isinstance(pairs[0], PromptPair):
+    if not pairs:
+        raise InputError("There is nothing to sweep over.", "Give a pair or a prompt, or a list.")
+    if not isinstance(pairs[0], PromptPair):
         made = prompt_examples(model, prompts, _sizes(model, metric, prompts))
     else:
         sizes = _sizes(model, metric, pairs[0].clean)
@@ -41,7 +43,8 @@ def sized_examples(
 
 def _sizes(model: Model, metric: Metrics, prompt: Any) -> CustomMetric:
     """A metric that reads where the given one does."""
-    first = _one_each(metric, 1)[0] if not isinstance(metric, list | tuple) else metric[0]
+    count = len(metric) if isinstance(metric, Sequence) and metric else 1
+    first = _one_each(metric, count)[0]
     if first is not None:
         everywhere = reads_everywhere(first)
         return CustomMetric(_nothing, position=first.position, everywhere=everywhere)
@@ -121,6 +124,8 @@ def prompt_examples(
 ) -> tuple[Example, ...]:
     """An example without a source for each prompt."""
     listed = listed_prompts(prompts, "prompts")
+    if not listed:
+        raise InputError("There is no prompt to sweep over.", "Give a prompt, or a list of them.")
     made = []
     for prompt, own in zip(listed, _one_each(metric, len(listed)), strict=True):
         tokens = model.tokenize(prompt)
@@ -210,6 +215,12 @@ def _resolved(
     if isinstance(own, KL):
         return own.against(model.run(clean)[own.position].float().cpu().numpy())
     if isinstance(own, Loss):
+        if corrupt is not None and len(corrupt) != len(clean):
+            raise MetricError(
+                f"The loss is over the tokens of a prompt, but the clean one has {len(clean)} and "
+                f"the corrupt one {len(corrupt)}.",
+                "Give prompts of one length, or a metric that reads one position.",
+            )
         return own.following(base.ids.tolist())
     return own
 

@@ -127,8 +127,8 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
         base = run_base(anatomy, ids, scratch=Scratch(job))
         read = transformed(anatomy.transform, normed(anatomy.final_norm, base.final[-1:]))
         ours = torch.nn.functional.linear(read, anatomy.unembedding, anatomy.unembedding_bias)
-        ours = soft_cap(ours, anatomy.soft_cap)[0].double().cpu()
-        theirs = model.run(tokens)[-1].double().cpu()
+        ours = soft_cap(ours, anatomy.soft_cap)[0].cpu().double()  # MPS has no float64
+        theirs = model.run(tokens)[-1].cpu().double()
     scale = max(1.0, float(theirs.abs().max()))
     return (
         bool(np.isfinite(float(ours.sum()))) and float((ours - theirs).abs().max()) < _AGREE * scale

@@ -25,16 +25,20 @@ def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Te
     if whole:
         expect_length(task.put, task.cells.site, len(task.examples[0].base))
     length = base.length if whole else None
-    runs = [_kept(task, tokens, base, length, scratch) for tokens in task.put.used]
-    means = {}
-    for layer in range(len(base.layers)):
-        rows = (
-            torch.stack([run[layer] for run in runs])
-            if whole
-            else torch.cat([run[layer] for run in runs])
-        )
-        mean = rows.cpu().double().mean(0).to(rows)
-        means[layer] = mean.repeat(base.examples, *[1] * (mean.ndim - 1)) if whole else mean
+    # One prompt after another, so that the memory is that of one whatever their number.
+    sums: dict[int, Tensor] = {}
+    for tokens in task.put.used:
+        for layer, values in enumerate(_kept(task, tokens, base, length, scratch)):
+            wide = values.cpu().double()
+            own = wide if whole else wide.sum(0)
+            sums[layer] = sums[layer] + own if layer in sums else own
+    count = len(task.put.used) if whole else sum(map(len, task.put.used))
+    means = {layer: (total / count).to(base.final) for layer, total in sums.items()}
+    if whole:
+        means = {
+            layer: mean.repeat(base.examples, *[1] * (mean.ndim - 1))
+            for layer, mean in means.items()
+        }
     return _Same(means, shape)
 
 

@@ -18,7 +18,7 @@ from microtome.models.anatomy import Anatomy
 from microtome.models.operations import soft_cap, transformed
 
 _FEW = 64  # logits that are worth computing alone
-_FLOATS = 1 << 24  # of logits at a time: 64 MB
+MOST_LOGITS = 1 << 24  # at a time: 64 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +26,13 @@ class Readout:
     """What reads the metric of each example from the stream behind the last layer.
 
     ``metrics`` has one metric an example, resolved; ``places`` are the positions they read, in
-    order: one, or all of them.
+    order: one, or all of them. ``most`` logits are made at a time, one run's at least.
     """
 
     anatomy: Anatomy
     metrics: tuple[Metric, ...]
     places: Int[np.ndarray, " place"]
+    most: int = MOST_LOGITS
 
     def values(
         self, rows: Float[Tensor, "run place d_model"], examples: Int[np.ndarray, " run"]
@@ -50,7 +51,7 @@ class Readout:
         read = transformed(self.anatomy.transform, normed(self.anatomy.final_norm, rows))
         if isinstance(metric, LinearMetric):
             return _numbers(self._linear(metric, read[:, 0]))
-        size = max(1, _FLOATS // (len(self.places) * self.anatomy.unembedding.shape[0]))
+        size = max(1, self.most // (len(self.places) * self.anatomy.unembedding.shape[0]))
         logits = (self._logits(part) for part in read.split(size))
         everywhere = getattr(metric, "everywhere", False)
         parts = [measured(metric, part if everywhere else part[:, 0]) for part in logits]
@@ -109,4 +110,4 @@ def measured(
 
 
 def _numbers(values: Any) -> Float[np.ndarray, " run"]:
-    return np.asarray(torch.as_tensor(values).detach().to("cpu", torch.float64).numpy())
+    return np.asarray(torch.as_tensor(values).detach().cpu().double().numpy())

@@ -99,6 +99,8 @@ class Asked:
         identity = self.model.identity
         floats = identity.d_model * 12 + identity.d_mlp * (self.kind == "mlp_post")
         floats += identity.n_heads * length * (self.kind == "pattern")
+        # Both runs go through one layer together: scores, their mask, and the softmax of them.
+        floats += -(-6 * identity.n_heads * length // identity.n_layers)
         need = 4 * length * identity.n_layers * floats
         return int(max(1, self.budget // _BASE_SHARE // max(1, need)))
 
