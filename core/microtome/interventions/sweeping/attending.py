@@ -135,7 +135,7 @@ class Looking:
         return pattern
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)  # windows of one model; each holds length² floats
 def _mask(
     length: int, window: int | None, device: torch.device, dtype: torch.dtype, *, causal: bool
 ) -> Float[Tensor, "query key"] | None:

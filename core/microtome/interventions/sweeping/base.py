@@ -49,6 +49,15 @@ class Base:
         """Number of examples."""
         return int(self.ids.shape[0])
 
+    def values(self, site: str, layer: int) -> Float[Tensor, "row *axes"]:
+        """What a site held in a layer, as far as it was kept."""
+        if site == "resid_pre":
+            return self.layers[layer].pre
+        if site == "resid_post":
+            after = layer + 1
+            return self.final if after == len(self.layers) else self.layers[after].pre
+        return self.layers[layer].kept[site]
+
 
 def run_base(
     anatomy: Anatomy,

@@ -218,18 +218,9 @@ class _New:
     partners: Int[Tensor, " row"] | None
 
     def __call__(self, layer: int) -> Tensor:
-        values = _site_of(self.source, self.site, layer)
+        values = self.source.values(self.site, layer)
         if self.partners is None:
             return values
-        own = _site_of(self.base, self.site, layer)
+        own = self.base.values(self.site, layer)
         there = (self.partners >= 0).view(-1, *[1] * (values.ndim - 1))
         return torch.where(there, values[self.partners.clamp(min=0)], own)
-
-
-def _site_of(base: Base, site: str, layer: int) -> Tensor:
-    if site == "resid_pre":
-        return base.layers[layer].pre
-    if site == "resid_post":
-        after = layer + 1
-        return base.final if after == len(base.layers) else base.layers[after].pre
-    return base.layers[layer].kept[site]

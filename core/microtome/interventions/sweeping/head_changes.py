@@ -125,19 +125,21 @@ class HeadChange:
         mine = torch.isin(self.changed.run, runs)
         rows = self.changed.row[mine]
         slot = torch.searchsorted(runs, self.changed.run[mine])
-        looking, places = Looking(weights, length), torch.arange(length, device=row.device)
+        at = row % length
+        start = int(at.min())  # of the queries that look at anything new
+        looking, places = Looking(weights, length), torch.arange(start, length, device=row.device)
         keys, values = (self._of(x, kv_head, example) for x in (layer.k, layer.v))
         put = self._prepared("k", rows)[kv_head] if self.site == "k" else self.new[rows, kv_head]
         wide = (keys if self.site == "k" else values).repeat(len(runs), 1, 1)
         wide[slot, rows % length] = put  # run key d_head
         changes = []
         for head in range(kv_head * weights.group, (kv_head + 1) * weights.group):
-            q = self._of(layer.q, head, example)
+            q = self._of(layer.q, head, example)[start:]
             if self.site == "k":
                 z = looking.one_head(head, q, wide, places) @ values
             else:
                 z = looking.one_head(head, q, keys, places) @ wide
-            changes.append(z[which, row % length] - layer.kept["z"][row, head])
+            changes.append(z[which, at - start] - layer.kept["z"][row, head])
         return torch.stack(changes, 1)
 
     @property

@@ -59,16 +59,8 @@ def _kept(
     """The site's values of one prompt, layer by layer, up to a length if one is given."""
     ids = torch.from_numpy(tokens.ids)[None].to(base.final.device).long()
     ran = run_base(base.anatomy, ids, [task.cells.site], scratch=scratch)
-    values = [_site(ran, task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
+    values = [ran.values(task.cells.site, layer)[:length] for layer in range(len(ran.layers))]
     return [each[..., :length] for each in values] if task.cells.site == "pattern" else values
-
-
-def _site(ran: Base, site: str, layer: int) -> Tensor:
-    if site == "resid_pre":
-        return ran.layers[layer].pre
-    if site == "resid_post":
-        return ran.final if layer + 1 == len(ran.layers) else ran.layers[layer + 1].pre
-    return ran.layers[layer].kept[site]
 
 
 def _shape(task: Task, base: Base) -> tuple[int, ...]:
