@@ -83,8 +83,8 @@ def pair_examples(
         if problem and not align:
             raise PromptError(
                 problem,
-                "Replace words by words of as many tokens, or align the prompts (align=True): "
-                "positions without a partner then stay empty.",
+                "Replace words by words of as many tokens, or align them (Align in the window, "
+                "--align, align=True): positions without a partner then stay empty.",
             )
         base, source = (clean, corrupt) if noising else (corrupt, clean)
         resolved = _resolved(model, own, clean, corrupt, base)
