@@ -229,7 +229,9 @@ class Caption:
 def caption_of(sweep: Sweep) -> Caption:
     """The ends of the scale, how it was computed, how long it took, and what to know."""
     known = int(np.isfinite(sweep.effects).sum())
-    parts = []
+    parts, examples = [], int(sweep.params.get("examples", 1))
+    if examples > 1 and _span(sweep) is None:
+        parts.append(f"over {examples} prompts, the first of them above")
     if not sweep.complete:
         parts.append(f"{known:,} of {sweep.effects.size:,} cells")
     if sweep.mode == "ablation":
@@ -239,7 +241,8 @@ def caption_of(sweep: Sweep) -> Caption:
         parts += [f"0 = {low}, {sweep.corrupt:.4g}", f"1 = clean, {sweep.clean:.4g}"]
     parts.append(sweep.path)
     if sweep.skipped:
-        parts.append(f"{sweep.skipped:,} change nothing")
+        of = "" if examples == 1 else " of the runs"
+        parts.append(f"{sweep.skipped:,}{of} change nothing")
     if sweep.seconds:
         parts.append(f"{sweep.seconds:.2g} s")
     if sweep.band is not None:

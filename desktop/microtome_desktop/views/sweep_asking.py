@@ -191,6 +191,7 @@ class SweepAsking(QWidget):
         if held is not None:
             if held.unequal or not held.problem:
                 self.controls.show_unequal(unequal=held.unequal)
+                self._show_fold()
             self._show_estimate()
 
     def _on_work(self) -> None:
@@ -225,6 +226,8 @@ class SweepAsking(QWidget):
         self._show_fold()
 
     def _show_fold(self) -> None:
-        folded = self._has_map if self._folded is None else self._folded
+        # What can be done about unequal prompts stands among the settings.
+        by_itself = self._has_map and not self.controls.unequal
+        folded = by_itself if self._folded is None else self._folded
         self.fold.setChecked(not folded)
         self.controls.setVisible(not folded)

@@ -210,6 +210,11 @@ class SweepControls(QWidget):
             self.awaited = ""
         self._show_rows()
 
+    @property
+    def unequal(self) -> bool:
+        """Whether it is offered to align the prompts."""
+        return self._unequal
+
     def show_unequal(self, *, unequal: bool) -> None:
         """Offer to align, or not any more."""
         if unequal != self._unequal:

@@ -17,7 +17,9 @@ from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
 
 _ROWS, _TRIES = 256, 3
+_TOGETHER = 16  # cells of a batch of modules, as a rule
 _USED = 0.75  # of the speed of one large product; the rest are norms, attention and copies
+_RUN, _PASS = 3e-4, 4e-3  # seconds beside the products, of a run and of a pass of modules
 _MODULES = 2.5  # how much more whole passes of the model's own modules take than their products
 
 _rates: WeakKeyDictionary[Model, float] = WeakKeyDictionary()
@@ -51,11 +53,11 @@ def estimate(asked: Asked) -> SweepEstimate:
         rows = sum(plan.row_layers() for plan in plans)
         bases = sum(_base_rows(task) for task in tasks)
         flop = (rows + bases) * _row_flop(model.anatomy)
-        return SweepEstimate(
-            cells, skipped, flop, flop / _USED / _rate(model), max(map(_bytes, tasks)), path
-        )
+        seconds = flop / _USED / _rate(model) + _RUN * (cells - skipped)
+        return SweepEstimate(cells, skipped, flop, seconds, max(map(_bytes, tasks)), path)
     flop = sum(_module_flop(task, path) for task in tasks)
-    seconds = flop * _MODULES / _rate(model)
+    passes = cells / _TOGETHER * model.identity.n_layers
+    seconds = flop * _MODULES / _rate(model) + _PASS * passes
     return SweepEstimate(cells, 0, flop, seconds, min(asked.budget, _module_bytes(tasks[0])), path)
 
 
