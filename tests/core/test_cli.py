@@ -205,7 +205,7 @@ def test_patch_ablates_and_traces_and_takes_a_set(capsys):
     assert "position 14 'to'" in capsys.readouterr().out
     over = ["patch", "--model", "words-4l", "--set", "induction", "--limit", "3", "--site", "z"]
     assert cli.main([*over, "--metric", "rank", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["metric"].startswith("rank of")
+    assert json.loads(capsys.readouterr().out)["metric"] == "Rank of each pair"
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def ablation_sweep(
 
 def causal_trace(
     model: Model,
-    prompt: Prompt,
+    prompt: Prompt | Sequence[int],
     metric: Metrics = None,
     *,
     span: tuple[int, int],

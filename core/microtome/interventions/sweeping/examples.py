@@ -148,7 +148,7 @@ class Noise:
 
 
 def noised_examples(
-    model: Model, prompt: Prompt, metric: Metrics, noise: Noise
+    model: Model, prompt: Prompt | Sequence[int], metric: Metrics, noise: Noise
 ) -> tuple[Example, ...]:
     """Examples that disturb the embeddings of a span, each by another draw.
 
