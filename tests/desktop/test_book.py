@@ -168,3 +168,14 @@ def test_several_looks_are_one_step(book):
     book.set_looks("View “near”", {"circuit.nodes": 10, "circuit.weights": True}, first)
     book.undo()
     assert (book.look("circuit.nodes", 40), book.look("circuit.weights", False)) == (50, False)
+
+
+@pytest.mark.parametrize("between", ["undo", "redo"])
+def test_a_slider_does_not_go_on_with_a_step_of_before(book, between):
+    book.set_look("Nodes", "circuit.nodes", 41, 40)
+    book.settle()
+    book.set_look("Nodes", "circuit.nodes", 45, 40)
+    getattr(book, between)()
+    book.set_look("Nodes", "circuit.nodes", 60, 40)
+    book.undo()
+    assert book.look("circuit.nodes", 40) == (41 if between == "undo" else 45)

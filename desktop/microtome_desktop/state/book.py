@@ -179,6 +179,7 @@ class Book:
 
     def undo(self) -> None:
         """Take the last step back."""
+        self._open = False
         if self._done:
             step = self._done.pop()
             self._undone.append(step)
@@ -187,6 +188,7 @@ class Book:
 
     def redo(self) -> None:
         """Do the step again that was taken back last."""
+        self._open = False
         if self._undone:
             step = self._undone.pop()
             self._done.append(step)
