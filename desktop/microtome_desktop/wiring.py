@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
+    QCoreApplication,
+    QEvent,
     QEventLoop,
     QObject,
     QSettings,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 # Tests, and whoever wants a second set of settings, name another file here.
 SETTINGS_VARIABLE = "MICROTOME_SETTINGS"
 _PICTURE_SIZE = QSize(1760, 1080)
+_NESTED = 8  # layouts within layouts
 _RENDER_PATIENCE_MS = 60_000
 # Longer than any panel waits before it refines what it drew.
 _SETTLE_MS = 400
@@ -100,7 +103,8 @@ class Opening(QObject):
 
     @Slot()
     def _on_settling(self) -> None:
-        if self.workbench is not None and self.workbench.runner.idle:
+        bench = self.workbench
+        if bench is not None and bench.runner.idle and not bench.updating:
             self.settled.emit()
         else:
             self._settling.start()
@@ -153,6 +157,12 @@ def render(session: Path, out: Path) -> None:
     write(Path(out), as_png(_render(Path(session)).toImage()))
 
 
+def _lay_out() -> None:
+    """Have every layout know of the others: one that is nested asks the next one by an event."""
+    for _ in range(_NESTED):
+        QCoreApplication.sendPostedEvents(None, int(QEvent.Type.LayoutRequest.value))
+
+
 def _render(path: Path) -> QPixmap:
     """The window with a session in it, drawn once all panels are there."""
     from microtome.errors import SessionError
@@ -172,6 +182,7 @@ def _render(path: Path) -> QPixmap:
     QTimer.singleShot(_RENDER_PATIENCE_MS, waiting.quit)
     waiting.exec()
     shown = opening.workbench is not None and opening.workbench.desk.workspace.session is not None
+    _lay_out()
     picture = opening.window.grab()
     opening.close()
     opening.window.close()

@@ -139,6 +139,7 @@ class LessonPanel(Panel):
             return
         if place == 0:
             self._rest_edits()
+            self.context.selection.clear()  # a form would take up the place of before
         step = lesson.steps[place]
         self.heading.setText(lesson.title)
         self.progress.setRange(0, len(lesson.steps) - 1)
