@@ -31,7 +31,7 @@ PAIR = Question(EXAMPLE.clean, EXAMPLE.corrupt, EXAMPLE.answer, EXAMPLE.wrong)
 def panel(live, qtbot):
     """The panel in front of a live window, on a pair, with nothing swept yet."""
     session = live.desk.workspace.session
-    if session is None or session.question != PAIR:
+    if session is None or session.question != PAIR or session.clean.logits is None:
         live.runner.ask(Examine(PAIR))
         rest(live, qtbot)
         session = live.desk.workspace.session
@@ -42,6 +42,8 @@ def panel(live, qtbot):
     live.window.reset_layout()
     made = live.furnishing.panels["patching"]
     made.asking.controls.show_wish(Wish(PAIR))
+    if made.asking.fold.isChecked():  # somebody before has opened the settings by hand
+        made.asking.fold.click()
     front(live)
     rest(live, qtbot)
     yield made

@@ -120,6 +120,7 @@ def price(hand):
     hand.desk.book.add_edit(CUT)
     hand.rest()
     panel = hand.panels["edits"]
+    asked = panel.price.limit.value()
     panel.price.limit.setValue(2)
     hand.do(_ID.PRICE)
     held = price_of(hand.session.analyses["edit-price"])
@@ -127,6 +128,7 @@ def price(hand):
     expected = mt.edit_price(mt.load_model("words-4l"), [mt.Ablate("z.0.0")], sets, limit=2)
     np.testing.assert_allclose(held.difference, expected.array("difference"), atol=1e-4)
     assert (held.complete, held.pairs.tolist()) == (True, [2] * len(sets))
+    panel.price.limit.setValue(asked)
     table = panel.exported_table()()
     assert [row[1] for row in table.rows] == [one.title for one in sets]
     assert table.rows[0][4:6] == tuple(held.right[0])
