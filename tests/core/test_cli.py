@@ -187,13 +187,28 @@ def test_patch_saves_a_sweep_that_opens_and_a_table(tmp_path, capsys):
     given = [*PATCH, *ANSWERS, "--site", "z", "--out", str(file), "--csv", str(table), "--json"]
     assert cli.main(given) == 0
     told = json.loads(capsys.readouterr().out)
-    held = [each for each in open_session(file).analyses.values() if each.kind == "sweep"]
+    session = open_session(file)
+    held = [each for each in session.analyses.values() if each.kind == "sweep"]
     sweep = sweep_of(held[0])
+    assert session.circuit.n_edges > 0  # it opens as full as a run does
+    assert {"logit-lens", "direct-attribution"} <= session.analyses.keys()
+    assert session.metric["value"] == pytest.approx(sweep.clean, abs=1e-4)
     assert sweep.axes == ("layer", "head")
     best = max(told["cells"], key=lambda cell: cell["effect"])
     assert sweep.effects[best["layer"], best["head"]] == pytest.approx(best["effect"])
     assert best["effect"] > 0.5
     assert len(table.read_text().splitlines()) == 1 + sweep.effects.size
+
+
+def test_a_pair_of_unequal_prompts_keeps_its_sweep_and_runs(tmp_path, capsys):
+    file = tmp_path / "sweep.h5"
+    given = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", f"{CORRUPT} the"]
+    assert cli.main([*given, *ANSWERS, "--site", "z", "--align", "--out", str(file)]) == 0
+    assert "no circuit" in capsys.readouterr().err
+    session = open_session(file)
+    assert session.circuit is None
+    assert [len(run.tokens) for run in session.traces] == [15, 16]
+    assert any(each.kind == "sweep" for each in session.analyses.values())
 
 
 def test_patch_ablates_and_traces_and_takes_a_set(capsys):

@@ -270,6 +270,22 @@ def test_a_file_opens_for_review_with_its_sweeps(bench, panel, qtbot, tmp_path):
     assert "mt.patching_sweep(" in "\n".join(panel.exported_lines())
 
 
+def test_a_file_with_a_sweep_and_no_circuit_opens_on_its_sweep(bench, panel, qtbot, tmp_path):
+    held, _ = bench.handlers.to_save(tmp_path / "x.h5")
+    file = save_session(tmp_path / "sweep.h5", replace(held, uuid="bare", circuit=None))
+    bench.window.docks["heatmap"].raise_()
+    bench.desk.workspace.set_model(None)
+    bench.runner.ask(OpenSession(file))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == file, timeout=WAIT)
+    rest(bench, qtbot)
+    assert panel.map.isVisible()
+    strip = bench.furnishing.panels["token_strip"]
+    assert strip.explanation.text().startswith("This session holds no circuit")
+    bench.desk.workspace.set_model(held.model)
+    rest(bench, qtbot)
+    assert strip.explanation.text().startswith("No circuit yet")
+
+
 def test_the_estimate_stands_before_the_start_and_a_problem_blocks_it(bench, panel):
     asking, prepared = panel.asking, bench.desk.workspace.prepared
     controls = asking.controls

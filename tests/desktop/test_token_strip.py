@@ -66,7 +66,7 @@ def test_pair_marks_the_token_that_differs(sample_session):
     ("by", "change", "words"),
     [
         (Colouring.ATTENTION, {}, "Select a head"),
-        (Colouring.INFLUENCE, {"circuit": None}, "still being found"),
+        (Colouring.INFLUENCE, {"circuit": None}, "No circuit yet"),
         (Colouring.PAIR, {"traces": 1}, "no corrupt prompt"),
         (Colouring.NORM, {"traces": 0}, "holds no resid_post"),
     ],

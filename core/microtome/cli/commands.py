@@ -9,13 +9,20 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
 from microtome.cli.generate import add_generate, generate_command
-from microtome.cli.given import add_model_options, expect_writable, ids, load, token_id
+from microtome.cli.given import (
+    add_model_options,
+    examined,
+    expect_writable,
+    ids,
+    load,
+    token_id,
+)
 from microtome.cli.patch import add_patch, patch
 from microtome.errors import InputError, MicrotomeError
 
@@ -107,12 +114,9 @@ def _run(options: argparse.Namespace) -> int:
         read(options.prompt), **given, values_only=options.values_only, seed=options.seed
     )
     expect_writable(options.out)
-    from microtome.examining import examine
-    from microtome.selfcheck.suite import self_check
     from microtome.session.writer import save_session
 
-    model = load(options)
-    session = replace(examine(model, question), checks=self_check(model))
+    session = examined(load(options), question)
     save_session(options.out, session)
     summary = _summary(session) | {"file": str(options.out)}
     print(json.dumps(summary, indent=2) if options.json else _as_text(summary))

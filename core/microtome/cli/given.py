@@ -34,6 +34,16 @@ def load(options: argparse.Namespace) -> Any:
     )
 
 
+def examined(model: Any, question: Any) -> Any:
+    """All that the window shows of a question, with the model's self-checks: a Session."""
+    from dataclasses import replace
+
+    from microtome.examining import examine
+    from microtome.selfcheck.suite import self_check
+
+    return replace(examine(model, question), checks=self_check(model))
+
+
 def _download_job() -> Any:
     """A job that tells on standard error what is fetched, and how far it is on a terminal."""
     from microtome.jobs import Job, Progress

@@ -5,11 +5,20 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, ids, load, token_id
+from microtome.cli.given import (
+    add_model_options,
+    examined,
+    expect_writable,
+    ids,
+    load,
+    token_id,
+)
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
@@ -183,23 +192,36 @@ def _write_csv(path: Path, sweep: Sweep) -> None:
 
 
 def _save(path: Path, asked: _Asked, sweep: Sweep) -> None:
-    from microtome.activations.capture import trace
+    """The session that ``microtome run`` makes of the (first) pair, with the sweep in it.
+
+    A question that cannot be examined, as prompts of unequal length, is kept as its bare runs.
+    """
+    from microtome.errors import MicrotomeError
     from microtome.prompts import Question
-    from microtome.records.session import Session
     from microtome.records.sweep import sweep_analysis
     from microtome.session.writer import save_session
 
     clean, corrupt, answer, wrong = asked.pairs[0]
-    prompts = [prompt for prompt in (clean, corrupt) if prompt is not None]
-    sites = [name for name in ("resid_post", "pattern") if name in asked.model.ports]
-    runs = [trace(asked.model, prompt, sites=sites) for prompt in prompts]
-    held = sweep_analysis(sweep)
     question = Question(clean, corrupt, answer, wrong, seed=asked.options.seed)
+    try:
+        session = examined(asked.model, question)
+    except MicrotomeError as error:
+        print(f"microtome: the file gets no circuit: {error}", file=sys.stderr)
+        session = _bare(asked.model, question, sweep)
+    held = sweep_analysis(sweep)
+    save_session(path, replace(session, analyses={**session.analyses, held.id: held}))
+
+
+def _bare(model: Any, question: Any, sweep: Sweep) -> Any:
+    """The runs of a question alone; the metric is that of the sweep."""
+    from microtome.activations.capture import trace
+    from microtome.records.session import Session
+
+    prompts = [prompt for prompt in (question.prompt, question.corrupt) if prompt is not None]
+    sites = [name for name in ("resid_post", "pattern") if name in model.ports]
+    runs = tuple(trace(model, prompt, sites=sites) for prompt in prompts)
     metric = {"name": sweep.metric, "value": sweep.clean, "value_corrupt": sweep.corrupt}
-    session = Session(
-        asked.model, tuple(runs), analyses={held.id: held}, question=question, metric=metric
-    )
-    save_session(path, session)
+    return Session(model, runs, question=question, metric=metric)
 
 
 def _as_json(sweep: Sweep) -> dict[str, Any]:

@@ -43,12 +43,14 @@ class Strip:
     unknown: tuple[int, ...] = ()
 
 
-def strip(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -> Strip | None:
-    """The strip of a session; None without a run."""
+def strip(
+    session: Session, arrays: Arrays, by: Colouring, selected: Selected, *, offline: bool = False
+) -> Strip | None:
+    """The strip of a session; None without a run. ``offline``: its model is not loaded."""
     clean = session.clean
     if clean is None:
         return None
-    values, unit, explanation = token_values(session, arrays, by, selected)
+    values, unit, explanation = token_values(session, arrays, by, selected, offline=offline)
     if values is None:
         values = np.full(len(clean.tokens), np.nan, dtype=np.float32)
     strongest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
@@ -61,12 +63,14 @@ def strip(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -
     )
 
 
-def token_values(session: Session, arrays: Arrays, by: Colouring, selected: Selected) -> _Values:
+def token_values(
+    session: Session, arrays: Arrays, by: Colouring, selected: Selected, *, offline: bool = False
+) -> _Values:
     """What the tokens are coloured by: values before scaling, their unit, and their meaning."""
     if session.clean is None:
         return None, "", "Nothing was run yet."
     try:
-        return _READ[by](_About(session, session.clean, arrays, selected))
+        return _READ[by](_About(session, session.clean, arrays, selected, offline))
     except SiteMissing as missing:
         return None, "", str(missing)
 
@@ -79,6 +83,7 @@ class _About:
     clean: Trace
     arrays: Arrays
     selected: Selected
+    offline: bool
 
 
 _Values = tuple[Float[np.ndarray, " position"] | None, str, str]
@@ -88,8 +93,8 @@ def _influence(about: _About) -> _Values:
     """The influence of a position's token and position embedding on the metric."""
     circuit, clean = about.session.circuit, about.clean
     if circuit is None:
-        reason = why_not(about.session, "circuit")
-        return None, "", reason or "The circuit is still being found."
+        without = _NOT_HELD if about.offline else _NOT_YET
+        return None, "", why_not(about.session, "circuit") or without
     embeds = np.isin(np.array(circuit.node_kind), ("token", "position"))
     places = circuit.node_position[embeds]
     total = np.bincount(places, circuit.node_influence[embeds], len(clean.tokens))
@@ -135,6 +140,8 @@ def _attention(about: _About) -> _Values:
     return pattern[selected.head, query], "", said
 
 
+_NOT_HELD = "This session holds no circuit: load its model and press Run to find one."
+_NOT_YET = "No circuit yet: it comes as soon as a run has got that far."
 _NOT_KEPT = "The attention panel computes where this head looks: the run did not keep it."
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 
+from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.sweeps import sweeps_in
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class PatchingCommands(QObject):
     def __init__(self, window: MainWindow, desk: Desk, panels: dict[str, Panel]) -> None:
         super().__init__(window)
         self._window, self._desk, self._panels = window, desk, panels
+        desk.workspace.session_replaced.connect(self._on_session)
 
     def table(self) -> dict[CommandId, Callable[[], None]]:
         """What each command does."""
@@ -31,6 +34,16 @@ class PatchingCommands(QObject):
             CommandId.TRACE_CAUSES: self._act(lambda panel: panel.asking.trace_causes()),
             CommandId.SWEEP_EDIT: self._act(self._edit),
         }
+
+    def _on_session(self, session: Session | None) -> None:
+        """Of a session that is a sweep and no circuit, show the sweep."""
+        if session is not None and session.circuit is None and sweeps_in(session):
+            self._front()
+
+    def _front(self) -> None:
+        dock = self._window.docks["patching"]
+        dock.show()
+        dock.raise_()
 
     def _sweep(self, panel: PatchingPanel) -> None:
         panel.run()
@@ -47,9 +60,7 @@ class PatchingCommands(QObject):
 
             panel = self._panels.get("patching")
             if isinstance(panel, PatchingPanel):
-                dock = self._window.docks["patching"]
-                dock.show()
-                dock.raise_()
+                self._front()
                 act(panel)
 
         return run

@@ -122,7 +122,7 @@ class TokenStrip(Panel):
         session, by = workspace.session, Colouring(self.colour_by.currentText())
         self.drawing = None
         if session is not None:
-            self.drawing = strip(session, workspace.arrays, by, selected)
+            self.drawing = strip(session, workspace.arrays, by, selected, offline=workspace.offline)
         if self.drawing is None:
             self.chips.show_rows()
             self.explanation.setText("Run a prompt to see its tokens.")
@@ -132,14 +132,18 @@ class TokenStrip(Panel):
         self.chips.select(selected.position)
 
     def show_model(self) -> None:
-        """Offer the training steps of the loaded model."""
+        """Offer the training steps of the loaded model; with it, say what a run can bring."""
+        self.show_session()
+        self._offer_steps()
+
+    def _offer_steps(self) -> None:
         model = self.context.workspace.model
         held = stops(self.context.library.shelf, model)
         self.training.show_stops(held, place_of(held, model))
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         if "embedded" in changed:
-            self.show_model()
+            self._offer_steps()
 
     def _on_step(self, name: str) -> None:
         """The question on screen, or else the one that is typed, at another training step."""
