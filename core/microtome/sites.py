@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import SupportsIndex
 
 from microtome.errors import InputError, WrongKind, described, expect
@@ -131,19 +132,22 @@ _ALIASES = {alias: row.name for row in _TABLE for alias in row.aliases}
 _BY_LENS_NAME = {row.lens_name: row.name for row in _TABLE}
 # TransformerLens calls the layers of a decoder beside an encoder so.
 _BLOCK = re.compile(r"^(blocks|encoder|decoder)\.(\d+)\.(.+)$")
+_WRITTEN = "Sites look like resid_pre.3 (layer 3), z.2.1 (layer 2, head 1) or embed."
 _OWN = re.compile(r"^([a-z_0-9]+?)(?:\.(\d+))?(?:\.(\d+))?$")
 
 
 def kind_of(name: str) -> SiteKind:
     """The table's row for a site name or alias.
 
-    Raises InputError that lists the known names.
+    Raises InputError that names those that are nearly the same, and how a site is written.
     """
     try:
         return SITES[_ALIASES.get(name, name)]
     except KeyError:
-        known = ", ".join(SITES)
-        raise InputError(f"There is no site named {name!r}.", f"Known sites: {known}.") from None
+        near = get_close_matches(name, (*SITES, *_ALIASES), n=3, cutoff=0.55)
+        named = " or ".join(filter(None, (", ".join(near[:-1]), *near[-1:])))
+        meant = f"Did you mean {named}? " if near else ""
+        raise InputError(f"There is no site named {name!r}.", f"{meant}{_WRITTEN}") from None
 
 
 def expect_names(given: object, name: str) -> None:

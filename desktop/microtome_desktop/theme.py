@@ -121,6 +121,7 @@ QScrollArea { background: transparent; border: none; }
 QTabBar { background: CARD; }
 QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
   border-bottom: 2px solid transparent; }
+QMainWindow > QTabBar::tab { padding: 6px; }
 QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
 QTabBar::tab:hover { color: TEXT; }
 QTabWidget::pane { border: none; }

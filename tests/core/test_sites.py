@@ -49,9 +49,14 @@ def test_a_head_on_a_site_without_heads_is_refused():
         Site("resid_pre", layer=0, head=1)
 
 
-def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match="resid_pre"):
-        kind_of("residual")
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [("resid_xx.2", "resid_pre"), ("mlp.1", "mlp_out"), ("residpre", "resid_pre")],
+)
+def test_an_unknown_name_is_told_near_ones_and_the_pattern_in_a_line(text, near):
+    with pytest.raises(InputError, match=f"Did you mean .*{near}.*look like resid_pre.3") as told:
+        Site.parse(text)
+    assert len(str(told.value)) < 180
 
 
 def test_lens_names_are_distinct():

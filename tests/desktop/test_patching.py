@@ -19,7 +19,7 @@ from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.jobs.sweep_requests import analysis_for, foreseen_key
 from microtome_desktop.state.sweeps import Foreseen, Wish, sweeps_in
 
-WAIT = 30_000
+WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 LAYERS, HEADS, TOKENS = 4, 4, 15

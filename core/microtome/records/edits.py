@@ -7,6 +7,7 @@ from typing import Any
 
 from microtome.errors import InputError
 from microtome.prompts import Prompt, as_prompt
+from microtome.sites import Site
 
 ABLATIONS = ("zero", "mean", "position mean", "resample")
 STEERS = ("add", "project out")
@@ -71,6 +72,17 @@ class EditSpec:
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, tuple(int(at) for at in given))
+
+    @property
+    def of_one_length(self) -> bool:
+        """Whether the prompts that it is taken over must have as many tokens as the run.
+
+        Their values belong to positions: position means, resampling, every mean of a pattern.
+        """
+        rows = {"query", "source_query"} & set(Site.parse(self.site).kind.axes)
+        return self.action in ("position mean", "resample") or (
+            self.action == "mean" and bool(rows)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The edit as plain JSON values."""

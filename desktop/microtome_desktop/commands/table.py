@@ -62,6 +62,10 @@ def _no_sweep(now: Situation) -> str:
     return "" if made else _no_session(now) or "There is no sweep yet: make one."
 
 
+def _no_cells(now: Situation) -> str:
+    return _no_sweep(now) or _no_edits(now)
+
+
 def _cannot_sweep(now: Situation) -> str:
     session = now.desk.workspace.session
     if session is not None and now.desk.workspace.offline:
@@ -313,7 +317,7 @@ COMMANDS = (
             "Ctrl+Shift+T", _cannot_sweep),
     Command(_ID.SWEEP_EDIT, "Run", "Make the cells of the sweep edits", "Put the "
             "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
-            "Ctrl+Shift+K", _no_sweep),
+            "Ctrl+Shift+K", _no_cells),
     Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from microtome.errors import InputError, MicrotomeError, PromptError
 from microtome.jobs import Job
 from microtome.prompt_sets import PromptSet, load_prompt_set
-from microtome.prompts import PromptPair, Question, as_prompt
+from microtome.prompts import Prompt, PromptPair, Question, as_prompt
 from microtome.records.analysis import Analysis
+from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
@@ -236,10 +237,11 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
     options["layer"] = wish.layer
     if wish.ablates:
         prompts = [question.prompt for question in questions]
-        over = mean_over(wish) if wish.mode == MEAN else ()
+        over, note = _over(model, wish, questions[0])
         found = ablation_sweep(
             model, prompts, metric, row.site, how=wish.mode, over=over, **options
         )
+        found = replace(found, notes=(*found.notes, note)) if note else found
     else:
         noising = wish.mode == NOISING
         found = patching_sweep(
@@ -247,6 +249,23 @@ def sweep(model: Any, wish: Wish, job: Job | None = None) -> Sweep:
             **options,
         )  # fmt: skip
     return replace(found, notes=(*found.notes, chosen.note)) if chosen.note else found
+
+
+def _over(model: Any, wish: Wish, question: Question) -> tuple[tuple[Prompt, ...], str]:
+    """The prompts that a mean is taken over, and what is to be known of the choice.
+
+    A mean of patterns is taken entry by entry, so that all its prompts need one length.
+    """
+    over = mean_over(wish) if wish.mode == MEAN else ()
+    if not over or not EditSpec(wish.row.site, MEAN).of_one_length:
+        return over, ""
+    from microtome.interventions.fitting import prompts_of_length
+
+    tokens = model.tokenize(as_prompt(question.prompt))
+    fitting = prompts_of_length(model, over, (len(tokens), tokens.n_source))
+    given = len(set(over))
+    few = f"mean over the {len(fitting)} of {given} prompts with {len(tokens)} tokens"
+    return fitting, few if len(fitting) < given else ""
 
 
 def foreseen(model: Any, wish: Wish) -> Foreseen:

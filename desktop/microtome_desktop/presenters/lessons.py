@@ -241,7 +241,7 @@ _REPAIR = Lesson(
             "The sweep takes what the model computed for nurse and puts it into the run for "
             "doctor, one place at a time. How much of the bias comes with it? Choose the outputs "
             "of the heads.",
-            Act.CHOOSE, "patching", brings="Head outputs (z), all positions",
+            Act.CHOOSE, "patching", brings="Head outputs (z)",
         ),
         Step("Four layers of four heads: sixteen cells. Run the sweep.",
              Act.PRESS, "sweep", brings="analyses/sweep-"),

@@ -14,7 +14,7 @@ from microtome_desktop.state.sweeps import MEAN, Wish, mean_over
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
 _NOISE = "Causal tracing restores what noise has changed: there is no noise in the run on screen."
-_NO_ORIGIN = "The sweep was not made in a window: its prompts are not known."
+_NO_ORIGIN = "The sweep is not of the session's own pair: what its cells are is not known."
 
 Cells = Iterable[tuple[int, int]]
 
@@ -27,8 +27,10 @@ def edits_of_cells(
     The value comes from the corrupt prompt, whichever way the sweep went: the run on screen is
     the clean one. Cells of an ablation become ablations.
     """
-    if wish is None or wish.row.causal:
-        return _NO_ORIGIN if wish is None else _NOISE
+    if reason := why_no_cells(wish):
+        return reason
+    if wish is None:
+        return _NO_ORIGIN
     places = _places(grid, cells, wish)
     if not places:
         return "Click a cell first, or drag over several."
@@ -41,6 +43,13 @@ def edits_of_cells(
     if corrupt is None:
         return _NO_PAIR
     return tuple(_patch(where, at, grid, corrupt) for where, at in places.items())
+
+
+def why_no_cells(wish: Wish | None) -> str:
+    """Why no cell of a sweep can become an edit, empty when they can."""
+    if wish is None:
+        return _NO_ORIGIN
+    return _NOISE if wish.row.causal else ""
 
 
 def places_of_cells(

@@ -235,10 +235,10 @@ def caption_of(sweep: Sweep) -> Caption:
     if not sweep.complete:
         parts.append(f"{known:,} of {sweep.effects.size:,} cells")
     if sweep.mode == "ablation":
-        parts.append(f"unedited {sweep.clean:.4g}")
+        parts.append(f"unedited {_number(sweep.clean)}")
     else:
         low = "corrupt" if _span(sweep) is None else "with noise"
-        parts += [f"0 = {low}, {sweep.corrupt:.4g}", f"1 = clean, {sweep.clean:.4g}"]
+        parts += [f"0 = {low}, {_number(sweep.corrupt)}", f"1 = clean, {_number(sweep.clean)}"]
     parts.append(sweep.path)
     if sweep.skipped:
         of = "" if examples == 1 else " of the runs"
@@ -250,6 +250,10 @@ def caption_of(sweep: Sweep) -> Caption:
     parts.extend(sweep.notes)
     tip = _PATHS.get(sweep.path, sweep.path)
     return Caption(" · ".join(parts), f"Path {sweep.path}: {tip}.")
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
 def sweep_rows(sweep: Sweep) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:

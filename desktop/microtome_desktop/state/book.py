@@ -101,6 +101,13 @@ class Book:
         """Try one more edit, after those that are there."""
         self.mark(f"Add the edit of {spec.site}", edits=(*self.marks.edits, spec))
 
+    def add_edits(self, specs: tuple[EditSpec, ...]) -> None:
+        """Try some more edits, as one step to take back."""
+        if len(specs) == 1:
+            self.add_edit(specs[0])
+        else:
+            self.mark(f"Add {len(specs)} edits", edits=(*self.marks.edits, *specs))
+
     def remove_edit(self, row: int) -> None:
         """Forget an edit."""
         held = self.marks.edits

@@ -168,7 +168,9 @@ def _never(_grounds: Grounds, _places: tuple[EditPlace, ...]) -> str:
     return ""
 
 
-def _no_sets(grounds: Grounds, _places: tuple[EditPlace, ...]) -> str:
+def _no_sets(grounds: Grounds, places: tuple[EditPlace, ...]) -> str:
+    if any(EditSpec(place.site, "mean").of_one_length for place in places):
+        return "A mean of patterns needs prompts of one length: use Add in the panel Edits."
     return (
         "" if grounds.sets else "No prompt set is made for this model: use Add in the panel Edits."
     )

@@ -24,28 +24,88 @@ class Swept:
     title: str
     site: str
     by: str
+    tip: str
     causal: bool = False  # noise on the embedding of a span, then restored cell by cell
 
 
 SWEPT = (
-    Swept("resid_pre", "Residual stream before each layer", "resid_pre", POSITION),
-    Swept("resid_mid", "Residual stream between attention and MLP", "resid_mid", POSITION),
-    Swept("attn_out", "Attention output", "attn_out", POSITION),
-    Swept("mlp_out", "MLP output", "mlp_out", POSITION),
-    Swept("z", "Head outputs (z), all positions", "z", HEAD),
-    Swept("z at", "Head outputs (z) by position", "z", HEAD_POSITION),
-    Swept("q", "Queries of each head", "q", HEAD),
-    Swept("k", "Keys of each head", "k", HEAD),
-    Swept("v", "Values of each head", "v", HEAD),
-    Swept("pattern", "Attention pattern of each head", "pattern", HEAD),
-    Swept("neurons", "Neurons of a layer", "mlp_post", NEURON),
-    Swept("causal", "Causal tracing: noise, then restore", "resid_post", POSITION, causal=True),
+    Swept(
+        "resid_pre",
+        "Residual stream",
+        "resid_pre",
+        POSITION,
+        "resid_pre: the residual stream before each layer, at each position",
+    ),
+    Swept(
+        "resid_mid",
+        "Stream after attention",
+        "resid_mid",
+        POSITION,
+        "resid_mid: the residual stream between attention and MLP, at each position",
+    ),
+    Swept(
+        "attn_out",
+        "Attention output",
+        "attn_out",
+        POSITION,
+        "attn_out: what attention adds to the stream, at each position",
+    ),
+    Swept(
+        "mlp_out",
+        "MLP output",
+        "mlp_out",
+        POSITION,
+        "mlp_out: what the MLP adds to the stream, at each position",
+    ),
+    Swept(
+        "z", "Head outputs (z)", "z", HEAD, "z: the output of each head, at all positions together"
+    ),
+    Swept(
+        "z at",
+        "Head outputs by position",
+        "z",
+        HEAD_POSITION,
+        "z: the output of each head, at each position",
+    ),
+    Swept(
+        "q",
+        "Queries (q) by head",
+        "q",
+        HEAD,
+        "q: the queries of each head, at all positions together",
+    ),
+    Swept(
+        "k", "Keys (k) by head", "k", HEAD, "k: the keys of each head, at all positions together"
+    ),
+    Swept(
+        "v",
+        "Values (v) by head",
+        "v",
+        HEAD,
+        "v: the values of each head, at all positions together",
+    ),
+    Swept("pattern", "Attention patterns", "pattern", HEAD, "pattern: where each head looks"),
+    Swept(
+        "neurons",
+        "Neurons of a layer",
+        "mlp_post",
+        NEURON,
+        "mlp_post: the neurons of one layer, each by itself",
+    ),
+    Swept(
+        "causal",
+        "Causal tracing",
+        "resid_post",
+        POSITION,
+        "Noise on the embedding of some tokens, then one place after another is restored",
+        causal=True,
+    ),
 )
 
 DENOISING, NOISING, ZERO, MEAN = "denoising", "noising", "zero", "mean"
 MODES = {
-    DENOISING: "Denoising: clean into corrupt",
-    NOISING: "Noising: corrupt into clean",
+    DENOISING: "Denoise: clean → corrupt",
+    NOISING: "Noise: corrupt → clean",
     ZERO: "Zero ablation",
     MEAN: "Mean ablation",
 }
@@ -140,6 +200,24 @@ def wish_of(analysis: Analysis) -> Wish | None:
         return Wish.from_json(analysis.params[WISH]) if WISH in analysis.params else None
     except InputError:  # of another version
         return None
+
+
+def origin_of(analysis: Analysis, session: Session) -> Wish | None:
+    """What a sweep was asked for, as far as its cells can become edits.
+
+    A sweep of the command line over the session's own pair is known by its parameters.
+    """
+    held, asked = wish_of(analysis), analysis.params["asked"]
+    if held is not None:
+        return held
+    mode = asked.get("how", analysis.params["mode"])
+    rows = (r for r in SWEPT if (r.site, r.by) == (analysis.params["kind"], asked.get("by")))
+    row = next(rows, None)
+    alone = asked.get("examples", 1) == 1 and "span" not in asked
+    if row is None or mode not in (DENOISING, NOISING, ZERO) or not alone:
+        return None
+    layer = asked.get("layer")
+    return Wish(session.question, row.name, mode, layer=layer, align=bool(asked.get("align")))
 
 
 def mean_over(wish: Wish) -> tuple[Prompt, ...]:

@@ -34,7 +34,7 @@ _UNKNOWN = "\N{MIDDLE DOT}"
 
 
 class EffectView(QWidget):
-    """A line for the metric and a table of tokens."""
+    """A table of tokens; ``change``, the line for the metric, stands where its owner puts it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,6 @@ class EffectView(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(2)
-        column.addWidget(self.change)
         column.addWidget(self.place)
         column.addWidget(self.table, 1)
 
@@ -108,4 +107,4 @@ def _metric_text(change: MetricChange) -> str:
     arrow = "\N{RIGHTWARDS ARROW}"
     moved = signed(change.after - change.before)
     ends = f"{change.before:.2f} {arrow} {change.after:.2f}".replace("-", "\N{MINUS SIGN}")
-    return f"{change.name}  {ends}  ({moved})"
+    return f"{ends}  ({moved})  {change.name}"

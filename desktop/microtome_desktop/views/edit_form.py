@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -17,6 +18,7 @@ from microtome.errors import MicrotomeError
 from microtome.prompts import Prompt
 from microtome.sites import SITES
 from microtome_desktop.jobs.edit_requests import SteerAlongWords
+from microtome_desktop.jobs.fitting_request import AddFitting
 from microtome_desktop.state.edit_places import Grounds, clean_prompt, selected_places
 from microtome_desktop.state.edit_writing import ACTION_TITLES, NEEDS, Need, Written, written_spec
 from microtome_desktop.views.choice import Choice
@@ -44,7 +46,6 @@ class EditForm(QWidget):
         self.action.setObjectName("edit_action")
         self.action.addItems(list(ACTION_TITLES.values()))
         self.positions = _field("edit_positions", "positions", "all, or 3, 5, -1")
-        self.positions.setMaximumWidth(110)
         self.over = Choice()
         self.over.setObjectName("edit_over")
         self.text = _field("edit_text", "source", "")
@@ -68,16 +69,19 @@ class EditForm(QWidget):
         grid.setContentsMargins(0, 2, 0, 4)
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
-        grid.addWidget(self.site, 0, 0)
-        grid.addWidget(self.action, 0, 1)
+        grid.addWidget(self.site, 0, 0, 1, 2)
         grid.addWidget(self.positions, 0, 2)
         grid.addWidget(self.done, 0, 3)
-        grid.addWidget(self.more, 1, 0)
-        grid.addWidget(self.over, 1, 1, 1, 3)
-        grid.addWidget(self.text, 2, 1, 1, 3)
-        grid.addWidget(self.problem, 3, 0, 1, 4)
+        grid.addWidget(self.action, 1, 0)
+        grid.addWidget(self.more, 1, 1)
+        besides = QVBoxLayout()
+        besides.setSpacing(4)
+        besides.addWidget(self.over)
+        besides.addWidget(self.text)
+        grid.addLayout(besides, 1, 2, 1, 2)
+        grid.addWidget(self.problem, 2, 0, 1, 4)
+        grid.setRowStretch(3, 1)  # the fields stay at the top
         grid.setColumnStretch(0, 3)
-        grid.setColumnStretch(1, 3)
         grid.setColumnStretch(2, 2)
         self.problem.hide()
 
@@ -136,6 +140,8 @@ class EditForm(QWidget):
         self._tell("")
         if words:
             self._context.ask(SteerAlongWords(spec, words))
+        elif spec.of_one_length:
+            self._context.ask(AddFitting((spec,)))
         else:
             self._context.book.add_edit(spec)
         self.site.clear()

@@ -32,7 +32,7 @@ _TIPS = (
     "In how many pairs the answer is the most probable token, without and with the edits",
     "Mean logit of the answer minus that of the wrong answer, without and with the edits",
 )
-_WIDTHS = (84, 84, 92)  # pixels of the columns behind the first
+_WIDTHS = (74, 74, 90)  # pixels of the columns behind the first
 _ROW_HEIGHT = 20
 _NOTED = 0.005  # a change of a share below it reads as none
 _MOST = 10_000
@@ -119,6 +119,7 @@ class PriceView(QWidget):
 
     def _fill(self, number: int, line: PriceLine) -> None:
         title = f"{line.title} *" if line.note else line.title
+        known = line.note or (f"{line.pairs} pairs" if line.pairs else "not run yet")
         texts = (
             (title, colours.TEXT),
             (_shares(line.right), colours.BAD if line.dear else _tone(line.right)),
@@ -132,7 +133,7 @@ class PriceView(QWidget):
                 self.table.setItem(number, column, item)
             item.setText(text)
             item.setForeground(QBrush(QColor(colour)))
-            item.setToolTip(line.note or (f"{line.pairs} pairs" if line.pairs else "not run yet"))
+            item.setToolTip(f"{line.title}: {known}")
 
 
 def _tone(share: tuple[float, float] | None) -> str:

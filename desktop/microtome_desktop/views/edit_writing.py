@@ -27,6 +27,7 @@ _FIELDS = (
     ("top_p", "top-p", "", "Only the most probable tokens up to this share; empty: all"),
     ("seed", "seed", "0", "The same seed draws the same numbers on both sides"),
 )
+_OF_DRAWING = ("top_k", "top_p", "seed")
 
 
 class WritingView(QWidget):
@@ -44,9 +45,16 @@ class WritingView(QWidget):
         line = QWidget()
         wrapping = flow(line, top=0, bottom=0)
         wrapping.setContentsMargins(0, 0, 0, 0)
+        self._drawn: list[QWidget] = []
         for name, title, first, tip in _FIELDS:
-            wrapping.addWidget(_pair(title, self._field(name, first, tip)))
-        wrapping.addWidget(self.button)
+            pair = _pair(title, self._field(name, first, tip))
+            wrapping.addWidget(pair)
+            if name in _OF_DRAWING:
+                self._drawn.append(pair)
+            if name == "temperature":
+                wrapping.addWidget(self.button)
+        self.fields["temperature"].textChanged.connect(self._show_fields)
+        self._show_fields()
         sides = QHBoxLayout()
         for title, text in (("without edits", self.without), ("with edits", self.with_edits)):
             side = QVBoxLayout()
@@ -75,6 +83,12 @@ class WritingView(QWidget):
         field.returnPressed.connect(self.ask)
         self.fields[name] = field
         return field
+
+    def _show_fields(self) -> None:
+        """What a draw needs, where one is made: the most probable token needs none."""
+        hot = bool(self.fields["temperature"].text().strip(" 0.,"))
+        for pair in self._drawn:
+            pair.setVisible(hot)
 
     def ask(self) -> None:
         """Ask for both texts by the fields; what is empty is as it is at first."""

@@ -55,6 +55,8 @@ from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
 
+_LOW = 240  # pixels of a panel that has no room for the list above what the edits do
+
 
 class EditsPanel(Panel):
     """Edits to switch, slide, order, keep and add; beneath, predictions before and after."""
@@ -93,6 +95,7 @@ class EditsPanel(Panel):
         bar.setSpacing(6)
         bar.addWidget(self.add)
         bar.addWidget(self.said, 1)
+        bar.addWidget(self.effect.change, 1)
         bar.addWidget(self.sets)
         bar.addWidget(self.clear)
         self.parts = QSplitter(Qt.Orientation.Vertical)
@@ -100,6 +103,7 @@ class EditsPanel(Panel):
         self.parts.addWidget(self.list)
         self.parts.addWidget(self.pages)
         self._moved = False  # the user has shared the room otherwise
+        self._low = False
         self.parts.splitterMoved.connect(self._on_moved)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 8, 6)
@@ -113,12 +117,30 @@ class EditsPanel(Panel):
         self._moved = True
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The list keeps what it needs, up to half of the room."""
+        """The list keeps what it needs, up to half of the room; on a low screen it is a tab."""
         super().resizeEvent(event)
+        room = self.parentWidget()
+        self._arrange(low=room is not None and room.height() < _LOW)
         self._share()
 
+    def _arrange(self, *, low: bool) -> None:
+        if low == self._low:
+            return
+        self._low = low
+        if low:
+            self.pages.insertTab(0, self.list, "List")
+            self.pages.setCurrentIndex(0)
+        else:
+            self.parts.insertWidget(0, self.list)  # which takes it out of the tabs
+            self.list.show()
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        """List and tabs, unless the fields of a new edit need their room."""
+        self.parts.setVisible(not (self._low and self.add.isChecked()))
+
     def _share(self) -> None:
-        if not self._moved:
+        if not self._moved and not self._low:
             room = self.parts.height()
             wanted = min(self.list.inside.sizeHint().height() + 6, room // 2)
             self.parts.setSizes([wanted, room - wanted])
@@ -142,6 +164,7 @@ class EditsPanel(Panel):
 
     def _on_add(self, wanted: bool) -> None:
         self.form.setVisible(wanted)
+        self._show_parts()
         if wanted:
             self.form.begin()
 
@@ -293,7 +316,9 @@ class EditsPanel(Panel):
         self.price.show_price(price_lines(price), price_text(self._session, price))
 
     def _say(self) -> None:
-        self.said.setText(said_of(self._session, offline=self.context.workspace.offline))
+        text = said_of(self._session, offline=self.context.workspace.offline)
+        self.said.setText(text)
+        self.said.setVisible(bool(text) or self.effect.change.isHidden())
 
 
 def _tool(picture: str, tip: str) -> QToolButton:

@@ -1,9 +1,10 @@
-"""A label that cuts its text with an ellipsis and shows all of it as a tool tip."""
+"""Labels that cut their text with an ellipsis and show all of it as a tool tip."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QTextLayout
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
 
@@ -20,3 +21,44 @@ class ElidedLabel(QElidingLabel):
         """Show another text."""
         super().setText(text)
         self.setToolTip(text.replace("<", "\N{FULLWIDTH LESS-THAN SIGN}"))
+
+
+class TwoLines(QLabel):
+    """Plain text over two lines at most, the second cut with an ellipsis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("dim")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """As high as its two lines, whatever is written."""
+        return QSize(80, 2 * self.fontMetrics().lineSpacing())
+
+    def minimumSizeHint(self) -> QSize:
+        """The same: what is beside it never moves."""
+        return self.sizeHint()
+
+    def _lines(self) -> tuple[str, str]:
+        """The text of each line."""
+        layout = QTextLayout(self.text(), self.font())
+        layout.beginLayout()
+        line = layout.createLine()
+        line.setLineWidth(self.width())
+        layout.endLayout()
+        end = line.textStart() + line.textLength()
+        rest, mode = self.text()[end:].lstrip(" \N{MIDDLE DOT}"), Qt.TextElideMode.ElideRight
+        first = self.text()[:end].rstrip(" \N{MIDDLE DOT}")
+        return first, self.fontMetrics().elidedText(rest, mode, self.width())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Write both lines, in the middle of the room when there is one only."""
+        painter, (first, second) = QPainter(self), self._lines()
+        text = f"{first}\n{second}" if second else first
+        across = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        self.style().drawItemText(
+            painter, self.rect(), int(across), self.palette(), self.isEnabled(), text,
+            self.foregroundRole(),
+        )  # fmt: skip
+        painter.end()

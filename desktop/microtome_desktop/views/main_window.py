@@ -182,7 +182,7 @@ class MainWindow(QMainWindow):
         left, beside = max(round(_LEFT * wide), _LEAST_LEFT), round(_RIGHT * wide)
         self.resizeDocks(sides, [left, beside], across)
         bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
-        self.resizeDocks([self.docks[bottom[0].name]], [round(_BOTTOM * high**1.7)], down)
+        self.resizeDocks([self.docks[bottom[0].name]], [round(_BOTTOM * high**1.3)], down)
         self._share(bottom, across, self.width() - left - beside)
         self._share(right, down, self.height() - 120)
 

@@ -149,18 +149,18 @@ PLACES = (
     Place("jobs", "Jobs", "mdi6.progress-clock", _LEFT, _jobs, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
-    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 45, "maps"),
-    Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 55),
+    Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
+    Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
-    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 45, "maps", scrolls=True),
-    Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 55),
+    Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 50, "maps", scrolls=True),
+    Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 50),
     Place(
-        "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 45, "detail", scrolls=True
+        "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 50, "detail", scrolls=True
     ),
-    Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 45, "detail", scrolls=True),
-    Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 45, "detail"),
-    Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 45, "detail"),
-    Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 45, "detail"),
-    Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 45, "detail"),
-    Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 45, "detail"),
+    Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 50, "detail", scrolls=True),
+    Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 50, "detail"),
+    Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 50, "detail"),
+    Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 50, "detail"),
+    Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 50, "detail"),
+    Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 50, "detail"),
 )

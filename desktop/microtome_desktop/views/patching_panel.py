@@ -7,16 +7,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QPoint, QSignalBlocker, Qt
+from PySide6.QtCore import QEvent, QPoint, QSignalBlocker, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
 from microtome.records.sweep import Sweep, sweep_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.fitting_request import AddFitting
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.sweep_choice import entry_title
-from microtome_desktop.presenters.sweep_edits import edits_of_cells, places_of_cells
+from microtome_desktop.presenters.sweep_edits import edits_of_cells, places_of_cells, why_no_cells
 from microtome_desktop.presenters.sweep_map import (
     SweepGrid,
     caption_of,
@@ -27,9 +29,10 @@ from microtome_desktop.presenters.sweep_map import (
 from microtome_desktop.presenters.sweep_python import sweep_lines
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.state.sweeps import Wish, sweeps_in, wish_of
+from microtome_desktop.state.sweeps import Wish, origin_of, sweep_for, sweeps_in, wish_of
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.edit_menu import offer_edits
+from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.sweep_asking import SweepAsking
@@ -38,7 +41,8 @@ from microtome_desktop.views.sweep_prompts import SweepPrompts
 
 _NO_SWEEP = "There is no sweep yet: choose what is swept, and run it."
 _ALL_LAYERS = "All layers"
-_LOWEST = 110  # pixels of the map
+_LOWEST = 100  # pixels of the map
+_LOW = 450  # pixels of a panel with room for the settings or for the map, not for both
 _SELECTED = ("layer", "head", "position", "neuron")
 
 
@@ -61,9 +65,10 @@ class PatchingPanel(Panel):
         self.map.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.map.setMinimumHeight(_LOWEST)
         self.empty = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
-        self.told = QLabel()
+        self.told = TwoLines()
         self.edit_button = QPushButton("Make it an edit")
         self._sweep: Sweep | None = None
+        self._one = True
         self._shown_id = ""
         self._lay_out()
         self._listen()
@@ -77,10 +82,7 @@ class PatchingPanel(Panel):
         self.edit_button.setObjectName("sweep_edit")
         self.empty.setObjectName("dim")
         self.empty.setWordWrap(True)
-        self.told.setObjectName("dim")
         self.told.setFont(text_font(11))
-        self.told.setTextFormat(Qt.TextFormat.PlainText)
-        self.told.setWordWrap(True)
         choice, below = QHBoxLayout(), QHBoxLayout()
         choice.addWidget(self.shown, 1)
         choice.addWidget(self.heads)
@@ -95,9 +97,11 @@ class PatchingPanel(Panel):
         column.addWidget(self.map, 1)
         column.addWidget(self.empty, 1)
         column.addLayout(below)
+        column.addStretch()  # without a map everything stays at the top
 
     def _listen(self) -> None:
         self.asking.found.connect(self._on_found)
+        self.asking.folded.connect(self._on_folded)
         self.shown.activated.connect(self._on_shown)
         self.heads.activated.connect(self._on_heads)
         self.map.chosen.connect(self._on_chosen)
@@ -108,6 +112,8 @@ class PatchingPanel(Panel):
 
     def run(self) -> None:
         """Start the sweep, or show it at once if the session has it."""
+        if self._low:
+            self.asking.put_away()
         self.asking.run()
 
     @property
@@ -117,7 +123,46 @@ class PatchingPanel(Panel):
 
     def _on_found(self, analysis: Analysis) -> None:
         self._show(analysis)
-        self.told.setText(f"Made before in this session · {self.told.text()}")
+        self.told.setText(f"{self.told.text()} · made before in this session")
+
+    # the room
+
+    @property
+    def _low(self) -> bool:
+        """Whether settings and map do not fit below each other."""
+        room = self.parentWidget()
+        return room is not None and room.height() < _LOW
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """On a low screen the settings take the place of the map while they are open."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def event(self, event: QEvent) -> bool:
+        """Never lower than its parts, text that wraps over several lines among them."""
+        if event.type() is QEvent.Type.LayoutRequest and self.layout() is not None:
+            self._fit()
+        return super().event(event)
+
+    def _fit(self) -> None:
+        self._show_map()
+        held = self.layout()
+        wraps = held is not None and held.hasHeightForWidth()
+        least = held.minimumHeightForWidth(self.width()) if held is not None and wraps else 0
+        if least != self.minimumHeight():
+            self.setMinimumHeight(least)
+
+    def _on_folded(self, folded: bool) -> None:
+        self._show_map()
+
+    def _show_map(self) -> None:
+        """Map and all that belongs to it, unless the settings need the room."""
+        there = self._sweep is not None
+        away = self._low and not self.asking.controls.isHidden()
+        for part in (self.map, self.told, self.edit_button):
+            part.setVisible(there and not away)
+        self.prompts.setVisible(there and not away and self.prompts.has_rows)
+        self.empty.setVisible(not there)
 
     # what is shown
 
@@ -137,8 +182,9 @@ class PatchingPanel(Panel):
             self._mark_groups()
 
     def show_model(self) -> None:
-        """A sweep needs the session's model."""
+        """A sweep, and an edit, need the session's model."""
         self.asking.show_question()
+        self._show_able()
 
     def _show_sweeps(self, changed: str = "") -> None:
         held = sweeps_in(self.context.workspace.session)
@@ -147,7 +193,7 @@ class PatchingPanel(Panel):
             self.shown.clear()
             for analysis in held:
                 self.shown.addItem(entry_title(analysis), analysis.id)
-        self.shown.setVisible(bool(held))
+        self._one = len(held) == 1
         arrived = next((one for one in held if one.id == changed), None)
         if arrived is not None and self._is_asked(arrived):
             self._shown_id = changed
@@ -165,12 +211,16 @@ class PatchingPanel(Panel):
         self.shown.setCurrentIndex(self.shown.findData(self._shown_id))
 
     def _show(self, analysis: Analysis | None) -> None:
+        session = self.context.workspace.session
         self._sweep = None if analysis is None else sweep_of(analysis)
         self._shown_id = "" if analysis is None else analysis.id
         self._choose_shown()
+        asked = analysis is not None and sweep_for(session, self.asking.controls.wish()) is analysis
+        self.shown.setVisible(analysis is not None and not (self._one and asked))
         self._offer_heads()
         self._draw()
-        self.asking.show_map(there=analysis is not None)
+        self.asking.show_map(self._shown_id)
+        self._show_able()
 
     def _offer_heads(self) -> None:
         """A choice of layers where there are more rows than a panel has room for."""
@@ -186,9 +236,7 @@ class PatchingPanel(Panel):
 
     def _draw(self) -> None:
         sweep = self._sweep
-        for part in (self.map, self.told, self.edit_button):
-            part.setVisible(sweep is not None)
-        self.empty.setVisible(sweep is None)
+        self._show_map()
         if sweep is None:
             reason = _NO_SWEEP if self.context.workspace.session else "Run a prompt first."
             self.prompts.show_prompts(None)
@@ -202,6 +250,7 @@ class PatchingPanel(Panel):
         self.map.show_grid(grid)
         self.map.show_column_names(on=not prompts.aligned)
         self.prompts.show_prompts(prompts)
+        self._show_map()
         said = caption_of(sweep)
         self.told.setText(said.text)
         self.told.setToolTip(f"{said.text}\n{said.tip}")
@@ -270,11 +319,22 @@ class PatchingPanel(Panel):
     def _on_edit(self) -> None:
         self.context.do(CommandId.SWEEP_EDIT)
 
+    @property
+    def _origin(self) -> Wish | None:
+        """What the sweep on screen was asked for, as far as that is known."""
+        session = self.context.workspace.session
+        analysis = None if session is None else session.analyses.get(self._shown_id)
+        return None if analysis is None or session is None else origin_of(analysis, session)
+
+    def _show_able(self) -> None:
+        """Whether cells can become edits, and why not."""
+        reason = self.context.why_not(CommandId.SWEEP_EDIT) or why_no_cells(self._origin)
+        self.edit_button.setEnabled(not reason)
+        self.edit_button.setToolTip(reason or "Put the chosen cells on the list of edits")
+
     def _on_menu(self, row: int, column: int, at: QPoint) -> None:
         """Offer edits of the cell, or of the region when it is one of its cells."""
-        grid, session = self.map.grid, self.context.workspace.session
-        analysis = None if session is None else session.analyses.get(self._shown_id)
-        wish = None if analysis is None else wish_of(analysis)
+        grid, session, wish = self.map.grid, self.context.workspace.session, self._origin
         if not isinstance(grid, SweepGrid) or session is None or wish is None:
             return
         cells = self.map.cells if (row, column) in self.map.cells else ((row, column),)
@@ -285,19 +345,17 @@ class PatchingPanel(Panel):
         grid, session = self.map.grid, self.context.workspace.session
         if not isinstance(grid, SweepGrid) or session is None:
             return _NO_SWEEP
-        analysis = session.analyses.get(self._shown_id)
-        wish = None if analysis is None else wish_of(analysis)
+        wish = self._origin
         corrupt = None if session.question is None else session.question.corrupt
         if wish is not None and wish.question is not None and wish.question.corrupt is not None:
             corrupt = wish.question.corrupt
         made = edits_of_cells(grid, self.map.cells, wish, corrupt)
         if isinstance(made, str):
             return made
-        book = self.context.book
-        if len(made) == 1:
-            book.add_edit(made[0])
-        else:  # one step to take back
-            book.mark(f"Add {len(made)} edits", edits=(*book.marks.edits, *made))
+        if any(spec.of_one_length for spec in made):  # whose prompts a mean of patterns takes
+            self.context.ask(AddFitting(made))
+        else:
+            self.context.book.add_edits(made)
         return ""
 
     # what leaves the panel

@@ -27,6 +27,7 @@ from microtome_desktop.jobs.sweep_requests import (
 from microtome_desktop.presenters.sweep_choice import foreseen_text, question_on_screen
 from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, sweep_for
 from microtome_desktop.state.work import Piece
+from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.space_bar import small_button
 from microtome_desktop.views.sweep_controls import SweepControls
@@ -40,6 +41,7 @@ class SweepAsking(QWidget):
     """Controls, the estimate, and the button that runs or stops."""
 
     found = Signal(object)  # Analysis: the session has this sweep already
+    folded = Signal(bool)  # whether the settings are put away
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
@@ -48,6 +50,8 @@ class SweepAsking(QWidget):
         self.run_button = QPushButton(_RUN)
         self.fold = small_button("mdi6.tune-variant", "Settings of the sweep")
         self.estimate = QLabel()
+        self.estimate.setFont(text_font(12))
+        self.shown_id = ""  # of the sweep on screen
         self.asked: Wish | None = None  # its sweep comes on screen when it comes
         self._folded: bool | None = None  # as the user wants it; None: folded when there is a map
         self._has_map = False
@@ -76,6 +80,7 @@ class SweepAsking(QWidget):
         column.addLayout(top)
         column.addWidget(self.controls)
         column.addWidget(self.estimate)
+        self.estimate.hide()
 
     def _listen(self) -> None:
         context = self.context
@@ -104,7 +109,7 @@ class SweepAsking(QWidget):
             return "Run a prompt first."
         if workspace.offline:
             name = workspace.session.model.name
-            return f"Needs the model {name}: attach it. What the session holds is below."
+            return f"Needs the model {name}: attach it."
         held = self._foreseen()
         return held.problem if held is not None else ""
 
@@ -202,7 +207,9 @@ class SweepAsking(QWidget):
         self.run_button.setText(_RUN if piece is None else "Stop")
         self.run_button.setEnabled(piece is not None or not reason)
         self.run_button.setToolTip(reason)
-        self.estimate.setText(self._said(piece, reason))
+        said = self._said(piece, reason)
+        self.estimate.setText(said)
+        self.estimate.setVisible(bool(said))
 
     def _said(self, piece: Piece | None, reason: str) -> str:
         """What the sweep takes, or how far the one under way is."""
@@ -211,8 +218,9 @@ class SweepAsking(QWidget):
             return f"{piece.title}{far}"
         if reason:
             return reason
-        if sweep_for(self.context.workspace.session, self.controls.wish()):
-            return f"The session has this sweep already: {_RUN} shows it."
+        there = sweep_for(self.context.workspace.session, self.controls.wish())
+        if there is not None:
+            return "" if there.id == self.shown_id else f"In this session: {_RUN} shows it."
         held = self._foreseen()
         return "Estimating …" if held is None else foreseen_text(held)
 
@@ -220,9 +228,15 @@ class SweepAsking(QWidget):
         self._folded = not checked
         self._show_fold()
 
-    def show_map(self, *, there: bool) -> None:
+    def show_map(self, shown_id: str) -> None:
         """Make room for a map if the user has not opened the settings by hand."""
-        self._has_map = there
+        self.shown_id, self._has_map = shown_id, bool(shown_id)
+        self._show_fold()
+        self._show_estimate()
+
+    def put_away(self) -> None:
+        """Fold the settings as soon as there is a map, whatever was done by hand."""
+        self._folded = None
         self._show_fold()
 
     def _show_fold(self) -> None:
@@ -231,3 +245,4 @@ class SweepAsking(QWidget):
         folded = by_itself if self._folded is None else self._folded
         self.fold.setChecked(not folded)
         self.controls.setVisible(not folded)
+        self.folded.emit(folded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -69,6 +69,8 @@ class SweepControls(QWidget):
         self.seed = _spin("sweep_seed", "seed", 0, 2**31 - 1)
         self.align = QCheckBox("match tokens of prompts of unequal length")
         self.budget = _spin("sweep_budget", "memory in MiB", 1, _MOST_BUDGET, 256)
+        for at, row in enumerate(SWEPT):
+            self.what.setItemData(at, row.tip, Qt.ItemDataRole.ToolTipRole)
         self._dress()
         self._lay_out()
         self._listen()
@@ -170,6 +172,7 @@ class SweepControls(QWidget):
             and not row.causal
             and self._mode not in ABLATING,
         }
+        self.what.setToolTip(row.tip)
         for name, on in shown.items():
             self._rows[name].setVisible(on)
         self.count.setVisible(held is not None)
@@ -307,7 +310,7 @@ def _field(name: str, said: str) -> QLineEdit:
 
 
 def _row(title: str, parts: Sequence[QWidget]) -> QWidget:
-    """A line of the form; its first part takes the room."""
+    """A line of the form; its first part takes the room, or all fields do."""
     held = QWidget()
     held.setFixedHeight(_ROW)  # whatever is above and below, what is to be chosen stays readable
     line = QHBoxLayout(held)
@@ -318,5 +321,6 @@ def _row(title: str, parts: Sequence[QWidget]) -> QWidget:
     label.setFixedWidth(_TITLES)
     line.addWidget(label)
     for number, part in enumerate(parts):
-        line.addWidget(part, 0 if isinstance(part, QToolButton) or number else 1)
+        shares = not number or isinstance(part, QLineEdit)
+        line.addWidget(part, 1 if shares and not isinstance(part, QToolButton) else 0)
     return held

@@ -43,6 +43,11 @@ class SweepPrompts(QWidget):
             self.setToolTip("\n".join(f"{name}: {' '.join(row)}" for name, row in prompts.rows))
         self._on_moved()
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are prompts to show."""
+        return self._prompts is not None and bool(self._prompts.rows)
+
     def sizeHint(self) -> QSize:
         """As high as its rows."""
         rows = () if self._prompts is None else self._prompts.rows
