@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microtome.errors import InputError
-from microtome.sites import SITES, Site, kind_of
+from microtome.sites import SITES, Site
 
 
 @pytest.mark.parametrize("name", [name for name, row in SITES.items() if row.per_layer])

@@ -292,17 +292,17 @@ def test_lens_attribution_and_attention_have_a_side_with_edits(trial, model):
     answer = int(trial.session.metric["answer_id"])
     lens = np.exp(mt.logit_lens(edited)[..., answer])
     before = heatmap.map.grid.values
-    heatmap.side.setCurrentText(str(Side.WITH))
+    heatmap.side.setCurrentIndex(1)
     heatmap.side.activated.emit(1)
     np.testing.assert_allclose(heatmap.map.grid.values[1:], lens, atol=1e-4)
-    heatmap.side.setCurrentText(str(Side.DIFFERENCE))
+    heatmap.side.setCurrentIndex(2)
     heatmap.side.activated.emit(2)
     np.testing.assert_allclose(heatmap.map.grid.values[1:], lens - before[1:], atol=1e-4)
     trial.desk.selection.update(node=None, layer=1, head=2)
     trial.rest()
     unedited = attention.map.grid.values
     for number, side in ((1, Side.WITH), (2, Side.DIFFERENCE)):
-        attention.side.setCurrentText(str(side))
+        attention.side.setCurrentIndex(number)
         attention.side.activated.emit(number)
         expected = edited.attention(1)[2] - (unedited if side is Side.DIFFERENCE else 0)
         np.testing.assert_allclose(attention.map.grid.values, expected, atol=1e-5)
@@ -390,7 +390,7 @@ def test_a_file_shows_edits_and_their_effect_without_a_model(trial, tmp_path):
         assert not trial.panel.add.isEnabled()
         assert "attach it first" in trial.panel.add.toolTip()
         heatmap = trial.live.furnishing.panels["heatmap"]
-        heatmap.side.setCurrentText(str(Side.WITH))
+        heatmap.side.setCurrentIndex(1)
         heatmap.side.activated.emit(1)
         trial.rest()
         assert "with edits" in heatmap.heading.text()

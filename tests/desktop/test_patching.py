@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QTabBar
 
 from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep
@@ -162,6 +162,41 @@ def test_all_of_a_sweep_is_in_view_at_the_usual_size_of_the_window(bench, panel,
     assert min(-np.diff(heights)) > 15  # every layer has its name
 
 
+def test_on_a_low_screen_nothing_is_cut_and_nothing_scrolls(bench, panel, qtbot):
+    edits, window, docks = bench.furnishing.panels["edits"], bench.window, bench.window.docks
+    window.resize(1366, 768)
+    window.reset_layout()
+    docks["patching"].raise_()
+    docks["edits"].raise_()
+    try:
+        rest(bench, qtbot)
+        for part in (panel, panel.map, panel.prompts, panel.edit_button, panel.told, edits):
+            assert part.visibleRegion().boundingRect() == part.rect(), part
+        QTest.mouseClick(panel.asking.fold, LEFT)  # the settings take the place of the map
+        rest(bench, qtbot)
+        for part in (panel, panel.asking.controls, panel.asking.run_button):
+            assert part.visibleRegion().boundingRect() == part.rect(), part
+        assert panel.map.isHidden()
+        QTest.mouseClick(panel.asking.fold, LEFT)
+        assert not panel.map.isHidden()
+        assert edits.pages.tabText(0) == "List"
+        edits.pages.setCurrentWidget(edits.writing)
+        rest(bench, qtbot)
+        button = edits.writing.button
+        assert button.visibleRegion().boundingRect() == button.rect()
+        bars = [bar for bar in window.findChildren(QTabBar) if bar.isVisible()]
+        for bar in bars:  # every tab can be read
+            assert sum(bar.tabRect(at).width() for at in range(bar.count())) <= bar.width()
+    finally:
+        window.resize(1760, 1080)
+        window.reset_layout()
+        docks["edits"].raise_()
+        rest(bench, qtbot)
+    edits.pages.setCurrentWidget(edits.effect)
+    assert edits.parts.indexOf(edits.list) == 0  # above what the edits do, where there is room
+    assert edits.pages.count() == 3
+
+
 def test_a_right_click_on_a_cell_or_a_region_offers_edits_of_its_places(bench, panel, qtbot):
     menu = right_click(bench, panel, 2, 9)
     assert "resid_pre.2 at “" in menu.title()
@@ -267,6 +302,8 @@ def test_a_file_opens_for_review_with_its_sweeps(bench, panel, qtbot, tmp_path):
     assert panel.exported_table()().text() == table
     assert not panel.asking.run_button.isEnabled()
     assert "Needs the model words-4l" in panel.asking.estimate.text()
+    assert not panel.edit_button.isEnabled()
+    assert "Needs the model words-4l" in panel.edit_button.toolTip()
     assert "mt.patching_sweep(" in "\n".join(panel.exported_lines())
 
 

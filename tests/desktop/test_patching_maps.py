@@ -11,7 +11,7 @@ import pytest
 from microtome.errors import InputError
 from microtome.prompts import Question
 from microtome.records.edits import EditSpec
-from microtome.records.sweep import Sweep, sweep_of
+from microtome.records.sweep import Sweep, sweep_analysis, sweep_of
 from microtome_desktop.jobs.sweep_requests import analysis_for
 from microtome_desktop.presenters.sweep_choice import (
     foreseen_text,
@@ -30,7 +30,7 @@ from microtome_desktop.presenters.sweep_map import (
     title_of,
 )
 from microtome_desktop.state.draft import DraftText
-from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, sweep_for, wish_of
+from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, origin_of, sweep_for, wish_of
 
 CLEAN = ("<bos>", "When", "Mary", "and", "John", "gave")
 CORRUPT = ("<bos>", "When", "Mary", "and", "Mary", "gave")
@@ -148,7 +148,7 @@ def test_a_region_becomes_an_edit_for_each_site():
 
 @pytest.mark.parametrize(
     ("wish", "corrupt", "reason"),
-    [(None, "x", "not made in a window"), (Wish(PAIR), None, "no corrupt prompt"),
+    [(None, "x", "session's own pair"), (Wish(PAIR), None, "no corrupt prompt"),
      (Wish(PAIR, what="causal", span=(1, 2)), "x", "noise")],
 )  # fmt: skip
 def test_what_cannot_be_an_edit_says_why(wish, corrupt, reason):
@@ -159,6 +159,22 @@ def test_what_cannot_be_an_edit_says_why(wish, corrupt, reason):
 WISHES = [
     Wish(PAIR, what=row.name, layer=2, span=(1, 3), mode="mean", over="name") for row in SWEPT
 ] + [Wish(Question((3, 4, 5), (3, 4, 6), 7), metric="rank"), Wish(None, data="name", count=9)]
+
+
+def test_a_sweep_of_the_command_line_over_the_own_pair_becomes_edits(sample_session):
+    session = replace(sample_session, question=PAIR)
+
+    def origin(**asked):
+        params = {"id": "sweep-1", "by": "head", "examples": 1} | asked
+        return origin_of(sweep_analysis(made(("layer", "head"), (3, 4), params=params)), session)
+
+    grid = sweep_grid(made(("layer", "head"), (3, 4)))
+    (edit,) = edits_of_cells(grid, [(1, 2)], origin(), PAIR.corrupt)
+    assert edit == EditSpec("z.1.2", "patch", prompts=(PAIR.corrupt,))
+    (edit,) = edits_of_cells(grid, [(1, 2)], origin(how="zero"), None)
+    assert edit == EditSpec("z.1.2", "zero")
+    for other in ({"examples": 9}, {"by": "range"}, {"span": [1, 2]}, {"how": "mean"}):
+        assert origin(**other) is None
 
 
 @pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.what)

@@ -14,7 +14,7 @@ from microtome_desktop.state.sweeps import MEAN, Wish, mean_over
 
 _NO_PAIR = "There is no corrupt prompt that a value could come from: run a pair."
 _NOISE = "Causal tracing restores what noise has changed: there is no noise in the run on screen."
-_NO_ORIGIN = "The sweep is not of the session's own pair: what its cells are is not known."
+_NO_ORIGIN = "This sweep is not of the session's own pair: its cells cannot become edits."
 
 Cells = Iterable[tuple[int, int]]
 

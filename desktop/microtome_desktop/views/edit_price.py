@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QBrush, QColor
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QHeaderView,
-    QPushButton,
-    QSpinBox,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.price import PriceLine
 from microtome_desktop.views.elided import ElidedLabel
-from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.plain_table import PlainTable
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _UNKNOWN = "\N{MIDDLE DOT}"
-_HEADERS = ("task", "right %", "top %", "logit diff.")
-_TIPS = (
-    "A prompt set of the model",
-    "In how many pairs the answer is above the wrong answer, without and with the edits",
-    "In how many pairs the answer is the most probable token, without and with the edits",
-    "Mean logit of the answer minus that of the wrong answer, without and with the edits",
+_COLUMNS = (
+    ("task", "A prompt set of the model"),
+    (
+        "right %",
+        "Pairs whose answer is above the wrong answer, without and with the edits",
+    ),
+    (
+        "top %",
+        "Pairs whose answer is the most probable token, without and with the edits",
+    ),
+    ("logit diff.", "Mean logit of the answer minus that of the wrong answer, without and with"),
 )
 _WIDTHS = (74, 74, 90)  # pixels of the columns behind the first
 _ROW_HEIGHT = 20
@@ -49,7 +43,10 @@ class PriceView(QWidget):
         self.limit = QSpinBox()
         self.said = ElidedLabel()
         self.said.setObjectName("dim")
-        self.table = QTableWidget(0, len(_HEADERS))
+        said = "Every task without and with the edits"
+        self.table = PlainTable(
+            "price_table", said, _COLUMNS, row_height=_ROW_HEIGHT, widths=_WIDTHS
+        )
         self._dress()
         line = QHBoxLayout()
         line.setSpacing(6)
@@ -74,29 +71,6 @@ class PriceView(QWidget):
         self.limit.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
         self.limit.lineEdit().setTextMargins(7, 0, 0, 0)
         self.limit.setMinimumWidth(84)
-        table = self.table
-        table.setObjectName("price_table")
-        table.setAccessibleName("Every task without and with the edits")
-        for number, (text, tip) in enumerate(zip(_HEADERS, _TIPS, strict=True)):
-            head = QTableWidgetItem(text)
-            head.setToolTip(tip)
-            table.setHorizontalHeaderItem(number, head)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        table.setFont(mono_font(12))
-        table.setShowGrid(False)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for number, width in enumerate(_WIDTHS, start=1):
-            table.setColumnWidth(number, width)
-        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        header.setDefaultAlignment(left)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def ask(self) -> None:
         """Ask for the price on as many pairs as stand in the field."""
@@ -126,14 +100,7 @@ class PriceView(QWidget):
             (_shares(line.top), _tone(line.top)),
             (_numbers(line.difference), colours.TEXT_DIM),
         )
-        for column, (text, colour) in enumerate(texts):
-            item = self.table.item(number, column)
-            if item is None:
-                item = QTableWidgetItem()
-                self.table.setItem(number, column, item)
-            item.setText(text)
-            item.setForeground(QBrush(QColor(colour)))
-            item.setToolTip(f"{line.title}: {known}")
+        self.table.write(number, texts, (f"{line.title}: {known}",) * len(texts))
 
 
 def _tone(share: tuple[float, float] | None) -> str:

@@ -154,5 +154,5 @@ def _text(name: str, called: str) -> QTextEdit:
     text.setAccessibleName(called)
     text.setReadOnly(True)
     text.setFont(mono_font(12))
-    text.setMinimumHeight(40)
+    text.setMinimumHeight(24)
     return text

@@ -23,6 +23,9 @@ class ElidedLabel(QElidingLabel):
         self.setToolTip(text.replace("<", "\N{FULLWIDTH LESS-THAN SIGN}"))
 
 
+_DOT, _SHORT = " \N{MIDDLE DOT} ", 24  # letters
+
+
 class TwoLines(QLabel):
     """Plain text over two lines at most, the second cut with an ellipsis."""
 
@@ -41,15 +44,21 @@ class TwoLines(QLabel):
         return self.sizeHint()
 
     def _lines(self) -> tuple[str, str]:
-        """The text of each line."""
-        layout = QTextLayout(self.text(), self.font())
+        """The text of each line; what is short between two dots is not torn apart."""
+        parts = self.text().split(_DOT)
+        kept = (
+            each.replace(" ", "\N{NO-BREAK SPACE}") if len(each) < _SHORT else each
+            for each in parts
+        )
+        text = _DOT.join(kept)
+        layout = QTextLayout(text, self.font())
         layout.beginLayout()
         line = layout.createLine()
         line.setLineWidth(self.width())
         layout.endLayout()
         end = line.textStart() + line.textLength()
-        rest, mode = self.text()[end:].lstrip(" \N{MIDDLE DOT}"), Qt.TextElideMode.ElideRight
-        first = self.text()[:end].rstrip(" \N{MIDDLE DOT}")
+        rest, mode = text[end:].lstrip(_DOT), Qt.TextElideMode.ElideRight
+        first = text[:end].rstrip(_DOT)
         return first, self.fontMetrics().elidedText(rest, mode, self.width())
 
     def paintEvent(self, event: QPaintEvent) -> None:

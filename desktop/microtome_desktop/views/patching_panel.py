@@ -41,7 +41,7 @@ from microtome_desktop.views.sweep_prompts import SweepPrompts
 
 _NO_SWEEP = "There is no sweep yet: choose what is swept, and run it."
 _ALL_LAYERS = "All layers"
-_LOWEST = 100  # pixels of the map
+_LOWEST = 76  # pixels of the map
 _LOW = 450  # pixels of a panel with room for the settings or for the map, not for both
 _SELECTED = ("layer", "head", "position", "neuron")
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QBrush, QColor
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QLabel,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.predictions import Prediction, heading, predictions
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
-from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.plain_table import PlainTable
 
-_HEADERS = ("token", "p", "\N{GREEK CAPITAL LETTER DELTA} logit")
 _DIFFERENCE_TIP = "Logit on the clean prompt minus logit on the corrupt prompt"
+_COLUMNS = (
+    ("token", "The most probable tokens"),
+    ("p", "Its probability"),
+    ("\N{GREEK CAPITAL LETTER DELTA} logit", _DIFFERENCE_TIP),
+)
 _ROW_HEIGHT = 23
 
 
@@ -38,8 +33,9 @@ class PredictionsPanel(Panel):
         title = QLabel("Top predictions")
         title.setObjectName("section")
         self.place = ElidedLabel()
-        self.table = QTableWidget(0, len(_HEADERS))
-        self._dress_table()
+        said = "The most probable tokens"
+        self.table = PlainTable("predictions_table", said, _COLUMNS, row_height=_ROW_HEIGHT)
+        self.table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -47,27 +43,6 @@ class PredictionsPanel(Panel):
         layout.addWidget(self.place)
         layout.addWidget(self.table)
         self.show_session()
-
-    def _dress_table(self) -> None:
-        table = self.table
-        table.setObjectName("predictions_table")
-        table.setHorizontalHeaderLabels(list(_HEADERS))
-        change = QTableWidgetItem(_HEADERS[2])
-        change.setToolTip(_DIFFERENCE_TIP)
-        table.setHorizontalHeaderItem(2, change)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        table.setFont(mono_font(12))
-        table.setShowGrid(False)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def show_session(self) -> None:
         """Fill the table for the selected position, the last one for none."""
@@ -92,11 +67,7 @@ class PredictionsPanel(Panel):
         if difference is not None and abs(difference) >= 0.005:
             tone = colours.GOOD if difference > 0 else colours.BAD
         texts = ((row.token, ink), (f"{row.probability:.3f}", colours.TEXT), (change, tone))
-        for column, (text, colour) in enumerate(texts):
-            item = QTableWidgetItem(text)
-            item.setForeground(QBrush(QColor(colour)))
-            item.setToolTip(_DIFFERENCE_TIP if column == 2 else tip)
-            self.table.setItem(number, column, item)
+        self.table.write(number, texts, (tip, tip, _DIFFERENCE_TIP))
 
     def show_part(self, part: str) -> None:
         """The second run and the metric add columns and marks."""

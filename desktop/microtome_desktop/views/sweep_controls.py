@@ -104,9 +104,9 @@ class SweepControls(QWidget):
             "layer": ("Layer", (self.layer,)),
             "over": ("Mean over", (self.over,)),
             "span": ("Noise on", (self.span, self.of_selected)),
-            "noise": ("Noise", (self.noise, self.samples, self.seed)),
+            "noise": ("Noise", (self.noise, self.samples)),
             "align": ("Align", (self.align,)),
-            "budget": ("Memory", (self.budget,)),
+            "budget": ("Memory", (self.budget, self.seed)),
         }
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -176,6 +176,7 @@ class SweepControls(QWidget):
         for name, on in shown.items():
             self._rows[name].setVisible(on)
         self.count.setVisible(held is not None)
+        self.seed.setVisible(row.causal)
         most = 1 if held is None else len(held.pairs)
         if most != self.count.maximum():
             with QSignalBlocker(self.count):
