@@ -124,7 +124,7 @@ def wishes():
     return (
         Wish(pair, what="z at", mode="noising", metric="rank"),
         Wish(pair, what="z", mode="mean"),
-        Wish(single, what="q", mode="mean", over="name"),
+        Wish(single, what="pattern", mode="mean", over="list"),
         Wish(None, data="name", count=4, metric="kl"),
         Wish(single, what="neurons", layer=2, mode="zero", metric="loss"),
         Wish(single, what="causal", span=(2, 4), samples=3, seed=4),

@@ -12,12 +12,12 @@ from microtome.prompts import Prompt
 def prompts_of_length(
     model: Model, prompts: Sequence[Prompt], lengths: tuple[int, int]
 ) -> tuple[Prompt, ...]:
-    """Those of the prompts that have so many tokens, and so many that an encoder reads, each once.
+    """Those of the prompts that have so many tokens, and so many that an encoder reads.
 
     A position mean, a resampling and every mean of a pattern need them: a shorter prompt has no
     value at the last position. Raises EditError when none is left.
     """
-    fitting = [p for p in dict.fromkeys(prompts) if _lengths(model, p) == lengths]
+    fitting = [prompt for prompt in prompts if _lengths(model, prompt) == lengths]
     if not fitting:
         raise EditError(
             f"None of the {len(prompts):,} prompts has {lengths[0]} tokens, as the run has.",

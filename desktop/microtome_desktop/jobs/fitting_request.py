@@ -62,7 +62,7 @@ class AddFitting(Request):
         """They join the list; it is said how many prompts were taken."""
         desk.book.add_edits(result)
         tokens = 0 if self.run is None else len(self.run.tokens)
-        taken, given = result[0].prompts, len(set(self.specs[0].prompts))
+        taken, given = result[0].prompts, len(self.specs[0].prompts)
         if len(taken) < given:
             desk.notices.info(
                 f"Over {len(taken):,} of {given:,} prompts",

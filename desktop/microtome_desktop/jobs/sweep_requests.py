@@ -263,9 +263,8 @@ def _over(model: Any, wish: Wish, question: Question) -> tuple[tuple[Prompt, ...
 
     tokens = model.tokenize(as_prompt(question.prompt))
     fitting = prompts_of_length(model, over, (len(tokens), tokens.n_source))
-    given = len(set(over))
-    few = f"mean over the {len(fitting)} of {given} prompts with {len(tokens)} tokens"
-    return fitting, few if len(fitting) < given else ""
+    few = f"mean over the {len(fitting)} of {len(over)} prompts with {len(tokens)} tokens"
+    return fitting, few if len(fitting) < len(over) else ""
 
 
 def foreseen(model: Any, wish: Wish) -> Foreseen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtome.records.edits import EditSpec
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
 from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish, mean_over
@@ -88,7 +89,11 @@ def _metric(wish: Wish, at: int) -> str:
 def _over(wish: Wish) -> str:
     name = wish.over or wish.data
     if name:
-        return f"[one.clean for one in load_prompt_set({name!r}).pairs]"
+        fits = ""
+        if EditSpec(wish.row.site, MEAN).of_one_length:
+            first = "asked[0]" if wish.data else "asked"
+            fits = f" if len(model.tokenize(one.clean)) == len(model.tokenize({first}))"
+        return f"[one.clean for one in load_prompt_set({name!r}).pairs{fits}]"
     return repr(list(mean_over(wish)))
 
 

@@ -109,9 +109,9 @@ def difference(after: Grid | Missing, before: Grid | Missing) -> Grid | Missing:
     bound = max(float(np.abs(change).max(initial=0.0)), 1e-9)
     return replace(
         after, values=change, low=-bound, high=bound, signed=True, logarithmic=False, coarser=(),
-        title=f"{before.title}: {Side.DIFFERENCE}",
+        title=f"{Side.DIFFERENCE}: {before.title}",
     )  # fmt: skip
 
 
 def _titled(grid: Grid, side: Side) -> Grid:
-    return grid if side is Side.WITHOUT else replace(grid, title=f"{grid.title}, {side}")
+    return grid if side is Side.WITHOUT else replace(grid, title=f"{side}: {grid.title}")
