@@ -182,7 +182,8 @@ PATCH = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", CORRUP
 ANSWERS = ["--answer", "Mary", "--wrong", "John"]
 
 
-def test_patch_saves_a_sweep_that_opens_and_a_table(tmp_path, capsys):
+def test_patch_saves_a_sweep_that_opens_and_a_table(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(suite, "CHECKS", suite.CHECKS[:1])
     file, table = tmp_path / "sweep.h5", tmp_path / "sweep.csv"
     given = [*PATCH, *ANSWERS, "--site", "z", "--out", str(file), "--csv", str(table), "--json"]
     assert cli.main(given) == 0
@@ -200,14 +201,18 @@ def test_patch_saves_a_sweep_that_opens_and_a_table(tmp_path, capsys):
     assert len(table.read_text().splitlines()) == 1 + sweep.effects.size
 
 
-def test_a_pair_of_unequal_prompts_keeps_its_sweep_and_runs(tmp_path, capsys):
+def test_of_a_pair_of_unequal_prompts_the_clean_one_is_examined(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(suite, "CHECKS", suite.CHECKS[:1])
     file = tmp_path / "sweep.h5"
-    given = ["patch", "--model", "words-4l", "--prompt", PROMPT, "--corrupt", f"{CORRUPT} the"]
-    assert cli.main([*given, *ANSWERS, "--site", "z", "--align", "--out", str(file)]) == 0
-    assert "no circuit" in capsys.readouterr().err
+    given = ["patch", "--model", "induction-exact-tiny", "--ids", "--site", "z", "--align"]
+    pair = ["--prompt", "0,1,2,3,1", "--corrupt", "0,1,2,3,2,1"]
+    assert cli.main([*given, *pair, "--answer", "2", "--out", str(file)]) == 0
+    assert "clean prompt alone" in capsys.readouterr().err
     session = open_session(file)
-    assert session.circuit is None
-    assert [len(run.tokens) for run in session.traces] == [15, 16]
+    assert session.circuit.n_edges > 0
+    assert "value_corrupt" not in session.metric
+    assert session.question.corrupt is not None
+    assert [len(run.tokens) for run in session.traces] == [5, 6]
     assert any(each.kind == "sweep" for each in session.analyses.values())
 
 

@@ -192,31 +192,43 @@ def _write_csv(path: Path, sweep: Sweep) -> None:
 
 
 def _save(path: Path, asked: _Asked, sweep: Sweep) -> None:
-    """The session that ``microtome run`` makes of the (first) pair, with the sweep in it.
-
-    A question that cannot be examined, as prompts of unequal length, is kept as its bare runs.
-    """
-    from microtome.errors import MicrotomeError
+    """The session that ``microtome run`` makes of the (first) pair, with the sweep in it."""
     from microtome.prompts import Question
     from microtome.records.sweep import sweep_analysis
     from microtome.session.writer import save_session
 
     clean, corrupt, answer, wrong = asked.pairs[0]
     question = Question(clean, corrupt, answer, wrong, seed=asked.options.seed)
-    try:
-        session = examined(asked.model, question)
-    except MicrotomeError as error:
-        print(f"microtome: the file gets no circuit: {error}", file=sys.stderr)
-        session = _bare(asked.model, question, sweep)
+    session = _session(asked.model, question, sweep)
     held = sweep_analysis(sweep)
     save_session(path, replace(session, analyses={**session.analyses, held.id: held}))
 
 
-def _bare(model: Any, question: Any, sweep: Sweep) -> Any:
+def _session(model: Any, question: Any, sweep: Sweep) -> Any:
+    """As much as can be examined: the pair, its clean prompt, or the bare runs."""
+    from microtome.activations.capture import trace
+    from microtome.errors import MicrotomeError, PromptError
+
+    try:
+        return examined(model, question)
+    except PromptError as error:  # of unequal length: no circuit explains their difference
+        print(f"microtome: the circuit is of the clean prompt alone: {error}", file=sys.stderr)
+    except MicrotomeError as error:
+        return _bare(model, question, sweep, error)
+    try:
+        alone = examined(model, replace(question, corrupt=None))
+    except MicrotomeError as error:
+        return _bare(model, question, sweep, error)
+    runs = (*alone.traces, trace(model, question.corrupt))
+    return replace(alone, traces=runs, question=question)
+
+
+def _bare(model: Any, question: Any, sweep: Sweep, why: Exception) -> Any:
     """The runs of a question alone; the metric is that of the sweep."""
     from microtome.activations.capture import trace
     from microtome.records.session import Session
 
+    print(f"microtome: the file gets no circuit: {why}", file=sys.stderr)
     prompts = [prompt for prompt in (question.prompt, question.corrupt) if prompt is not None]
     sites = [name for name in ("resid_post", "pattern") if name in model.ports]
     runs = tuple(trace(model, prompt, sites=sites) for prompt in prompts)

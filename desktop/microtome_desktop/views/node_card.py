@@ -21,6 +21,7 @@ from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAtten
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
+from microtome_desktop.presenters.circuit_text import empty_text
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
 from microtome_desktop.presenters.node_card import (
@@ -170,7 +171,7 @@ class NodeCardPanel(Panel):
         self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
         if self._card is None:
             reason = why_not(session, "circuit")
-            none = "No circuit of this model" if reason else "No circuit yet"
+            none, _ = empty_text(session, self.context.workspace.offline)
             headline = "No node selected" if circuit is not None else none
             advice = "Click a node of the circuit." if circuit is not None else reason
             if selected is not None and circuit is not None:
