@@ -20,7 +20,6 @@ from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.circuit_text import edge_tip
 from microtome_desktop.presenters.with_edits import Side
-from microtome_desktop.state.edit_writing import ACTION_TITLES
 
 LEFT, RIGHT, ALT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.AltModifier
 WAIT = 60_000
@@ -140,27 +139,6 @@ def test_an_edit_that_is_typed_acts_as_the_engine_does(trial, model):
     metric = [run.logits[-1][answer] - run.logits[-1][wrong] for run in runs]
     told = f"{metric[0]:.2f} \N{RIGHTWARDS ARROW} {metric[1]:.2f}".replace("-", "\N{MINUS SIGN}")
     assert told in trial.panel.effect.change.text()
-
-
-def test_a_position_mean_takes_the_prompts_that_fit(trial, model):
-    form = trial.panel.form
-    QTest.mouseClick(trial.panel.add, LEFT)
-    form.action.setCurrentText(ACTION_TITLES["position mean"])
-    QTest.keyClicks(form.site, "z.0.3")
-    QTest.mouseClick(form.done, LEFT)
-    trial.rest()
-    (spec,) = trial.session.marks.edits
-    tokens = len(trial.session.clean.tokens)
-    everything = [p.clean for s in trial.desk.library.shelf.facts.prompt_sets for p in s.pairs]
-    fits = [prompt for prompt in everything if len(model.tokenize(prompt)) == tokens]
-    assert list(spec.prompts) == fits
-    assert len(fits) > 20
-    assert trial.desk.trials.problems == {}
-    title = trial.desk.notices.history[-1].title
-    assert title == f"Over {len(fits)} of {len(everything):,} prompts"
-    mean = np.mean([mt.trace(model, p).activation("z.0")[3, -1] for p in fits], axis=0)
-    got = trial.session.edited.activation("z.0")[3, -1]
-    np.testing.assert_allclose(got, mean, atol=1e-4)
 
 
 def test_the_box_and_the_keyboard_switch_an_edit_and_del_removes_it(trial):

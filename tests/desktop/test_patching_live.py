@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
+import microtome as mt
 import microtome_resources as resources
 from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
@@ -18,6 +19,7 @@ from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.sweep_requests import RunSweep
+from microtome_desktop.state.edit_writing import ACTION_TITLES
 from microtome_desktop.state.sweeps import MODES, Wish, sweeps_in
 from microtome_desktop.state.work import Outcome
 
@@ -240,3 +242,27 @@ def test_without_a_corrupt_prompt_there_is_nothing_to_patch_from(live, panel, qt
     rest(live, qtbot)
     assert "no corrupt prompt" in told(panel, qtbot)
     live.desk.workspace.show(session, dirty=False)
+
+
+def test_a_position_mean_of_an_edit_takes_the_prompts_that_fit(live, panel, qtbot):
+    edits, desk = live.furnishing.panels["edits"], live.desk
+    live.window.docks["edits"].raise_()
+    QTest.mouseClick(edits.add, LEFT)
+    edits.form.action.setCurrentText(ACTION_TITLES["position mean"])
+    edits.form.site.setText("z.0.3")
+    QTest.mouseClick(edits.form.done, LEFT)
+    rest(live, qtbot)
+    model, tokens = mt.load_model("words-4l"), len(desk.workspace.session.clean.tokens)
+    everything = [p.clean for held in desk.library.shelf.facts.prompt_sets for p in held.pairs]
+    fits = [prompt for prompt in everything if len(model.tokenize(prompt)) == tokens]
+    (spec,) = desk.book.marks.edits
+    assert list(spec.prompts) == fits
+    assert len(fits) > 20
+    told = desk.notices.history[-1].title
+    assert told == f"Over {len(fits)} of {len(everything):,} prompts"
+    assert desk.trials.problems == {}
+    edited = mt.trace(model, PAIR.prompt, edits=[mt.Ablate("z.0.3", "position mean", over=fits)])
+    np.testing.assert_allclose(desk.workspace.session.edited.logits, edited.logits, atol=1e-4)
+    edits.form.action.setCurrentIndex(0)
+    desk.book.mark("Remove all edits", edits=())
+    rest(live, qtbot)
