@@ -41,14 +41,15 @@ class Looking:
         q: Float[Tensor, "head query_row d_head"],
         k: Float[Tensor, "kv_head row d_head"],
         v: Float[Tensor, "kv_head row d_head"],
+        into: Float[Tensor, "query_row head d_head"] | None = None,
     ) -> Float[Tensor, "query_row head d_head"]:
-        """``z`` of the query rows.
+        """``z`` of the query rows; ``into`` is memory for it.
 
         Rows lie group by group, run by run, position by position. Keys and values are of all
         positions from the group's start on, queries of the group's ``at`` only.
         """
         weights = self.weights
-        z = q.new_empty(q.shape[1], q.shape[0], q.shape[2])
+        z = q.new_empty(q.shape[1], q.shape[0], q.shape[2]) if into is None else into
         kv, share = weights.w_k.shape[0], weights.group
         asked = held = 0
         for group in groups:

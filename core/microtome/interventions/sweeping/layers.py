@@ -18,7 +18,7 @@ from torch.nn import functional
 from microtome.interventions.sweeping.scratch import Scratch
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Attention, Block, Mlp, Norm, Rotary
-from microtome.models.operations import normalise, output_matrix, project, turn
+from microtome.models.operations import normalise, output_matrix, turn
 
 # Rows of a block of the MLP: its hidden values then stay in the processor's cache.
 MLP_ROWS = 768
@@ -67,41 +67,69 @@ def prepared(
 
 
 def queries(
-    weights: Attention, read: Tensor, angles: Angles | None, at: Tensor
+    weights: Attention,
+    read: Tensor,
+    angles: Angles | None,
+    at: Tensor,
+    into: Tensor | None = None,
 ) -> Float[Tensor, "head row d_head"]:
-    """The queries of rows that a layer's attention reads."""
-    raw = project(read, weights.w_q, weights.b_q)
+    """The queries of rows that a layer's attention reads; ``into`` [row, all_heads] if given."""
+    raw = _projected(read, weights.w_q, weights.b_q, into)
     return prepared(weights, weights.q_norm, raw, angles, at)
 
 
-def keys_values(
-    weights: Attention, read: Tensor, angles: Angles | None, at: Tensor
-) -> tuple[Float[Tensor, "kv_head row d_head"], Float[Tensor, "kv_head row d_head"]]:
-    """The keys and values of rows that a layer's attention reads."""
-    raw = project(read, weights.w_k, weights.b_k)
-    keys = prepared(weights, weights.k_norm, raw, angles, at)
-    return keys, project(read, weights.w_v, weights.b_v)
+def keys(
+    weights: Attention,
+    read: Tensor,
+    angles: Angles | None,
+    at: Tensor,
+    into: Tensor | None = None,
+) -> Float[Tensor, "kv_head row d_head"]:
+    """The keys of rows that a layer's attention reads."""
+    raw = _projected(read, weights.w_k, weights.b_k, into)
+    return prepared(weights, weights.k_norm, raw, angles, at)
+
+
+def values(
+    weights: Attention, read: Tensor, into: Tensor | None = None
+) -> Float[Tensor, "kv_head row d_head"]:
+    """The values of rows that a layer's attention reads."""
+    return _projected(read, weights.w_v, weights.b_v, into)
+
+
+def _projected(
+    read: Tensor, weight: Tensor, bias: Tensor | None, into: Tensor | None
+) -> Float[Tensor, "head row d_head"]:
+    flat = _linear(read, weight.flatten(0, 1), None if bias is None else bias.flatten(), into)
+    heads: Tensor = flat.unflatten(1, weight.shape[:2])
+    return heads.transpose(0, 1)
 
 
 def attention_output(
-    weights: Attention, z: Float[Tensor, "row head d_head"]
+    weights: Attention, z: Float[Tensor, "row head d_head"], into: Tensor | None = None
 ) -> Float[Tensor, "row d_model"]:
     """What the heads write together, before a norm on the branch."""
-    return functional.linear(z.flatten(1), output_matrix(weights), weights.b_o)
+    return _linear(z.flatten(1), output_matrix(weights), weights.b_o, into)
 
 
 def behind_attention(
-    block: Block, stream: Float[Tensor, "row d_model"], written: Float[Tensor, "row d_model"]
+    block: Block,
+    stream: Float[Tensor, "row d_model"],
+    written: Float[Tensor, "row d_model"],
+    into: Tensor | None = None,
 ) -> Float[Tensor, "row d_model"]:
     """The stream between attention and MLP; ``written`` is behind a norm on the branch."""
-    return normed(block.sum_norm1, stream + written)
+    return normed(block.sum_norm1, torch.add(stream, written, out=into))
 
 
 def behind_mlp(
-    block: Block, middle: Float[Tensor, "row d_model"], written: Float[Tensor, "row d_model"]
+    block: Block,
+    middle: Float[Tensor, "row d_model"],
+    written: Float[Tensor, "row d_model"],
+    into: Tensor | None = None,
 ) -> Float[Tensor, "row d_model"]:
     """The stream behind the layer; ``written`` is behind a norm on the branch."""
-    return normed(block.sum_norm2, middle + written)
+    return normed(block.sum_norm2, torch.add(middle, written, out=into))
 
 
 def neurons(
@@ -112,43 +140,54 @@ def neurons(
     assert isinstance(mlp, Mlp)  # noqa: S101
     read = normed(block.norm2, stream)
     act = _FUSED.get(mlp.activation, activation_function(mlp.activation).value)
-    pre = _linear(read, mlp.w_in, mlp.b_in, scratch, "neurons")
+    pre = _linear(read, mlp.w_in, mlp.b_in, _hidden(scratch, "neurons", read, mlp))
     if mlp.w_gate is None:
         return act(pre)
-    return act(_linear(read, mlp.w_gate, mlp.b_gate, scratch, "gates")).mul_(pre)
+    gates = _linear(read, mlp.w_gate, mlp.b_gate, _hidden(scratch, "gates", read, mlp))
+    return act(gates).mul_(pre)
+
+
+def _hidden(scratch: Scratch | None, purpose: str, read: Tensor, mlp: Mlp) -> Tensor | None:
+    return None if scratch is None else scratch.take(purpose, (len(read), len(mlp.w_in)), read)
 
 
 def _linear(
     x: Float[Tensor, "row d_in"],
     weight: Float[Tensor, "d_out d_in"],
     bias: Float[Tensor, " d_out"] | None,
-    scratch: Scratch | None,
-    purpose: str,
+    into: Tensor | None,
 ) -> Float[Tensor, "row d_out"]:
-    """The product, put into scratch memory if there is some."""
-    if scratch is None:
+    """The product, put into memory that is there if some is given."""
+    if into is None:
         return functional.linear(x, weight, bias)
-    into = scratch.take(purpose, (len(x), len(weight)), x)
     if bias is None:
         return torch.mm(x, weight.T, out=into)
     return torch.addmm(bias, x, weight.T, out=into)
 
 
-def mlp_writes(block: Block, post: Float[Tensor, "row d_mlp"]) -> Float[Tensor, "row d_model"]:
+def mlp_writes(
+    block: Block, post: Float[Tensor, "row d_mlp"], into: Tensor | None = None
+) -> Float[Tensor, "row d_model"]:
     """What neurons write, before a norm on the branch."""
     mlp = block.mlp
     assert isinstance(mlp, Mlp)  # noqa: S101
-    return functional.linear(post, mlp.w_out, mlp.b_out)
+    return _linear(post, mlp.w_out, mlp.b_out, into)
 
 
 def mlp_output(
-    block: Block, stream: Float[Tensor, "row d_model"], scratch: Scratch
+    block: Block,
+    stream: Float[Tensor, "row d_model"],
+    scratch: Scratch,
+    into: Tensor | None = None,
 ) -> Float[Tensor, "row d_model"]:
     """What the MLP writes for rows that it reads, behind a norm on the branch."""
-    made = stream.new_empty(stream.shape)
+    made = torch.empty_like(stream) if into is None else into
     for start in range(0, len(stream), MLP_ROWS):
         scratch.check()
         part = slice(start, start + MLP_ROWS)
         post = neurons(block, stream[part], scratch)
-        made[part] = normed(block.mlp_norm, mlp_writes(block, post))
+        if block.mlp_norm is None:
+            mlp_writes(block, post, made[part])
+        else:
+            made[part] = normed(block.mlp_norm, mlp_writes(block, post))
     return made

@@ -9,7 +9,7 @@ the base's. In the last layer only the rows that the metric reads go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,35 +111,76 @@ class _Walk:
 
     def _layer(self, layer: int, entry: Entry | None, *, last: bool) -> None:
         block, base = self.base.anatomy.blocks[layer], self.base.layers[layer]
-        made, slots = self.stream, self.held
-        if entry is not None:
-            made = torch.cat([made, entry.stream])
-            slots = np.concatenate([slots, self._slots(entry)])
+        made, slots = self._joined(entry)
         present = np.flatnonzero(self.runs.join[self.owner] <= layer)
         asked = (
             present[np.isin(self.row[present] % self.base.length, self.places)] if last else present
         )
         full, some = (_Filling.of(slots, wanted, self.row) for wanted in (present, asked))
-        read = layers.normed(block.norm1, made)
-        angles = layers.angles_of(block.attention.rotary, self.base.length)
-        at = self._index(self.row[slots] % self.base.length)
-        keys, values = layers.keys_values(block.attention, read, angles, at)
-        chosen = self._index(some.made) if last else slice(None)
-        q = layers.queries(block.attention, read[chosen], angles, at[chosen])
         source = some.only_made() if last else some
-        q = source.fill(q, base.q, 1)
-        z = self._attend(layer, asked, q, full.fill(keys, base.k, 1), full.fill(values, base.v, 1))
-        raw = layers.attention_output(block.attention, z)
+        before = made[self._index(some.made)] if last else made
+        z = self._attend(layer, asked, *self._looking(layer, made, slots, full, some, last=last))
+        raw = layers.attention_output(block.attention, z, self._rows("raw", len(z)))
         written = layers.normed(block.attention_norm, raw)
-        before = made[chosen]
-        stream = source.fill(before, base.pre, 0)
-        middle = layers.behind_attention(block, stream, written)
+        stream = source.fill(before, base.pre, 0, self._space("k"))
+        middle = layers.behind_attention(block, stream, written, written)
+        # What the layer before it wrote is still read.
+        into = self._rows(f"mlp {layer % 2}", len(before if block.parallel else middle))
         if block.parallel:
-            ours = layers.mlp_output(block, before, self.scratch)
-            mlp = source.fill(ours, base.kept["mlp_out"], 0)
+            ours = layers.mlp_output(block, before, self.scratch, into)
+            mlp = source.fill(ours, base.kept["mlp_out"], 0, self._space("v"))
         else:
-            mlp = layers.mlp_output(block, middle, self.scratch)
-        self.stream, self.held = layers.behind_mlp(block, middle, mlp), asked
+            mlp = layers.mlp_output(block, middle, self.scratch, into)
+        self.stream, self.held = layers.behind_mlp(block, middle, mlp, mlp), asked
+
+    def _joined(self, entry: Entry | None) -> tuple[Tensor, Int[np.ndarray, " row"]]:
+        """The rows that walk already and those that enter, and their slots."""
+        if entry is None:
+            return self.stream, self.held
+        into = self._rows("joined", len(self.stream) + len(entry.stream))
+        made = torch.cat([self.stream, entry.stream], out=into)
+        return made, np.concatenate([self.held, self._slots(entry)])
+
+    def _looking(
+        self,
+        layer: int,
+        made: Tensor,
+        slots: np.ndarray,
+        full: _Filling,
+        some: _Filling,
+        *,
+        last: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries of the rows asked for, keys and values of all present rows."""
+        block, base = self.base.anatomy.blocks[layer], self.base.layers[layer]
+        weights = block.attention
+        read = layers.normed(block.norm1, made)
+        angles = layers.angles_of(weights.rotary, self.base.length)
+        at = self._index(self.row[slots] % self.base.length)
+        # Rows that have still to be put in order are made in one place, one kind after another.
+        whole = full.in_order(len(made))
+        wide = weights.w_k.shape[0] * weights.w_k.shape[1]
+        raw = [self._rows(name if whole else "raw", len(made), wide) for name in "kv"]
+        k = layers.keys(weights, read, angles, at, raw[0])
+        k = full.fill(k, base.k, 1, self._space("k"))
+        v = full.fill(layers.values(weights, read, raw[1]), base.v, 1, self._space("v"))
+        chosen = self._index(some.made) if last else slice(None)
+        read, at, source = read[chosen], at[chosen], some.only_made() if last else some
+        name = "q" if source.in_order(len(read)) else "raw"
+        into = self._rows(name, len(read), weights.w_q.shape[0] * weights.w_q.shape[1])
+        q = layers.queries(weights, read, angles, at, into)
+        return source.fill(q, base.q, 1, self._space("q")), k, v
+
+    def _rows(self, purpose: str, count: int, width: int | None = None) -> Tensor:
+        """Memory for rows of the stream, or of another width."""
+        shape = (count, width or self.base.anatomy.d_model)
+        return self._space(purpose)(shape)
+
+    def _space(self, purpose: str) -> Callable[[tuple[int, ...]], Tensor]:
+        """Memory of a shape, enough for all rows of this pass from the first time on."""
+        like, anatomy = self.base.final, self.base.anatomy
+        most = len(self.owner) * anatomy.d_model
+        return lambda shape: self.scratch.take(purpose, shape, like, most=most)
 
     def _attend(self, layer: int, asked: np.ndarray, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """``z`` of the asked rows; groups of runs with one start share one call."""
@@ -152,7 +193,7 @@ class _Walk:
             held = (base.k[:, before], base.v[:, before]) if start else None
             groups.append(Group(start, count, self._index(own[np.isin(own, positions)]), held))
         looking = Looking(self.base.anatomy.blocks[layer].attention, length)
-        return looking.attend(groups, q, k, v)
+        return looking.attend(groups, q, k, v, self._space("z")((q.shape[1], *q.shape[::2])))
 
     def _alike(self, present: np.ndarray) -> list[tuple[int, int, int]]:
         """Start, example and number of the runs that can be attended together."""
@@ -219,16 +260,19 @@ class _Filling:
         used = self.made_at >= 0
         return _Filling(np.where(used, np.cumsum(used) - 1, -1), self.base_at)
 
-    def fill(self, made: Tensor, base: Tensor, axis: int) -> Tensor:
-        """The rows along ``axis``."""
-        used = np.flatnonzero(self.made_at >= 0)
+    def in_order(self, count: int) -> bool:
+        """Whether the wanted rows are the ``count`` that were made, in their order."""
+        return len(self.made_at) == count and bool((self.made_at == np.arange(count)).all())
+
+    def fill(
+        self, made: Tensor, base: Tensor, axis: int, space: Callable[[tuple[int, ...]], Tensor]
+    ) -> Tensor:
+        """The rows along ``axis``, in memory of ``space`` unless they are there already."""
         count = made.shape[axis]
-        if len(used) == len(self.made_at):
-            in_order = len(used) == count and bool((np.diff(self.made_at) == 1).all())
-            return made if in_order else made.index_select(axis, _index(self.made, made))
-        shape = list(made.shape)
-        shape[axis] = len(self.made_at)
-        filled = made.new_empty(shape)
+        if self.in_order(count):
+            return made
+        filled = space((*made.shape[:axis], len(self.made_at), *made.shape[axis + 1 :]))
+        used = np.flatnonzero(self.made_at >= 0)
         if len(used) == count:  # each made row goes straight to its place
             into = np.empty(count, dtype=np.int64)
             into[self.made] = used
