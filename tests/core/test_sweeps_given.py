@@ -59,7 +59,7 @@ def test_logits_are_made_within_the_budget(tiny_model, monkeypatch):
         return measured(metric, logits)
 
     monkeypatch.setattr(readout, "measured", noted)
-    budget = 60_000
+    budget = 80_000
     small = mt.patching_sweep(model, PAIR, mt.Loss(), "z", budget=budget)
     np.testing.assert_allclose(small.raw, whole.raw, atol=2e-5)
     assert max(made) * 4 * 3 <= budget // 4

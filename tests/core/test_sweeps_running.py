@@ -20,7 +20,7 @@ PAIR = mt.PromptPair(CLEAN, (3, 17, 40, 4, 60, 22, 2, 31, 8, 33, 17))
 OTHER = mt.PromptPair((5, *CLEAN[1:]), (6, *CLEAN[1:]))
 METRIC = mt.LogitDifference(5, 44)
 PATHS = ("packed", "blocks", "hooks")
-SMALL = {"packed": 60_000, "blocks": 250_000, "hooks": 250_000}
+SMALL = {"packed": 120_000, "blocks": 250_000, "hooks": 250_000}
 
 
 def _parts(run):

@@ -9,12 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from microtome.errors import EditError, InputError, SiteMissing
+from microtome.interventions.regions import HEAD_AXES, PLACES
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
 from microtome.sites import SITES, Site
 
-HEAD_AXES = ("head", "kv_head")
-_PLACES = ("query", "source_query", "position", "source")
 WAYS = ("position", "head", "head position", "neuron", "range")
 _AXES = {
     "position": ("layer", "position"),
@@ -184,5 +183,5 @@ def _check_way(
             f"{name} counts positions of the encoder's text, which no sweep goes over.",
             "Sweep a site of the decoder, such as resid_pre or cross_z.",
         )
-    if not {*_PLACES} & set(axes):
+    if not {*PLACES} & set(axes):
         raise SiteMissing(f"{name} has no positions to sweep over.")

@@ -34,12 +34,17 @@ class Changed:
 
 @dataclass(slots=True, eq=False)
 class HeadChange:
-    """Changed rows of one layer's heads; ``new`` holds the values put in, rows first."""
+    """Changed rows of one layer's heads; ``new`` holds the values put in, rows first.
+
+    New keys and values are looked at by ``together`` runs at a time: each has all keys of a head
+    and a row of them for every query.
+    """
 
     site: str
     base: Base
     changed: Changed
     new: Tensor
+    together: int
 
     def outputs(self) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"], Tensor]:
         """Run, row and what attention writes there, before a norm on the branch.
@@ -101,7 +106,10 @@ class HeadChange:
             share = self.base.anatomy.blocks[self.changed.layer].attention.group
             values = self._of(self.base.layers[self.changed.layer].v, head // share, example)
             return (pattern @ values - before[row, head])[:, None]
-        return self._looked(example, head, run, row)
+        counts = torch.unique_consecutive(run, return_counts=True)[1]
+        sizes = [int(part.sum()) for part in counts.split(self.together)]
+        parts = zip(run.split(sizes), row.split(sizes), strict=True)
+        return torch.cat([self._looked(example, head, *part) for part in parts])
 
     def _asked(self, head: int, row: Tensor) -> Float[Tensor, "own key"]:
         """The patterns of new queries."""

@@ -66,7 +66,8 @@ class Readout:
             return read @ self._direction(weights, some) + self._constant(weights)
         if len(some) > _FEW:
             coefficients = read.new_tensor(weights)
-            return torch.cat([self._logits(part) @ coefficients for part in read.split(_FEW)])
+            size = max(1, self.most // len(weights))
+            return torch.cat([self._logits(part) @ coefficients for part in read.split(size)])
         return self._logits(read, torch.from_numpy(some)) @ read.new_tensor(weights[some])
 
     def _direction(

@@ -17,13 +17,12 @@ from microtome.errors import PromptError
 from microtome.interventions.sweeping.cells import Cells, cells_of
 from microtome.interventions.sweeping.naming import ids_of, metric_told
 from microtome.interventions.sweeping.paths import Path, compute, path_of
+from microtome.interventions.sweeping.room import together
 from microtome.interventions.sweeping.scale import scaled
 from microtome.interventions.sweeping.task import Ends, Example, Put, Task
 from microtome.jobs import Job
 from microtome.models.model import Model
 from microtome.records.sweep import Sweep
-
-_BASE_SHARE = 4  # of the budget, the part that the runs to start from may take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,26 +82,15 @@ class Asked:
                 "Sweep by head, or give prompts of one length.",
             )
         for (length, *_), numbers in sorts.items():
-            most = 1 if alone else self._together(length)
+            first = self._task(length, numbers[:1])
+            most = 1 if alone or len(numbers) == 1 else together(first)
             for begin in range(0, len(numbers), most):
                 some = numbers[begin : begin + most]
-                examples = tuple(self.examples[number] for number in some)
-                yield (
-                    np.array(some),
-                    Task(
-                        self.model, self.cells(length), examples, self.put, self.skip, self.budget
-                    ),
-                )
+                yield np.array(some), self._task(length, some)
 
-    def _together(self, length: int) -> int:
-        """Examples whose base and source runs fit their share of the budget; one at least."""
-        identity = self.model.identity
-        floats = identity.d_model * 12 + identity.d_mlp * (self.kind == "mlp_post")
-        floats += identity.n_heads * length * (self.kind == "pattern")
-        # Both runs go through one layer together: scores, their mask, and the softmax of them.
-        floats += -(-6 * identity.n_heads * length // identity.n_layers)
-        need = 4 * length * identity.n_layers * floats
-        return int(max(1, self.budget // _BASE_SHARE // max(1, need)))
+    def _task(self, length: int, numbers: Sequence[int]) -> Task:
+        examples = tuple(self.examples[number] for number in numbers)
+        return Task(self.model, self.cells(length), examples, self.put, self.skip, self.budget)
 
 
 def run_sweep(asked: Asked, job: Job) -> Sweep:

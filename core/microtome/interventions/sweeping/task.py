@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from microtome.interventions.means import drawn
 from microtome.interventions.sweeping.cells import Cells
 from microtome.metrics import Metric, reads_everywhere
 from microtome.models.model import Model
@@ -34,7 +35,7 @@ class Put:
         """The prompts whose values are used."""
         if self.how != "resample":
             return self.over
-        return (self.over[int(np.random.default_rng(self.seed).integers(len(self.over)))],)
+        return (self.over[drawn(self.seed, len(self.over))],)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
