@@ -8,8 +8,10 @@ differs. Everything around the blocks stays the model's own code.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,8 +20,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from microtome.activations.finite import NotFinite, first_not_finite
+from microtome.errors import EditError
 from microtome.interventions.means import Means, by_position
 from microtome.interventions.regions import HEAD_AXES, PLACES, position_axis_of
+from microtome.interventions.sweeping.cells import NotFiniteError
 from microtome.interventions.sweeping.passes import Plan
 from microtome.interventions.sweeping.puts import expect_length
 from microtome.interventions.sweeping.readout import measured
@@ -44,6 +49,26 @@ def sweep_by_modules(task: Task, job: Job, told: Told, *, enter: bool) -> Found:
         ends[number] = run.ends
         skipped += run.fill(values[number], partial(told, values, ends))
     return Found(values, tuple(ends), skipped)
+
+
+def where_not_finite(task: Task, found: NotFiniteError, job: Job) -> EditError:
+    """The error of a cell whose metric is not a number: the cell is run once more by hooks.
+
+    It says where the first value that is not finite stood.
+    """
+    example = task.examples[found.example]
+    one = replace(task, examples=(example,), budget=sys.maxsize)
+    first = _Example(one, example, job, enter=False).not_finite(found.cell)
+    where = (
+        "All that the model computes is finite, so that the metric makes it"
+        if first is None
+        else f"NaN or infinity is first at {first}"
+    )
+    return EditError(
+        f"With {task.cells.text(found.cell)}, the metric is {found.value}, not a number. {where}.",
+        "Look at the values put in and at the metric; half-precision models overflow sooner than "
+        "float32.",
+    )
 
 
 class _Example:
@@ -138,16 +163,7 @@ class _Example:
 
     def fill(self, values: Float[np.ndarray, " cell"], told: Any) -> int:
         """Put the metric of each cell into ``values``; returns how many change nothing."""
-        cells = self.task.cells
-        plan = Plan.of(
-            cells,
-            self._differs()[None],
-            self.places,
-            n_layers=self.model.identity.n_layers,
-            causal=self.causal,
-            skip=self.task.skip,
-            embeds=self.task.put.how == "patch",
-        )
+        cells, plan = self.task.cells, self._plan()
         idle = plan.idle[0]
         values[idle] = self.ends.base
         for layer in dict.fromkeys(cells.layer[cells.coarse_first()].tolist()):
@@ -157,27 +173,48 @@ class _Example:
                 done = int(np.isfinite(values).sum())
                 self.job.progress("Sweeping", done, len(values))
                 values[some] = self._run(layer, some, plan)
-                cells.expect_finite(some, values[some])
+                cells.expect_finite(self._number * len(cells) + some, values[some])
                 told()
-        self._leave_out_unmatched(values)
+        values[self.example.unmatched(cells)] = np.nan
         return int(idle.sum())
+
+    @property
+    def _number(self) -> int:
+        return self.task.examples.index(self.example)
+
+    def _plan(self) -> Plan:
+        return Plan.of(
+            self.task.cells,
+            self._differs()[None],
+            self.places,
+            n_layers=self.model.identity.n_layers,
+            causal=self.causal,
+            skip=self.task.skip,
+            embeds=self.task.put.how == "patch",
+        )
+
+    def not_finite(self, cell: int) -> NotFinite | None:
+        """Where the first value that is not finite stands when a cell is changed."""
+        base, layer = self.example.base, int(self.task.cells.layer[cell])
+        cut = replace(base, ids=base.ids[: self.length], texts=base.texts[: self.length])
+        taps = self._taps(layer, np.array([cell]), self._plan())
+        return first_not_finite(self.model, cut, taps)
+
+    def _taps(self, layer: int, chosen: np.ndarray, plan: Plan) -> dict[Site, list[Tap]]:
+        """What disturbs the base, and what puts new values into the cells of a layer."""
+        tap = partial(self._put, self.new[layer], chosen, plan)
+        taps = self._noise()
+        own = Site(self.site, layer)
+        return {**taps, own: [*taps.get(own, ()), tap]}
 
     def _differs(self) -> np.ndarray:
         differs = self.example.differs[: self.length]
         return differs if self.task.put.how == "patch" else np.ones_like(differs)
 
-    def _leave_out_unmatched(self, values: np.ndarray) -> None:
-        if self.task.put.how == "patch":
-            cells = self.task.cells
-            partners = np.concatenate([[0], np.cumsum(self.example.places >= 0)])
-            values[partners[cells.stop] == partners[cells.start]] = np.nan
-
     def _run(self, layer: int, chosen: np.ndarray, plan: Plan) -> list[float]:
         ids = self._ids(len(chosen))
-        tap = partial(self._put, self.new[layer], chosen, plan)
         stepped = self.steps.to(layer) if self.enter else nullcontext()
-        taps: dict[Site, list[Tap]] = {**self._noise(), Site(self.site, layer): [tap]}
-        with stepped, tapping(self.model, taps, self.job.check):
+        with stepped, tapping(self.model, self._taps(layer, chosen, plan), self.job.check):
             logits = _read(self.model, self.example.base, ids, self.places)
         return self._metric(logits)
 

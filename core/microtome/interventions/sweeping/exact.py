@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from microtome.interventions.sweeping.base import Base, BaseLayer, run_base
@@ -52,29 +52,21 @@ def sweep_exactly(task: Task, job: Job, told: Told) -> Found:
     metric = np.array([end.base for end in ends])
     idle = plan.idle
     values[idle] = np.broadcast_to(metric[:, None], values.shape)[idle]
-    _leave_out_unmatched(task, values)
+    unmatched = np.stack([example.unmatched(task.cells) for example in task.examples])
+    values[unmatched] = np.nan
     entrances = Entrances(task.cells.site, base, new, scratch, room.runs)
     done, total = 0, int(plan.rows.sum())
     for numbers, runs in plan.passes(limit, least=len(readout.places)):
         job.progress("Sweeping", done, total)
         rows = walk(base, entrances, runs, readout.places, scratch)
         made = readout.values(rows, runs.example)
-        task.cells.expect_finite(numbers % len(task.cells), made)
+        task.cells.expect_finite(numbers, made)
         values.ravel()[numbers] = made
-        _leave_out_unmatched(task, values)
+        values[unmatched] = np.nan
         done += int(plan.rows.ravel()[numbers].sum())
         told(values, ends)
     job.progress("Sweeping", total, total)
     return Found(values, ends, int(idle.sum()))
-
-
-def _leave_out_unmatched(task: Task, values: Float[np.ndarray, "example cell"]) -> None:
-    """No value for cells none of whose positions has a partner in the source."""
-    if task.put.how != "patch":
-        return
-    for row, example in zip(values, task.examples, strict=True):
-        partners = np.concatenate([[0], np.cumsum(example.places >= 0)])
-        row[partners[task.cells.stop] == partners[task.cells.start]] = np.nan
 
 
 def _runs(

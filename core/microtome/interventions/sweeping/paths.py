@@ -11,7 +11,8 @@ import torch
 
 from microtome.errors import InputError
 from microtome.interventions.sweeping.base import run_base
-from microtome.interventions.sweeping.blocks import sweep_by_modules
+from microtome.interventions.sweeping.blocks import sweep_by_modules, where_not_finite
+from microtome.interventions.sweeping.cells import NotFiniteError
 from microtome.interventions.sweeping.entries import NEEDS
 from microtome.interventions.sweeping.exact import sweep_exactly
 from microtome.interventions.sweeping.layers import normed
@@ -136,8 +137,14 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
 
 
 def compute(path: Path, task: Task, job: Job, told: Told) -> Found:
-    """The task by one of the ways; without gradients, the model as it was afterwards."""
+    """The task by one of the ways; without gradients, the model as it was afterwards.
+
+    Raises EditError for a cell whose metric is not a number.
+    """
     with torch.inference_mode():
-        if path == "packed":
-            return sweep_exactly(task, job, told)
-        return sweep_by_modules(task, job, told, enter=path == "blocks")
+        try:
+            if path == "packed":
+                return sweep_exactly(task, job, told)
+            return sweep_by_modules(task, job, told, enter=path == "blocks")
+        except NotFiniteError as found:
+            raise where_not_finite(task, found, job) from None

@@ -102,6 +102,7 @@ def run_sweep(asked: Asked, job: Job) -> Sweep:
     cells = tasks[0][1].cells
     state = _State(asked, path, cells, started)
     for numbers, task in tasks:
+        state.left_out[numbers] = [each.unmatched(task.cells) for each in task.examples]
         found = compute(path, task, job, partial(state.tell, numbers, job))
         state.keep(numbers, found.values, found.ends, found.skipped)
         state.whole[numbers] = True
@@ -120,6 +121,7 @@ class _State:
     base: Float[np.ndarray, " example"] = field(init=False)
     source: Float[np.ndarray, " example"] = field(init=False)
     whole: Bool[np.ndarray, " example"] = field(init=False)
+    left_out: Bool[np.ndarray, "example cell"] = field(init=False)  # without a partner
     skipped: int = 0
 
     def __post_init__(self) -> None:
@@ -127,6 +129,7 @@ class _State:
         self.values = np.full((count, len(self.cells)), np.nan)
         self.base, self.source = np.full(count, np.nan), np.full(count, np.nan)
         self.whole = np.zeros(count, dtype=np.bool_)
+        self.left_out = np.zeros(self.values.shape, dtype=np.bool_)
 
     def keep(
         self,
@@ -170,7 +173,11 @@ class _State:
             self.source, self.base
         )  # fmt: skip
         done = scaled(
-            self.values[begun], clean[begun], None if ablates else corrupt[begun], asked.seed
+            self.values[begun],
+            clean[begun],
+            None if ablates else corrupt[begun],
+            asked.seed,
+            self.left_out[begun],
         )
         shape = self.cells.shape
         example = asked.examples[0]
@@ -196,6 +203,6 @@ class _State:
                 "examples": len(asked.examples),
                 "partial": not complete,
             },
-            notes=tuple(note for note in (done.note,) if note),
+            notes=done.notes,
             seconds=time.perf_counter() - self.started,
         )

@@ -69,6 +69,11 @@ class Example:
             differs |= self.noise.any(1)
         return np.asarray(differs, dtype=np.bool_)
 
+    def unmatched(self, cells: Cells) -> Bool[np.ndarray, " cell"]:
+        """Cells none of whose positions has a partner in the source."""
+        partners = np.concatenate([[0], np.cumsum(self.places >= 0)])
+        return np.asarray(partners[cells.stop] == partners[cells.start])
+
     @property
     def _reads_otherwise(self) -> bool:
         """Whether an encoder reads something else for the source."""
