@@ -1,4 +1,8 @@
-"""What a sweep will take, from shapes and token ids: nothing is run for it but one product."""
+"""What a sweep will take, from shapes and token ids.
+
+What is run for it is one product of matrices, and of a model that was not swept before the
+comparison that decides which path it takes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from microtome.interventions.sweeping.paths import Path, path_of
 from microtome.interventions.sweeping.room import room_of
 from microtome.interventions.sweeping.running import Asked
 from microtome.interventions.sweeping.task import Task
+from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
 
@@ -41,10 +46,10 @@ class SweepEstimate:
     path: Path
 
 
-def estimate(asked: Asked) -> SweepEstimate:
+def estimate(asked: Asked, job: Job | None = None) -> SweepEstimate:
     """What a sweep takes. Raises what the sweep itself would raise before it starts."""
     model = asked.model
-    path = path_of(model, asked.kind, asked.path, None, None)
+    path = path_of(model, asked.kind, asked.path, asked.examples[0].base, job)
     tasks = [task for _, task in asked.tasks(alone=path != "packed")]
     cells = sum(len(task.cells) * len(task.examples) for task in tasks)
     if path == "packed":

@@ -39,12 +39,10 @@ _trusted: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 _stepped: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 
 
-def path_of(
-    model: Model, kind: str, wanted: str | None, tokens: Tokens | None, job: Job | None
-) -> Path:
+def path_of(model: Model, kind: str, wanted: str | None, tokens: Tokens, job: Job | None) -> Path:
     """The fastest way that is valid, or the one wanted.
 
-    With ``tokens`` the fast way is compared with the model's own run of them, once for a model.
+    The fast way is compared with the model's own run of ``tokens``, once for a model.
 
     Raises InputError for a way that there is not, or that this model or site cannot take.
     """
@@ -64,14 +62,14 @@ def path_of(
     return "hooks"
 
 
-def _not_valid(path: Path, model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_valid(path: Path, model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     """Why a model or site cannot take a path; empty when it can."""
     if path == "packed":
         return _not_packed(model, kind, tokens, job)
     return _not_blocks(model, kind, tokens, job) if path == "blocks" else ""
 
 
-def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_packed(model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     if not model.whole:
         return "not all that the logits are made of is known"
     if model.dtype not in _WIDE:
@@ -92,7 +90,7 @@ def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None)
     return "" if agrees else "its arithmetic does not agree with the model's own run"
 
 
-def _not_blocks(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_blocks(model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     if model.has_encoder or kind.startswith("enc_"):
         return "an encoder stands beside the decoder"
     if "resid_pre" not in model.ports:
@@ -105,15 +103,15 @@ def _asked_once(
     known: WeakKeyDictionary[Model, bool],
     ask: Callable[[Model, Tokens, Job], bool],
     model: Model,
-    tokens: Tokens | None,
+    tokens: Tokens,
     job: Job | None,
 ) -> bool:
-    """Whether a way agrees with the model's own run; taken as given without tokens to run.
+    """Whether a way agrees with the model's own run.
 
     What a very short prompt says is not remembered: attention has no part in it.
     """
-    if model in known or tokens is None:
-        return known.get(model, True)
+    if model in known:
+        return known[model]
     agrees = ask(model, tokens, job_or_default(job))
     if len(tokens) >= _TELLING or not agrees:
         known[model] = agrees
