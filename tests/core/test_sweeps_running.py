@@ -228,6 +228,17 @@ def test_other_questions_have_other_ids(tiny_model):
     assert len(set(told)) == len(told)
     assert asked(_nested()) == told[4]  # nothing of where in memory it lies
 
+    ids = []
+    for helper in (lambda x: x[..., 3], lambda x: x[..., 4], lambda x: x[..., 3]):
+        module = {"__name__": "my_metrics", "helper": helper, "torch": torch, "SCALE": 2.0}
+        helper.__module__ = "my_metrics"
+        exec("def metric(x):\n    return SCALE * helper(x)", module)  # noqa: S102
+        ids += [asked(module["metric"])]
+        module["SCALE"] = 3.0
+        ids += [asked(module["metric"])]
+    assert ids[4:] == ids[:2]  # an edited helper or number of the module is another question
+    assert len(set(ids)) == 4
+
     reads = tiny_model("t5_gated")
     ids = [
         mt.ablation_sweep(reads, (*text, -1, 5, 6), METRIC, "z").id

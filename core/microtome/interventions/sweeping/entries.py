@@ -85,7 +85,7 @@ class Entrances:
         return Entry(changed.run, row, stream)
 
     def _heads(self, changed: Changed, new: Tensor) -> HeadChange:
-        return HeadChange(self.site, self.base, changed, new, self.together)
+        return HeadChange(self.site, self.base, changed, new, self.together, self.scratch.check)
 
     def _from_neurons(self, changed: Changed, new: Tensor) -> Float[Tensor, "changed d_model"]:
         block, kept = (

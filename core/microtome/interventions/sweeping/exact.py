@@ -83,7 +83,7 @@ def _runs(
         noise = np.stack([none if each.noise is None else each.noise[:length] for each in examples])
     metrics = tuple(example.metric for example in examples)
     most = min(MOST_LOGITS, room.most_logits // (4 * anatomy.embedding.element_size()))
-    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base), most)
+    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base), most, scratch.check)
     run = partial(_run, anatomy, scratch=scratch)
     if task.put.how != "patch":
         base = run(ids, keep, noise)

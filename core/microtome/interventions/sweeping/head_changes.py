@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,6 +45,7 @@ class HeadChange:
     changed: Changed
     new: Tensor
     together: int
+    check: Callable[[], None]
 
     def outputs(self) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"], Tensor]:
         """Run, row and what attention writes there, before a norm on the branch.
@@ -57,6 +58,7 @@ class HeadChange:
         raw = layer.kept["attn_raw"][row]
         w_o = self.base.anatomy.blocks[self.changed.layer].attention.w_o
         for own, heads, change in self._changes(run, row, head):
+            self.check()
             raw[own] += change.flatten(1) @ w_o[heads].transpose(1, 2).flatten(0, 1)
         return run, row, raw
 

@@ -75,11 +75,17 @@ def queries(
 
 
 def keys_values(
-    weights: Attention, read: Tensor, angles: Angles | None, at: Tensor
+    weights: Attention,
+    read: Tensor,
+    angles: Angles | None,
+    at: Tensor,
+    scratch: Scratch | None = None,
 ) -> tuple[Float[Tensor, "kv_head row d_head"], Float[Tensor, "kv_head row d_head"]]:
     """The keys and values of rows that a layer's attention reads."""
     raw = project(read, weights.w_k, weights.b_k)
     keys = prepared(weights, weights.k_norm, raw, angles, at)
+    if scratch is not None:
+        scratch.check()
     return keys, project(read, weights.w_v, weights.b_v)
 
 
@@ -150,5 +156,6 @@ def mlp_output(
         scratch.check()
         part = slice(start, start + MLP_ROWS)
         post = neurons(block, stream[part], scratch)
+        scratch.check()
         made[part] = normed(block.mlp_norm, mlp_writes(block, post))
     return made

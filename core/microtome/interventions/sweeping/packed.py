@@ -123,12 +123,15 @@ class _Walk:
         read = layers.normed(block.norm1, made)
         angles = layers.angles_of(block.attention.rotary, self.base.length)
         at = self._index(self.row[slots] % self.base.length)
-        keys, values = layers.keys_values(block.attention, read, angles, at)
+        keys, values = layers.keys_values(block.attention, read, angles, at, self.scratch)
+        self.scratch.check()
         chosen = self._index(some.made) if last else slice(None)
         q = layers.queries(block.attention, read[chosen], angles, at[chosen])
+        self.scratch.check()
         source = some.only_made() if last else some
         q = source.fill(q, base.q, 1)
         z = self._attend(layer, asked, q, full.fill(keys, base.k, 1), full.fill(values, base.v, 1))
+        self.scratch.check()
         raw = layers.attention_output(block.attention, z)
         written = layers.normed(block.attention_norm, raw)
         before = made[chosen]

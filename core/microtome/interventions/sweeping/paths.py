@@ -21,6 +21,7 @@ from microtome.interventions.sweeping.stepping import stepping_agrees
 from microtome.interventions.sweeping.task import Found, Task, Told
 from microtome.jobs import Job, job_or_default
 from microtome.models.anatomy import Mlp
+from microtome.models.hooks import tapping
 from microtome.models.model import Model
 from microtome.models.operations import soft_cap, transformed
 from microtome.models.tokens import Tokens
@@ -127,7 +128,9 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
         read = transformed(anatomy.transform, normed(anatomy.final_norm, base.final[-1:]))
         ours = torch.nn.functional.linear(read, anatomy.unembedding, anatomy.unembedding_bias)
         ours = soft_cap(ours, anatomy.soft_cap)[0].cpu().double()  # MPS has no float64
-        theirs = model.run(tokens)[-1].cpu().double()
+        job.check()
+        with tapping(model, {}, job.check):
+            theirs = model.run(tokens)[-1].cpu().double()
     scale = max(1.0, float(theirs.abs().max()))
     return (
         bool(np.isfinite(float(ours.sum()))) and float((ours - theirs).abs().max()) < _AGREE * scale

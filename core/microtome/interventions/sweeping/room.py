@@ -18,6 +18,7 @@ from microtome.sites import SITES, Site
 
 MOST_ROWS = 4096  # of a pass: more bring no further speed
 MOST_CELLS = 64  # of a batch of modules: more bring no further speed
+_BATCH_ROWS = 1024  # of one: a stop acts between its modules
 _SHARE = 4  # of the budget: the part that logits, or runs to start from together, may take
 _LOGITS = 4  # arrays of logits that a metric makes of one
 _STREAMS = 3  # of the rows that a metric reads
@@ -220,7 +221,8 @@ def batch_of(task: Task, places: int, length: int, *, enter: bool) -> int:
     least = held + max(need, making)
     if task.budget < least:
         raise _too_small(length, least, task.budget)
-    return int(min(MOST_CELLS, (task.budget - held) // need))
+    most = max(1, min(MOST_CELLS, _BATCH_ROWS // (length + source)))
+    return int(min(most, (task.budget - held) // need))
 
 
 def _too_small(length: int, least: int, budget: int) -> MemoryExceeded:
