@@ -131,6 +131,7 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
         job.check()
         with tapping(model, {}, job.check):
             theirs = model.run(tokens)[-1].cpu().double()
+        job.check()
     scale = max(1.0, float(theirs.abs().max()))
     return (
         bool(np.isfinite(float(ours.sum()))) and float((ours - theirs).abs().max()) < _AGREE * scale
