@@ -163,4 +163,6 @@ def expect(
 
 def megabytes(size: int) -> str:
     """A size in bytes as people read it."""
+    if 1e3 <= size < 1e5:
+        return f"{size / 1e3:,.1f} kB"
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

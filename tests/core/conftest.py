@@ -42,7 +42,7 @@ LOADED: list[Model] = []  # every model that the tests share
 def no_hooks_left() -> Iterator[None]:
     """Fail a test that leaves a hook on a model, whatever it did: run, edit, cancel or fail."""
     yield
-    left = [model.name for model in LOADED if hooks_on(model)]
+    left = [model.identity.name for model in LOADED if hooks_on(model)]
     assert not left, f"hooks left on {left}"
 
 

@@ -16,6 +16,8 @@ from microtome.interventions.directions import (
 from microtome.interventions.edits import Ablate, Patch, Steer
 from microtome.interventions.generation import generate
 from microtome.prompt_sets import load_prompt_set
+from microtome.records.generation import generations_of
+from microtome.session.reader import open_session
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPT = "When Mary and John went to the store, Mary gave a drink to"
@@ -137,3 +139,17 @@ def test_an_empty_file_of_prompts_is_named(one_model, capsys, tmp_path):
     path.write_text("\n")
     assert cli.main([*GIVEN, "--mean", f"z.2.1={path}"]) == 2
     assert "none.txt holds no prompts" in capsys.readouterr().err
+
+
+def test_both_texts_and_the_edits_are_kept_in_a_session(one_model, capsys, tmp_path):
+    path = tmp_path / "text.h5"
+    found = as_json(capsys, "--ablate", "z.1.1", "--out", str(path))
+    session = open_session(path)
+    before, after = generations_of(session.analyses["generation"])
+    assert list(before.ids) == found["before"]["ids"]
+    assert list(after.ids) == found["after"]["ids"]
+    assert [spec.site for spec in session.marks.edits] == ["z.1.1"]
+    assert session.question.prompt == PROMPT
+    assert session.edited.edits == after.edits
+    assert cli.main([*GIVEN, "--out", str(tmp_path / "none" / "text.h5")]) != 0
+    assert "There is no folder" in capsys.readouterr().err

@@ -79,6 +79,20 @@ def test_a_position_mean_is_that_of_each_position_by_itself(tiny_model):
         )
 
 
+def test_a_mean_is_over_all_positions_of_prompts_of_any_length(tiny_model):
+    model, over = tiny_model("gpt2"), [IDS[:3], OTHER]
+    for site, axis in (("resid_pre.1", 0), ("z.1", 0), ("mlp_post.2", 0)):
+        rows = np.concatenate([values(model, site, one).astype(float) for one in over])
+        found = edited(model, Ablate(site, "mean", over=over))
+        mean = edited(model, Patch(site, rows.mean(axis, keepdims=True)))
+        np.testing.assert_allclose(found, mean, rtol=1e-5, atol=1e-5)
+    first, second = (
+        edited(model, Ablate("z.1", "position mean", over=two))
+        for two in ([IDS, OTHER], [IDS, THIRD])
+    )
+    assert (first != second).any()  # nothing that was measured for one is taken for the other
+
+
 def test_a_resampling_takes_all_of_one_prompt_that_the_seed_draws(tiny_model):
     model = tiny_model("qwen2")
     over = [IDS, OTHER, THIRD]

@@ -106,6 +106,8 @@ def test_a_seed_repeats_a_text_and_another_one_gives_another(tiny_model):
     )
     assert first == again
     assert first != other
+    idle = Steer("resid_post.1", np.ones(24), 0.0)  # changes nothing, and so no draw
+    assert generate(model, IDS, 12, temperature=1.5, seed=1, edits=[idle]).ids.tolist() == first
     assert (
         generate(model, IDS, 12, temperature=5.0, top_k=1).ids.tolist()
         == generate(model, IDS, 12).ids.tolist()

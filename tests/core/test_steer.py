@@ -11,6 +11,7 @@ from microtome.activations.capture import trace
 from microtome.errors import AnswerError, EditError
 from microtome.interventions.directions import (
     difference_of_means,
+    direction_of,
     mean_norm,
     principal_direction,
     unembedding_direction,
@@ -119,6 +120,9 @@ def test_patterns_are_steered_along_the_keys_at_chosen_queries(tiny_model):
     expected = before.copy()
     expected[3, 5, 2] += 0.25
     np.testing.assert_array_equal(after, expected)
+    by_head = np.random.default_rng(4).normal(size=(4, 12))
+    after = trace(model, IDS, edits=[Steer("pattern.1", by_head)]).activation("pattern.1")
+    np.testing.assert_allclose(after, before + by_head[:, None], rtol=1e-5, atol=1e-6)
 
 
 def test_strength_counts_in_lengths_of_the_direction_as_given(tiny_model):
@@ -189,6 +193,16 @@ def test_a_matrix_before_the_unembedding_is_taken_back_into_the_stream(tiny_mode
     np.testing.assert_allclose((after - before)[:, 7], direction @ direction, rtol=1e-4)
     with pytest.raises(EditError, match="more than a norm and a matrix"):
         unembedding_direction(tiny_model("bert"), 7)
+
+
+def test_directions_written_down_are_told_apart_by_what_they_hold(tiny_model):
+    model, found = tiny_model("gpt2"), []
+    for prompts in ((tuple(IDS),), (tuple(OTHER),)):
+        spec = DirectionSpec("difference", prompts, (tuple(IDS[:4]),), unit=False)
+        found.append(direction_of(model, "resid_post.1", spec))
+        plain = difference_of_means(model, "resid_post.1", prompts, [IDS[:4]])
+        np.testing.assert_array_equal(found[-1], plain)
+    assert (found[0] != found[1]).any()
 
 
 def test_the_mean_norm_and_unit_length(tiny_model):

@@ -8,6 +8,7 @@ import torch
 
 import microtome as mt
 from microtome.cli import main
+from microtome.cli.given import size
 from microtome.errors import EditError, InputError, MetricError, WrongKind
 from microtome.interventions.sampling import Sampling
 from microtome.interventions.sweeping import readout
@@ -59,7 +60,7 @@ def test_logits_are_made_within_the_budget(tiny_model, monkeypatch):
         return measured(metric, logits)
 
     monkeypatch.setattr(readout, "measured", noted)
-    budget = 60_000
+    budget = 80_000
     small = mt.patching_sweep(model, PAIR, mt.Loss(), "z", budget=budget)
     np.testing.assert_allclose(small.raw, whole.raw, atol=2e-5)
     assert max(made) * 4 * 3 <= budget // 4
@@ -86,3 +87,23 @@ def test_means_keep_one_prompt_at_a_time(tiny_model):
         edit = mt.Ablate("z.1.2", how, over)
         logits = torch.as_tensor(np.array(mt.trace(model, CLEAN, edits=[edit]).logits[-1]))
         assert sweep.raw[1, 2] == pytest.approx(float(logits[5] - logits[44]), abs=1e-4)
+
+
+def test_a_budget_is_typed_with_a_unit_and_refused_when_it_is_too_small(capsys):
+    assert [size(text) for text in ("96", "0.5", "500 kB", "1.5GB", "64MiB")] == [
+        96_000_000, 500_000, 500_000, 1_500_000_000, 64 << 20,
+    ]  # fmt: skip
+    shared = ["patch", "--model", "words-4l", "--set", "pronoun", "--limit", "1", "--budget"]
+    for budget, says in (("10kB", "budget is 10.0 kB. Give "), ("half", "'half' is no size"),
+                         ("-3", "no size"), ("nan", "no size")):  # fmt: skip
+        assert main([*shared[:-1], f"--budget={budget}"]) != 0
+        assert says in capsys.readouterr().err
+
+
+def test_an_estimate_says_the_path_that_the_sweep_takes(tiny_folder):
+    """Also before the model was swept: its soft cap is no longer what its anatomy says."""
+    model = mt.load_model(tiny_folder("gemma2"))
+    assert model.anatomy.soft_cap
+    model.module.config.final_logit_softcapping = 0.1
+    said = mt.estimate_sweep(model, PAIR, METRIC, "z").path
+    assert said == mt.patching_sweep(model, PAIR, METRIC, "z").path == "blocks"

@@ -20,7 +20,7 @@ PAIR = mt.PromptPair(CLEAN, (3, 17, 40, 4, 60, 22, 2, 31, 8, 33, 17))
 OTHER = mt.PromptPair((5, *CLEAN[1:]), (6, *CLEAN[1:]))
 METRIC = mt.LogitDifference(5, 44)
 PATHS = ("packed", "blocks", "hooks")
-SMALL = {"packed": 60_000, "blocks": 250_000, "hooks": 250_000}
+SMALL = {"packed": 120_000, "blocks": 250_000, "hooks": 250_000}
 
 
 def _parts(run):
@@ -227,6 +227,17 @@ def test_other_questions_have_other_ids(tiny_model):
     told.append(asked(by_default[0], everywhere=True))
     assert len(set(told)) == len(told)
     assert asked(_nested()) == told[4]  # nothing of where in memory it lies
+
+    ids = []
+    for helper in (lambda x: x[..., 3], lambda x: x[..., 4], lambda x: x[..., 3]):
+        module = {"__name__": "my_metrics", "helper": helper, "torch": torch, "SCALE": 2.0}
+        helper.__module__ = "my_metrics"
+        exec("def metric(x):\n    return SCALE * helper(x)", module)  # noqa: S102
+        ids += [asked(module["metric"])]
+        module["SCALE"] = 3.0
+        ids += [asked(module["metric"])]
+    assert ids[4:] == ids[:2]  # an edited helper or number of the module is another question
+    assert len(set(ids)) == 4
 
     reads = tiny_model("t5_gated")
     ids = [

@@ -142,6 +142,22 @@ def test_prompts_of_other_lengths_go_by_head_alone(tiny_model, path):
         mt.patching_sweep(model, [])
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_cells_of_a_set_count_and_means_have_a_row_at_every_position(tiny_model, path):
+    model = tiny_model("gpt2")
+    pairs = [PAIRS[0], PAIRS[1]]  # differ first at positions 2 and 3
+    budget = {"packed": 70_000}.get(path, 1 << 24)
+    given = {"by": "position", "path": path, "budget": budget}
+    whole = mt.patching_sweep(model, pairs, METRICS[0], "resid_pre", **given)
+    single = [mt.patching_sweep(model, pair, METRICS[0], "resid_pre", **given) for pair in pairs]
+    assert whole.skipped == sum(each.skipped for each in single) > single[0].skipped
+    over = [PAIRS[1].clean, PAIRS[2].clean[:4]]
+    mean = mt.ablation_sweep(model, CLEAN, METRICS[0], "mlp_out", how="mean", over=over, **given)
+    edit = mt.Ablate("mlp_out.1", "mean", over=over, positions=[5])
+    logits = mt.trace(model, CLEAN, sites=[], edits=[edit]).logits[-1]
+    assert mean.raw[1, 5] == pytest.approx(float(logits[5] - logits[44]), abs=1e-4)
+
+
 LONG = (3, 17, 4, 33, 34, 60, 22, 9)  # beside CLEAN: 3 17 4 4 60 22 9
 
 
@@ -175,3 +191,30 @@ def test_aligned_prompts(tiny_model, variant):
             assert found == pytest.approx(float(run[5] - run[44]), abs=1e-4)
     with pytest.raises(InputError, match=r"pattern.*same number of tokens"):
         mt.patching_sweep(model, pair, METRICS[0], "pattern", align=True)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_set_of_aligned_pairs_is_over_those_that_have_a_partner(tiny_model, path):
+    """Position 4 has a partner in the second pair alone, position 3 in none."""
+    model = tiny_model("gpt2")
+    pairs = [
+        mt.PromptPair(CLEAN, LONG),
+        mt.PromptPair((3, 17, 4, 34, 60, 22, 9), (3, 17, 4, 50, 34, 60, 22, 9)),
+    ]
+    given = {"by": "position", "align": True, "path": path}
+    single = [mt.patching_sweep(model, pair, METRICS[0], **given) for pair in pairs]
+    sweep = mt.patching_sweep(model, pairs, METRICS[0], **given)
+    raw = np.array([each.raw for each in single])
+    clean, corrupt = (np.array([getattr(s, end) for s in single]) for end in ("clean", "corrupt"))
+    there = np.isfinite(raw)
+    assert (np.isfinite(sweep.raw) == there.any(0)).all()
+    assert not np.isfinite(sweep.effects[:, 3]).any()
+    np.testing.assert_allclose(sweep.raw[:, 4], raw[1, :, 4], atol=2e-5)
+    both = [0, 1, 2, 5, 6, 7]
+    np.testing.assert_allclose(sweep.raw[:, both], raw[:, :, both].mean(0), atol=2e-5)
+    change = np.where(there, raw - corrupt[:, None, None], 0).sum(0)
+    by = (there * (clean - corrupt)[:, None, None]).sum(0)
+    np.testing.assert_allclose(sweep.effects[by != 0], change[by != 0] / by[by != 0], atol=1e-3)
+    assert np.isfinite(sweep.band[:, :, both]).all()
+    (note,) = sweep.notes
+    assert note.startswith("3 cells have a partner in some of the 2 pairs only")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from microtome.cli.edits import (
@@ -15,7 +16,7 @@ from microtome.cli.edits import (
     read_edit,
     read_prompt,
 )
-from microtome.cli.given import add_model_options, load
+from microtome.cli.given import add_model_options, expect_writable, load
 from microtome.records.edits import EditSpec
 
 
@@ -37,6 +38,7 @@ def add_generate(commands: Any) -> None:
     parser.add_argument("--ids", action="store_true", help="prompts are token ids")
     add_edits(parser)
     add_sampling(parser)
+    parser.add_argument("--out", type=Path, help="the session file to write")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_model_options(parser)
 
@@ -59,6 +61,8 @@ def generate_command(options: argparse.Namespace) -> int:
     from microtome.interventions.sampling import Sampling
     from microtome.interventions.specs import edits_of
 
+    if options.out is not None:
+        expect_writable(options.out)
     prompt = read_prompt(options.prompt, ids=options.ids)
     settings = {name: getattr(options, name) for name in ("temperature", "top_k", "top_p", "seed")}
     Sampling(**settings)  # refuses before a model is loaded
@@ -71,9 +75,38 @@ def generate_command(options: argparse.Namespace) -> int:
     if specs:
         edits = edits_of(model, specs)
         after = generate(model, prompt, options.tokens, edits=edits, **settings)
+    if options.out is not None:
+        _save(options.out, model, prompt, before, after, specs)
     print(json.dumps(_as_json(before, after, specs), indent=2) if options.json
           else _as_text(before, after))  # fmt: skip
     return 0
+
+
+def _save(
+    path: Path, model: Any, prompt: Any, before: Any, after: Any, specs: Sequence[EditSpec]
+) -> None:
+    """A session with the prompt's run, the edits and both texts."""
+    from microtome.activations.capture import trace
+    from microtome.interventions.specs import edits_of
+    from microtome.prompts import Question
+    from microtome.records.generation import generation_analysis
+    from microtome.records.marks import Marks
+    from microtome.records.session import Session
+    from microtome.session.writer import save_session
+
+    sites = [name for name in ("resid_post", "pattern") if name in model.ports]
+    run = trace(model, prompt, sites=sites)
+    edits = edits_of(model, specs)
+    held = generation_analysis(before, after)
+    session = Session(
+        model,
+        (run,),
+        analyses={held.id: held},
+        question=Question(prompt, seed=before.settings["seed"]),
+        marks=Marks(edits=tuple(specs)),
+        edited=trace(model, prompt, sites=sites, edits=edits) if edits else None,
+    )
+    save_session(path, session)
 
 
 # ---------------------------------------------------------------------- what is printed

@@ -83,6 +83,27 @@ def ids(text: str) -> tuple[int, ...]:
     return tuple(token_id(part) for part in text.replace(",", " ").split())
 
 
+_UNITS = {
+    "": 1e6, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9,
+    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+}  # fmt: skip
+
+
+def size(text: str) -> int:
+    """Bytes of a size as typed, megabytes where no unit is named. Raises InputError."""
+    number = text.strip().rstrip("kKmMgGiIbB").strip()
+    unit = text.strip()[len(number) :].strip().lower()
+    try:
+        found = int(float(number) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        found = 0
+    if found < 1:
+        raise InputError(
+            f"{text!r} is no size of memory.", "Write for example 96, 0.5, 500kB or 64MiB."
+        )
+    return found
+
+
 def token_id(text: str) -> int:
     """One token id as typed. Raises InputError for what is none."""
     try:

@@ -17,6 +17,7 @@ from microtome.cli.given import (
     expect_writable,
     ids,
     load,
+    size,
     token_id,
 )
 from microtome.errors import InputError
@@ -51,7 +52,7 @@ def add_patch(parser: argparse.ArgumentParser) -> None:
     add("--trace-span", help="causal tracing: the positions to disturb, for example 1-2")
     add("--noise", type=float, default=3.0, help="of causal tracing, in standard deviations")
     add("--samples", type=int, default=10, help="of causal tracing")
-    add("--budget", type=int, help="megabytes beside the model")
+    add("--budget", help="memory beside the model: 96, 0.5 (MB), 500kB, 1.5GB or 64MiB")
     add("--seed", type=int, default=0)
     add("--out", type=Path, help="the session file to write")
     add("--csv", type=Path, help="the table to write")
@@ -117,7 +118,7 @@ class _Asked:
         options, kind = self.options, self.options.site
         told = {"by": options.by, "layer": options.layer, "seed": options.seed}
         told |= {} if options.ranges is None else {"ranges": _spans(options.ranges)}
-        told |= {} if options.budget is None else {"budget": options.budget << 20}
+        told |= {} if options.budget is None else {"budget": size(options.budget)}
         prompts = [clean for clean, *_ in self.pairs]
         if options.trace_span is not None:
             span = _spans(options.trace_span)[0]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
 
-import numpy as np
 import torch
 
 from microtome.errors import EditError
+from microtome.interventions.means import by_position, drawn
 from microtome.interventions.measured import (
     Measured,
     expect_lengths,
@@ -84,12 +84,7 @@ class Ablate:
     @property
     def everywhere(self) -> bool:
         """Whether it does the same at every position, also at those that a text grows by."""
-        return self.kind == "zero" or (self.kind == "mean" and not self._whole)
-
-    @property
-    def _whole(self) -> bool:
-        """Whether the site's values belong to a prompt of one length."""
-        return bool({"query", "source_query"} & set(self.site.kind.axes))
+        return not by_position(self.kind, self.site)
 
     def taps(self, model: Model, positions: int, job: Job, source: int = 0) -> Mapping[Site, Tap]:
         """What to do at each place in a run over so many tokens, ``source`` in an encoder."""
@@ -104,6 +99,6 @@ class Ablate:
             return mean_of(model, self.site, self.over, job)
         expect_lengths(model, self.site, self.over, self.kind, lengths)
         if self.kind == "resample":
-            drawn = int(np.random.default_rng(self.seed).integers(len(self.over)))
-            return values_of(model, self.site, self.over[drawn], job)
+            chosen = self.over[drawn(self.seed, len(self.over))]
+            return values_of(model, self.site, chosen, job)
         return position_means_of(model, self.site, self.over, job)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from microtome.activations.batches import batched_activations
 from microtome.activations.capture import trace
 from microtome.errors import EditError
+from microtome.interventions.means import Means
 from microtome.interventions.regions import axes_of, counted, position_axis_of
 from microtome.jobs import Job
 from microtome.models.hooks import layers_of
@@ -97,16 +98,12 @@ def mean_of(
 def _mean(
     model: Model, site: Site, prompts: Sequence[Prompt], job: Job, at: tuple[int, ...] | None
 ) -> Measured:
-    axis = position_axis_of(site)
-    sums: dict[int | None, Any] = dict.fromkeys(layers_of(model, site), 0.0)
-    rows = 0
+    means = Means(position_axis_of(site))
     runs = zip(prompts, _runs(model, site, prompts, job), strict=True)
     for done, (prompt, found) in enumerate(runs):
         job.progress("Taking means", done, len(prompts))
-        values = _picked(found, site, prompt, at)
-        sums = {layer: sums[layer] + values[layer].sum(axis, keepdims=True) for layer in sums}
-        rows += next(iter(values.values())).shape[axis]
-    return {layer: np.asarray(total / rows) for layer, total in sums.items()}
+        means.add(_picked(found, site, prompt, at))
+    return means.taken()
 
 
 def _picked(values: Measured, site: Site, prompt: Prompt, at: tuple[int, ...] | None) -> Measured:
@@ -125,11 +122,11 @@ def position_means_of(model: Model, site: Site, prompts: Sequence[Prompt], job: 
 
 
 def _position_means(model: Model, site: Site, prompts: Sequence[Prompt], job: Job) -> Measured:
-    sums: dict[int | None, Any] = dict.fromkeys(layers_of(model, site), 0.0)
+    means = Means(None)
     for done, values in enumerate(_runs(model, site, prompts, job)):
         job.progress("Taking means", done, len(prompts))
-        sums = {layer: sums[layer] + values[layer] for layer in sums}
-    return {layer: np.asarray(total / len(prompts)) for layer, total in sums.items()}
+        means.add(values)
+    return means.taken()
 
 
 def expect_lengths(

@@ -19,7 +19,7 @@ from microtome.sites import Site
 
 HEAD_AXES = ("head", "kv_head")
 # Which axis counts positions: of a pattern the one that looks.
-_PLACES = ("query", "source_query", "position", "source")
+PLACES = ("query", "source_query", "position", "source")
 
 # Given a layer (None for a site that exists once), what its region becomes.
 Values = Callable[[int | None], Tensor]
@@ -36,7 +36,7 @@ def axes_of(site: Site) -> tuple[str, ...]:
 def position_axis_of(site: Site) -> int:
     """Which of ``axes_of`` counts positions."""
     axes = axes_of(site)
-    return axes.index(next(axis for axis in _PLACES if axis in axes))
+    return axes.index(next(axis for axis in PLACES if axis in axes))
 
 
 def grows_twice(site: Site) -> bool:

@@ -164,13 +164,15 @@ def estimate_sweep(
 ) -> SweepEstimate:
     """What a sweep will take, before it is started: of pairs a patching sweep, else an ablation.
 
-    For a causal trace ``samples`` are its draws. Only shapes and token ids are looked at, and one
-    product of matrices is timed. Raises what the sweep would raise before it starts.
+    For a causal trace ``samples`` are its draws. Only shapes and token ids are looked at, one
+    product of matrices is timed, and a model that was not swept yet runs the prompt twice, which
+    tells the path that the sweep will take. Raises what the sweep would raise before it starts.
     """
     expect_model(model)
     examples = sized_examples(model, prompts, metric, align=align, copies=samples)
     put = Put() if examples[0].source is not None else Put("zero")
-    return estimate(_asked(model, examples, put, kind, "denoising", {}, options))
+    asked = _asked(model, examples, put, kind, "denoising", {}, options)
+    return estimate(asked, options.get("job"))
 
 
 def _swept(kind: str, options: Options) -> tuple[str, Options]:

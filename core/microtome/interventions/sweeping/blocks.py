@@ -8,8 +8,10 @@ differs. Everything around the blocks stays the model's own code.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,22 +20,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.errors import MemoryExceeded, megabytes
-from microtome.interventions.sweeping.cells import HEAD_AXES
+from microtome.activations.finite import NotFinite, first_not_finite
+from microtome.errors import EditError
+from microtome.interventions.means import Means, by_position
+from microtome.interventions.regions import HEAD_AXES, PLACES, position_axis_of
+from microtome.interventions.sweeping.cells import NotFiniteError
 from microtome.interventions.sweeping.passes import Plan
 from microtome.interventions.sweeping.puts import expect_length
 from microtome.interventions.sweeping.readout import measured
+from microtome.interventions.sweeping.room import batch_of
 from microtome.interventions.sweeping.stepping import Steps
 from microtome.interventions.sweeping.task import Ends, Example, Found, Task, Told
 from microtome.jobs import Job
 from microtome.metrics import reads_everywhere
-from microtome.models.hooks import Tap, layers_of, tapping
+from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.sites import SITES, Site
-
-_PLACES = ("query", "source_query", "position", "source")
-_MOST_CELLS = 64  # of a batch: more bring no further speed
 
 
 def sweep_by_modules(task: Task, job: Job, told: Told, *, enter: bool) -> Found:
@@ -48,6 +51,26 @@ def sweep_by_modules(task: Task, job: Job, told: Told, *, enter: bool) -> Found:
     return Found(values, tuple(ends), skipped)
 
 
+def where_not_finite(task: Task, found: NotFiniteError, job: Job) -> EditError:
+    """The error of a cell whose metric is not a number: the cell is run once more by hooks.
+
+    It says where the first value that is not finite stood.
+    """
+    example = task.examples[found.example]
+    one = replace(task, examples=(example,), budget=sys.maxsize)
+    first = _Example(one, example, job, enter=False).not_finite(found.cell)
+    where = (
+        "All that the model computes is finite, so that the metric makes it"
+        if first is None
+        else f"NaN or infinity is first at {first}"
+    )
+    return EditError(
+        f"With {task.cells.text(found.cell)}, the metric is {found.value}, not a number. {where}.",
+        "Look at the values put in and at the metric; half-precision models overflow sooner than "
+        "float32.",
+    )
+
+
 class _Example:
     """One example: its base run, what is put into it, and its cells."""
 
@@ -58,14 +81,14 @@ class _Example:
         self.causal = not self.model.in_place
         self.length = int(places.max()) + 1 if self.causal else len(example.base)
         self.places = places
-        self.batch = self._fitting()  # refuses before anything is run
+        read = len(places) if _keeps_logits(self.model) else self.length
+        self.batch = batch_of(task, read, self.length, enter=enter)  # refuses before a run
         self.steps = Steps(self.model)
         with (
             self.steps.noting() if enter else nullcontext(),
             tapping(self.model, self._noise(), job.check),
         ):
-            logits = self.model.forward(self._ids(1), _encoder_ids(example.base, 1))
-        base = self._metric(logits[:, places])[0]
+            base = self._metric(_read(self.model, example.base, self._ids(1), places))[0]
         self.new, source = self._new()
         self.ends = Ends(base, source)
 
@@ -89,17 +112,19 @@ class _Example:
         layers = sorted(set(self.task.cells.layer.tolist()))
         if self.task.put.how == "zero":
             return {layer: torch.zeros(()) for layer in layers}, None
-        sites = [Site(self.site, layer) for layer in layers]
+        places = {layer: Site(self.site, layer) for layer in layers}
         if self.task.put.how != "patch":
-            return self._means(sites), None
+            return self._means(places), None
         source = self.example.source
         assert source is not None  # noqa: S101
-        held, logits = _captured(
-            self.model, torch.from_numpy(source.ids)[None], source, sites, self.job
-        )
-        read = self.example.read_at(source)
-        value = self._metric(logits[:, read])[0]
-        return {site.layer or 0: self._moved(values[0]) for site, values in held.items()}, value
+        ids = torch.from_numpy(source.ids)[None].to(self.model.device)
+        held: dict[int, Tensor] = {}
+        taps = {
+            place: [partial(_keep, held, layer, self._moved)] for layer, place in places.items()
+        }
+        with tapping(self.model, taps, self.job.check):
+            logits = _read(self.model, source, ids, self.example.read_at(source))
+        return held, self._metric(logits)[0]
 
     def _moved(self, values: Tensor) -> Tensor:
         """The source's values in the positions of the base."""
@@ -112,27 +137,24 @@ class _Example:
 
     @property
     def _place_axis(self) -> int:
-        axes = SITES[self.site].axes
-        return next(at for at, axis in enumerate(axes) if axis in _PLACES)
+        return position_axis_of(Site(self.site))
 
-    def _means(self, sites: Sequence[Site]) -> dict[int, Tensor]:
-        put, axis = self.task.put, self._place_axis
-        held = [
-            _captured(self.model, torch.from_numpy(tokens.ids)[None], tokens, sites, self.job)[0]
-            for tokens in put.used
-        ]
-        whole = put.how != "mean" or "key" in SITES[self.site].axes
+    def _means(self, places: Mapping[int, Site]) -> dict[int, Tensor]:
+        put = self.task.put
+        whole = by_position(put.how, Site(self.site))
         if whole:
             expect_length(put, self.site, len(self.example.base))
-        means = {}
-        for site in sites:
-            rows = [run[site][0] for run in held]
-            if whole:
-                mean = torch.stack([self._cut(row) for row in rows]).cpu().double().mean(0)
-            else:
-                mean = torch.cat(rows, axis).cpu().double().mean(axis, keepdim=True)
-            means[site.layer or 0] = mean.to(rows[0].dtype)
-        return means
+        means = Means(None if whole else self._place_axis)
+        change = self._cut if whole else _itself
+        for tokens in put.used:
+            held: dict[int, Tensor] = {}
+            taps = {place: [partial(_keep, held, layer, change)] for layer, place in places.items()}
+            ids = torch.from_numpy(tokens.ids)[None].to(self.model.device)
+            with tapping(self.model, taps, self.job.check):
+                _read(self.model, tokens, ids, np.array([len(tokens) - 1]))
+            means.add({layer: values.cpu().double().numpy() for layer, values in held.items()})
+        dtype = next(iter(held.values())).dtype
+        return {at or 0: torch.from_numpy(mean).to(dtype) for at, mean in means.taken().items()}
 
     def _cut(self, values: Tensor) -> Tensor:
         """The positions that matter, of a prompt as long as the base."""
@@ -141,16 +163,7 @@ class _Example:
 
     def fill(self, values: Float[np.ndarray, " cell"], told: Any) -> int:
         """Put the metric of each cell into ``values``; returns how many change nothing."""
-        cells = self.task.cells
-        plan = Plan.of(
-            cells,
-            self._differs()[None],
-            self.places,
-            n_layers=self.model.identity.n_layers,
-            causal=self.causal,
-            skip=self.task.skip,
-            embeds=self.task.put.how == "patch",
-        )
+        cells, plan = self.task.cells, self._plan()
         idle = plan.idle[0]
         values[idle] = self.ends.base
         for layer in dict.fromkeys(cells.layer[cells.coarse_first()].tolist()):
@@ -160,52 +173,50 @@ class _Example:
                 done = int(np.isfinite(values).sum())
                 self.job.progress("Sweeping", done, len(values))
                 values[some] = self._run(layer, some, plan)
-                cells.expect_finite(some, values[some])
+                cells.expect_finite(self._number * len(cells) + some, values[some])
                 told()
-        self._leave_out_unmatched(values)
+        values[self.example.unmatched(cells)] = np.nan
         return int(idle.sum())
+
+    @property
+    def _number(self) -> int:
+        return self.task.examples.index(self.example)
+
+    def _plan(self) -> Plan:
+        return Plan.of(
+            self.task.cells,
+            self._differs()[None],
+            self.places,
+            n_layers=self.model.identity.n_layers,
+            causal=self.causal,
+            skip=self.task.skip,
+            embeds=self.task.put.how == "patch",
+        )
+
+    def not_finite(self, cell: int) -> NotFinite | None:
+        """Where the first value that is not finite stands when a cell is changed."""
+        base, layer = self.example.base, int(self.task.cells.layer[cell])
+        cut = replace(base, ids=base.ids[: self.length], texts=base.texts[: self.length])
+        taps = self._taps(layer, np.array([cell]), self._plan())
+        return first_not_finite(self.model, cut, taps)
+
+    def _taps(self, layer: int, chosen: np.ndarray, plan: Plan) -> dict[Site, list[Tap]]:
+        """What disturbs the base, and what puts new values into the cells of a layer."""
+        tap = partial(self._put, self.new[layer], chosen, plan)
+        taps = self._noise()
+        own = Site(self.site, layer)
+        return {**taps, own: [*taps.get(own, ()), tap]}
 
     def _differs(self) -> np.ndarray:
         differs = self.example.differs[: self.length]
         return differs if self.task.put.how == "patch" else np.ones_like(differs)
 
-    def _leave_out_unmatched(self, values: np.ndarray) -> None:
-        if self.task.put.how == "patch":
-            cells = self.task.cells
-            partners = np.concatenate([[0], np.cumsum(self.example.places >= 0)])
-            values[partners[cells.stop] == partners[cells.start]] = np.nan
-
-    def _fitting(self) -> int:
-        """Cells that run together within the budget.
-
-        Raises MemoryExceeded when not even one fits.
-        """
-        identity = self.model.identity
-        logits = len(self.places) if _keeps_logits(self.model) else self.length
-        row = 12 * identity.d_model + 3 * identity.d_mlp + 3 * identity.n_heads * self.length
-        need = 4 * (self.length * row + logits * identity.vocabulary)
-        if self.task.budget < need:
-            raise MemoryExceeded(
-                f"One cell of {self.length} positions takes {megabytes(need)}, but the budget is "
-                f"{megabytes(self.task.budget)}.",
-                "Raise the budget, or take a shorter prompt.",
-            )
-        return int(min(_MOST_CELLS, self.task.budget // need))
-
     def _run(self, layer: int, chosen: np.ndarray, plan: Plan) -> list[float]:
         ids = self._ids(len(chosen))
-        tap = partial(self._put, self.new[layer], chosen, plan)
-        options: dict[str, Any] = {}
-        read = self.places
-        if _keeps_logits(self.model):
-            options["logits_to_keep"] = torch.from_numpy(self.places).to(self.model.device)
-            read = np.arange(len(self.places))
-        source = _encoder_ids(self.example.base, len(chosen))
         stepped = self.steps.to(layer) if self.enter else nullcontext()
-        taps: dict[Site, list[Tap]] = {**self._noise(), Site(self.site, layer): [tap]}
-        with stepped, tapping(self.model, taps, self.job.check):
-            logits = self.model.forward(ids, source, **options)
-        return self._metric(logits[:, torch.from_numpy(read)])
+        with stepped, tapping(self.model, self._taps(layer, chosen, plan), self.job.check):
+            logits = _read(self.model, self.example.base, ids, self.places)
+        return self._metric(logits)
 
     def _put(self, new: Tensor, chosen: np.ndarray, plan: Plan, values: Tensor) -> Tensor:
         changed = values.clone()
@@ -238,7 +249,7 @@ class _Example:
             named = {"d_mlp": cells.neuron, **dict.fromkeys(HEAD_AXES, cells.head)}.get(axis)
             one = -1 if named is None else int(named[cell])
             at = slice(None) if one < 0 else slice(one, one + 1)
-            index.append(span if axis in _PLACES else at)
+            index.append(span if axis in PLACES else at)
         return tuple(index)
 
 
@@ -248,24 +259,28 @@ def _encoder_ids(tokens: Tokens, count: int) -> Tensor | None:
     return torch.from_numpy(tokens.source.ids)[None].expand(count, -1)
 
 
-def _captured(
-    model: Model, ids: Tensor, tokens: Tokens, sites: Sequence[Site], job: Job
-) -> tuple[dict[Site, Tensor], Float[Tensor, "1 position vocabulary"]]:
-    """Values at sites (each of all layers where none is named), batch first, and the logits."""
-    places = [Site(site.name, layer) for site in sites for layer in layers_of(model, site)]
-    held: dict[Site, Tensor] = {}
-    taps = {place: [partial(_keep, held, place)] for place in places}
-    with tapping(model, taps, job.check):
-        logits = model.forward(ids, _encoder_ids(tokens, 1))
-    return held, logits
+def _read(
+    model: Model, tokens: Tokens, ids: Int[Tensor, "run position"], places: np.ndarray
+) -> Float[Tensor, "run place vocabulary"]:
+    """The logits at the places that are read; no others are made where the model can do without."""
+    source, at = _encoder_ids(tokens, len(ids)), torch.from_numpy(places)
+    if _keeps_logits(model):
+        return model.forward(ids, source, logits_to_keep=at.to(model.device))
+    return model.forward(ids, source)[:, at]
 
 
 def _add(noise: Tensor, values: Tensor) -> Tensor:
     return values + noise.to(values.device, values.dtype)
 
 
-def _keep(held: dict[Site, Tensor], place: Site, values: Tensor) -> Tensor:
-    held[place] = values.detach().clone()
+def _keep(
+    held: dict[int, Tensor], layer: int, change: Callable[[Tensor], Tensor], values: Tensor
+) -> Tensor:
+    held[layer] = change(values.detach()[0]).clone()
+    return values
+
+
+def _itself(values: Tensor) -> Tensor:
     return values
 
 

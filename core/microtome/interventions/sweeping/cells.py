@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from microtome.errors import EditError, InputError, SiteMissing
+from microtome.errors import InputError, SiteMissing
+from microtome.interventions.regions import HEAD_AXES, PLACES
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
 from microtome.sites import SITES, Site
 
-HEAD_AXES = ("head", "kv_head")
-_PLACES = ("query", "source_query", "position", "source")
 WAYS = ("position", "head", "head position", "neuron", "range")
 _AXES = {
     "position": ("layer", "position"),
@@ -23,6 +22,14 @@ _AXES = {
     "neuron": ("neuron",),
     "range": ("layer", "range"),
 }
+
+
+class NotFiniteError(Exception):
+    """Ends a sweep at the first cell of an example whose metric is not a number."""
+
+    def __init__(self, example: int, cell: int, value: float) -> None:
+        super().__init__(example, cell, value)
+        self.example, self.cell, self.value = example, cell, value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,19 +63,22 @@ class Cells:
     def expect_finite(
         self, numbers: Int[np.ndarray, " some"], values: Float[np.ndarray, " some"]
     ) -> None:
-        """Raise EditError that names the first of some cells whose value is none."""
+        """Raise NotFiniteError for the first value that is none.
+
+        ``numbers`` are those of runs: ``example * cells + cell``.
+        """
         wrong = np.flatnonzero(~np.isfinite(values))
         if len(wrong):
-            cell = int(numbers[wrong[0]])
-            named = {"layer": self.layer, "head": self.head, "neuron": self.neuron}
-            places = [f"{name} {held[cell]}" for name, held in named.items() if held[cell] >= 0]
-            span = f"positions {self.start[cell]} to {self.stop[cell] - 1}"
-            raise EditError(
-                f"With {self.site} changed in {', '.join(places)}, {span}, the metric is "
-                f"{values[wrong[0]]}, not a number.",
-                "Look at the values put in and at the metric; half-precision models overflow "
-                "sooner than float32.",
-            )
+            example, cell = divmod(int(numbers[wrong[0]]), len(self))
+            raise NotFiniteError(example, cell, float(values[wrong[0]]))
+
+    def text(self, cell: int) -> str:
+        """Where a cell is, in words."""
+        named = {"layer": self.layer, "head": self.head, "neuron": self.neuron}
+        places = [f"{name} {held[cell]}" for name, held in named.items() if held[cell] >= 0]
+        start, last = self.start[cell], self.stop[cell] - 1
+        span = f"position {start}" if start == last else f"positions {start} to {last}"
+        return f"{self.site} changed in {', '.join(places)}, {span}"
 
     def coarse_first(self) -> Int[np.ndarray, " cell"]:
         """The cells in an order in which every beginning covers the whole sweep evenly."""
@@ -184,5 +194,5 @@ def _check_way(
             f"{name} counts positions of the encoder's text, which no sweep goes over.",
             "Sweep a site of the decoder, such as resid_pre or cross_z.",
         )
-    if not {*_PLACES} & set(axes):
+    if not {*PLACES} & set(axes):
         raise SiteMissing(f"{name} has no positions to sweep over.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -55,6 +56,7 @@ class Entrances:
     base: Base
     new: Callable[[int], Tensor]
     scratch: Scratch
+    together: int  # runs whose new keys or values are looked at together
 
     def joins(self, layer: int) -> int:
         """The layer whose input differs first when ``layer`` is changed."""
@@ -66,7 +68,7 @@ class Entrances:
         if self.site in ("resid_pre", "resid_post"):
             return Entry(changed.run, changed.row, new[changed.row])
         if self.site in HEAD_SITES:
-            run, row, raw = HeadChange(self.site, self.base, changed, new).outputs()
+            run, row, raw = self._heads(changed, new).outputs()
             block = self.base.anatomy.blocks[changed.layer]
             written = layers.normed(block.attention_norm, raw)
             return Entry(run, row, self._from_attention(changed.layer, row, written))
@@ -82,6 +84,9 @@ class Entrances:
             stream = self._from_middle(changed.layer, new[row])
         return Entry(changed.run, row, stream)
 
+    def _heads(self, changed: Changed, new: Tensor) -> HeadChange:
+        return HeadChange(self.site, self.base, changed, new, self.together, self.scratch.check)
+
     def _from_neurons(self, changed: Changed, new: Tensor) -> Float[Tensor, "changed d_model"]:
         block, kept = (
             self.base.anatomy.blocks[changed.layer],
@@ -93,7 +98,8 @@ class Entrances:
             change = new[row, neuron] - kept["mlp_post"][row, neuron]
             raw = kept["mlp_raw"][row] + change[:, None] * block.mlp.w_out.T[neuron]
         else:
-            raw = layers.mlp_writes(block, new[row])
+            parts = [layers.mlp_writes(block, new[part]) for part in row.split(layers.MLP_ROWS)]
+            raw = torch.cat(parts)
         written = layers.normed(block.mlp_norm, raw)
         return layers.behind_mlp(block, kept["resid_mid"][row], written)
 

@@ -1,4 +1,8 @@
-"""What a sweep will take, from shapes and token ids: nothing is run for it but one product."""
+"""What a sweep will take, from shapes and token ids.
+
+What is run for it is one product of matrices, and of a model that was not swept before the
+comparison that decides which path it takes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from microtome.interventions.sweeping.exact import MOST_ROWS, plan_of, row_bytes
-from microtome.interventions.sweeping.layers import MLP_ROWS
+from microtome.interventions.sweeping.exact import plan_of
 from microtome.interventions.sweeping.paths import Path, path_of
+from microtome.interventions.sweeping.room import room_of
 from microtome.interventions.sweeping.running import Asked
 from microtome.interventions.sweeping.task import Task
+from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.model import Model
 
@@ -41,11 +46,11 @@ class SweepEstimate:
     path: Path
 
 
-def estimate(asked: Asked) -> SweepEstimate:
+def estimate(asked: Asked, job: Job | None = None) -> SweepEstimate:
     """What a sweep takes. Raises what the sweep itself would raise before it starts."""
     model = asked.model
-    path = path_of(model, asked.kind, asked.path, None, None)
-    tasks = [task for _, task in asked.tasks()]
+    path = path_of(model, asked.kind, asked.path, asked.examples[0].base, job)
+    tasks = [task for _, task in asked.tasks(alone=path != "packed")]
     cells = sum(len(task.cells) * len(task.examples) for task in tasks)
     if path == "packed":
         plans = [plan_of(task) for task in tasks]
@@ -76,12 +81,7 @@ def _base_rows(task: Task) -> int:
 
 
 def _bytes(task: Task) -> int:
-    anatomy, length = task.model.anatomy, len(task.examples[0].base)
-    size = anatomy.embedding.element_size()
-    base = _base_rows(task) * (5 * anatomy.d_model) * size
-    rows = min(MOST_ROWS, int(plan_of(task).rows.sum()))
-    block = 3 * min(MLP_ROWS, max(rows, length)) * anatomy.blocks[0].mlp.n_neurons * size
-    return int(base + rows * row_bytes(anatomy, length) + block)
+    return room_of(task).peak(int(plan_of(task).rows.sum()))
 
 
 def _module_flop(task: Task, path: Path) -> float:

@@ -8,28 +8,26 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
-from microtome.errors import MemoryExceeded, megabytes
 from microtome.interventions.sweeping.base import Base, BaseLayer, run_base
 from microtome.interventions.sweeping.entries import NEEDS, Entrances
 from microtome.interventions.sweeping.packed import walk
 from microtome.interventions.sweeping.passes import Plan
 from microtome.interventions.sweeping.puts import put_in_place
 from microtome.interventions.sweeping.readout import MOST_LOGITS, Readout
+from microtome.interventions.sweeping.room import Room, length_of, room_of, source_length
 from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Ends, Found, Task, Told
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 
-MOST_ROWS = 4096  # of a pass: more bring no further speed
-
 
 def plan_of(task: Task) -> Plan:
     """What has to be computed, from shapes and token ids alone."""
     first = task.examples[0]
-    length, places = _length(task), first.read_at(first.base)
+    length, places = length_of(task), first.read_at(first.base)
     differs = np.stack([example.differs[:length] for example in task.examples])
     causal = task.model.anatomy.causal
     patched = task.put.how == "patch"
@@ -44,78 +42,39 @@ def plan_of(task: Task) -> Plan:
     )
 
 
-def _length(task: Task) -> int:
-    """Positions that matter: nothing behind the last one read does, in a causal model."""
-    first = task.examples[0]
-    if not task.model.anatomy.causal:
-        return len(first.base)
-    return int(first.read_at(first.base).max()) + 1
-
-
-def row_bytes(anatomy: Anatomy, length: int) -> int:
-    """What one row of a pass takes at most: stream, heads, and its scores."""
-    weights = anatomy.blocks[0].attention
-    heads, kv, width = weights.w_q.shape[0], weights.w_k.shape[0], weights.w_q.shape[1]
-    floats = 6 * anatomy.d_model + width * (4 * heads + 6 * kv) + 3 * heads * length
-    return int(floats * anatomy.embedding.element_size())
-
-
-def row_limit(task: Task) -> int:
-    """Rows of a pass within the budget.
-
-    Raises MemoryExceeded when not even one cell fits.
-    """
-    need, length = row_bytes(task.model.anatomy, _length(task)), _length(task)
-    rows = task.budget // need
-    if rows < length:
-        raise MemoryExceeded(
-            f"One cell of {length} positions takes {megabytes(need * length)}, but the budget is "
-            f"{megabytes(task.budget)}.",
-            "Raise the budget, or take a shorter prompt.",
-        )
-    return int(min(rows, MOST_ROWS))
-
-
 def sweep_exactly(task: Task, job: Job, told: Told) -> Found:
     """The metric of every cell of every example."""
-    plan, limit = plan_of(task), row_limit(task)
+    plan, room = plan_of(task), room_of(task)
+    limit = room.rows  # refuses before anything is run
     scratch = Scratch(job)
-    base, new, ends, readout = _runs(task, scratch)
+    base, new, ends, readout = _runs(task, room, scratch)
     values = np.full((len(task.examples), len(task.cells)), np.nan)
     metric = np.array([end.base for end in ends])
     idle = plan.idle
     values[idle] = np.broadcast_to(metric[:, None], values.shape)[idle]
-    _leave_out_unmatched(task, values)
-    entrances = Entrances(task.cells.site, base, new, scratch)
+    unmatched = np.stack([example.unmatched(task.cells) for example in task.examples])
+    values[unmatched] = np.nan
+    entrances = Entrances(task.cells.site, base, new, scratch, room.runs)
     done, total = 0, int(plan.rows.sum())
-    for numbers, runs in plan.passes(limit):
+    for numbers, runs in plan.passes(limit, least=len(readout.places)):
         job.progress("Sweeping", done, total)
         rows = walk(base, entrances, runs, readout.places, scratch)
         made = readout.values(rows, runs.example)
-        task.cells.expect_finite(numbers % len(task.cells), made)
+        task.cells.expect_finite(numbers, made)
         values.ravel()[numbers] = made
-        _leave_out_unmatched(task, values)
+        values[unmatched] = np.nan
         done += int(plan.rows.ravel()[numbers].sum())
         told(values, ends)
     job.progress("Sweeping", total, total)
     return Found(values, ends, int(idle.sum()))
 
 
-def _leave_out_unmatched(task: Task, values: Float[np.ndarray, "example cell"]) -> None:
-    """No value for cells none of whose positions has a partner in the source."""
-    if task.put.how != "patch":
-        return
-    for row, example in zip(values, task.examples, strict=True):
-        partners = np.concatenate([[0], np.cumsum(example.places >= 0)])
-        row[partners[task.cells.stop] == partners[task.cells.start]] = np.nan
-
-
 def _runs(
-    task: Task, scratch: Scratch
+    task: Task, room: Room, scratch: Scratch
 ) -> tuple[Base, Callable[[int], Tensor], tuple[Ends, ...], Readout]:
     """The base, what is put into it, and the metric of both ends."""
     anatomy, site, examples = task.model.anatomy, task.cells.site, task.examples
-    length = _length(task)
+    length = length_of(task)
     keep = [*NEEDS[site]]
     ids = np.stack([example.base.ids[:length] for example in examples])
     noise = None
@@ -123,9 +82,8 @@ def _runs(
         none = np.zeros((length, anatomy.d_model), dtype=np.float32)
         noise = np.stack([none if each.noise is None else each.noise[:length] for each in examples])
     metrics = tuple(example.metric for example in examples)
-    # A quarter of the budget for logits; a metric makes two more copies of them.
-    most = min(MOST_LOGITS, task.budget // (4 * 3 * anatomy.embedding.element_size()))
-    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base), most)
+    most = min(MOST_LOGITS, room.most_logits // (4 * anatomy.embedding.element_size()))
+    readout = Readout(anatomy, metrics, examples[0].read_at(examples[0].base), most, scratch.check)
     run = partial(_run, anatomy, scratch=scratch)
     if task.put.how != "patch":
         base = run(ids, keep, noise)
@@ -134,7 +92,7 @@ def _runs(
     first = examples[0].source
     assert first is not None  # noqa: S101
     places = examples[0].read_at(first)
-    long = _source_length(task, int(places.max())) if anatomy.causal else len(first)
+    long = source_length(task)
     other = np.stack([each.source.ids[:long] for each in examples if each.source is not None])
     if long == length:
         nothing = None if noise is None else np.zeros_like(noise)
@@ -146,12 +104,6 @@ def _runs(
     values = _ends(base, readout), _ends(source, replace(readout, places=places))
     ends = tuple(Ends(*pair) for pair in zip(*values, strict=True))
     return base, _New(base, source, site, _partners(task, base, source)), ends, readout
-
-
-def _source_length(task: Task, place: int) -> int:
-    """Positions of the sources that matter: those read, and partners of the base's."""
-    length = _length(task)
-    return 1 + max(place, *(int(each.places[:length].max()) for each in task.examples))
 
 
 def _run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -34,12 +34,18 @@ class Changed:
 
 @dataclass(slots=True, eq=False)
 class HeadChange:
-    """Changed rows of one layer's heads; ``new`` holds the values put in, rows first."""
+    """Changed rows of one layer's heads; ``new`` holds the values put in, rows first.
+
+    New keys and values are looked at by ``together`` runs at a time: each has all keys of a head
+    and a row of them for every query.
+    """
 
     site: str
     base: Base
     changed: Changed
     new: Tensor
+    together: int
+    check: Callable[[], None]
 
     def outputs(self) -> tuple[Int[Tensor, " row"], Int[Tensor, " row"], Tensor]:
         """Run, row and what attention writes there, before a norm on the branch.
@@ -52,6 +58,7 @@ class HeadChange:
         raw = layer.kept["attn_raw"][row]
         w_o = self.base.anatomy.blocks[self.changed.layer].attention.w_o
         for own, heads, change in self._changes(run, row, head):
+            self.check()
             raw[own] += change.flatten(1) @ w_o[heads].transpose(1, 2).flatten(0, 1)
         return run, row, raw
 
@@ -101,7 +108,10 @@ class HeadChange:
             share = self.base.anatomy.blocks[self.changed.layer].attention.group
             values = self._of(self.base.layers[self.changed.layer].v, head // share, example)
             return (pattern @ values - before[row, head])[:, None]
-        return self._looked(example, head, run, row)
+        counts = torch.unique_consecutive(run, return_counts=True)[1]
+        sizes = [int(part.sum()) for part in counts.split(self.together)]
+        parts = zip(run.split(sizes), row.split(sizes), strict=True)
+        return torch.cat([self._looked(example, head, *part) for part in parts])
 
     def _asked(self, head: int, row: Tensor) -> Float[Tensor, "own key"]:
         """The patterns of new queries."""

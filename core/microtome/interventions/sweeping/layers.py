@@ -186,6 +186,7 @@ def mlp_output(
         scratch.check()
         part = slice(start, start + MLP_ROWS)
         post = neurons(block, stream[part], scratch)
+        scratch.check()
         if block.mlp_norm is None:
             mlp_writes(block, post, made[part])
         else:

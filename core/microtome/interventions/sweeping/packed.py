@@ -119,7 +119,10 @@ class _Walk:
         full, some = (_Filling.of(slots, wanted, self.row) for wanted in (present, asked))
         source = some.only_made() if last else some
         before = made[self._index(some.made)] if last else made
-        z = self._attend(layer, asked, *self._looking(layer, made, slots, full, some, last=last))
+        looking = self._looking(layer, made, slots, full, some, last=last)
+        self.scratch.check()
+        z = self._attend(layer, asked, *looking)
+        self.scratch.check()
         raw = layers.attention_output(block.attention, z, self._rows("raw", len(z)))
         written = layers.normed(block.attention_norm, raw)
         stream = source.fill(before, base.pre, 0, self._space("k"))
@@ -163,7 +166,9 @@ class _Walk:
         raw = [self._rows(name if whole else "raw", len(made), wide) for name in "kv"]
         k = layers.keys(weights, read, angles, at, raw[0])
         k = full.fill(k, base.k, 1, self._space("k"))
+        self.scratch.check()
         v = full.fill(layers.values(weights, read, raw[1]), base.v, 1, self._space("v"))
+        self.scratch.check()
         chosen = self._index(some.made) if last else slice(None)
         read, at, source = read[chosen], at[chosen], some.only_made() if last else some
         name = "q" if source.in_order(len(read)) else "raw"

@@ -90,15 +90,18 @@ class Plan:
         start = self.first if self.causal else np.zeros_like(self.first)
         return np.where(self.idle, 0, self.length - start)
 
-    def passes(self, limit: int) -> Iterator[tuple[Int[np.ndarray, " run"], Runs]]:
+    def passes(
+        self, limit: int, *, least: int = 1
+    ) -> Iterator[tuple[Int[np.ndarray, " run"], Runs]]:
         """Runs of at most ``limit`` rows together, coarse cells first.
 
+        A run counts as ``least`` rows or more: so many are read of it at the end.
         With each pass the flat number ``example * cells + cell`` of its runs.
         """
         order = self.cells.coarse_first()
         numbers = (order[:, None] + np.arange(len(self.first))[None] * len(self.cells)).ravel()
         numbers = numbers[~self.idle.ravel()[numbers]]
-        filled = np.cumsum(self.rows.ravel()[numbers])
+        filled = np.cumsum(np.maximum(self.rows.ravel()[numbers], least))
         begun = 0
         while begun < len(numbers):
             before = filled[begun - 1] if begun else 0

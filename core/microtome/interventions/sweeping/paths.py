@@ -11,7 +11,8 @@ import torch
 
 from microtome.errors import InputError
 from microtome.interventions.sweeping.base import run_base
-from microtome.interventions.sweeping.blocks import sweep_by_modules
+from microtome.interventions.sweeping.blocks import sweep_by_modules, where_not_finite
+from microtome.interventions.sweeping.cells import NotFiniteError
 from microtome.interventions.sweeping.entries import NEEDS
 from microtome.interventions.sweeping.exact import sweep_exactly
 from microtome.interventions.sweeping.layers import normed
@@ -20,6 +21,7 @@ from microtome.interventions.sweeping.stepping import stepping_agrees
 from microtome.interventions.sweeping.task import Found, Task, Told
 from microtome.jobs import Job, job_or_default
 from microtome.models.anatomy import Mlp
+from microtome.models.hooks import tapping
 from microtome.models.model import Model
 from microtome.models.operations import soft_cap, transformed
 from microtome.models.tokens import Tokens
@@ -38,12 +40,10 @@ _trusted: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 _stepped: WeakKeyDictionary[Model, bool] = WeakKeyDictionary()
 
 
-def path_of(
-    model: Model, kind: str, wanted: str | None, tokens: Tokens | None, job: Job | None
-) -> Path:
+def path_of(model: Model, kind: str, wanted: str | None, tokens: Tokens, job: Job | None) -> Path:
     """The fastest way that is valid, or the one wanted.
 
-    With ``tokens`` the fast way is compared with the model's own run of them, once for a model.
+    The fast way is compared with the model's own run of ``tokens``, once for a model.
 
     Raises InputError for a way that there is not, or that this model or site cannot take.
     """
@@ -63,14 +63,14 @@ def path_of(
     return "hooks"
 
 
-def _not_valid(path: Path, model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_valid(path: Path, model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     """Why a model or site cannot take a path; empty when it can."""
     if path == "packed":
         return _not_packed(model, kind, tokens, job)
     return _not_blocks(model, kind, tokens, job) if path == "blocks" else ""
 
 
-def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_packed(model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     if not model.whole:
         return "not all that the logits are made of is known"
     if model.dtype not in _WIDE:
@@ -91,7 +91,7 @@ def _not_packed(model: Model, kind: str, tokens: Tokens | None, job: Job | None)
     return "" if agrees else "its arithmetic does not agree with the model's own run"
 
 
-def _not_blocks(model: Model, kind: str, tokens: Tokens | None, job: Job | None) -> str:
+def _not_blocks(model: Model, kind: str, tokens: Tokens, job: Job | None) -> str:
     if model.has_encoder or kind.startswith("enc_"):
         return "an encoder stands beside the decoder"
     if "resid_pre" not in model.ports:
@@ -104,15 +104,15 @@ def _asked_once(
     known: WeakKeyDictionary[Model, bool],
     ask: Callable[[Model, Tokens, Job], bool],
     model: Model,
-    tokens: Tokens | None,
+    tokens: Tokens,
     job: Job | None,
 ) -> bool:
-    """Whether a way agrees with the model's own run; taken as given without tokens to run.
+    """Whether a way agrees with the model's own run.
 
     What a very short prompt says is not remembered: attention has no part in it.
     """
-    if model in known or tokens is None:
-        return known.get(model, True)
+    if model in known:
+        return known[model]
     agrees = ask(model, tokens, job_or_default(job))
     if len(tokens) >= _TELLING or not agrees:
         known[model] = agrees
@@ -128,7 +128,10 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
         read = transformed(anatomy.transform, normed(anatomy.final_norm, base.final[-1:]))
         ours = torch.nn.functional.linear(read, anatomy.unembedding, anatomy.unembedding_bias)
         ours = soft_cap(ours, anatomy.soft_cap)[0].cpu().double()  # MPS has no float64
-        theirs = model.run(tokens)[-1].cpu().double()
+        job.check()
+        with tapping(model, {}, job.check):
+            theirs = model.run(tokens)[-1].cpu().double()
+        job.check()
     scale = max(1.0, float(theirs.abs().max()))
     return (
         bool(np.isfinite(float(ours.sum()))) and float((ours - theirs).abs().max()) < _AGREE * scale
@@ -136,8 +139,14 @@ def _agrees(model: Model, tokens: Tokens, job: Job) -> bool:
 
 
 def compute(path: Path, task: Task, job: Job, told: Told) -> Found:
-    """The task by one of the ways; without gradients, the model as it was afterwards."""
+    """The task by one of the ways; without gradients, the model as it was afterwards.
+
+    Raises EditError for a cell whose metric is not a number.
+    """
     with torch.inference_mode():
-        if path == "packed":
-            return sweep_exactly(task, job, told)
-        return sweep_by_modules(task, job, told, enter=path == "blocks")
+        try:
+            if path == "packed":
+                return sweep_exactly(task, job, told)
+            return sweep_by_modules(task, job, told, enter=path == "blocks")
+        except NotFiniteError as found:
+            raise where_not_finite(task, found, job) from None

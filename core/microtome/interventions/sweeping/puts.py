@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from microtome.errors import EditError
+from microtome.interventions.means import Means, by_position
 from microtome.interventions.sweeping.base import Base, run_base
 from microtome.interventions.sweeping.scratch import Scratch
 from microtome.interventions.sweeping.task import Put, Task
 from microtome.models.tokens import Tokens
+from microtome.sites import Site
 
 
 def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Tensor]:
@@ -21,25 +23,22 @@ def put_in_place(task: Task, base: Base, scratch: Scratch) -> Callable[[int], Te
     if task.put.how == "zero":
         zero = base.final.new_zeros(1)
         return _Same(dict.fromkeys(range(len(base.layers)), zero), shape)
-    whole = task.put.how != "mean" or task.cells.site == "pattern"
+    whole = by_position(task.put.how, Site(task.cells.site))
     if whole:
         expect_length(task.put, task.cells.site, len(task.examples[0].base))
     length = base.length if whole else None
-    # One prompt after another, so that the memory is that of one whatever their number.
-    sums: dict[int, Tensor] = {}
+    means = Means(None if whole else 0)
     for tokens in task.put.used:
-        for layer, values in enumerate(_kept(task, tokens, base, length, scratch)):
-            wide = values.cpu().double()
-            own = wide if whole else wide.sum(0)
-            sums[layer] = sums[layer] + own if layer in sums else own
-    count = len(task.put.used) if whole else sum(map(len, task.put.used))
-    means = {layer: (total / count).to(base.final) for layer, total in sums.items()}
-    if whole:
-        means = {
-            layer: mean.repeat(base.examples, *[1] * (mean.ndim - 1))
-            for layer, mean in means.items()
-        }
-    return _Same(means, shape)
+        kept = _kept(task, tokens, base, length, scratch)
+        means.add({layer: values.cpu().numpy() for layer, values in enumerate(kept)})
+    found = {
+        layer or 0: torch.from_numpy(mean).to(base.final.dtype).to(base.final.device)
+        for layer, mean in means.taken().items()
+    }
+    if whole and base.examples > 1:
+        again = {layer: [base.examples, *[1] * (mean.ndim - 1)] for layer, mean in found.items()}
+        found = {layer: mean.repeat(again[layer]) for layer, mean in found.items()}
+    return _Same(found, shape)
 
 
 def expect_length(put: Put, site: str, length: int) -> None:

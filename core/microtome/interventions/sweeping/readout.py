@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,13 @@ from torch.nn import functional
 
 from microtome.errors import MetricError
 from microtome.interventions.sweeping.layers import normed
+from microtome.jobs import Job
 from microtome.metrics import LinearMetric, Metric
 from microtome.models.anatomy import Anatomy
 from microtome.models.operations import soft_cap, transformed
 
 _FEW = 64  # logits that are worth computing alone
-MOST_LOGITS = 1 << 24  # at a time: 64 MB
+MOST_LOGITS = 1 << 21  # at a time: 8 MB, and a stop acts between them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +35,7 @@ class Readout:
     metrics: tuple[Metric, ...]
     places: Int[np.ndarray, " place"]
     most: int = MOST_LOGITS
+    check: Callable[[], None] = Job().check
 
     def values(
         self, rows: Float[Tensor, "run place d_model"], examples: Int[np.ndarray, " run"]
@@ -52,10 +55,14 @@ class Readout:
         if isinstance(metric, LinearMetric):
             return _numbers(self._linear(metric, read[:, 0]))
         size = max(1, self.most // (len(self.places) * self.anatomy.unembedding.shape[0]))
-        logits = (self._logits(part) for part in read.split(size))
+        logits = (self._checked(part) for part in read.split(size))
         everywhere = getattr(metric, "everywhere", False)
         parts = [measured(metric, part if everywhere else part[:, 0]) for part in logits]
         return np.concatenate(parts)
+
+    def _checked(self, read: Float[Tensor, "*run d_model"]) -> Float[Tensor, "*run vocabulary"]:
+        self.check()
+        return self._logits(read)
 
     def _linear(
         self, metric: LinearMetric, read: Float[Tensor, "run d_model"]
@@ -66,7 +73,8 @@ class Readout:
             return read @ self._direction(weights, some) + self._constant(weights)
         if len(some) > _FEW:
             coefficients = read.new_tensor(weights)
-            return torch.cat([self._logits(part) @ coefficients for part in read.split(_FEW)])
+            size = max(1, self.most // len(weights))
+            return torch.cat([self._logits(part) @ coefficients for part in read.split(size)])
         return self._logits(read, torch.from_numpy(some)) @ read.new_tensor(weights[some])
 
     def _direction(

@@ -17,13 +17,12 @@ from microtome.errors import PromptError
 from microtome.interventions.sweeping.cells import Cells, cells_of
 from microtome.interventions.sweeping.naming import ids_of, metric_told
 from microtome.interventions.sweeping.paths import Path, compute, path_of
+from microtome.interventions.sweeping.room import together
 from microtome.interventions.sweeping.scale import scaled
 from microtome.interventions.sweeping.task import Ends, Example, Put, Task
 from microtome.jobs import Job
 from microtome.models.model import Model
 from microtome.records.sweep import Sweep
-
-_BASE_SHARE = 4  # of the budget, the part that the runs to start from may take
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,26 +82,15 @@ class Asked:
                 "Sweep by head, or give prompts of one length.",
             )
         for (length, *_), numbers in sorts.items():
-            most = 1 if alone else self._together(length)
+            first = self._task(length, numbers[:1])
+            most = 1 if alone or len(numbers) == 1 else together(first)
             for begin in range(0, len(numbers), most):
                 some = numbers[begin : begin + most]
-                examples = tuple(self.examples[number] for number in some)
-                yield (
-                    np.array(some),
-                    Task(
-                        self.model, self.cells(length), examples, self.put, self.skip, self.budget
-                    ),
-                )
+                yield np.array(some), self._task(length, some)
 
-    def _together(self, length: int) -> int:
-        """Examples whose base and source runs fit their share of the budget; one at least."""
-        identity = self.model.identity
-        floats = identity.d_model * 12 + identity.d_mlp * (self.kind == "mlp_post")
-        floats += identity.n_heads * length * (self.kind == "pattern")
-        # Both runs go through one layer together: scores, their mask, and the softmax of them.
-        floats += -(-6 * identity.n_heads * length // identity.n_layers)
-        need = 4 * length * identity.n_layers * floats
-        return int(max(1, self.budget // _BASE_SHARE // max(1, need)))
+    def _task(self, length: int, numbers: Sequence[int]) -> Task:
+        examples = tuple(self.examples[number] for number in numbers)
+        return Task(self.model, self.cells(length), examples, self.put, self.skip, self.budget)
 
 
 def run_sweep(asked: Asked, job: Job) -> Sweep:
@@ -114,6 +102,7 @@ def run_sweep(asked: Asked, job: Job) -> Sweep:
     cells = tasks[0][1].cells
     state = _State(asked, path, cells, started)
     for numbers, task in tasks:
+        state.left_out[numbers] = [each.unmatched(task.cells) for each in task.examples]
         found = compute(path, task, job, partial(state.tell, numbers, job))
         state.keep(numbers, found.values, found.ends, found.skipped)
         state.whole[numbers] = True
@@ -132,6 +121,7 @@ class _State:
     base: Float[np.ndarray, " example"] = field(init=False)
     source: Float[np.ndarray, " example"] = field(init=False)
     whole: Bool[np.ndarray, " example"] = field(init=False)
+    left_out: Bool[np.ndarray, "example cell"] = field(init=False)  # without a partner
     skipped: int = 0
 
     def __post_init__(self) -> None:
@@ -139,6 +129,7 @@ class _State:
         self.values = np.full((count, len(self.cells)), np.nan)
         self.base, self.source = np.full(count, np.nan), np.full(count, np.nan)
         self.whole = np.zeros(count, dtype=np.bool_)
+        self.left_out = np.zeros(self.values.shape, dtype=np.bool_)
 
     def keep(
         self,
@@ -182,7 +173,11 @@ class _State:
             self.source, self.base
         )  # fmt: skip
         done = scaled(
-            self.values[begun], clean[begun], None if ablates else corrupt[begun], asked.seed
+            self.values[begun],
+            clean[begun],
+            None if ablates else corrupt[begun],
+            asked.seed,
+            self.left_out[begun],
         )
         shape = self.cells.shape
         example = asked.examples[0]
@@ -208,6 +203,6 @@ class _State:
                 "examples": len(asked.examples),
                 "partial": not complete,
             },
-            notes=tuple(note for note in (done.note,) if note),
+            notes=done.notes,
             seconds=time.perf_counter() - self.started,
         )

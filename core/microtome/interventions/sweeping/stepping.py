@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from microtome.jobs import Job
 from microtome.models.family import part
+from microtome.models.hooks import tapping
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 
@@ -84,10 +85,9 @@ def stepping_agrees(model: Model, tokens: Tokens, job: Job) -> bool:
     """
     ids, steps = torch.from_numpy(tokens.ids)[None], Steps(model)
     with torch.inference_mode():
-        with steps.noting():
+        with steps.noting(), tapping(model, {}, job.check):
             whole = model.forward(ids)
-        job.check()
-        with steps.to(model.identity.n_layers - 1):
+        with steps.to(model.identity.n_layers - 1), tapping(model, {}, job.check):
             stepped = model.forward(ids)
     scale = max(1.0, float(whole.abs().max()))
     wide = whole.dtype in (torch.float32, torch.float64)

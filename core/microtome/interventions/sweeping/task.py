@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from microtome.interventions.means import drawn
 from microtome.interventions.sweeping.cells import Cells
 from microtome.metrics import Metric, reads_everywhere
 from microtome.models.model import Model
@@ -34,7 +35,7 @@ class Put:
         """The prompts whose values are used."""
         if self.how != "resample":
             return self.over
-        return (self.over[int(np.random.default_rng(self.seed).integers(len(self.over)))],)
+        return (self.over[drawn(self.seed, len(self.over))],)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +68,11 @@ class Example:
         if self.noise is not None:
             differs |= self.noise.any(1)
         return np.asarray(differs, dtype=np.bool_)
+
+    def unmatched(self, cells: Cells) -> Bool[np.ndarray, " cell"]:
+        """Cells none of whose positions has a partner in the source."""
+        partners = np.concatenate([[0], np.cumsum(self.places >= 0)])
+        return np.asarray(partners[cells.stop] == partners[cells.start])
 
     @property
     def _reads_otherwise(self) -> bool:
