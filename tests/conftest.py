@@ -27,6 +27,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if sys.platform.startswith("linux") and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+
+def _neighbour(name: str) -> Any:
+    """A helper module beside this file; importlib mode puts no test folder on the path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_neighbour("shape_checks").cheaper()
+
 SEED = 0
 SHORT_TICK_MS = 1000
 LEAK_CHECKED = Path(__file__).parent / "desktop"
@@ -86,13 +99,7 @@ def local_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import huggingface_hub
     from huggingface_hub.utils import close_session
 
-    place = Path(__file__).with_name("local_hub.py")
-    spec = importlib.util.spec_from_file_location("local_hub", place)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    hub = module.LocalHub()
+    hub = _neighbour("local_hub").LocalHub()
     constants = huggingface_hub.constants
     template = f"{hub.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,13 @@ class Source:
 
 
 def parse(*folders: Path) -> list[Source]:
-    files = sorted(file for folder in folders for file in folder.rglob("*.py"))
-    texts = {file: file.read_text(encoding="utf-8") for file in files}
-    return [Source(file, text, ast.parse(text)) for file, text in texts.items()]
+    return [_parsed(file) for folder in folders for file in sorted(folder.rglob("*.py"))]
+
+
+@cache
+def _parsed(file: Path) -> Source:
+    text = file.read_text(encoding="utf-8")
+    return Source(file, text, ast.parse(text))
 
 
 @pytest.fixture(scope="session")

@@ -21,13 +21,13 @@ def idle(qtbot, bench):
 @pytest.fixture
 def trained(qtbot, live):
     """The live window with its example run on the trained model."""
-    live.handlers.load("words-4l")
-    idle(qtbot, live)
     live.window.actions_table.trigger("run")
     idle(qtbot, live)
+    assert live.desk.workspace.session.model.name == "words-4l"
     yield live
-    live.handlers.load("words-4l")
-    idle(qtbot, live)
+    if live.desk.workspace.model.name != "words-4l":
+        live.handlers.load("words-4l")
+        idle(qtbot, live)
 
 
 def test_stops_are_the_checkpoints_and_the_trained_model(sample_identity):
