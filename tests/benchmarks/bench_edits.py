@@ -11,6 +11,7 @@ Figure to reach: every move within 50 ms.
 from __future__ import annotations
 
 import time
+from itertools import cycle
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QObject, QPoint, Qt
@@ -61,7 +62,8 @@ def test_slider_to_predictions(bench, measuring):
     slider, painted = panel.list.rows[0].strength.slider, Painted(panel.effect.change)
     # A norm to either side: farther out the final norm leaves no difference to be painted.
     width = slider.width()
-    places = iter(range(width // 4, 3 * width // 4, 3))
+    there = range(width // 4, 3 * width // 4, 3)
+    places = cycle([*there, *reversed(there)])
     middle = slider.height() // 2
     QTest.mousePress(slider, LEFT, pos=QPoint(width // 2, middle))
     measuring.pump(lambda: bench.runner.idle and not bench.updating)
