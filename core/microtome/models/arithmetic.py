@@ -181,8 +181,8 @@ def run(
 ) -> Run:
     """The forward pass over one prompt, in the anatomy's dtype.
 
-    ``edit`` may change the sites embed, pos_embed, z, mlp_out (behind a norm on the branch, if
-    there is one) and resid_post.
+    ``edit`` may change the sites embed, pos_embed, z, attn_out and mlp_out (behind a norm on the
+    branch, if there is one) and resid_post.
     """
     job = job_or_default(job)
     edit = edit or _unchanged
@@ -211,7 +211,8 @@ def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
 
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
     attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
-    middle = stream + scaled(block.attention_norm, attention.out_norm, attention.out)
+    added = scaled(block.attention_norm, attention.out_norm, attention.out)
+    middle = stream + edit("attn_out", layer, added)
     sum_norm1 = norm_run(block.sum_norm1, middle)
     middle = scaled(block.sum_norm1, sum_norm1, middle)
     mlp_from = stream if block.parallel else middle

@@ -1,0 +1,61 @@
+"""What every component writes into the residual stream, and what is put in its place."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.analysis.norms import norm_map
+from microtome.circuits.discovery.edges import Edges
+from microtome.errors import SiteMissing
+from microtome.models.anatomy import Anatomy
+from microtome.models.arithmetic import Run
+from microtome.models.operations import scaled
+
+
+def expect_additive(anatomy: Anatomy, name: str) -> None:
+    """Raise SiteMissing where the stream is no sum of what components write."""
+    on_stream = anatomy.stream_norm is not None or any(
+        block.sum_norm1 is not None or block.sum_norm2 is not None for block in anatomy.blocks
+    )
+    if on_stream:
+        raise SiteMissing(
+            f"{name} norms act on the residual stream itself, so that what a component writes is "
+            "another vector behind each of them, and an edge between components is no difference "
+            "of what is read.",
+            "Look at the circuit of one prompt or pair, which carries outputs through the norms.",
+        )
+    if anatomy.routed:
+        raise SiteMissing(
+            f"{name} has a router, which chooses experts by all that it reads; an edge into it "
+            "is not defined here.",
+            "Sweep its heads and MLPs instead.",
+        )
+
+
+def written(ran: Run) -> Float[Tensor, "writer position d_model"]:
+    """What each writer adds to the stream in a run; shared output biases of heads are left out.
+
+    A norm behind a branch counts with the root that it has in this run.
+    """
+    edges = Edges.of(ran.anatomy)
+    found = ran.embedding.new_empty(edges.n_writers, *ran.embedding.shape)
+    found[0] = ran.embedding
+    if ran.position_embedding is not None:
+        found[0] += ran.position_embedding
+    for layer, (block, own) in enumerate(zip(ran.anatomy.blocks, ran.blocks, strict=True)):
+        heads = own.attention.z @ block.attention.w_o.mT
+        found[edges.heads(layer)] = norm_map(block.attention_norm, own.attention.out_norm).apply(
+            heads
+        )
+        found[edges.mlp(layer)] = scaled(block.mlp_norm, own.mlp.out_norm, own.mlp.out)
+    return found
+
+
+def mean_written(runs: list[Run], *, by_position: bool) -> Float[Tensor, "writer #position d_model"]:
+    """The mean of what writers add, over runs, and over positions unless each has its own."""
+    if by_position:
+        return torch.stack([written(ran) for ran in runs]).mean(0)
+    total = sum(written(ran).sum(1, keepdim=True) for ran in runs)
+    return total / sum(ran.n_positions for ran in runs)
