@@ -1,4 +1,4 @@
-"""ACDC: edges are taken away one after another, from the output down, and stay away if it costs little.
+"""ACDC: edges are taken away from the output down, and stay away where it costs little.
 
 Conmy et al., "Towards Automated Circuit Discovery for Mechanistic Interpretability" (2023).
 """
@@ -80,7 +80,9 @@ class _Search:
         edges, order = self.edges, [self.edges.n_readers - 1]
         for layer in reversed(range(edges.n_layers)):
             heads = edges.head_readers(layer)
-            by_side: Int[np.ndarray, "side head"] = np.arange(heads.start, heads.stop).reshape(3, -1)
+            by_side: Int[np.ndarray, "side head"] = np.arange(heads.start, heads.stop).reshape(
+                3, -1
+            )
             order.append(edges.mlp_reader(layer))
             order += by_side.T[::-1, ::-1].ravel().tolist()
         return order

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -49,8 +49,20 @@ METHODS: Mapping[str, Method] = {
     "clean-corrupt": Method("EAP, both ends", "change of the metric, mean of two slopes", True),
     "routes": Method("information flow routes", "share of what the reader reads", signed=False),
     "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
-    "acdc": Method("ACDC", "rise of the metric when the edge was tried; 0 where it went", signed=False),
+    "acdc": Method(
+        "ACDC", "rise of the metric when the edge was tried; 0 where it went", signed=False
+    ),
 }
+
+
+class Options(TypedDict, total=False):
+    """How a circuit is looked for."""
+
+    ablation: str  # resample, zero, mean or position mean
+    over: Sequence[Prompt]  # what means are taken over
+    steps: int  # of integrated gradients, 5
+    tau: float  # of ACDC, 0.01
+    job: Job | None
 
 
 def discover_circuit(
@@ -58,29 +70,27 @@ def discover_circuit(
     data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
     metric: Metrics = None,
     method: str = "two-point",
-    *,
-    ablation: str = "resample",
-    over: Sequence[Prompt] = (),
-    steps: int = 5,
-    tau: float = 0.01,
-    job: Job | None = None,
+    **options: Unpack[Options],
 ) -> Circuit:
     """Every edge between components of a model with its score on a task, summed over positions.
 
     ``data`` are pairs of a clean and a corrupt prompt of as many tokens, or single prompts where
-    nothing of a corrupt prompt is put in place (``ablation`` zero, mean or position mean; the means
-    are ``over`` given prompts). ``metric`` is one metric, or one for each example; KL for ACDC.
-    Methods are two-point, eap, eap-ig and eap-ig-activations (with ``steps``), clean-corrupt, routes,
-    exact, and acdc (with ``tau``). Positive scores: the clean content raises the metric. In
-    ``metadata`` stand method, sign, scale, ablation, metric, prompts and settings.
+    nothing of a corrupt prompt is put in place (``ablation`` zero, mean or position mean; the
+    means are ``over`` given prompts). ``metric`` is one metric, or one for each example; KL for
+    ACDC. Methods are two-point, eap, eap-ig and eap-ig-activations (with ``steps``),
+    clean-corrupt, routes, exact, and acdc (with ``tau``). Positive scores: the clean content
+    raises the metric. In ``metadata`` stand method, sign, scale, ablation, metric, prompts and
+    settings.
 
     Raises InputError for a method or an ablation that is none, PromptError for pairs of unequal
     length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
     is no sum of what components write, EditError for means without prompts.
     """
-    job = job_or_default(job)
+    job = job_or_default(options.get("job"))
+    steps, tau = options.get("steps", 5), options.get("tau", 0.01)
     started = time.perf_counter()
     chosen = _method(method)
+    ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
     _expect_usable(task, method, chosen, steps, tau)
     if chosen.local:
@@ -129,7 +139,12 @@ def _scores(
         return exact_scores(task, job), {}
     left = acdc(task, tau, job)
     scores = np.where(left.kept, left.rise, 0.0)
-    return scores, {"tau": tau, "tried": left.tried, "value": left.value, "kept": int(left.kept.sum())}
+    return scores, {
+        "tau": tau,
+        "tried": left.tried,
+        "value": left.value,
+        "kept": int(left.kept.sum()),
+    }
 
 
 def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:

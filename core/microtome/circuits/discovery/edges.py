@@ -70,7 +70,7 @@ class Edges:
 
     def mlp_reader(self, layer: int) -> int:
         """The reader that is a layer's MLP."""
-        return self.head_readers(layer).stop
+        return int(self.head_readers(layer).stop)
 
     def before_mlp(self, layer: int) -> int:
         """How many writers an MLP reads."""
@@ -150,7 +150,7 @@ class Edges:
             np.logical_or.at(feeds, self.node_of[:-1], kept[:, :-1].any(0))
             ends = kept.any(1)
             alive = np.append(ends[self.node_of[:-1]], True)
-            smaller = kept & feeds[:, None] & alive[None]
+            smaller: Bool[np.ndarray, "writer reader"] = kept & feeds[:, None] & alive[None]
             if (smaller == kept).all():
                 return smaller
             kept = smaller
@@ -197,13 +197,13 @@ class Edges:
             layer += [number] * (self.n_heads + 1)
             head += [*range(self.n_heads), -1]
             kind += [HEAD] * self.n_heads + [MLP]
-        columns = (np.array([*numbers, -1], dtype=np.int32) for numbers in (layer, head))
-        return (*columns, (*kind, OUTPUT))
+        layers, heads = (np.array([*numbers, -1], dtype=np.int32) for numbers in (layer, head))
+        return layers, heads, (*kind, OUTPUT)
 
     def _node_scores(self, scores: Float[np.ndarray, "writer reader"]) -> np.ndarray:
         """Of each node the sum of its out-edges."""
         sums = np.where(self.exists, scores, 0.0).sum(1)
-        return np.append(sums, 0.0).astype(np.float32)
+        return np.asarray(np.append(sums, 0.0), dtype=np.float32)
 
     @staticmethod
     def _kind(reader: str) -> EdgeKind:
@@ -229,7 +229,11 @@ def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
     sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
     found = np.zeros(edges.exists.shape, dtype=np.float64)
     rows = zip(
-        circuit.edge_source, circuit.edge_target, circuit.edge_kind, circuit.edge_weight, strict=True
+        circuit.edge_source,
+        circuit.edge_target,
+        circuit.edge_kind,
+        circuit.edge_weight,
+        strict=True,
     )
     for source, target, kind, weight in rows:
         reader = circuit.node_id[target] + sides.get(int(kind), "")

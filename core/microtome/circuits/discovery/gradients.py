@@ -7,6 +7,7 @@ positions. They differ in where the worth is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.backward import backward
-from microtome.circuits.coefficients import Rule, coefficients
+from microtome.circuits.carried import Carried
+from microtome.circuits.coefficients import Coefficients, Rule, coefficients
+from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.readers import reader_worths
-from microtome.circuits.discovery.task import Task
+from microtome.circuits.discovery.task import Task, in_place
 from microtome.circuits.discovery.writers import written
 from microtome.errors import MetricError
 from microtome.interventions.sweeping.task import Example
@@ -24,8 +27,53 @@ from microtome.jobs import Job
 from microtome.metrics import LinearMetric, Metric, Rank, reads_everywhere
 from microtome.models.arithmetic import Edit, Run, run
 
+_FLAT = 1e-5  # a gradient of probabilities that float32 cannot tell from none
+
 Worths = Float[Tensor, "reader position d_model"]
-Way = Callable[[Task, Example, Run, Run | None, Tensor, Job], Worths]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One example: its runs, and what each writer's output differs by."""
+
+    task: Task
+    example: Example
+    clean: Run
+    corrupt: Run | None
+    difference: Float[Tensor, "writer position d_model"]
+    job: Job
+
+    @property
+    def other(self) -> Run:
+        """The corrupt run; methods that need it are given pairs."""
+        assert self.corrupt is not None  # noqa: S101
+        return self.corrupt
+
+    @property
+    def position(self) -> int:
+        """Where the metric reads the logits. Raises MetricError for one that reads all."""
+        if reads_everywhere(self.example.metric):
+            raise MetricError(
+                "Gradient methods read the logits of one position, but the metric reads all.",
+                "Take a metric of one position, or an exact method.",
+            )
+        return self.example.metric.position % self.clean.n_positions
+
+    def between(self, edit: Edit) -> Run:
+        """The clean run with an edit."""
+        return run(self.clean.anatomy, self.task.ids(self.example), edit=edit, job=self.job)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worth:
+    """The worth of what each reader reads, and the linear maps that it was taken in."""
+
+    coefficients: Coefficients
+    of: Worths
+
+
+# The worths whose mean counts.
+Way = Callable[[Asked], Iterator[Worth]]
 
 
 def gradient_scores(
@@ -33,7 +81,7 @@ def gradient_scores(
 ) -> Float[np.ndarray, "*position writer reader"]:
     """The mean over examples of output difference times worth; positive raises the metric."""
     edges = task.edges
-    total: Tensor | None = None
+    total: Tensor | int = 0
     means: dict[int, Tensor | None] = {}
     with torch.no_grad():
         for number, example in enumerate(task.examples):
@@ -42,95 +90,107 @@ def gradient_scores(
             if length not in means:
                 means[length] = task.mean(length, job)
             clean, corrupt = task.runs(example, job)
-            mean = means[length]
-            other = mean if mean is not None else written(_there(corrupt))
-            difference = written(clean) - other
-            worths = way(task, example, clean, corrupt, difference, job)
-            if by_position:
-                scores = difference.transpose(0, 1) @ worths.permute(1, 2, 0)
-            else:
-                scores = difference.flatten(1) @ worths.flatten(1).T
-            total = scores.double() if total is None else total + scores.double()
-    assert total is not None  # noqa: S101
+            difference = written(clean) - in_place(means[length], corrupt)
+            asked = Asked(task, example, clean, corrupt, difference, job)
+            scores = _mean_products(edges, asked, way(asked), by_position=by_position)
+            total = total + scores.double()
+    assert isinstance(total, Tensor)  # noqa: S101
     job.progress("Scoring edges", len(task.examples), len(task.examples))
     found = (total / len(task.examples)).cpu().numpy()
     return np.where(edges.exists, found, np.nan)
 
 
+def _mean_products(
+    edges: Edges, asked: Asked, worths: Iterator[Worth], *, by_position: bool
+) -> Float[Tensor, "*position writer reader"]:
+    """The mean over worths of output difference times worth."""
+    anatomy, taken = asked.clean.anatomy, list(worths)
+    norms = [anatomy.stream_norm, *(b.sum_norm1 or b.sum_norm2 for b in anatomy.blocks)]
+    if all(norm is None for norm in norms):  # outputs are the same everywhere
+        mean = torch.stack([each.of for each in taken]).mean(0) if taken[1:] else taken[0].of
+        taken = [Worth(taken[0].coefficients, mean)]
+    parts = [_products(edges, worth, asked.difference, by_position=by_position) for worth in taken]
+    return torch.stack(parts).mean(0)
+
+
+def _products(
+    edges: Edges, worth: Worth, difference: Tensor, *, by_position: bool
+) -> Float[Tensor, "*position writer reader"]:
+    """Output difference times worth for all writers and readers."""
+    carried = Carried(worth.coefficients, difference)
+    places = (difference.shape[1],) if by_position else ()
+    scores = difference.new_zeros(*places, edges.n_writers, edges.n_readers)
+
+    def fill(outputs: Tensor, readers: slice) -> None:
+        own = worth.of[readers]
+        if by_position:
+            scores[:, : len(outputs), readers] = outputs.transpose(0, 1) @ own.permute(1, 2, 0)
+        else:
+            scores[: len(outputs), readers] = outputs.flatten(1) @ own.flatten(1).T
+
+    fill(carried.end(), slice(edges.n_readers - 1, edges.n_readers))
+    for layer in reversed(range(edges.n_layers)):
+        mlp = edges.mlp_reader(layer)
+        fill(carried.middle(layer), slice(mlp, mlp + 1))
+        fill(carried.before(layer), edges.head_readers(layer))
+    return scores
+
+
 # ---------------------------------------------------------------------- where worth is taken
 
 
-def two_point(
-    task: Task, example: Example, clean: Run, corrupt: Run | None, difference: Tensor, job: Job
-) -> Worths:
+def two_point(asked: Asked) -> Iterator[Worth]:
     """Exactly between the two runs (docs/component-graph.md); the metric has to be linear."""
-    del task, difference
-    corrupt = _there(corrupt)
-    metric, at = _linear(example.metric), _position(example, clean)
-    weights = torch.as_tensor(metric.coefficients(clean.anatomy.unembedding.shape[0]))
-    frozen = coefficients(clean, corrupt, Rule.TWO_POINT, at)
-    return reader_worths(backward(frozen, weights.to(clean.final), at, job=job))
+    metric = asked.example.metric
+    if not isinstance(metric, LinearMetric):
+        raise MetricError(
+            "The two-point rule is exact for weighted sums of logits, and the metric is none.",
+            "Take a logit difference, or method='eap-ig' with this metric.",
+        )
+    size = asked.clean.anatomy.unembedding.shape[0]
+    weights = torch.as_tensor(metric.coefficients(size)).to(asked.clean.final)
+    frozen = coefficients(asked.clean, asked.other, Rule.TWO_POINT, asked.position)
+    yield _worth(frozen, weights, asked)
 
 
-def at_clean(
-    task: Task, example: Example, clean: Run, corrupt: Run | None, difference: Tensor, job: Job
-) -> Worths:
+def at_clean(asked: Asked) -> Iterator[Worth]:
     """The gradient at the clean run: edge attribution patching (Syed et al. 2023)."""
-    del task, corrupt, difference
-    return worths_at(clean, example, job)
+    yield _at(asked.clean, asked)
 
 
-def at_both_ends(
-    task: Task, example: Example, clean: Run, corrupt: Run | None, difference: Tensor, job: Job
-) -> Worths:
-    """The mean of the gradients at the clean and the corrupt run (Hanna et al. 2024)."""
-    del task, difference
-    return (worths_at(clean, example, job) + worths_at(_there(corrupt), example, job)) / 2
+def at_both_ends(asked: Asked) -> Iterator[Worth]:
+    """The gradients at the clean and at the corrupt run (Hanna et al. 2024)."""
+    yield _at(asked.clean, asked)
+    yield _at(asked.other, asked)
 
 
 def along_inputs(steps: int) -> Way:
-    """The mean gradient along the straight line between the embeddings (Hanna et al. 2024).
+    """Gradients along the straight line between the embeddings (Hanna et al. 2024).
 
     Steps are taken at 0/m, …, (m - 1)/m of the way from corrupt (or what takes its place) to clean.
     """
 
-    def way(
-        task: Task, example: Example, clean: Run, corrupt: Run | None, difference: Tensor, job: Job
-    ) -> Worths:
-        del corrupt
-        total: Tensor | int = 0
+    def way(asked: Asked) -> Iterator[Worth]:
         for step in range(steps):
-            edit = _less("embed", -1, (1 - step / steps) * difference[0])
-            between = run(clean.anatomy, task.ids(example), edit=edit, job=job)
-            total = total + worths_at(between, example, job)
-        assert isinstance(total, Tensor)  # noqa: S101
-        return total / steps
+            left = (1 - step / steps) * asked.difference[0]
+            yield _at(asked.between(_less("embed", -1, left)), asked)
 
     return way
 
 
 def along_activations(steps: int) -> Way:
-    """The mean gradient while each group of writers in turn goes from corrupt to clean.
+    """Gradients while each group of writers in turn goes from corrupt to clean.
 
     Groups are the input, the heads of a layer and an MLP; steps are 1/m, …, m/m of the way. The
-    sum is divided by steps times groups, so that scores compare with each other, not with EAP's.
+    mean is over steps and groups, so that scores compare with each other, not with EAP's.
     """
 
-    def way(
-        task: Task, example: Example, clean: Run, corrupt: Run | None, difference: Tensor, job: Job
-    ) -> Worths:
-        del corrupt
-        total: Tensor | int = 0
-        count = 0
-        for site, layer, writers in _groups(task):
+    def way(asked: Asked) -> Iterator[Worth]:
+        for site, layer, writers in _groups(asked.task.edges):
+            whole = asked.difference[writers].sum(0)
             for step in range(1, steps + 1):
-                left = difference[writers].sum(0) * (1 - step / steps)
-                edit = _less(site, layer, left)
-                between = run(clean.anatomy, task.ids(example), edit=edit, job=job)
-                total = total + worths_at(between, example, job)
-                count += 1
-        assert isinstance(total, Tensor)  # noqa: S101
-        return total / count
+                left = whole * (1 - step / steps)
+                yield _at(asked.between(_less(site, layer, left)), asked)
 
     return way
 
@@ -144,20 +204,25 @@ def _less(site: str, layer: int, amount: Tensor) -> Edit:
     return edit
 
 
-def _groups(task: Task) -> Iterator[tuple[str, int, slice]]:
+def _groups(edges: Edges) -> Iterator[tuple[str, int, slice]]:
     """Site, layer and writers of what moves together."""
-    edges = task.edges
     yield "embed", -1, slice(0, 1)
     for layer in range(edges.n_layers):
         yield "attn_out", layer, edges.heads(layer)
         yield "mlp_out", layer, slice(edges.mlp(layer), edges.mlp(layer) + 1)
 
 
-def worths_at(ran: Run, example: Example, job: Job) -> Worths:
-    """The gradient of the metric at the readers of a run."""
-    at = _position(example, ran)
-    frozen = coefficients(ran, ran, Rule.EAP_CLEAN, at)
-    return reader_worths(backward(frozen, metric_gradient(example.metric, ran, at), at, job=job))
+def _at(ran: Run, asked: Asked) -> Worth:
+    """The gradient of the metric in a run."""
+    frozen = coefficients(ran, ran, Rule.EAP_CLEAN, asked.position)
+    return _worth(frozen, metric_gradient(asked.example.metric, ran, asked.position), asked)
+
+
+def _worth(frozen: Coefficients, weights: Tensor, asked: Asked) -> Worth:
+    return Worth(frozen, reader_worths(backward(frozen, weights, asked.position, job=asked.job)))
+
+
+# ---------------------------------------------------------------------- the metric's own slope
 
 
 def metric_gradient(metric: Metric, ran: Run, at: int) -> Float[Tensor, " vocabulary"]:
@@ -184,35 +249,14 @@ def expect_slope(task: Task, job: Job) -> None:
     """Raise MetricError where the metric's gradient is zero at every clean run, as KL's is."""
     with torch.no_grad():
         for example in task.examples:
-            ran, _ = task.runs(example, job)
-            slope = metric_gradient(example.metric, ran, _position(example, ran))
-            if float(slope.abs().max()) > 1e-6:
+            clean = run(task.anatomy, task.ids(example), job=job)
+            at = example.metric.position % clean.n_positions
+            if isinstance(example.metric, LinearMetric) or reads_everywhere(example.metric):
+                return
+            if float(metric_gradient(example.metric, clean, at).abs().max()) > _FLAT:
                 return
     raise MetricError(
         "The metric has no gradient at the clean runs: any small change leaves it as it is, so "
         "that every edge would score 0.",
         "Take method='eap-ig', which looks between the runs, or a logit difference.",
     )
-
-
-def _position(example: Example, ran: Run) -> int:
-    if reads_everywhere(example.metric):
-        raise MetricError(
-            "Gradient methods read the logits of one position, but the metric reads all.",
-            "Take a metric of one position, or an exact method.",
-        )
-    return example.metric.position % ran.n_positions
-
-
-def _linear(metric: Metric) -> LinearMetric:
-    if not isinstance(metric, LinearMetric):
-        raise MetricError(
-            "The two-point rule is exact for weighted sums of logits, and the metric is none.",
-            "Take a logit difference, or method='eap-ig' with this metric.",
-        )
-    return metric
-
-
-def _there(corrupt: Run | None) -> Run:
-    assert corrupt is not None  # noqa: S101  methods that need pairs are checked before
-    return corrupt

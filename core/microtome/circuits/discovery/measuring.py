@@ -1,4 +1,4 @@
-"""The metric of every example under circuits: which edges are left, and what the model then says."""
+"""The metric of every example under circuits: what the model says with the edges left."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ def _of_heads(
     assert worth.query is not None  # noqa: S101
     weights, heads = attention.weights, range(len(attention.weights.w_q))
     group = weights.group
-    queries = [
-        head_back(attention.q_norm, weights.w_q, head, worth.query[head]) for head in heads
-    ]
+    queries = [head_back(attention.q_norm, weights.w_q, head, worth.query[head]) for head in heads]
     offered = attention.score_scale * worth.score.mT @ attention.q
     keys = [
         head_back(

@@ -1,8 +1,9 @@
 """The forward pass in which some edges carry another run's values, for many runs together.
 
-A reader's input is the residual stream, where what a removed edge brings is exchanged: the writer's
-own output, as it is in this very pass, for that of the other run. All else is computed as always, so
-that everything behind a removed edge answers to it.
+A reader's input is the residual stream, where what a removed edge brings is exchanged: the
+writer's own output, as it is in this very pass, for that of the other run. All else is computed as
+always, so that everything behind a removed edge answers to it. Norms on the stream itself (BERT)
+rescale what was written before them: the exchange goes through them with the root of this pass.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ class Grounds:
     """What replacing edges starts from: examples of one length, the clean pass and the other.
 
     ``clean`` and ``other`` are what writers add, ``streams`` the clean stream before each layer and
-    behind the last.
+    behind the last. ``entry`` is what the other embedding differs by, behind a norm on it.
     """
 
     anatomy: Anatomy
     clean: Float[Tensor, "example writer position d_model"]
     other: Float[Tensor, "example writer position d_model"]
     streams: Float[Tensor, "stage example position d_model"]
+    entry: Float[Tensor, "example position d_model"]
 
     @property
     def edges(self) -> Edges:
@@ -71,11 +73,14 @@ class _Pass:
 
     def run(self) -> Tensor:
         grounds, self.edges = self.grounds, self.grounds.edges
+        if any(block.sum_norm1 or block.sum_norm2 for block in grounds.anatomy.blocks):
+            self.start = 0  # what was written before comes through the norms of this pass
         before = self.edges.first(self.start)
         self.stream = grounds.streams[self.start][self.example]
         shape = (len(self.example), *grounds.clean.shape[1:])
         self.change = self.stream.new_empty(shape)
         fixed = grounds.other[:, :before] - grounds.clean[:, :before]
+        fixed[:, 0] = grounds.entry
         self.change[:, :before] = fixed[self.example]
         for layer in range(self.start, self.edges.n_layers):
             self.job.check()
@@ -96,11 +101,19 @@ class _Pass:
             total = total + block.attention.b_o
         added, heads = _behind(block.attention_norm, total, heads)
         self._note(edges.heads(layer), heads)
-        middle = self.stream + added
+        middle = self._through(block.sum_norm1, self.stream + added, edges.mlp(layer))
         read = self._reads(self.stream if block.parallel else middle, edges.mlp_reader(layer))
         written = normalise(block.mlp_norm, _mlp(block, read))
         self._note(slice(edges.mlp(layer), edges.mlp(layer) + 1), written[:, None])
-        self.stream = middle + written
+        self.stream = self._through(block.sum_norm2, middle + written, edges.first(layer + 1))
+
+    def _through(self, norm: Norm | None, stream: Tensor, writers: int) -> Tensor:
+        """The stream behind a norm on it, and all changes written so far with it."""
+        if norm is None:
+            return stream
+        frozen = frozen_norm(norm, stream[:, None])
+        self.change[:, :writers] = frozen.apply(self.change[:, :writers])
+        return normalise(norm, stream)
 
     def _note(self, writers: slice, own: Tensor) -> None:
         other = self.grounds.other[:, writers][self.example]
@@ -123,9 +136,7 @@ class _Pass:
         if bool(gone.any()):
             change = self.change[:, : self.edges.first(layer)].flatten(2)
             brought = gone.mT.to(change.dtype) @ change  # [run, reader, position * d_model]
-            streams = self.stream[:, None] + brought.view(
-                len(brought), -1, *self.stream.shape[1:]
-            )
+            streams = self.stream[:, None] + brought.view(len(brought), -1, *self.stream.shape[1:])
         else:
             streams = self.stream[:, None]
         read = normalise(block.norm1, streams)
@@ -182,8 +193,6 @@ def _mlp(block: Block, stream: Tensor) -> Tensor:
     read = normalise(block.norm2, stream)
     act = activation_function(mlp.activation).value
     pre = linear(read, mlp.w_in, mlp.b_in)
-    if mlp.w_gate is None:
-        post = act(pre)
-    else:
-        post = act(linear(read, mlp.w_gate, mlp.b_gate)) * pre
+    gate = None if mlp.w_gate is None else linear(read, mlp.w_gate, mlp.b_gate)
+    post = act(pre) if gate is None else act(gate) * pre
     return linear(post, mlp.w_out, mlp.b_out)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from microtome.analysis.norms import norm_map
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.replaced import Grounds
-from microtome.circuits.discovery.writers import expect_additive, mean_written, written
+from microtome.circuits.discovery.writers import expect_edges, mean_written, written
 from microtome.errors import EditError, InputError
 from microtome.interventions.sweeping.examples import Metrics, pair_examples, prompt_examples
 from microtome.interventions.sweeping.readout import Readout
@@ -58,12 +59,12 @@ class Task:
         """
         expect_model(model)
         expect_known(model, "Discovery")
-        expect_additive(model.anatomy, model.identity.name)
+        expect_edges(model.anatomy, model.identity.name)
         if ablation not in ABLATIONS:
             raise InputError(
                 f"The ablation is {ablation!r}.", f"Choose one of {', '.join(ABLATIONS)}."
             )
-        listed = [data] if isinstance(data, PromptPair) else data
+        listed: Any = [data] if isinstance(data, PromptPair) else data
         paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
         if ablation == "resample" and not paired:
             raise InputError(
@@ -78,7 +79,7 @@ class Task:
         examples = (
             pair_examples(model, listed, metric, noising=True, align=False)
             if paired
-            else prompt_examples(model, data, metric)
+            else prompt_examples(model, listed, metric)
         )
         anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
         return cls(model, anatomy, examples, ablation, tuple(over))
@@ -136,14 +137,20 @@ class Task:
 
     def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
         examples = [self.examples[number] for number in numbers]
-        clean, other, streams = [], [], []
+        clean, other, streams, entries = [], [], [], []
         for example in examples:
             ran, corrupt = self.runs(example, job)
             clean.append(written(ran))
-            other.append(written(corrupt) if mean is None and corrupt is not None else mean)
+            other.append(in_place(mean, corrupt))
             streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
+            norm = norm_map(self.anatomy.stream_norm, ran.stream_norm)
+            entries.append(norm.apply(other[-1][0] - clean[-1][0]))
         grounds = Grounds(
-            self.anatomy, torch.stack(clean), torch.stack(other), torch.stack(streams, 1)
+            self.anatomy,
+            torch.stack(clean),
+            torch.stack(other),
+            torch.stack(streams, 1),
+            torch.stack(entries),
         )
         places = examples[0].read_at(examples[0].base)
         for example in examples[1:]:
@@ -154,6 +161,14 @@ class Task:
                 )
         readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
         return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
+
+
+def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
+    """What takes the place of what writers add: the same for all examples, or the corrupt run's."""
+    if mean is not None:
+        return mean
+    assert corrupt is not None  # noqa: S101  resampling has pairs
+    return written(corrupt)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,18 +14,8 @@ from microtome.models.arithmetic import Run
 from microtome.models.operations import scaled
 
 
-def expect_additive(anatomy: Anatomy, name: str) -> None:
-    """Raise SiteMissing where the stream is no sum of what components write."""
-    on_stream = anatomy.stream_norm is not None or any(
-        block.sum_norm1 is not None or block.sum_norm2 is not None for block in anatomy.blocks
-    )
-    if on_stream:
-        raise SiteMissing(
-            f"{name} norms act on the residual stream itself, so that what a component writes is "
-            "another vector behind each of them, and an edge between components is no difference "
-            "of what is read.",
-            "Look at the circuit of one prompt or pair, which carries outputs through the norms.",
-        )
+def expect_edges(anatomy: Anatomy, name: str) -> None:
+    """Raise SiteMissing where edges between components are not defined."""
     if anatomy.routed:
         raise SiteMissing(
             f"{name} has a router, which chooses experts by all that it reads; an edge into it "
@@ -53,9 +43,11 @@ def written(ran: Run) -> Float[Tensor, "writer position d_model"]:
     return found
 
 
-def mean_written(runs: list[Run], *, by_position: bool) -> Float[Tensor, "writer #position d_model"]:
+def mean_written(
+    runs: list[Run], *, by_position: bool
+) -> Float[Tensor, "writer #position d_model"]:
     """The mean of what writers add, over runs, and over positions unless each has its own."""
     if by_position:
         return torch.stack([written(ran) for ran in runs]).mean(0)
-    total = sum(written(ran).sum(1, keepdim=True) for ran in runs)
-    return total / sum(ran.n_positions for ran in runs)
+    sums = torch.stack([written(ran).sum(1, keepdim=True) for ran in runs])
+    return sums.sum(0) / sum(ran.n_positions for ran in runs)
