@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
-from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Batch, Task
 from microtome.jobs import Job
+from microtome.records.edges import Edges
 
 _AT_ONCE = 16  # edges that are tried together before the first answer is known
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task
 from microtome.jobs import Job
+from microtome.records.edges import Edges
 
 _TOGETHER = 32  # edges measured in one call
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from microtome.circuits.discovery.edges import Edges, edges_of, scores_of
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task
 from microtome.errors import InputError
@@ -20,6 +19,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
+from microtome.records.edges import Edges, edges_of, scores_of
 from microtome.records.faithfulness import Faithfulness
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.

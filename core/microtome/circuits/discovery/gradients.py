@@ -17,7 +17,6 @@ from torch import Tensor
 from microtome.circuits.backward import backward
 from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Coefficients, Rule, coefficients
-from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.readers import reader_worths
 from microtome.circuits.discovery.task import Task, in_place
 from microtome.circuits.discovery.writers import written
@@ -26,6 +25,7 @@ from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, Metric, Rank, reads_everywhere
 from microtome.models.arithmetic import Edit, Run, run
+from microtome.records.edges import Edges
 
 _FLAT = 1e-5  # a gradient of probabilities that float32 cannot tell from none
 

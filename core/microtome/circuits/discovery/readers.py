@@ -8,7 +8,7 @@ from torch import Tensor
 
 from microtome.circuits.backward import Gradient, LayerGradient, head_back, rotated_back
 from microtome.circuits.coefficients import AttentionCoefficients
-from microtome.circuits.discovery.edges import Edges
+from microtome.records.edges import Edges
 
 
 def reader_worths(gradient: Gradient) -> Float[Tensor, "reader position d_model"]:

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from microtome.analysis.norms import frozen_norm
-from microtome.circuits.discovery.edges import Edges
 from microtome.jobs import Job
 from microtome.models.activation_functions import activation_function
 from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm
 from microtome.models.operations import normalise, rotate, soft_cap, visible_keys
+from microtome.records.edges import Edges
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.task import Task
 from microtome.circuits.discovery.writers import written
 from microtome.jobs import Job
 from microtome.models.arithmetic import Run
+from microtome.records.edges import Edges
 
 
 def route_scores(

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from microtome.analysis.norms import norm_map
 from microtome.circuits.asking import precise
-from microtome.circuits.discovery.edges import Edges
 from microtome.circuits.discovery.replaced import Grounds
 from microtome.circuits.discovery.writers import expect_edges, mean_written, written
 from microtome.errors import EditError, InputError
@@ -26,6 +25,7 @@ from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
+from microtome.records.edges import Edges
 
 Ablation = Literal["resample", "zero", "mean", "position mean"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "zero", "mean", "position mean")

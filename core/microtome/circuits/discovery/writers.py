@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.analysis.norms import norm_map
-from microtome.circuits.discovery.edges import Edges
 from microtome.errors import SiteMissing
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run
 from microtome.models.operations import scaled
+from microtome.records.edges import Edges
 
 
 def expect_edges(anatomy: Anatomy, name: str) -> None:

@@ -6,14 +6,14 @@ Names are those of the files that circuits are exchanged in (EAP-IG, MIB): ``inp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from microtome.models.anatomy import Anatomy
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit, EdgeKind
 
 INPUT = "input"  # token and position embeddings together
@@ -36,8 +36,8 @@ class Edges:
     parallel: bool = False
 
     @classmethod
-    def of(cls, anatomy: Anatomy) -> Edges:
-        """The edges of a model."""
+    def of(cls, anatomy: Any) -> Edges:
+        """The edges of a model, from its ``Anatomy``."""
         heads = int(anatomy.blocks[0].attention.w_q.shape[0])
         return cls(len(anatomy.blocks), heads, anatomy.blocks[0].parallel)
 
@@ -217,7 +217,16 @@ def edges_of(circuit: Circuit) -> Edges:
 
     Raises KeyError for a circuit of another kind.
     """
-    told = circuit.metadata
+    return edges_told(circuit.metadata)
+
+
+def edges_told(told: Mapping[str, Any]) -> Edges:
+    """The edges of the model that the metadata of an aggregated circuit tell of.
+
+    Raises KeyError for those of a circuit of another kind.
+    """
+    if not told.get("aggregated"):
+        raise KeyError("aggregated")
     return Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel", False)))
 
 
