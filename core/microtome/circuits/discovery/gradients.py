@@ -6,7 +6,7 @@ positions. They differ in where the worth is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,10 @@ from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, Metric, Rank, reads_everywhere
 from microtome.models.arithmetic import Edit, Run, run
+from microtome.models.together import run_together
 from microtome.records.edges import Edges
 
+_ROWS = 256  # of prompts that run together
 _FLAT = 1e-5  # a gradient of probabilities that float32 cannot tell from none
 
 Worths = Float[Tensor, "reader position d_model"]
@@ -59,9 +61,14 @@ class Asked:
             )
         return self.example.metric.position % self.clean.n_positions
 
-    def between(self, edit: Edit) -> Run:
-        """The clean run with an edit."""
-        return run(self.clean.anatomy, self.task.ids(self.example), edit=edit, job=self.job)
+    def between(self, edits: Sequence[Edit]) -> Iterator[Worth]:
+        """The gradients in the clean run with each of some edits."""
+        ids = self.task.ids(self.example)
+        most = max(1, _ROWS // len(ids))  # together
+        for start in range(0, len(edits), most):
+            some = edits[start : start + most]
+            runs = run_together(self.clean.anatomy, [ids] * len(some), edits=some, job=self.job)
+            yield from (_at(ran, self) for ran in runs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,9 +178,8 @@ def along_inputs(steps: int) -> Way:
     """
 
     def way(asked: Asked) -> Iterator[Worth]:
-        for step in range(steps):
-            left = (1 - step / steps) * asked.difference[0]
-            yield _at(asked.between(_less("embed", -1, left)), asked)
+        left = [(1 - step / steps) * asked.difference[0] for step in range(steps)]
+        yield from asked.between([_less("embed", -1, amount) for amount in left])
 
     return way
 
@@ -188,9 +194,8 @@ def along_activations(steps: int) -> Way:
     def way(asked: Asked) -> Iterator[Worth]:
         for site, layer, writers in _groups(asked.task.edges):
             whole = asked.difference[writers].sum(0)
-            for step in range(1, steps + 1):
-                left = whole * (1 - step / steps)
-                yield _at(asked.between(_less(site, layer, left)), asked)
+            left = [whole * (1 - step / steps) for step in range(1, steps + 1)]
+            yield from asked.between([_less(site, layer, amount) for amount in left])
 
     return way
 
@@ -249,10 +254,10 @@ def expect_slope(task: Task, job: Job) -> None:
     """Raise MetricError where the metric's gradient is zero at every clean run, as KL's is."""
     with torch.no_grad():
         for example in task.examples:
-            clean = run(task.anatomy, task.ids(example), job=job)
-            at = example.metric.position % clean.n_positions
             if isinstance(example.metric, LinearMetric) or reads_everywhere(example.metric):
                 return
+            clean = run(task.anatomy, task.ids(example), job=job)
+            at = example.metric.position % clean.n_positions
             if float(metric_gradient(example.metric, clean, at).abs().max()) > _FLAT:
                 return
     raise MetricError(

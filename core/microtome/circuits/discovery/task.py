@@ -24,6 +24,7 @@ from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.models.together import run_together
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.edges import Edges
 
@@ -96,10 +97,11 @@ class Task:
 
     def runs(self, example: Example, job: Job) -> tuple[Run, Run | None]:
         """The clean run and the corrupt one, if there is one."""
-        clean = run(self.anatomy, self.ids(example), job=job)
         if example.source is None:
-            return clean, None
-        return clean, run(self.anatomy, self.ids(example, corrupt=True), job=job)
+            return run(self.anatomy, self.ids(example), job=job), None
+        both = [self.ids(example), self.ids(example, corrupt=True)]
+        clean, corrupt = run_together(self.anatomy, both, job=job)
+        return clean, corrupt
 
     def mean(self, length: int, job: Job) -> Float[Tensor, "writer position d_model"] | None:
         """The values that are the same for all examples of a length; None when resampling."""
