@@ -52,6 +52,10 @@ _PUBLIC = {
     "self_check": "selfcheck.suite",
     "trace": "activations.capture",
     "verify_session": "session.verify",
+    "Faithfulness": "records.faithfulness",
+    "discover_circuit": "circuits.discovery.discover",
+    "edge_auc": "circuits.discovery.faithful",
+    "faithfulness": "circuits.discovery.faithful",
 }
 
 __all__ = [
@@ -59,6 +63,7 @@ __all__ = [
     "Ablate",
     "Circuit",
     "CustomMetric",
+    "Faithfulness",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
@@ -79,9 +84,12 @@ __all__ = [
     "component_graph",
     "coverage",
     "direct_logit_attribution",
+    "discover_circuit",
+    "edge_auc",
     "edit_price",
     "estimate_sweep",
     "examine",
+    "faithfulness",
     "generate",
     "head_scores",
     "load_model",
@@ -104,6 +112,8 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.discover import discover_circuit
+    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
@@ -129,6 +139,7 @@ if TYPE_CHECKING:
     from microtome.models.loading import load_model
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
+    from microtome.records.faithfulness import Faithfulness
     from microtome.records.session import Session
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace

@@ -80,7 +80,7 @@ def test_edits_replace_what_is_written():
 
     before, after = run(anatomy, IDS % 40), run(anatomy, IDS % 40, edit=edit)
     assert [name for name, layer in names if layer <= 0] == [
-        "embed", "pos_embed", "z", "mlp_out", "resid_post",
+        "embed", "pos_embed", "z", "attn_out", "mlp_out", "resid_post",
     ]  # fmt: skip
     torch.testing.assert_close(before.blocks[1].mlp_from, after.blocks[1].mlp_from)
     torch.testing.assert_close(after.blocks[1].resid_post, after.blocks[1].mlp_from)

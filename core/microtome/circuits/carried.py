@@ -71,4 +71,5 @@ class Carried:
         """How many components have written before the last of so many norms."""
         layout = Layout.of(self.coefficients.anatomy)
         layer, half = divmod(step - 1, 2)
-        return layout.first(layer) + (layout.n_heads if half else 0)
+        joined = layout.n_components - len(self.outputs)  # embeddings that were given as one
+        return layout.first(layer) - joined + (layout.n_heads if half else 0)

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli.discover import add_discover, discover
 from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import (
     add_model_options,
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
+    add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
     add_generate(commands)
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
@@ -282,6 +284,7 @@ def _window(name: str) -> Callable[..., Any]:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "patch": patch,
+    "discover": discover,
     "generate": generate_command,
     "models": _models,
     "check": _check,

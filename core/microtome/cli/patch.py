@@ -97,7 +97,7 @@ class _Asked:
         if options.prompt_set is not None:
             if options.limit is not None and options.limit < 1:
                 raise InputError(f"--limit is {options.limit}.", "Give 1 or more.")
-            held = _prompt_set(options.prompt_set).pairs[: options.limit]
+            held = prompt_set(options.prompt_set).pairs[: options.limit]
             return [(one.clean, one.corrupt, one.answer, one.wrong) for one in held]
         word: Callable[[str], Any] = token_id if options.ids else str
         answer, wrong = (given and word(given) for given in (options.answer, options.wrong))
@@ -107,7 +107,7 @@ class _Asked:
     @property
     def metrics(self) -> Any:
         """One metric a prompt, or None for the default."""
-        made = [_metric(self.options.metric, answer, wrong) for *_, answer, wrong in self.pairs]
+        made = [metric_of(self.options.metric, answer, wrong) for *_, answer, wrong in self.pairs]
         return None if made[0] is None else made
 
     def sweep(self) -> Sweep:
@@ -129,7 +129,7 @@ class _Asked:
             drawn = {"span": span, "noise": options.noise, "samples": options.samples}
             return causal_trace(self.model, prompts[0], self.metrics, kind=kind, **drawn, **told)
         if options.ablate is not None:
-            over = () if options.over is None else _prompt_set(options.over).pairs
+            over = () if options.over is None else prompt_set(options.over).pairs
             told |= {"how": options.ablate, "over": [pair.clean for pair in over]}
             return ablation_sweep(self.model, prompts, self.metrics, kind, **told)
         pairs = [PromptPair(clean, corrupt) for clean, corrupt, *_ in self.pairs]
@@ -137,13 +137,14 @@ class _Asked:
         return patching_sweep(self.model, pairs, self.metrics, kind, **told)
 
 
-def _prompt_set(name: str) -> Any:
+def prompt_set(name: str) -> Any:
+    """A prompt set by name or file."""
     from microtome.prompt_sets import load_prompt_set
 
     return load_prompt_set(name)
 
 
-def _metric(name: str | None, answer: Any, wrong: Any) -> Any:
+def metric_of(name: str | None, answer: Any, wrong: Any) -> Any:
     """The metric of a name and its answers; None for the default one."""
     from microtome import metrics
 

@@ -181,11 +181,11 @@ def run(
 ) -> Run:
     """The forward pass over one prompt, in the anatomy's dtype.
 
-    ``edit`` may change the sites embed, pos_embed, z, mlp_out (behind a norm on the branch, if
-    there is one) and resid_post.
+    ``edit`` may change the sites embed, pos_embed, z, attn_out and mlp_out (behind a norm on the
+    branch, if there is one) and resid_post.
     """
     job = job_or_default(job)
-    edit = edit or _unchanged
+    edit = edit or unchanged
     ids = ids.to(anatomy.embedding.device).long()
     with torch.no_grad():
         embedding = edit("embed", -1, embedded(anatomy, ids))
@@ -205,13 +205,15 @@ def run(
     return Run(anatomy, ids, embedding, positions, tuple(blocks), stream, final_norm, stream_norm)
 
 
-def _unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
+def unchanged(_site: str, _layer: int, value: Tensor) -> Tensor:
+    """No edit."""
     return value
 
 
 def _run_block(block: Block, layer: int, stream: Tensor, edit: Edit) -> BlockRun:
     attention = _run_attention(block, stream, lambda z: edit("z", layer, z))
-    middle = stream + scaled(block.attention_norm, attention.out_norm, attention.out)
+    added = scaled(block.attention_norm, attention.out_norm, attention.out)
+    middle = stream + edit("attn_out", layer, added)
     sum_norm1 = norm_run(block.sum_norm1, middle)
     middle = scaled(block.sum_norm1, sum_norm1, middle)
     mlp_from = stream if block.parallel else middle
@@ -231,13 +233,13 @@ def head_outputs(
     """``z`` when queries, keys and values are read from three different residual streams."""
     weights = block.attention
     reads = [normalise(block.norm1, stream) for stream in (q_from, k_from, v_from)]
-    q, _ = _prepared(weights, weights.q_norm, project(reads[0], weights.w_q, weights.b_q))
-    k, _ = _prepared(weights, weights.k_norm, project(reads[1], weights.w_k, weights.b_k))
+    q, _ = prepared(weights, weights.q_norm, project(reads[0], weights.w_q, weights.b_q))
+    k, _ = prepared(weights, weights.k_norm, project(reads[1], weights.w_k, weights.b_k))
     v = project(reads[2], weights.w_v, weights.b_v)
-    return _attend(weights, q, k)[2].exp() @ per_head(v, weights)
+    return attend(weights, q, k)[2].exp() @ per_head(v, weights)
 
 
-def _attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def attend(weights: Attention, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Which keys are visible, the scores before cap and mask, and the pattern's logarithm."""
     visible = visible_keys(q.shape[-2], weights.window, q.device, causal=weights.causal)
     scores = weights.scale * (q @ per_head(k, weights).mT)
@@ -251,10 +253,10 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
     weights = block.attention
     norm = norm_run(block.norm1, stream)
     read = scaled(block.norm1, norm, stream)
-    q, q_norm = _prepared(weights, weights.q_norm, project(read, weights.w_q, weights.b_q))
-    k, k_norm = _prepared(weights, weights.k_norm, project(read, weights.w_k, weights.b_k))
+    q, q_norm = prepared(weights, weights.q_norm, project(read, weights.w_q, weights.b_q))
+    k, k_norm = prepared(weights, weights.k_norm, project(read, weights.w_k, weights.b_k))
     v = project(read, weights.w_v, weights.b_v)
-    visible, scores, log_pattern = _attend(weights, q, k)
+    visible, scores, log_pattern = attend(weights, q, k)
     pattern = log_pattern.exp()
     z = edit(pattern @ per_head(v, weights))
     out = linear(z.transpose(0, 1).flatten(1), output_matrix(weights), weights.b_o)
@@ -282,7 +284,7 @@ def run_mlp(
     return MlpRun(norm, norm_run(block.mlp_norm, out), pre, gate, routing, out)
 
 
-def _prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:
+def prepared(weights: Attention, norm: Norm | None, raw: Tensor) -> tuple[Tensor, NormRun | None]:
     """Queries or keys after their norm and rotation."""
     ran = norm_run(norm, raw)
     return rotate(scaled(norm, ran, raw), weights.rotary), ran

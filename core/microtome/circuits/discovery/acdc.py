@@ -1,0 +1,126 @@
+"""ACDC: edges are taken away from the output down, and stay away where it costs little.
+
+Conmy et al., "Towards Automated Circuit Discovery for Mechanistic Interpretability" (2023).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.task import Batch, Task
+from microtome.jobs import Job
+from microtome.records.edges import Edges
+
+_AT_ONCE = 16  # edges that are tried together before the first answer is known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pruned:
+    """What a search left: which edges, and how much the metric rose when each was tried.
+
+    Edges into components that reach nothing were not tried: their rise is 0.
+    """
+
+    kept: Bool[np.ndarray, "writer reader"]
+    rise: Float[np.ndarray, "writer reader"]
+    tried: int
+    value: float  # of the metric at the end
+
+
+def acdc(task: Task, tau: float, job: Job) -> Pruned:
+    """The edges that are left when all whose removal raises the metric by less than τ are gone.
+
+    The metric is one that is small where the model behaves as it should, such as the KL divergence
+    from the clean run. Readers come from the logits down, in a layer the MLP, then values, keys and
+    queries of the last head first; of each, the latest writer first. The result depends on τ and on
+    this order.
+
+    A run of edges is tried at once, each with all before it in the run taken away; as long as each
+    rises by less than τ that is what the search one by one does, and behind the first that does not
+    the run starts anew. So the answers are those of the search edge by edge.
+    """
+    with torch.no_grad():
+        return _Search(task, tau, job).run()
+
+
+@dataclass(slots=True, eq=False)
+class _Search:
+    task: Task
+    tau: float
+    job: Job
+    edges: Edges = field(init=False)
+    removed: np.ndarray = field(init=False)
+    rise: np.ndarray = field(init=False)
+    batches: list[Batch] = field(init=False)
+    value: float = field(init=False)
+    tried: int = field(init=False, default=0)
+
+    def run(self) -> Pruned:
+        self.edges = self.task.edges
+        self.removed = np.zeros_like(self.edges.exists)
+        self.rise = np.where(self.edges.exists, 0.0, np.nan)
+        self.batches = list(self.task.batches(self.job))
+        self.value = float(self._values([self.removed], self.edges.n_layers)[0])
+        done, total = 0, self.edges.count
+        for reader in self._order():
+            self.job.progress("Taking edges away", done, total)
+            self._reader(reader)
+            done += int(self.edges.exists[:, reader].sum())
+        self.job.progress("Taking edges away", total, total)
+        kept = self.edges.exists & ~self.removed
+        return Pruned(kept, self.rise, self.tried, self.value)
+
+    def _order(self) -> list[int]:
+        edges, order = self.edges, [self.edges.n_readers - 1]
+        for layer in reversed(range(edges.n_layers)):
+            heads = edges.head_readers(layer)
+            by_side: Int[np.ndarray, "side head"] = np.arange(heads.start, heads.stop).reshape(
+                3, -1
+            )
+            order.append(edges.mlp_reader(layer))
+            order += by_side.T[::-1, ::-1].ravel().tolist()
+        return order
+
+    def _reader(self, reader: int) -> None:
+        writers = np.flatnonzero(self.edges.exists[:, reader])[::-1]
+        node = int(self.edges.node_of[reader])
+        if node >= 0 and not (self.edges.exists & ~self.removed)[node].any():
+            self.removed[writers, reader] = True  # nothing that it writes is read
+            return
+        layer, ahead = self.edges.layer_of(reader), _AT_ONCE
+        while len(writers):
+            part = writers[:ahead]
+            values = self._values(self._steps(part, reader), layer)
+            rises = np.diff(values, prepend=self.value)
+            stays = np.flatnonzero(rises >= self.tau)
+            count = len(part) if not len(stays) else int(stays[0])
+            self.removed[part[:count], reader] = True
+            self.rise[part[:count], reader] = rises[:count]
+            self.value = float(values[count - 1]) if count else self.value
+            self.tried += count
+            if len(stays):
+                self.rise[part[count], reader] = rises[count]
+                self.tried += 1
+                count += 1
+            # Where edges stay, what is tried behind them is for nothing.
+            ahead = _AT_ONCE if not len(stays) else max(2, 2 * count)
+            writers = writers[count:]
+
+    def _steps(self, writers: np.ndarray, reader: int) -> list[np.ndarray]:
+        steps, mask = [], self.removed
+        for writer in writers:
+            mask = mask.copy()
+            mask[writer, reader] = True
+            steps.append(mask)
+        return steps
+
+    def _values(self, masks: Sequence[np.ndarray], layer: int) -> Float[np.ndarray, " circuit"]:
+        found = [measure(batch, masks, self.job, start=layer) for batch in self.batches]
+        values: Float[np.ndarray, " circuit"] = np.concatenate(found, 1).mean(1)
+        return values

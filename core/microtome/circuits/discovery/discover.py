@@ -1,0 +1,170 @@
+"""Discovery: a score for every edge of a model on a task, by the method that is chosen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from microtome.circuits.discovery import gradients
+from microtome.circuits.discovery.acdc import acdc
+from microtome.circuits.discovery.exact import exact_scores
+from microtome.circuits.discovery.gradients import Way, gradient_scores
+from microtome.circuits.discovery.routes import route_scores
+from microtome.circuits.discovery.task import Task
+from microtome.errors import InputError
+from microtome.interventions.sweeping.examples import Metrics
+from microtome.jobs import Job, job_or_default
+from microtome.models.model import Model
+from microtome.prompts import Prompt, PromptPair
+from microtome.records.circuit import Circuit
+
+SIGN = "positive: the clean content raises the metric"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to score edges: its title, what its scores are, and what it needs.
+
+    ``local`` methods look at the gradient at the clean run alone.
+    """
+
+    title: str
+    scale: str
+    pairs: bool = False  # needs corrupt prompts
+    local: bool = False
+    signed: bool = True
+
+
+METHODS: Mapping[str, Method] = {
+    "two-point": Method("two-point rule", "change of the metric, exact along the edge", True),
+    "eap": Method("edge attribution patching", "change of the metric, first order", local=True),
+    "eap-ig": Method("EAP, integrated over inputs", "change of the metric, mean slope"),
+    "eap-ig-activations": Method(
+        "EAP, integrated over activations", "mean slope over groups of writers; only ranks compare"
+    ),
+    "clean-corrupt": Method("EAP, both ends", "change of the metric, mean of two slopes", True),
+    "routes": Method("information flow routes", "share of what the reader reads", signed=False),
+    "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
+    "acdc": Method(
+        "ACDC", "rise of the metric when the edge was tried; 0 where it went", signed=False
+    ),
+}
+
+
+class Options(TypedDict, total=False):
+    """How a circuit is looked for."""
+
+    ablation: str  # resample, zero, mean or position mean
+    over: Sequence[Prompt]  # what means are taken over
+    steps: int  # of integrated gradients, 5
+    tau: float  # of ACDC, 0.01
+    job: Job | None
+
+
+def discover_circuit(
+    model: Model,
+    data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+    metric: Metrics = None,
+    method: str = "two-point",
+    **options: Unpack[Options],
+) -> Circuit:
+    """Every edge between components of a model with its score on a task, summed over positions.
+
+    ``data`` are pairs of a clean and a corrupt prompt of as many tokens, or single prompts where
+    nothing of a corrupt prompt is put in place (``ablation`` zero, mean or position mean; the
+    means are ``over`` given prompts). ``metric`` is one metric, or one for each example; KL for
+    ACDC. Methods are two-point, eap, eap-ig and eap-ig-activations (with ``steps``),
+    clean-corrupt, routes, exact, and acdc (with ``tau``). Positive scores: the clean content
+    raises the metric. In ``metadata`` stand method, sign, scale, ablation, metric, prompts and
+    settings.
+
+    Raises InputError for a method or an ablation that is none, PromptError for pairs of unequal
+    length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
+    is no sum of what components write, EditError for means without prompts.
+    """
+    job = job_or_default(options.get("job"))
+    steps, tau = options.get("steps", 5), options.get("tau", 0.01)
+    started = time.perf_counter()
+    chosen = _method(method)
+    ablation, over = options.get("ablation", "resample"), options.get("over", ())
+    task = Task.of(model, data, metric, ablation, over)
+    _expect_usable(task, method, chosen, steps, tau)
+    if chosen.local:
+        gradients.expect_slope(task, job)
+    scores, found = _scores(task, method, steps, tau, job)
+    circuit = task.edges.as_circuit(scores, _metadata(task, method, chosen) | found)
+    circuit.metadata["seconds"] = time.perf_counter() - started
+    return circuit
+
+
+def _method(name: str) -> Method:
+    if name not in METHODS:
+        raise InputError(f"The method is {name!r}.", f"Choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def _expect_usable(task: Task, name: str, method: Method, steps: int, tau: float) -> None:
+    if method.pairs and task.ablation != "resample":
+        raise InputError(
+            f"The method {name} lies between a clean and a corrupt run, but the ablation is "
+            f"{task.ablation}.",
+            "Give pairs and ablation='resample', or take eap, eap-ig, exact or acdc.",
+        )
+    if steps < 1:
+        raise InputError(f"{steps} steps are none.", "Give 1 or more, for example steps=5.")
+    if not (np.isfinite(tau) and tau > 0):
+        raise InputError(f"τ is {tau}.", "Give a number above 0, for example tau=0.01.")
+
+
+def _scores(
+    task: Task, method: str, steps: int, tau: float, job: Job
+) -> tuple[np.ndarray, dict[str, Any]]:
+    ways: Mapping[str, Callable[[], Way]] = {
+        "two-point": lambda: gradients.two_point,
+        "eap": lambda: gradients.at_clean,
+        "clean-corrupt": lambda: gradients.at_both_ends,
+        "eap-ig": lambda: gradients.along_inputs(steps),
+        "eap-ig-activations": lambda: gradients.along_activations(steps),
+    }
+    if method in ways:
+        found = {"steps": steps} if "ig" in method else {}
+        return gradient_scores(task, ways[method](), job), found
+    if method == "routes":
+        return route_scores(task, job), {}
+    if method == "exact":
+        return exact_scores(task, job), {}
+    left = acdc(task, tau, job)
+    scores = np.where(left.kept, left.rise, 0.0)
+    return scores, {
+        "tau": tau,
+        "tried": left.tried,
+        "value": left.value,
+        "kept": int(left.kept.sum()),
+    }
+
+
+def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:
+    first = task.examples[0]
+    return {
+        "method": name,
+        "title": method.title,
+        "scale": method.scale,
+        "sign": SIGN if method.signed else "never negative: larger matters more",
+        "ablation": task.ablation,
+        "over": [_plain(prompt) for prompt in task.over],
+        "metric": first.metric.name(task.model),
+        "prompts": [_plain(example.base.prompt) for example in task.examples],
+        "corrupt": [
+            None if example.source is None else _plain(example.source.prompt)
+            for example in task.examples
+        ],
+        "aggregated": True,
+    }
+
+
+def _plain(prompt: Any) -> str | list[int]:
+    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]

@@ -1,0 +1,216 @@
+"""How much of a behaviour a circuit alone keeps, and how well scores find a known circuit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.task import Task
+from microtome.errors import InputError
+from microtome.interventions.sweeping.examples import Metrics
+from microtome.jobs import Job, job_or_default
+from microtome.models.model import Model
+from microtome.prompts import Prompt, PromptPair
+from microtome.records.circuit import Circuit
+from microtome.records.edges import Edges, edges_of, scores_of
+from microtome.records.faithfulness import Faithfulness
+
+# Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
+SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_DRAWS, _INSIDE = 1000, 95.0
+
+
+class Options(TypedDict, total=False):
+    """How circuits are tested."""
+
+    sizes: Sequence[float]  # rising shares of all edges
+    ablation: str  # resample, zero, mean or position mean
+    over: Sequence[Prompt]  # what means are taken over
+    seed: int  # of the bootstrap
+    job: Job | None
+
+
+def faithfulness(
+    model: Model,
+    circuit: Circuit,
+    data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+    metric: Metrics = None,
+    **options: Unpack[Options],
+) -> Faithfulness:
+    """What the best edges of a discovered circuit keep of a metric, for each share of all edges.
+
+    All other edges carry the corrupt run's values (or zero, or means ``over`` prompts). Edges that
+    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap.
+    Raises InputError for a circuit of another model or by position, and sizes that are none; else
+    what ``discover_circuit`` raises.
+    """
+    job, seed = job_or_default(options.get("job")), options.get("seed", 0)
+    ablation, over = options.get("ablation", "resample"), options.get("over", ())
+    task = Task.of(model, data, metric, ablation, over)
+    edges, scores = _scores(task, circuit)
+    shares = _sizes(options.get("sizes", SIZES))
+    by_sign = [best(edges, scores, share, signed=True) for share in shares]
+    by_size = [best(edges, scores, share, signed=False) for share in shares]
+    masks = [edges.exists, np.zeros_like(edges.exists), *by_sign, *by_size]
+    with torch.no_grad():
+        values = _kept(task, masks, job)
+    whole, none, rest = values[0], values[1], values[2:]
+    _expect_different(whole, none)
+    signed, sized = np.split(rest, 2)
+    curve, other = (_share(part, whole, none) for part in (signed, sized))
+    asked = {
+        "id": "",
+        "method": circuit.metadata.get("method"),
+        "ablation": ablation,
+        "over": [str(prompt) for prompt in over],
+        "prompts": [str(example.base.prompt) for example in task.examples],
+        "sizes": shares.tolist(),
+        "seed": seed,
+    }
+    asked["id"] = _identity(asked, scores)
+    return Faithfulness(
+        sizes=shares,
+        counts=np.array([int(mask.sum()) for mask in by_sign]),
+        faithfulness=curve,
+        by_magnitude=other,
+        cpr=float(np.trapezoid(curve, shares)),
+        cmd=float(np.trapezoid(np.abs(1 - other), shares)),
+        values=signed,
+        whole=whole,
+        none=none,
+        metric=task.examples[0].metric.name(model),
+        band=_band(signed, whole, none, seed),
+        params=asked,
+    )
+
+
+def best(
+    edges: Edges, scores: Float[np.ndarray, "writer reader"], share: float, *, signed: bool
+) -> Bool[np.ndarray, "writer reader"]:
+    """The edges of the highest scores, so many of all, that lie on a way from input to logits."""
+    count = int(share * edges.count)
+    order = scores[edges.exists] if signed else np.abs(scores[edges.exists])
+    chosen = np.zeros(edges.count, dtype=np.bool_)
+    chosen[np.argsort(-order, kind="stable")[:count]] = True
+    mask = np.zeros_like(edges.exists)
+    mask[edges.exists] = chosen
+    return edges.connected(mask)
+
+
+def edge_auc(circuit: Circuit, known: Iterable[str]) -> float:
+    """How well the sizes of scores tell the edges of a known circuit from all others.
+
+    The area under the receiver operating characteristic: the chance that a known edge scores higher
+    than another one, ties counting half. ``known`` are names such as ``input->a0.h1<q>``.
+    Raises InputError for an edge that the model does not have.
+    """
+    edges = edges_of(circuit)
+    scores = np.abs(scores_of(circuit))
+    try:
+        true = edges.mask(known)
+    except KeyError as error:
+        raise InputError(
+            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
+        ) from None
+    return _auc(scores[edges.exists], true[edges.exists])
+
+
+def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
+    """The same for nodes: each counts by its strongest edge, known are those of ``known`` edges."""
+    edges = edges_of(circuit)
+    scores, true = np.abs(scores_of(circuit)), edges.mask(known)
+    strongest = np.where(edges.exists, scores, 0.0).max(1)
+    return _auc(strongest, np.asarray(true.any(1)))
+
+
+def _auc(scores: np.ndarray, true: np.ndarray) -> float:
+    if true.all() or not true.any():
+        raise InputError(
+            "The known circuit has all edges or none, so that nothing can be told apart.",
+            "Give some of the model's edges.",
+        )
+    above = scores[true][:, None] - scores[~true][None]
+    return float(((above > 0) + 0.5 * (above == 0)).mean())
+
+
+def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
+    edges = task.edges
+    try:
+        own = edges_of(circuit)
+    except KeyError:
+        raise InputError(
+            "Faithfulness is of circuits whose edges are summed over positions, and this one is by "
+            "position.",
+            "Make one with discover_circuit(model, pairs).",
+        ) from None
+    if own != edges:
+        raise InputError(
+            f"The circuit is of a model of {own.n_layers} layers and {own.n_heads} heads, and this "
+            f"one has {edges.n_layers} and {edges.n_heads}.",
+            "Give the circuit of this model.",
+        )
+    return edges, scores_of(circuit)
+
+
+def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
+    shares = np.asarray(sizes, dtype=np.float64)
+    fine = shares.ndim == 1 and len(shares) and bool((shares > 0).all() and (shares <= 1).all())
+    if not fine or bool((np.diff(shares) <= 0).any()):
+        raise InputError(
+            f"The sizes are {list(sizes)}.", "Give rising shares of all edges, above 0 and up to 1."
+        )
+    return shares
+
+
+def _kept(
+    task: Task, masks: Sequence[np.ndarray], job: Job
+) -> Float[np.ndarray, "circuit example"]:
+    """The metric of every example when only some edges are left."""
+    edges = task.edges
+    removed = [edges.exists & ~mask for mask in masks]
+    found = np.empty((len(masks), len(task.examples)))
+    for batch in task.batches(job):
+        for number, mask in enumerate(removed):
+            done = batch.numbers[0] * len(removed) + number * len(batch)
+            job.progress("Testing circuits", int(done), len(removed) * len(task.examples))
+            found[number, batch.numbers] = measure(batch, [mask], job)[0]
+    return found
+
+
+def _share(values: np.ndarray, whole: np.ndarray, none: np.ndarray) -> np.ndarray:
+    return np.asarray((values.mean(1) - none.mean()) / (whole.mean() - none.mean()))
+
+
+def _expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+    if abs(float(whole.mean() - none.mean())) < 1e-6:
+        raise InputError(
+            "The whole model and the empty circuit give the same value of the metric: nothing is "
+            "left to keep.",
+            "Take prompts and a metric that the corrupt prompts change.",
+        )
+
+
+def _band(
+    values: np.ndarray, whole: np.ndarray, none: np.ndarray, seed: int
+) -> Float[np.ndarray, "2 size"] | None:
+    """The 95 % bootstrap interval over examples."""
+    count = len(whole)
+    if count < 2:
+        return None
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = (draws @ (values - none).T) / (draws @ (whole - none))[:, None]
+    ends = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
+    return np.asarray(np.percentile(shares, ends, axis=0), dtype=np.float32)
+
+
+def _identity(asked: dict[str, Any], scores: np.ndarray) -> str:
+    told = json.dumps(asked, sort_keys=True).encode() + np.nan_to_num(scores).tobytes()
+    return f"faithfulness-{hashlib.sha256(told).hexdigest()[:12]}"

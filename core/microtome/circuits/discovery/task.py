@@ -1,0 +1,186 @@
+"""A task for discovery: clean and corrupt prompts with a metric each, run once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from microtome.analysis.norms import norm_map
+from microtome.circuits.asking import precise
+from microtome.circuits.discovery.replaced import Grounds
+from microtome.circuits.discovery.writers import expect_edges, mean_written, written
+from microtome.errors import EditError, InputError
+from microtome.interventions.sweeping.examples import Metrics, pair_examples, prompt_examples
+from microtome.interventions.sweeping.readout import Readout
+from microtome.interventions.sweeping.task import Example
+from microtome.jobs import Job
+from microtome.models.anatomy import Anatomy
+from microtome.models.arithmetic import Run, anatomy_in, run
+from microtome.models.given import expect_known, expect_model
+from microtome.models.model import Model
+from microtome.models.together import run_together
+from microtome.prompts import Prompt, PromptPair
+from microtome.records.edges import Edges
+
+Ablation = Literal["resample", "zero", "mean", "position mean"]
+ABLATIONS: tuple[Ablation, ...] = ("resample", "zero", "mean", "position mean")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Examples, and what is put in the place of an edge that is taken away.
+
+    ``resample`` puts what the corrupt prompt of the example gives; the means are over ``over``.
+    """
+
+    model: Model
+    anatomy: Anatomy
+    examples: tuple[Example, ...]
+    ablation: Ablation
+    over: tuple[Prompt, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+        metric: Metrics,
+        ablation: str = "resample",
+        over: Sequence[Prompt] = (),
+    ) -> Task:
+        """A task from pairs, or, unless values of a corrupt prompt are needed, from prompts.
+
+        Raises InputError, PromptError, MetricError and EditError for what cannot be asked.
+        """
+        expect_model(model)
+        expect_known(model, "Discovery")
+        expect_edges(model.anatomy, model.identity.name)
+        if ablation not in ABLATIONS:
+            raise InputError(
+                f"The ablation is {ablation!r}.", f"Choose one of {', '.join(ABLATIONS)}."
+            )
+        listed: Any = [data] if isinstance(data, PromptPair) else data
+        paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
+        if ablation == "resample" and not paired:
+            raise InputError(
+                "Resampling puts the values of a corrupt prompt in place, but no pairs were given.",
+                "Give pairs, or another ablation: zero, mean or position mean.",
+            )
+        if "mean" in ablation and not over:
+            raise EditError(
+                f"The {ablation} of what components write needs prompts to take it over.",
+                "Give over=[…], for example the prompts of the task.",
+            )
+        examples = (
+            pair_examples(model, listed, metric, noising=True, align=False)
+            if paired
+            else prompt_examples(model, listed, metric)
+        )
+        anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
+        return cls(model, anatomy, examples, ablation, tuple(over))
+
+    @property
+    def edges(self) -> Edges:
+        """The edges of the model."""
+        return Edges.of(self.anatomy)
+
+    def ids(self, example: Example, *, corrupt: bool = False) -> Int[Tensor, " position"]:
+        """The token ids of an example."""
+        tokens = example.source if corrupt and example.source is not None else example.base
+        return torch.from_numpy(np.ascontiguousarray(tokens.ids))
+
+    def runs(self, example: Example, job: Job) -> tuple[Run, Run | None]:
+        """The clean run and the corrupt one, if there is one."""
+        if example.source is None:
+            return run(self.anatomy, self.ids(example), job=job), None
+        both = [self.ids(example), self.ids(example, corrupt=True)]
+        clean, corrupt = run_together(self.anatomy, both, job=job)
+        return clean, corrupt
+
+    def mean(self, length: int, job: Job) -> Float[Tensor, "writer position d_model"] | None:
+        """The values that are the same for all examples of a length; None when resampling."""
+        if self.ablation == "resample":
+            return None
+        if self.ablation == "zero":
+            shape = (self.edges.n_writers, length, self.anatomy.d_model)
+            return self.anatomy.embedding.new_zeros(shape)
+        tokens = [self.model.tokenize(prompt) for prompt in self.over]
+        by_position = self.ablation == "position mean"
+        for each in tokens:
+            if by_position and len(each) != length:
+                raise EditError(
+                    f"The mean of each position needs prompts of {length} tokens, but "
+                    f"{each.prompt!r} has {len(each)}.",
+                    "Give prompts of one length, or take the mean over all positions.",
+                )
+        runs = [run(self.anatomy, torch.from_numpy(each.ids), job=job) for each in tokens]
+        mean = mean_written(runs, by_position=by_position)
+        return mean.expand(-1, length, -1)
+
+    def by_length(self) -> dict[int, list[int]]:
+        """The numbers of the examples of each length."""
+        found: dict[int, list[int]] = {}
+        for number, example in enumerate(self.examples):
+            found.setdefault(len(example.base), []).append(number)
+        return found
+
+    def batches(self, job: Job, *, most: int = 64) -> Iterator[Batch]:
+        """The examples of one length together, at most so many at a time."""
+        for length, numbers in self.by_length().items():
+            mean = self.mean(length, job)
+            for start in range(0, len(numbers), most):
+                yield self._batch(numbers[start : start + most], mean, job)
+
+    def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
+        examples = [self.examples[number] for number in numbers]
+        clean, other, streams, entries = [], [], [], []
+        for example in examples:
+            ran, corrupt = self.runs(example, job)
+            clean.append(written(ran))
+            other.append(in_place(mean, corrupt))
+            streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
+            norm = norm_map(self.anatomy.stream_norm, ran.stream_norm)
+            entries.append(norm.apply(other[-1][0] - clean[-1][0]))
+        grounds = Grounds(
+            self.anatomy,
+            torch.stack(clean),
+            torch.stack(other),
+            torch.stack(streams, 1),
+            torch.stack(entries),
+        )
+        places = examples[0].read_at(examples[0].base)
+        for example in examples[1:]:
+            if not np.array_equal(example.read_at(example.base), places):
+                raise InputError(
+                    "The metrics of examples of one length read different positions.",
+                    "Give metrics that read the same position.",
+                )
+        readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
+        return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
+
+
+def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
+    """What takes the place of what writers add: the same for all examples, or the corrupt run's."""
+    if mean is not None:
+        return mean
+    assert corrupt is not None  # noqa: S101  resampling has pairs
+    return written(corrupt)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Examples of one length, ready to be run with edges removed."""
+
+    grounds: Grounds
+    readout: Readout
+    numbers: Int[np.ndarray, " example"]
+    places: Int[Tensor, " place"]
+
+    def __len__(self) -> int:
+        return len(self.numbers)

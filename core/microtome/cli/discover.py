@@ -1,0 +1,174 @@
+"""``microtome discover``: circuits from the command line, tested, saved as a session or a table."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.patch import metric_of, prompt_set
+from microtome.errors import InputError
+
+if TYPE_CHECKING:
+    from microtome.prompt_sets import SetPair
+    from microtome.records.circuit import Circuit
+    from microtome.records.faithfulness import Faithfulness
+
+_METRICS = ("logit-difference", "log-probability", "probability", "kl", "loss")
+_METHODS = (
+    "two-point", "eap", "eap-ig", "eap-ig-activations", "clean-corrupt", "routes", "exact", "acdc",
+)  # fmt: skip
+_ABLATIONS = ("resample", "zero", "mean", "position mean")
+_SHOWN = 10
+
+
+def add_discover(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("--model", required=True, help="embedded name, folder or hub id")
+    add("--set", dest="prompt_set", help="a prompt set: embedded name or file")
+    add("--prompt", help="a clean prompt in its place")
+    add("--corrupt", help="the corrupt prompt of the same number of tokens")
+    add("--answer", help="the word that should follow")
+    add("--wrong", help="the word to compare it with")
+    add("--limit", type=int, help="take the first so many pairs of the set")
+    add("--method", choices=_METHODS, default="two-point")
+    add("--metric", choices=_METRICS, help="what is measured; the KL divergence for acdc")
+    add("--ablate", choices=_ABLATIONS, default="resample", help="what takes an edge's place")
+    add("--over", help="a prompt set that means are taken over")
+    add("--steps", type=int, default=5, help="of integrated gradients")
+    add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
+    add("--seed", type=int, default=0, help="of the bootstrap")
+    add("--untested", action="store_true", help="leave out the faithfulness curve")
+    add("--out", type=Path, help="the session file to write")
+    add("--csv", type=Path, help="the table of all edges to write")
+    add("--json", action="store_true", help="print the whole result as JSON")
+    add_model_options(parser)
+
+
+def discover(options: argparse.Namespace) -> int:
+    """Look for the circuit, test it, write what was asked for, print the strongest edges."""
+    for path in (options.out, options.csv):
+        if path is not None:
+            expect_writable(path)
+    pairs = _pairs(options)
+    model = load(options)
+    circuit, curve = _found(options, model, pairs)
+    if options.csv is not None:
+        _write_csv(options.csv, circuit)
+    if options.out is not None:
+        _save(options, model, pairs[0], circuit, curve)
+    print(json.dumps(_as_json(circuit, curve), indent=2) if options.json else _text(circuit, curve))
+    return 0
+
+
+def _pairs(options: argparse.Namespace) -> list[SetPair]:
+    from microtome.prompt_sets import SetPair
+
+    if (options.prompt is None) == (options.prompt_set is None):
+        raise InputError("Give either --set or --prompt.")
+    if options.prompt_set is None:
+        return [SetPair(options.prompt, options.corrupt, options.answer, options.wrong)]
+    if options.limit is not None and options.limit < 1:
+        raise InputError(f"--limit is {options.limit}.", "Give 1 or more.")
+    return list(prompt_set(options.prompt_set).pairs[: options.limit])
+
+
+def _found(
+    options: argparse.Namespace, model: Any, pairs: list[SetPair]
+) -> tuple[Circuit, Faithfulness | None]:
+    from microtome.circuits.discovery.discover import discover_circuit
+    from microtome.circuits.discovery.faithful import faithfulness
+    from microtome.metrics import KL
+
+    paired = pairs[0].corrupt is not None
+    data: Any = [pair.pair if paired else pair.clean for pair in pairs]
+    named = [metric_of(options.metric, pair.answer, pair.wrong) for pair in pairs]
+    metrics = None if named[0] is None else named
+    over = () if options.over is None else prompt_set(options.over).pairs
+    told: Any = {"ablation": options.ablate, "over": [pair.clean for pair in over]}
+    pruned = options.method == "acdc" and options.metric is None
+    circuit = discover_circuit(
+        model, data, KL() if pruned else metrics, options.method,
+        steps=options.steps, tau=options.tau, **told,
+    )  # fmt: skip
+    if options.untested:
+        return circuit, None
+    return circuit, faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
+
+
+def _edges(circuit: Circuit) -> list[tuple[str, float]]:
+    """All edges by name, strongest first."""
+    import numpy as np
+
+    from microtome.records.edges import edges_of, scores_of
+
+    edges, scores = edges_of(circuit), scores_of(circuit)
+    rows = [
+        (f"{edges.writer_names[w]}->{edges.reader_names[r]}", float(scores[w, r]))
+        for w, r in zip(*np.nonzero(edges.exists), strict=True)
+    ]
+    return sorted(rows, key=lambda row: -abs(row[1]))
+
+
+def _write_csv(path: Path, circuit: Circuit) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["edge", "score"])
+        writer.writerows(_edges(circuit))
+
+
+def _save(
+    options: argparse.Namespace,
+    model: Any,
+    first: SetPair,
+    circuit: Circuit,
+    curve: Faithfulness | None,
+) -> None:
+    from dataclasses import replace
+
+    from microtome.examining import examine
+    from microtome.prompts import Question
+    from microtome.records.discovery import discovery_analysis
+    from microtome.records.faithfulness import faithfulness_analysis
+    from microtome.session.writer import save_session
+
+    question = Question(first.clean, first.corrupt, first.answer, first.wrong, seed=options.seed)
+    held = [discovery_analysis(circuit)]
+    held += [] if curve is None else [faithfulness_analysis(curve)]
+    session = examine(model, question)
+    analyses = {**session.analyses, **{each.id: each for each in held}}
+    save_session(options.out, replace(session, analyses=analyses))
+
+
+def _as_json(circuit: Circuit, curve: Faithfulness | None) -> dict[str, Any]:
+    told = dict(circuit.metadata)
+    told["edges"] = [{"edge": edge, "score": score} for edge, score in _edges(circuit)]
+    if curve is not None:
+        told["faithfulness"] = {
+            "sizes": curve.sizes.tolist(),
+            "counts": curve.counts.tolist(),
+            "by_score": curve.faithfulness.tolist(),
+            "by_magnitude": curve.by_magnitude.tolist(),
+            "cpr": curve.cpr,
+            "cmd": curve.cmd,
+            "band": None if curve.band is None else curve.band.tolist(),
+        }
+    return told
+
+
+def _text(circuit: Circuit, curve: Faithfulness | None) -> str:
+    told = circuit.metadata
+    lines = [
+        f"{told['title']} on {len(told['prompts'])} prompts, {told['metric']}, {told['ablation']}",
+        f"{circuit.n_edges} edges scored in {told['seconds']:.2f} s; {told['sign']}",
+    ]
+    lines += [f"  {edge:24} {score:+.4f}" for edge, score in _edges(circuit)[:_SHOWN]]
+    if curve is not None:
+        lines.append(f"CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
+        kept = zip(curve.sizes, curve.by_magnitude, strict=True)
+        lines += [f"  {share:6.1%} of edges keep {value:7.1%}" for share, value in kept]
+    return "\n".join(lines)

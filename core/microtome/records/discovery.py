@@ -1,0 +1,44 @@
+"""A discovered circuit as labelled arrays: the score of every edge, writers by readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.circuit import Circuit
+from microtome.records.edges import edges_of, edges_told, scores_of
+
+DISCOVERY = "discovery"  # the kind of its analysis
+
+
+def discovery_analysis(circuit: Circuit) -> Analysis:
+    """A circuit of ``discover_circuit`` for panels, files and exports.
+
+    Where a writer does not stand before a reader the score is not a number.
+    """
+    edges = edges_of(circuit)
+    scores = np.where(edges.exists, scores_of(circuit), np.nan).astype(np.float32)
+    arrays = {
+        "scores": Labelled(("writer", "reader"), scores, long_name=circuit.metadata["scale"]),
+        "writers": Labelled(("writer",), np.array(edges.writer_names, dtype=np.str_)),
+        "readers": Labelled(("reader",), np.array(edges.reader_names, dtype=np.str_)),
+    }
+    told = dict(circuit.metadata)
+    return Analysis(_identity(told), DISCOVERY, f"Circuit by {told['title']}", arrays, told)
+
+
+def discovery_of(analysis: Analysis) -> Circuit:
+    """The circuit that an analysis holds, also one from a file."""
+    told = dict(analysis.params)
+    scores = np.nan_to_num(np.asarray(analysis.array("scores"), dtype=np.float64))
+    return edges_told(told).as_circuit(scores, told)
+
+
+def _identity(told: dict[str, object]) -> str:
+    """The same for the same question, however long it took."""
+    asked = {name: value for name, value in told.items() if name not in ("seconds", "tried")}
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return f"discovery-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,86 @@
+"""The record of how faithful circuits of growing size are to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from microtome.records.analysis import Analysis, Labelled
+
+FAITHFULNESS = "faithfulness"  # the kind of its analysis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faithfulness:
+    """What is left of a metric when only the best edges of a circuit stay, size by size.
+
+    ``sizes`` are shares of all edges, ``counts`` the edges left of them once those that lead
+    nowhere are gone. Two orders: by signed score (``faithfulness``), the area under which is
+    ``cpr``, more is better; and by size of the score (``by_magnitude``), the area of whose
+    distance from 1 is ``cmd``, 0 is best. Faithfulness is (m(C) - m(none)) / (m(all) - m(none)),
+    means over the examples; ``band`` holds the ends of the bootstrap interval [2, size] of
+    ``faithfulness``, None for one example. ``values`` [size, example] are those of the metric by
+    signed score.
+    """
+
+    sizes: Float[np.ndarray, " size"]
+    counts: Int[np.ndarray, " size"]
+    faithfulness: Float[np.ndarray, " size"]
+    by_magnitude: Float[np.ndarray, " size"]
+    cpr: float
+    cmd: float
+    values: Float[np.ndarray, "size example"]
+    whole: Float[np.ndarray, " example"]
+    none: Float[np.ndarray, " example"]
+    metric: str
+    band: Float[np.ndarray, "2 size"] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest share of edges, by size of the score, with at least 0.9 of the behaviour."""
+        enough = np.flatnonzero(self.by_magnitude >= ENOUGH)
+        return float(self.sizes[enough[0]]) if len(enough) else None
+
+
+ENOUGH = 0.9
+
+
+def faithfulness_analysis(found: Faithfulness, title: str = "") -> Analysis:
+    """The curve as labelled arrays, for panels, files and exports."""
+    arrays = {
+        name: Labelled(("size",), getattr(found, name), long_name=text)
+        for name, text in (
+            ("sizes", "share of all edges"),
+            ("counts", "edges"),
+            ("faithfulness", "faithfulness, by signed score"),
+            ("by_magnitude", "faithfulness, by size of score"),
+        )
+    }
+    arrays["values"] = Labelled(("size", "example"), found.values, long_name=found.metric)
+    for name in ("whole", "none"):
+        arrays[name] = Labelled(("example",), getattr(found, name), long_name=found.metric)
+    if found.band is not None:
+        arrays["band"] = Labelled(("end", "size"), found.band, long_name="95 % interval")
+    params = {"cpr": found.cpr, "cmd": found.cmd, "metric": found.metric} | {
+        "asked": dict(found.params)
+    }
+    return Analysis(str(found.params["id"]), FAITHFULNESS, title or "Faithfulness", arrays, params)
+
+
+def faithfulness_of(analysis: Analysis) -> Faithfulness:
+    """The curve that an analysis holds, also one from a file."""
+    names = ("sizes", "counts", "faithfulness", "by_magnitude", "values", "whole", "none")
+    held = analysis.params
+    return Faithfulness(
+        **{name: analysis.array(name) for name in names},
+        cpr=float(held["cpr"]),
+        cmd=float(held["cmd"]),
+        metric=str(held["metric"]),
+        band=analysis.array("band") if "band" in analysis.arrays else None,
+        params=held["asked"],
+    )
