@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.analysis.norms import norm_map
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.replaced import Grounds
 from microtome.circuits.discovery.writers import expect_edges, mean_written, written
@@ -139,20 +138,17 @@ class Task:
 
     def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
         examples = [self.examples[number] for number in numbers]
-        clean, other, streams, entries = [], [], [], []
+        clean, other, streams = [], [], []
         for example in examples:
             ran, corrupt = self.runs(example, job)
             clean.append(written(ran))
             other.append(in_place(mean, corrupt))
             streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
-            norm = norm_map(self.anatomy.stream_norm, ran.stream_norm)
-            entries.append(norm.apply(other[-1][0] - clean[-1][0]))
         grounds = Grounds(
             self.anatomy,
             torch.stack(clean),
             torch.stack(other),
             torch.stack(streams, 1),
-            torch.stack(entries),
         )
         places = examples[0].read_at(examples[0].base)
         for example in examples[1:]:
