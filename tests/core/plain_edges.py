@@ -1,7 +1,7 @@
 """Edges between components in the most obvious way: one plain pass for everything that is asked.
 
-Of Microtome only the weights are used. A pass is float64 and goes head by head; each reader reads a
-copy of the stream of its own, to which some edges may add what they are changed by. Names are
+Of Microtome only the weights are used, and the circuits' columns. A pass is float64 and goes head
+by head; each reader reads a sum of its own, in which some edges may bring something else. Names are
 ``input``, ``a0.h1``, ``m0``, ``logits``, of readers ``a0.h1<q>`` too; an edge is a pair of names.
 """
 
@@ -15,6 +15,8 @@ import torch
 from plain_forward import act, linear, norm, rotate, scale
 from torch import Tensor
 
+from microtome.records.circuit import EdgeKind
+
 Edge = tuple[str, str]
 Written = Mapping[str, Tensor]
 Metric = Callable[[Tensor], Tensor]  # of logits [position, vocabulary]
@@ -26,6 +28,23 @@ def straight(n: Any, total: Tensor, x: Tensor) -> Tensor:
         return x
     y = (x - x.mean(-1, keepdim=True) if n.centred else x) / scale(total, n)[..., None]
     return y if n.weight is None else y * n.weight.double()
+
+
+def named_edges(circuit: Any) -> dict[Edge, float]:
+    """The weights of a discovered circuit's edges by the names that are used here."""
+    sides = {"QUERY": "<q>", "KEY": "<k>", "VALUE": "<v>"}
+    names = {int(kind): sides.get(kind.name, "") for kind in EdgeKind}
+    rows = zip(
+        circuit.edge_source,
+        circuit.edge_target,
+        circuit.edge_kind,
+        circuit.edge_weight,
+        strict=True,
+    )
+    return {
+        (circuit.node_id[source], circuit.node_id[target] + names[int(kind)]): float(weight)
+        for source, target, kind, weight in rows
+    }
 
 
 class PlainEdges:
@@ -114,8 +133,8 @@ class PlainEdges:
         for group, names in self._groups().items():
             bias = self._shared_bias(group, ids)
             clean, far = (sum(held[name] for name in names) for held in (own, other))
-            for k in range(1, steps + 1):
-                puts.append({group: k / steps * clean + (1 - k / steps) * far + bias})
+            shares = [k / steps for k in range(1, steps + 1)]
+            puts += [{group: share * clean + (1 - share) * far + bias} for share in shares]
         return self._mean_slopes(ids, other, metric, puts)
 
     def _groups(self) -> dict[str, list[str]]:
@@ -140,11 +159,25 @@ class PlainEdges:
         found = [self.slopes(ids, step, metric, put) for put in puts]
         return {edge: float(sum(each[edge] for each in found)) / len(puts) for edge in self.edges}
 
+    def routes(self, ids: Any) -> dict[Edge, float]:
+        """How much of what is read is nearer to zero without the writer, as a share, by position.
+
+        For models without norms on the stream.
+        """
+        seen = _Pass(self.anatomy, {}, None, None, {})
+        seen.run(list(ids))
+        near = {}
+        for writer, reader in self.edges:
+            read, own = seen.seen[reader], seen.written[writer]
+            near[writer, reader] = (read.abs().sum(-1) - (read - own).abs().sum(-1)).clamp(min=0)
+        totals: dict[str, Any] = {}
+        for (_, reader), part in near.items():
+            totals[reader] = totals.get(reader, 0.0) + part
+        return {edge: float((part / totals[edge[1]]).mean()) for edge, part in near.items()}
+
     # -------------------------------------------------------------------- searches
 
-    def value(
-        self, tasks: list[tuple[Any, Written, Metric]], removed: Iterable[Edge]
-    ) -> float:
+    def value(self, tasks: list[tuple[Any, Written, Metric]], removed: Iterable[Edge]) -> float:
         """The mean over examples (prompt, what is put in place, metric) without some edges."""
         gone = dict.fromkeys(removed, 1.0)
         values = [metric(self.run(ids, gone, other=other)[0]) for ids, other, metric in tasks]
@@ -192,13 +225,16 @@ class _Pass:
         self.other, self.step, self.put = other, step, put
         self.written: dict[str, Tensor] = {}
         self.attended: dict[str, Tensor] = {}
+        self.seen: dict[str, Tensor] = {}  # what each reader read
         # What was added, by whom, and the norms on the stream in between.
         self.stream: list[tuple[Any, tuple[str, ...]]] = []
 
     def run(self, ids: list[int]) -> tuple[Tensor, dict[str, Tensor]]:
         a = self.anatomy
         x = a.embedding[ids].double() * a.embedding_scale
-        x = norm(x if a.embedding_map is None else linear(x, a.embedding_map, None), a.embedding_norm)
+        x = norm(
+            x if a.embedding_map is None else linear(x, a.embedding_map, None), a.embedding_norm
+        )
         x = x if a.positions is None else x + a.positions[: len(ids)].double()
         self.add(self.note("input", self.put.get("input", x)), "input")
         if a.token_type is not None:
@@ -224,13 +260,11 @@ class _Pass:
         """What a reader reads: all that was added, its edges changed, behind the norms between."""
         x: Any = 0.0
         for what, writers in self.stream[:behind]:
-            if isinstance(what, Tensor):
-                x = x + what
-            else:
-                x = norm(x, what)
+            x = x + what if isinstance(what, Tensor) else norm(x, what)
             for writer in writers:
                 if (writer, reader) in self.amounts:
                     x = x + self.amounts[writer, reader] * self.change(writer)
+        self.seen[reader] = x
         return x
 
     def change(self, writer: str) -> Tensor:
@@ -275,13 +309,12 @@ class _Pass:
             scores = scores + a.bias.at(count)[h].double()
         if a.soft_cap is not None:
             scores = a.soft_cap * torch.tanh(scores / a.soft_cap)
-        rows = []
-        for at in range(count):
-            first = 0 if a.window is None else max(0, at - a.window + 1)
-            end = at + 1 if a.causal else count if a.window is None else at + a.window
-            weights = torch.softmax(scores[at, first:end], -1)
-            rows.append(weights @ sides["v"][first:end])
-        return torch.stack(rows) @ a.w_o[h].double().T
+        far = torch.arange(count) - torch.arange(count)[:, None]  # of the key behind the query
+        hidden = (far > 0) if a.causal else torch.zeros_like(far, dtype=torch.bool)
+        if a.window is not None:
+            hidden = hidden | (far.abs() >= a.window)
+        pattern = torch.softmax(scores.masked_fill(hidden, float("-inf")), -1)
+        return pattern @ sides["v"] @ a.w_o[h].double().T
 
     def mlp(self, m: Any, x: Tensor) -> Tensor:
         up = linear(x, m.w_in, m.b_in)
