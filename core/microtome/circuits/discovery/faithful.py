@@ -95,7 +95,7 @@ def best(
     edges: Edges, scores: Float[np.ndarray, "writer reader"], share: float, *, signed: bool
 ) -> Bool[np.ndarray, "writer reader"]:
     """The edges of the highest scores, so many of all, that lie on a way from input to logits."""
-    count = int(share * edges.count)
+    count = int(share * edges.count + 1e-9)  # a share of k/n is k of n edges
     order = scores[edges.exists] if signed else np.abs(scores[edges.exists])
     chosen = np.zeros(edges.count, dtype=np.bool_)
     chosen[np.argsort(-order, kind="stable")[:count]] = True
@@ -111,23 +111,26 @@ def edge_auc(circuit: Circuit, known: Iterable[str]) -> float:
     than another one, ties counting half. ``known`` are names such as ``input->a0.h1<q>``.
     Raises InputError for an edge that the model does not have.
     """
-    edges = edges_of(circuit)
-    scores = np.abs(scores_of(circuit))
-    try:
-        true = edges.mask(known)
-    except KeyError as error:
-        raise InputError(
-            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
-        ) from None
+    edges, scores, true = _told_apart(circuit, known)
     return _auc(scores[edges.exists], true[edges.exists])
 
 
 def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
     """The same for nodes: each counts by its strongest edge, known are those of ``known`` edges."""
-    edges = edges_of(circuit)
-    scores, true = np.abs(scores_of(circuit)), edges.mask(known)
+    edges, scores, true = _told_apart(circuit, known)
     strongest = np.where(edges.exists, scores, 0.0).max(1)
     return _auc(strongest, np.asarray(true.any(1)))
+
+
+def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
+    """The edges of a circuit, the sizes of their scores, and which of them are known."""
+    edges = _aggregated(circuit)
+    try:
+        return edges, np.abs(scores_of(circuit)), edges.mask(known)
+    except KeyError as error:
+        raise InputError(
+            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
+        ) from None
 
 
 def _auc(scores: np.ndarray, true: np.ndarray) -> float:
@@ -141,22 +144,27 @@ def _auc(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
-    edges = task.edges
-    try:
-        own = edges_of(circuit)
-    except KeyError:
-        raise InputError(
-            "Faithfulness is of circuits whose edges are summed over positions, and this one is by "
-            "position.",
-            "Make one with discover_circuit(model, pairs).",
-        ) from None
-    if own != edges:
-        raise InputError(
-            f"The circuit is of a model of {own.n_layers} layers and {own.n_heads} heads, and this "
-            f"one has {edges.n_layers} and {edges.n_heads}.",
-            "Give the circuit of this model.",
-        )
-    return edges, scores_of(circuit)
+    edges, own = task.edges, _aggregated(circuit)
+    if own == edges:
+        return edges, scores_of(circuit)
+    told = (
+        f"of {own.n_layers} layers and {own.n_heads} heads, and this one has {edges.n_layers} and "
+        f"{edges.n_heads}."
+    )
+    if (own.n_layers, own.n_heads) == (edges.n_layers, edges.n_heads):
+        told = "of the same size, but only one of the two has parallel blocks."
+    raise InputError(f"The circuit is of a model {told}", "Give the circuit of this model.")
+
+
+def _aggregated(circuit: Circuit) -> Edges:
+    """The edges of a discovered circuit; InputError for one by position."""
+    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
+        return edges_of(circuit)
+    raise InputError(
+        "This is asked of circuits whose edges are summed over positions, and this one is by "
+        "position.",
+        "Make one with discover_circuit(model, pairs).",
+    )
 
 
 def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
