@@ -281,7 +281,7 @@ def test_what_cannot_be_tested_is_refused(gpt2, scored, tiny_model):
     same = mt.PromptPair(PAIRS[0].clean, PAIRS[0].clean)
     with pytest.raises(InputError, match="same value"):
         mt.faithfulness(model, scored, same, METRIC)
-    with pytest.raises(PromptError, match="the corrupt prompt 4"):
+    with pytest.raises(PromptError, match="a corrupt prompt of 4"):
         mt.faithfulness(model, scored, mt.PromptPair(PAIRS[0].clean, PAIRS[1].corrupt), METRIC)
 
 

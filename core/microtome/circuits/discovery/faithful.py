@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from microtome.circuits.discovery.measuring import measure
-from microtome.circuits.discovery.task import Task
+from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
@@ -51,6 +51,7 @@ def faithfulness(
     Raises InputError for a circuit of another model or by position, and sizes that are none; else
     what ``discover_circuit`` raises.
     """
+    expect_options(options, Options)
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
@@ -70,7 +71,7 @@ def faithfulness(
         "method": circuit.metadata.get("method"),
         "ablation": ablation,
         "over": [str(prompt) for prompt in over],
-        "prompts": [str(example.base.prompt) for example in task.examples],
+        "prompts": [str(each.clean) for each in task.given],
         "sizes": shares.tolist(),
         "seed": seed,
     }
@@ -184,11 +185,13 @@ def _kept(
     edges = task.edges
     removed = [edges.exists & ~mask for mask in masks]
     found = np.empty((len(masks), len(task.examples)))
+    done, total = 0, len(removed) * len(task.examples)
     for batch in task.batches(job):
         for number, mask in enumerate(removed):
-            done = batch.numbers[0] * len(removed) + number * len(batch)
-            job.progress("Testing circuits", int(done), len(removed) * len(task.examples))
+            job.progress("Testing circuits", done, total)
             found[number, batch.numbers] = measure(batch, [mask], job)[0]
+            done += len(batch)
+    job.progress("Testing circuits", total, total)
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,8 +14,13 @@ from torch import Tensor
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.replaced import Grounds
 from microtome.circuits.discovery.writers import expect_edges, mean_written, written
-from microtome.errors import EditError, InputError
-from microtome.interventions.sweeping.examples import Metrics, pair_examples, prompt_examples
+from microtome.errors import EditError, InputError, PromptError, expect
+from microtome.interventions.sweeping.examples import (
+    Metrics,
+    listed_prompts,
+    pair_examples,
+    prompt_examples,
+)
 from microtome.interventions.sweeping.readout import Readout
 from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job
@@ -24,11 +29,19 @@ from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.together import run_together
-from microtome.prompts import Prompt, PromptPair
+from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
 
 Ablation = Literal["resample", "zero", "mean", "position mean"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "zero", "mean", "position mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One example as it was given, for the record."""
+
+    clean: Prompt
+    corrupt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +56,7 @@ class Task:
     examples: tuple[Example, ...]
     ablation: Ablation
     over: tuple[Prompt, ...]
+    given: tuple[Given, ...]
 
     @classmethod
     def of(
@@ -64,6 +78,9 @@ class Task:
             raise InputError(
                 f"The ablation is {ablation!r}.", f"Choose one of {', '.join(ABLATIONS)}."
             )
+        expect(
+            data, (PromptPair, Sequence), "data", "pairs or prompts", "Write PromptPair('…', '…')."
+        )
         listed: Any = [data] if isinstance(data, PromptPair) else data
         paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
         if ablation == "resample" and not paired:
@@ -76,13 +93,20 @@ class Task:
                 f"The {ablation} of what components write needs prompts to take it over.",
                 "Give over=[…], for example the prompts of the task.",
             )
+        if paired:
+            _expect_lengths(model, listed)
         examples = (
             pair_examples(model, listed, metric, noising=True, align=False)
             if paired
             else prompt_examples(model, listed, metric)
         )
         anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
-        return cls(model, anatomy, examples, ablation, tuple(over))
+        given = (
+            [Given(pair.clean, pair.corrupt) for pair in listed]
+            if paired
+            else [Given(as_prompt(prompt)) for prompt in listed_prompts(listed, "data")]
+        )
+        return cls(model, anatomy, examples, ablation, tuple(over), tuple(given))
 
     @property
     def edges(self) -> Edges:
@@ -159,6 +183,29 @@ class Task:
                 )
         readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
         return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
+
+
+def expect_options(given: Mapping[str, Any], known: type) -> None:
+    """Raise InputError for an option that is none."""
+    for name in given:
+        if name not in known.__annotations__:
+            raise InputError(
+                f"There is no option {name!r}.", f"Options are {', '.join(known.__annotations__)}."
+            )
+
+
+def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
+    """Raise PromptError for a pair whose edges would carry values of other positions."""
+    for pair in pairs:
+        if isinstance(pair, PromptPair):
+            clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
+            if len(clean) != len(corrupt):
+                raise PromptError(
+                    f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
+                    f"{len(corrupt)}.",
+                    "An edge carries a value for each position, so that both need as many: replace "
+                    "words by words of as many tokens.",
+                )
 
 
 def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
