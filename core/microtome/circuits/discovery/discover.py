@@ -101,8 +101,8 @@ def discover_circuit(
     return circuit
 
 
-def _method(name: str) -> Method:
-    if name not in METHODS:
+def _method(name: Any) -> Method:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"The method is {name!r}.", f"Choose one of {', '.join(METHODS)}.")
     return METHODS[name]
 

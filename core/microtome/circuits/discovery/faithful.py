@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task, expect_options
-from microtome.errors import InputError
+from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
@@ -125,9 +125,10 @@ def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
 
 def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
     """The edges of a circuit, the sizes of their scores, and which of them are known."""
+    expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
     edges = _aggregated(circuit)
     try:
-        return edges, np.abs(scores_of(circuit)), edges.mask(known)
+        return edges, np.abs(scores_of(circuit)), edges.mask(str(edge) for edge in known)
     except KeyError as error:
         raise InputError(
             f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
@@ -159,22 +160,24 @@ def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
 
 def _aggregated(circuit: Circuit) -> Edges:
     """The edges of a discovered circuit; InputError for one by position."""
+    way_out = "Make one with discover_circuit(model, pairs)."
+    expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
     if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
         return edges_of(circuit)
     raise InputError(
         "This is asked of circuits whose edges are summed over positions, and this one is by "
         "position.",
-        "Make one with discover_circuit(model, pairs).",
+        way_out,
     )
 
 
 def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
+    way_out = "Give rising shares of all edges, above 0 and up to 1."
+    expect(sizes, (Sequence, np.ndarray), "sizes", "a list of shares", way_out)
     shares = np.asarray(sizes, dtype=np.float64)
     fine = shares.ndim == 1 and len(shares) and bool((shares > 0).all() and (shares <= 1).all())
     if not fine or bool((np.diff(shares) <= 0).any()):
-        raise InputError(
-            f"The sizes are {list(sizes)}.", "Give rising shares of all edges, above 0 and up to 1."
-        )
+        raise InputError(f"The sizes are {list(sizes)}.", way_out)
     return shares
 
 

@@ -88,7 +88,8 @@ class Task:
                 "Resampling puts the values of a corrupt prompt in place, but no pairs were given.",
                 "Give pairs, or another ablation: zero, mean or position mean.",
             )
-        if "mean" in ablation and not over:
+        means = tuple(listed_prompts(over, "over")) if over != () else ()
+        if "mean" in ablation and not means:
             raise EditError(
                 f"The {ablation} of what components write needs prompts to take it over.",
                 "Give over=[…], for example the prompts of the task.",
@@ -106,7 +107,7 @@ class Task:
             if paired
             else [Given(as_prompt(prompt)) for prompt in listed_prompts(listed, "data")]
         )
-        return cls(model, anatomy, examples, ablation, tuple(over), tuple(given))
+        return cls(model, anatomy, examples, ablation, means, tuple(given))
 
     @property
     def edges(self) -> Edges:
