@@ -104,6 +104,23 @@ CALLS = {
     "mt.ablation_sweep(model, TEXT, how='mean', over=3)": ("over", "3"),
     "mt.causal_trace(model, None, span=(0, 1))": ("prompt", "None"),
     "mt.estimate_sweep(model, 3)": ("prompts", "3"),
+    "mt.discover_circuit('words-4l', PAIR)": ("model", "'words-4l'"),
+    "mt.discover_circuit(model, None)": ("data", "None"),
+    "mt.discover_circuit(model, [3])": ("pairs",),
+    "mt.discover_circuit(model, PAIR, 'Mary')": ("metric", "'Mary'"),
+    "mt.discover_circuit(model, PAIR, method=['eap'])": ("method", "['eap']"),
+    "mt.discover_circuit(model, PAIR, ablation=['zero'])": ("ablation", "['zero']"),
+    "mt.discover_circuit(model, PAIR, steps='5')": ("steps", "'5'"),
+    "mt.discover_circuit(model, PAIR, tau='0.1')": ("τ", "'0.1'"),
+    "mt.discover_circuit(model, [TEXT], ablation='mean', over=3)": ("over", "3"),
+    "mt.discover_circuit(model, PAIR, job=True)": ("job", "True"),
+    "mt.faithfulness('words-4l', None, PAIR)": ("model", "'words-4l'"),
+    "mt.faithfulness(model, None, PAIR)": ("circuit", "None"),
+    "mt.faithfulness(model, model, PAIR)": ("circuit", "Model"),
+    "mt.faithfulness(model, mt.discover_circuit(model, PAIR), PAIR, sizes=0.5)": ("sizes", "0.5"),
+    "mt.edge_auc(None, ['input->m0'])": ("circuit", "None"),
+    "mt.edge_auc(mt.discover_circuit(model, PAIR), 'input->m0')": ("known", "'input->m0'"),
+    "mt.edge_auc(mt.discover_circuit(model, PAIR), [3])": ("edge 3",),
     "mt.KL('last')": ("position", "'last'"),
     "mt.Rank(None)": ("answer", "None"),
     "mt.Probability(1.5)": ("answer", "1.5"),
@@ -111,7 +128,7 @@ CALLS = {
     "mt.CustomMetric('Mary')": ("function", "'Mary'"),
 }
 # What is made by the program rather than by its user, or takes nothing.
-NOT_CALLED = {"Circuit", "Loss", "MicrotomeError", "Sweep", "Trace", "Session"}
+NOT_CALLED = {"Circuit", "Faithfulness", "Loss", "MicrotomeError", "Sweep", "Trace", "Session"}
 
 CHILD = """
 import json, sys, warnings

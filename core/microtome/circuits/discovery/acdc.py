@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Batch, Task
 from microtome.jobs import Job
+from microtome.metrics import LinearMetric, LogProbability, Metric, Probability
 from microtome.records.edges import Edges
 
 _AT_ONCE = 16  # edges that are tried together before the first answer is known
@@ -22,7 +23,7 @@ _AT_ONCE = 16  # edges that are tried together before the first answer is known
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pruned:
-    """What a search left: which edges, and how much the metric rose when each was tried.
+    """What a search left: which edges, and how much worse the metric got when each was tried.
 
     Edges into components that reach nothing were not tried: their rise is 0.
     """
@@ -30,16 +31,16 @@ class Pruned:
     kept: Bool[np.ndarray, "writer reader"]
     rise: Float[np.ndarray, "writer reader"]
     tried: int
-    value: float  # of the metric at the end
+    value: float  # of the metric at the end; less it, where more of it is better
 
 
 def acdc(task: Task, tau: float, job: Job) -> Pruned:
-    """The edges that are left when all whose removal raises the metric by less than τ are gone.
+    """The edges that are left when all whose removal costs less than τ of the metric are gone.
 
-    The metric is one that is small where the model behaves as it should, such as the KL divergence
-    from the clean run. Readers come from the logits down, in a layer the MLP, then values, keys and
-    queries of the last head first; of each, the latest writer first. The result depends on τ and on
-    this order.
+    What an edge costs is by how much the metric rises, as the KL divergence from the clean run
+    does; of metrics that name an answer (logits, probabilities) by how much it falls. Readers come
+    from the logits down, in a layer the MLP, then values, keys and queries of the last head first;
+    of each, the latest writer first. The result depends on τ and on this order.
 
     A run of edges is tried at once, each with all before it in the run taken away; as long as each
     rises by less than τ that is what the search one by one does, and behind the first that does not
@@ -121,6 +122,15 @@ class _Search:
         return steps
 
     def _values(self, masks: Sequence[np.ndarray], layer: int) -> Float[np.ndarray, " circuit"]:
-        found = [measure(batch, masks, self.job, start=layer) for batch in self.batches]
+        signs = np.array([_sign(example.metric) for example in self.task.examples])
+        found = [
+            signs[batch.numbers] * measure(batch, masks, self.job, start=layer)
+            for batch in self.batches
+        ]
         values: Float[np.ndarray, " circuit"] = np.concatenate(found, 1).mean(1)
         return values
+
+
+def _sign(metric: Metric) -> float:
+    """1 for what is small where the model is right, -1 for what is large there."""
+    return -1.0 if isinstance(metric, LinearMetric | LogProbability | Probability) else 1.0

@@ -14,7 +14,7 @@ from microtome.circuits.discovery.acdc import acdc
 from microtome.circuits.discovery.exact import exact_scores
 from microtome.circuits.discovery.gradients import Way, gradient_scores
 from microtome.circuits.discovery.routes import route_scores
-from microtome.circuits.discovery.task import Task
+from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
@@ -50,7 +50,7 @@ METHODS: Mapping[str, Method] = {
     "routes": Method("information flow routes", "share of what the reader reads", signed=False),
     "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
     "acdc": Method(
-        "ACDC", "rise of the metric when the edge was tried; 0 where it went", signed=False
+        "ACDC", "cost to the metric when the edge was tried; 0 where it went", signed=False
     ),
 }
 
@@ -76,16 +76,16 @@ def discover_circuit(
 
     ``data`` are pairs of a clean and a corrupt prompt of as many tokens, or single prompts where
     nothing of a corrupt prompt is put in place (``ablation`` zero, mean or position mean; the
-    means are ``over`` given prompts). ``metric`` is one metric, or one for each example; KL for
-    ACDC. Methods are two-point, eap, eap-ig and eap-ig-activations (with ``steps``),
-    clean-corrupt, routes, exact, and acdc (with ``tau``). Positive scores: the clean content
-    raises the metric. In ``metadata`` stand method, sign, scale, ablation, metric, prompts and
-    settings.
+    means are ``over`` given prompts). ``metric`` is one metric, or one for each example. Methods
+    are two-point, eap, eap-ig and eap-ig-activations (with ``steps``), clean-corrupt, routes,
+    exact, and acdc (with ``tau``). Positive scores: the clean content raises the metric. In
+    ``metadata`` stand method, sign, scale, ablation, metric, prompts and settings.
 
     Raises InputError for a method or an ablation that is none, PromptError for pairs of unequal
     length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
     is no sum of what components write, EditError for means without prompts.
     """
+    expect_options(options, Options)
     job = job_or_default(options.get("job"))
     steps, tau = options.get("steps", 5), options.get("tau", 0.01)
     started = time.perf_counter()
@@ -101,23 +101,25 @@ def discover_circuit(
     return circuit
 
 
-def _method(name: str) -> Method:
-    if name not in METHODS:
+def _method(name: Any) -> Method:
+    if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"The method is {name!r}.", f"Choose one of {', '.join(METHODS)}.")
     return METHODS[name]
 
 
-def _expect_usable(task: Task, name: str, method: Method, steps: int, tau: float) -> None:
+def _expect_usable(task: Task, name: str, method: Method, steps: Any, tau: Any) -> None:
     if method.pairs and task.ablation != "resample":
         raise InputError(
             f"The method {name} lies between a clean and a corrupt run, but the ablation is "
             f"{task.ablation}.",
             "Give pairs and ablation='resample', or take eap, eap-ig, exact or acdc.",
         )
-    if steps < 1:
-        raise InputError(f"{steps} steps are none.", "Give 1 or more, for example steps=5.")
-    if not (np.isfinite(tau) and tau > 0):
-        raise InputError(f"τ is {tau}.", "Give a number above 0, for example tau=0.01.")
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise InputError(
+            f"The number of steps is {steps!r}.", "Give 1 or more, for example steps=5."
+        )
+    if not isinstance(tau, int | float | np.number) or not 0 < tau < np.inf:
+        raise InputError(f"τ is {tau!r}.", "Give a number above 0, for example tau=0.01.")
 
 
 def _scores(
@@ -157,11 +159,8 @@ def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:
         "ablation": task.ablation,
         "over": [_plain(prompt) for prompt in task.over],
         "metric": first.metric.name(task.model),
-        "prompts": [_plain(example.base.prompt) for example in task.examples],
-        "corrupt": [
-            None if example.source is None else _plain(example.source.prompt)
-            for example in task.examples
-        ],
+        "prompts": [_plain(each.clean) for each in task.given],
+        "corrupt": [None if each.corrupt is None else _plain(each.corrupt) for each in task.given],
         "aggregated": True,
     }
 

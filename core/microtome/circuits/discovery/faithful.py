@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 
 from microtome.circuits.discovery.measuring import measure
-from microtome.circuits.discovery.task import Task
-from microtome.errors import InputError
+from microtome.circuits.discovery.task import Task, expect_options
+from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
@@ -51,6 +51,7 @@ def faithfulness(
     Raises InputError for a circuit of another model or by position, and sizes that are none; else
     what ``discover_circuit`` raises.
     """
+    expect_options(options, Options)
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
@@ -70,7 +71,7 @@ def faithfulness(
         "method": circuit.metadata.get("method"),
         "ablation": ablation,
         "over": [str(prompt) for prompt in over],
-        "prompts": [str(example.base.prompt) for example in task.examples],
+        "prompts": [str(each.clean) for each in task.given],
         "sizes": shares.tolist(),
         "seed": seed,
     }
@@ -95,7 +96,7 @@ def best(
     edges: Edges, scores: Float[np.ndarray, "writer reader"], share: float, *, signed: bool
 ) -> Bool[np.ndarray, "writer reader"]:
     """The edges of the highest scores, so many of all, that lie on a way from input to logits."""
-    count = int(share * edges.count)
+    count = int(share * edges.count + 1e-9)  # a share of k/n is k of n edges
     order = scores[edges.exists] if signed else np.abs(scores[edges.exists])
     chosen = np.zeros(edges.count, dtype=np.bool_)
     chosen[np.argsort(-order, kind="stable")[:count]] = True
@@ -111,23 +112,27 @@ def edge_auc(circuit: Circuit, known: Iterable[str]) -> float:
     than another one, ties counting half. ``known`` are names such as ``input->a0.h1<q>``.
     Raises InputError for an edge that the model does not have.
     """
-    edges = edges_of(circuit)
-    scores = np.abs(scores_of(circuit))
-    try:
-        true = edges.mask(known)
-    except KeyError as error:
-        raise InputError(
-            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
-        ) from None
+    edges, scores, true = _told_apart(circuit, known)
     return _auc(scores[edges.exists], true[edges.exists])
 
 
 def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
     """The same for nodes: each counts by its strongest edge, known are those of ``known`` edges."""
-    edges = edges_of(circuit)
-    scores, true = np.abs(scores_of(circuit)), edges.mask(known)
+    edges, scores, true = _told_apart(circuit, known)
     strongest = np.where(edges.exists, scores, 0.0).max(1)
     return _auc(strongest, np.asarray(true.any(1)))
+
+
+def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
+    """The edges of a circuit, the sizes of their scores, and which of them are known."""
+    expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
+    edges = _aggregated(circuit)
+    try:
+        return edges, np.abs(scores_of(circuit)), edges.mask(str(edge) for edge in known)
+    except KeyError as error:
+        raise InputError(
+            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
+        ) from None
 
 
 def _auc(scores: np.ndarray, true: np.ndarray) -> float:
@@ -141,31 +146,38 @@ def _auc(scores: np.ndarray, true: np.ndarray) -> float:
 
 
 def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
-    edges = task.edges
-    try:
-        own = edges_of(circuit)
-    except KeyError:
-        raise InputError(
-            "Faithfulness is of circuits whose edges are summed over positions, and this one is by "
-            "position.",
-            "Make one with discover_circuit(model, pairs).",
-        ) from None
-    if own != edges:
-        raise InputError(
-            f"The circuit is of a model of {own.n_layers} layers and {own.n_heads} heads, and this "
-            f"one has {edges.n_layers} and {edges.n_heads}.",
-            "Give the circuit of this model.",
-        )
-    return edges, scores_of(circuit)
+    edges, own = task.edges, _aggregated(circuit)
+    if own == edges:
+        return edges, scores_of(circuit)
+    told = (
+        f"of {own.n_layers} layers and {own.n_heads} heads, and this one has {edges.n_layers} and "
+        f"{edges.n_heads}."
+    )
+    if (own.n_layers, own.n_heads) == (edges.n_layers, edges.n_heads):
+        told = "of the same size, but only one of the two has parallel blocks."
+    raise InputError(f"The circuit is of a model {told}", "Give the circuit of this model.")
+
+
+def _aggregated(circuit: Circuit) -> Edges:
+    """The edges of a discovered circuit; InputError for one by position."""
+    way_out = "Make one with discover_circuit(model, pairs)."
+    expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
+    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
+        return edges_of(circuit)
+    raise InputError(
+        "This is asked of circuits whose edges are summed over positions, and this one is by "
+        "position.",
+        way_out,
+    )
 
 
 def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
+    way_out = "Give rising shares of all edges, above 0 and up to 1."
+    expect(sizes, (Sequence, np.ndarray), "sizes", "a list of shares", way_out)
     shares = np.asarray(sizes, dtype=np.float64)
     fine = shares.ndim == 1 and len(shares) and bool((shares > 0).all() and (shares <= 1).all())
     if not fine or bool((np.diff(shares) <= 0).any()):
-        raise InputError(
-            f"The sizes are {list(sizes)}.", "Give rising shares of all edges, above 0 and up to 1."
-        )
+        raise InputError(f"The sizes are {list(sizes)}.", way_out)
     return shares
 
 
@@ -176,11 +188,13 @@ def _kept(
     edges = task.edges
     removed = [edges.exists & ~mask for mask in masks]
     found = np.empty((len(masks), len(task.examples)))
+    done, total = 0, len(removed) * len(task.examples)
     for batch in task.batches(job):
         for number, mask in enumerate(removed):
-            done = batch.numbers[0] * len(removed) + number * len(batch)
-            job.progress("Testing circuits", int(done), len(removed) * len(task.examples))
+            job.progress("Testing circuits", done, total)
             found[number, batch.numbers] = measure(batch, [mask], job)[0]
+            done += len(batch)
+    job.progress("Testing circuits", total, total)
     return found
 
 

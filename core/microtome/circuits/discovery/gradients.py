@@ -7,7 +7,7 @@ positions. They differ in where the worth is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from microtome.errors import MetricError
 from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, Metric, Rank, reads_everywhere
+from microtome.models.anatomy import Mlp
 from microtome.models.arithmetic import Edit, Run, run
 from microtome.models.together import run_together
 from microtome.records.edges import Edges
@@ -61,14 +62,19 @@ class Asked:
             )
         return self.example.metric.position % self.clean.n_positions
 
-    def between(self, edits: Sequence[Edit]) -> Iterator[Worth]:
-        """The gradients in the clean run with each of some edits."""
+    def between(
+        self, edits: Sequence[Edit], constant: tuple[str, int] | None = None
+    ) -> Iterator[Worth]:
+        """The gradients in the clean run with each of some edits.
+
+        What a ``constant`` site of a layer adds hands nothing back.
+        """
         ids = self.task.ids(self.example)
         most = max(1, _ROWS // len(ids))  # together
         for start in range(0, len(edits), most):
             some = edits[start : start + most]
             runs = run_together(self.clean.anatomy, [ids] * len(some), edits=some, job=self.job)
-            yield from (_at(ran, self) for ran in runs)
+            yield from (_at(ran, self, constant) for ran in runs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,15 +193,16 @@ def along_inputs(steps: int) -> Way:
 def along_activations(steps: int) -> Way:
     """Gradients while each group of writers in turn goes from corrupt to clean.
 
-    Groups are the input, the heads of a layer and an MLP; steps are 1/m, …, m/m of the way. The
-    mean is over steps and groups, so that scores compare with each other, not with EAP's.
+    Groups are the input, the heads of a layer and an MLP; steps are 1/m, …, m/m of the way. What a
+    group adds is then a constant, so that nothing flows back through it. The mean is over steps and
+    groups, so that scores compare with each other, not with EAP's.
     """
 
     def way(asked: Asked) -> Iterator[Worth]:
         for site, layer, writers in _groups(asked.task.edges):
             whole = asked.difference[writers].sum(0)
             left = [whole * (1 - step / steps) for step in range(1, steps + 1)]
-            yield from asked.between([_less(site, layer, amount) for amount in left])
+            yield from asked.between([_less(site, layer, each) for each in left], (site, layer))
 
     return way
 
@@ -217,10 +224,27 @@ def _groups(edges: Edges) -> Iterator[tuple[str, int, slice]]:
         yield "mlp_out", layer, slice(edges.mlp(layer), edges.mlp(layer) + 1)
 
 
-def _at(ran: Run, asked: Asked) -> Worth:
-    """The gradient of the metric in a run."""
+def _at(ran: Run, asked: Asked, constant: tuple[str, int] | None = None) -> Worth:
+    """The gradient of the metric in a run, where what one site of a layer adds is a constant."""
     frozen = coefficients(ran, ran, Rule.EAP_CLEAN, asked.position)
+    if constant is not None:
+        frozen = _without_back(frozen, *constant)
     return _worth(frozen, metric_gradient(asked.example.metric, ran, asked.position), asked)
+
+
+def _without_back(frozen: Coefficients, site: str, layer: int) -> Coefficients:
+    """The same maps, but nothing flows back through a layer's heads or its MLP."""
+    attention, mlp = list(frozen.attention), list(frozen.mlp)
+    if site == "attn_out":
+        heads = attention[layer].weights
+        cut = replace(heads, w_o=torch.zeros_like(heads.w_o))
+        attention[layer] = replace(attention[layer], weights=cut)
+    elif site == "mlp_out":
+        neurons = mlp[layer].weights
+        assert isinstance(neurons, Mlp)  # noqa: S101  routed models are refused
+        cut_out = replace(neurons, w_out=torch.zeros_like(neurons.w_out))
+        mlp[layer] = replace(mlp[layer], weights=cut_out)
+    return replace(frozen, attention=tuple(attention), mlp=tuple(mlp))
 
 
 def _worth(frozen: Coefficients, weights: Tensor, asked: Asked) -> Worth:

@@ -2,8 +2,9 @@
 
 A reader's input is the residual stream, where what a removed edge brings is exchanged: the
 writer's own output, as it is in this very pass, for that of the other run. All else is computed as
-always, so that everything behind a removed edge answers to it. Norms on the stream itself (BERT)
-rescale what was written before them: the exchange goes through them with the root of this pass.
+always, so that everything behind a removed edge answers to it. Where norms act on the stream itself
+(BERT) each reader has a stream of its own: the exchange is made where the writer adds, and what the
+reader reads goes through those norms. So with all edges removed the other run is what is left.
 """
 
 from __future__ import annotations
@@ -28,19 +29,25 @@ class Grounds:
     """What replacing edges starts from: examples of one length, the clean pass and the other.
 
     ``clean`` and ``other`` are what writers add, ``streams`` the clean stream before each layer and
-    behind the last. ``entry`` is what the other embedding differs by, behind a norm on it.
+    behind the last.
     """
 
     anatomy: Anatomy
     clean: Float[Tensor, "example writer position d_model"]
     other: Float[Tensor, "example writer position d_model"]
     streams: Float[Tensor, "stage example position d_model"]
-    entry: Float[Tensor, "example position d_model"]
 
     @property
     def edges(self) -> Edges:
         """The edges of the model."""
         return Edges.of(self.anatomy)
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether norms act on the stream itself."""
+        blocks = self.anatomy.blocks
+        norms = [self.anatomy.stream_norm, *(b.sum_norm1 or b.sum_norm2 for b in blocks)]
+        return any(norm is not None for norm in norms)
 
 
 def run_replaced(
@@ -59,6 +66,15 @@ def run_replaced(
     return _Pass(grounds, example, removed, places, start, job).run()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stage:
+    """What was added to the stream, by which writers, and the norm on the stream behind it."""
+
+    added: Float[Tensor, "run position d_model"]
+    writers: slice
+    norm: Norm | None
+
+
 @dataclass(slots=True, eq=False)
 class _Pass:
     grounds: Grounds
@@ -70,17 +86,18 @@ class _Pass:
     edges: Edges = field(init=False)
     stream: Tensor = field(init=False)  # [run, position, d_model]
     change: Tensor = field(init=False)  # other minus own [run, writer, position, d_model]
+    stages: list[_Stage] | None = field(init=False, default=None)  # where norms act on the stream
 
     def run(self) -> Tensor:
         grounds, self.edges = self.grounds, self.grounds.edges
-        if any(block.sum_norm1 or block.sum_norm2 for block in grounds.anatomy.blocks):
+        if grounds.rescaled:
             self.start = 0  # what was written before comes through the norms of this pass
+            self.stages = [self._entry()]
         before = self.edges.first(self.start)
         self.stream = grounds.streams[self.start][self.example]
         shape = (len(self.example), *grounds.clean.shape[1:])
         self.change = self.stream.new_empty(shape)
         fixed = grounds.other[:, :before] - grounds.clean[:, :before]
-        fixed[:, 0] = grounds.entry
         self.change[:, :before] = fixed[self.example]
         for layer in range(self.start, self.edges.n_layers):
             self.job.check()
@@ -89,9 +106,30 @@ class _Pass:
         gone = self.removed[:, :, -1]
         if not bool(gone.any()):
             return final
+        if self.stages is not None:
+            return self._own(self.stages, gone[:, None])[:, 0, self.places]
         return final + torch.einsum(
             "rw,rwpd->rpd", gone.to(final.dtype), self.change[:, :, self.places]
         )
+
+    def _entry(self) -> _Stage:
+        added, anatomy = self.grounds.clean[:, 0], self.grounds.anatomy
+        added = added if anatomy.token_type is None else added + anatomy.token_type
+        return _Stage(added[self.example], slice(0, 1), anatomy.stream_norm)
+
+    def _own(
+        self, stages: list[_Stage], gone: Bool[Tensor, "run reader writer"]
+    ) -> Float[Tensor, "run reader position d_model"]:
+        """What readers read where norms act on the stream: each its own sum, behind those norms."""
+        stream = self.stream.new_zeros(1)
+        for stage in stages:
+            brought = gone[..., stage.writers].to(self.change.dtype) @ self.change[
+                :, stage.writers
+            ].flatten(2)
+            added = stage.added[:, None]
+            stream = stream + added + brought.unflatten(2, stage.added.shape[1:])
+            stream = normalise(stage.norm, stream)
+        return stream
 
     def _layer(self, layer: int) -> None:
         block, edges = self.grounds.anatomy.blocks[layer], self.edges
@@ -101,29 +139,37 @@ class _Pass:
             total = total + block.attention.b_o
         added, heads = _behind(block.attention_norm, total, heads)
         self._note(edges.heads(layer), heads)
-        middle = self._through(block.sum_norm1, self.stream + added, edges.mlp(layer))
-        read = self._reads(self.stream if block.parallel else middle, edges.mlp_reader(layer))
+        middle = self._added(added, edges.heads(layer), block.sum_norm1)
+        reader = edges.mlp_reader(layer)
+        if block.parallel:
+            read = self._reads(
+                self.stream, reader, None if self.stages is None else self.stages[:-1]
+            )
+        else:
+            read = self._reads(middle, reader, self.stages)
         written = normalise(block.mlp_norm, _mlp(block, read))
-        self._note(slice(edges.mlp(layer), edges.mlp(layer) + 1), written[:, None])
-        self.stream = self._through(block.sum_norm2, middle + written, edges.first(layer + 1))
+        own = slice(edges.mlp(layer), edges.mlp(layer) + 1)
+        self._note(own, written[:, None])
+        self.stream = middle
+        self.stream = self._added(written, own, block.sum_norm2)
 
-    def _through(self, norm: Norm | None, stream: Tensor, writers: int) -> Tensor:
-        """The stream behind a norm on it, and all changes written so far with it."""
-        if norm is None:
-            return stream
-        frozen = frozen_norm(norm, stream[:, None])
-        self.change[:, :writers] = frozen.apply(self.change[:, :writers])
-        return normalise(norm, stream)
+    def _added(self, added: Tensor, writers: slice, norm: Norm | None) -> Tensor:
+        """The stream with what writers add, behind the norm on it."""
+        if self.stages is not None:
+            self.stages.append(_Stage(added, writers, norm))
+        return normalise(norm, self.stream + added)
 
     def _note(self, writers: slice, own: Tensor) -> None:
         other = self.grounds.other[:, writers][self.example]
         torch.sub(other, own, out=self.change[:, writers])
 
-    def _reads(self, stream: Tensor, reader: int) -> Tensor:
+    def _reads(self, stream: Tensor, reader: int, stages: list[_Stage] | None) -> Tensor:
         """The stream as one reader reads it."""
         gone = self.removed[:, :, reader]
         if not bool(gone.any()):
             return stream
+        if stages is not None:
+            return self._own(stages, gone[:, None])[:, 0]
         there = int(gone.any(0).nonzero().max()) + 1
         change = self.change[:, :there].flatten(2)
         brought = gone[:, None, :there].to(change.dtype) @ change
@@ -133,7 +179,9 @@ class _Pass:
         """What each head writes before a norm on the branch."""
         weights, readers = block.attention, self.edges.head_readers(layer)
         gone = self.removed[:, : self.edges.first(layer), readers]
-        if bool(gone.any()):
+        if bool(gone.any()) and self.stages is not None:
+            streams = self._own(self.stages, gone.mT)
+        elif bool(gone.any()):
             change = self.change[:, : self.edges.first(layer)].flatten(2)
             brought = gone.mT.to(change.dtype) @ change  # [run, reader, position * d_model]
             streams = self.stream[:, None] + brought.view(len(brought), -1, *self.stream.shape[1:])

@@ -35,6 +35,7 @@ def route_scores(
             clean, _ = task.runs(example, job)
             shares = _shares(edges, clean)  # [position, writer, reader]
             total = total + (shares if by_position else shares.mean(0)).double()
+    job.progress("Following what flows", len(task.examples), len(task.examples))
     assert isinstance(total, Tensor)  # noqa: S101
     found = (total / len(task.examples)).cpu().numpy()
     return np.where(edges.exists, found, np.nan)

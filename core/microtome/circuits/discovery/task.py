@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,12 +11,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from microtome.analysis.norms import norm_map
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.replaced import Grounds
 from microtome.circuits.discovery.writers import expect_edges, mean_written, written
-from microtome.errors import EditError, InputError
-from microtome.interventions.sweeping.examples import Metrics, pair_examples, prompt_examples
+from microtome.errors import EditError, InputError, PromptError, expect
+from microtome.interventions.sweeping.examples import (
+    Metrics,
+    listed_prompts,
+    pair_examples,
+    prompt_examples,
+)
 from microtome.interventions.sweeping.readout import Readout
 from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job
@@ -25,11 +29,19 @@ from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.together import run_together
-from microtome.prompts import Prompt, PromptPair
+from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
 
 Ablation = Literal["resample", "zero", "mean", "position mean"]
 ABLATIONS: tuple[Ablation, ...] = ("resample", "zero", "mean", "position mean")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One example as it was given, for the record."""
+
+    clean: Prompt
+    corrupt: Prompt | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +56,7 @@ class Task:
     examples: tuple[Example, ...]
     ablation: Ablation
     over: tuple[Prompt, ...]
+    given: tuple[Given, ...]
 
     @classmethod
     def of(
@@ -65,6 +78,9 @@ class Task:
             raise InputError(
                 f"The ablation is {ablation!r}.", f"Choose one of {', '.join(ABLATIONS)}."
             )
+        expect(
+            data, (PromptPair, Sequence), "data", "pairs or prompts", "Write PromptPair('…', '…')."
+        )
         listed: Any = [data] if isinstance(data, PromptPair) else data
         paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
         if ablation == "resample" and not paired:
@@ -72,18 +88,26 @@ class Task:
                 "Resampling puts the values of a corrupt prompt in place, but no pairs were given.",
                 "Give pairs, or another ablation: zero, mean or position mean.",
             )
-        if "mean" in ablation and not over:
+        means = tuple(listed_prompts(over, "over")) if over != () else ()
+        if "mean" in ablation and not means:
             raise EditError(
                 f"The {ablation} of what components write needs prompts to take it over.",
                 "Give over=[…], for example the prompts of the task.",
             )
+        if paired:
+            _expect_lengths(model, listed)
         examples = (
             pair_examples(model, listed, metric, noising=True, align=False)
             if paired
             else prompt_examples(model, listed, metric)
         )
         anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
-        return cls(model, anatomy, examples, ablation, tuple(over))
+        given = (
+            [Given(pair.clean, pair.corrupt) for pair in listed]
+            if paired
+            else [Given(as_prompt(prompt)) for prompt in listed_prompts(listed, "data")]
+        )
+        return cls(model, anatomy, examples, ablation, means, tuple(given))
 
     @property
     def edges(self) -> Edges:
@@ -139,20 +163,17 @@ class Task:
 
     def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
         examples = [self.examples[number] for number in numbers]
-        clean, other, streams, entries = [], [], [], []
+        clean, other, streams = [], [], []
         for example in examples:
             ran, corrupt = self.runs(example, job)
             clean.append(written(ran))
             other.append(in_place(mean, corrupt))
             streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
-            norm = norm_map(self.anatomy.stream_norm, ran.stream_norm)
-            entries.append(norm.apply(other[-1][0] - clean[-1][0]))
         grounds = Grounds(
             self.anatomy,
             torch.stack(clean),
             torch.stack(other),
             torch.stack(streams, 1),
-            torch.stack(entries),
         )
         places = examples[0].read_at(examples[0].base)
         for example in examples[1:]:
@@ -163,6 +184,29 @@ class Task:
                 )
         readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
         return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
+
+
+def expect_options(given: Mapping[str, Any], known: type) -> None:
+    """Raise InputError for an option that is none."""
+    for name in given:
+        if name not in known.__annotations__:
+            raise InputError(
+                f"There is no option {name!r}.", f"Options are {', '.join(known.__annotations__)}."
+            )
+
+
+def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
+    """Raise PromptError for a pair whose edges would carry values of other positions."""
+    for pair in pairs:
+        if isinstance(pair, PromptPair):
+            clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
+            if len(clean) != len(corrupt):
+                raise PromptError(
+                    f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
+                    f"{len(corrupt)}.",
+                    "An edge carries a value for each position, so that both need as many: replace "
+                    "words by words of as many tokens.",
+                )
 
 
 def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
