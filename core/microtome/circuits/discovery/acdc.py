@@ -18,7 +18,8 @@ from microtome.jobs import Job
 from microtome.metrics import LinearMetric, LogProbability, Metric, Probability
 from microtome.records.edges import Edges
 
-_AT_ONCE = 16  # edges that are tried together before the first answer is known
+# Edges that are tried together before the first answer is known.
+_AT_FIRST, _AT_ONCE = 2, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +95,7 @@ class _Search:
         if node >= 0 and not (self.edges.exists & ~self.removed)[node].any():
             self.removed[writers, reader] = True  # nothing that it writes is read
             return
-        layer, ahead = self.edges.layer_of(reader), _AT_ONCE
+        layer, ahead = self.edges.layer_of(reader), _AT_FIRST
         while len(writers):
             part = writers[:ahead]
             values = self._values(self._steps(part, reader), layer)
@@ -110,7 +111,7 @@ class _Search:
                 self.tried += 1
                 count += 1
             # Where edges stay, what is tried behind them is for nothing.
-            ahead = _AT_ONCE if not len(stays) else max(2, 2 * count)
+            ahead = min(2 * ahead, _AT_ONCE) if not len(stays) else _AT_FIRST
             writers = writers[count:]
 
     def _steps(self, writers: np.ndarray, reader: int) -> list[np.ndarray]:

@@ -22,10 +22,11 @@ def measure(
     job: Job,
     *,
     start: int = 0,
+    whole: bool = False,
 ) -> Float[np.ndarray, "circuit example"]:
     """The metric of each example of a batch without the removed edges, for several circuits.
 
-    No edge into a layer before ``start`` may be removed.
+    No edge into a layer before ``start`` may be removed; see ``run_replaced`` for ``whole``.
     """
     count = len(batch)
     grounds = batch.grounds
@@ -44,6 +45,7 @@ def measure(
             masks[torch.from_numpy(circuit[part])],
             batch.places,
             start=start,
+            whole=whole,
             job=job,
         )
         found[part] = batch.readout.values(rows, example[part])

@@ -9,18 +9,20 @@ reader reads goes through those norms. So with all edges removed the other run i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import linear
 
 from microtome.analysis.norms import frozen_norm
+from microtome.circuits.discovery.reading import can_go_alone, heads_alone
 from microtome.jobs import Job
 from microtome.models.activation_functions import activation_function
-from microtome.models.anatomy import Anatomy, Attention, Block, Mlp, Norm
-from microtome.models.operations import normalise, rotate, soft_cap, visible_keys
+from microtome.models.anatomy import Anatomy, Block, Mlp, Norm
+from microtome.models.operations import normalise
 from microtome.records.edges import Edges
 
 
@@ -57,13 +59,16 @@ def run_replaced(
     places: Int[Tensor, " place"],
     *,
     start: int = 0,
+    whole: bool = False,
     job: Job,
 ) -> Float[Tensor, "run place d_model"]:
     """What the final norm reads at the ``places``, run by run.
 
     No edge into a layer before ``start`` may be removed: those layers are taken from the clean run.
+    Heads and MLPs that nobody reads in any of the runs are not computed, as the other run's output
+    takes their place everywhere; ``whole`` computes them all the same.
     """
-    return _Pass(grounds, example, removed, places, start, job).run()
+    return _Pass(grounds, example, removed, places, start, job, whole).run()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +88,8 @@ class _Pass:
     places: Tensor
     start: int
     job: Job
+    whole: bool
+    needed: Bool[np.ndarray, " writer"] = field(init=False)
     edges: Edges = field(init=False)
     stream: Tensor = field(init=False)  # [run, position, d_model]
     change: Tensor = field(init=False)  # other minus own [run, writer, position, d_model]
@@ -90,6 +97,8 @@ class _Pass:
 
     def run(self) -> Tensor:
         grounds, self.edges = self.grounds, self.grounds.edges
+        read = self.edges.exists & ~self.removed.cpu().numpy()
+        self.needed = np.asarray(read.any((0, 2)) | self.whole)
         if grounds.rescaled:
             self.start = 0  # what was written before comes through the norms of this pass
             self.stages = [self._entry()]
@@ -141,13 +150,12 @@ class _Pass:
         self._note(edges.heads(layer), heads)
         middle = self._added(added, edges.heads(layer), block.sum_norm1)
         reader = edges.mlp_reader(layer)
-        if block.parallel:
-            read = self._reads(
-                self.stream, reader, None if self.stages is None else self.stages[:-1]
-            )
+        if not self.needed[edges.mlp(layer)]:
+            written = self.grounds.other[:, edges.mlp(layer)][self.example]
         else:
-            read = self._reads(middle, reader, self.stages)
-        written = normalise(block.mlp_norm, _mlp(block, read))
+            stages = self.stages and (self.stages[:-1] if block.parallel else self.stages)
+            read = self._reads(self.stream if block.parallel else middle, reader, stages)
+            written = normalise(block.mlp_norm, _mlp(block, read))
         own = slice(edges.mlp(layer), edges.mlp(layer) + 1)
         self._note(own, written[:, None])
         self.stream = middle
@@ -177,54 +185,34 @@ class _Pass:
 
     def _heads(self, block: Block, layer: int) -> Tensor:
         """What each head writes before a norm on the branch."""
-        weights, readers = block.attention, self.edges.head_readers(layer)
-        gone = self.removed[:, : self.edges.first(layer), readers]
-        if bool(gone.any()) and self.stages is not None:
-            streams = self._own(self.stages, gone.mT)
-        elif bool(gone.any()):
-            change = self.change[:, : self.edges.first(layer)].flatten(2)
-            brought = gone.mT.to(change.dtype) @ change  # [run, reader, position * d_model]
-            streams = self.stream[:, None] + brought.view(len(brought), -1, *self.stream.shape[1:])
-        else:
-            streams = self.stream[:, None]
-        read = normalise(block.norm1, streams)
-        q_from, k_from, v_from = (
-            read.unflatten(1, (3, -1)).unbind(1) if read.shape[1] > 1 else (read, read, read)
+        edges = self.edges
+        own = edges.heads(layer)
+        heads = np.arange(edges.n_heads)
+        if can_go_alone(block):
+            heads = heads[self.needed[own]]
+            if not len(heads):
+                return self.grounds.other[:, own][self.example]
+        readers = edges.head_readers(layer).start + np.concatenate(
+            [side * edges.n_heads + heads for side in range(3)]
         )
-        q = _projected(weights, q_from, weights.w_q, weights.b_q)
-        k = _projected(weights, k_from, weights.w_k, weights.b_k)
-        v = _projected(weights, v_from, weights.w_v, weights.b_v)
-        q = rotate(_normed_heads(weights.q_norm, q), weights.rotary)
-        k = rotate(_normed_heads(weights.k_norm, k, weights.group), weights.rotary)
-        return (_pattern(weights, q, k) @ v) @ weights.w_o.mT
-
-
-def _projected(
-    weights: Attention, read: Tensor, matrix: Tensor, bias: Tensor | None
-) -> Float[Tensor, "run head position d_head"]:
-    """Queries, keys or values of all heads, each from its own reading or all from one."""
-    repeats = weights.w_q.shape[0] // matrix.shape[0]
-    matrix = matrix.repeat_interleave(repeats, 0)
-    found = read @ matrix.mT
-    if bias is None:
+        made = heads_alone(block, heads, self._streams(layer, readers))
+        if len(heads) == edges.n_heads:
+            return made
+        found = self.grounds.other[:, own][self.example]
+        found[:, torch.from_numpy(heads)] = made
         return found
-    return found + bias.repeat_interleave(repeats, 0)[:, None]
 
-
-def _normed_heads(norm: Norm | None, raw: Tensor, group: int = 1) -> Tensor:
-    """Queries or keys behind their norm; a key head stands here once for each head it serves."""
-    if norm is not None and norm.weight is not None and norm.weight.ndim == 3 and group > 1:
-        norm = replace(norm, weight=norm.weight.repeat_interleave(group, 0))
-    return normalise(norm, raw)
-
-
-def _pattern(weights: Attention, q: Tensor, k: Tensor) -> Float[Tensor, "run head query key"]:
-    length = q.shape[-2]
-    scores = weights.scale * (q @ k.mT)
-    if weights.bias is not None:
-        scores = scores + weights.bias.at(length).to(scores.dtype)
-    seen = visible_keys(length, weights.window, q.device, causal=weights.causal)
-    return soft_cap(scores, weights.soft_cap).masked_fill(~seen, float("-inf")).softmax(-1)
+    def _streams(self, layer: int, readers: np.ndarray) -> Tensor:
+        """The streams of some readers of a layer, along axis 1, or one for all."""
+        before = self.edges.first(layer)
+        gone = self.removed[:, :before, torch.from_numpy(readers)]
+        if not bool(gone.any()):
+            return self.stream[:, None]
+        if self.stages is not None:
+            return self._own(self.stages, gone.mT)
+        brought = gone.mT.to(self.change.dtype) @ self.change[:, :before].flatten(2)
+        streams: Tensor = self.stream[:, None] + brought.unflatten(2, self.stream.shape[1:])
+        return streams
 
 
 def _behind(norm: Norm | None, total: Tensor, heads: Tensor) -> tuple[Tensor, Tensor]:
