@@ -137,7 +137,6 @@ def test_metrics_of_one_answer_prune_by_what_they_lose(discover):
     for metric, loss in (
         (mt.LogitDifference(13, 10), lambda logits: logits[..., 10] - logits[..., 13]),
         (mt.Probability(13), lambda logits: -logits.softmax(-1)[..., 13]),
-        (mt.LogProbability(13), lambda logits: -logits.log_softmax(-1)[..., 13]),
     ):
         found = discover(metric=metric, method="acdc", tau=0.003)
         other = discover(metric=mt.CustomMetric(loss), method="acdc", tau=0.003)
@@ -184,15 +183,15 @@ def stopping(after):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_tells_how_far_it_is_and_stops(discover, method):
     heard = []
-    discover([PAIR] * 3, METRIC, method, job=Job(on_progress=heard.append), steps=2)
+    discover([PAIR] * 2, METRIC, method, job=Job(on_progress=heard.append), steps=2)
     last = [each for each in heard if each.title == heard[-1].title]
     assert len(heard) > 3
     assert last[-1].done == last[-1].total > 0
     assert all(0 <= each.done <= each.total for each in heard)
-    for stop in (1, len(heard) // 2):
+    for stop in (1, max(2, len(heard) // 2)):
         job, told = stopping(stop)
         with pytest.raises(Cancelled):
-            discover([PAIR] * 3, METRIC, method, job=job, steps=2)
+            discover([PAIR] * 2, METRIC, method, job=job, steps=2)
         assert len(told) == stop  # nothing goes on behind the stop
 
 

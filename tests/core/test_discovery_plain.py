@@ -89,10 +89,10 @@ def test_the_plain_pass_is_the_models(case, kind):
     ("kind", "ablation"),
     [
         *((kind, "resample") for kind in FAMILIES),
-        ("gpt2", "position mean"),
+        ("gpt2", "zero"),
         ("llama", "zero"),
         ("gpt_neox", "mean"),
-        ("gemma2", "zero"),
+        ("gemma2", "position mean"),
         ("bert", "mean"),
     ],
 )
@@ -103,7 +103,7 @@ def test_gradient_methods_score_each_edge_by_its_own_slope(case, kind, ablation)
         "eap": one.plain.eap(CLEAN, other, plain_difference),
         "eap-ig": one.plain.eap_ig(CLEAN, other, plain_difference, STEPS),
     }
-    if kind not in ("qwen3", "bloom"):
+    if kind not in ("qwen3", "bloom") and ablation in ("resample", "mean"):
         wanted["eap-ig-activations"] = one.plain.eap_ig_activations(
             CLEAN, other, plain_difference, 2
         )
@@ -116,7 +116,7 @@ def test_gradient_methods_score_each_edge_by_its_own_slope(case, kind, ablation)
         expect_same(named_edges(circuit), scores)
 
 
-@pytest.mark.parametrize("kind", ["gpt2", "llama", "gpt_neox", "bert"])
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "gpt_neox"])
 def test_examples_of_several_lengths_count_alike_with_any_smooth_metric(case, kind):
     one = case(kind)
     pairs = [mt.PromptPair(CLEAN, CORRUPT), mt.PromptPair(SHORT, OTHER)]
