@@ -48,10 +48,12 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "read_graph": "circuits.formats.files",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
     "trace": "activations.capture",
     "verify_session": "session.verify",
+    "write_graph": "circuits.formats.files",
 }
 
 __all__ = [
@@ -90,10 +92,12 @@ __all__ = [
     "patching_sweep",
     "project",
     "prune",
+    "read_graph",
     "save_session",
     "self_check",
     "trace",
     "verify_session",
+    "write_graph",
 ]
 
 if TYPE_CHECKING:
@@ -104,6 +108,7 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine

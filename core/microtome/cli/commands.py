@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import add_model_options, expect_writable, ids, load, token_id
+from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.patch import add_patch, patch
 from microtome.errors import InputError, MicrotomeError
 
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_generate(commands)
+    add_import(commands.add_parser("import", help="save a graph file as a session"))
+    add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
@@ -279,6 +282,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "patch": patch,
     "generate": generate_command,
+    "import": import_graph,
+    "export": export_graph,
     "models": _models,
     "check": _check,
     "info": _info,
