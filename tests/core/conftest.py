@@ -33,6 +33,7 @@ _neighbour("plain_forward")
 _neighbour("random_anatomy")
 _neighbour("dense_graph")
 _neighbour("plain_sweeps")
+_neighbour("graph_samples")
 
 
 LOADED: list[Model] = []  # every model that the tests share

@@ -94,7 +94,7 @@ def _circuit(pairs: list[tuple[Any, ...]], reading: Reading, name: str) -> Circu
     inputs = sorted({one[2] for one in of_inputs})
     edges = _joined(edges, inputs)
     absent = sum(not one[-1] for one in inside) if name == PRESENT else 0
-    notes = [f"{counted(absent, 'edge')} inside components are taken away."] if absent else []
+    notes = [f"{counted(absent, 'edge')} inside components taken away."] if absent else []
     metadata = {
         "method": "ACDC",
         "scale": "1 = the edge was kept" if name == PRESENT else "change of ACDC's metric",

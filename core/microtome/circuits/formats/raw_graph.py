@@ -183,7 +183,10 @@ def _targets(held: Any) -> list[tuple[str, int]]:
     """Text and vocabulary id of each logit; files of before hold the ids alone."""
     if isinstance(held, np.ndarray) and held.ndim == 1 and held.dtype.kind in "iu":
         return [(str(token), token) for token in held.tolist()]
-    pairs = [one.given if isinstance(one, Record) else one for one in held or ()]
+    pairs = [
+        one.given or tuple(one.fields.values()) if isinstance(one, Record) else one
+        for one in held or ()
+    ]
     good = all(
         isinstance(one, tuple | list) and len(one) == 2
         and isinstance(one[0], str) and type(one[1]) is int

@@ -105,10 +105,10 @@ def smallest(values: NDArray[Any]) -> NDArray[Any]:
 def _cycles(nodes: int, edges: EdgeColumns) -> tuple[bool, list[str]]:
     """Whether edges lead back to where they came from, and what to say of it."""
     own = int((edges.source == edges.target).sum())
-    notes = [f"{counted(own, 'edge')} lead from a node to itself."] if own else []
+    notes = [f"{counted(own, 'edge')} from a node to itself."] if own else []
     on_cycles = nodes - len_acyclic(nodes, edges.source, edges.target)
     if on_cycles:
-        notes.append(f"{counted(on_cycles, 'node')} lie on cycles: no order from input to output.")
+        notes.append(f"{counted(on_cycles, 'node')} on cycles: no order from input to output.")
     return bool(own or on_cycles), notes
 
 

@@ -92,7 +92,7 @@ def _sum(data: memoryview) -> int:
 
 
 def _storage(members: _Members, prefix: str, given: tuple[Any, ...]) -> Storage:
-    kind, named, key, _, count = given
+    kind, named, key, _, count = given if len(given) == 5 else (None,) * 5
     if kind != "storage" or not isinstance(named, Name) or named.name not in STORAGES:
         raise UnsafeGraph(f"The file holds data of the kind {str(kind)[:40]}.", _COPY)
     name = f"{prefix}data/{key}"
