@@ -295,3 +295,20 @@ def test_pairs_have_numbers_and_numbers_pairs():
     assert [cantor(0, 0), cantor(1, 0), cantor(0, 1), cantor(2, 0)] == [0, 1, 2, 3]
     for found in ((0, 0), (25, 16383), (3, 2**40 + 1), (10**12, 10**15 + 7)):
         assert cantor_pair(cantor(*found)) == found
+
+
+def test_pruning_keeps_ways_that_begin_at_errors_and_at_the_input(tmp_path):
+    attention = samples.node("1_lor_9_1", samples.pair(1, 9), 1, 1, "lorsa", "1_lor_9_1")
+    nodes = [
+        samples.embedding(5, 0), attention, samples.error(0, 1), samples.feature(1, 4, 1),
+        samples.logit(3, 7, 1, " c", 0.5),
+    ]  # fmt: skip
+    ways = (("E_5_0", "1_lor_9_1"), ("1_lor_9_1", "1_4_1"), ("0_-1_1", "1_4_1"), ("1_4_1", "3_7_1"))
+    links = [samples.link(source, target, 1.0) for source, target in ways]
+    part = mt.prune(read(tmp_path, samples.graph(nodes, links)))
+    assert {edge[:2] for edge in named_edges(part)} == set(ways)
+    # Attention comes before the features of its layer: half of the influence goes through it.
+    assert dict(zip(part.node_id, part.node_influence.tolist(), strict=True))["E_5_0"] == 0.5
+    part = mt.prune(read(tmp_path, samples.eap()), edge_share=0.1)
+    assert part.node_id[0] == "input"
+    assert part.n_edges > 2

@@ -28,11 +28,15 @@ from microtome.circuits.formats.components import (
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.reading import Reading, sign_of_file
 from microtome.circuits.formats.records import Record
-from microtome.circuits.formats.rows import INPUT, counted
+from microtome.circuits.formats.rows import counted
 from microtome.circuits.formats.torch_files import saving_torch
 from microtome.errors import GraphError
 from microtome.jobs import Job
-from microtome.records.circuit import Circuit, EdgeKind
+from microtome.records.circuit import (
+    INPUT,
+    Circuit,
+    EdgeKind,
+)
 
 PRESENT, EFFECTS = "acdc", "acdc-edges"
 Key = tuple[str, tuple[int | None, ...], str, tuple[int | None, ...]]

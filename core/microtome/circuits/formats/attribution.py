@@ -18,19 +18,17 @@ from microtome.circuits.formats.influence import from_cumulative, passed_on, sha
 from microtome.circuits.formats.kept_keys import packed
 from microtome.circuits.formats.links import Links
 from microtome.circuits.formats.reading import Reading
-from microtome.circuits.formats.rows import (
-    ERROR,
-    FEATURE,
-    EdgeColumns,
-    NodeRow,
-    counted,
-    made_circuit,
-    with_own,
-)
+from microtome.circuits.formats.rows import EdgeColumns, NodeRow, counted, made_circuit, with_own
 from microtome.circuits.formats.web_ids import Ends, Ids, ends_of, ids_of
 from microtome.circuits.formats.web_nodes import current_error_id, read_node, web_node
 from microtome.errors import GraphError
-from microtome.records.circuit import OUTPUT, Circuit, EdgeKind
+from microtome.records.circuit import (
+    ERROR,
+    FEATURE,
+    OUTPUT,
+    Circuit,
+    EdgeKind,
+)
 
 NAME = "attribution-graph"
 OWN = "microtome"  # the key under which our own files keep what the schema has no place for

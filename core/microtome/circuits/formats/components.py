@@ -15,9 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from microtome.circuits.formats.rows import INPUT, EdgeColumns, NodeRow, made_circuit, node_rows
+from microtome.circuits.formats.rows import EdgeColumns, NodeRow, made_circuit, node_rows
 from microtome.errors import GraphError
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, Circuit, EdgeKind
+from microtome.records.circuit import (
+    HEAD,
+    INPUT,
+    MLP,
+    OUTPUT,
+    POSITION,
+    TOKEN,
+    Circuit,
+    EdgeKind,
+)
 
 LOGITS = "logits"
 # Whether ``edge_influence`` is 1 for edges that a file has in its circuit and 0 for others.

@@ -26,10 +26,13 @@ from microtome.circuits.formats.components import (
 )
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.reading import Reading, sign_of_file
-from microtome.circuits.formats.rows import INPUT, NodeRow, node_rows
+from microtome.circuits.formats.rows import NodeRow, node_rows
 from microtome.errors import GraphError
 from microtome.jobs import Job
-from microtome.records.circuit import Circuit
+from microtome.records.circuit import (
+    INPUT,
+    Circuit,
+)
 
 NAME = "eap"
 _ANEW = "Export the graph anew from the tool that made it."

@@ -14,15 +14,13 @@ import numpy as np
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.kept_keys import packed
 from microtome.circuits.formats.reading import Reading
-from microtome.circuits.formats.rows import (
-    UNKNOWN,
-    EdgeColumns,
-    NodeRow,
-    counted,
-    made_circuit,
-)
+from microtome.circuits.formats.rows import EdgeColumns, NodeRow, counted, made_circuit
 from microtome.errors import GraphError, UnsafeGraph
-from microtome.records.circuit import Circuit, EdgeKind
+from microtome.records.circuit import (
+    UNKNOWN,
+    Circuit,
+    EdgeKind,
+)
 
 NAME = "graphml"
 _ANEW = "Export the graph as plain GraphML: one directed graph, without nesting."

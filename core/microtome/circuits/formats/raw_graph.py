@@ -16,10 +16,17 @@ from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.influence import passed_on, shares
 from microtome.circuits.formats.reading import Reading
 from microtome.circuits.formats.records import Record
-from microtome.circuits.formats.rows import ERROR, FEATURE, EdgeColumns, NodeRow, made_circuit
+from microtome.circuits.formats.rows import EdgeColumns, NodeRow, made_circuit
 from microtome.errors import GraphError
 from microtome.jobs import Job
-from microtome.records.circuit import OUTPUT, TOKEN, Circuit, EdgeKind
+from microtome.records.circuit import (
+    ERROR,
+    FEATURE,
+    OUTPUT,
+    TOKEN,
+    Circuit,
+    EdgeKind,
+)
 
 NAME = "circuit-tracer"
 _KEYS = ("input_tokens", "active_features", "selected_features", "adjacency_matrix", "cfg")

@@ -15,10 +15,6 @@ from microtome.records.circuit import Circuit
 
 SIGN = "positive: the clean content raises the metric"
 
-# Node kinds of graph files beside those that a component graph has.
-FEATURE, ERROR, BIAS, UNKNOWN, INPUT = "feature", "error", "bias", "unknown", "input"
-ATTENTION_FEATURE, ATTENTION_ERROR = "attention feature", "attention error"
-
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:

@@ -11,18 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from microtome.circuits.formats.rows import (
+from microtome.circuits.formats.rows import NodeRow
+from microtome.errors import GraphError
+from microtome.records.circuit import (
     ATTENTION_ERROR,
     ATTENTION_FEATURE,
     BIAS,
     ERROR,
     FEATURE,
+    HEAD,
     INPUT,
+    MLP,
+    OUTPUT,
+    POSITION,
+    TOKEN,
     UNKNOWN,
-    NodeRow,
+    component_id,
 )
-from microtome.errors import GraphError
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, component_id
 
 _MOST_FEATURES = 2**31
 _BOTTOM, _OLD_TOP = "E", "E1"  # layers of embeddings, and of logits in files of before
