@@ -52,6 +52,17 @@ def test_a_file_comes_back_as_it_was(tmp_path, generation):
         assert json.loads((tmp_path / "again.json").read_text()) == given
 
 
+@pytest.mark.parametrize("name", ["attribution-graph", "graphml"])
+def test_the_opposite_sign_is_turned_and_written_back(tmp_path, name):
+    plain = read(tmp_path, samples.current())
+    path = tmp_path / "graph"
+    mt.write_graph(path, plain, name)
+    turned = mt.read_graph(path, opposite_sign=True)
+    assert (turned.edge_weight == -plain.edge_weight).all()
+    mt.write_graph(tmp_path / "again", turned, name)
+    assert mt.read_graph(tmp_path / "again").edge_weight.tolist() == plain.edge_weight.tolist()
+
+
 def test_columns_say_what_the_file_says(tmp_path):
     circuit = read(tmp_path, samples.current())
     assert columns(circuit, *COLUMNS) == [
