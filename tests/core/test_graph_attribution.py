@@ -183,6 +183,13 @@ BAD = {
     "metadata without scan": (lambda g: g["metadata"].pop("scan"), "scan"),
     "tokens that are none": (lambda g: g["metadata"].update(prompt_tokens=[1]), "tokens"),
     "no metadata": (lambda g: g.pop("metadata"), "none of a known graph.*Known are"),
+    "own metadata that are none": (lambda g: g["metadata"].update(microtome=3), "own metadata"),
+    "own layers of text": (
+        lambda g: g["metadata"].update(microtome={"n_layers": "4"}),
+        "own metadata.*n_layers = 4",
+    ),
+    "own fields that are none": (lambda g: g["nodes"][0].update(microtome={"id": 1}), "own fields"),
+    "own parts that are none": (lambda g: g["links"][0].update(microtome={}), "Link 0.*parts"),
     "a view that is none": (lambda g: g.update(qParams=[]), "qParams"),
 }
 
@@ -271,12 +278,13 @@ def expect_published(value):
 def test_a_circuit_of_components_is_a_file_that_the_page_opens(tmp_path, embedded):
     pair = mt.PromptPair((0, 1, 2, 3, 1), (0, 3, 2, 3, 1))
     circuit = mt.component_graph(embedded("induction-exact-tiny"), pair)
-    mt.write_graph(tmp_path / "graph.json", circuit)
-    value = json.loads((tmp_path / "graph.json").read_text())
+    mt.write_graph(tmp_path / "Graph of a pair.json", circuit)
+    value = json.loads((tmp_path / "Graph of a pair.json").read_text())
     expect_published(value)
+    assert value["metadata"]["slug"] == "graph-of-a-pair"
     best = {each["node_id"]: each for each in value["nodes"]}["1_unknown_H0_4"]
     assert (best["clerp"], best["layer"], best["ctx_idx"]) == ("L1H0", 1, 4)
-    again = mt.read_graph(tmp_path / "graph.json")
+    again = mt.read_graph(tmp_path / "Graph of a pair.json")
     assert columns(again, *COLUMNS, "node_label") == columns(circuit, *COLUMNS, "node_label")
     for name in ("node_score", "node_influence", "node_bias"):
         assert getattr(again, name).tolist() == getattr(circuit, name).tolist()

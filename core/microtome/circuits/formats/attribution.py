@@ -17,7 +17,7 @@ from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.influence import from_cumulative, passed_on, shares
 from microtome.circuits.formats.kept_keys import packed
 from microtome.circuits.formats.links import Links
-from microtome.circuits.formats.reading import Reading
+from microtome.circuits.formats.reading import Reading, own_metadata
 from microtome.circuits.formats.rows import EdgeColumns, NodeRow, counted, made_circuit, with_own
 from microtome.circuits.formats.web_ids import Ends, Ids, ends_of, ids_of
 from microtome.circuits.formats.web_nodes import current_error_id, read_node, web_node
@@ -62,7 +62,7 @@ def read(document: Document, reading: Reading) -> Circuit:
     edges = _with_shares(edges, rows)
     source = _source(document, metadata, nodes, ids, rows) | ({"links": extras} if extras else {})
     told = _told(metadata, rows, nodes) | {
-        "notes": [*_own_notes(metadata), *notes],
+        "notes": [*own_metadata(metadata.get(OWN)).get("notes", ()), *notes],
         **reading.told(NAME),
         "source": source,
     }
@@ -266,11 +266,4 @@ def _told(metadata: dict[str, Any], rows: list[NodeRow], nodes: list[Any]) -> di
         "n_layers": max(inner, default=-1) + 1,
         "metric": best[0].label if best else "",
     }
-    own = metadata.get(OWN)
-    return found | (own if isinstance(own, dict) else {})
-
-
-def _own_notes(metadata: dict[str, Any]) -> list[str]:
-    own = metadata.get(OWN)
-    notes = own.get("notes", []) if isinstance(own, dict) else []
-    return [str(note) for note in notes] if isinstance(notes, list) else []
+    return found | own_metadata(metadata.get(OWN))

@@ -74,7 +74,9 @@ class _Writer:
         rows = list(node_rows(circuit))
         tokens = [int(token) for token in circuit.metadata.get("token_ids", ())]
         published = [published_row(row, tokens) for row in rows]
-        slug = re.sub(r"[^a-z0-9-]+", "-", path.name.partition(".")[0].lower()).strip("-")
+        slug = re.sub(r"[^a-z0-9-]+", "-", path.name.strip(".").partition(".")[0].lower()).strip(
+            "-"
+        )
         weight = circuit.edge_weight.astype(np.float64) * sign_of_file(circuit.metadata)
         return cls(circuit, job, source, rows, published, slug or "graph", weight)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.kept_keys import packed
-from microtome.circuits.formats.reading import Reading
+from microtome.circuits.formats.reading import Reading, own_metadata
 from microtome.circuits.formats.rows import EdgeColumns, NodeRow, counted, made_circuit
 from microtome.errors import GraphError, UnsafeGraph
 from microtome.records.circuit import (
@@ -184,10 +184,9 @@ def read(document: Document, reading: Reading) -> Circuit:
 
 def _own_metadata(parsed: _Parsed) -> dict[str, Any]:
     try:
-        held = json.loads(parsed.graph.get(METADATA, "{}"))
+        return own_metadata(json.loads(parsed.graph.get(METADATA, "{}")))
     except (ValueError, RecursionError):
         raise parsed.refuse(f"has a {METADATA} that is no JSON") from None
-    return held if isinstance(held, dict) else {}
 
 
 def _row(id_: str, held: Data, parsed: _Parsed) -> NodeRow:
