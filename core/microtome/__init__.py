@@ -16,6 +16,7 @@ _PUBLIC = {
     "Ablate": "interventions.edits",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
+    "Faithfulness": "records.faithfulness",
     "KL": "metrics",
     "LogProbability": "metrics",
     "LogitDifference": "metrics",
@@ -37,9 +38,12 @@ _PUBLIC = {
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
+    "discover_circuit": "circuits.discovery.discover",
+    "edge_auc": "circuits.discovery.faithful",
     "edit_price": "analysis.price",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
+    "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
@@ -48,14 +52,12 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "read_graph": "circuits.formats.files",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
     "trace": "activations.capture",
     "verify_session": "session.verify",
-    "Faithfulness": "records.faithfulness",
-    "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
-    "faithfulness": "circuits.discovery.faithful",
+    "write_graph": "circuits.formats.files",
 }
 
 __all__ = [
@@ -98,10 +100,12 @@ __all__ = [
     "patching_sweep",
     "project",
     "prune",
+    "read_graph",
     "save_session",
     "self_check",
     "trace",
     "verify_session",
+    "write_graph",
 ]
 
 if TYPE_CHECKING:
@@ -114,6 +118,7 @@ if TYPE_CHECKING:
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
     from microtome.errors import MicrotomeError
     from microtome.examining import examine

@@ -22,6 +22,8 @@
     │   ├── SessionDamaged         truncated, wrong shapes, broken references
     │   ├── NewerSession           written by a later major version
     │   └── ModelMismatch          the model at hand is not the one of the session
+    ├── GraphError                 a graph file that cannot be read, or a circuit no such file holds
+    │   └── UnsafeGraph            a pickle that asks for more than tensors and plain containers
     └── StorageError               disk full, read-only folder, file in use
 
 ``Cancelled`` is no error: it unwinds a job that the user stopped, and is caught at the job
@@ -131,6 +133,14 @@ class NewerSession(SessionError):
 
 class ModelMismatch(SessionError):
     """The model at hand is not the one that made the session."""
+
+
+class GraphError(MicrotomeError):
+    """A graph file that cannot be read, or a circuit that its format cannot hold."""
+
+
+class UnsafeGraph(GraphError):
+    """A pickle that asks for more than tensors, plain containers and known records."""
 
 
 class StorageError(MicrotomeError):

@@ -53,13 +53,24 @@ def session_file(tmp_path_factory):
     return path
 
 
-def test_opening_a_session_for_review_loads_neither_torch_nor_transformers(session_file):
+@pytest.fixture
+def tensors(tmp_path):
+    import torch
+
+    path = tmp_path / "scores.pt"
+    torch.save({"blocks.0.hook_resid_post": torch.ones(3)}, path)
+    return path
+
+
+def test_review_of_sessions_and_graphs_loads_neither_torch_nor_transformers(session_file, tensors):
     loaded = loaded_after(
         "import sys, microtome\n"
         "import numpy as np\n"
         "session = microtome.open_session(sys.argv[1])\n"
-        "assert np.isfinite(session.clean.activation('resid_post.0')).all()",
+        "assert np.isfinite(session.clean.activation('resid_post.0')).all()\n"
+        "assert microtome.read_graph(sys.argv[2]).n_edges == 3",
         str(session_file),
+        str(tensors),
     )
     assert "h5py" in loaded
     assert not loaded & (ENGINES | TOOLKITS)

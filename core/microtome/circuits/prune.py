@@ -8,9 +8,21 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.errors import expect
-from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.circuit import (
+    ATTENTION_ERROR,
+    ATTENTION_FEATURE,
+    BIAS,
+    ERROR,
+    INPUT,
+    OUTPUT,
+    POSITION,
+    TOKEN,
+    Circuit,
+)
 
-_EMBEDDINGS = (TOKEN, POSITION)
+_EMBEDDINGS = (TOKEN, POSITION, INPUT)
+_SOURCES = (*_EMBEDDINGS, ERROR, ATTENTION_ERROR, BIAS)  # nothing flows into these
+_ATTENTION = (ATTENTION_FEATURE, ATTENTION_ERROR)
 
 # Less influence than this is rounding: the metric itself has 1.
 _ROUNDING = 1e-7
@@ -95,7 +107,8 @@ def flow(
 def _depth(circuit: Circuit) -> Int[np.ndarray, " node"]:
     """A number that grows along every edge: embeddings, then heads and MLP layer by layer."""
     kinds = np.array(circuit.node_kind)
-    depth = 2 * circuit.node_layer.astype(np.int64) + (circuit.node_head < 0)
+    is_attention = (circuit.node_head >= 0) | np.isin(kinds, _ATTENTION)
+    depth = 2 * circuit.node_layer.astype(np.int64) + ~is_attention
     return np.where(kinds == OUTPUT, depth.max(initial=0) + 2, depth)
 
 
@@ -131,12 +144,12 @@ def _connected(
 ) -> Bool[np.ndarray, " node"]:
     """The nodes that stay when those without an out-edge or an in-edge are dropped repeatedly."""
     kinds = np.array(circuit.node_kind)
-    is_output, is_embedding = kinds == OUTPUT, np.isin(kinds, _EMBEDDINGS)
+    is_output, is_source = kinds == OUTPUT, np.isin(kinds, _SOURCES)
     while True:
         live = edges & nodes[circuit.edge_source] & nodes[circuit.edge_target]
         has_out = np.bincount(circuit.edge_source[live], minlength=circuit.n_nodes) > 0
         has_in = np.bincount(circuit.edge_target[live], minlength=circuit.n_nodes) > 0
-        kept: Bool[np.ndarray, " node"] = nodes & (is_output | has_out & (is_embedding | has_in))
+        kept: Bool[np.ndarray, " node"] = nodes & (is_output | has_out & (is_source | has_in))
         if kept.sum() == nodes.sum():
             return kept
         nodes = kept

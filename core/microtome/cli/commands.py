@@ -24,6 +24,7 @@ from microtome.cli.given import (
     load,
     token_id,
 )
+from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.patch import add_patch, patch
 from microtome.errors import InputError, MicrotomeError
 
@@ -68,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
     add_generate(commands)
+    add_import(commands.add_parser("import", help="save a graph file as a session"))
+    add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
@@ -286,6 +289,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "patch": patch,
     "discover": discover,
     "generate": generate_command,
+    "import": import_graph,
+    "export": export_graph,
     "models": _models,
     "check": _check,
     "info": _info,

@@ -24,6 +24,11 @@ class EdgeKind(IntEnum):
 # Node kinds are text in the file; these are the ones that a component graph uses.
 TOKEN, POSITION, HEAD, MLP, OUTPUT = "token", "position", "head", "mlp", "output"
 
+# Those that graphs from files have besides: the input of all positions, and what replaces MLPs and
+# attention in an attribution graph, with what is left of them.
+INPUT, FEATURE, ERROR, BIAS, UNKNOWN = "input", "feature", "error", "bias", "unknown"
+ATTENTION_FEATURE, ATTENTION_ERROR = "attention feature", "attention error"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Circuit:
