@@ -13,16 +13,11 @@ from pathlib import Path
 
 import environment
 import native
+import parts
 import screen
 
 USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
 EXAMPLE = "microtome-example"
-# The tests of the engine check the shapes of all arrays; those of the window, which run it through
-# the same calls, take it as users do, which saves a third of their time.
-HALVES = (
-    ("tests/desktop", "--jaxtyping-packages="),
-    ("tests/core", "tests/architecture"),
-)
 INTERRUPTED = 130
 
 # Prints the start example as the arguments of `microtome run`.
@@ -80,27 +75,24 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests on a screen in memory; all of them in two processes at once."""
+    """Run the tests on a screen in memory; all of them in two processes at once, part by part."""
     if arguments:
         return _pytest(arguments)
-    # Windows want a screen of their own; the engine's tests want none. Each takes one core.
-    with ThreadPoolExecutor(len(HALVES)) as pool:
-        running = [pool.submit(_half, half) for half in HALVES]
+    with ThreadPoolExecutor(parts.AT_ONCE) as pool:
         statuses = []
-        for future in running:
-            output, status = future.result()
+        for output, status in pool.map(_part, parts.parts(environment.ROOT)):
             print(output, flush=True)
             statuses.append(status)
     return max(statuses)
 
 
-def _half(paths: tuple[str, ...]) -> tuple[str, int]:
+def _part(part: parts.Part) -> tuple[str, int]:
     """The output and exit status of some of the tests, with a screen and a cache of their own."""
-    cache = f"cache_dir=.pytest_cache/{Path(paths[0]).name}"
-    command = [str(environment.PYTHON), "-m", "pytest", *paths, "-o", cache]
+    cache = f"cache_dir=.pytest_cache/{part.name.replace(' ', '-')}"
+    command = [str(environment.PYTHON), "-m", "pytest", *part.options, "-o", cache]
     with screen.virtual_screen() as variables:
         done = subprocess.run(
-            command, cwd=environment.ROOT, env=variables,
+            [*command, *map(str, part.files)], cwd=environment.ROOT, env=variables,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     return done.stdout, done.returncode

@@ -202,7 +202,9 @@ _opened = {}
 
 
 def _open_once(path):
-    return _opened.setdefault(path, open_session(path))
+    if path not in _opened:
+        _opened[path] = open_session(path)
+    return _opened[path]
 
 
 def test_lazy_arrays_behave_as_arrays(everything):

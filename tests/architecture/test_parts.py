@@ -1,0 +1,78 @@
+"""`make test` runs every test once, in parts that need no list kept by hand."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from fnmatch import fnmatch
+
+import pytest
+
+# Stands for the plug-in that checks shapes, which takes seconds to load.
+OPTION = "def pytest_addoption(parser):\n    parser.addoption('--jaxtyping-packages')\n"
+FAILING = "def test_fails():\n    assert False, 'the engine is broken'\n"
+
+
+@pytest.fixture
+def module(root, monkeypatch):
+    """Return a way to import the set-up's own modules."""
+    monkeypatch.syspath_prepend(str(root / "packaging"))
+    return importlib.import_module
+
+
+def _test_files(root, pytestconfig):
+    """What pytest would collect, without the measurements."""
+    patterns = pytestconfig.getini("python_files")
+    return sorted(
+        str(file)
+        for file in (root / "tests").glob("**/*.py")
+        if file.parent.name != "benchmarks" and any(fnmatch(file.name, each) for each in patterns)
+    )
+
+
+def test_every_test_file_is_in_exactly_one_part(module, root, pytestconfig):
+    made = module("parts").parts(root)
+    run = sorted(str(file) for part in made for file in part.files)
+    assert run == _test_files(root, pytestconfig)
+    plain = [part.options != () for part in made]
+    assert plain == ["desktop" in part.files[0].parts for part in made]
+
+
+def test_a_new_folder_of_tests_is_found(module, tmp_path, pytestconfig):
+    for name in ("core/test_a.py", "desktop/test_b.py", "desktop/new/test_c.py", "new/test_d.py"):
+        file = tmp_path / "tests" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("pass\n")
+    made = module("parts").parts(tmp_path)
+    assert sorted(str(file) for part in made for file in part.files) == _test_files(
+        tmp_path, pytestconfig
+    )
+
+
+def test_parts_of_one_kind_are_of_about_one_length(module, root):
+    sizes = {}
+    for part in module("parts").parts(root):
+        size = sum(file.stat().st_size for file in part.files)
+        sizes.setdefault(part.options, []).append(size)
+    assert all(len(each) == 2 and max(each) < 1.02 * min(each) for each in sizes.values())
+
+
+def test_each_part_is_printed_whole_and_the_worst_status_returned(
+    module, tmp_path, monkeypatch, capsys
+):
+    tasks = module("tasks")
+    monkeypatch.setattr(tasks.environment, "ROOT", tmp_path)
+    monkeypatch.setattr(tasks.environment, "PYTHON", sys.executable)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    for folder, text in (("core", FAILING), ("desktop", "def test_passes():\n    pass\n")):
+        file = tmp_path / "tests" / folder / f"test_{folder}.py"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    (tmp_path / "tests" / "conftest.py").write_text(OPTION)
+    assert tasks.test([]) == 1
+    window, engine = capsys.readouterr().out.split("test session starts")[1:]
+    assert "1 passed" in window
+    assert "the engine is broken" in engine
+    assert "1 failed" in engine
+    caches = sorted(each.name for each in (tmp_path / ".pytest_cache").iterdir())
+    assert caches == ["engine-1", "window-1"]
