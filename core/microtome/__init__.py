@@ -14,8 +14,11 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 _PUBLIC = {
     "Ablate": "interventions.edits",
+    "Arrow": "records.hypothesis",
+    "Box": "records.hypothesis",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
+    "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
     "LogitDifference": "metrics",
@@ -33,6 +36,7 @@ _PUBLIC = {
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -61,9 +65,12 @@ _PUBLIC = {
 __all__ = [
     "KL",
     "Ablate",
+    "Arrow",
+    "Box",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
+    "Hypothesis",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
@@ -80,6 +87,7 @@ __all__ = [
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "causal_scrub",
     "causal_trace",
     "component_graph",
     "coverage",
@@ -115,6 +123,7 @@ if TYPE_CHECKING:
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.prune import prune
+    from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer
@@ -140,6 +149,7 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
