@@ -81,23 +81,39 @@ def causal_scrub(
     groups = _groups(examples)
     _expect_room(anatomy, laid.edges, groups, options.get("budget", BUDGET))
     rng, meter = np.random.default_rng(seed), Meter(job)
-    wires = laid.wires
     found = _Found(
         whole=np.empty(len(examples)),
         baseline=np.empty(len(examples)),
         scrubbed=np.empty((draws, len(examples))),
-        swaps=np.full((len(wires), len(examples), max(groups)), -1, dtype=np.int32),
+        swaps=np.full((len(laid.wires), len(examples), max(groups)), -1, dtype=np.int32),
     )
     with torch.no_grad():
         for numbers in groups.values():
             group = _Group(model, anatomy, laid, [examples[n] for n in numbers], meter)
             group.fill(found, np.array(numbers), rng)
+    return _record(model, laid, examples, found, seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """What is filled group by group."""
+
+    whole: Float[np.ndarray, " input"]
+    baseline: Float[np.ndarray, " input"]
+    scrubbed: Float[np.ndarray, "draw input"]
+    swaps: Int[np.ndarray, "wire input position"]
+
+
+def _record(
+    model: Model, laid: Bound, examples: Sequence[Example], found: _Found, seed: int
+) -> Scrubbed:
+    prompts = tuple(str(example.base.prompt) for example in examples)
     asked = {
         "id": "",
         "hypothesis": laid.hypothesis.plain(),
-        "prompts": [str(example.base.prompt) for example in examples],
+        "prompts": list(prompts),
         "metrics": [example.metric.name(model) for example in examples],
-        "draws": draws,
+        "draws": len(found.scrubbed),
         "seed": seed,
     }
     asked["id"] = _identity(asked)
@@ -109,22 +125,12 @@ def causal_scrub(
         whole=found.whole,
         baseline=found.baseline,
         scrubbed=found.scrubbed,
-        inputs=tuple(str(example.base.prompt) for example in examples),
-        wires=wires,
+        inputs=prompts,
+        wires=laid.wires,
         swaps=found.swaps,
         metric=_title(examples, model),
         params=asked,
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What is filled group by group."""
-
-    whole: Float[np.ndarray, " input"]
-    baseline: Float[np.ndarray, " input"]
-    scrubbed: Float[np.ndarray, "draw input"]
-    swaps: Int[np.ndarray, "wire input position"]
 
 
 class _Group:

@@ -17,7 +17,7 @@ from microtome.circuits.discovery.writers import written
 from microtome.errors import SiteMissing
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy, Attention, Block
-from microtome.models.arithmetic import MASKED, Run, run, run_mlp
+from microtome.models.arithmetic import MASKED, Run, run_mlp
 from microtome.models.operations import (
     normalise,
     project,
@@ -27,7 +27,10 @@ from microtome.models.operations import (
     transformed,
     visible_keys,
 )
+from microtome.models.together import run_together
 from microtome.records.edges import Edges
+
+_TOGETHER = 8  # runs at a time
 
 
 def expect_sums(anatomy: Anatomy, name: str) -> None:
@@ -53,12 +56,13 @@ class Written:
     def of(cls, anatomy: Anatomy, inputs: Sequence[Int[Tensor, " position"]], job: Job) -> Written:
         """The runs of some inputs."""
         found = None
-        for number, ids in enumerate(inputs):
-            job.progress("Running the inputs", number, len(inputs))
-            own = _written(run(anatomy, ids))
-            if found is None:
-                found = own.new_empty(len(own), len(inputs), *own.shape[1:])
-            found[:, number] = own
+        for start in range(0, len(inputs), _TOGETHER):
+            job.progress("Running the inputs", start, len(inputs))
+            for number, ran in enumerate(run_together(anatomy, inputs[start : start + _TOGETHER])):
+                own = _written(ran)
+                if found is None:
+                    found = own.new_empty(len(own), len(inputs), *own.shape[1:])
+                found[:, start + number] = own
         assert found is not None  # noqa: S101  there is an input
         return cls(anatomy, Edges.of(anatomy), found)
 
