@@ -80,7 +80,7 @@ class Passing:
                 here = torch.from_numpy(spoken)
                 brought[:, here] = own[rows[:, here], here]
                 total += brought
-            self.taken.append(drawn)
+            self.taken.append(drawn.astype(np.int32))
         return total
 
     def _drawn(self, arrow: int) -> Int[np.ndarray, "input position"]:

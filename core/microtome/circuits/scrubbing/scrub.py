@@ -42,7 +42,7 @@ from microtome.records.scrubbed import Scrubbed
 
 _RESAMPLES, _INSIDE = 1000, 95.0
 _LEAST = 1e-6  # between the model and the baseline
-BUDGET = 2 << 30  # bytes of what writers write
+BUDGET = 2 << 30  # bytes of what is kept
 
 
 class Options(TypedDict, total=False):
@@ -50,7 +50,7 @@ class Options(TypedDict, total=False):
 
     draws: int  # scrubbed runs of every input, 4
     seed: int  # of the draws and of the bootstrap
-    budget: int  # bytes of what is kept of the inputs' runs
+    budget: int  # bytes of the inputs' runs and the swaps, 2 GB
     job: Job | None
 
 
@@ -79,7 +79,7 @@ def causal_scrub(
     anatomy, laid = _laid(model, hypothesis)
     examples = _examples(model, data, metric)
     groups = _groups(examples)
-    _expect_room(anatomy, laid.edges, groups, options.get("budget", BUDGET))
+    _expect_room(anatomy, laid, groups, options.get("budget", BUDGET))
     rng, meter = np.random.default_rng(seed), Meter(job)
     found = _Found(
         whole=np.empty(len(examples)),
@@ -225,12 +225,15 @@ def _groups(examples: Sequence[Example]) -> dict[int, list[int]]:
     return groups
 
 
-def _expect_room(anatomy: Anatomy, edges: Edges, groups: dict[int, list[int]], budget: int) -> None:
+def _expect_room(anatomy: Anatomy, laid: Bound, groups: dict[int, list[int]], budget: int) -> None:
     most = max(length * len(numbers) for length, numbers in groups.items())
-    size = most * edges.n_writers * anatomy.d_model * anatomy.embedding.element_size()
+    values = laid.edges.n_writers + sum(len(nodes) for nodes in laid.nodes)
+    values *= anatomy.d_model * anatomy.embedding.element_size()
+    all_places = max(groups) * sum(map(len, groups.values()))
+    size = most * values + 4 * len(laid.wires) * (most + all_places)
     if size > budget:
         raise MemoryExceeded(
-            f"The runs of these inputs take {megabytes(size)}, and the budget is "
+            f"The runs of these inputs and their swaps take {megabytes(size)}, and the budget is "
             f"{megabytes(budget)}.",
             "Give fewer or shorter inputs, or a larger budget=….",
         )
