@@ -14,9 +14,12 @@ __version__ = "0.1.0"
 # Public name -> the module that defines it.
 _PUBLIC = {
     "Ablate": "interventions.edits",
+    "Arrow": "records.hypothesis",
+    "Box": "records.hypothesis",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
     "LogitDifference": "metrics",
@@ -34,6 +37,7 @@ _PUBLIC = {
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -63,9 +67,12 @@ _PUBLIC = {
 __all__ = [
     "KL",
     "Ablate",
+    "Arrow",
+    "Box",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
+    "Hypothesis",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
@@ -82,6 +89,7 @@ __all__ = [
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "causal_scrub",
     "causal_trace",
     "component_graph",
     "coverage",
@@ -120,6 +128,7 @@ if TYPE_CHECKING:
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
+    from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer
@@ -145,6 +154,7 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace

@@ -1,0 +1,116 @@
+"""The record of a scrubbed hypothesis: its score, and which inputs were swapped where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.hypothesis import Hypothesis, hypothesis_of
+
+SCRUBBED = "causal-scrubbing"  # the kind of its analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What one reader of a box reads of one writer of the model.
+
+    ``box`` is the reader's box, empty for the logits; ``source`` the box whose claim the swapped
+    inputs agree on, empty where the hypothesis says that the writer does not matter here.
+    """
+
+    box: str
+    reader: str
+    writer: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """In place of an input another one was taken, for what one wire brings."""
+
+    wire: Wire
+    taken: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scrubbed:
+    """How much of a behaviour is left when a hypothesis is taken at its word.
+
+    ``recovered`` is (E[scrubbed] - E[baseline]) / (E[whole] - E[baseline]), ``band`` the ends of
+    its 95 % bootstrap interval over the inputs. ``whole`` is the metric of the model itself,
+    ``baseline`` that of its answer to the input judged by the labels of all others, ``scrubbed``
+    that of each draw. ``swaps`` are those of the first draw: the number of the input that each wire
+    was read from, -1 where nothing was read.
+    """
+
+    hypothesis: Hypothesis
+    recovered: float
+    band: Float[np.ndarray, " 2"]
+    whole: Float[np.ndarray, " input"]
+    baseline: Float[np.ndarray, " input"]
+    scrubbed: Float[np.ndarray, "draw input"]
+    inputs: tuple[str, ...]
+    wires: tuple[Wire, ...]
+    swaps: Int[np.ndarray, "wire input position"]
+    metric: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def swapped(self, box: str, reader: str, number: int, position: int) -> tuple[Swap, ...]:
+        """What a reader of a box read at a position in place of an input: wire by wire.
+
+        From the output (the box ``""`` and the reader ``logits``) on, each swap says with which
+        input its source box goes on at the same position; a head reads its keys and values
+        at all positions that it sees.
+        """
+        found = []
+        for row, wire in enumerate(self.wires):
+            taken = int(self.swaps[row, number, position])
+            if (wire.box, wire.reader) == (box, reader) and taken >= 0:
+                found.append(Swap(wire, taken))
+        return tuple(found)
+
+
+def scrubbed_analysis(found: Scrubbed) -> Analysis:
+    """The record as labelled arrays, for panels, files and exports."""
+    arrays = {
+        "whole": Labelled(("input",), found.whole, long_name=found.metric),
+        "baseline": Labelled(("input",), found.baseline, long_name="with labels of other inputs"),
+        "scrubbed": Labelled(("draw", "input"), found.scrubbed, long_name=found.metric),
+        "band": Labelled(("end",), found.band, long_name="95 % interval"),
+        "inputs": Labelled(("input",), np.array(found.inputs, dtype=np.str_)),
+        "swaps": Labelled(("wire", "input", "position"), found.swaps, long_name="input read"),
+    }
+    for name in Wire.__dataclass_fields__:
+        texts = np.array([getattr(wire, name) for wire in found.wires], dtype=np.str_)
+        arrays[f"wire_{name}"] = Labelled(("wire",), texts)
+    params = {
+        "hypothesis": found.hypothesis.plain(),
+        "recovered": found.recovered,
+        "metric": found.metric,
+        "asked": dict(found.params),
+    }
+    title = found.hypothesis.title or "Hypothesis"
+    return Analysis(str(found.params["id"]), SCRUBBED, title, arrays, params)
+
+
+def scrubbed_of(analysis: Analysis) -> Scrubbed:
+    """The record that an analysis holds, also one from a file.
+
+    Raises InputError for a hypothesis that is none.
+    """
+    held = analysis.params
+    names = [analysis.array(f"wire_{name}") for name in Wire.__dataclass_fields__]
+    return Scrubbed(
+        **{n: analysis.array(n) for n in ("whole", "baseline", "scrubbed", "band", "swaps")},
+        hypothesis=hypothesis_of(held["hypothesis"]),
+        recovered=float(held["recovered"]),
+        inputs=tuple(str(text) for text in analysis.array("inputs")),
+        wires=tuple(Wire(*map(str, texts)) for texts in zip(*names, strict=True)),
+        metric=str(held["metric"]),
+        params=held["asked"],
+    )
