@@ -24,7 +24,7 @@ def test_weights_that_cannot_fit_are_refused_with_the_format_that_would(tiny_fol
     folder = tiny_folder("llama")
     needed = mt.load_model(folder).memory.weights
     free(needed - 1)
-    with pytest.raises(MemoryExceeded, match=r"take .* MB in float32, but .* are free") as caught:
+    with pytest.raises(MemoryExceeded, match=r"take .* kB in float32, but .* are free") as caught:
         mt.load_model(folder)
     assert "Choose bfloat16" in caught.value.way_out
     assert mt.load_model(folder, dtype="bfloat16").memory.fits

@@ -107,7 +107,7 @@ def test_the_budget_is_said_before_the_run(tiny_model):
         def check(self):
             raise AssertionError("the run has begun")
 
-    with pytest.raises(MemoryExceeded, match=r"takes .* MB .*mlp_post.*budget is 0\.0 MB.*fewer"):
+    with pytest.raises(MemoryExceeded, match=r"takes .* kB .*mlp_post.*budget is 5\.0 kB.*fewer"):
         trace(model, IDS, sites=["mlp_post"], budget=5000, job=Untouched())
 
 

@@ -28,6 +28,12 @@ class Box:
     claim: str
     positions: tuple[int, ...] | None = None
 
+    def __post_init__(self) -> None:
+        way_out = "Write Box('token', ('input',), 'token(at)')."
+        for name, kind, wanted in (("name", str, "a text"), ("claim", str, "an expression")):
+            expect(getattr(self, name), kind, f"The box's {name}", wanted, way_out)
+        expect(self.nodes, tuple, "The box's nodes", "a tuple of names", way_out)
+
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
@@ -40,6 +46,11 @@ class Arrow:
     target: str
     reader: str
 
+    def __post_init__(self) -> None:
+        way_out = "Write Arrow('token', 'answer', 'v')."
+        for name in ("source", "target", "reader"):
+            expect(getattr(self, name), str, f"The arrow's {name}", "a text", way_out)
+
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
@@ -48,6 +59,11 @@ class Hypothesis:
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     title: str = ""
+
+    def __post_init__(self) -> None:
+        way_out = "Write Hypothesis((Box(…), …), (Arrow(…), …))."
+        for name in ("boxes", "arrows"):
+            expect(getattr(self, name), tuple, f"The hypothesis' {name}", "a tuple", way_out)
 
     def plain(self) -> dict[str, Any]:
         """The hypothesis as JSON values."""

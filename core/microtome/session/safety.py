@@ -258,11 +258,13 @@ def _check_filters(plist: h5py.h5p.PropDCID, path: str) -> None:
             )
 
 
-def check_inflation(dataset: h5d.DatasetID, path: str) -> None:
+def check_inflation(dataset: h5d.DatasetID | h5g.GroupID, path: str) -> None:
     """Refuse deflated chunks that grow beyond their size; HDF5 would follow them to any length.
 
-    Raises SessionDamaged.
+    Raises SessionDamaged, also for a group where data should be.
     """
+    if not isinstance(dataset, h5d.DatasetID):
+        raise _refused(path, "is a group where data was expected")
     plist = dataset.get_create_plist()
     filters = [plist.get_filter(index)[0] for index in range(plist.get_nfilters())]
     if h5z.FILTER_DEFLATE not in filters:
