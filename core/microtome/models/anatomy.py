@@ -236,6 +236,13 @@ class Anatomy:
     leaves_out: str = ""  # what the logits are made of besides all this; empty when nothing
 
     @property
+    def norms_on_stream(self) -> bool:
+        """Whether norms act on the residual stream itself, and so on all that was written."""
+        blocks = self.blocks
+        norms = [self.stream_norm, *(b.sum_norm1 or b.sum_norm2 for b in blocks)]
+        return any(norm is not None for norm in norms)
+
+    @property
     def routed(self) -> bool:
         """Whether an MLP is a mixture of experts."""
         return any(isinstance(block.mlp, Experts) for block in self.blocks)

@@ -7,7 +7,6 @@ one another is done for the rows of all prompts together; attention is done prom
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -37,8 +36,6 @@ from microtome.models.operations import (
     project,
     scaled,
 )
-
-Parts = TypeVar("Parts")
 
 
 def run_together(
@@ -76,7 +73,7 @@ class _Together:
         anatomy = self.anatomy
         entries = [self._entry(*pair) for pair in zip(self.prompts, self.edits, strict=True)]
         streams = []
-        for embedding, positions, _ in entries:
+        for embedding, positions in entries:
             stream = embedding if positions is None else embedding + positions
             streams.append(stream if anatomy.token_type is None else stream + anatomy.token_type)
         first = [norm_run(anatomy.stream_norm, stream) for stream in streams]
@@ -93,18 +90,18 @@ class _Together:
             streams = [one.resid_post for one in made]
         return [
             Run(
-                anatomy, self.prompts[i], *entries[i][:2], tuple(blocks[i]), streams[i],
+                anatomy, self.prompts[i], *entries[i], tuple(blocks[i]), streams[i],
                 norm_run(anatomy.final_norm, streams[i]), first[i],
             )
             for i in range(len(self.prompts))
         ]  # fmt: skip
 
-    def _entry(self, ids: Tensor, edit: Edit) -> tuple[Tensor, Tensor | None, None]:
+    def _entry(self, ids: Tensor, edit: Edit) -> tuple[Tensor, Tensor | None]:
         embedding = edit("embed", -1, embedded(self.anatomy, ids))
         positions = self.anatomy.positions
         if positions is not None:
             positions = edit("pos_embed", -1, positions[: len(ids)])
-        return embedding, positions, None
+        return embedding, positions
 
     def _block(self, block: Block, layer: int, streams: list[Tensor]) -> list[BlockRun]:
         attention = self._attention(block, layer, streams)

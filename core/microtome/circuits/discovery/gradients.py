@@ -118,8 +118,7 @@ def _mean_products(
 ) -> Float[Tensor, "*position writer reader"]:
     """The mean over worths of output difference times worth."""
     anatomy, taken = asked.clean.anatomy, list(worths)
-    norms = [anatomy.stream_norm, *(b.sum_norm1 or b.sum_norm2 for b in anatomy.blocks)]
-    if all(norm is None for norm in norms):  # outputs are the same everywhere
+    if not anatomy.norms_on_stream:  # outputs are the same everywhere
         mean = torch.stack([each.of for each in taken]).mean(0) if taken[1:] else taken[0].of
         taken = [Worth(taken[0].coefficients, mean)]
     parts = [_products(edges, worth, asked.difference, by_position=by_position) for worth in taken]

@@ -1,4 +1,4 @@
-"""Heads that each read streams of their own, for many runs together."""
+"""Heads and MLPs that each read streams of their own, for many runs together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.models.anatomy import Attention, Block, Norm, ScoreBias
-from microtome.models.operations import normalise, rotate, soft_cap, visible_keys
+from microtome.models.arithmetic import run_mlp
+from microtome.models.operations import normalise, rotate, scaled, soft_cap, visible_keys
 
 
 def can_go_alone(block: Block) -> bool:
@@ -42,6 +43,14 @@ def heads_alone(
     q = rotate(_normed_heads(weights.q_norm, q), weights.rotary)
     k = rotate(_normed_heads(weights.k_norm, k, weights.group), weights.rotary)
     return (_pattern(weights, q, k) @ v) @ weights.w_o.mT
+
+
+def mlp_output(
+    block: Block, stream: Float[Tensor, "run position d_model"]
+) -> Float[Tensor, "run position d_model"]:
+    """What an MLP writes, behind a norm on the branch."""
+    ran = run_mlp(block, stream.flatten(0, 1))
+    return scaled(block.mlp_norm, ran.out_norm, ran.out).view_as(stream)
 
 
 def _some(weights: Attention, heads: Int[np.ndarray, " head"]) -> Attention:

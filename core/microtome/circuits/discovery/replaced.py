@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import linear
 
 from microtome.analysis.norms import frozen_norm
-from microtome.circuits.discovery.reading import can_go_alone, heads_alone
+from microtome.circuits.discovery.reading import can_go_alone, heads_alone, mlp_output
 from microtome.jobs import Job
-from microtome.models.activation_functions import activation_function
-from microtome.models.anatomy import Anatomy, Block, Mlp, Norm
+from microtome.models.anatomy import Anatomy, Block, Norm
 from microtome.models.operations import normalise
 from microtome.records.edges import Edges
 
@@ -43,13 +41,6 @@ class Grounds:
     def edges(self) -> Edges:
         """The edges of the model."""
         return Edges.of(self.anatomy)
-
-    @property
-    def rescaled(self) -> bool:
-        """Whether norms act on the stream itself."""
-        blocks = self.anatomy.blocks
-        norms = [self.anatomy.stream_norm, *(b.sum_norm1 or b.sum_norm2 for b in blocks)]
-        return any(norm is not None for norm in norms)
 
 
 def run_replaced(
@@ -99,7 +90,7 @@ class _Pass:
         grounds, self.edges = self.grounds, self.grounds.edges
         read = self.edges.exists & ~self.removed.cpu().numpy()
         self.needed = np.asarray(read.any((0, 2)) | self.whole)
-        if grounds.rescaled:
+        if grounds.anatomy.norms_on_stream:
             self.start = 0  # what was written before comes through the norms of this pass
             self.stages = [self._entry()]
         before = self.edges.first(self.start)
@@ -155,7 +146,7 @@ class _Pass:
         else:
             stages = self.stages and (self.stages[:-1] if block.parallel else self.stages)
             read = self._reads(self.stream if block.parallel else middle, reader, stages)
-            written = normalise(block.mlp_norm, _mlp(block, read))
+            written = mlp_output(block, read)
         own = slice(edges.mlp(layer), edges.mlp(layer) + 1)
         self._note(own, written[:, None])
         self.stream = middle
@@ -221,14 +212,3 @@ def _behind(norm: Norm | None, total: Tensor, heads: Tensor) -> tuple[Tensor, Te
         return total, heads
     frozen = frozen_norm(norm, total[:, None])
     return normalise(norm, total), frozen.apply(heads)
-
-
-def _mlp(block: Block, stream: Tensor) -> Tensor:
-    mlp = block.mlp
-    assert isinstance(mlp, Mlp)  # noqa: S101
-    read = normalise(block.norm2, stream)
-    act = activation_function(mlp.activation).value
-    pre = linear(read, mlp.w_in, mlp.b_in)
-    gate = None if mlp.w_gate is None else linear(read, mlp.w_gate, mlp.b_gate)
-    post = act(pre) if gate is None else act(gate) * pre
-    return linear(post, mlp.w_out, mlp.b_out)

@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from microtome.circuits.discovery.reading import mlp_output
 from microtome.circuits.scrubbing.binding import Bound, Reader
 from microtome.circuits.scrubbing.drawing import agreeing, anything
-from microtome.circuits.scrubbing.streams import Written, head_output, mlp_output
+from microtome.circuits.scrubbing.streams import Written, head_output
 from microtome.jobs import Job
 
 

@@ -10,23 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from microtome.circuits.discovery.reading import can_go_alone, heads_alone
 from microtome.circuits.discovery.writers import written
 from microtome.errors import SiteMissing
 from microtome.jobs import Job
-from microtome.models.anatomy import Anatomy, Attention, Block
-from microtome.models.arithmetic import MASKED, Run, run_mlp
-from microtome.models.operations import (
-    normalise,
-    project,
-    rotate,
-    scaled,
-    soft_cap,
-    transformed,
-    visible_keys,
-)
+from microtome.models.anatomy import Anatomy, Block
+from microtome.models.arithmetic import Run
+from microtome.models.operations import normalise, soft_cap, transformed
 from microtome.models.together import run_together
 from microtome.records.edges import Edges
 
@@ -93,37 +88,12 @@ def head_output(
     v_from: Float[Tensor, "input position d_model"],
 ) -> Float[Tensor, "input position d_model"]:
     """What one head writes when it reads its queries, keys and values from three streams."""
-    weights = block.attention
-    shared = head // weights.group
-    reads = [normalise(block.norm1, stream) for stream in (q_from, k_from, v_from)]
-    q = rotate(
-        normalise(weights.q_norm, project(reads[0], weights.w_q, weights.b_q)), weights.rotary
-    )[:, head]
-    k = rotate(
-        normalise(weights.k_norm, project(reads[1], weights.w_k, weights.b_k)), weights.rotary
-    )[:, shared]
-    v = project(reads[2], weights.w_v, weights.b_v)[:, shared]
-    return (_pattern(weights, head, q, k) @ v) @ weights.w_o[head].mT
-
-
-def _pattern(
-    weights: Attention, head: int, q: Tensor, k: Tensor
-) -> Float[Tensor, "input query key"]:
-    length = q.shape[-2]
-    scores = weights.scale * (q @ k.mT)
-    if weights.bias is not None:
-        bias = weights.bias.at(length).to(scores.dtype)
-        scores = scores + bias.expand(weights.w_q.shape[0], length, length)[head]
-    seen = visible_keys(length, weights.window, q.device, causal=weights.causal)
-    return soft_cap(scores, weights.soft_cap).masked_fill(~seen, MASKED).softmax(-1)
-
-
-def mlp_output(
-    block: Block, stream: Float[Tensor, "input position d_model"]
-) -> Float[Tensor, "input position d_model"]:
-    """What an MLP writes."""
-    ran = run_mlp(block, stream.flatten(0, 1))
-    return scaled(block.mlp_norm, ran.out_norm, ran.out).view_as(stream)
+    streams, heads = torch.stack([q_from, k_from, v_from], 1), np.array([head])
+    if can_go_alone(block):
+        return heads_alone(block, heads, streams)[:, 0]
+    # A norm over all queries or keys takes those that the other heads would have of this stream.
+    count = len(block.attention.w_q)
+    return heads_alone(block, np.arange(count), streams.repeat_interleave(count, 1))[:, head]
 
 
 def logits_of(
