@@ -8,20 +8,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from microtome.circuits.discovery.methods import ABLATIONS, METHODS
 from microtome.cli.given import add_model_options, expect_writable, load
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
-    from microtome.prompt_sets import SetPair
+    from microtome.prompts import Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
 
 _METRICS = ("logit-difference", "log-probability", "probability", "kl", "loss")
-_METHODS = (
-    "two-point", "eap", "eap-ig", "eap-ig-activations", "clean-corrupt", "routes", "exact", "acdc",
-)  # fmt: skip
-_ABLATIONS = ("resample", "zero", "mean", "position mean")
 _SHOWN = 10
 
 
@@ -35,9 +32,9 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
     add("--answer", help="the word that should follow")
     add("--wrong", help="the word to compare it with")
     add("--limit", type=int, help="take the first so many pairs of the set")
-    add("--method", choices=_METHODS, default="two-point")
+    add("--method", choices=tuple(METHODS), default="two-point")
     add("--metric", choices=_METRICS, help="what is measured; the KL divergence for acdc")
-    add("--ablate", choices=_ABLATIONS, default="resample", help="what takes an edge's place")
+    add("--ablate", choices=ABLATIONS, default="resample", help="what takes an edge's place")
     add("--over", help="a prompt set that means are taken over")
     add("--steps", type=int, default=5, help="of integrated gradients")
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
@@ -65,27 +62,27 @@ def discover(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pairs(options: argparse.Namespace) -> list[SetPair]:
-    from microtome.prompt_sets import SetPair
+def _pairs(options: argparse.Namespace) -> list[Question]:
+    from microtome.prompts import Question
 
     if (options.prompt is None) == (options.prompt_set is None):
         raise InputError("Give either --set or --prompt.")
     if options.prompt_set is None:
-        return [SetPair(options.prompt, options.corrupt, options.answer, options.wrong)]
+        return [Question(options.prompt, options.corrupt, options.answer, options.wrong)]
     if options.limit is not None and options.limit < 1:
         raise InputError(f"--limit is {options.limit}.", "Give 1 or more.")
-    return list(prompt_set(options.prompt_set).pairs[: options.limit])
+    held = prompt_set(options.prompt_set).pairs[: options.limit]
+    return [Question(each.clean, each.corrupt, each.answer, each.wrong) for each in held]
 
 
 def _found(
-    options: argparse.Namespace, model: Any, pairs: list[SetPair]
+    options: argparse.Namespace, model: Any, pairs: list[Question]
 ) -> tuple[Circuit, Faithfulness | None]:
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.metrics import KL
 
-    paired = pairs[0].corrupt is not None
-    data: Any = [pair.pair if paired else pair.clean for pair in pairs]
+    data: Any = [pair.pair or pair.prompt for pair in pairs]
     named = [metric_of(options.metric, pair.answer, pair.wrong) for pair in pairs]
     metrics = None if named[0] is None else named
     over = () if options.over is None else prompt_set(options.over).pairs
@@ -124,19 +121,18 @@ def _write_csv(path: Path, circuit: Circuit) -> None:
 def _save(
     options: argparse.Namespace,
     model: Any,
-    first: SetPair,
+    first: Question,
     circuit: Circuit,
     curve: Faithfulness | None,
 ) -> None:
     from dataclasses import replace
 
     from microtome.examining import examine
-    from microtome.prompts import Question
     from microtome.records.discovery import discovery_analysis
     from microtome.records.faithfulness import faithfulness_analysis
     from microtome.session.writer import save_session
 
-    question = Question(first.clean, first.corrupt, first.answer, first.wrong, seed=options.seed)
+    question = replace(first, seed=options.seed)
     held = [discovery_analysis(circuit)]
     held += [] if curve is None else [faithfulness_analysis(curve)]
     session = examine(model, question)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -13,6 +12,7 @@ from microtome.circuits.discovery import gradients
 from microtome.circuits.discovery.acdc import acdc
 from microtome.circuits.discovery.exact import exact_scores
 from microtome.circuits.discovery.gradients import Way, gradient_scores
+from microtome.circuits.discovery.methods import METHODS, SIGN, Method
 from microtome.circuits.discovery.routes import route_scores
 from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
@@ -21,38 +21,6 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
-
-SIGN = "positive: the clean content raises the metric"
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A way to score edges: its title, what its scores are, and what it needs.
-
-    ``local`` methods look at the gradient at the clean run alone.
-    """
-
-    title: str
-    scale: str
-    pairs: bool = False  # needs corrupt prompts
-    local: bool = False
-    signed: bool = True
-
-
-METHODS: Mapping[str, Method] = {
-    "two-point": Method("two-point rule", "change of the metric, exact along the edge", True),
-    "eap": Method("edge attribution patching", "change of the metric, first order", local=True),
-    "eap-ig": Method("EAP, integrated over inputs", "change of the metric, mean slope"),
-    "eap-ig-activations": Method(
-        "EAP, integrated over activations", "mean slope over groups of writers; only ranks compare"
-    ),
-    "clean-corrupt": Method("EAP, both ends", "change of the metric, mean of two slopes", True),
-    "routes": Method("information flow routes", "share of what the reader reads", signed=False),
-    "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
-    "acdc": Method(
-        "ACDC", "cost to the metric when the edge was tried; 0 where it went", signed=False
-    ),
-}
 
 
 class Options(TypedDict, total=False):
@@ -150,20 +118,11 @@ def _scores(
 
 
 def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:
-    first = task.examples[0]
     return {
         "method": name,
         "title": method.title,
         "scale": method.scale,
         "sign": SIGN if method.signed else "never negative: larger matters more",
-        "ablation": task.ablation,
-        "over": [_plain(prompt) for prompt in task.over],
-        "metric": first.metric.name(task.model),
-        "prompts": [_plain(each.clean) for each in task.given],
-        "corrupt": [None if each.corrupt is None else _plain(each.corrupt) for each in task.given],
         "aggregated": True,
+        **task.told(),
     }
-
-
-def _plain(prompt: Any) -> str | list[int]:
-    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]

@@ -69,11 +69,9 @@ def faithfulness(
     asked = {
         "id": "",
         "method": circuit.metadata.get("method"),
-        "ablation": ablation,
-        "over": [str(prompt) for prompt in over],
-        "prompts": [str(each.clean) for each in task.given],
         "sizes": shares.tolist(),
         "seed": seed,
+        **task.told(),
     }
     asked["id"] = _identity(asked, scores)
     return Faithfulness(

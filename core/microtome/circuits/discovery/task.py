@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.circuits.asking import precise
+from microtome.circuits.discovery.methods import ABLATIONS, Ablation
 from microtome.circuits.discovery.replaced import Grounds
 from microtome.circuits.discovery.writers import expect_edges, mean_written, written
 from microtome.errors import EditError, InputError, PromptError, expect
@@ -31,9 +32,6 @@ from microtome.models.model import Model
 from microtome.models.together import run_together
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
-
-Ablation = Literal["resample", "zero", "mean", "position mean"]
-ABLATIONS: tuple[Ablation, ...] = ("resample", "zero", "mean", "position mean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +112,21 @@ class Task:
         """The edges of the model."""
         return Edges.of(self.anatomy)
 
+    def told(self) -> dict[str, Any]:
+        """What was asked, as plain JSON: all that tells this task from another."""
+        names = [example.metric.name(self.model) for example in self.examples]
+        return {
+            "model": self.model.identity.name,
+            "fingerprint": self.model.identity.fingerprint,
+            "ablation": self.ablation,
+            "over": [_plain(prompt) for prompt in self.over],
+            "metric": names[0],
+            "metrics": names,
+            "read_at": [example.metric.position for example in self.examples],
+            "prompts": [_plain(each.clean) for each in self.given],
+            "corrupt": [each.corrupt and _plain(each.corrupt) for each in self.given],
+        }
+
     def ids(self, example: Example, *, corrupt: bool = False) -> Int[Tensor, " position"]:
         """The token ids of an example."""
         tokens = example.source if corrupt and example.source is not None else example.base
@@ -184,6 +197,10 @@ class Task:
                 )
         readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
         return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
+
+
+def _plain(prompt: Prompt) -> str | list[int]:
+    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
 
 
 def expect_options(given: Mapping[str, Any], known: type) -> None:

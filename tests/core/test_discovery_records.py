@@ -1,0 +1,114 @@
+"""Discovered circuits in sessions and from the command line: what was asked is told whole."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import microtome as mt
+from microtome.cli import main
+from microtome.records.discovery import discovery_analysis, discovery_of
+from microtome.records.edges import scores_of
+
+PAIRS = [
+    mt.PromptPair(
+        "When Mary and John went to the store, John gave a drink to",
+        "When Mary and John went to the store, Mary gave a drink to",
+    ),
+    mt.PromptPair(
+        "When Anna and Tom went to the store, Tom gave a drink to",
+        "When Anna and Tom went to the store, Anna gave a drink to",
+    ),
+]
+METRICS = [mt.LogitDifference("Mary", "John"), mt.LogitDifference("Anna", "Tom")]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mt.load_model("words-4l")
+
+
+@pytest.fixture(scope="module")
+def circuit(model):
+    return mt.discover_circuit(model, PAIRS, METRICS)
+
+
+def test_a_circuit_comes_back_from_its_analysis(circuit):
+    analysis = discovery_analysis(circuit)
+    again = discovery_of(analysis)
+    np.testing.assert_array_equal(scores_of(again), scores_of(circuit))
+    assert again.node_id == circuit.node_id
+    assert again.metadata == circuit.metadata
+
+
+def test_all_metrics_and_the_model_are_told(model, circuit):
+    assert circuit.metadata["metrics"] == [metric.resolve(model).name(model) for metric in METRICS]
+    assert circuit.metadata["fingerprint"] == model.identity.fingerprint
+
+
+def test_another_metric_is_another_question(model, circuit):
+    swapped = [METRICS[0], mt.LogitDifference("Tom", "Anna")]
+    other = mt.discover_circuit(model, PAIRS, swapped)
+    assert discovery_analysis(other).id != discovery_analysis(circuit).id
+    again = mt.discover_circuit(model, PAIRS, METRICS)
+    assert discovery_analysis(again).id == discovery_analysis(circuit).id
+
+    sizes = [0.1, 1.0]
+    curves = [
+        mt.faithfulness(model, circuit, PAIRS, metric, sizes=sizes)
+        for metric in (METRICS, METRICS, swapped, mt.KL())
+    ]
+    same, twin, *others = (curve.params["id"] for curve in curves)
+    assert same == twin
+    assert len({same, *others}) == 3
+
+
+def test_another_corrupt_prompt_is_another_question(model, circuit):
+    names = [PAIRS[0].corrupt, PAIRS[1].corrupt.replace("Anna gave", "Mary gave")]
+    pairs = [mt.PromptPair(pair.clean, name) for pair, name in zip(PAIRS, names, strict=True)]
+    ids = {
+        mt.faithfulness(model, circuit, data, METRICS, sizes=[1.0]).params["id"]
+        for data in (PAIRS, pairs)
+    }
+    assert len(ids) == 2
+
+
+def test_the_command_line_finds_saves_and_tells(tmp_path, capsys):
+    session, table = tmp_path / "found.h5", tmp_path / "edges.csv"
+    asked = ["discover", "--model", "words-4l", "--set", "name", "--limit", "3"]
+    assert main([*asked, "--out", str(session), "--csv", str(table), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["edges"]) == 479
+    assert told["faithfulness"]["by_magnitude"][-1] == pytest.approx(1)
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 480
+    held = mt.open_session(session).analyses
+    kinds = {each.kind for each in held.values()}
+    assert {"discovery", "faithfulness"} <= kinds
+    found = next(each for each in held.values() if each.kind == "discovery")
+    assert len(found.params["metrics"]) == 3
+    assert scores_of(discovery_of(found)).max() == pytest.approx(
+        max(edge["score"] for edge in told["edges"]), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--prompt", "The keys"], "Resampling"),
+        (["--set", "name", "--prompt", "The keys"], "either"),
+        (["--set", "name", "--limit", "0"], "--limit"),
+        (["--set", "name", "--limit", "2", "--steps", "0"], "steps"),
+        (["--set", "name", "--limit", "2", "--method", "eap", "--metric", "kl"], "gradient"),
+        (["--set", "name", "--limit", "2", "--ablate", "mean", "--method", "exact"], "over"),
+        (["--set", "nothing"], "nothing"),
+    ],
+)
+def test_bad_input_is_one_line(more, words, capsys, tmp_path):
+    out = tmp_path / "none.h5"
+    assert main(["discover", "--model", "words-4l", *more, "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not out.exists()
