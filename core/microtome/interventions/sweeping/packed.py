@@ -127,8 +127,8 @@ class _Walk:
         written = layers.normed(block.attention_norm, raw)
         stream = source.fill(before, base.pre, 0, self._space("k"))
         middle = layers.behind_attention(block, stream, written, written)
-        # What the layer before it wrote is still read.
-        into = self._rows(f"mlp {layer % 2}", len(before if block.parallel else middle))
+        # The stream of the layer before may lie there: an MLP reads rows before it writes them.
+        into = self._rows("mlp", len(before if block.parallel else middle))
         if block.parallel:
             ours = layers.mlp_output(block, before, self.scratch, into)
             mlp = source.fill(ours, base.kept["mlp_out"], 0, self._space("v"))
