@@ -10,6 +10,9 @@ import torch
 from plain_edges import PlainEdges, named_edges
 
 import microtome as mt
+from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.task import Task
+from microtome.jobs import Job
 
 # Learned positions; grouped heads; parallel blocks; norms behind branches, caps and a window;
 # norms of queries and keys; a bias of the scores; norms on the stream. Two layers of each.
@@ -238,3 +241,18 @@ def test_routes_are_shares_of_what_is_read(case, kind):
     wanted = [one.plain.routes(ids) for ids in (CLEAN, SHORT)]
     circuit = mt.discover_circuit(one.model, [CLEAN, SHORT], None, "routes", ablation="zero")
     expect_same(named_edges(circuit), {e: (wanted[0][e] + wanted[1][e]) / 2 for e in wanted[0]})
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3", "gpt_neox", "bloom", "gemma2", "bert"])
+def test_what_nobody_reads_may_be_left_out(tiny_model, kind):
+    """The same with heads and MLPs skipped as with all computed; heads of a group among them."""
+    model, generator = tiny_model(kind), np.random.default_rng(3)
+    clean, corrupt = (tuple(generator.integers(5, 50, 6).tolist()) for _ in range(2))
+    task = Task.of(model, mt.PromptPair(clean, corrupt), mt.LogitDifference(7, 9))
+    edges, (batch,) = task.edges, task.batches(Job())
+    for _ in range(6):
+        # Some writers are read by nobody, each time others.
+        silent = generator.random(edges.n_writers) < 0.5
+        removed = edges.exists & (silent[:, None] | (generator.random(edges.exists.shape) < 0.3))
+        some, whole = (measure(batch, [removed], Job(), whole=each) for each in (False, True))
+        np.testing.assert_allclose(some, whole, rtol=1e-4, atol=1e-5)

@@ -31,7 +31,7 @@ _TOGETHER = 8  # runs at a time
 def expect_sums(anatomy: Anatomy, name: str) -> None:
     """Raise SiteMissing where a reader does not read a plain sum of what single writers write."""
     for block in anatomy.blocks:
-        if block.attention_norm or block.sum_norm1 or block.sum_norm2:
+        if not can_go_alone(block) or block.sum_norm1 or block.sum_norm2:
             raise SiteMissing(
                 f"{name} has norms behind its attention or on its residual stream, so that what a "
                 "head writes depends on all other heads.",
@@ -88,12 +88,8 @@ def head_output(
     v_from: Float[Tensor, "input position d_model"],
 ) -> Float[Tensor, "input position d_model"]:
     """What one head writes when it reads its queries, keys and values from three streams."""
-    streams, heads = torch.stack([q_from, k_from, v_from], 1), np.array([head])
-    if can_go_alone(block):
-        return heads_alone(block, heads, streams)[:, 0]
-    # A norm over all queries or keys takes those that the other heads would have of this stream.
-    count = len(block.attention.w_q)
-    return heads_alone(block, np.arange(count), streams.repeat_interleave(count, 1))[:, head]
+    streams = torch.stack([q_from, k_from, v_from], 1)
+    return heads_alone(block, np.array([head]), streams)[:, 0]
 
 
 def logits_of(
