@@ -18,23 +18,30 @@ from microtome.errors import GraphError
 
 def as_plain(value: Any) -> Any:
     """A value of a pickle as JSON values. Raises ValueError for what has no such form."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case list():
-            return [as_plain(part) for part in value]
-        case tuple():
-            return {"tuple": [as_plain(part) for part in value]}
-        case dict():
-            return {"dict": [[as_plain(key), as_plain(part)] for key, part in value.items()]}
-        case np.ndarray() if value.dtype.kind in "iufb":
-            return {"array": [value.dtype.name, list(value.shape), value.ravel().tolist()]}
-        case Name(module, name):
-            return {"name": [module, name]}
-        case Record():
-            given, fields = as_plain(list(value.given)), as_plain(value.fields)
-            return {"record": [value.module, value.kind, given, fields]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    for kind, form in _FORMS.items():
+        if isinstance(value, kind):
+            return form(value)
     raise ValueError(f"a {type(value).__name__}")
+
+
+def _plain_array(value: np.ndarray) -> dict[str, Any]:
+    if value.dtype.kind not in "iufb":
+        raise ValueError(f"an array of {value.dtype}")
+    return {"array": [value.dtype.name, list(value.shape), value.ravel().tolist()]}
+
+
+_FORMS: dict[type, Callable[[Any], Any]] = {
+    list: lambda held: [as_plain(part) for part in held],
+    tuple: lambda held: {"tuple": [as_plain(part) for part in held]},
+    dict: lambda held: {"dict": [[as_plain(key), as_plain(p)] for key, p in held.items()]},
+    np.ndarray: _plain_array,
+    Name: lambda held: {"name": [held.module, held.name]},
+    Record: lambda held: {
+        "record": [held.module, held.kind, as_plain(list(held.given)), as_plain(held.fields)]
+    },
+}
 
 
 def from_plain(plain: Any) -> Any:
