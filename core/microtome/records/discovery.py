@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,26 @@ _FOUND = frozenset({
     "seconds", "tried", "kept", "value", "partial", "examples done", "examples", "edges done",
     "edges",
 })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryEstimate:
+    """What a search for a circuit will take, before it is started.
+
+    ``passes`` are passes over one example, forward or back, a part of one as its share of the
+    layers; ``bytes`` are beside the model. Of a search whose length depends on what it finds
+    (ACDC) ``passes`` and ``seconds`` are likely values, ``most_passes`` and ``most_seconds`` those
+    of the longest search; of all others they are the same.
+    """
+
+    method: str
+    edges: int
+    examples: int
+    passes: float
+    seconds: float
+    most_passes: float
+    most_seconds: float
+    bytes: int
 
 
 def discovery_analysis(circuit: Circuit) -> Analysis:

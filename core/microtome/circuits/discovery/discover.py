@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -15,7 +16,7 @@ from microtome.circuits.discovery.gradients import Way, gradient_scores
 from microtome.circuits.discovery.methods import METHODS, SIGN, Method
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.routes import route_scores
-from microtome.circuits.discovery.task import Task, expect_options
+from microtome.circuits.discovery.task import Task, expect_options, known_ablation
 from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
@@ -59,53 +60,83 @@ def discover_circuit(
     length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
     is no sum of what components write, EditError for means without prompts.
     """
-    expect_options(options, Options)
     job = job_or_default(options.get("job"))
-    steps, tau = options.get("steps", 5), options.get("tau", 0.01)
     started = time.perf_counter()
-    chosen = _method(method)
-    ablation, over = options.get("ablation", "resample"), options.get("over", ())
-    task = Task.of(model, data, metric, ablation, over)
-    _expect_usable(task, method, chosen, steps, tau)
-    if chosen.local:
+    settings = Settings.of(method, options)
+    task = Task.of(model, data, metric, settings.ablation, settings.over)
+    settings.expect_runs()
+    if settings.how.local:
         gradients.expect_slope(task, job)
-    told = _metadata(task, method, chosen)
-    told |= {"steps": steps} if "ig" in method else {}
-    told |= {"tau": tau} if method == "acdc" else {}
+    told = settings.told() | task.told()
 
     def circuit_of(scores: np.ndarray, more: Mapping[str, Any]) -> Circuit:
         return task.edges.as_circuit(scores, {**told, **more})
 
-    scores, found = _scores(task, method, steps, tau, Partials(job, DISCOVERY, circuit_of))
+    scores, found = _scores(task, settings, Partials(job, DISCOVERY, circuit_of))
     circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
     return circuit
 
 
-def _method(name: Any) -> Method:
-    if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"The method is {name!r}.", f"Choose one of {', '.join(METHODS)}.")
-    return METHODS[name]
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a circuit is looked for, every part of it fit to be used."""
 
+    method: str
+    ablation: str = "resample"
+    over: Any = ()
+    steps: int | np.integer = 5
+    tau: float | int | np.number = 0.01
 
-def _expect_usable(task: Task, name: str, method: Method, steps: Any, tau: Any) -> None:
-    if method.pairs and task.ablation != "resample":
-        raise InputError(
-            f"The method {name} lies between a clean and a corrupt run, but the ablation is "
-            f"{task.ablation}.",
-            "Give pairs and ablation='resample', or take eap, eap-ig, exact or acdc.",
-        )
-    if not isinstance(steps, int | np.integer) or steps < 1:
-        raise InputError(
-            f"The number of steps is {steps!r}.", "Give 1 or more, for example steps=5."
-        )
-    if not isinstance(tau, int | float | np.number) or not 0 < tau < np.inf:
-        raise InputError(f"τ is {tau!r}.", "Give a number above 0, for example tau=0.01.")
+    @classmethod
+    def of(cls, method: Any, options: Mapping[str, Any]) -> Settings:
+        """The settings that were given. Raises InputError for those that are none."""
+        expect_options(options, Options)
+        given = {name: value for name, value in options.items() if name != "job"}
+        if not isinstance(method, str) or method not in METHODS:
+            raise InputError(f"The method is {method!r}.", f"Choose one of {', '.join(METHODS)}.")
+        known_ablation(given.get("ablation", "resample"))
+        steps, tau = given.get("steps", 1), given.get("tau", 1.0)
+        if not isinstance(steps, int | np.integer) or steps < 1:
+            raise InputError(
+                f"The number of steps is {steps!r}.", "Give 1 or more, for example steps=5."
+            )
+        if not isinstance(tau, int | float | np.number) or not 0 < tau < np.inf:
+            raise InputError(f"τ is {tau!r}.", "Give a number above 0, for example tau=0.01.")
+        return cls(method, **given)
+
+    @property
+    def how(self) -> Method:
+        """The row of the method."""
+        return METHODS[self.method]
+
+    def expect_runs(self) -> None:
+        """Raise InputError for a method between two runs where there is one."""
+        if self.how.pairs and self.ablation != "resample":
+            raise InputError(
+                f"The method {self.method} lies between a clean and a corrupt run, but the "
+                f"ablation is {self.ablation}.",
+                "Give pairs and ablation='resample', or take eap, eap-ig, exact or acdc.",
+            )
+
+    def told(self) -> dict[str, Any]:
+        """What a result says of its method, as plain JSON."""
+        how = self.how
+        told = {
+            "method": self.method,
+            "title": how.title,
+            "scale": how.scale,
+            "sign": SIGN if how.signed else "never negative: larger matters more",
+            "aggregated": True,
+        }
+        told |= {"steps": int(self.steps)} if how.stepped else {}
+        return told | ({"tau": float(self.tau)} if self.method == "acdc" else {})
 
 
 def _scores(
-    task: Task, method: str, steps: int, tau: float, partials: Partials
+    task: Task, settings: Settings, partials: Partials
 ) -> tuple[np.ndarray, dict[str, Any]]:
+    job, method, steps = partials.job, settings.method, int(settings.steps)
     ways: Mapping[str, Callable[[], Way]] = {
         "two-point": lambda: gradients.two_point,
         "eap": lambda: gradients.at_clean,
@@ -113,24 +144,12 @@ def _scores(
         "eap-ig": lambda: gradients.along_inputs(steps),
         "eap-ig-activations": lambda: gradients.along_activations(steps),
     }
-    job = partials.job
     if method in ways:
         return gradient_scores(task, ways[method](), job, partials=partials), {}
     if method == "routes":
         return route_scores(task, job, partials=partials), {}
     if method == "exact":
         return exact_scores(task, job, partials=partials), {}
-    left = acdc(task, tau, job, partials=partials)
+    left = acdc(task, float(settings.tau), job, partials=partials)
     scores = np.where(left.kept, left.rise, 0.0)
     return scores, {"tried": left.tried, "value": left.value, "kept": int(left.kept.sum())}
-
-
-def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:
-    return {
-        "method": name,
-        "title": method.title,
-        "scale": method.scale,
-        "sign": SIGN if method.signed else "never negative: larger matters more",
-        "aggregated": True,
-        **task.told(),
-    }
