@@ -11,6 +11,7 @@ import numpy as np
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import Circuit
 from microtome.records.edges import edges_of, edges_told, scores_of
+from microtome.records.positions import BY_POSITION, PositionedScores
 
 DISCOVERY = "discovery"  # the kind of its analysis
 # What says how a search went, not what was asked.
@@ -46,10 +47,15 @@ def discovery_analysis(circuit: Circuit) -> Analysis:
     Where a writer does not stand before a reader the score is not a number, and neither where a
     partial result did not try an edge.
     """
-    edges = edges_of(circuit)
-    scores = np.where(edges.exists, scores_of(circuit), np.nan).astype(np.float32)
+    if circuit.metadata.get(BY_POSITION):
+        held = PositionedScores.of(circuit)
+        edges, values = held.edges, held.scores
+        axes: tuple[str, ...] = ("position", "writer", "reader")
+    else:
+        edges, values, axes = edges_of(circuit), scores_of(circuit), ("writer", "reader")
+    scores = np.where(edges.exists, values, np.nan).astype(np.float32)
     arrays = {
-        "scores": Labelled(("writer", "reader"), scores, long_name=circuit.metadata["scale"]),
+        "scores": Labelled(axes, scores, long_name=circuit.metadata["scale"]),
         "writers": Labelled(("writer",), np.array(edges.writer_names, dtype=np.str_)),
         "readers": Labelled(("reader",), np.array(edges.reader_names, dtype=np.str_)),
     }
@@ -61,6 +67,9 @@ def discovery_of(analysis: Analysis) -> Circuit:
     """The circuit that an analysis holds, also one from a file."""
     told = dict(analysis.params)
     scores = np.nan_to_num(np.asarray(analysis.array("scores"), dtype=np.float64))
+    if told.get(BY_POSITION):
+        edges = edges_told({**told, "aggregated": True})
+        return PositionedScores(edges, scores).circuit(told, told["read"])
     return edges_told(told).as_circuit(scores, told)
 
 

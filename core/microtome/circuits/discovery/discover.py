@@ -17,13 +17,14 @@ from microtome.circuits.discovery.methods import METHODS, SIGN, Method
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.routes import route_scores
 from microtome.circuits.discovery.task import Task, expect_options, known_ablation
-from microtome.errors import InputError
+from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.discovery import DISCOVERY
+from microtome.records.positions import PositionedScores
 
 
 class Options(TypedDict, total=False):
@@ -33,6 +34,7 @@ class Options(TypedDict, total=False):
     over: Sequence[Prompt]  # what means are taken over
     steps: int  # of integrated gradients, 5
     tau: float  # of ACDC, 0.01
+    by_position: bool  # keep the positions apart, of examples of one length
     job: Job | None
 
 
@@ -52,6 +54,9 @@ def discover_circuit(
     exact, and acdc (with ``tau``). Positive scores: the clean content raises the metric. In
     ``metadata`` stand method, sign, scale, ablation, metric, prompts and settings.
 
+    With ``by_position`` (not of exact and acdc; examples of one length) edges and nodes are those
+    of each position, ``a0.h1@5->a2.h0@5<k>``: an edge stands where the stream carries it.
+
     Partial circuits are handed out by ``job.partial`` as ``discovery``, about five a second: the
     means over the examples done, or the edges done with NaN for those not tried; their metadata
     have ``partial`` and how far the work is (``examples done``, ``edges done``).
@@ -65,11 +70,17 @@ def discover_circuit(
     settings = Settings.of(method, options)
     task = Task.of(model, data, metric, settings.ablation, settings.over)
     settings.expect_runs()
+    told = settings.told() | task.told()
+    if settings.by_position:
+        task.expect_one_length()
+        told["tokens"] = list(task.examples[0].base.texts)
     if settings.how.local:
         gradients.expect_slope(task, job)
-    told = settings.told() | task.told()
 
     def circuit_of(scores: np.ndarray, more: Mapping[str, Any]) -> Circuit:
+        if settings.by_position:
+            read = range(len(scores)) if method == "routes" else task.read()
+            return PositionedScores(task.edges, scores).circuit({**told, **more}, read)
         return task.edges.as_circuit(scores, {**told, **more})
 
     scores, found = _scores(task, settings, Partials(job, DISCOVERY, circuit_of))
@@ -87,6 +98,7 @@ class Settings:
     over: Any = ()
     steps: int | np.integer = 5
     tau: float | int | np.number = 0.01
+    by_position: bool = False
 
     @classmethod
     def of(cls, method: Any, options: Mapping[str, Any]) -> Settings:
@@ -103,6 +115,14 @@ class Settings:
             )
         if not isinstance(tau, int | float | np.number) or not 0 < tau < np.inf:
             raise InputError(f"τ is {tau!r}.", "Give a number above 0, for example tau=0.01.")
+        by_position = given.get("by_position", False)
+        expect(by_position, bool, "by_position", "True or False", "Write by_position=True.")
+        if by_position and not METHODS[method].positioned:
+            able = ", ".join(name for name, row in METHODS.items() if row.positioned)
+            raise InputError(
+                f"The method {method} takes an edge away at all positions at once.",
+                f"Take one of {able} to keep positions, or leave by_position out.",
+            )
         return cls(method, **given)
 
     @property
@@ -127,7 +147,7 @@ class Settings:
             "title": how.title,
             "scale": how.scale,
             "sign": SIGN if how.signed else "never negative: larger matters more",
-            "aggregated": True,
+            "aggregated": not self.by_position,
         }
         told |= {"steps": int(self.steps)} if how.stepped else {}
         return told | ({"tau": float(self.tau)} if self.method == "acdc" else {})
@@ -144,10 +164,11 @@ def _scores(
         "eap-ig": lambda: gradients.along_inputs(steps),
         "eap-ig-activations": lambda: gradients.along_activations(steps),
     }
+    how: Any = {"by_position": settings.by_position, "partials": partials}
     if method in ways:
-        return gradient_scores(task, ways[method](), job, partials=partials), {}
+        return gradient_scores(task, ways[method](), job, **how), {}
     if method == "routes":
-        return route_scores(task, job, partials=partials), {}
+        return route_scores(task, job, **how), {}
     if method == "exact":
         return exact_scores(task, job, partials=partials), {}
     left = acdc(task, float(settings.tau), job, partials=partials)

@@ -24,6 +24,7 @@ class Method:
     local: bool = False
     signed: bool = True
     stepped: bool = False  # integrates over steps
+    positioned: bool = True  # scores edges at each position
 
 
 METHODS: Mapping[str, Method] = {
@@ -39,8 +40,15 @@ METHODS: Mapping[str, Method] = {
     ),
     "clean-corrupt": Method("EAP, both ends", "change of the metric, mean of two slopes", True),
     "routes": Method("information flow routes", "share of what the reader reads", signed=False),
-    "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
+    "exact": Method(
+        "exact edge patching",
+        "change of the metric when the edge alone is replaced",
+        positioned=False,
+    ),
     "acdc": Method(
-        "ACDC", "cost to the metric when the edge was tried; 0 where it went", signed=False
+        "ACDC",
+        "cost to the metric when the edge was tried; 0 where it went",
+        signed=False,
+        positioned=False,
     ),
 }

@@ -137,6 +137,19 @@ class Task:
         mean = mean_written(runs, by_position=by_position)
         return mean.expand(-1, length, -1)
 
+    def expect_one_length(self) -> None:
+        """Raise InputError where examples have positions that are not the same."""
+        lengths = sorted(self.by_length())
+        if len(lengths) > 1:
+            raise InputError(
+                f"Examples of {', '.join(map(str, lengths))} tokens have no positions in common.",
+                "Give examples of one length, or leave by_position out.",
+            )
+
+    def read(self) -> list[int]:
+        """The positions at which the metrics read the logits."""
+        return sorted({int(at) for each in self.examples for at in each.read_at(each.base)})
+
     def by_length(self) -> dict[int, list[int]]:
         """The numbers of the examples of each length."""
         found: dict[int, list[int]] = {}
