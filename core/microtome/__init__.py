@@ -45,6 +45,7 @@ _PUBLIC = {
     "discover_circuit": "circuits.discovery.discover",
     "edge_auc": "circuits.discovery.faithful",
     "edit_price": "analysis.price",
+    "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
@@ -97,6 +98,7 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_discovery",
     "estimate_sweep",
     "examine",
     "faithfulness",
@@ -125,6 +127,7 @@ if TYPE_CHECKING:
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.discover import discover_circuit
+    from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
