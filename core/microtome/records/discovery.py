@@ -12,12 +12,18 @@ from microtome.records.circuit import Circuit
 from microtome.records.edges import edges_of, edges_told, scores_of
 
 DISCOVERY = "discovery"  # the kind of its analysis
+# What says how a search went, not what was asked.
+_FOUND = frozenset({
+    "seconds", "tried", "kept", "value", "partial", "examples done", "examples", "edges done",
+    "edges",
+})  # fmt: skip
 
 
 def discovery_analysis(circuit: Circuit) -> Analysis:
     """A circuit of ``discover_circuit`` for panels, files and exports.
 
-    Where a writer does not stand before a reader the score is not a number.
+    Where a writer does not stand before a reader the score is not a number, and neither where a
+    partial result did not try an edge.
     """
     edges = edges_of(circuit)
     scores = np.where(edges.exists, scores_of(circuit), np.nan).astype(np.float32)
@@ -39,6 +45,6 @@ def discovery_of(analysis: Analysis) -> Circuit:
 
 def _identity(told: dict[str, object]) -> str:
     """The same for the same question, however long it took."""
-    asked = {name: value for name, value in told.items() if name not in ("seconds", "tried")}
+    asked = {name: value for name, value in told.items() if name not in _FOUND}
     text = json.dumps(asked, sort_keys=True, default=str)
     return f"discovery-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

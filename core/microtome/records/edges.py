@@ -202,7 +202,7 @@ class Edges:
 
     def _node_scores(self, scores: Float[np.ndarray, "writer reader"]) -> np.ndarray:
         """Of each node the sum of its out-edges."""
-        sums = np.where(self.exists, scores, 0.0).sum(1)
+        sums = np.nan_to_num(np.where(self.exists, scores, 0.0)).sum(1)  # some may be untried
         return np.asarray(np.append(sums, 0.0), dtype=np.float32)
 
     @staticmethod

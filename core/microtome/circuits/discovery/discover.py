@@ -13,6 +13,7 @@ from microtome.circuits.discovery.acdc import acdc
 from microtome.circuits.discovery.exact import exact_scores
 from microtome.circuits.discovery.gradients import Way, gradient_scores
 from microtome.circuits.discovery.methods import METHODS, SIGN, Method
+from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.routes import route_scores
 from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
@@ -21,6 +22,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
+from microtome.records.discovery import DISCOVERY
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +51,10 @@ def discover_circuit(
     exact, and acdc (with ``tau``). Positive scores: the clean content raises the metric. In
     ``metadata`` stand method, sign, scale, ablation, metric, prompts and settings.
 
+    Partial circuits are handed out by ``job.partial`` as ``discovery``, about five a second: the
+    means over the examples done, or the edges done with NaN for those not tried; their metadata
+    have ``partial`` and how far the work is (``examples done``, ``edges done``).
+
     Raises InputError for a method or an ablation that is none, PromptError for pairs of unequal
     length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
     is no sum of what components write, EditError for means without prompts.
@@ -63,8 +69,15 @@ def discover_circuit(
     _expect_usable(task, method, chosen, steps, tau)
     if chosen.local:
         gradients.expect_slope(task, job)
-    scores, found = _scores(task, method, steps, tau, job)
-    circuit = task.edges.as_circuit(scores, _metadata(task, method, chosen) | found)
+    told = _metadata(task, method, chosen)
+    told |= {"steps": steps} if "ig" in method else {}
+    told |= {"tau": tau} if method == "acdc" else {}
+
+    def circuit_of(scores: np.ndarray, more: Mapping[str, Any]) -> Circuit:
+        return task.edges.as_circuit(scores, {**told, **more})
+
+    scores, found = _scores(task, method, steps, tau, Partials(job, DISCOVERY, circuit_of))
+    circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
     return circuit
 
@@ -91,7 +104,7 @@ def _expect_usable(task: Task, name: str, method: Method, steps: Any, tau: Any) 
 
 
 def _scores(
-    task: Task, method: str, steps: int, tau: float, job: Job
+    task: Task, method: str, steps: int, tau: float, partials: Partials
 ) -> tuple[np.ndarray, dict[str, Any]]:
     ways: Mapping[str, Callable[[], Way]] = {
         "two-point": lambda: gradients.two_point,
@@ -100,21 +113,16 @@ def _scores(
         "eap-ig": lambda: gradients.along_inputs(steps),
         "eap-ig-activations": lambda: gradients.along_activations(steps),
     }
+    job = partials.job
     if method in ways:
-        found = {"steps": steps} if "ig" in method else {}
-        return gradient_scores(task, ways[method](), job), found
+        return gradient_scores(task, ways[method](), job, partials=partials), {}
     if method == "routes":
-        return route_scores(task, job), {}
+        return route_scores(task, job, partials=partials), {}
     if method == "exact":
-        return exact_scores(task, job), {}
-    left = acdc(task, tau, job)
+        return exact_scores(task, job, partials=partials), {}
+    left = acdc(task, tau, job, partials=partials)
     scores = np.where(left.kept, left.rise, 0.0)
-    return scores, {
-        "tau": tau,
-        "tried": left.tried,
-        "value": left.value,
-        "kept": int(left.kept.sum()),
-    }
+    return scores, {"tried": left.tried, "value": left.value, "kept": int(left.kept.sum())}
 
 
 def _metadata(task: Task, name: str, method: Method) -> dict[str, Any]:

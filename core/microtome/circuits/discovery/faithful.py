@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
@@ -20,7 +22,7 @@ from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.edges import Edges, edges_of, scores_of
-from microtome.records.faithfulness import Faithfulness
+from microtome.records.faithfulness import FAITHFULNESS, Faithfulness
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -47,7 +49,10 @@ def faithfulness(
     """What the best edges of a discovered circuit keep of a metric, for each share of all edges.
 
     All other edges carry the corrupt run's values (or zero, or means ``over`` prompts). Edges that
-    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap.
+    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap. Partial
+    curves are handed out by ``job.partial`` as ``faithfulness``, about five a second: size by size
+    over the first examples, then over more and more of them; what is not known yet is NaN, and
+    ``params`` have ``partial``, ``sizes done`` and ``examples done``.
     Raises InputError for a circuit of another model or by position, and sizes that are none; else
     what ``discover_circuit`` raises.
     """
@@ -59,13 +64,8 @@ def faithfulness(
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]
     by_size = [best(edges, scores, share, signed=False) for share in shares]
-    masks = [edges.exists, np.zeros_like(edges.exists), *by_sign, *by_size]
-    with torch.no_grad():
-        values = _kept(task, masks, job)
-    whole, none, rest = values[0], values[1], values[2:]
-    _expect_different(whole, none)
-    signed, sized = np.split(rest, 2)
-    curve, other = (_share(part, whole, none) for part in (signed, sized))
+    masks = [edges.exists, np.zeros_like(edges.exists)]
+    masks += [mask for both in zip(by_sign, by_size, strict=True) for mask in both]
     asked = {
         "id": "",
         "method": circuit.metadata.get("method"),
@@ -74,9 +74,31 @@ def faithfulness(
         **task.told(),
     }
     asked["id"] = _identity(asked, scores)
+    counts = np.array([int(mask.sum()) for mask in by_sign])
+    name = task.examples[0].metric.name(model)
+
+    def record(values: np.ndarray, more: Mapping[str, Any]) -> Faithfulness:
+        return _record(values, shares, counts, name, {**asked, **more})
+
+    with torch.no_grad():
+        values = _kept(task, masks, Partials(job, FAITHFULNESS, record))
+    _expect_different(values[0], values[1])
+    return replace(record(values, {}), band=_band(values[2::2], values[0], values[1], seed))
+
+
+def _record(
+    values: Float[np.ndarray, "circuit example"],
+    shares: Float[np.ndarray, " size"],
+    counts: Int[np.ndarray, " size"],
+    metric: str,
+    params: Mapping[str, Any],
+) -> Faithfulness:
+    """The curves of values of all edges, of none, and of both orders size by size."""
+    whole, none, signed, sized = values[0], values[1], values[2::2], values[3::2]
+    curve, other = (_share(part, whole, none) for part in (signed, sized))
     return Faithfulness(
         sizes=shares,
-        counts=np.array([int(mask.sum()) for mask in by_sign]),
+        counts=counts,
         faithfulness=curve,
         by_magnitude=other,
         cpr=float(np.trapezoid(curve, shares)),
@@ -84,9 +106,8 @@ def faithfulness(
         values=signed,
         whole=whole,
         none=none,
-        metric=task.examples[0].metric.name(model),
-        band=_band(signed, whole, none, seed),
-        params=asked,
+        metric=metric,
+        params=params,
     )
 
 
@@ -180,24 +201,39 @@ def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
 
 
 def _kept(
-    task: Task, masks: Sequence[np.ndarray], job: Job
+    task: Task, masks: Sequence[np.ndarray], partials: Partials
 ) -> Float[np.ndarray, "circuit example"]:
     """The metric of every example when only some edges are left."""
-    edges = task.edges
+    edges, job = task.edges, partials.job
     removed = [edges.exists & ~mask for mask in masks]
-    found = np.empty((len(masks), len(task.examples)))
+    found = np.full((len(masks), len(task.examples)), np.nan)
     done, total = 0, len(removed) * len(task.examples)
     for batch in task.batches(job):
         for number, mask in enumerate(removed):
             job.progress("Testing circuits", done, total)
             found[number, batch.numbers] = measure(batch, [mask], job)[0]
             done += len(batch)
+            if number > 2 and number % 2 and done < total:  # a size has its two values
+                known = np.isfinite(found)
+                partials.tell(
+                    found.copy,
+                    sizes_done=int(known.any(1).sum()) // 2 - 1,
+                    sizes=len(masks) // 2 - 1,
+                    examples_done=int(known.all(0).sum()),
+                    examples=len(task.examples),
+                )
     job.progress("Testing circuits", total, total)
     return found
 
 
-def _share(values: np.ndarray, whole: np.ndarray, none: np.ndarray) -> np.ndarray:
-    return np.asarray((values.mean(1) - none.mean()) / (whole.mean() - none.mean()))
+def _share(
+    values: Float[np.ndarray, "size example"], whole: np.ndarray, none: np.ndarray
+) -> Float[np.ndarray, " size"]:
+    """The ratio of the means over the examples that have a value."""
+    there = np.isfinite(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(there, values - none, 0.0).sum(1)
+        return np.asarray(left / np.where(there, whole - none, 0.0).sum(1))
 
 
 def _expect_different(whole: np.ndarray, none: np.ndarray) -> None:
