@@ -23,7 +23,8 @@ class Curves:
     """Every edge's four control points and its looks, in the order of the circuit's edges.
 
     ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest); ``order`` gives the rows
-    strongest first.
+    strongest first. ``group`` colours by something else than the sign: 0 and 1 are the signs, 2
+    is what two circuits share, 3 and more are what single ones have alone.
     """
 
     points: Float[np.ndarray, "edge 4 2"]
@@ -31,11 +32,14 @@ class Curves:
     positive: Bool[np.ndarray, " edge"]
     kind: Int[np.ndarray, " edge"]
     order: Int[np.ndarray, " edge"]
+    group: Int[np.ndarray, " edge"] | None = None
 
     @property
     def pen(self) -> Int[np.ndarray, " edge"]:
         """The number of each edge's pen: ``LEVELS`` of them inhibit, ``LEVELS`` excite."""
-        return np.asarray(self.level + LEVELS * self.positive)
+        return np.asarray(
+            self.level + LEVELS * (self.positive if self.group is None else self.group)
+        )
 
     def sampled(self, n: int) -> Float[np.ndarray, "edge n 2"]:
         """``n`` places along each curve, its ends included."""

@@ -59,17 +59,11 @@ def discover_circuit(
     length, MetricError for a metric that the method cannot use, SiteMissing for models whose stream
     is no sum of what components write, EditError for means without prompts.
     """
-    expect_options(options, Options)
     job = job_or_default(options.get("job"))
     steps, tau = options.get("steps", 5), options.get("tau", 0.01)
     started = time.perf_counter()
-    chosen = _method(method)
-    ablation, over = options.get("ablation", "resample"), options.get("over", ())
-    task = Task.of(model, data, metric, ablation, over)
-    _expect_usable(task, method, chosen, steps, tau)
-    if chosen.local:
-        gradients.expect_slope(task, job)
-    told = _metadata(task, method, chosen)
+    task = expect_possible(model, data, metric, method, **options)
+    told = _metadata(task, method, METHODS[method])
     told |= {"steps": steps} if "ig" in method else {}
     told |= {"tau": tau} if method == "acdc" else {}
 
@@ -80,6 +74,25 @@ def discover_circuit(
     circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
     return circuit
+
+
+def expect_possible(
+    model: Model,
+    data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+    metric: Metrics = None,
+    method: str = "two-point",
+    **options: Unpack[Options],
+) -> Task:
+    """The task of a search, after all that ``discover_circuit`` would refuse; raises the same."""
+    expect_options(options, Options)
+    steps, tau = options.get("steps", 5), options.get("tau", 0.01)
+    chosen = _method(method)
+    ablation, over = options.get("ablation", "resample"), options.get("over", ())
+    task = Task.of(model, data, metric, ablation, over)
+    _expect_usable(task, method, chosen, steps, tau)
+    if chosen.local:
+        gradients.expect_slope(task, job_or_default(options.get("job")))
+    return task
 
 
 def _method(name: Any) -> Method:
