@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 
 from microtome.circuits.discovery.methods import METHODS
@@ -83,9 +84,8 @@ def rival_of(analysis: Analysis, curve: Faithfulness | None, *, running: bool = 
     """What the list says of a discovered circuit."""
     told = analysis.params
     method = str(told["method"])
-    extra = (
-        f" {told['steps']}" if "steps" in told else f" τ {told['tau']:g}" if "tau" in told else ""
-    )
+    extra = f" · {told['steps']} steps" if "steps" in told else ""
+    extra += f" · τ {told['tau']:g}" if "tau" in told else ""
     part = is_partial(analysis) or bool(curve is not None and curve.params.get("partial"))
     return Rival(
         id=analysis.id,
@@ -130,8 +130,9 @@ def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    known = value is not None and value == value  # NaN while it comes
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}") if known else "–"
+    if value is None or isnan(value):  # while it comes
+        return "–"
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _smallest(curve: Faithfulness | None) -> str:

@@ -83,7 +83,7 @@ class Ranked:
 
 def count_at(step: int, total: int) -> int:
     """How many of ``total`` edges a step of the slider stands for: the steps are logarithmic."""
-    return round(float(total) ** (step / STEPS))
+    return round(float(np.power(total, step / STEPS)))
 
 
 def step_at(count: int, total: int) -> int:

@@ -47,7 +47,7 @@ from microtome_desktop.views.text_flow import EmptyState
 
 NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
 _FIRST_SHARE = 0.05
-_WIDTHS = (230, 520, 310)  # pixels of the three parts at first
+_WIDTHS = (272, 480, 310)  # pixels of the three parts at first
 
 
 class DiscoveryPanel(Panel):
@@ -209,7 +209,8 @@ class DiscoveryPanel(Panel):
             self.show_selection(self.context.selection.current, frozenset({"layer", "head"}))
 
     def _first_count(self, ranked: Ranked) -> int:
-        return max(1, round(_FIRST_SHARE * ranked.count))
+        least = None if self._curve is None else self._curve.smallest
+        return max(1, int((least or _FIRST_SHARE) * ranked.count + 1e-9))
 
     def _order_of(self, analysis: Analysis) -> Ranked:
         """The edges of a circuit sorted, once for as long as it stays the same."""

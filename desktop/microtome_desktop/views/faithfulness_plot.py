@@ -70,6 +70,8 @@ class FaithfulnessPlot(pg.PlotWidget):
         ticks = zip(np.log10(_TICKS), _TICK_NAMES, strict=True)
         self.getAxis("bottom").setTicks([list(ticks)])
         self.getAxis("left").setWidth(30)
+        told = "share of edges · solid: by score · dashed: by size"
+        self.setLabel("bottom", told, color=colours.TEXT_FAINT, size="8pt")
 
     def show_lines(self, lines: Sequence[Line], smallest: float) -> None:
         """Draw these curves; ``smallest`` is the share of a single edge."""
@@ -84,8 +86,8 @@ class FaithfulnessPlot(pg.PlotWidget):
         high = min(max([_HIGH, *(v + 0.08 for v in values)]), _FARTHEST)
         left = float(np.log10(max(smallest, 1e-9)))
         box = self.getViewBox()
-        box.setLimits(xMin=left - 0.1, xMax=0.06)
-        box.setRange(xRange=(left, 0.0), yRange=(low, high), padding=0.02)
+        box.setLimits(xMin=left - 0.1, xMax=0.25)
+        box.setRange(xRange=(left, 0.12), yRange=(low, high), padding=0.02)
         self.dial.setBounds((left, 0.0))
 
     def _draw(self, line: Line) -> None:
