@@ -50,6 +50,7 @@ _PUBLIC = {
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
+    "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
@@ -59,6 +60,7 @@ _PUBLIC = {
     "read_graph": "circuits.formats.files",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -102,6 +104,7 @@ __all__ = [
     "faithfulness",
     "generate",
     "head_scores",
+    "judge_circuit",
     "load_model",
     "logit_lens",
     "open_session",
@@ -111,6 +114,7 @@ __all__ = [
     "read_graph",
     "save_session",
     "self_check",
+    "stability",
     "trace",
     "verify_session",
     "write_graph",
@@ -126,6 +130,7 @@ if TYPE_CHECKING:
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub

@@ -60,7 +60,7 @@ def faithfulness(
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
-    edges, scores = _scores(task, circuit)
+    edges, scores = edges_and_scores(task, circuit)
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]
     by_size = [best(edges, scores, share, signed=False) for share in shares]
@@ -82,7 +82,7 @@ def faithfulness(
 
     with torch.no_grad():
         values = _kept(task, masks, Partials(job, FAITHFULNESS, record))
-    _expect_different(values[0], values[1])
+    expect_different(values[0], values[1])
     return replace(record(values, {}), band=_band(values[2::2], values[0], values[1], seed))
 
 
@@ -164,7 +164,13 @@ def _auc(scores: np.ndarray, true: np.ndarray) -> float:
     return float(((above > 0) + 0.5 * (above == 0)).mean())
 
 
-def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
+def edges_and_scores(
+    task: Task, circuit: Circuit
+) -> tuple[Edges, Float[np.ndarray, "writer reader"]]:
+    """The edges of a task's model, and a circuit's scores of them.
+
+    Raises InputError for a circuit of another model, or by position.
+    """
     edges, own = task.edges, _aggregated(circuit)
     if own == edges:
         return edges, scores_of(circuit)
@@ -236,7 +242,8 @@ def _share(
         return np.asarray(left / np.where(there, whole - none, 0.0).sum(1))
 
 
-def _expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+    """Raise InputError where there is nothing to keep."""
     if abs(float(whole.mean() - none.mean())) < 1e-6:
         raise InputError(
             "The whole model and the empty circuit give the same value of the metric: nothing is "
