@@ -215,15 +215,15 @@ def expect_options(given: Mapping[str, Any], known: type) -> None:
 def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
     """Raise PromptError for a pair whose edges would carry values of other positions."""
     for pair in pairs:
-        if isinstance(pair, PromptPair):
-            clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
-            if len(clean) != len(corrupt):
-                raise PromptError(
-                    f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
-                    f"{len(corrupt)}.",
-                    "An edge carries a value for each position, so that both need as many: replace "
-                    "words by words of as many tokens.",
-                )
+        expect(pair, PromptPair, "pairs", "a list of PromptPairs", "Write PromptPair('…', '…').")
+        clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
+        if len(clean) != len(corrupt):
+            raise PromptError(
+                f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
+                f"{len(corrupt)}.",
+                "An edge carries a value for each position, so that both need as many: replace "
+                "words by words of as many tokens.",
+            )
 
 
 def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
