@@ -43,7 +43,7 @@ _PUBLIC = {
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
+    "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
@@ -128,8 +128,9 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
-    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.faithful import faithfulness
     from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune

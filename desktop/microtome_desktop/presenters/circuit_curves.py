@@ -11,6 +11,7 @@ from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_layout import Layout
 
+SHARED, FIRST_OWN = 2, 3  # groups of edges behind the two signs
 LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
 _BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right

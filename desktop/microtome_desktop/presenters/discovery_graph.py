@@ -18,7 +18,6 @@ from microtome_desktop.presenters.discovery_dial import Ranked
 
 MOST_DRAWN = 1_500  # edges: more show nothing more, and take longer than a turn of the dial
 _MARGIN, _TOP, _BOTTOM, _END_ROWS = 14.0, 20.0, 4.0, 0.62
-SHARED = 2  # the group of an edge that two circuits share; a rival's own follow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
