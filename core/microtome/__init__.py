@@ -43,7 +43,7 @@ _PUBLIC = {
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
+    "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
@@ -51,6 +51,7 @@ _PUBLIC = {
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
+    "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
@@ -60,6 +61,7 @@ _PUBLIC = {
     "read_graph": "circuits.formats.files",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -104,6 +106,7 @@ __all__ = [
     "faithfulness",
     "generate",
     "head_scores",
+    "judge_circuit",
     "load_model",
     "logit_lens",
     "open_session",
@@ -113,6 +116,7 @@ __all__ = [
     "read_graph",
     "save_session",
     "self_check",
+    "stability",
     "trace",
     "verify_session",
     "write_graph",
@@ -126,9 +130,11 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.estimate import estimate_discovery
-    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.faithful import faithfulness
+    from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub

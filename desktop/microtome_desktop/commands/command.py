@@ -54,6 +54,8 @@ class CommandId(StrEnum):
     TRACE_CAUSES = auto()
     SWEEP_EDIT = auto()
     HEAD_EFFECTS = auto()
+    DISCOVER = auto()
+    MEASURE_SIZE = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

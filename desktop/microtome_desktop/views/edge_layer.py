@@ -29,8 +29,9 @@ _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panni
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, sign and dash pattern: width and opacity grow with the level."""
-    colour = colours.EXCITES if number >= LEVELS else colours.INHIBITS
+    """The pen of a level, group and dash pattern: width and opacity grow with the level."""
+    groups = (colours.INHIBITS, colours.EXCITES, colours.TEXT, *colours.POINT_GROUPS)
+    colour = groups[number // LEVELS]
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 

@@ -12,13 +12,14 @@ from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
+from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
 
 _COLOURS = {  # names in the palette
     TOKEN: "TOKEN",
+    INPUT: "TOKEN",
     POSITION: "POSITION",
     HEAD: "HEAD",
     MLP: "MLP",

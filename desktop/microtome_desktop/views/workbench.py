@@ -33,6 +33,7 @@ from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.autosave import Autosave
 from microtome_desktop.views.circuit_commands import CircuitCommands
+from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
 from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
@@ -89,6 +90,7 @@ class Workbench(QObject):
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
+        discovery = DiscoveryCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
@@ -97,6 +99,7 @@ class Workbench(QObject):
             **space.table(),
             **patching.table(),
             **heads.table(),
+            **discovery.table(),
             **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.

@@ -68,14 +68,10 @@ def discover_circuit(
     job = job_or_default(options.get("job"))
     started = time.perf_counter()
     settings = Settings.of(method, options)
-    task = Task.of(model, data, metric, settings.ablation, settings.over)
-    settings.expect_runs()
+    task = _task(model, data, metric, settings, job)
     told = settings.told() | task.told()
     if settings.by_position:
-        task.expect_one_length()
         told["tokens"] = list(task.examples[0].base.texts)
-    if settings.how.local:
-        gradients.expect_slope(task, job)
 
     def circuit_of(scores: np.ndarray, more: Mapping[str, Any]) -> Circuit:
         if settings.by_position:
@@ -87,6 +83,28 @@ def discover_circuit(
     circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
     return circuit
+
+
+def expect_possible(
+    model: Model,
+    data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
+    metric: Metrics = None,
+    method: str = "two-point",
+    **options: Unpack[Options],
+) -> Task:
+    """The task of a search, after all that ``discover_circuit`` would refuse; raises the same."""
+    settings = Settings.of(method, options)
+    return _task(model, data, metric, settings, job_or_default(options.get("job")))
+
+
+def _task(model: Model, data: Any, metric: Metrics, settings: Settings, job: Job) -> Task:
+    task = Task.of(model, data, metric, settings.ablation, settings.over)
+    settings.expect_runs()
+    if settings.by_position:
+        task.expect_one_length()
+    if settings.how.local:
+        gradients.expect_slope(task, job)
+    return task
 
 
 @dataclass(frozen=True, slots=True)

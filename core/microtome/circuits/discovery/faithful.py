@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from microtome.circuits.discovery.comparing import aggregated_edges
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task, expect_options
@@ -21,7 +22,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
-from microtome.records.edges import Edges, edges_of, scores_of
+from microtome.records.edges import Edges, scores_of
 from microtome.records.faithfulness import FAITHFULNESS, Faithfulness
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
@@ -60,7 +61,7 @@ def faithfulness(
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
-    edges, scores = _scores(task, circuit)
+    edges, scores = edges_and_scores(task, circuit)
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]
     by_size = [best(edges, scores, share, signed=False) for share in shares]
@@ -82,7 +83,7 @@ def faithfulness(
 
     with torch.no_grad():
         values = _kept(task, masks, Partials(job, FAITHFULNESS, record))
-    _expect_different(values[0], values[1])
+    expect_different(values[0], values[1])
     return replace(record(values, {}), band=_band(values[2::2], values[0], values[1], seed))
 
 
@@ -124,48 +125,14 @@ def best(
     return edges.connected(mask)
 
 
-def edge_auc(circuit: Circuit, known: Iterable[str]) -> float:
-    """How well the sizes of scores tell the edges of a known circuit from all others.
+def edges_and_scores(
+    task: Task, circuit: Circuit
+) -> tuple[Edges, Float[np.ndarray, "writer reader"]]:
+    """The edges of a task's model, and a circuit's scores of them.
 
-    The area under the receiver operating characteristic: the chance that a known edge scores higher
-    than another one, ties counting half. ``known`` are names such as ``input->a0.h1<q>``.
-    Raises InputError for an edge that the model does not have.
+    Raises InputError for a circuit of another model, or by position.
     """
-    edges, scores, true = _told_apart(circuit, known)
-    return _auc(scores[edges.exists], true[edges.exists])
-
-
-def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
-    """The same for nodes: each counts by its strongest edge, known are those of ``known`` edges."""
-    edges, scores, true = _told_apart(circuit, known)
-    strongest = np.where(edges.exists, scores, 0.0).max(1)
-    return _auc(strongest, np.asarray(true.any(1)))
-
-
-def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
-    """The edges of a circuit, the sizes of their scores, and which of them are known."""
-    expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
-    edges = _aggregated(circuit)
-    try:
-        return edges, np.abs(scores_of(circuit)), edges.mask(str(edge) for edge in known)
-    except KeyError as error:
-        raise InputError(
-            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
-        ) from None
-
-
-def _auc(scores: np.ndarray, true: np.ndarray) -> float:
-    if true.all() or not true.any():
-        raise InputError(
-            "The known circuit has all edges or none, so that nothing can be told apart.",
-            "Give some of the model's edges.",
-        )
-    above = scores[true][:, None] - scores[~true][None]
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
-
-
-def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
-    edges, own = task.edges, _aggregated(circuit)
+    edges, own = task.edges, aggregated_edges(circuit)
     if own == edges:
         return edges, scores_of(circuit)
     told = (
@@ -175,19 +142,6 @@ def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
     if (own.n_layers, own.n_heads) == (edges.n_layers, edges.n_heads):
         told = "of the same size, but only one of the two has parallel blocks."
     raise InputError(f"The circuit is of a model {told}", "Give the circuit of this model.")
-
-
-def _aggregated(circuit: Circuit) -> Edges:
-    """The edges of a discovered circuit; InputError for one by position."""
-    way_out = "Make one with discover_circuit(model, pairs)."
-    expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
-    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
-        return edges_of(circuit)
-    raise InputError(
-        "This is asked of circuits whose edges are summed over positions, and this one is by "
-        "position.",
-        way_out,
-    )
 
 
 def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
@@ -236,7 +190,8 @@ def _share(
         return np.asarray(left / np.where(there, whole - none, 0.0).sum(1))
 
 
-def _expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+    """Raise InputError where there is nothing to keep."""
     if abs(float(whole.mean() - none.mean())) < 1e-6:
         raise InputError(
             "The whole model and the empty circuit give the same value of the metric: nothing is "
