@@ -54,6 +54,7 @@ class CommandId(StrEnum):
     TRACE_CAUSES = auto()
     SWEEP_EDIT = auto()
     HEAD_EFFECTS = auto()
+    TEST_HYPOTHESIS = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

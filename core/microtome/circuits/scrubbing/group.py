@@ -19,6 +19,7 @@ from microtome.interventions.sweeping.readout import measured
 from microtome.interventions.sweeping.task import Example
 from microtome.metrics import Metric
 from microtome.models.anatomy import Anatomy
+from microtome.prompts import Prompt
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,7 @@ class Found:
     """What is filled group by group."""
 
     known: Known
+    given: tuple[Prompt, ...]
     whole: Float[np.ndarray, " input"]
     baseline: Float[np.ndarray, " input"]
     scrubbed: Float[np.ndarray, "draw input"]
@@ -34,10 +36,14 @@ class Found:
     tokens: Int[np.ndarray, "input position"]
 
     @classmethod
-    def empty(cls, known: Known, laid: Bound, inputs: int, draws: int, longest: int) -> Found:
+    def empty(
+        cls, known: Known, laid: Bound, given: tuple[Prompt, ...], draws: int, longest: int
+    ) -> Found:
         """Room for everything; -1 where an input has no position."""
+        inputs = len(given)
         return cls(
             known,
+            given,
             np.empty(inputs),
             np.empty(inputs),
             np.empty((draws, inputs)),

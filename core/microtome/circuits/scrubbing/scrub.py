@@ -80,7 +80,8 @@ def causal_scrub(
     _expect_room(anatomy, laid, groups, options.get("budget", BUDGET))
     rng, meter = np.random.default_rng(seed), Meter(job)
     known = Known(model)
-    found = Found.empty(known, laid, len(examples), draws, max(groups))
+    given = tuple(listed_prompts(data, "data"))
+    found = Found.empty(known, laid, given, draws, max(groups))
     last = list(groups)[-1]
     with torch.no_grad():
         for length, numbers in groups.items():
@@ -102,7 +103,7 @@ def _record(
     asked = {
         "id": "",
         "hypothesis": laid.hypothesis.plain(),
-        "prompts": list(prompts),
+        "prompts": [list(each) if isinstance(each, tuple) else each for each in found.given],
         "metrics": [example.metric.name(model) for example in examples],
         "draws": len(found.scrubbed),
         "seed": seed,
