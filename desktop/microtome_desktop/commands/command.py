@@ -56,6 +56,7 @@ class CommandId(StrEnum):
     HEAD_EFFECTS = auto()
     DISCOVER = auto()
     MEASURE_SIZE = auto()
+    TEST_HYPOTHESIS = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

@@ -40,6 +40,7 @@ from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.head_commands import HeadCommands
+from microtome_desktop.views.hypothesis_commands import HypothesisCommands
 from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
@@ -92,6 +93,7 @@ class Workbench(QObject):
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         discovery = DiscoveryCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
+        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
@@ -100,6 +102,7 @@ class Workbench(QObject):
             **patching.table(),
             **heads.table(),
             **discovery.table(),
+            **hypotheses.table(),
             **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
