@@ -16,6 +16,7 @@ _PUBLIC = {
     "Ablate": "interventions.edits",
     "Arrow": "records.hypothesis",
     "Box": "records.hypothesis",
+    "Case": "records.suite",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
@@ -34,6 +35,7 @@ _PUBLIC = {
     "Session": "records.session",
     "Site": "sites",
     "Steer": "interventions.edits",
+    "Suite": "records.suite",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
@@ -51,14 +53,17 @@ _PUBLIC = {
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
+    "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
     "read_graph": "circuits.formats.files",
+    "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "slice_circuits": "suites.slices",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -69,6 +74,7 @@ __all__ = [
     "Ablate",
     "Arrow",
     "Box",
+    "Case",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
@@ -86,6 +92,7 @@ __all__ = [
     "Session",
     "Site",
     "Steer",
+    "Suite",
     "Sweep",
     "Trace",
     "ablation_sweep",
@@ -103,14 +110,17 @@ __all__ = [
     "generate",
     "head_scores",
     "load_model",
+    "load_suite",
     "logit_lens",
     "open_session",
     "patching_sweep",
     "project",
     "prune",
     "read_graph",
+    "run_suite",
     "save_session",
     "self_check",
+    "slice_circuits",
     "trace",
     "verify_session",
     "write_graph",
@@ -156,6 +166,7 @@ if TYPE_CHECKING:
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.suite import Case, Suite
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
@@ -163,6 +174,9 @@ if TYPE_CHECKING:
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
+    from microtome.suites.loading import load_suite
+    from microtome.suites.running import run_suite
+    from microtome.suites.slices import slice_circuits
 
 
 def __getattr__(name: str) -> Any:
