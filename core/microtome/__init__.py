@@ -60,6 +60,7 @@ _PUBLIC = {
     "project": "analysis.projection",
     "prune": "circuits.prune",
     "read_graph": "circuits.formats.files",
+    "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
@@ -117,6 +118,7 @@ __all__ = [
     "project",
     "prune",
     "read_graph",
+    "redundancy",
     "run_suite",
     "save_session",
     "self_check",
@@ -175,6 +177,7 @@ if TYPE_CHECKING:
     from microtome.session.writer import save_session
     from microtome.sites import Site
     from microtome.suites.loading import load_suite
+    from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
 
