@@ -39,6 +39,7 @@ _PUBLIC = {
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "adversarial_search": "suites.adversarial",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -97,6 +98,7 @@ __all__ = [
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "adversarial_search",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -176,6 +178,7 @@ if TYPE_CHECKING:
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
+    from microtome.suites.adversarial import adversarial_search
     from microtome.suites.loading import load_suite
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
