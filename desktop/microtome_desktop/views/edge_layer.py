@@ -13,12 +13,13 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Float
 from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPen, QPixmap, QTransform
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.views.drawings import keeps_lines
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
@@ -126,7 +127,7 @@ class EdgeLayer(QGraphicsObject):
         widget: QWidget | None = None,
     ) -> None:
         """Blit the last picture; see to a new one when the view has moved."""
-        if painter.paintEngine().type() == QPaintEngine.Type.SVG:
+        if keeps_lines(painter):
             self._paint_curves(painter)
             return
         port = widget.rect() if widget is not None else painter.viewport()

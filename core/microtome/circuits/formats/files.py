@@ -17,6 +17,7 @@ from microtome.circuits.formats import (
     graphml,
     graphml_write,
     raw_graph,
+    raw_graph_write,
 )
 from microtome.circuits.formats.documents import Document, open_document
 from microtome.circuits.formats.reading import Reading
@@ -42,16 +43,13 @@ class GraphFormat:
     suffix: str
     fits: Callable[[Document], bool]
     read: Callable[[Document, Reading], Circuit]
-    write: Callable[[Circuit, Path, Job], None] | None = None
+    write: Callable[[Circuit, Path, Job], None]
 
 
 _ROWS = (
     GraphFormat(
         attribution.NAME, "attribution graph of circuit-tracer and Neuronpedia", ".json",
         attribution.fits, attribution.read, attribution_write.write,
-    ),
-    GraphFormat(
-        raw_graph.NAME, "raw graph of circuit-tracer", ".pt", raw_graph.fits, raw_graph.read,
     ),
     GraphFormat(
         eap.NAME, "scores and circuit of EAP-IG and MIB", ".json", eap.fits, eap.read, eap.write,
@@ -63,6 +61,10 @@ _ROWS = (
     GraphFormat(
         auto_circuit.NAME, "scores of auto-circuit", ".pt",
         auto_circuit.fits, auto_circuit.read, auto_circuit.write,
+    ),
+    GraphFormat(
+        raw_graph.NAME, "raw graph of circuit-tracer", ".pt",
+        raw_graph.fits, raw_graph.read, raw_graph_write.write,
     ),
     GraphFormat(
         acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write,
@@ -122,8 +124,6 @@ def write_graph(
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
     target = prepare_target(path, 0)
     row = format_for(target, circuit, format)
-    if row.write is None:
-        raise InputError(f"The format {row.name} can only be read.", _choose())
     temporary = temporary_beside(target)
     try:
         with storing(target):
@@ -140,7 +140,7 @@ def format_for(path: Path, circuit: Circuit, name: str | None) -> GraphFormat:
         if name not in FORMATS:
             raise InputError(f"There is no graph format {name!r}.", _choose())
         return FORMATS[name]
-    fitting = [row for row in FORMATS.values() if row.write and row.suffix == path.suffix.lower()]
+    fitting = [row for row in FORMATS.values() if row.suffix == path.suffix.lower()]
     if not fitting:
         raise InputError(f"{path.name} ends like no graph file.", _choose())
     own = [row for row in fitting if row.name == circuit.metadata.get("format")]
@@ -148,5 +148,5 @@ def format_for(path: Path, circuit: Circuit, name: str | None) -> GraphFormat:
 
 
 def _choose() -> str:
-    rows = (row for row in FORMATS.values() if row.write)
+    rows = FORMATS.values()
     return "Choose one of " + ", ".join(f"{row.name} ({row.suffix})" for row in rows) + "."
