@@ -16,6 +16,7 @@ _PUBLIC = {
     "Ablate": "interventions.edits",
     "Arrow": "records.hypothesis",
     "Box": "records.hypothesis",
+    "Case": "records.suite",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
@@ -34,9 +35,11 @@ _PUBLIC = {
     "Session": "records.session",
     "Site": "sites",
     "Steer": "interventions.edits",
+    "Suite": "records.suite",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "adversarial_search": "suites.adversarial",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -53,15 +56,19 @@ _PUBLIC = {
     "head_scores": "analysis.heads",
     "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
+    "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
     "read_graph": "circuits.formats.files",
+    "redundancy": "suites.redundancy",
+    "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
     "stability": "circuits.discovery.judging",
+    "slice_circuits": "suites.slices",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -72,6 +79,7 @@ __all__ = [
     "Ablate",
     "Arrow",
     "Box",
+    "Case",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
@@ -89,9 +97,11 @@ __all__ = [
     "Session",
     "Site",
     "Steer",
+    "Suite",
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "adversarial_search",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -108,14 +118,18 @@ __all__ = [
     "head_scores",
     "judge_circuit",
     "load_model",
+    "load_suite",
     "logit_lens",
     "open_session",
     "patching_sweep",
     "project",
     "prune",
     "read_graph",
+    "redundancy",
+    "run_suite",
     "save_session",
     "self_check",
+    "slice_circuits",
     "stability",
     "trace",
     "verify_session",
@@ -165,6 +179,7 @@ if TYPE_CHECKING:
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.suite import Case, Suite
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
@@ -172,6 +187,11 @@ if TYPE_CHECKING:
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
+    from microtome.suites.adversarial import adversarial_search
+    from microtome.suites.loading import load_suite
+    from microtome.suites.redundancy import redundancy
+    from microtome.suites.running import run_suite
+    from microtome.suites.slices import slice_circuits
 
 
 def __getattr__(name: str) -> Any:
