@@ -56,6 +56,7 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
@@ -108,6 +109,7 @@ __all__ = [
     "patching_sweep",
     "project",
     "prune",
+    "prune_by_influence",
     "read_graph",
     "save_session",
     "self_check",
@@ -127,6 +129,7 @@ if TYPE_CHECKING:
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError

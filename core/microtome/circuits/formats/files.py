@@ -18,6 +18,7 @@ from microtome.circuits.formats import (
     graphml_write,
     raw_graph,
 )
+from microtome.circuits.formats.components import why_no_components
 from microtome.circuits.formats.documents import Document, open_document
 from microtome.circuits.formats.reading import Reading
 from microtome.errors import GraphError, InputError, expect
@@ -43,6 +44,13 @@ class GraphFormat:
     fits: Callable[[Document], bool]
     read: Callable[[Document, Reading], Circuit]
     write: Callable[[Circuit, Path, Job], None] | None = None
+    components: bool = False  # holds heads and MLPs alone
+
+    def why_not(self, circuit: Circuit) -> str:
+        """Why the format cannot hold a circuit, empty when it can; told without writing."""
+        if self.write is None:
+            return "Microtome reads this format and does not write it."
+        return why_no_components(circuit, f"The format {self.name}") if self.components else ""
 
 
 _ROWS = (
@@ -55,21 +63,22 @@ _ROWS = (
     ),
     GraphFormat(
         eap.NAME, "scores and circuit of EAP-IG and MIB", ".json", eap.fits, eap.read, eap.write,
+        components=True,
     ),
     GraphFormat(
         eap_matrices.NAME, "matrices of EAP-IG", ".pt",
-        eap_matrices.fits, eap_matrices.read, eap_matrices.write,
+        eap_matrices.fits, eap_matrices.read, eap_matrices.write, components=True,
     ),
     GraphFormat(
         auto_circuit.NAME, "scores of auto-circuit", ".pt",
-        auto_circuit.fits, auto_circuit.read, auto_circuit.write,
+        auto_circuit.fits, auto_circuit.read, auto_circuit.write, components=True,
     ),
     GraphFormat(
-        acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write,
+        acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write, components=True,
     ),
     GraphFormat(
         acdc.EFFECTS, "edges of ACDC with their effects", ".pkl",
-        acdc.fits_edges, acdc.read_edges, acdc.write_edges,
+        acdc.fits_edges, acdc.read_edges, acdc.write_edges, components=True,
     ),
     GraphFormat(
         graphml.NAME, "GraphML", ".graphml", graphml.fits, graphml.read, graphml_write.write,
