@@ -62,6 +62,7 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
@@ -124,6 +125,7 @@ __all__ = [
     "patching_sweep",
     "project",
     "prune",
+    "prune_by_influence",
     "read_graph",
     "redundancy",
     "run_suite",
@@ -150,6 +152,7 @@ if TYPE_CHECKING:
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError

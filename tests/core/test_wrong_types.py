@@ -44,6 +44,7 @@ CALLS = {
     "mt.component_graph(model, TEXT, 'Mary')": ("metric", "'Mary'"),
     "mt.component_graph(model, TEXT, metric, rule='single')": ("rule", "'single'"),
     "mt.prune(None)": ("circuit", "None"),
+    "mt.prune_by_influence(None)": ("circuit", "None"),
     "mt.prune(mt.Session(model.identity))": ("circuit", "Session"),
     "mt.project(None)": ("activations", "None"),
     "mt.project([[1.0, 2.0]])": ("activations", "list"),

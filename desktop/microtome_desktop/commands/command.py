@@ -19,6 +19,8 @@ class CommandId(StrEnum):
     SAVE = auto()
     SAVE_AS = auto()
     VERIFY_FILE = auto()
+    IMPORT_GRAPH = auto()
+    EXPORT_GRAPH = auto()
     QUIT = auto()
     UNDO = auto()
     REDO = auto()
