@@ -74,7 +74,8 @@ _ROWS = (
         raw_graph.fits, raw_graph.read, raw_graph_write.write, raw_graph_write.why_not_raw,
     ),
     GraphFormat(
-        acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write, why_no_components,
+        acdc.PRESENT, "subgraph of ACDC", ".pth",
+        acdc.fits, acdc.read, acdc.write, why_no_components,
     ),
     GraphFormat(
         acdc.EFFECTS, "edges of ACDC with their effects", ".pkl",
