@@ -13,6 +13,8 @@ from microtome.circuits.coefficients import AttentionCoefficients, Coefficients,
 from microtome.jobs import Job, job_or_default
 from microtome.models.operations import output_matrix, turn
 
+_FEW = 64  # logits that are worth reading alone
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerGradient:
@@ -66,7 +68,7 @@ def backward(
     job = job_or_default(job)
     anatomy = coefficients.anatomy
     slope = coefficients.logit_slope
-    words = (weights if slope is None else weights * slope) @ anatomy.unembedding
+    words = _words(weights if slope is None else weights * slope, anatomy.unembedding)
     direction = coefficients.transform.transpose(words)
     n_positions = coefficients.attention[0].q.shape[-2]
     final = direction.new_zeros(*direction.shape[:-1], n_positions, direction.shape[-1])
@@ -91,6 +93,14 @@ def backward(
     return Gradient(
         coefficients, position, words, direction, final, tuple(reversed(layers)), worth, embedding
     )
+
+
+def _words(weights: Tensor, unembedding: Tensor) -> Tensor:
+    """The direction that reads some logits, from only their rows where they are few."""
+    some = weights.reshape(-1, weights.shape[-1]).any(0).nonzero()[:, 0]
+    if len(some) > _FEW:
+        return weights @ unembedding
+    return weights[..., some] @ unembedding[some]
 
 
 def _through_mlp(mlp: MlpCoefficients, worth: Tensor) -> tuple[Tensor, Tensor]:
