@@ -15,6 +15,7 @@ from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
+    from microtome.jobs import Job, Progress
     from microtome.prompts import Question
     from microtome.records.circuit import Circuit
     from microtome.records.discovery import DiscoveryEstimate
@@ -94,11 +95,24 @@ def _found(
     how = {"steps": options.steps, "tau": options.tau, "by_position": options.by_position}
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
-    print(_expected(likely), file=sys.stderr)
-    circuit = discover_circuit(model, data, asked, options.method, **how, **told)
+    job = _telling(_expected(likely))
+    circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)
     if options.untested or options.by_position:
         return circuit, None
     return circuit, faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
+
+
+def _telling(line: str) -> Job:
+    """A job that says on standard error what is to come, once all has been found fit to start."""
+    from microtome.jobs import Job
+
+    lines = [line]
+
+    def on_progress(progress: Progress) -> None:
+        if lines and progress.title != "Running the model":
+            print(lines.pop(), file=sys.stderr)
+
+    return Job(on_progress)
 
 
 def _expected(likely: DiscoveryEstimate) -> str:

@@ -24,6 +24,7 @@ from microtome.interventions.sweeping.examples import (
 )
 from microtome.interventions.sweeping.readout import Readout
 from microtome.interventions.sweeping.task import Example
+from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
@@ -55,6 +56,7 @@ class Task:
     ablation: Ablation
     over: tuple[Prompt, ...]
     given: tuple[Given, ...]
+    budget: int = BUDGET  # bytes beside the model
 
     @classmethod
     def of(
@@ -238,6 +240,13 @@ def expect_options(given: Mapping[str, Any], known: type) -> None:
             raise InputError(
                 f"There is no option {name!r}.", f"Options are {', '.join(known.__annotations__)}."
             )
+
+
+def expect_budget(budget: Any) -> None:
+    """Raise InputError for a budget that is none."""
+    expect(budget, int, "budget", "a whole number of bytes", "Write for example budget=1 << 28.")
+    if budget < 1:
+        raise InputError(f"The budget is {budget} bytes.", "Give 1 or more.")
 
 
 def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
