@@ -37,7 +37,6 @@ SHORT: Mapping[str, str] = {
     "eap-ig-activations": "EAP-IG, activations", "clean-corrupt": "Clean-corrupt",
     "routes": "Flow routes", "exact": "Exact patching", "acdc": "ACDC",
 }  # fmt: skip
-WITH_STEPS, WITH_TAU = frozenset({"eap-ig", "eap-ig-activations"}), frozenset({"acdc"})
 FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
@@ -104,10 +103,10 @@ def _about(analysis: Analysis) -> str:
     data = "this pair" if told["corrupt"][0] is not None else "this prompt"
     count = len(told["prompts"])
     if search is not None and search.data:
-        data = f"{count} of {Path(search.data).stem}"
+        data = f"{Path(search.data).stem.rpartition('.')[2]} {count}"
     elif count > 1:
         data = f"{count} examples"
-    return f"{told['ablation']} · {data}"
+    return data if told["ablation"] == "resample" else f"{data} · {told['ablation']}"
 
 
 def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:
@@ -139,8 +138,3 @@ def _smallest(curve: Faithfulness | None) -> str:
     if curve is None or curve.params.get("partial"):
         return "–"
     return "none" if curve.smallest is None else percent(curve.smallest)
-
-
-def full_title(rival: Rival) -> str:
-    """The name of a rival where others have the same method."""
-    return f"{rival.title} ({rival.about})"

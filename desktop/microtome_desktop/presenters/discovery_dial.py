@@ -75,10 +75,24 @@ class Ranked:
         chosen[self.writer[best], self.reader[best]] = True
         return np.asarray(self.edges.connected(chosen)[self.writer, self.reader])
 
+    def beside(self, other: Ranked) -> Ranked:
+        """Both circuits in one: each edge as strong as it is in the one where it is stronger.
+
+        Scores are shares of the largest one, so that methods of any scale stand beside each other.
+        """
+        own, theirs = (_as_shares(each.scores) for each in (self, other))
+        stronger = np.where(np.abs(own) >= np.abs(theirs), own, theirs)
+        return Ranked(self.edges, self.writer, self.reader, stronger)
+
     def nodes(self, kept: Bool[np.ndarray, " edge"]) -> int:
         """How many components the kept edges join, input and logits among them."""
         ends = np.append(self.edges.node_of[:-1], self.edges.n_writers)[self.reader[kept]]
         return len(np.union1d(self.writer[kept], ends))
+
+
+def _as_shares(scores: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:
+    largest = float(np.abs(scores).max(initial=0.0))
+    return scores / largest if largest > 0 else scores
 
 
 def count_at(step: int, total: int) -> int:

@@ -70,7 +70,7 @@ class FaithfulnessPlot(pg.PlotWidget):
         ticks = zip(np.log10(_TICKS), _TICK_NAMES, strict=True)
         self.getAxis("bottom").setTicks([list(ticks)])
         self.getAxis("left").setWidth(30)
-        told = "share of edges · solid: by score · dashed: by size"
+        told = "share of edges (dashed: by size)"
         self.setLabel("bottom", told, color=colours.TEXT_FAINT, size="8pt")
 
     def show_lines(self, lines: Sequence[Line], smallest: float) -> None:
