@@ -54,6 +54,7 @@ _PUBLIC = {
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
+    "path_patching": "circuits.discovery.paths",
     "project": "analysis.projection",
     "prune": "circuits.prune",
     "read_graph": "circuits.formats.files",
@@ -106,6 +107,7 @@ __all__ = [
     "logit_lens",
     "open_session",
     "patching_sweep",
+    "path_patching",
     "project",
     "prune",
     "read_graph",
@@ -126,6 +128,7 @@ if TYPE_CHECKING:
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.paths import path_patching
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub

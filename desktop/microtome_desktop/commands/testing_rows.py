@@ -26,5 +26,5 @@ def _offline(now: Situation) -> str:
 RUN_ROWS = (
     Command(_ID.TEST_HYPOTHESIS, "Run", "Test the hypothesis", "Read every part from other inputs "
             "that agree on what it claims, and see what is left of the answer",
-            "mdi6.head-question-outline", "Ctrl+Shift+X", _cannot_test),
+            "mdi6.head-question-outline", "Ctrl+Shift+J", _cannot_test),
 )  # fmt: skip
