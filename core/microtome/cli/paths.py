@@ -113,9 +113,9 @@ def _as_json(found: PatchedPaths) -> dict[str, Any]:
 
 def _text(found: PatchedPaths) -> str:
     told = found.params
+    asked = f"{len(told['prompts'])} prompts, {found.metric}, {told['ablation']}"
     lines = [
-        f"{len(found.paths)} paths on {len(told['prompts'])} prompts, {found.metric}, "
-        f"{told['ablation']}",
+        f"{len(found.paths)} paths on {asked}",
         f"clean {found.whole.mean():+.4f}, everything replaced {found.none.mean():+.4f}",
     ]
     lines += [f"  {path:40} {effect:+.4f} {share:8.1%}" for path, effect, share in _rows(found)]
