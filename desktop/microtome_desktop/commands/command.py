@@ -55,6 +55,8 @@ class CommandId(StrEnum):
     SWEEP_EDIT = auto()
     HEAD_EFFECTS = auto()
     TEST_HYPOTHESIS = auto()
+    PATCH_PATH = auto()
+    WHY_EDGE = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

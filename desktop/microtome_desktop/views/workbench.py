@@ -91,7 +91,8 @@ class Workbench(QObject):
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
-        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels)
+        ask = self.handlers.patience.ask
+        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels, ask)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
