@@ -33,7 +33,7 @@ def reason(wanted, desk, *, busy=False):
 
 ON_NODES = {
     CommandId.PIN, CommandId.RENAME, CommandId.HIDE, CommandId.SHOW_HIDDEN, CommandId.GROUP,
-    CommandId.UNGROUP, CommandId.COLLAPSE,
+    CommandId.UNGROUP, CommandId.COLLAPSE, CommandId.PATCH_PATH, CommandId.WHY_EDGE,
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,

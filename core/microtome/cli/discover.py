@@ -55,7 +55,7 @@ def discover(options: argparse.Namespace) -> int:
     for path in (options.out, options.csv):
         if path is not None:
             expect_writable(path)
-    pairs = _pairs(options)
+    pairs = given_pairs(options)
     model = load(options)
     circuit, curve = _found(options, model, pairs)
     if options.csv is not None:
@@ -66,7 +66,8 @@ def discover(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pairs(options: argparse.Namespace) -> list[Question]:
+def given_pairs(options: argparse.Namespace) -> list[Question]:
+    """The questions of --set or --prompt."""
     from microtome.prompts import Question
 
     if (options.prompt is None) == (options.prompt_set is None):

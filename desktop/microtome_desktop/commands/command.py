@@ -62,6 +62,8 @@ class CommandId(StrEnum):
     COMPARE_CIRCUITS = auto()
     JUDGE_CIRCUIT = auto()
     KNOWN_CIRCUIT = auto()
+    PATCH_PATH = auto()
+    WHY_EDGE = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

@@ -8,7 +8,7 @@ from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
-from microtome_desktop.commands.testing_rows import RUN_ROWS
+from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
@@ -245,6 +245,7 @@ COMMANDS = (
             "mdi6.numeric", "Ctrl+Shift+W", _no_circuit),
     Command(_ID.SAVE_VIEW, "Circuit", "Save this view…", "Keep thresholds, layout and zoom under "
             "a name", "mdi6.bookmark-plus-outline", "Ctrl+D", _no_circuit),
+    *CIRCUIT_ROWS,
     Command(_ID.LASSO, "Space", "Lasso points", "Draw around points of the feature space to group "
             "them; again turns it as before", "mdi6.lasso", "Ctrl+Shift+A", _no_space),
     Command(_ID.BOX, "Space", "Box points", "Drag a box around points of the feature space to "

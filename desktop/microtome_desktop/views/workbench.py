@@ -94,7 +94,8 @@ class Workbench(QObject):
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         discovery = DiscoveryCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
-        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels)
+        ask = self.handlers.patience.ask
+        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels, ask)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         graphs = GraphCommands(window, self.desk, self.runner, self.handlers)
         panels = {

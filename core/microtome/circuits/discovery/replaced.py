@@ -62,6 +62,25 @@ def run_replaced(
     return _Pass(grounds, example, removed, places, start, job, whole).run()
 
 
+def written_replaced(
+    grounds: Grounds,
+    removed: Bool[Tensor, "run writer reader"],
+    writer: int,
+    *,
+    start: int = 0,
+    job: Job,
+) -> Float[Tensor, "run position d_model"]:
+    """What one head or MLP writes without the removed edges, for every example of the grounds.
+
+    No edge into a layer before ``start`` may be removed.
+    """
+    example = torch.arange(len(grounds.clean), device=grounds.clean.device)
+    made = _Pass(grounds, example, removed, example[:0], start, job, whole=True)
+    layer = (writer - 1) // (grounds.edges.n_heads + 1)
+    made.go_to(layer + 1)
+    return grounds.other[:, writer] - made.change[:, writer]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stage:
     """What was added to the stream, by which writers, and the norm on the stream behind it."""
@@ -86,7 +105,8 @@ class _Pass:
     change: Tensor = field(init=False)  # other minus own [run, writer, position, d_model]
     stages: list[_Stage] | None = field(init=False, default=None)  # where norms act on the stream
 
-    def run(self) -> Tensor:
+    def go_to(self, layer: int) -> None:
+        """Compute all layers before this one."""
         grounds, self.edges = self.grounds, self.grounds.edges
         read = self.edges.exists & ~self.removed.cpu().numpy()
         self.needed = np.asarray(read.any((0, 2)) | self.whole)
@@ -99,9 +119,13 @@ class _Pass:
         self.change = self.stream.new_empty(shape)
         fixed = grounds.other[:, :before] - grounds.clean[:, :before]
         self.change[:, :before] = fixed[self.example]
-        for layer in range(self.start, self.edges.n_layers):
+        for each in range(self.start, layer):
             self.job.check()
-            self._layer(layer)
+            self._layer(each)
+
+    def run(self) -> Tensor:
+        """What the final norm reads."""
+        self.go_to(len(self.grounds.anatomy.blocks))
         final = self.stream[:, self.places]
         gone = self.removed[:, :, -1]
         if not bool(gone.any()):
