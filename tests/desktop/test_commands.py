@@ -46,6 +46,11 @@ ON_A_PLACE = {
 ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
 }  # fmt: skip
+ON_SUITES = {
+    CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
+    CommandId.SWAPS,
+}  # fmt: skip
+AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -95,6 +100,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
+        *ON_SUITES,
     }  # fmt: skip
 
 
@@ -103,6 +109,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
+        *AFTER_SUITES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
@@ -320,6 +321,7 @@ COMMANDS = (
             "Ctrl+Shift+K", _no_cells),
     Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
+    *SUITE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "

@@ -48,6 +48,7 @@ from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
+from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.toast import Toasts
 
 # What a slider of an edit changes; commands may follow a moment later than predictions.
@@ -90,6 +91,7 @@ class Workbench(QObject):
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
+        suites = SuiteCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         panels = {
             CommandId.MAXIMISE: window.maximise,
@@ -97,6 +99,7 @@ class Workbench(QObject):
             **space.table(),
             **patching.table(),
             **heads.table(),
+            **suites.table(),
             **edits.table(),
         }
         # A note that is still being typed comes before what is done next, also for undo.
