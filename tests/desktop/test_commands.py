@@ -47,6 +47,11 @@ ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
 }  # fmt: skip
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
+ON_SUITES = {
+    CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
+    CommandId.SWAPS,
+}  # fmt: skip
+AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -97,6 +102,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
         *ON_HYPOTHESES,
+        *ON_SUITES,
     }  # fmt: skip
 
 
@@ -106,6 +112,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_HYPOTHESES,
+        *AFTER_SUITES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

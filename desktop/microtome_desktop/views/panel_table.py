@@ -153,6 +153,12 @@ def _edits() -> type[Panel]:
     return EditsPanel
 
 
+def _suite() -> type[Panel]:
+    from microtome_desktop.views.suite_panel import SuitePanel
+
+    return SuitePanel
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -175,6 +181,9 @@ PLACES = (
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 54, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 54, "detail"),
     Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 54, "detail"),
+    Place(
+        "suite", "Suite", "mdi6.clipboard-list-outline", _BOTTOM, _suite, 54, "detail", scrolls=True
+    ),
     Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 54, "detail"),
     Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 54, "detail"),
 )

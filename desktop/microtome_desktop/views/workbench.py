@@ -51,6 +51,7 @@ from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
+from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.toast import Toasts
 
 # What a slider of an edit changes; commands may follow a moment later than predictions.
@@ -96,6 +97,7 @@ class Workbench(QObject):
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
         ask = self.handlers.patience.ask
         hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels, ask)
+        suites = SuiteCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         graphs = GraphCommands(window, self.desk, self.runner, self.handlers)
         panels = {
@@ -106,6 +108,7 @@ class Workbench(QObject):
             **heads.table(),
             **discovery.table(),
             **hypotheses.table(),
+            **suites.table(),
             **edits.table(),
             **graphs.table(),
         }
