@@ -117,7 +117,7 @@ class CircuitCanvas(QWidget):
 
     @property
     def moving(self) -> bool:
-        """Whether edges and nodes are drawn from one picture: until the view is still, or a crowd."""
+        """Whether one picture is drawn for edges and nodes: until the view is still, or a crowd."""
         return self.picture.moving
 
     def show_drawing(self, drawing: Drawing | None) -> None:
