@@ -49,12 +49,15 @@ _PUBLIC = {
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
+    "graph_consensus": "circuits.comparing",
+    "graph_difference": "circuits.comparing",
     "head_scores": "analysis.heads",
     "load_model": "models.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
+    "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
@@ -102,12 +105,15 @@ __all__ = [
     "examine",
     "faithfulness",
     "generate",
+    "graph_consensus",
+    "graph_difference",
     "head_scores",
     "load_model",
     "logit_lens",
     "open_session",
     "patching_sweep",
     "project",
+    "propose_groups",
     "prune",
     "prune_by_influence",
     "read_graph",
@@ -125,10 +131,12 @@ if TYPE_CHECKING:
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
+    from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.faithful import edge_auc, faithfulness
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.grouping import propose_groups
     from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
