@@ -11,7 +11,14 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+)
 
 import microtome as mt
 from microtome.session.reader import open_session
@@ -280,3 +287,41 @@ def test_what_is_shown_is_written_alone(qtbot, bench, tmp_path):
     again = mt.read_graph(path)
     assert again.node_id == panel.shown.node_id
     np.testing.assert_array_equal(again.edge_weight, panel.shown.edge_weight)
+
+
+def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
+    desk, panel = bench.desk, bench.furnishing.panels["circuit"]
+    QTest.keySequence(bench.window, QKeySequence(command(_ID.PROPOSE_GROUPS).shortcut))
+    rest(qtbot, bench)
+    window = bench.window.findChild(QDialog, "group_proposals")
+    window.likeness.setFocus()
+    for _ in range(2):
+        QTest.keyClick(window.likeness, Qt.Key.Key_PageDown)
+    rest(qtbot, bench)
+    count = window.list.topLevelItemCount()
+    shown = set(panel.shown.node_id)
+    circuit, run = desk.workspace.session.circuit, desk.workspace.session.clean
+    least = window.likeness.value() / 100
+    wanted = mt.propose_groups(circuit, tuple(shown), trace=run, likeness=least)
+    assert count == len(wanted) > 1
+    item = window.list.topLevelItem(1)
+    place = window.list.visualItemRect(item).center()
+    QTest.mouseClick(window.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    selected = desk.selection.current
+    assert (selected.node, *selected.others) == wanted[1].nodes
+    QTest.mouseDClick(window.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    field = window.list.viewport().findChild(QLineEdit)
+    field.selectAll()
+    QTest.keyClicks(field, "movers")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: item.text(0) == "movers")
+    QTest.mouseClick(window.accept_one, Qt.MouseButton.LeftButton)
+    (group,) = desk.book.marks.supernodes
+    assert (group.name, group.nodes) == ("movers", wanted[1].nodes)
+    rest(qtbot, bench)
+    assert "group/movers" in panel.shown.node_id
+    QTest.mouseClick(window.leave_one, Qt.MouseButton.LeftButton)
+    assert window.list.topLevelItemCount() == count - 2
+    desk.book.undo()
+    assert desk.book.marks.supernodes == ()
+    window.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.commands.graph_rows import FILE_ROWS
+from microtome_desktop.commands.graph_rows import CIRCUIT_ROWS, FILE_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
@@ -224,6 +224,7 @@ COMMANDS = (
             "nodes", "mdi6.unfold-less-vertical", "Ctrl+J", _no_group),
     Command(_ID.UNGROUP, "Circuit", "Take the group apart", "Forget the group; its nodes stay",
             "mdi6.ungroup", "Ctrl+Shift+G", _no_group),
+    *CIRCUIT_ROWS,
     Command(_ID.HIDE, "Circuit", "Hide", "Take the selected nodes off the screen",
             "mdi6.eye-off-outline", "Ctrl+H", _no_node, starts_group=True),
     Command(_ID.SHOW_HIDDEN, "Circuit", "Show what is hidden", "Bring all hidden nodes back",
