@@ -11,7 +11,11 @@ from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_layout import Layout
 
-LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
+LEVELS = 8  # of strength; times the hues, so that no edge needs a pen of its own
+# What an edge is coloured by: names in the palette. Two for its sign, three for what two compared
+# circuits have alone and share.
+HUES = ("INHIBITS", "EXCITES", "TOKEN", "GROUP", "TEXT_DIM")
+ONLY_FIRST, ONLY_SECOND, SHARED = 2, 3, 4
 _BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
 _NO_COLUMNS = 40.0  # what edges may take to swing around nodes where there are no columns
@@ -22,20 +26,25 @@ _BOW = 9.0  # the least that an edge within one column swings around the nodes b
 class Curves:
     """Every edge's four control points and its looks, in the order of the circuit's edges.
 
-    ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest); ``order`` gives the rows
-    strongest first.
+    ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest), ``hue`` is a row of ``HUES``;
+    ``order`` gives the rows strongest first.
     """
 
     points: Float[np.ndarray, "edge 4 2"]
     level: Int[np.ndarray, " edge"]
-    positive: Bool[np.ndarray, " edge"]
+    hue: Int[np.ndarray, " edge"]
     kind: Int[np.ndarray, " edge"]
     order: Int[np.ndarray, " edge"]
 
     @property
     def pen(self) -> Int[np.ndarray, " edge"]:
-        """The number of each edge's pen: ``LEVELS`` of them inhibit, ``LEVELS`` excite."""
-        return np.asarray(self.level + LEVELS * self.positive)
+        """The number of each edge's pen: ``LEVELS`` for each hue."""
+        return np.asarray(self.level + LEVELS * self.hue)
+
+    @property
+    def positive(self) -> Bool[np.ndarray, " edge"]:
+        """Which edges excite."""
+        return np.asarray(self.hue == 1)
 
     def sampled(self, n: int) -> Float[np.ndarray, "edge n 2"]:
         """``n`` places along each curve, its ends included."""
@@ -56,7 +65,7 @@ def curves(circuit: Circuit, layout: Layout) -> Curves:
     return Curves(
         points=_control_points(circuit, layout),
         level=strength_levels(strength),
-        positive=circuit.edge_weight > 0,
+        hue=(circuit.edge_weight > 0).astype(np.int64),
         kind=circuit.edge_kind.astype(np.int64),
         order=np.argsort(-strength, kind="stable"),
     )

@@ -26,7 +26,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
+from microtome_desktop.presenters.circuit_curves import HUES, LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.edge_haze import Haze
 from microtome_desktop.views.edge_picture import EdgePicture
@@ -43,8 +43,8 @@ _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panni
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, sign and dash pattern: width and opacity grow with the level."""
-    colour = colours.EXCITES if number >= LEVELS else colours.INHIBITS
+    """The pen of a level, hue and dash pattern: width and opacity grow with the level."""
+    colour = str(getattr(colours, HUES[number // LEVELS]))
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 
@@ -167,7 +167,7 @@ class EdgeLayer(QGraphicsObject):
         curves = self._curves
         if curves is None:
             return QPen()
-        number = int(curves.level[row]) + LEVELS * bool(curves.positive[row])
+        number = int(curves.level[row]) + LEVELS * int(curves.hue[row])
         return edge_pen(number, edge_style(int(curves.kind[row])).dashes, self._faintest)
 
     def finish(self) -> None:
@@ -211,7 +211,7 @@ class EdgeLayer(QGraphicsObject):
         level = curves.level[rows] / (LEVELS - 1)
         opacity = self._faintest + (0.95 - self._faintest) * level
         size = picture.pixmap.size()
-        return Haze(points, opacity, curves.positive[rows], size.width(), size.height())
+        return Haze(points, opacity, curves.hue[rows], size.width(), size.height())
 
     def _visible(self, transform: QTransform, frame: QRectF) -> list[int]:
         inverse, invertible = transform.inverted()

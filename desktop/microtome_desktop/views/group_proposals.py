@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from microtome.circuits.grouping import GroupProposal, propose_groups
 from microtome.jobs import Job
@@ -43,7 +44,6 @@ class GroupProposals(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._context, self._panel = context, panel
         self._uuid = "" if context.workspace.session is None else context.workspace.session.uuid
-        self._open = True
         self.told = QLabel("Looking for nodes that are alike…")
         self.told.setObjectName("dim")
         self.told.setWordWrap(True)
@@ -92,13 +92,9 @@ class GroupProposals(QDialog):
         self.list.currentItemChanged.connect(self._on_current)
         self.accept_one.clicked.connect(self._on_accept)
         self.leave_one.clicked.connect(self._on_leave)
-        self.finished.connect(self._on_finished)
         key = QShortcut(QKeySequence(Qt.Key.Key_Delete), self.list)
         key.setContext(Qt.ShortcutContext.WidgetShortcut)
         key.activated.connect(self._on_leave)
-
-    def _on_finished(self, _: int) -> None:
-        self._open = False
 
     def _on_likeness(self, value: int) -> None:
         self.value.setText(f"{value} %")
@@ -114,7 +110,7 @@ class GroupProposals(QDialog):
         self._context.ask(ProposeGroups(make, self._take))
 
     def _take(self, found: tuple[GroupProposal, ...]) -> None:
-        if not self._open:
+        if not isValid(self):  # the window was closed meanwhile
             return
         self.list.clear()
         for proposal in found:
@@ -124,8 +120,9 @@ class GroupProposals(QDialog):
             item.setData(0, _NODES, proposal.nodes)
             item.setToolTip(0, ", ".join(proposal.nodes))
             self.list.addTopLevelItem(item)
-        if self.list.topLevelItemCount():
-            self.list.setCurrentItem(self.list.topLevelItem(0))
+        first = self.list.topLevelItem(0)
+        if first is not None:
+            self.list.setCurrentItem(first)
         self._tell()
 
     def _tell(self) -> None:
