@@ -38,6 +38,7 @@ ON_NODES = {
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
     CommandId.WEIGHTS, CommandId.SAVE_VIEW, CommandId.EXPORT_GRAPH,
+    CommandId.PROPOSE_GROUPS,
 }  # fmt: skip
 ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,

@@ -40,6 +40,7 @@ class CommandId(StrEnum):
     SHOW_HIDDEN = auto()
     GROUP = auto()
     UNGROUP = auto()
+    PROPOSE_GROUPS = auto()
     COLLAPSE = auto()
     SEARCH = auto()
     FIT = auto()

@@ -87,7 +87,8 @@ def _stable(stable: Stability | None) -> str:
     ranks, both = stable.correlation, stable.overlap
     return (
         f"On halves of the data, {len(ranks)} times: ranks correlate by {ranks.mean():.2f} "
-        f"({ranks.min():.2f} to {ranks.max():.2f}), {100 * both.mean():.0f} % of the edges are in both."
+        f"({ranks.min():.2f} to {ranks.max():.2f}), {100 * both.mean():.0f} % of the edges are in "
+        "both."
     ).replace("-", "\N{MINUS SIGN}")
 
 
