@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from microtome.circuits.discovery.task import Task
 from microtome.models.anatomy import Anatomy
 
+_MOST = 64  # examples at a time, so that partial results come
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -14,6 +16,8 @@ class Room:
 
     run: int
     example: int
+    ground: int  # of an example that edges are taken away from
+    changed: int  # of a run with edges taken away
     budget: int
 
     @classmethod
@@ -22,9 +26,12 @@ class Room:
         anatomy, edges = task.anatomy, task.edges
         number = anatomy.embedding.element_size()
         stream = number * length * anatomy.d_model
+        scores = number * edges.n_heads * length * length
         return cls(
             run_bytes(anatomy, length),
             (2 * edges.n_writers + edges.n_readers) * stream,
+            (2 * edges.n_writers + edges.n_layers + 1) * stream,
+            (2 * edges.n_writers + 6 * edges.n_heads + 8) * stream + 4 * scores,
             task.budget,
         )
 
@@ -33,9 +40,19 @@ class Room:
         """Runs that go back together beside one example's edges; one at least."""
         return max(1, (self.budget - self.example) // self.run)
 
+    @property
+    def grounded(self) -> int:
+        """Examples that edges are taken away from together; one at least."""
+        return min(_MOST, max(1, self.budget // 3 // self.ground))
+
+    @property
+    def replaced(self) -> int:
+        """Runs that edges are taken away from together; one at least."""
+        return max(1, self.budget // 3 // self.changed)
+
     def examples(self, runs: int) -> int:
         """Examples with so many runs each that go together; one at least."""
-        return max(1, self.budget // (self.example + (runs + 2) * self.run))
+        return min(_MOST, max(1, self.budget // (self.example + (runs + 2) * self.run)))
 
 
 def run_bytes(anatomy: Anatomy, length: int) -> int:

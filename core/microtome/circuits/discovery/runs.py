@@ -92,6 +92,19 @@ def first_runs(
     return replace(ran, difference=written(clean).sub_(mean[:, None]))
 
 
+def pair_runs(
+    task: Task, examples: tuple[Example, ...], job: Job, *, corrupt: bool
+) -> tuple[Run, Run | None]:
+    """The clean runs of examples of one length, and the corrupt ones if they are asked for."""
+    count = len(examples)
+    ids = [task.ids(example) for example in examples]
+    if corrupt:
+        ids += [task.ids(example, corrupt=True) for example in examples]
+    rows = run(task.anatomy, torch.stack(ids), job=job)
+    clean = some_runs(rows, slice(0, count))
+    return clean, some_runs(rows, slice(count, None)) if corrupt else None
+
+
 def _inputs(anatomy: Anatomy, ids: Int[Tensor, "run position"]) -> Tensor:
     """What tokens and positions add together."""
     tokens, positions = embedded(anatomy, ids.long()), anatomy.positions
