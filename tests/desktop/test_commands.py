@@ -46,6 +46,10 @@ ON_A_PLACE = {
 ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
 }  # fmt: skip
+ON_A_CIRCUIT = {  # that was discovered
+    CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
+    CommandId.KNOWN_CIRCUIT,
+}  # fmt: skip
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -95,6 +99,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
+        CommandId.DISCOVER, *ON_A_CIRCUIT,
     }  # fmt: skip
 
 
@@ -103,6 +108,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
+        *ON_A_CIRCUIT,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -84,10 +84,10 @@ def _minimal(worth: np.ndarray) -> str:
 def _stable(stable: Stability | None) -> str:
     if stable is None:
         return "Stability needs a prompt set: one example cannot be halved."
-    ranks, both = stable.correlation, stable.overlap
+    ranks, both = stable.correlation, 100 * stable.overlap.mean()
     return (
         f"On halves of the data, {len(ranks)} times: ranks correlate by {ranks.mean():.2f} "
-        f"({ranks.min():.2f} to {ranks.max():.2f}), {100 * both.mean():.0f} % of the edges are in both."
+        f"({ranks.min():.2f} to {ranks.max():.2f}), {both:.0f} % of the edges are in both."
     ).replace("-", "\N{MINUS SIGN}")
 
 
