@@ -90,6 +90,7 @@ def expect_possible(
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
     _expect_usable(task, method, chosen, steps, tau)
+    task.expect_means()
     if chosen.local:
         gradients.expect_slope(task, job_or_default(options.get("job")))
     return task
