@@ -37,7 +37,7 @@ ON_NODES = {
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
-    CommandId.WEIGHTS, CommandId.SAVE_VIEW,
+    CommandId.WEIGHTS, CommandId.SAVE_VIEW, CommandId.EXPORT_GRAPH,
 }  # fmt: skip
 ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,
@@ -50,6 +50,7 @@ ON_A_CIRCUIT = {  # that was discovered
     CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
     CommandId.KNOWN_CIRCUIT,
 }  # fmt: skip
+ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -100,6 +101,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
         CommandId.DISCOVER, *ON_A_CIRCUIT,
+        *ON_HYPOTHESES,
     }  # fmt: skip
 
 
@@ -109,6 +111,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
+        *ON_HYPOTHESES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -230,6 +230,16 @@ def edges_told(told: Mapping[str, Any]) -> Edges:
     return Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel", False)))
 
 
+def edge_names(circuit: Circuit) -> list[str]:
+    """The names of a discovered circuit's edges, for example ``a0.h1->a2.h0<k>``."""
+    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
+    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
+    return [
+        f"{circuit.node_id[source]}->{circuit.node_id[target]}{sides.get(int(kind), '')}"
+        for source, target, kind in ends
+    ]
+
+
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
     """The weights of an aggregated circuit as a matrix, 0 where it has no edge."""
     edges = edges_of(circuit)

@@ -13,7 +13,7 @@ from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_curves import Curves, curves
 from microtome_desktop.presenters.circuit_kinds import edge_style, node_style
 from microtome_desktop.presenters.circuit_layout import Layout
-from microtome_desktop.presenters.circuit_text import signed
+from microtome_desktop.presenters.circuit_text import short_label, signed
 from microtome_desktop.presenters.discovery_dial import Ranked
 
 MOST_DRAWN = 1_500  # edges: more show nothing more, and take longer than a turn of the dial
@@ -82,7 +82,8 @@ class Board:
             order=np.arange(len(rows)),
             group=None if groups is None else groups[rows],
         )
-        return Drawing(drawn, held, lines)
+        texts = tuple(short_label(drawn, node) for node in range(len(nodes)))
+        return Drawing(drawn, held, lines, texts)
 
 
 _NODE_COLUMNS = (

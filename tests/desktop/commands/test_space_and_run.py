@@ -290,6 +290,17 @@ def known_circuit(hand):
     panel.middle.show_page(Page.GRAPH)
 
 
+def try_the_hypothesis(hand):
+    panel = hand.panels["hypothesis"]
+    panel.acts.add_induction()
+    panel.inputs.count.setValue(6)
+    hand.do(_ID.TEST_HYPOTHESIS)
+    assert hand.window.centre.front == "hypothesis"
+    (found,) = [one for one in hand.session.analyses.values() if one.kind == "causal-scrubbing"]
+    assert found.params["hypothesis"] == panel.acts.shown.plain()
+    assert panel.score.isVisible()
+
+
 PROMISES = {
     _ID.LASSO: catches(_ID.LASSO, Tool.LASSO, corners=(0, 1, 2, 3)),
     _ID.BOX: catches(_ID.BOX, Tool.BOX, corners=(0, 2)),
@@ -299,6 +310,7 @@ PROMISES = {
     _ID.SWEEP_EDIT: edit_the_cells, _ID.HEAD_EFFECTS: effects_of_heads, _ID.DISCOVER: discover,
     _ID.MEASURE_SIZE: measure_size, _ID.COMPARE_CIRCUITS: compare_circuits,
     _ID.JUDGE_CIRCUIT: judge_circuit, _ID.KNOWN_CIRCUIT: known_circuit,
+    _ID.TEST_HYPOTHESIS: try_the_hypothesis,
 }  # fmt: skip
 
 
