@@ -62,6 +62,7 @@ class CommandId(StrEnum):
     COMPARE_CIRCUITS = auto()
     JUDGE_CIRCUIT = auto()
     KNOWN_CIRCUIT = auto()
+    ABLATE_OUTSIDE = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

@@ -11,7 +11,7 @@ from microtome.circuits.discovery.comparing import edge_auc, node_auc
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
 from microtome.records.discovery import discovery_of
-from microtome.records.edges import edges_told
+from microtome.records.edges import Edges
 from microtome.records.judgement import (
     JUDGEMENT,
     STABILITY,
@@ -120,11 +120,10 @@ def known_rows(
     return tuple(rows)
 
 
-def typed_edges(text: str, analysis: Analysis) -> tuple[str, ...]:
+def typed_edges(text: str, edges: Edges) -> tuple[str, ...]:
     """The edges of a text, one a line or between commas. Raises InputError for what is none."""
     names = [part.strip().strip("\"'") for part in text.replace(",", "\n").splitlines()]
     found = tuple(dict.fromkeys(name for name in names if name and not name.startswith("#")))
-    edges = edges_told(analysis.params)
     for name in found:
         try:
             edges.index(name)

@@ -290,6 +290,20 @@ def known_circuit(hand):
     panel.middle.show_page(Page.GRAPH)
 
 
+def ablate_outside(hand):
+    panel = discover(hand)
+    panel.right.turn_to(20)
+    hand.do(_ID.ABLATE_OUTSIDE)
+    inside = set(panel.graph.canvas.drawing.circuit.node_label)
+    sites = {edit.site for edit in hand.marks.edits}
+    heads = {f"z.{layer}.{head}" for layer in range(4) for head in range(4)
+             if f"L{layer}H{head}" not in inside}  # fmt: skip
+    assert sites == heads | {f"mlp_out.{layer}" for layer in range(4) if f"M{layer}" not in inside}
+    assert {edit.action for edit in hand.marks.edits} == {"patch"}  # as it was found: resampled
+    hand.desk.book.undo()
+    assert not hand.marks.edits
+
+
 def try_the_hypothesis(hand):
     panel = hand.panels["hypothesis"]
     panel.acts.add_induction()
@@ -309,7 +323,7 @@ PROMISES = {
     _ID.FOCUS_PROMPT: edit_the_prompt, _ID.SWEEP: sweep, _ID.TRACE_CAUSES: trace_causes,
     _ID.SWEEP_EDIT: edit_the_cells, _ID.HEAD_EFFECTS: effects_of_heads, _ID.DISCOVER: discover,
     _ID.MEASURE_SIZE: measure_size, _ID.COMPARE_CIRCUITS: compare_circuits,
-    _ID.JUDGE_CIRCUIT: judge_circuit, _ID.KNOWN_CIRCUIT: known_circuit,
+    _ID.ABLATE_OUTSIDE: ablate_outside, _ID.JUDGE_CIRCUIT: judge_circuit, _ID.KNOWN_CIRCUIT: known_circuit,
     _ID.TEST_HYPOTHESIS: try_the_hypothesis,
 }  # fmt: skip
 
