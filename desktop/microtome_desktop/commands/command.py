@@ -70,6 +70,7 @@ class CommandId(StrEnum):
     REDUNDANCY = auto()
     REMOVE_PARTS = auto()
     SWAPS = auto()
+    ABLATE_OUTSIDE = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
     ATTACH_MODEL = auto()

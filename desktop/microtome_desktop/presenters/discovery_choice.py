@@ -11,6 +11,7 @@ from microtome.circuits.discovery.methods import METHODS
 from microtome.errors import megabytes
 from microtome.records.analysis import Analysis
 from microtome.records.faithfulness import Faithfulness
+from microtome.records.positions import BY_POSITION
 from microtome_desktop.presenters.circuit_text import percent
 from microtome_desktop.presenters.sweep_choice import seconds_text
 from microtome_desktop.state.discoveries import Outlook, is_partial, search_of
@@ -37,6 +38,7 @@ SHORT: Mapping[str, str] = {
     "eap-ig-activations": "EAP-IG, activations", "clean-corrupt": "Clean-corrupt",
     "routes": "Flow routes", "exact": "Exact patching", "acdc": "ACDC",
 }  # fmt: skip
+_LONGER = 1.2  # a longest search is told where it takes noticeably longer
 FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
@@ -56,7 +58,10 @@ def outlook_text(outlook: Outlook) -> str:
     if outlook.problem:
         return outlook.problem
     said = [f"{outlook.edges:,} edges", f"{outlook.pairs:,} {_pairs(outlook.pairs)}"]
-    said += [f"about {seconds_text(outlook.seconds)}"] if outlook.seconds else []
+    if outlook.seconds:
+        most = outlook.most > _LONGER * outlook.seconds
+        longest = f", {seconds_text(outlook.most)} at most" if most else ""
+        said.append(f"about {seconds_text(outlook.seconds)}{longest}, then the curve")
     said += [megabytes(outlook.bytes)] if outlook.bytes else []
     return " · ".join(said)
 
@@ -84,6 +89,7 @@ def rival_of(analysis: Analysis, curve: Faithfulness | None, *, running: bool = 
     told = analysis.params
     method = str(told["method"])
     extra = f" · {told['steps']} steps" if "steps" in told else ""
+    extra += " · by position" if told.get(BY_POSITION) else ""
     extra += f" · τ {told['tau']:g}" if "tau" in told else ""
     part = is_partial(analysis) or bool(curve is not None and curve.params.get("partial"))
     return Rival(

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.records.analysis import Analysis
-from microtome.records.edges import Edges, edges_told
+from microtome.records.edges import Edges
 from microtome.records.faithfulness import Faithfulness
 
 STEPS = 1000  # of the slider
+_DIMS = 2  # of scores that are summed over positions
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Ranked:
 
     @classmethod
     def of(cls, analysis: Analysis) -> Ranked:
-        """The edges of a discovery's analysis."""
-        edges = edges_told(analysis.params)
+        """The edges of a discovery's analysis; of one that kept positions apart their sums."""
+        told = analysis.params
+        edges = Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
         writer, reader = np.nonzero(edges.exists)
-        scores = np.asarray(analysis.array("scores"), dtype=np.float64)[writer, reader]
-        return cls(edges, writer, reader, np.nan_to_num(scores))
+        scores = np.nan_to_num(np.asarray(analysis.array("scores"), dtype=np.float64))
+        whole = scores.sum(0) if scores.ndim > _DIMS else scores
+        return cls(edges, writer, reader, whole[writer, reader])
 
     @property
     def count(self) -> int:

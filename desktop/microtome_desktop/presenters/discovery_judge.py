@@ -11,7 +11,7 @@ from microtome.circuits.discovery.comparing import edge_auc, node_auc
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
 from microtome.records.discovery import discovery_of
-from microtome.records.edges import edges_told
+from microtome.records.edges import Edges
 from microtome.records.judgement import (
     JUDGEMENT,
     STABILITY,
@@ -84,11 +84,10 @@ def _minimal(worth: np.ndarray) -> str:
 def _stable(stable: Stability | None) -> str:
     if stable is None:
         return "Stability needs a prompt set: one example cannot be halved."
-    ranks, both = stable.correlation, stable.overlap
+    ranks, both = stable.correlation, 100 * stable.overlap.mean()
     return (
         f"On halves of the data, {len(ranks)} times: ranks correlate by {ranks.mean():.2f} "
-        f"({ranks.min():.2f} to {ranks.max():.2f}), {100 * both.mean():.0f} % of the edges are in "
-        "both."
+        f"({ranks.min():.2f} to {ranks.max():.2f}), {both:.0f} % of the edges are in both."
     ).replace("-", "\N{MINUS SIGN}")
 
 
@@ -121,11 +120,10 @@ def known_rows(
     return tuple(rows)
 
 
-def typed_edges(text: str, analysis: Analysis) -> tuple[str, ...]:
+def typed_edges(text: str, edges: Edges) -> tuple[str, ...]:
     """The edges of a text, one a line or between commas. Raises InputError for what is none."""
     names = [part.strip().strip("\"'") for part in text.replace(",", "\n").splitlines()]
     found = tuple(dict.fromkeys(name for name in names if name and not name.startswith("#")))
-    edges = edges_told(analysis.params)
     for name in found:
         try:
             edges.index(name)

@@ -132,12 +132,14 @@ def discovery_for(session: Session | None, search: Search) -> Analysis | None:
 class Outlook:
     """What a search would take, or why it cannot be made and what would make it possible.
 
-    ``fixes`` are fields of a ``Search`` with other values. ``seconds`` and ``bytes`` are estimates.
+    ``fixes`` are fields of a ``Search`` with other values. ``seconds``, those of the
+    longest search (``most``) and ``bytes`` are estimates, without the curve.
     """
 
     edges: int = 0
     pairs: int = 0
     seconds: float = 0.0
+    most: float = 0.0
     bytes: int = 0
     problem: str = ""
     fixes: tuple[tuple[str, str], ...] = ()

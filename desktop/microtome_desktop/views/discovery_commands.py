@@ -29,6 +29,7 @@ class DiscoveryCommands(QObject):
         return {
             CommandId.DISCOVER: self._act(self._discover),
             CommandId.MEASURE_SIZE: self._act(self._measure),
+            CommandId.ABLATE_OUTSIDE: self._act(self._ablate),
             CommandId.COMPARE_CIRCUITS: self._act(lambda panel: panel.compare()),
             CommandId.JUDGE_CIRCUIT: self._act(self._judge),
             CommandId.KNOWN_CIRCUIT: self._act(lambda panel: panel.tests.ask_known()),
@@ -38,6 +39,10 @@ class DiscoveryCommands(QObject):
         panel.run()
         if reason := panel.why_not:
             self._desk.notices.warn("No circuit can be looked for yet", reason)
+
+    def _ablate(self, panel: DiscoveryPanel) -> None:
+        if reason := panel.tests.ablate_outside():
+            self._desk.notices.warn("No edit was made", reason)
 
     def _measure(self, panel: DiscoveryPanel) -> None:
         if reason := panel.tests.why_not:

@@ -20,7 +20,7 @@ from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
-_ROOM_FOR_LEGEND = 220  # pixels of the height
+_ROOM_FOR_LEGEND = 200  # pixels of the height
 
 
 class DiscoveryGraph(QWidget):
@@ -95,12 +95,12 @@ class DiscoveryGraph(QWidget):
         self._draw()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a low screen the graph has the room of its legend, unless colours need one."""
+        """On a low screen the graph has the room of its legend."""
         super().resizeEvent(event)
         self._show_legend()
 
     def _show_legend(self) -> None:
-        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND or self._colouring is not None)
+        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
 
     def _on_resized(self) -> None:
         self._fitting.start()

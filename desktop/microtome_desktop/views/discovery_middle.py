@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QScrollArea, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from microtome_desktop.views.compare_view import CompareView
 from microtome_desktop.views.discovery_graph import DiscoveryGraph
@@ -47,7 +47,7 @@ class DiscoveryMiddle(QWidget):
         column.addWidget(self.graph, 1)
         self._stack = QStackedWidget()
         self._stack.addWidget(drawn)
-        self._stack.addWidget(self.judge)
+        self._stack.addWidget(_scrolling(self.judge))
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
@@ -69,3 +69,13 @@ class DiscoveryMiddle(QWidget):
         self._stack.setCurrentIndex(int(number == Page.JUDGE))
         self.compare.setVisible(number == Page.COMPARE)
         self.turned.emit()
+
+
+def _scrolling(page: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(page)
+    area.viewport().setAutoFillBackground(False)
+    page.setAutoFillBackground(False)
+    return area

@@ -6,9 +6,11 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QWidget
 
 from microtome.records.discovery import discovery_of
+from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import MeasureSize
 from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
+from microtome_desktop.presenters.discovery_edits import edits_outside
 from microtome_desktop.presenters.discovery_judge import known_rows, verdict_of
 from microtome_desktop.state.discoveries import (
     judgements_of,
@@ -62,11 +64,26 @@ class DiscoveryTests(QObject):
             return
         self._middle.show_page(Page.JUDGE)
         held = known_edges(workspace.session)
-        dialog = KnownDialog(front, held, self.context.settings, self._widget)
+        dialog = KnownDialog(
+            self._contest.ranked(front).edges, held, self.context.settings, self._widget
+        )
         if dialog.exec() == QDialog.DialogCode.Accepted:
             model = {"model": workspace.session.model.name}
             workspace.add_analysis(known_analysis(dialog.edges, model))
         dialog.deleteLater()
+
+    def ablate_outside(self) -> str:
+        """Put edits on the list for what the dial's circuit leaves out; why not, else empty."""
+        front, right, session = self._right.front, self._right, self.context.workspace.session
+        if front is None or session is None:
+            return NO_CIRCUIT
+        ranked = self._contest.ranked(front)
+        kept = ranked.kept(right.now, signed=right.signed)
+        made = edits_outside(ranked, kept, session, str(front.params["ablation"]))
+        if isinstance(made, str):
+            return made
+        self.context.book.add_edits(made)
+        return ""
 
     @property
     def why_not(self) -> str:
@@ -74,6 +91,8 @@ class DiscoveryTests(QObject):
         workspace, front = self.context.workspace, self._right.front
         if front is None:
             return NO_CIRCUIT
+        if front.params.get(BY_POSITION):
+            return "Its edges are of single positions: find it without positions to test sizes."
         if search_of(front) is None:
             return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
         if workspace.offline and workspace.session is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_judge import KnownRow, Verdict
 from microtome_desktop.views.plain_table import PlainTable
 
-_ROW = 20
+_ROW, _HEADER, _MOST_ROWS = 20, 28, 9
 _NODES = (
     ("node", "A head or an MLP of the circuit"),
     ("worth", "The most that faithfulness falls when it goes too, whatever was taken out before"),
@@ -47,9 +47,9 @@ class JudgeView(QWidget):
         self.said.setObjectName("dim")
         self.said.setWordWrap(True)
         self.nodes = PlainTable("judged_nodes", "worth of each node", _NODES, row_height=_ROW,
-                                widths=(64,))  # fmt: skip
+                                widths=(54,))  # fmt: skip
         self.draws = PlainTable("judged_draws", "completeness", _DRAWS, row_height=_ROW,
-                                widths=(60, 60, 60))  # fmt: skip
+                                widths=(54, 54, 54))  # fmt: skip
         self.known = PlainTable("known_table", "known circuit", _KNOWN, row_height=_ROW,
                                 widths=(60, 60))  # fmt: skip
         self._lay_out()
@@ -62,15 +62,16 @@ class JudgeView(QWidget):
         line.addWidget(self.known_button)
         line.addStretch(1)
         tables = QHBoxLayout()
-        tables.addWidget(self.nodes, 2)
-        tables.addWidget(self.draws, 4)
+        top = Qt.AlignmentFlag.AlignTop
+        tables.addWidget(self.nodes, 2, top)
+        tables.addWidget(self.draws, 4, top)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 0)
         column.setSpacing(5)
         column.addLayout(line)
         column.addWidget(self.said)
-        column.addLayout(tables, 2)
-        column.addWidget(self.known, 1)
+        column.addLayout(tables)
+        column.addWidget(self.known)
         column.addStretch()
 
     def set_able(self, reason: str, *, running: bool) -> None:
@@ -96,6 +97,7 @@ class JudgeView(QWidget):
 
 def _fill(table: PlainTable, rows: Sequence[tuple[str, Sequence[float]]]) -> None:
     table.setRowCount(len(rows))
+    table.setFixedHeight(_HEADER + max(1, min(len(rows), _MOST_ROWS)) * _ROW)
     for number, (name, values) in enumerate(rows):
         texts = [f"{value:.3f}".replace("-", "\N{MINUS SIGN}") for value in values]
         cells = [(name, colours.TEXT), *((text, colours.TEXT_DIM) for text in texts)]

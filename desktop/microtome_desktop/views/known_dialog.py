@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.errors import InputError
-from microtome.records.analysis import Analysis
+from microtome.records.edges import Edges
 from microtome_desktop.presenters.discovery_judge import typed_edges
 from microtome_desktop.state.settings import Settings
 from microtome_desktop.views.fonts import mono_font
@@ -29,12 +29,12 @@ class KnownDialog(QDialog):
     """Holds the typed edges; accepted only when the model has all of them."""
 
     def __init__(
-        self, analysis: Analysis, held: tuple[str, ...], settings: Settings, parent: QWidget
+        self, edges: Edges, held: tuple[str, ...], settings: Settings, parent: QWidget
     ) -> None:
         super().__init__(parent)
         self.setObjectName("known_dialog")
         self.setWindowTitle("Known circuit")
-        self._analysis, self._settings = analysis, settings
+        self._model, self._settings = edges, settings
         self.edges: tuple[str, ...] = held
         self.text = QPlainTextEdit("\n".join(held))
         self.text.setObjectName("known_edges")
@@ -59,7 +59,7 @@ class KnownDialog(QDialog):
     def accept(self) -> None:
         """Take the edges, or say what is wrong with them."""
         try:
-            self.edges = typed_edges(self.text.toPlainText(), self._analysis)
+            self.edges = typed_edges(self.text.toPlainText(), self._model)
         except InputError as error:
             self.problem.setText(str(error))
             return

@@ -106,6 +106,7 @@ def _task(model: Model, data: Any, metric: Metrics, settings: Settings, job: Job
     task = Task.of(model, data, metric, settings.ablation, settings.over)
     task = replace(task, budget=settings.budget)
     settings.expect_runs()
+    task.expect_means()
     if settings.by_position:
         task.expect_one_length()
     if settings.how.local:

@@ -29,6 +29,7 @@ from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.together import run_together
+from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
 
@@ -124,18 +125,28 @@ class Task:
         if self.ablation == "zero":
             shape = (self.edges.n_writers, length, self.anatomy.d_model)
             return self.anatomy.embedding.new_zeros(shape)
-        tokens = [self.model.tokenize(prompt) for prompt in self.over]
         by_position = self.ablation == "position mean"
-        for each in tokens:
-            if by_position and len(each) != length:
+        tokens = self._mean_tokens(length)
+        runs = [run(self.anatomy, torch.from_numpy(each.ids), job=job) for each in tokens]
+        mean = mean_written(runs, by_position=by_position)
+        return mean.expand(-1, length, -1)
+
+    def _mean_tokens(self, length: int) -> list[Tokens]:
+        """The prompts that means are taken over; EditError for those of no use for a length."""
+        tokens = [self.model.tokenize(prompt) for prompt in self.over]
+        for each in tokens if self.ablation == "position mean" else ():
+            if len(each) != length:
                 raise EditError(
                     f"The mean of each position needs prompts of {length} tokens, but "
                     f"{each.prompt!r} has {len(each)}.",
                     "Give prompts of one length, or take the mean over all positions.",
                 )
-        runs = [run(self.anatomy, torch.from_numpy(each.ids), job=job) for each in tokens]
-        mean = mean_written(runs, by_position=by_position)
-        return mean.expand(-1, length, -1)
+        return tokens
+
+    def expect_means(self) -> None:
+        """Raise EditError where position means are asked of prompts of several lengths."""
+        for length in self.by_length() if self.ablation == "position mean" else ():
+            self._mean_tokens(length)
 
     def expect_one_length(self) -> None:
         """Raise InputError where examples have positions that are not the same."""
