@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from microtome.errors import InputError
+from microtome.jobs import Progress
 from microtome.records.analysis import Analysis
 from microtome.records.edges import LOGITS
 from microtome.records.hypothesis import Arrow, Hypothesis
@@ -17,7 +18,7 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.hypotheses import scrubs_in
 
 _ARROW = "\N{LEFTWARDS ARROW}"
-_MINUS = "\N{MINUS SIGN}"
+_MINUS, _DOT = "\N{MINUS SIGN}", "\N{MIDDLE DOT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ def found_for(session: Session | None, of: Hypothesis) -> tuple[Analysis, bool] 
     return (named[-1], False) if named else None
 
 
+def test_told(title: str, progress: Progress | None) -> str:
+    """How far a test is, and how long it still takes."""
+    if progress is None:
+        return title
+    left = progress.remaining
+    still = "" if left is None or left < 1 else f" {_DOT} about {left:.0f} s left"
+    return f"{title} {_DOT} {progress.title.lower()} {progress.fraction:.0%}{still}"
+
+
 def verdict(found: Scrubbed) -> str:
     """The score with its band."""
     low, high = (f"{end:.2f}".replace("-", _MINUS) for end in found.band)
@@ -61,7 +71,7 @@ def numbers(found: Scrubbed) -> str:
         f"{len(found.inputs)} inputs",
         f"{len(found.scrubbed)} draws",
     ]
-    return " \N{MIDDLE DOT} ".join(parts).replace("-", _MINUS)
+    return f" {_DOT} ".join(parts).replace("-", _MINUS)
 
 
 def wire_title(wire: Wire) -> str:

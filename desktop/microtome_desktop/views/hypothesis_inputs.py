@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QFormLayout, QLabel, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QSpinBox,
+    QWidget,
+)
 
 from microtome.prompt_sets import PromptSet
 from microtome.records.hypothesis import Hypothesis
@@ -41,15 +48,14 @@ class HypothesisInputs(QWidget):
         form.setContentsMargins(0, 4, 0, 0)
         form.setVerticalSpacing(5)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for said, field in (
-            ("Inputs", self.source),
-            ("Count", self.count),
-            ("Draws", self.draws),
-            ("Seed", self.seed),
-        ):
-            label = QLabel(said)
-            label.setObjectName("dim")
-            form.addRow(label, field)
+        form.addRow(_dim("Inputs"), self.source)
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        for said, field in (("Draws", self.draws), ("Seed", self.seed)):
+            line.addWidget(_dim(said))
+            line.addWidget(field, 1)
+        line.insertWidget(0, self.count, 1)
+        form.addRow(_dim("Count"), line)
         form.addRow(self.text)
         self.offer(())
         self.source.activated.connect(self._on_source)
@@ -114,6 +120,12 @@ class HypothesisInputs(QWidget):
         self.changed.emit()
 
 
+def _dim(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("dim")
+    return label
+
+
 def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox:
     field = QSpinBox()
     field.setObjectName(name)
@@ -123,4 +135,5 @@ def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox
     field.setValue(value)
     field.setProperty("plain", True)
     field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    field.lineEdit().setTextMargins(7, 0, 0, 0)
     return field

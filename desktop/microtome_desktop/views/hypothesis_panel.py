@@ -32,6 +32,7 @@ from microtome_desktop.presenters.scrubbed import (
     read_test,
     scrub_lines,
     scrubbed_table,
+    test_told,
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.hypotheses import ScrubWish
@@ -293,8 +294,7 @@ class HypothesisPanel(Panel):
 
     def _said(self, piece: Piece | None, reason: str) -> str:
         if piece is not None:
-            far = "" if piece.progress is None else f" · {piece.progress.fraction:.0%}"
-            return f"{piece.title}{far}"
+            return test_told(piece.title, piece.progress)
         if self._found is not None and not self._fresh:
             return f"of the drawing before it was changed{' · ' + reason if reason else ''}"
         if reason and self._found is None:
@@ -314,6 +314,7 @@ class HypothesisPanel(Panel):
             wish = ScrubWish.from_json(held.get("asked", {}))
             self.acts.title = wish.hypothesis.title
             self.inputs.show_wish(wish)
+            self._show()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The test input by input, or the drawing where there is no test."""
