@@ -123,7 +123,7 @@ def why_they_agree(found: Scrubbed, wire: Wire) -> str:
     if not wire.source:
         return "The hypothesis says that this does not matter: it is read from any input."
     claim = next(each.claim for each in found.hypothesis.boxes if each.name == wire.source)
-    return f"Read from inputs that agree on {in_words(claim)}, as {wire.source} claims."
+    return f"Read from inputs that agree on what “{wire.source}” claims: {in_words(claim)}."
 
 
 def scrubbed_table(analysis: Analysis) -> Table:

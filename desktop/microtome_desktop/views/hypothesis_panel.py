@@ -45,6 +45,7 @@ from microtome_desktop.views.hypothesis_form import HypothesisForm
 from microtome_desktop.views.hypothesis_inputs import HypothesisInputs
 from microtome_desktop.views.hypothesis_score import ScoreLine
 from microtome_desktop.views.hypothesis_swaps import HypothesisSwaps
+from microtome_desktop.views.icons import icon
 from microtome_desktop.views.inline_field import InlineField
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_bar import small_button
@@ -88,8 +89,11 @@ class HypothesisPanel(Panel):
     def _lay_out(self) -> None:
         self.shown.setObjectName("hypothesis_shown")
         self.shown.setAccessibleName("hypotheses of the session")
-        self.new.setObjectName("hypothesis_new")
+        self.new.setObjectName("tiny")  # without the arrow of a menu
         self.new.setText("New")
+        self.new.setIcon(icon("mdi6.plus"))
+        self.new.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.new.setToolTip("Begin another hypothesis")
         self.new.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.new)
         induction = "Induction: previous token, then what followed"
