@@ -16,6 +16,7 @@ _PUBLIC = {
     "Ablate": "interventions.edits",
     "Arrow": "records.hypothesis",
     "Box": "records.hypothesis",
+    "Case": "records.suite",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
@@ -34,32 +35,42 @@ _PUBLIC = {
     "Session": "records.session",
     "Site": "sites",
     "Steer": "interventions.edits",
+    "Suite": "records.suite",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "adversarial_search": "suites.adversarial",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
+    "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
+    "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
+    "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
+    "redundancy": "suites.redundancy",
+    "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "stability": "circuits.discovery.judging",
+    "slice_circuits": "suites.slices",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -70,6 +81,7 @@ __all__ = [
     "Ablate",
     "Arrow",
     "Box",
+    "Case",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
@@ -87,9 +99,11 @@ __all__ = [
     "Session",
     "Site",
     "Steer",
+    "Suite",
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "adversarial_search",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -98,21 +112,29 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_discovery",
     "estimate_sweep",
     "examine",
     "faithfulness",
     "generate",
     "head_scores",
+    "judge_circuit",
     "load_model",
+    "load_suite",
     "logit_lens",
     "open_session",
     "patching_sweep",
     "path_patching",
     "project",
     "prune",
+    "prune_by_influence",
     "read_graph",
+    "redundancy",
+    "run_suite",
     "save_session",
     "self_check",
+    "slice_circuits",
+    "stability",
     "trace",
     "verify_session",
     "write_graph",
@@ -126,10 +148,14 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
-    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.estimate import estimate_discovery
+    from microtome.circuits.discovery.faithful import faithfulness
+    from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.discovery.paths import path_patching
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError
@@ -159,6 +185,7 @@ if TYPE_CHECKING:
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.suite import Case, Suite
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
@@ -166,6 +193,11 @@ if TYPE_CHECKING:
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
+    from microtome.suites.adversarial import adversarial_search
+    from microtome.suites.loading import load_suite
+    from microtome.suites.redundancy import redundancy
+    from microtome.suites.running import run_suite
+    from microtome.suites.slices import slice_circuits
 
 
 def __getattr__(name: str) -> Any:

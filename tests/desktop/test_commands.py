@@ -37,7 +37,7 @@ ON_NODES = {
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
-    CommandId.WEIGHTS, CommandId.SAVE_VIEW,
+    CommandId.WEIGHTS, CommandId.SAVE_VIEW, CommandId.EXPORT_GRAPH,
 }  # fmt: skip
 ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QTransform
+from PySide6.QtGui import QPainter, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop.views.drawings import keeps_lines
 from microtome_desktop.views.edge_layer import EdgeLayer
 from microtome_desktop.views.edge_picture import EdgePicture
 from microtome_desktop.views.node_layer import NodeLayer
+
+_CROWD = 2_000  # nodes
 
 
 class MovingPicture(QGraphicsObject):
@@ -54,16 +57,18 @@ class MovingPicture(QGraphicsObject):
         """Blit edges and nodes when the view has moved; leave them to their layers when not."""
         picture, now = self._edges.picture, painter.worldTransform()
         port = QRectF(widget.rect() if widget is not None else painter.viewport())
-        pixels = painter.paintEngine().type() != QPaintEngine.Type.SVG
+        pixels = not keeps_lines(painter)
         moved = pixels and picture is not None and picture.transform != now
         if pixels and not moved:
             self._rested = picture
-        self.moving = moved and self.serves(now, port)
+        # A crowd is one picture at rest as well: painting each node takes a tenth of a second.
+        crowd = self._nodes.count > _CROWD and picture is not None and picture.complete
+        self.moving = (moved or (pixels and crowd)) and self.serves(now, port)
         self._edges.muted = self._path_edges.muted = self.moving
         self._nodes.mute(self.moving)
         if self.moving and picture is not None:
             picture.blit(painter, self._whole())
-        elif not moved:
+        elif not moved and not crowd:
             self._pixmap = None  # as large as the window: kept only while it is needed
 
     def _whole(self) -> QPixmap | None:
