@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
+from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
 from microtome.records.hypothesis import Arrow, Box, Hypothesis
 from microtome.records.marks import Marks
@@ -210,6 +211,7 @@ def test_the_right_one_of_the_known_model_recovers_all(known, live, qtbot, tmp_p
     assert opened.marks.hypotheses == (known.acts.shown,)
     assert ScrubWish.from_json(scrubs_in(opened)[0].params["wish"]).draws == 2
     the_wrong_one_fails(known, live, qtbot)
+    the_answers_of_a_set_judge_it(known, live, qtbot)
 
 
 def step_through(panel, found):
@@ -237,6 +239,25 @@ def the_wrong_one_fails(panel, live, qtbot):
     live.window.actions_table.trigger(CommandId.TEST_HYPOTHESIS)
     rest(live, qtbot)
     assert read_test(scrubs_in(live.desk.workspace.session)[-1]).recovered < 0.5
+    live.window.actions_table.trigger(CommandId.UNDO)
+    rest(live, qtbot)
+
+
+def the_answers_of_a_set_judge_it(panel, live, qtbot):
+    panel.inputs.source.setCurrentIndex(panel.inputs.source.findData("induction-exact"))
+    panel.inputs.judged.setCurrentIndex(1)
+    panel.inputs.count.setValue(0)
+    live.window.actions_table.trigger(CommandId.TEST_HYPOTHESIS)
+    rest(live, qtbot)
+    found = read_test(scrubs_in(live.desk.workspace.session)[-1])
+    assert found.recovered >= 0.99
+    right = load_prompt_set("induction-exact").pairs
+    answers = {pair.clean: f"p({pair.answer})" for pair in right}
+    metrics = [answers[prompt] for prompt in found.params["prompts"]]
+    assert metrics == list(found.params["metrics"])
+    world = {}
+    exec("\n".join(panel.exported_lines()), world)  # noqa: S102  # that is the test
+    assert world["recovered"] == pytest.approx(found.recovered, abs=1e-6)
 
 
 def test_typed_lines_are_prompts_or_ids():

@@ -15,7 +15,7 @@ from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines
 from microtome_desktop.presenters.hypothesis import in_words
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.hypotheses import scrubs_in
+from microtome_desktop.state.hypotheses import ASKED, scrubs_in
 
 _ARROW = "\N{LEFTWARDS ARROW}"
 _MINUS, _DOT = "\N{MINUS SIGN}", "\N{MIDDLE DOT}"
@@ -175,10 +175,19 @@ def scrub_lines(session: Session, of: Hypothesis, analysis: Analysis | None) -> 
         "prompts = [",
         *(f"    {prompt!r}," for prompt in prompts),
         "]",
+        *_judged(analysis),
         f"draws, seed = {asked['draws']}, {asked['seed']}",
-        "found = mt.causal_scrub(model, hypothesis, prompts, draws=draws, seed=seed)",
+        "found = mt.causal_scrub(model, hypothesis, prompts, metrics, draws=draws, seed=seed)",
         "recovered, band = found.recovered, found.band",
     )
+
+
+def _judged(analysis: Analysis) -> Lines:
+    """The metrics: the answers as token ids, or what the model itself says."""
+    if not analysis.params.get(ASKED, {}).get("by_answer"):
+        return ("metrics = None",)
+    answers = ", ".join(map(str, analysis.params["asked"]["answers"]))
+    return (f"metrics = [mt.Probability(token) for token in ({answers})]",)
 
 
 def _box(box: object) -> str:

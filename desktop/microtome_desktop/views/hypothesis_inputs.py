@@ -40,6 +40,11 @@ class HypothesisInputs(QWidget):
         self.text.setPlaceholderText(_HINT)
         self.text.setFont(mono_font(12))
         self.text.setMinimumHeight(60)
+        self.judged = Choice()
+        self.judged.setObjectName("scrub_judged")
+        self.judged.setAccessibleName("what the model is judged by")
+        self.judged.setToolTip("The probability of this token is what is to be recovered")
+        self.judged.addItems(["what the model itself says", "the answers of the set"])
         self.count = _number("scrub_count", "inputs", 0, _MOST, 64)
         self.count.setSpecialValueText("all")
         self.draws = _number("scrub_draws", "scrubbed runs of each input", 1, 256, 4)
@@ -56,10 +61,12 @@ class HypothesisInputs(QWidget):
             line.addWidget(field, 1)
         line.insertWidget(0, self.count, 1)
         form.addRow(_dim("Count"), line)
+        form.addRow(_dim("Judged by"), self.judged)
         form.addRow(self.text)
         self.offer(())
         self.source.activated.connect(self._on_source)
         self.text.textChanged.connect(self.changed)
+        self.judged.activated.connect(self._on_number)
         for field in (self.count, self.draws, self.seed):
             field.valueChanged.connect(self._on_number)
         self._on_source(0)
@@ -91,7 +98,12 @@ class HypothesisInputs(QWidget):
             self.count.value(),
             self.draws.value(),
             self.seed.value(),
+            by_answer=self._of_set and self.judged.currentIndex() == 1,
         )
+
+    @property
+    def _of_set(self) -> bool:
+        return self.source.currentData() not in (RANDOM, TYPED)
 
     @property
     def why_not(self) -> str:
@@ -110,10 +122,12 @@ class HypothesisInputs(QWidget):
         self.count.setValue(wish.count)
         self.draws.setValue(wish.draws)
         self.seed.setValue(wish.seed)
+        self.judged.setCurrentIndex(int(wish.by_answer))
         self._on_source(0)
 
     def _on_source(self, row: int) -> None:
         self.text.setVisible(self.source.currentData() == TYPED)
+        self.judged.setEnabled(self._of_set)
         self.changed.emit()
 
     def _on_number(self, value: int) -> None:

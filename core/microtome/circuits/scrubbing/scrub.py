@@ -105,6 +105,7 @@ def _record(
         "hypothesis": laid.hypothesis.plain(),
         "prompts": [list(each) if isinstance(each, tuple) else each for each in found.given],
         "metrics": [example.metric.name(model) for example in examples],
+        "answers": [getattr(example.metric, "answer", None) for example in examples],
         "draws": len(found.scrubbed),
         "seed": seed,
     }
