@@ -159,6 +159,32 @@ def test_arrows_go_up_only_and_to_what_can_read(sample_session):
     assert heights == sorted(heights, reverse=True)
 
 
+def test_several_are_named_copied_and_deleted(panel, bench, qtbot):
+    panel.acts.add_induction()
+    of = panel.acts.shown
+    QTest.mouseClick(panel.rename, LEFT)
+    write(panel.naming, "mine")
+    assert (panel.acts.title, panel.acts.shown.arrows) == ("mine", of.arrows)
+    panel.acts.copy()
+    assert [each.title for each in panel.acts.held] == ["mine", "mine 2"]
+    # By the keyboard an arrow is drawn among the fields of its source.
+    panel.pick("where")
+    panel.form.to.setCurrentText("answer: keys")
+    QTest.mouseClick(panel.form.add_arrow, LEFT)
+    assert Arrow("where", "answer", "k") in panel.acts.shown.arrows
+    panel.pick(Arrow("where", "answer", "k"))
+    panel.form.reader.setCurrentText("queries")
+    panel.form.reader.activated.emit(panel.form.reader.currentIndex())
+    assert Arrow("where", "answer", "q") in panel.acts.shown.arrows
+    QTest.mouseClick(panel.forget, LEFT)
+    assert [each.title for each in panel.acts.held] == ["mine"]
+    assert panel.acts.shown.arrows == of.arrows
+    for _ in range(6):
+        bench.window.actions_table.trigger(CommandId.UNDO)
+    rest(bench, qtbot)
+    assert panel.acts.held == ()
+
+
 def test_the_selected_head_gets_a_box(panel, bench, qtbot):
     bench.desk.selection.update(layer=2, head=3)
     QTest.mouseClick(panel.add_box, LEFT)

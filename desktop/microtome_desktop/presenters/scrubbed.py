@@ -105,17 +105,24 @@ def _side(wire: Wire) -> str:
 
 def steps(found: Scrubbed, wire: Wire, number: int) -> tuple[Step, ...]:
     """Position by position what a wire was read from in place of an input."""
-    row = found.wires.index(wire)
-    made = []
+    row, made = found.wires.index(wire), []
+    spoken = _spoken(found, wire, number)
     for at, taken in enumerate(found.swaps[row, number].tolist()):
         if taken < 0:
             continue
-        value = found.claimed(wire.source, number, at) if wire.source else ""
-        if wire.source and value != found.claimed(wire.source, taken, at):
-            value = ""  # a position that the box does not speak of: any input
+        value = found.claimed(wire.source, number, at) if at in spoken else ""
         tokens = str(found.tokens[number, at]), str(found.tokens[taken, at])
         made.append(Step(at, tokens[0], taken, tokens[1], value))
     return tuple(made)
+
+
+def _spoken(found: Scrubbed, wire: Wire, number: int) -> range | set[int]:
+    """The positions that the source of a wire speaks of; at all others any input may be read."""
+    box = next((each for each in found.hypothesis.boxes if each.name == wire.source), None)
+    length = int((found.claims[:, number] >= 0).any(0).sum())
+    if box is None:
+        return range(0)
+    return range(length) if box.positions is None else {at % length for at in box.positions}
 
 
 def why_they_agree(found: Scrubbed, wire: Wire) -> str:

@@ -241,8 +241,10 @@ class HypothesisPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Follow what undo brings back, and a test whose draws come."""
-        if part == "marks" or part.startswith("analyses/scrubbed-"):
+        if part == "marks":
             self._show()
+        elif part.startswith("analyses/scrubbed-"):
+            self._show_result()  # what is being typed stays
 
     def show_model(self) -> None:
         """A test needs the session's model."""
@@ -270,6 +272,10 @@ class HypothesisPanel(Panel):
         )
         self.canvas.show_hypothesis(drawing, self.acts.picked, wrong)
         self.form.show_picked(drawing, self.acts.picked, model)
+        self._show_result()
+
+    def _show_result(self) -> None:
+        of, session = self.acts.shown, self.context.workspace.session
         found = None if of is None else found_for(session, of)
         self._found = read_test(None if found is None else found[0])
         self._fresh = found is not None and found[1]
