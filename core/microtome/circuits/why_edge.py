@@ -29,9 +29,10 @@ from microtome.metrics import LinearMetric
 from microtome.models.model import Model
 from microtome.models.operations import per_head, project, rotate
 from microtome.records.analysis import Analysis, Labelled
-from microtome.records.circuit import OUTPUT, Circuit, EdgeKind
+from microtome.records.circuit import Circuit, EdgeKind
 
 EDGE_READERS = "edge-readers"  # the kind of the analysis
+_METRIC = "the metric"
 _KINDS = {EdgeKind.QUERY: "query", EdgeKind.KEY: "key", EdgeKind.VALUE: "value"}
 
 
@@ -99,7 +100,7 @@ def _rows(
     brought = ends.read_of(Carried(gradient.coefficients, outputs))
     output = brought[source, ends.source_position]
     if ends.kind is EdgeKind.OUT:
-        return [(OUTPUT, "direct", float(output @ gradient.final[ends.position]))]
+        return [(_METRIC, "direct", float(output @ gradient.final[ends.position]))]
     written = torch.zeros_like(outputs)
     row = layout.first(ends.layer) + ends.head
     row = layout.mlp(ends.layer) if ends.kind is EdgeKind.MLP else row
@@ -158,7 +159,7 @@ def _read_on(
     """All readers above, layer by layer, and what each makes of the vector."""
     layout = Layout.of(gradient.coefficients.anatomy)
     carried, at = Carried(gradient.coefficients, written), ends.position
-    yield OUTPUT, "direct", float((carried.end()[row] * gradient.final).sum())
+    yield _METRIC, "direct", float((carried.end()[row] * gradient.final).sum())
     for layer in reversed(range(layout.n_layers)):
         job.check()
         middle = carried.middle(layer)

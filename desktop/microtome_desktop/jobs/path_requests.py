@@ -73,7 +73,7 @@ class PatchPath(_OfCircuit):
         desk.workspace.add_analysis(result)
         share, effect = (float(result.array(name)[0]) for name in ("share", "effect"))
         path = self.path.replace("->", " \N{RIGHTWARDS ARROW} ")
-        told = f"{share:.0%} of all paths together: {effect:+.3g} of the metric."
+        told = f"{share:.0%} of what all paths carry, {effect:+.3g} of the metric."
         desk.notices.info(f"This path carries {told}".replace("-", "\N{MINUS SIGN}"), path)
 
 

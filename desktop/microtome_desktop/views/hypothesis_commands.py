@@ -66,7 +66,10 @@ class HypothesisCommands(QObject):
         self._ask(PatchPath(str(path)))
 
     def _why_edge(self) -> None:
-        edge = self._desk.selection.current.edge
+        now = self._desk.selection.current
+        edge = now.edge
         if edge is not None:
+            if now.node not in edge[:2]:  # the answer stands in the card of one of its ends
+                self._desk.selection.update(node=edge[1], edge=edge)
             self._window.show_panel("node_card")
             self._ask(ExplainEdge(*edge))

@@ -78,7 +78,7 @@ class NodeCardPanel(Panel):
         terms = ("query reads", "key reads", "score")
         self.sources = Section("Why it looks there", terms, "why", "score")
         readers = ("read on by", "as", "weight")
-        self.readers = Section("Why this edge", readers, "why_edge", "weight")
+        self.readers = Section("This edge", readers, "why_edge", "weight")
         self.paths = Section("Paths", ("path", "effect", "share"), "paths", "effect")
         self.why = QPushButton("Why does it look there?")
         self.why_edge = QPushButton("Why this edge?")

@@ -48,6 +48,8 @@ from microtome_desktop.views.toast import Toasts
 
 # What a slider of an edit changes; commands may follow a moment later than predictions.
 _OF_EDITS = frozenset({EDITS, QUICK, WHOLE})
+# What of the selection a command depends on.
+_SELECTED = frozenset({"node", "others", "edge", "head", "neuron", "position", "layer"})
 _MOMENT_MS = 60
 _QUIETLY_VERIFIED = 256 * 2**20  # bytes; a larger file is verified when asked
 
@@ -274,7 +276,7 @@ class Workbench(QObject):
         self._updating.start()
 
     def _on_selection(self, selected: object, changed: frozenset[str]) -> None:
-        if changed & {"node", "others", "head", "neuron", "position", "layer"}:
+        if changed & _SELECTED:
             self._updating.start()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:

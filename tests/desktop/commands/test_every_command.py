@@ -22,12 +22,12 @@ from microtome.records.marks import Marks
 from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
-from microtome_desktop.presenters.circuit_paths import marked_path, path_rows
-from microtome_desktop.presenters.node_card import readers_of
 
 _ID = CommandId
 ELSEWHERE = ("Space", "Run", "Edits")  # test_space_and_run.py, test_edit_commands.py
+WAYS = {row.id for row in CIRCUIT_ROWS}  # test_ways.py
 
 
 # ---------------------------------------------------------------- files
@@ -361,40 +361,6 @@ def documentation(hand):
     assert shown[0].toLocalFile().endswith("docs")
 
 
-def patch_the_path(hand):
-    (head,) = hand.select()
-    hand.do(_ID.PATCH_PATH)
-    (row,) = path_rows(hand.session.analyses)
-    path, nodes = marked_path(hand.session.circuit, (head,))
-    assert row.path == str(path)
-    assert nodes[0] == head
-    assert set(hand.desk.selection.current.others) == set(nodes[1:])
-    assert "This path carries" in hand.desk.notices.history[-1].as_text
-    card = hand.panels["node_card"]
-    assert card.paths.isVisible()
-    assert card.paths.heading == "Paths  1"
-    # Nodes that do not hang together are named, and nothing is run.
-    first, last = hand.session.circuit.node_id.index("T@0"), hand.heads(9)[-1]
-    hand.desk.selection.update(node=hand.session.circuit.node_id[first], others=(last, head))
-    hand.do(_ID.PATCH_PATH)
-    assert "no edge of the circuit" in hand.desk.notices.history[-1].as_text
-    assert len(path_rows(hand.session.analyses)) == 1
-
-
-def why_the_edge(hand):
-    circuit, (head,) = hand.session.circuit, hand.select()
-    edge = circuit.incoming(circuit.row(head))[0]
-    source, kind = circuit.node_id[circuit.edge_source[edge]], int(circuit.edge_kind[edge])
-    hand.desk.selection.update(edge=(source, head, kind))
-    hand.do(_ID.WHY_EDGE)
-    card = hand.panels["node_card"]
-    assert card.readers.isVisible()
-    found = readers_of(hand.session.analyses, (source, head, kind))
-    weight = float(circuit.edge_weight[edge])
-    assert sum(row.weight for row in found.rows) == pytest.approx(weight, rel=1e-4, abs=1e-5)
-    assert not card.why_edge.isVisible()  # it is answered
-
-
 PROMISES = {
     _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
     _ID.VERIFY_FILE: verify_the_file, _ID.IMPORT_GRAPH: import_a_graph,
@@ -408,7 +374,6 @@ PROMISES = {
     _ID.COLLAPSE: collapse, _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
     _ID.ZOOM_IN: zooms(_ID.ZOOM_IN, grows=True), _ID.ZOOM_OUT: zooms(_ID.ZOOM_OUT, grows=False),
     _ID.COMPACT: compact, _ID.WEIGHTS: weights, _ID.SAVE_VIEW: save_the_view,
-    _ID.PATCH_PATH: patch_the_path, _ID.WHY_EDGE: why_the_edge,
     _ID.OPEN_MODEL_FOLDER: open_a_folder,
     _ID.OPEN_MODEL_HUB: opens(_ID.OPEN_MODEL_HUB, "hub"), _ID.ATTACH_MODEL: attach,
     _ID.RUN_CHECKS: check_the_model,
@@ -420,7 +385,9 @@ PROMISES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS if row.menu not in ELSEWHERE])
+@pytest.mark.parametrize(
+    "wanted", [row.id for row in COMMANDS if row.menu not in ELSEWHERE and row.id not in WAYS]
+)
 def test_a_command_does_what_it_promises(hand, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](hand)
