@@ -46,13 +46,15 @@ _PUBLIC = {
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
+    "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "head_scores": "analysis.heads",
+    "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
@@ -60,11 +62,13 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "project": "analysis.projection",
     "prune": "circuits.prune",
+    "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "stability": "circuits.discovery.judging",
     "slice_circuits": "suites.slices",
     "trace": "activations.capture",
     "verify_session": "session.verify",
@@ -107,11 +111,13 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_discovery",
     "estimate_sweep",
     "examine",
     "faithfulness",
     "generate",
     "head_scores",
+    "judge_circuit",
     "load_model",
     "load_suite",
     "logit_lens",
@@ -119,12 +125,14 @@ __all__ = [
     "patching_sweep",
     "project",
     "prune",
+    "prune_by_influence",
     "read_graph",
     "redundancy",
     "run_suite",
     "save_session",
     "self_check",
     "slice_circuits",
+    "stability",
     "trace",
     "verify_session",
     "write_graph",
@@ -138,9 +146,13 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
-    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.estimate import estimate_discovery
+    from microtome.circuits.discovery.faithful import faithfulness
+    from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError

@@ -35,6 +35,7 @@ _neighbour("random_anatomy")
 _neighbour("dense_graph")
 _neighbour("plain_sweeps")
 _neighbour("graph_samples")
+_neighbour("plain_pruning")
 
 
 LOADED: list[Model] = []  # every model that the tests share

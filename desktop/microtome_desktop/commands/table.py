@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
+from microtome_desktop.commands.graph_rows import FILE_ROWS
+from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
+from microtome_desktop.commands.testing_rows import RUN_ROWS
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
@@ -37,16 +41,6 @@ def _cannot_run(now: Situation) -> str:
     if not now.desk.draft.text.prompt.strip():
         return "The prompt is empty: type one."
     return now.desk.draft.problem
-
-
-def _no_circuit(now: Situation) -> str:
-    session = now.desk.workspace.session
-    from microtome.records.coverage import COVERAGE  # brings numpy, for which no frame waits
-
-    held = session is not None and session.circuit is not None
-    if not held and session is not None and COVERAGE in session.analyses:
-        return "There is no circuit of this model: What can be seen… in the Model menu says why."
-    return "" if held else "There is no circuit yet: run a prompt first."
 
 
 def _no_space(now: Situation) -> str:
@@ -193,6 +187,7 @@ COMMANDS = (
             "mdi6.content-save-edit-outline", "Ctrl+Shift+S", _no_session),
     Command(_ID.VERIFY_FILE, "File", "Verify the file", "Compare every part of the session's "
             "file with its checksum", "mdi6.file-check-outline", "", _no_file),
+    *FILE_ROWS,
     Command(_ID.QUIT, "File", "Quit", "Close the window", "mdi6.exit-to-app", "Ctrl+Q",
             starts_group=True),
     Command(_ID.UNDO, "Edit", "Undo", "Take back the last edit, pin, name, note, group, threshold, "
@@ -321,6 +316,8 @@ COMMANDS = (
             "Ctrl+Shift+K", _no_cells),
     Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
+    *DISCOVERY_COMMANDS,
+    *RUN_ROWS,
     *SUITE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),

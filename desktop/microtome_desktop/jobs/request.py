@@ -16,6 +16,7 @@ class Thread(Enum):
 
     MODEL = "model"  # owns the model
     IO = "io"  # all files
+    DRAWING = "drawing"  # layouts of large circuits: a slider waits for no file
     NETWORK = "network"  # downloads: nothing else waits for them
 
 

@@ -41,6 +41,7 @@ class JobRunner(QObject):
     _to_model = Signal(object)
     _to_io = Signal(object)
     _to_network = Signal(object)
+    _to_drawing = Signal(object)
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -51,13 +52,16 @@ class JobRunner(QObject):
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
         engine = Engine()
-        niceness = {Thread.MODEL: COMPUTING, Thread.IO: FILES, Thread.NETWORK: FILES}
-        self._workers = {thread: Worker(engine, niceness[thread]) for thread in Thread}
+        self._workers = {
+            thread: Worker(engine, COMPUTING if thread is Thread.MODEL else FILES)
+            for thread in Thread
+        }
         self._threads = {thread: self._start(thread) for thread in Thread}
         self._to = {
             Thread.MODEL: self._to_model,
             Thread.IO: self._to_io,
             Thread.NETWORK: self._to_network,
+            Thread.DRAWING: self._to_drawing,
         }
         for kind, signal in self._to.items():
             signal.connect(self._workers[kind].perform)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from microtome.prompts import Question
 from microtome.records.session import Session
 from microtome.sites import kind_of
-from microtome_desktop.presenters.circuit import View
+from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id

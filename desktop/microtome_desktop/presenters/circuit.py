@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Float
 
+from microtome.jobs import Job
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
 from microtome.records.marks import Marks
 from microtome_desktop.presenters.circuit_compact import lay_out_compact
 from microtome_desktop.presenters.circuit_curves import Curves, curves
 from microtome_desktop.presenters.circuit_layout import Layout, lay_out
+from microtome_desktop.presenters.circuit_text import short_label
+from microtome_desktop.presenters.circuit_view import Placing, View
 from microtome_desktop.presenters.marking import marked, members
 
-NODES = (10, 150)  # ends of the slider
-DEFAULT_NODES, DEFAULT_EDGE_SHARE = 40, 0.8
-# Beyond this many curves a picture shows nothing more, and a repaint takes ten seconds.
-MOST_EDGES = 50_000
+# Beyond this many curves a picture shows nothing more.
+MOST_EDGES = 200_000
+_LARGE = 30_000  # edges
 NO_MARKS = Marks()
-
-
-class Placing(StrEnum):
-    """How the nodes are laid out."""
-
-    POSITION = "by position"
-    COMPACT = "compact"
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How much of a circuit is wanted: the two sliders; and how it is laid out."""
-
-    nodes: int = DEFAULT_NODES
-    edge_share: float = DEFAULT_EDGE_SHARE
-    placing: Placing = Placing.POSITION
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
     """A pruned circuit with its places and curves; rows agree with the circuit's.
 
-    ``changes`` is by how much edits of the model change each edge's weight, where that is known.
+    ``texts`` stand beside the nodes; without columns they tell the token as well. ``changes`` is
+    by how much edits of the model change each edge's weight, where that is known.
     """
 
     circuit: Circuit
     layout: Layout
     curves: Curves
+    texts: tuple[str, ...]
     changes: Float[np.ndarray, " edge"] | None = None
 
     def change(self, edge: int) -> float | None:
@@ -63,7 +50,7 @@ class Drawing:
 
 def pruned(explored: Circuit, view: View, marks: Marks = NO_MARKS) -> Circuit:
     """The part of a circuit that the sliders ask for, as the user has marked it."""
-    return marked(explored, view.nodes, view.edge_share, marks)
+    return marked(explored, view, marks)
 
 
 def edge_names(circuit: Circuit) -> list[tuple[str, str, int]]:
@@ -79,7 +66,23 @@ def draw(
     """A circuit laid out for a canvas of this many pixels."""
     place = lay_out_compact if placing is Placing.COMPACT else lay_out
     layout = place(circuit, width, height)
-    return Drawing(circuit, layout, curves(circuit, layout))
+    bare = not len(layout.columns)
+    texts = (short_label(circuit, node, with_token=bare) for node in range(circuit.n_nodes))
+    return Drawing(circuit, layout, curves(circuit, layout), tuple(texts))
+
+
+def is_large(explored: Circuit) -> bool:
+    """Whether pruning and laying out take longer than a slider may wait."""
+    return explored.n_edges > _LARGE or explored.n_nodes > _LARGE // 10
+
+
+def drawn(
+    explored: Circuit, view: View, marks: Marks, room: tuple[float, float], job: Job
+) -> Drawing:
+    """What the sliders ask for, laid out, with checkpoints on the way."""
+    part = pruned(explored, view, marks)
+    job.check()
+    return draw(part, *room, view.placing)
 
 
 def selection_of(circuit: Circuit, node: int) -> dict[str, str | int | None]:

@@ -11,6 +11,7 @@ from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_layout import Layout
 
+SHARED, FIRST_OWN = 2, 3  # groups of edges behind the two signs
 LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
 _BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
@@ -23,7 +24,8 @@ class Curves:
     """Every edge's four control points and its looks, in the order of the circuit's edges.
 
     ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest); ``order`` gives the rows
-    strongest first.
+    strongest first. ``group`` colours by something else than the sign: 0 and 1 are the signs, 2
+    is what two circuits share, 3 and more are what single ones have alone.
     """
 
     points: Float[np.ndarray, "edge 4 2"]
@@ -31,11 +33,14 @@ class Curves:
     positive: Bool[np.ndarray, " edge"]
     kind: Int[np.ndarray, " edge"]
     order: Int[np.ndarray, " edge"]
+    group: Int[np.ndarray, " edge"] | None = None
 
     @property
     def pen(self) -> Int[np.ndarray, " edge"]:
         """The number of each edge's pen: ``LEVELS`` of them inhibit, ``LEVELS`` excite."""
-        return np.asarray(self.level + LEVELS * self.positive)
+        return np.asarray(
+            self.level + LEVELS * (self.positive if self.group is None else self.group)
+        )
 
     def sampled(self, n: int) -> Float[np.ndarray, "edge n 2"]:
         """``n`` places along each curve, its ends included."""

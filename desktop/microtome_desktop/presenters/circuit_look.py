@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from microtome.records.marks import GraphView, Marks
-from microtome_desktop.presenters.circuit import (
+from microtome_desktop.presenters.circuit_view import (
     DEFAULT_EDGE_SHARE,
     DEFAULT_NODES,
     NODES,
     Placing,
+    Rule,
     View,
 )
 from microtome_desktop.state.book import Book
@@ -36,16 +37,45 @@ class Look:
 
 SHOWN_NODES = Look("circuit.nodes", DEFAULT_NODES, "Number of nodes")
 EDGE_SHARE = Look("circuit.edge_share", DEFAULT_EDGE_SHARE, "Share of edges")
+NODE_INFLUENCE = Look("circuit.node_influence", View().node_influence, "Influence of nodes")
+EDGE_INFLUENCE = Look("circuit.edge_influence", View().edge_influence, "Influence of edges")
 PLACING = Look("circuit.placing", Placing.POSITION.value, "Layout of the circuit")
 WEIGHTS = Look("circuit.weights", False, "Edge weights")
 DOWNSTREAM = Look("circuit.downstream", False, "What it feeds")
-LOOKS = (SHOWN_NODES, EDGE_SHARE, PLACING, WEIGHTS, DOWNSTREAM)
+LOOKS = (
+    SHOWN_NODES, EDGE_SHARE, PLACING, WEIGHTS, DOWNSTREAM, NODE_INFLUENCE, EDGE_INFLUENCE,
+)  # fmt: skip
+_SHARES = (EDGE_SHARE, NODE_INFLUENCE, EDGE_INFLUENCE)
 _BY_NAME = {look.name.partition(".")[2]: look for look in LOOKS}
 
 
 def view_of(book: Book) -> View:
     """What the sliders and the switch of the layout say."""
-    return View(SHOWN_NODES.of(book), EDGE_SHARE.of(book), Placing(PLACING.of(book)))
+    return View(
+        SHOWN_NODES.of(book), EDGE_SHARE.of(book), Placing(PLACING.of(book)),
+        NODE_INFLUENCE.of(book), EDGE_INFLUENCE.of(book),
+    )  # fmt: skip
+
+
+class HasRule(Protocol):
+    """Something with the rule that sliders follow now."""
+
+    @property
+    def rule(self) -> Rule:
+        """The rule."""
+
+
+def set_nodes(book: Book, sliders: HasRule, value: int) -> None:
+    """Keep as many nodes as the first slider says, a number or percent."""
+    if sliders.rule is Rule.COMPONENTS:
+        SHOWN_NODES.set(book, value)
+    else:
+        NODE_INFLUENCE.set(book, value / 100)
+
+
+def set_share(book: Book, sliders: HasRule, share: float) -> None:
+    """Keep the share of edges that the second slider says."""
+    (EDGE_SHARE if sliders.rule is Rule.COMPONENTS else EDGE_INFLUENCE).set(book, share)
 
 
 def as_json(book: Book) -> dict[str, Any]:
@@ -62,8 +92,9 @@ def understood(held: Mapping[str, Any]) -> dict[str, Any]:
             found[look.name] = value
     low, high = NODES
     found[SHOWN_NODES.name] = min(max(found.get(SHOWN_NODES.name, low), low), high)
-    share = float(found.get(EDGE_SHARE.name, DEFAULT_EDGE_SHARE))
-    found[EDGE_SHARE.name] = min(max(share, 0.0), 1.0)
+    for look in _SHARES:
+        share = float(found.get(look.name, look.first))
+        found[look.name] = min(max(share, 0.0), 1.0)
     if found.get(PLACING.name) not in set(Placing):
         found[PLACING.name] = Placing.POSITION.value
     return found

@@ -45,6 +45,12 @@ def empty_text(session: Session | None, offline: bool) -> tuple[str, str]:
     return "The circuit is empty", "Nothing carries influence to the metric. Try another answer."
 
 
+def laying_out_text(explored: Circuit) -> tuple[str, str]:
+    """The same while a large circuit is being laid out."""
+    size = f"{explored.n_nodes:,} nodes and {explored.n_edges:,} edges"
+    return "Laying out the circuit", f"It has {size}; the window stays free."
+
+
 def signed(value: float) -> str:
     """A number with its sign, three significant digits."""
     if value == 0:
@@ -173,6 +179,7 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
     elif "unexplored" in held:
         tip = "Nothing flows to the metric: both prompts give it the same value."
         shown.append(Fact("nothing to explain", f"{tip} Change the corrupt prompt.", True))
+    shown += imported_facts(circuit)
     rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
     if held.get("values_only"):
         tip = "Attention patterns are taken as they were: no key or query edges."
@@ -185,6 +192,22 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         )
         shown.append(Fact(rule, tip))
     return tuple(shown)
+
+
+def imported_facts(circuit: Circuit) -> list[Fact]:
+    """What a graph from a file says of itself."""
+    held, shown = circuit.metadata, []
+    if held.get("format"):
+        sign = str(held.get("sign_read", ""))
+        shown.append(Fact(str(held["format"]), f"Read from a file. Its signs: {sign}."))
+    if held.get("cyclic"):
+        tip = "Edges lead back to where they came from: there is no order from input to output, "
+        tip += "so that influence cannot flow. Nodes and edges are kept by the size of weights."
+        shown.append(Fact("cycles", tip, True))
+    if held.get("format") and (notes := held.get("notes")):
+        count = f"{len(notes)} note" + "s" * (len(notes) > 1)
+        shown.append(Fact(f"{count} of the reader", "\n".join(map(str, notes)), True))
+    return shown
 
 
 def reproduced_text(analysis: Analysis | None, nodes: tuple[str, ...]) -> Fact | None:

@@ -20,8 +20,9 @@ from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
-from microtome_desktop.presenters.circuit import View, pruned
+from microtome_desktop.presenters.circuit import pruned
 from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.edits import effects
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity
 from microtome_desktop.presenters.neurons import histogram, strongest_neurons

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from microtome.circuits.prune import kept
 from microtome.records.circuit import OUTPUT, Circuit
 from microtome.records.marks import Marks, Supernode
+from microtome_desktop.presenters.circuit_view import View, chosen
 from microtome_desktop.state.selection import Selected
 
 GROUP = "group"  # the node kind of a collapsed supernode
@@ -59,7 +59,7 @@ def members(marks: Marks, nodes: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def marked(explored: Circuit, nodes: int, edge_share: float, marks: Marks) -> Circuit:
+def marked(explored: Circuit, view: View, marks: Marks) -> Circuit:
     """What the sliders ask for of a circuit, as the user has marked it.
 
     Every node and edge keeps the influence that it has in the whole circuit, so that all panels
@@ -67,17 +67,23 @@ def marked(explored: Circuit, nodes: int, edge_share: float, marks: Marks) -> Ci
     and at least the strongest one each way; a hidden one goes. The nodes of a collapsed supernode
     become one: its edges are the sums of theirs that leave it, by the other end and the kind.
     """
-    found = kept(explored, nodes, edge_share)
-    of_nodes, of_edges = found.nodes, found.edges
-    if marks.pins:
-        of_nodes, of_edges = _with_pins(explored, of_nodes, of_edges, marks.pins)
-    if marks.hidden:
-        of_nodes = of_nodes & ~_mask(explored, marks.hidden)
-    drawn = explored.select(of_nodes, of_edges)
+    drawn = explored.select(*shown_rows(explored, view, marks))
     for group in marks.supernodes:
         if group.collapsed:
             drawn = _collapsed(drawn, explored, group)
     return named(drawn, marks.names)
+
+
+def shown_rows(
+    explored: Circuit, view: View, marks: Marks
+) -> tuple[Bool[np.ndarray, " node"], Bool[np.ndarray, " edge"]]:
+    """Rows of nodes and edges that the sliders keep, with pins and without what is hidden."""
+    of_nodes, of_edges = chosen(explored, view)
+    if marks.pins:
+        of_nodes, of_edges = _with_pins(explored, of_nodes, of_edges, marks.pins)
+    if marks.hidden:
+        of_nodes = of_nodes & ~_mask(explored, marks.hidden)
+    return of_nodes, of_edges
 
 
 def named(circuit: Circuit, names: Mapping[str, str]) -> Circuit:

@@ -14,6 +14,7 @@ from superqt.utils import qdebounced, qthrottled
 
 from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.edit_requests import WHOLE
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
@@ -22,13 +23,14 @@ from microtome_desktop.presenters import circuit_look as looks
 from microtome_desktop.presenters import circuit_text as text
 from microtome_desktop.presenters.circuit import (
     Drawing,
-    View,
     draw,
+    drawn,
     inner_nodes,
-    kin,
+    is_large,
     pruned,
 )
-from microtome_desktop.presenters.circuit_focus import edge_row, focus_of
+from microtome_desktop.presenters.circuit_focus import focus_of
+from microtome_desktop.presenters.circuit_view import View, rule_of
 from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.edited_nodes import EDGE_CHANGES, changes_of, edited_nodes
@@ -39,12 +41,13 @@ from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
+from microtome_desktop.views.circuit_facts import tell_facts
 from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.circuit_menu import ViewsMenu
 from microtome_desktop.views.circuit_picks import CircuitPicks
+from microtome_desktop.views.circuit_rings import badges_of, rings_of
 from microtome_desktop.views.graph_finder import GraphFinder
 from microtome_desktop.views.inline_field import InlineField
-from microtome_desktop.views.labels import Badge, Ring
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
@@ -66,6 +69,7 @@ class CircuitPanel(Panel):
         self._circuit: Circuit | None = None  # what is drawn: the explored circuit, pruned
         self._followed: tuple[object, ...] | None = None  # the selection that the canvas shows
         self._pruned: View | None = None  # what it was pruned by
+        self._large: Circuit | None = None  # a circuit that a worker lays out
         self._drawing: Drawing | None = None  # laid out, and on the canvas at the next turn
         self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._emptying.timeout.connect(self._show_empty)
@@ -102,8 +106,8 @@ class CircuitPanel(Panel):
         self.facts.values_only_asked.connect(self._ask_values_only)
         self.context.book.changed.connect(self._on_book)
         controls, book = self.controls, self.context.book
-        controls.nodes_moved.connect(partial(looks.SHOWN_NODES.set, book))
-        controls.share_moved.connect(partial(looks.EDGE_SHARE.set, book))
+        controls.nodes_moved.connect(partial(looks.set_nodes, book, controls))
+        controls.share_moved.connect(partial(looks.set_share, book, controls))
         controls.downstream_changed.connect(partial(looks.DOWNSTREAM.set, book))
         controls.settled.connect(book.settle)
         controls.fit_asked.connect(self.canvas.fit)
@@ -224,18 +228,47 @@ class CircuitPanel(Panel):
     @qdebounced(timeout=60)
     def _lay_out_soon(self) -> None:
         if not self._fills_room():
-            self._lay_out()
+            (self._lay_out if self._large is not self.explored else self._prune)()
 
     def _fills_room(self) -> bool:
         drawing = self._drawing
         return drawing is None or (drawing.layout.width, drawing.layout.height) == self.canvas.room
 
     def _prune(self) -> None:
-        explored = self.explored
-        self._circuit, self._pruned = None, self._view
+        explored, view = self.explored, self._view
+        self._pruned = view
+        if explored is not None:
+            self.controls.set_rule(rule_of(explored), view)
+        if explored is not None and is_large(explored):
+            self._ask_drawing(explored)
+            return
+        self._circuit = None
         if explored is not None and explored.n_nodes:
-            self._circuit = pruned(explored, self._view, self.context.book.marks)
+            self._circuit = pruned(explored, view, self.context.book.marks)
         self.context.later((self, "lay out"), self._lay_out)
+
+    def _ask_drawing(self, explored: Circuit) -> None:
+        """Let a worker prune and lay out; until then what is drawn of this circuit stays."""
+        if self._large is not explored:
+            self._large, self._circuit, self._drawing = explored, None, None
+            self.empty.tell(*text.laying_out_text(explored))
+            self._emptying.start()
+        marks, room = self.context.book.marks, self.canvas.room
+        self.context.ask(LayOut(partial(drawn, explored, self._view, marks, room), self._take))
+
+    def _take(self, drawing: Drawing) -> None:
+        self._circuit = drawing.circuit
+        if not drawing.circuit.n_nodes:
+            self._lay_out()
+            return
+        self._emptying.stop()
+        self._stack.setCurrentIndex(1)
+        self._tell(drawing.n_edges)
+        self._column.activate()
+        changes = changes_of(self.context.workspace.session, drawing.circuit)
+        self._drawing = replace(drawing, changes=changes)
+        self.context.later((self, "show"), self._show_drawing)
+        self._lay_out_soon()
 
     def _lay_out(self) -> None:
         circuit = self._circuit
@@ -281,19 +314,8 @@ class CircuitPanel(Panel):
         drawn = text.drawn_text(circuit, explored, n_edges)
         self.legend.tell(circuit, drawn, len(edited_nodes(circuit, session.marks.edits)))
         kept = inner_nodes(circuit, explored, session.marks)
-        measured = text.reproduced_text(session.analyses.get(REPRODUCED), kept)
-        known = text.facts(explored)
-        self.facts.tell(
-            text.metric_text(explored), known if measured is None else (*known, measured)
-        )
-        offline = self.context.workspace.offline
-        why = "The model of this session is not loaded." if offline else ""
-        self.facts.button.setVisible(measured is None)
-        self.facts.button.setEnabled(not offline)
-        self.facts.button.setToolTip(why or "Run once with all other heads and MLPs replaced.")
-        mode = "Take attention patterns as they were: no key and query edges. Runs again."
-        values_only = bool(explored.metadata.get("values_only"))
-        self.facts.set_values_only(values_only, not offline, why or mode)
+        reproduced, offline = session.analyses.get(REPRODUCED), self.context.workspace.offline
+        tell_facts(self.facts, explored, reproduced, kept, offline=offline)
 
     def _follow(self, *_: object) -> None:
         """Bring focus, rings and bands in line with the selection."""
@@ -310,27 +332,12 @@ class CircuitPanel(Panel):
         focus = focus_of(circuit, selected, downstream=downstream)
         drawn = selected.node in circuit.node_id
         node = circuit.row(selected.node) if selected.node is not None and drawn else None
-        relatives = kin(circuit, selected.layer, selected.head)
-        rings = [Ring(row, 2.0, 1.0, colours.TEXT_DIM) for row in relatives if row != node]
-        rows = {name: row for row, name in enumerate(circuit.node_id)}
-        rings += [Ring(rows[n], 2.5, 1.2, colours.WARM) for n in self.finder.found if n in rows]
-        rings += [Ring(rows[n], 3.0, 2.0, colours.ACCENT) for n in selected.others if n in rows]
-        edge = edge_row(circuit, selected.edge)
-        if edge is not None:
-            ends = (int(circuit.edge_source[edge]), int(circuit.edge_target[edge]))
-            rings += [Ring(row, 3.0, 1.5, colours.ACCENT) for row in ends if row != node]
-        self.canvas.set_focus(focus, node, tuple(rings))
+        rings = rings_of(circuit, selected, self.finder.found, node)
+        self.canvas.set_focus(focus, node, rings)
         self._mark_place()
 
     def _show_badges(self, circuit: Circuit) -> None:
-        marks = self.context.book.marks
-        rows = {name: row for row, name in enumerate(circuit.node_id)}
-        pinned = [Badge(rows[n], colours.WARM) for n in marks.pins if n in rows]
-        notes = [Badge(rows[n.target], colours.ACCENT, left=True)
-                 for n in marks.notes if n.target in rows]  # fmt: skip
-        edited = [Badge(row, colours.BAD, cross=True)
-                  for row in edited_nodes(circuit, marks.edits)]  # fmt: skip
-        self.canvas.set_badges((*edited, *pinned, *notes))
+        self.canvas.set_badges(badges_of(circuit, self.context.book.marks))
 
     def _mark_edits(self) -> None:
         if self._circuit is not None and self.canvas.drawing is not None:

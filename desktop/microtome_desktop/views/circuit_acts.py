@@ -12,8 +12,8 @@ from PySide6.QtCore import QRectF
 from microtome.records.circuit import Circuit
 from microtome.records.marks import GraphView, Marks, Supernode
 from microtome_desktop.presenters import circuit_look as looks
-from microtome_desktop.presenters.circuit import Placing
 from microtome_desktop.presenters.circuit_text import node_title
+from microtome_desktop.presenters.circuit_view import Placing
 from microtome_desktop.presenters.marking import (
     can_be_grouped,
     group_id,

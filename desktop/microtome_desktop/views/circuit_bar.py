@@ -17,14 +17,30 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit import NODES, Placing, View
 from microtome_desktop.presenters.circuit_text import Fact
+from microtome_desktop.presenters.circuit_view import NODES, Placing, Rule, View
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
 _WORDS_FROM = 860  # pixels of the bar from which the buttons have their names beside them
 _LINE = 24  # of every part: the canvas below must not move when another part is shown
+
+_BY_SIZE = "By size, since this graph has no order from input to output"
+_TIPS = {  # of both sliders
+    Rule.COMPONENTS: (
+        "How many heads and MLPs are kept, by influence",
+        "The strongest edges that carry this share of the influence are kept",
+    ),
+    Rule.INFLUENCE: (
+        "Nodes that have this share of the influence together; tokens and outputs always",
+        "Edges that carry this share of the influence together; what then feeds nothing goes",
+    ),
+    Rule.STRENGTH: (
+        f"{_BY_SIZE}: nodes whose edges have this share of all weights together",
+        f"{_BY_SIZE}: edges that have this share of the weights together",
+    ),
+}
 
 
 class FactLine(QWidget):
@@ -81,7 +97,7 @@ class FactLine(QWidget):
 class Controls(QWidget):
     """Two sliders, the switches, the views. Emits every move; who listens throttles."""
 
-    nodes_moved = Signal(int)
+    nodes_moved = Signal(int)  # a count of nodes, or percent of a share
     share_moved = Signal(float)
     settled = Signal()  # a slider was let go
     downstream_changed = Signal(bool)
@@ -92,10 +108,10 @@ class Controls(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.rule = Rule.COMPONENTS
         self.nodes = _slider("nodes", *NODES, View().nodes)
-        self.nodes.setToolTip("How many heads and MLPs are kept, by influence")
         self.edges = _slider("edge_share", 0, 100, round(100 * View().edge_share))
-        self.edges.setToolTip("The strongest edges that carry this share of the influence are kept")
+        self._explain()
         self.node_value, self.edge_value = _number(), _number()
         self.fit = QPushButton("Fit")
         self.fit.setFixedWidth(42)
@@ -137,15 +153,36 @@ class Controls(QWidget):
             )
         super().resizeEvent(event)
 
+    def set_rule(self, rule: Rule, view: View) -> None:
+        """Count by what the circuit on screen is chosen by; emits nothing."""
+        if rule is not self.rule:
+            self.rule = rule
+            with QSignalBlocker(self.nodes):
+                self.nodes.setRange(*(NODES if rule is Rule.COMPONENTS else (0, 100)))
+            self._explain()
+            self._set_sliders(view)
+
+    def _explain(self) -> None:
+        nodes, edges = _TIPS[self.rule]
+        self.nodes.setToolTip(nodes)
+        self.edges.setToolTip(edges)
+
     def set_view(self, view: View, *, weights: bool, downstream: bool) -> None:
         """Show what is set; emits nothing."""
-        pairs = ((self.nodes, view.nodes), (self.edges, round(100 * view.edge_share)))
-        for slider, value in pairs:
-            with QSignalBlocker(slider):
-                slider.setValue(value)
+        self._set_sliders(view)
         self.compact.setChecked(view.placing is Placing.COMPACT)
         self.weights.setChecked(weights)
         self.downstream.setChecked(downstream)
+
+    def _set_sliders(self, view: View) -> None:
+        shares = view.node_influence, view.edge_influence
+        if self.rule is Rule.COMPONENTS:
+            values = view.nodes, round(100 * view.edge_share)
+        else:
+            values = round(100 * shares[0]), round(100 * shares[1])
+        for slider, value in zip((self.nodes, self.edges), values, strict=True):
+            with QSignalBlocker(slider):
+                slider.setValue(value)
         self._tell()
 
     def _connect(self) -> None:
@@ -169,7 +206,8 @@ class Controls(QWidget):
         self.share_moved.emit(value / 100)
 
     def _tell(self) -> None:
-        self.node_value.setText(str(self.nodes.value()))
+        unit = "" if self.rule is Rule.COMPONENTS else " %"
+        self.node_value.setText(f"{self.nodes.value()}{unit}")
         self.edge_value.setText(f"{self.edges.value()} %")
 
 

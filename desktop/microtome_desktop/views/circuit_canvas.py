@@ -17,7 +17,7 @@ from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_focus import Focus
 from microtome_desktop.presenters.circuit_hits import HitIndex
 from microtome_desktop.presenters.circuit_labels import label_order
-from microtome_desktop.presenters.circuit_text import edge_tip, node_tip, short_label
+from microtome_desktop.presenters.circuit_text import edge_tip, node_tip
 from microtome_desktop.views.circuit_axes import AxisStrip
 from microtome_desktop.views.circuit_box import CircuitBox
 from microtome_desktop.views.circuit_guides import GuideLayer
@@ -50,6 +50,7 @@ class CircuitCanvas(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.drawing: Drawing | None = None
+        self.tips = node_tip, edge_tip  # what makes a tool tip of a row
         self._focus: Focus | None = None
         self._node: int | None = None
         self._hits: HitIndex | None = None
@@ -131,14 +132,15 @@ class CircuitCanvas(QWidget):
         self.edges.set_curves(drawing.curves if drawing else None, bounds, limit=limit)
         self.path_edges.set_curves(None, bounds)
         self.edges.setOpacity(1.0)
-        self.nodes.show(drawing)
-        self.labels.set_nodes(layout, _texts(drawing))
+        self.nodes.forget()
+        self.labels.set_nodes(layout, [] if drawing is None else drawing.texts)
         self.weights.set_drawing(drawing)
         self.minimap.show_drawing(drawing)
         self._name_axes()
         self._limit_view()
         if self._fitted:
             self.fit()
+        self.nodes.show(drawing, self._to_view().m11())
         self._arranging.start()
 
     def set_focus(
@@ -296,10 +298,10 @@ class CircuitCanvas(QWidget):
         if self.drawing is None or place is None or not over:
             self.tip.hide()
         elif node is not None:
-            self.tip.tell(node_tip(self.drawing.circuit, node), place)
+            self.tip.tell(self.tips[0](self.drawing.circuit, node), place)
         elif edge is not None:
             change = self.drawing.change(edge)
-            self.tip.tell(edge_tip(self.drawing.circuit, edge, change), place)
+            self.tip.tell(self.tips[1](self.drawing.circuit, edge, change), place)
 
     def _on_click(self, event: Any) -> None:
         if self.drawing is None:
@@ -375,14 +377,6 @@ class CircuitCanvas(QWidget):
                 self.weights.arrange(mask, self._to_view(), self.room, covered)
             else:
                 self.weights.clear()
-
-
-def _texts(drawing: Drawing | None) -> list[str]:
-    """What stands beside each node; without columns its token as well."""
-    if drawing is None:
-        return []
-    circuit, bare = drawing.circuit, not len(drawing.layout.columns)
-    return [short_label(circuit, node, with_token=bare) for node in range(circuit.n_nodes)]
 
 
 def _bounds(drawing: Drawing) -> QRectF:

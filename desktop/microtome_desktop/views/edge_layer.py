@@ -11,26 +11,33 @@ import time
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.drawings import keeps_lines
+from microtome_desktop.views.edge_haze import Haze
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
 _IDLE_MS = 130  # how long the view must be still before a repaint
 _PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old one
+# Edges are drawn each by itself as long as they are not more, painted little by little or at once;
+# of more only the strongest are, and all others are one haze.
+_LINES, _LINES_AT_ONCE = 5_000, 600
+_STRONGEST, _STRONGEST_AT_ONCE = 1_000, 200
+_CROWDED_S = 0.4  # between two looks at a half-painted picture of more
 _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panning has edges to show
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, sign and dash pattern: width and opacity grow with the level."""
-    colour = colours.EXCITES if number >= LEVELS else colours.INHIBITS
+    """The pen of a level, group and dash pattern: width and opacity grow with the level."""
+    groups = (colours.INHIBITS, colours.EXCITES, colours.TEXT, *colours.POINT_GROUPS)
+    colour = groups[number // LEVELS]
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 
@@ -61,7 +68,8 @@ class EdgeLayer(QGraphicsObject):
         self.muted = False  # the view is followed, but something else draws the edges
         self._points = np.zeros((0, 4, 2))
         self._boxes = np.zeros((0, 4))
-        self._pen_of: list[QPen] = []
+        self._curves: Curves | None = None
+        self._faintest = 0.38
         self._rows: list[int] = []
         self._bounds = QRectF()
         self._shown: EdgePicture | None = None
@@ -106,9 +114,7 @@ class EdgeLayer(QGraphicsObject):
             self._points, self._boxes = curves.points, _boxes(curves.points)
             rows = curves.order if edges is None else curves.order[edges[curves.order]]
             self._rows = rows[:limit].tolist()
-            faintest = _faintest(len(self._rows))
-            numbers = zip(curves.pen.tolist(), curves.kind.tolist(), strict=True)
-            self._pen_of = [edge_pen(n, edge_style(kind).dashes, faintest) for n, kind in numbers]
+            self._curves, self._faintest = curves, _faintest(len(self._rows))
         self._fresh = None
         self._slices.stop()
         if self._at_once or self._shown is None or not self._rows:
@@ -147,8 +153,15 @@ class EdgeLayer(QGraphicsObject):
     def _paint_curves(self, painter: QPainter) -> None:
         """All curves as curves, the strongest on top."""
         for row in reversed(self._rows):
-            painter.setPen(self._pen_of[row])
+            painter.setPen(self._pen_of(row))
             painter.drawPath(_path(self._points[row]))
+
+    def _pen_of(self, row: int) -> QPen:
+        curves = self._curves
+        if curves is None:
+            return QPen()
+        number = int(curves.level[row]) + LEVELS * bool(curves.positive[row])
+        return edge_pen(number, edge_style(int(curves.kind[row])).dashes, self._faintest)
 
     def finish(self) -> None:
         """Paint what is missing now, however long it takes: for exports and tests."""
@@ -169,10 +182,29 @@ class EdgeLayer(QGraphicsObject):
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(Qt.GlobalColor.transparent)
         todo = self._visible(transform, QRectF(frame))
+        all_, strongest = (
+            (_LINES_AT_ONCE, _STRONGEST_AT_ONCE) if self._at_once else (_LINES, _STRONGEST)
+        )
+        lines = len(todo) if len(todo) <= all_ else strongest
+        rest, todo = todo[lines:], todo[:lines]
         self._fresh = EdgePicture(pixmap, QTransform(transform), frame.topLeft(), todo, self._rows)
+        if rest:
+            self._fresh.haze = self._haze(self._fresh, np.array(rest))
         self._slices.start()
         if self._at_once:
             self._paint_slice(float("inf"))
+
+    def _haze(self, picture: EdgePicture, rows: Int[np.ndarray, " some"]) -> Haze | None:
+        curves, to = self._curves, picture.to_pixmap()
+        if curves is None:
+            return None
+        ratio = picture.pixmap.devicePixelRatio()
+        turn = np.array([[to.m11(), to.m12()], [to.m21(), to.m22()]])
+        points = (self._points[rows] @ turn + [to.dx(), to.dy()]) * ratio
+        level = curves.level[rows] / (LEVELS - 1)
+        opacity = self._faintest + (0.95 - self._faintest) * level
+        size = picture.pixmap.size()
+        return Haze(points, opacity, curves.positive[rows], size.width(), size.height())
 
     def _visible(self, transform: QTransform, frame: QRectF) -> list[int]:
         inverse, invertible = transform.inverted()
@@ -189,22 +221,38 @@ class EdgeLayer(QGraphicsObject):
         if picture is None:
             self._slices.stop()
             return
+        deadline = time.perf_counter() + seconds
+        self._paint_lines(picture, deadline)
+        if picture.lined and picture.haze is not None:
+            picture.haze.step(deadline - time.perf_counter())
+            if picture.haze.complete:
+                _lay_under(picture.pixmap, picture.haze.image())
+                picture.haze = None
+        self._show(picture)
+
+    def _paint_lines(self, picture: EdgePicture, deadline: float) -> None:
         painter = QPainter(picture.pixmap)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         # The strongest come first and must end up on top: later ones go underneath.
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationOver)
         painter.setWorldTransform(picture.to_pixmap())
-        deadline = time.perf_counter() + seconds
-        while not picture.complete:
+        while not picture.lined:
             row = picture.todo[picture.painted]
-            painter.setPen(self._pen_of[row])
+            painter.setPen(self._pen_of(row))
             painter.drawPath(_path(self._points[row]))
             picture.painted += 1
             if time.perf_counter() >= deadline:
                 break
         painter.end()
-        overdue = time.perf_counter() - picture.started > _PATIENCE
+
+    def _show(self, picture: EdgePicture) -> None:
+        """Put the picture on the screen when it is complete, or better than none or an old one."""
+        now = time.perf_counter()
+        crowded = len(self._rows) > _LINES
+        overdue = now - picture.started > (_CROWDED_S if crowded else _PATIENCE)
         if picture.complete or overdue or self._shown is None:
+            if crowded and not picture.complete:
+                picture.started = now  # each look at it paints all nodes again
             other, self._shown = self._shown is not picture, picture
             self.update()
             if other:
@@ -212,6 +260,14 @@ class EdgeLayer(QGraphicsObject):
         if picture.complete:
             self._fresh = None
             self._slices.stop()
+
+
+def _lay_under(pixmap: QPixmap, image: QImage) -> None:
+    image.setDevicePixelRatio(pixmap.devicePixelRatio())
+    painter = QPainter(pixmap)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationOver)
+    painter.drawImage(0, 0, image)
+    painter.end()
 
 
 def _faintest(n_edges: int) -> float:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from PySide6.QtCore import QPoint, QRectF, QSizeF
 from PySide6.QtGui import QPainter, QPixmap, QTransform
 
+from microtome_desktop.views.edge_haze import Haze
+
 
 @dataclass(slots=True, eq=False)
 class EdgePicture:
@@ -20,11 +22,17 @@ class EdgePicture:
     rows: list[int]  # all edges of the layer when it was begun, in view or not
     started: float = field(default_factory=time.perf_counter)
     painted: int = 0
+    haze: Haze | None = None  # of the edges that no pen draws, until it lies in the picture
+
+    @property
+    def lined(self) -> bool:
+        """Whether all edges are in the picture that a pen draws."""
+        return self.painted >= len(self.todo)
 
     @property
     def complete(self) -> bool:
         """Whether every edge is in the picture."""
-        return self.painted >= len(self.todo)
+        return self.lined and self.haze is None
 
     @property
     def frame(self) -> QRectF:

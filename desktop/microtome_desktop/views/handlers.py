@@ -225,7 +225,7 @@ class Handlers(QObject):
 
     def open_path(self, path: Path) -> None:
         """Open a session file, once what is unsaved is dealt with."""
-        if self._unsaved_is_settled():
+        if self.unsaved_is_settled():
             self._desk.settings.folder = str(path.parent)
             self.patience.ask(OpenSession(path))
 
@@ -285,7 +285,7 @@ class Handlers(QObject):
         chosen = {"selection": {name: value for name, value in kept.items() if value is not None}}
         return replace(session, view={**session.view, **self.panel_views(), **chosen})
 
-    def _unsaved_is_settled(self) -> bool:
+    def unsaved_is_settled(self) -> bool:
         """Whether what is on screen may be lost; asks when no file holds it."""
         self.settle()
         if not self._desk.workspace.dirty:
@@ -299,6 +299,7 @@ class Handlers(QObject):
         box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
         box.setDefaultButton(buttons.Save)
         answer = box.exec()
+        box.deleteLater()
         if answer == buttons.Save:
             self.save()
         return answer == buttons.Discard
@@ -311,7 +312,7 @@ class Handlers(QObject):
             return True
         if not self.patience.may_close():
             return False
-        if self._unsaved_is_settled():
+        if self.unsaved_is_settled():
             return True
         self._closing = any(isinstance(r, SaveSession) for r in self._runner.under_way)
         return False

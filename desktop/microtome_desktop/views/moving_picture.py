@@ -13,6 +13,8 @@ from microtome_desktop.views.edge_layer import EdgeLayer
 from microtome_desktop.views.edge_picture import EdgePicture
 from microtome_desktop.views.node_layer import NodeLayer
 
+_CROWD = 2_000  # nodes
+
 
 class MovingPicture(QGraphicsObject):
     """Takes the place of all edges and nodes until the edges have been painted anew.
@@ -59,12 +61,14 @@ class MovingPicture(QGraphicsObject):
         moved = pixels and picture is not None and picture.transform != now
         if pixels and not moved:
             self._rested = picture
-        self.moving = moved and self.serves(now, port)
+        # A crowd is one picture at rest as well: painting each node takes a tenth of a second.
+        crowd = self._nodes.count > _CROWD and picture is not None and picture.complete
+        self.moving = (moved or (pixels and crowd)) and self.serves(now, port)
         self._edges.muted = self._path_edges.muted = self.moving
         self._nodes.mute(self.moving)
         if self.moving and picture is not None:
             picture.blit(painter, self._whole())
-        elif not moved:
+        elif not moved and not crowd:
             self._pixmap = None  # as large as the window: kept only while it is needed
 
     def _whole(self) -> QPixmap | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
@@ -12,13 +13,14 @@ from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
+from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
 
 _COLOURS = {  # names in the palette
     TOKEN: "TOKEN",
+    INPUT: "TOKEN",
     POSITION: "POSITION",
     HEAD: "HEAD",
     MLP: "MLP",
@@ -26,6 +28,7 @@ _COLOURS = {  # names in the palette
     "feature": "ACCENT",
     "group": "GROUP",
 }
+_CROWD = 2_000  # nodes
 # So that all glyphs of one diameter weigh the same to the eye.
 _SCALE = {"s": 0.88, "d": 1.2, "star": 1.25, "t1": 1.0}
 
@@ -79,6 +82,7 @@ class NodeLayer:
         self._drawing: Drawing | None = None
         self._members: dict[str, np.ndarray] = {}
         self._step = 0
+        self._dim = False  # whether any node is dimmed
         self.version = 0  # counts changes of what the nodes look like
         self._scatters = {}
         for style in (*NODE_STYLES.values(), OTHER_NODE):
@@ -87,11 +91,22 @@ class NodeLayer:
             box.addItem(scatter, ignoreBounds=True)
             self._scatters[style.kind] = scatter
 
-    def show(self, drawing: Drawing | None) -> None:
-        """Draw other nodes, all bright."""
-        self._drawing = drawing
+    @property
+    def count(self) -> int:
+        """How many nodes there are."""
+        return 0 if self._drawing is None else self._drawing.circuit.n_nodes
+
+    def forget(self) -> None:
+        """Other nodes come at once: no zoom before is followed with the old ones."""
+        self._drawing = None
+
+    def show(self, drawing: Drawing | None, scale: float = 1.0) -> None:
+        """Draw other nodes at a zoom, all bright."""
+        self._drawing, self._dim = drawing, False
         self.version += 1
         self._members = {}
+        if drawing is not None:
+            self._step = _step_of(drawing, scale)
         for kind, scatter in self._scatters.items():
             rows = np.zeros(0, dtype=np.int64) if drawing is None else _rows_of(drawing, kind)
             self._members[kind] = rows
@@ -107,8 +122,7 @@ class NodeLayer:
         """Follow the zoom: crowded nodes are small at fit and grow to their natural size."""
         if self._drawing is None:
             return
-        # A step of a twentieth is not seen, and each change of size costs a new set of glyphs.
-        step = round(20 * np.log(min(scale, 1 / self._drawing.layout.shrink)))
+        step = _step_of(self._drawing, scale)
         if step == self._step:
             return
         self._step = step
@@ -118,6 +132,9 @@ class NodeLayer:
 
     def set_focus(self, nodes: Bool[np.ndarray, " node"] | None) -> None:
         """Dim all nodes outside a mask; None brightens all."""
+        if nodes is None and not self._dim:
+            return
+        self._dim = nodes is not None
         self.version += 1
         for kind, scatter in self._scatters.items():
             rows = self._members.get(kind)
@@ -155,14 +172,24 @@ class NodeLayer:
         if self._drawing is None:
             return [], []
         circuit = self._drawing.circuit
-        negative = circuit.node_score < 0
-        looks = [
-            _paints(
-                circuit.node_kind[row], bool(negative[row]), nodes is not None and not nodes[row]
-            )
-            for row in rows
-        ]
+        dim = np.zeros(len(rows), bool) if nodes is None else ~nodes[rows]
+        codes = (2 * (circuit.node_score[rows] < 0) + dim).tolist()
+        # Kinds that have no row of their own share a scatter; the glyphs of a crowd are few.
+        made: dict[tuple[str, int], tuple[QBrush, QPen]] = {}
+        looks = []
+        for row, code in zip(rows.tolist(), codes, strict=True):
+            key = circuit.node_kind[row], code
+            if key not in made:
+                brush, pen = _paints(key[0], code >= 2, bool(code % 2))
+                # Around the dots of a crowd a rim would be all that is seen.
+                made[key] = brush, pen if self.count <= _CROWD else QPen(Qt.PenStyle.NoPen)
+            looks.append(made[key])
         return [brush for brush, _ in looks], [pen for _, pen in looks]
+
+
+def _step_of(drawing: Drawing, scale: float) -> int:
+    # A step of a twentieth is not seen, and each change of size costs a new set of glyphs.
+    return round(20 * math.log(min(scale, 1 / drawing.layout.shrink)))
 
 
 def _rows_of(drawing: Drawing, kind: str) -> np.ndarray:

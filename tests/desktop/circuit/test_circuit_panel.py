@@ -116,7 +116,7 @@ def test_view_state_is_plain_and_comes_back(panel, qtbot, context):
     held = panel.view_state()
     assert held == {
         "nodes": 25, "edge_share": 0.6, "placing": "by position", "weights": False,
-        "downstream": False,
+        "downstream": False, "node_influence": 0.8, "edge_influence": 0.98,
     }  # fmt: skip
     assert json.loads(json.dumps(held)) == held
     panel.controls.nodes.setValue(100)

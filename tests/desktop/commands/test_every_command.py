@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QInputDialog
 
 import microtome_resources as resources
+from microtome.circuits.formats.files import read_graph, write_graph
 from microtome.records.marks import Marks
 from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
@@ -47,8 +48,8 @@ def save(hand):
     assert open_session(path).marks.pins == tuple(hand.heads(1))
 
 
-def save_as(hand):
-    path = hand.folder / "new.h5"
+def give(path):
+    """Type a path into the dialog that comes, and accept it."""
 
     def answer():
         dialog = QApplication.activeModalWidget()
@@ -59,9 +60,33 @@ def save_as(hand):
         dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
 
     QTimer.singleShot(10, answer)
+
+
+def save_as(hand):
+    path = hand.folder / "new.h5"
+    give(path)
     hand.do(_ID.SAVE_AS)
     hand.until(path.is_file)
     assert hand.desk.workspace.path == path
+
+
+def import_a_graph(hand):
+    path = hand.folder / "held.graphml"
+    write_graph(path, hand.session.circuit)
+    hand.patch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
+    hand.desk.workspace.mark_clean()
+    hand.do(_ID.IMPORT_GRAPH)
+    shown = hand.desk.workspace.session
+    assert shown.circuit.metadata["format"] == "graphml"
+    assert shown.circuit.node_id == hand.session.circuit.node_id
+
+
+def export_a_graph(hand):
+    path = hand.folder / "held.json"
+    give(path)
+    hand.do(_ID.EXPORT_GRAPH)
+    hand.until(path.is_file)
+    assert read_graph(path).node_id == hand.session.circuit.node_id
 
 
 def verify_the_file(hand):
@@ -329,7 +354,8 @@ def documentation(hand):
 
 PROMISES = {
     _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
-    _ID.VERIFY_FILE: verify_the_file, _ID.QUIT: leave, _ID.UNDO: undo, _ID.REDO: redo,
+    _ID.VERIFY_FILE: verify_the_file, _ID.IMPORT_GRAPH: import_a_graph,
+    _ID.EXPORT_GRAPH: export_a_graph, _ID.QUIT: leave, _ID.UNDO: undo, _ID.REDO: redo,
     _ID.SWAP_PROMPTS: swap, _ID.CLEAR_SELECTION: clear_the_selection,
     _ID.COPY_PICTURE: copy_a_picture, _ID.PALETTE: find_anything,
     _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"), _ID.SAVE_LAYOUT: save_the_layout,

@@ -210,6 +210,15 @@ def named_edges(circuit: Circuit, what: str) -> list[NamedEdge]:
     return list(found.values())
 
 
+def why_no_components(circuit: Circuit, what: str) -> str:
+    """Why a circuit is not one of heads and MLPs alone, empty when it is."""
+    others = set(circuit.node_kind) - {INPUT, TOKEN, POSITION, HEAD, MLP, OUTPUT}
+    features = circuit.node_feature[np.array(circuit.node_kind) == OUTPUT]
+    if others:
+        return f"{what} holds heads and MLPs alone; the circuit has nodes of kind {min(others)}."
+    return f"{what} has one output, without a token." if (features >= 0).any() else ""
+
+
 def _name(row: NodeRow, what: str) -> str:
     if row.kind in {INPUT, TOKEN, POSITION}:
         return INPUT

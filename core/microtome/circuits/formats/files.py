@@ -19,6 +19,7 @@ from microtome.circuits.formats import (
     raw_graph,
     raw_graph_write,
 )
+from microtome.circuits.formats.components import why_no_components
 from microtome.circuits.formats.documents import Document, open_document
 from microtome.circuits.formats.reading import Reading
 from microtome.errors import GraphError, InputError, expect
@@ -44,6 +45,11 @@ class GraphFormat:
     fits: Callable[[Document], bool]
     read: Callable[[Document, Reading], Circuit]
     write: Callable[[Circuit, Path, Job], None]
+    refuses: Callable[[Circuit, str], str] = lambda _circuit, _name: ""
+
+    def why_not(self, circuit: Circuit) -> str:
+        """Why the format cannot hold a circuit, empty when it can; told without writing."""
+        return self.refuses(circuit, f"The format {self.name}")
 
 
 _ROWS = (
@@ -53,25 +59,27 @@ _ROWS = (
     ),
     GraphFormat(
         eap.NAME, "scores and circuit of EAP-IG and MIB", ".json", eap.fits, eap.read, eap.write,
+        why_no_components,
     ),
     GraphFormat(
         eap_matrices.NAME, "matrices of EAP-IG", ".pt",
-        eap_matrices.fits, eap_matrices.read, eap_matrices.write,
+        eap_matrices.fits, eap_matrices.read, eap_matrices.write, why_no_components,
     ),
     GraphFormat(
         auto_circuit.NAME, "scores of auto-circuit", ".pt",
-        auto_circuit.fits, auto_circuit.read, auto_circuit.write,
+        auto_circuit.fits, auto_circuit.read, auto_circuit.write, why_no_components,
     ),
     GraphFormat(
         raw_graph.NAME, "raw graph of circuit-tracer", ".pt",
-        raw_graph.fits, raw_graph.read, raw_graph_write.write,
+        raw_graph.fits, raw_graph.read, raw_graph_write.write, raw_graph_write.why_not_raw,
     ),
     GraphFormat(
-        acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write,
+        acdc.PRESENT, "subgraph of ACDC", ".pth",
+        acdc.fits, acdc.read, acdc.write, why_no_components,
     ),
     GraphFormat(
         acdc.EFFECTS, "edges of ACDC with their effects", ".pkl",
-        acdc.fits_edges, acdc.read_edges, acdc.write_edges,
+        acdc.fits_edges, acdc.read_edges, acdc.write_edges, why_no_components,
     ),
     GraphFormat(
         graphml.NAME, "GraphML", ".graphml", graphml.fits, graphml.read, graphml_write.write,

@@ -20,16 +20,21 @@ _ELSE = "Write it as attribution-graph, which any circuit can be."
 _MOST = 60_000  # nodes: a matrix of 14 GB
 
 
+def why_not_raw(circuit: Circuit, name: str = "A raw graph") -> str:
+    """Why a circuit cannot be written as a raw graph, empty when it can."""
+    source = circuit.metadata.get("source")
+    if isinstance(source, dict) and source.get("format") == NAME and "held" in source:
+        return ""
+    told = "holds the configuration of circuit-tracer's model, and this circuit was not read from "
+    return f"{name} {told}one."
+
+
 def write(circuit: Circuit, path: Path, job: Job) -> None:
     """Write the matrix with all that the file held. Raises GraphError for any other circuit."""
     job.check()
-    source = circuit.metadata.get("source")
-    if not isinstance(source, dict) or source.get("format") != NAME or "held" not in source:
-        raise GraphError(
-            "A raw graph holds the configuration of circuit-tracer's model, and this circuit was "
-            "not read from one.",
-            _ELSE,
-        )
+    if reason := why_not_raw(circuit):
+        raise GraphError(reason, _ELSE)
+    source = circuit.metadata["source"]
     held = from_plain(source["held"])
     rows = _selected(circuit, held)
     with saving_torch(path) as file:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from microtome.circuits.formats.attribution import NAME
+from microtome.circuits.formats.kept_keys import packed, unpacked
 from microtome.errors import GraphError, expect
 from microtome.records.circuit import Circuit
 from microtome.records.marks import Marks, Supernode
@@ -29,7 +32,10 @@ def session_of(circuit: Circuit) -> Session:
         n_layers=layers, n_heads=heads, n_kv_heads=0, d_model=width, d_head=0, d_mlp=0,
         vocabulary=0, context=None, n_parameters=0,
     )  # fmt: skip
-    return Session(model=model, circuit=circuit, marks=_marks(circuit))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Session(
+        model=model, circuit=circuit, marks=_marks(circuit), uuid=str(uuid.uuid4()), created=now
+    )
 
 
 def _count(value: Any) -> int:
@@ -59,7 +65,8 @@ def _texts(value: Any) -> list[str]:
 def circuit_to_write(session: Session) -> Circuit:
     """The circuit of a session, with what a graph file can say of its marks, model and tokens.
 
-    Raises GraphError for a session without a circuit.
+    Names that the user gave are the labels of their nodes. Raises GraphError for a session
+    without a circuit.
     """
     circuit, model = session.circuit, session.model
     if circuit is None:
@@ -75,7 +82,28 @@ def circuit_to_write(session: Session) -> Circuit:
     if clean is not None:
         more["token_ids"] = [int(token) for token in clean.token_ids]
     told = {key: value for key, value in more.items() if value} | circuit.metadata
-    return replace(circuit, metadata=told | {"source": _with_marks(circuit, session.marks)})
+    told["source"] = _with_marks(circuit, session.marks)
+    return _named(replace(circuit, metadata=told), session.marks.names)
+
+
+def _named(circuit: Circuit, names: Mapping[str, str]) -> Circuit:
+    """The circuit with the user's names for labels, also where the file kept one of its own."""
+    renamed = names.keys() & set(circuit.node_id)
+    if not renamed:
+        return circuit
+    pairs = zip(circuit.node_id, circuit.node_label, strict=True)
+    source = dict(circuit.metadata["source"])
+    kept = unpacked(source.get("nodes"), circuit.node_id)
+    for node, extra in zip(circuit.node_id, kept, strict=True):
+        if node in renamed:
+            extra.pop("clerp", None)
+    if any(kept):
+        source["nodes"] = packed(circuit.node_id, kept)
+    return replace(
+        circuit,
+        node_label=tuple(names.get(node, label) for node, label in pairs),
+        metadata=circuit.metadata | {"source": source},
+    )
 
 
 def _with_marks(circuit: Circuit, marks: Marks) -> Mapping[str, Any]:

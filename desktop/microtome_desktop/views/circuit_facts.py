@@ -1,0 +1,32 @@
+"""What the line above the circuit says of it, and which of its buttons can be used."""
+
+from __future__ import annotations
+
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import Circuit
+from microtome_desktop.presenters import circuit_text as text
+from microtome_desktop.views.circuit_bar import FactLine
+
+_VALUES = "Take attention patterns as they were: no key and query edges. Runs again."
+
+
+def tell_facts(
+    line: FactLine,
+    explored: Circuit,
+    reproduced: Analysis | None,
+    kept: tuple[str, ...],
+    *,
+    offline: bool,
+) -> None:
+    """Show the metric, the facts, and how much the ``kept`` nodes reproduce where that is known."""
+    measured = text.reproduced_text(reproduced, kept)
+    known = text.facts(explored)
+    line.tell(text.metric_text(explored), known if measured is None else (*known, measured))
+    imported = bool(explored.metadata.get("format"))
+    why = "The model of this session is not loaded." if offline else ""
+    line.button.setVisible(measured is None and not imported)
+    line.button.setEnabled(not offline)
+    line.button.setToolTip(why or "Run once with all other heads and MLPs replaced.")
+    line.values_only.setVisible(not imported)
+    values_only = bool(explored.metadata.get("values_only"))
+    line.set_values_only(values_only, not offline, why or _VALUES)

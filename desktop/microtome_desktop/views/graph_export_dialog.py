@@ -1,0 +1,147 @@
+"""In which format, and where, the circuit on screen is written as a graph file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome.circuits.formats.files import FORMATS, GraphFormat
+from microtome.records.circuit import Circuit
+from microtome.records.session import Session
+
+
+class GraphExportDialog(QDialog):
+    """All formats; those that cannot hold the circuit are off and say why."""
+
+    def __init__(self, session: Session, folder: str, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export graph")
+        self.setObjectName("export_graph")
+        circuit = session.circuit
+        if circuit is None:
+            raise ValueError("A session with a circuit was expected.")
+        self._rows = list(FORMATS.values())
+        self._reasons = [row.why_not(circuit) for row in self._rows]
+        self.formats = QComboBox()
+        self.formats.setObjectName("graph_format")
+        self._fill(circuit)
+        self.path = QLineEdit(str(Path(folder or Path.home()) / "graph"))
+        self.path.setObjectName("graph_path")
+        self.browse = QPushButton("Browse…")
+        self.only_shown = QCheckBox("Only the nodes and edges that are shown")
+        self.only_shown.setObjectName("graph_only_shown")
+        self.only_shown.setToolTip(
+            f"Without this: all {circuit.n_nodes:,} nodes and {circuit.n_edges:,} edges"
+        )
+        self.told = QLabel()
+        self.told.setObjectName("dim")
+        self.told.setWordWrap(True)
+        self.problem = QLabel()
+        self.problem.setObjectName("bad")
+        self.buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel
+        )
+        self._lay_out()
+        self.formats.currentIndexChanged.connect(self._on_format)
+        self.path.textChanged.connect(self._check)
+        self.browse.clicked.connect(self._on_browse)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        self._on_format()
+
+    def _fill(self, circuit: Circuit) -> None:
+        for row, reason in zip(self._rows, self._reasons, strict=True):
+            self.formats.addItem(f"{row.title}  ({row.suffix})")
+            at = self.formats.count() - 1
+            model = self.formats.model()
+            if reason and isinstance(model, QStandardItemModel):
+                model.item(at).setEnabled(False)
+                model.item(at).setToolTip(reason)
+        own = [row.name for row in self._rows].index
+        name = circuit.metadata.get("format")
+        free = self._reasons.index("")
+        wanted = own(name) if name in {row.name for row in self._rows} else free
+        self.formats.setCurrentIndex(free if self._reasons[wanted] else wanted)
+
+    def _lay_out(self) -> None:
+        place = QHBoxLayout()
+        place.addWidget(self.path, 1)
+        place.addWidget(self.browse)
+        grid = QGridLayout()
+        grid.addWidget(QLabel("Format"), 0, 0)
+        grid.addWidget(self.formats, 0, 1)
+        grid.addWidget(QLabel("File"), 1, 0)
+        grid.addLayout(place, 1, 1)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(10)
+        layout.addLayout(grid)
+        layout.addWidget(self.only_shown)
+        layout.addWidget(self.told)
+        layout.addStretch(1)
+        layout.addWidget(self.problem)
+        layout.addWidget(self.buttons)
+        self.setMinimumWidth(560)
+
+    @property
+    def _row(self) -> GraphFormat:
+        return self._rows[self.formats.currentIndex()]
+
+    @property
+    def format_chosen(self) -> str:
+        """The name of the format."""
+        return self._row.name
+
+    @property
+    def path_chosen(self) -> Path:
+        """The file to write."""
+        path = Path(self.path.text().strip()).expanduser()
+        named = path.suffix or not path.name
+        return path if named else path.with_name(f"{path.name}{self._row.suffix}")
+
+    def _on_format(self, *_: object) -> None:
+        text = self.path.text().strip()
+        endings = {row.suffix for row in self._rows}
+        if text and Path(text).suffix in endings | {""}:
+            self.path.setText(str(Path(text).with_suffix(self._row.suffix)))
+        off = [f"{row.name}: {why}" for row, why in zip(self._rows, self._reasons, strict=True)
+               if why]  # fmt: skip
+        held = "holds heads and MLPs, without positions, pins and groups"
+        page = "holds everything: pins and groups as the saved view, names as labels"
+        plain = "holds nodes, edges and names; pins and groups stay in the session"
+        by_name = {"attribution-graph": page, "graphml": plain}
+        self.told.setText(f"This format {by_name.get(self._row.name, held)}.")
+        self.told.setToolTip("\n".join(off))
+        self._check()
+
+    def _on_browse(self) -> None:
+        kind = f"{self._row.title} (*{self._row.suffix})"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Export graph", self.path.text(), kind)
+        if chosen:
+            self.path.setText(chosen)
+
+    def _check(self, *_: object) -> None:
+        text = self.path.text().strip()
+        problem = "" if text else "Give a file name."
+        if text and self.path_chosen.is_dir():
+            problem = f"{self.path_chosen} is a folder."
+        elif text and not self.path_chosen.parent.is_dir():
+            problem = f"There is no folder {self.path_chosen.parent}."
+        replaced = text and not problem and self.path_chosen.exists()
+        note = f"{self.path_chosen.name} is there already and will be replaced." * bool(replaced)
+        self.problem.setText(problem or note)
+        self.buttons.button(QDialogButtonBox.StandardButton.Save).setEnabled(not problem)
