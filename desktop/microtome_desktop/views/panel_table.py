@@ -169,6 +169,7 @@ PLACES = (
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
     Place("discovery", "Discovery", "mdi6.set-center", _CENTRE, _discovery),
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
+    Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
@@ -181,9 +182,6 @@ PLACES = (
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 54, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 54, "detail"),
     Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 54, "detail"),
-    Place(
-        "suite", "Suite", "mdi6.clipboard-list-outline", _BOTTOM, _suite, 54, "detail", scrolls=True
-    ),
     Place("lists", "List", "mdi6.format-list-bulleted", _BOTTOM, _lists, 54, "detail"),
     Place("notes", "Notes", "mdi6.note-text-outline", _BOTTOM, _notes, 54, "detail"),
 )

@@ -163,7 +163,7 @@ class KeptCurve(pg.PlotWidget):
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         self.getAxis("left").setWidth(34)
         self.getAxis("left").setTicks([[(0.0, "0"), (0.5, "50 %"), (1.0, "100 %")]])
-        self.setLabel("bottom", "parts taken out", color=colours.TEXT_FAINT, size="8pt")
+        self.setToolTip("What is kept, by the number of parts that are taken out")
         dotted = pg.mkPen(colours.TEXT_FAINT, width=1, style=Qt.PenStyle.DotLine)
         self._least = pg.InfiniteLine(1, 0, pen=dotted)
         self._chosen = pg.PlotCurveItem(
