@@ -28,11 +28,8 @@ from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.graph_requests import ImportGraph
 from microtome_desktop.presenters import circuit as drawings
-from microtome_desktop.presenters.circuit_curves import ONLY_FIRST, ONLY_SECOND, SHARED
 from microtome_desktop.presenters.circuit_look import EDGE_INFLUENCE, NODE_INFLUENCE
 from microtome_desktop.state.notices import Level
-from microtome_desktop.views.comparison_window import ComparisonWindow
-from microtome_desktop.views.graph_comparison import ConsensusWindow
 
 WAIT = 30_000
 _ID = CommandId
@@ -61,10 +58,7 @@ def bring(qtbot, bench, monkeypatch):
     def act(*paths):
         chosen = [str(path) for path in paths]
         monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: (chosen, ""))
-        bench.window.activateWindow()
-        bench.window.setFocus()
-        qtbot.waitUntil(bench.window.isActiveWindow, timeout=WAIT)
-        QTest.keySequence(bench.window, QKeySequence(command(_ID.IMPORT_GRAPH).shortcut))
+        press(qtbot, bench, _ID.IMPORT_GRAPH)
         rest(qtbot, bench)
         return bench.furnishing.panels["circuit"]
 
@@ -74,6 +68,13 @@ def bring(qtbot, bench, monkeypatch):
 def rest(qtbot, bench):
     bench.runner.turns.finish()
     qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
+
+
+def press(qtbot, bench, wanted):
+    bench.window.activateWindow()
+    bench.window.setFocus()
+    qtbot.waitUntil(bench.window.isActiveWindow, timeout=WAIT)
+    QTest.keySequence(bench.window, QKeySequence(command(wanted).shortcut))
 
 
 def click(bench, wanted):
@@ -295,7 +296,7 @@ def test_what_is_shown_is_written_alone(qtbot, bench, tmp_path):
 
 def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
     desk, panel = bench.desk, bench.furnishing.panels["circuit"]
-    QTest.keySequence(bench.window, QKeySequence(command(_ID.PROPOSE_GROUPS).shortcut))
+    press(qtbot, bench, _ID.PROPOSE_GROUPS)
     rest(qtbot, bench)
     window = bench.window.findChild(QDialog, "group_proposals")
     window.likeness.setFocus()
@@ -329,76 +330,3 @@ def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
     desk.book.undo()
     assert desk.book.marks.supernodes == ()
     window.close()
-
-
-def second():
-    """The same question of other tokens: one feature and one link are others."""
-    value = samples.current()
-    value["nodes"][1] = samples.feature(3, 123, 3, influence=0.4)
-    for each in value["links"]:
-        each.update({end: "3_123_3" for end in ("source", "target") if each[end] == "3_70000_3"})
-    value["metadata"] = value["metadata"] | {"prompt_tokens": ["<bos>", " A", " town", " is"]}
-    value["qParams"] = {}
-    return value
-
-
-def choose(panel, rows, modifier=Qt.KeyboardModifier.ControlModifier):
-    keys = Qt.KeyboardModifier.NoModifier
-    for row in rows:
-        place = panel.list.visualItemRect(panel.list.topLevelItem(row)).center()
-        QTest.mouseClick(panel.list.viewport(), Qt.MouseButton.LeftButton, keys, place)
-        keys = modifier
-
-
-def test_two_files_are_one_graph_in_colours_and_many_are_counted(
-    qtbot, bench, bring, graph, tmp_path, monkeypatch
-):
-    for look in (NODE_INFLUENCE, EDGE_INFLUENCE):
-        look.set(bench.desk.book, 1.0)
-    bring(graph, samples.write(tmp_path / "b.json", second()), graph)
-    bench.window.docks["history"].raise_()
-    panel = bench.furnishing.panels["history"]
-    qtbot.waitUntil(lambda: not panel.visibleRegion().isEmpty(), timeout=WAIT)
-    choose(panel, (1, 2))
-    QTest.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
-    (window,) = bench.window.findChildren(ComparisonWindow)
-    window.tabs.setCurrentWidget(window.graph)
-    qtbot.waitUntil(lambda: window.graph.canvas.drawing is not None, timeout=WAIT)
-    rest(qtbot, bench)
-    drawing = window.graph.canvas.drawing
-    hue = dict(zip(drawing.circuit.node_id, drawing.node_hue.tolist(), strict=True))
-    assert hue["3_70000_3"] == ONLY_FIRST
-    assert hue["3_123_3"] == ONLY_SECOND
-    assert hue["0_5_1"] == hue["6_4321_3"] == SHARED
-    ends = zip(drawing.circuit.edge_source, drawing.circuit.edge_target, strict=True)
-    for (source, target), edge_hue in zip(ends, drawing.curves.hue.tolist(), strict=True):
-        of_ends = {hue[drawing.circuit.node_id[end]] for end in (source, target)}
-        assert edge_hue in of_ends
-    assert "only in the second: 1 nodes, 3 edges" in window.graph.legend[2].text()
-    window.close()
-    choose(panel, (0, 2), Qt.KeyboardModifier.ShiftModifier)
-    QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
-    (window,) = bench.window.findChildren(ConsensusWindow)
-    qtbot.waitUntil(lambda: window.graph.found is not None, timeout=WAIT)
-    rest(qtbot, bench)
-    counts = dict(
-        zip(window.graph.found.circuit.node_id, window.graph.found.node_counts, strict=True)
-    )
-    assert [counts[node] for node in ("0_5_1", "3_70000_3", "3_123_3")] == [3, 2, 1]
-    path = tmp_path / "held.json"
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
-    QTest.mouseClick(window.graph.json, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(path.is_file, timeout=WAIT)
-    rest(qtbot, bench)
-    told = json.loads(path.read_text())
-    assert {node["id"]: node["count"] for node in told["nodes"]} == counts
-    path = tmp_path / "held.csv"
-    QTest.mouseClick(window.graph.csv, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(path.is_file, timeout=WAIT)
-    rest(qtbot, bench)
-    lines = path.read_text().splitlines()
-    assert lines[0].startswith("what,id,label,kind,from,to,count,run 1")
-    assert len(lines) == 1 + len(told["nodes"]) + len(told["edges"])
-    window.close()
-    for _ in range(2):
-        bench.desk.book.undo()
