@@ -323,7 +323,8 @@ PROMISES = {
     _ID.FOCUS_PROMPT: edit_the_prompt, _ID.SWEEP: sweep, _ID.TRACE_CAUSES: trace_causes,
     _ID.SWEEP_EDIT: edit_the_cells, _ID.HEAD_EFFECTS: effects_of_heads, _ID.DISCOVER: discover,
     _ID.MEASURE_SIZE: measure_size, _ID.COMPARE_CIRCUITS: compare_circuits,
-    _ID.ABLATE_OUTSIDE: ablate_outside, _ID.JUDGE_CIRCUIT: judge_circuit, _ID.KNOWN_CIRCUIT: known_circuit,
+    _ID.ABLATE_OUTSIDE: ablate_outside, _ID.JUDGE_CIRCUIT: judge_circuit,
+    _ID.KNOWN_CIRCUIT: known_circuit,
     _ID.TEST_HYPOTHESIS: try_the_hypothesis,
 }  # fmt: skip
 
