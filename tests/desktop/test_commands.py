@@ -33,11 +33,12 @@ def reason(wanted, desk, *, busy=False):
 
 ON_NODES = {
     CommandId.PIN, CommandId.RENAME, CommandId.HIDE, CommandId.SHOW_HIDDEN, CommandId.GROUP,
-    CommandId.UNGROUP, CommandId.COLLAPSE,
+    CommandId.UNGROUP, CommandId.COLLAPSE, CommandId.PATCH_PATH, CommandId.WHY_EDGE,
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
     CommandId.WEIGHTS, CommandId.SAVE_VIEW, CommandId.EXPORT_GRAPH,
+    CommandId.PROPOSE_GROUPS,
 }  # fmt: skip
 ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,
@@ -51,6 +52,11 @@ ON_A_CIRCUIT = {  # that was discovered
     CommandId.KNOWN_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
+ON_SUITES = {
+    CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
+    CommandId.SWAPS,
+}  # fmt: skip
+AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -102,6 +108,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
         CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
+        *ON_SUITES,
     }  # fmt: skip
 
 
@@ -112,6 +119,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
+        *AFTER_SUITES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -17,6 +17,7 @@ from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
+    from microtome.jobs import Job, Progress
     from microtome.prompts import Question
     from microtome.records.circuit import Circuit
     from microtome.records.discovery import DiscoveryEstimate
@@ -57,7 +58,7 @@ def discover(options: argparse.Namespace) -> int:
     for path in (options.out, options.csv):
         if path is not None:
             expect_writable(path)
-    pairs = _pairs(options)
+    pairs = given_pairs(options)
     model = load(options)
     found = _found(options, model, pairs)
     if options.csv is not None:
@@ -77,7 +78,8 @@ class _Found:
     judged: Judged | None = None
 
 
-def _pairs(options: argparse.Namespace) -> list[Question]:
+def given_pairs(options: argparse.Namespace) -> list[Question]:
+    """The questions of --set or --prompt."""
     from microtome.prompts import Question
 
     if (options.prompt is None) == (options.prompt_set is None):
@@ -105,8 +107,8 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     expect_possible(model, data, asked, options.method, **how, **told)  # before anything is told
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
-    print(_expected(likely), file=sys.stderr)
-    circuit = discover_circuit(model, data, asked, options.method, **how, **told)
+    job = _telling(_expected(likely))
+    circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)
     if options.by_position:
         return _Found(circuit)
     curve = None
@@ -117,6 +119,19 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     size = {"share": options.judge, "seed": options.seed, "method": options.method}
     more = {"steps": options.steps, "tau": options.tau}
     return _Found(circuit, curve, Judged.of(model, circuit, (data, asked), **size, **more, **told))
+
+
+def _telling(line: str) -> Job:
+    """A job that says on standard error what is to come, once all has been found fit to start."""
+    from microtome.jobs import Job
+
+    lines = [line]
+
+    def on_progress(progress: Progress) -> None:
+        if lines and progress.title != "Running the model":
+            print(lines.pop(), file=sys.stderr)
+
+    return Job(on_progress)
 
 
 def _expected(likely: DiscoveryEstimate) -> str:

@@ -1,6 +1,7 @@
 """Every command of the menus Space and Run, taken by its keys or from its menu.
 
 ``PROMISES`` has a check for each, as in test_every_command.py. A command without one fails.
+Those of suites are in test_suite_commands.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ProjectSite
@@ -342,7 +344,9 @@ def tidy(hand):
     hand.rest()
 
 
-@pytest.mark.parametrize("wanted", [row.id for row in COMMANDS if row.menu in MENUS])
+@pytest.mark.parametrize(
+    "wanted", [row.id for row in COMMANDS if row.menu in MENUS and row not in SUITE_COMMANDS]
+)
 def test_a_command_does_what_it_promises(tidy, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](tidy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,7 @@ from torch import Tensor
 
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.methods import ABLATIONS, Ablation
-from microtome.circuits.discovery.replaced import Grounds
-from microtome.circuits.discovery.writers import expect_edges, mean_written, written
+from microtome.circuits.discovery.writers import expect_edges, mean_written
 from microtome.errors import EditError, InputError, PromptError, expect
 from microtome.interventions.sweeping.examples import (
     Metrics,
@@ -22,8 +21,8 @@ from microtome.interventions.sweeping.examples import (
     pair_examples,
     prompt_examples,
 )
-from microtome.interventions.sweeping.readout import Readout
 from microtome.interventions.sweeping.task import Example
+from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
@@ -56,6 +55,7 @@ class Task:
     ablation: Ablation
     over: tuple[Prompt, ...]
     given: tuple[Given, ...]
+    budget: int = BUDGET  # bytes beside the model
 
     @classmethod
     def of(
@@ -168,37 +168,6 @@ class Task:
             found.setdefault(len(example.base), []).append(number)
         return found
 
-    def batches(self, job: Job, *, most: int = 64) -> Iterator[Batch]:
-        """The examples of one length together, at most so many at a time."""
-        for length, numbers in self.by_length().items():
-            mean = self.mean(length, job)
-            for start in range(0, len(numbers), most):
-                yield self._batch(numbers[start : start + most], mean, job)
-
-    def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
-        examples = [self.examples[number] for number in numbers]
-        clean, other, streams = [], [], []
-        for example in examples:
-            ran, corrupt = self.runs(example, job)
-            clean.append(written(ran))
-            other.append(in_place(mean, corrupt))
-            streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
-        grounds = Grounds(
-            self.anatomy,
-            torch.stack(clean),
-            torch.stack(other),
-            torch.stack(streams, 1),
-        )
-        places = examples[0].read_at(examples[0].base)
-        for example in examples[1:]:
-            if not np.array_equal(example.read_at(example.base), places):
-                raise InputError(
-                    "The metrics of examples of one length read different positions.",
-                    "Give metrics that read the same position.",
-                )
-        readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
-        return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
-
 
 def known_ablation(name: Any) -> Ablation:
     """The ablation of a name. Raises InputError for one that is none."""
@@ -251,6 +220,13 @@ def expect_options(given: Mapping[str, Any], known: type) -> None:
             )
 
 
+def expect_budget(budget: Any) -> None:
+    """Raise InputError for a budget that is none."""
+    expect(budget, int, "budget", "a whole number of bytes", "Write for example budget=1 << 28.")
+    if budget < 1:
+        raise InputError(f"The budget is {budget} bytes.", "Give 1 or more.")
+
+
 def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
     """Raise PromptError for a pair whose edges would carry values of other positions."""
     for pair in pairs:
@@ -263,24 +239,3 @@ def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
                 "An edge carries a value for each position, so that both need as many: replace "
                 "words by words of as many tokens.",
             )
-
-
-def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
-    """What takes the place of what writers add: the same for all examples, or the corrupt run's."""
-    if mean is not None:
-        return mean
-    assert corrupt is not None  # noqa: S101  resampling has pairs
-    return written(corrupt)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Examples of one length, ready to be run with edges removed."""
-
-    grounds: Grounds
-    readout: Readout
-    numbers: Int[np.ndarray, " example"]
-    places: Int[Tensor, " place"]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
