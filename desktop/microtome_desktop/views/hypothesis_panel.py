@@ -98,6 +98,7 @@ class HypothesisPanel(Panel):
         menu = QMenu(self.new)
         induction = "Induction: previous token, then what followed"
         menu.addAction(induction, self.acts.add_induction)
+        menu.addAction("From the nodes selected in the circuit", self.acts.add_from_selected)
         menu.addAction("Empty", self.acts.add_empty)
         self._copy = menu.addAction("Copy of this one", self.acts.copy)
         self.new.setMenu(menu)
