@@ -127,6 +127,7 @@ def test_what_cannot_be_read_is_said_where_it_is_typed(panel, bench, qtbot):
     QTest.keyClicks(form.claim, "token(at +")
     assert "Column 11" in form.problem.text()
     assert form.claim.property("wrong")
+    assert "Column 11" in panel.told.text()
     assert panel.acts.shown.boxes[0].claim == "token(at)"  # what cannot be read is not kept
     write(form.claim, "at")
     assert panel.acts.shown.boxes[0].claim == "at"

@@ -145,6 +145,7 @@ class HypothesisPanel(Panel):
         self.canvas.arrow_asked.connect(self._on_arrow)
         self.canvas.delete_asked.connect(self.acts.delete)
         self.canvas.edit_asked.connect(self._on_edit)
+        self.form.checked.connect(self._tell)
         self.form.box_changed.connect(self.acts.change_box)
         self.form.arrow_asked.connect(self.acts.add_arrow)
         self.form.reader_changed.connect(self.acts.change_reader)
