@@ -14,7 +14,7 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QInputDialog
+from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QInputDialog
 
 import microtome_resources as resources
 from microtome.circuits.formats.files import read_graph, write_graph
@@ -238,6 +238,13 @@ def take_apart(hand):
     assert hand.marks.supernodes == ()
 
 
+def propose(hand):
+    hand.do(_ID.PROPOSE_GROUPS)
+    window = hand.window.findChild(QDialog, "group_proposals")
+    assert window.list.topLevelItemCount()
+    window.close()
+
+
 def collapse(hand):
     hand.group()
     hand.do(_ID.COLLAPSE)
@@ -364,7 +371,7 @@ PROMISES = {
     _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise, _ID.FULL_SCREEN: full_screen,
     _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
     _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart,
-    _ID.COLLAPSE: collapse, _ID.SEARCH: search, _ID.FIT: show_all,
+    _ID.COLLAPSE: collapse, _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
     _ID.ZOOM_IN: zooms(_ID.ZOOM_IN, grows=True), _ID.ZOOM_OUT: zooms(_ID.ZOOM_OUT, grows=False),
     _ID.COMPACT: compact, _ID.WEIGHTS: weights, _ID.SAVE_VIEW: save_the_view,
     _ID.OPEN_MODEL_FOLDER: open_a_folder,

@@ -20,9 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from microtome.circuits.discovery.batches import Batch, batches
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.replaced import run_replaced, written_replaced
-from microtome.circuits.discovery.task import Batch, Task, expect_options
+from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
@@ -99,7 +100,7 @@ def _measured(
     edges, count = task.edges, len(task.examples)
     whole, none, values = np.empty(count), np.empty(count), np.empty((len(paths), count))
     done, total = 0, len(paths) * count
-    for batch in task.batches(job):
+    for batch in batches(task, job):
         nothing = np.zeros_like(edges.exists)
         whole[batch.numbers] = measure(batch, [nothing], job, start=edges.n_layers)[0]
         none[batch.numbers] = measure(batch, [edges.exists], job)[0]
