@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.errors import InputError
+from microtome.records.analysis import Analysis
 from microtome.records.hypothesis import Hypothesis
 from microtome.records.scrubbed import Scrubbed
 from microtome_desktop.commands.command import CommandId
@@ -80,6 +81,7 @@ class HypothesisPanel(Panel):
         self.told = ElidedLabel()
         self.acts = HypothesisActs(context, self)
         self._found: Scrubbed | None = None
+        self._analysis: Analysis | None = None  # that it was read from
         self._fresh = False
         self._lay_out()
         self.naming = InlineField(self)
@@ -279,7 +281,9 @@ class HypothesisPanel(Panel):
     def _show_result(self) -> None:
         of, session = self.acts.shown, self.context.workspace.session
         found = None if of is None else found_for(session, of)
-        self._found = read_test(None if found is None else found[0])
+        analysis = None if found is None else found[0]
+        if analysis is not self._analysis:  # reading one looks at every number of it
+            self._analysis, self._found = analysis, read_test(analysis)
         self._fresh = found is not None and found[1]
         self.swaps.show_test(self._found, self.acts.picked)
         self._tell()
