@@ -53,6 +53,8 @@ _PUBLIC = {
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
+    "graph_consensus": "circuits.comparing",
+    "graph_difference": "circuits.comparing",
     "head_scores": "analysis.heads",
     "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
@@ -60,7 +62,9 @@ _PUBLIC = {
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
+    "path_patching": "circuits.discovery.paths",
     "project": "analysis.projection",
+    "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
@@ -116,6 +120,8 @@ __all__ = [
     "examine",
     "faithfulness",
     "generate",
+    "graph_consensus",
+    "graph_difference",
     "head_scores",
     "judge_circuit",
     "load_model",
@@ -123,7 +129,9 @@ __all__ = [
     "logit_lens",
     "open_session",
     "patching_sweep",
+    "path_patching",
     "project",
+    "propose_groups",
     "prune",
     "prune_by_influence",
     "read_graph",
@@ -145,13 +153,16 @@ if TYPE_CHECKING:
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
+    from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.circuits.discovery.judging import judge_circuit, stability
+    from microtome.circuits.discovery.paths import path_patching
     from microtome.circuits.formats.files import read_graph, write_graph
+    from microtome.circuits.grouping import propose_groups
     from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub

@@ -1,5 +1,7 @@
 """An attribution graph of 1 GB, 9 million links: from the file to columns, in a fresh process.
 
+And the two sliders on a graph of a million edges.
+
 The whole time from the call to the circuit, and the most memory that the process ever had, Python,
 NumPy and SciPy among it; then the session of the graph, saved, and opened by the engine alone.
 """
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from microtome.circuits.influences import Influences
+from microtome.records.circuit import Circuit
+
 pytestmark = pytest.mark.benchmark
 LINKS, FEATURES, LAYERS, TOKENS = 9_000_000, 20_000, 26, 64
 AT_ONCE, ROUNDS = 100_000, 3
+STEP_WANTED = 100  # ms
 SECONDS_WANTED, MEMORY_WANTED, OPENED_WANTED = 60, 3, 0.5
 
 READ = """
@@ -104,6 +111,47 @@ def test_a_graph_of_a_gigabyte(graph: Path, measuring: Any) -> None:
     measuring.figure("a graph of 1 GB read", seconds, "s", SECONDS_WANTED)
     measuring.figure("memory of the process", memory, "GB", MEMORY_WANTED)
     measuring.figure("its session opened", opened, "s", OPENED_WANTED)
+
+
+def test_a_step_of_a_slider_at_a_million_edges(measuring: Any) -> None:
+    circuit = layered(1_000_000)
+    began = time.perf_counter()
+    held = Influences.of(circuit)
+    ready = 1000 * (time.perf_counter() - began)
+    nodes, edges = [], []
+    shares = (0.8, 0.6, 0.9, 0.95, 0.99, 1.0)
+    for share in shares:
+        nodes.append(_step(circuit, held, share, 0.98))
+        edges.append(_step(circuit, held, share, 0.9))
+    measuring.figure("a million edges made ready", [ready], "ms")
+    told = measuring.figure("a step of the node slider, then drawn", nodes, "ms", most=STEP_WANTED)
+    measuring.figure("a step of the edge slider", edges, "ms", most=STEP_WANTED)
+    assert told <= STEP_WANTED / measuring.NEAR
+
+
+def _step(circuit: Circuit, held: Influences, nodes: float, edges: float) -> float:
+    began = time.perf_counter()
+    circuit.select(*held.kept(nodes, edges))
+    return 1000 * (time.perf_counter() - began)
+
+
+def layered(edges: int) -> Circuit:
+    """Tokens, features and errors of layers, and ten outputs."""
+    rng = np.random.default_rng(2)
+    n = FEATURES
+    layer = np.sort(rng.integers(-1, LAYERS, n))
+    kinds = np.where(layer < 0, "token", np.where(rng.random(n) < 0.1, "error", "feature"))
+    kinds[-10:], layer[-10:] = "output", LAYERS + 1
+    ends = rng.integers(0, n, (4 * edges, 2))
+    takes = np.isin(kinds[ends[:, 1]], ("feature", "output"))
+    ends = ends[(layer[ends[:, 0]] < layer[ends[:, 1]]) & takes][:edges]
+    none, zero = np.full(n, -1, np.int32), np.zeros(n)
+    return Circuit(
+        tuple(map(str, range(n))), tuple(kinds.tolist()), layer.astype(np.int32), none, none, none,
+        tuple(kinds.tolist()), zero, np.where(kinds == "output", 0.1, 0.0), zero,
+        ends[:, 0].astype(np.int32), ends[:, 1].astype(np.int32), np.full(len(ends), 5, np.int8),
+        rng.standard_normal(len(ends)) ** 3, np.zeros(len(ends)),
+    )  # fmt: skip
 
 
 def _said(program: str, *paths: Path) -> str:

@@ -33,11 +33,12 @@ def reason(wanted, desk, *, busy=False):
 
 ON_NODES = {
     CommandId.PIN, CommandId.RENAME, CommandId.HIDE, CommandId.SHOW_HIDDEN, CommandId.GROUP,
-    CommandId.UNGROUP, CommandId.COLLAPSE,
+    CommandId.UNGROUP, CommandId.COLLAPSE, CommandId.PATCH_PATH, CommandId.WHY_EDGE,
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
     CommandId.WEIGHTS, CommandId.SAVE_VIEW, CommandId.EXPORT_GRAPH,
+    CommandId.PROPOSE_GROUPS,
 }  # fmt: skip
 ON_A_PLACE = {
     CommandId.ABLATE_ZERO, CommandId.ABLATE_MEAN, CommandId.PATCH_CORRUPT,
@@ -45,6 +46,10 @@ ON_A_PLACE = {
 }  # fmt: skip
 ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
+}  # fmt: skip
+ON_A_CIRCUIT = {  # that was discovered
+    CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
+    CommandId.KNOWN_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 ON_SUITES = {
@@ -101,6 +106,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
+        CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
         *ON_SUITES,
     }  # fmt: skip
@@ -111,6 +117,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
+        *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
         *AFTER_SUITES,
     }  # fmt: skip

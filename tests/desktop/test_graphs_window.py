@@ -11,7 +11,14 @@ import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QLineEdit,
+    QMessageBox,
+)
 
 import microtome as mt
 from microtome.session.reader import open_session
@@ -51,10 +58,7 @@ def bring(qtbot, bench, monkeypatch):
     def act(*paths):
         chosen = [str(path) for path in paths]
         monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: (chosen, ""))
-        bench.window.activateWindow()
-        bench.window.setFocus()
-        qtbot.waitUntil(bench.window.isActiveWindow, timeout=WAIT)
-        QTest.keySequence(bench.window, QKeySequence(command(_ID.IMPORT_GRAPH).shortcut))
+        press(qtbot, bench, _ID.IMPORT_GRAPH)
         rest(qtbot, bench)
         return bench.furnishing.panels["circuit"]
 
@@ -64,6 +68,13 @@ def bring(qtbot, bench, monkeypatch):
 def rest(qtbot, bench):
     bench.runner.turns.finish()
     qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
+
+
+def press(qtbot, bench, wanted):
+    bench.window.activateWindow()
+    bench.window.setFocus()
+    qtbot.waitUntil(bench.window.isActiveWindow, timeout=WAIT)
+    QTest.keySequence(bench.window, QKeySequence(command(wanted).shortcut))
 
 
 def click(bench, wanted):
@@ -244,8 +255,9 @@ def test_a_graph_is_written_back_with_what_the_user_made(qtbot, bench, bring, gr
             "attribution graph of circuit-tracer and Neuronpedia", "GraphML",
         }  # fmt: skip
         tips = [dialog.formats.model().item(row).toolTip() for row in range(len(items))]
-        assert all("heads and MLPs" in tip for tip, held in zip(tips, enabled, strict=True)
-                   if not held)  # fmt: skip
+        off = [tip for tip, held in zip(tips, enabled, strict=True) if not held]
+        assert sum("heads and MLPs" in tip for tip in off) == len(off) - 1
+        assert sum("was not read from one" in tip for tip in off) == 1
         dialog.path.selectAll()
         QTest.keyClicks(dialog.path, str(path))
 
@@ -280,3 +292,41 @@ def test_what_is_shown_is_written_alone(qtbot, bench, tmp_path):
     again = mt.read_graph(path)
     assert again.node_id == panel.shown.node_id
     np.testing.assert_array_equal(again.edge_weight, panel.shown.edge_weight)
+
+
+def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
+    desk, panel = bench.desk, bench.furnishing.panels["circuit"]
+    press(qtbot, bench, _ID.PROPOSE_GROUPS)
+    rest(qtbot, bench)
+    window = bench.window.findChild(QDialog, "group_proposals")
+    window.likeness.setFocus()
+    for _ in range(2):
+        QTest.keyClick(window.likeness, Qt.Key.Key_PageDown)
+    rest(qtbot, bench)
+    count = window.list.topLevelItemCount()
+    shown = set(panel.shown.node_id)
+    circuit, run = desk.workspace.session.circuit, desk.workspace.session.clean
+    least = window.likeness.value() / 100
+    wanted = mt.propose_groups(circuit, tuple(shown), trace=run, likeness=least)
+    assert count == len(wanted) > 1
+    item = window.list.topLevelItem(1)
+    place = window.list.visualItemRect(item).center()
+    QTest.mouseClick(window.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    selected = desk.selection.current
+    assert (selected.node, *selected.others) == wanted[1].nodes
+    QTest.mouseDClick(window.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    field = window.list.viewport().findChild(QLineEdit)
+    field.selectAll()
+    QTest.keyClicks(field, "movers")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: item.text(0) == "movers")
+    QTest.mouseClick(window.accept_one, Qt.MouseButton.LeftButton)
+    (group,) = desk.book.marks.supernodes
+    assert (group.name, group.nodes) == ("movers", wanted[1].nodes)
+    rest(qtbot, bench)
+    assert "group/movers" in panel.shown.node_id
+    QTest.mouseClick(window.leave_one, Qt.MouseButton.LeftButton)
+    assert window.list.topLevelItemCount() == count - 2
+    desk.book.undo()
+    assert desk.book.marks.supernodes == ()
+    window.close()

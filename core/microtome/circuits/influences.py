@@ -3,7 +3,8 @@
 Weights into each node, their sizes scaled to sum to one, pass influence on from the outputs down,
 which begin with their probabilities. Nodes stay that together have a share of it; over their edges
 influence flows anew, and those edges stay that together carry a share. Features and errors that
-then feed nothing, and features that nothing feeds, go until none is left.
+then feed nothing, and features that nothing feeds, go until none is left. In a graph that has
+neither tokens nor errors, what nothing feeds is where influence may begin.
 
 Ameisen et al., "Circuit Tracing" (2025); ``prune_graph`` of circuit-tracer. There the graph is a
 matrix. Here edges stay a list, sorted once; a flow is one sparse triangular solve, and a threshold
@@ -108,6 +109,9 @@ class Influences:
         kinds = np.zeros(circuit.n_nodes, np.int8)
         for number, some in enumerate((_SOURCES, _EMBEDDINGS, (OUTPUT,)), start=1):
             kinds[np.isin(names, some)] = number
+        if not (kinds % 3).any():  # neither tokens nor errors: all would go that nothing feeds
+            fed = np.bincount(circuit.edge_target, minlength=circuit.n_nodes) > 0
+            kinds[(kinds == 0) & ~fed] = 1
         place = np.arange(circuit.n_nodes) if by_strength else _places(circuit)
         order = np.lexsort((place[circuit.edge_source], place[circuit.edge_target]))
         outputs = np.where(kinds == 3, circuit.node_influence.astype(np.float64), 0.0)

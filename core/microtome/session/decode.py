@@ -134,7 +134,8 @@ def _circuit(handle: Handle) -> Circuit | None:
     edges = ("edge_source", "edge_target", "edge_kind")
     numbers = {name: handle.read(path(name)) for name in (*names, *edges)}
     _check_columns(texts, numbers)
-    numbers["edge_kind"] = numbers["edge_kind"].astype(np.int8)
+    kinds = numbers["edge_kind"]
+    numbers["edge_kind"] = kinds.view(np.int8) if kinds.itemsize == 1 else kinds.astype(np.int8)
     metadata = dict(handle.json(path("method_json")))
     if handle.kind(path("extra_json")):
         metadata["source"] = handle.json(path("extra_json"))

@@ -37,3 +37,34 @@ class LayOut(Request):
     def deliver(self, desk: Desk, result: Any) -> None:
         """Hand it over."""
         self.take(result)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeGroups(LayOut):
+    """Look for nodes that are alike; ``take`` gets the proposals."""
+
+    slot: ClassVar[str] = "propose groups"
+    replaces: ClassVar[frozenset[str]] = frozenset({"propose groups"})
+    quiet: ClassVar[bool] = False
+    restless: ClassVar[str] = "Nodes are compared in one step."
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Looking for groups"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareGraphs(LayOut):
+    """Join circuits into one drawing; the window that asked may be of any session."""
+
+    slot: ClassVar[str] = "compare graphs"
+    replaces: ClassVar[frozenset[str]] = frozenset({"compare graphs"})
+    about_session: ClassVar[bool] = False
+    quiet: ClassVar[bool] = False
+    restless: ClassVar[str] = "Circuits are joined in one step."
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Comparing circuits"

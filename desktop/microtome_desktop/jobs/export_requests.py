@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QImage
@@ -85,6 +86,17 @@ class SaveDrawing(_SaveExport):
     def content(self) -> bytes:
         """The drawing as it was made."""
         return self.drawing
+
+
+@dataclass(frozen=True, slots=True)
+class SaveJson(_SaveExport):
+    """Save plain values as JSON. ``make`` gives them, on the IO thread."""
+
+    make: Callable[[], Any] = field(repr=False)
+
+    def content(self) -> bytes:
+        """The values as JSON."""
+        return json.dumps(self.make(), ensure_ascii=False, indent=1).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from microtome.jobs import Job
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
@@ -28,7 +29,8 @@ class Drawing:
     """A pruned circuit with its places and curves; rows agree with the circuit's.
 
     ``texts`` stand beside the nodes; without columns they tell the token as well. ``changes`` is
-    by how much edits of the model change each edge's weight, where that is known.
+    by how much edits of the model change each edge's weight, where that is known. Where circuits
+    are compared, nodes have a hue in place of the colour of their kind, and notes tell of each.
     """
 
     circuit: Circuit
@@ -36,6 +38,9 @@ class Drawing:
     curves: Curves
     texts: tuple[str, ...]
     changes: Float[np.ndarray, " edge"] | None = None
+    node_hue: Int[np.ndarray, " node"] | None = None
+    node_notes: Callable[[int], str] | None = None
+    edge_notes: Callable[[int], str] | None = None
 
     def change(self, edge: int) -> float | None:
         """The change of one edge's weight, None where it is not known."""

@@ -11,6 +11,7 @@ from microtome.records.circuit import POSITION, TOKEN, Circuit
 from microtome_desktop.presenters.circuit_focus import Focus
 
 LABEL_LIMIT = 40
+_TRIED = 240  # nodes for which a free place is looked for; in a crowd few have one
 _SMALL = 60  # nodes up to which those out of focus are named too, faintly
 _CLEARANCE = 3.0  # between a node's rim and its label
 
@@ -61,7 +62,9 @@ def place_labels(
     A label that would cover a node, another label or the rim of the canvas is left out.
     """
     low, high = centres - radii[:, None], centres + radii[:, None]
-    obstacles = np.concatenate([low, high], axis=1)  # node 4
+    seen = (high > 0).all(axis=1) & (low < bounds).all(axis=1)
+    obstacles = np.concatenate([low, high], axis=1)[seen]  # node 4
+    order = order[seen[order]][:_TRIED]
     placed: list[Label] = []
     for node in order:
         if len(placed) == LABEL_LIMIT:

@@ -219,3 +219,9 @@ def can_be_grouped(circuit: Circuit, nodes: Iterable[str]) -> tuple[str, ...]:
     """Those of some nodes that a supernode may hold: all but the metric."""
     kinds = dict(zip(circuit.node_id, circuit.node_kind, strict=True))
     return tuple(node for node in nodes if node in kinds and kinds[node] != OUTPUT)
+
+
+def ungrouped(explored: Circuit, drawn: Circuit, marks: Marks) -> tuple[str, ...]:
+    """The drawn nodes that are in no group yet, and could be."""
+    held = {node for group in marks.supernodes for node in group.nodes}
+    return can_be_grouped(explored, (node for node in drawn.node_id if node not in held))

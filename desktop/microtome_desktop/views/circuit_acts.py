@@ -125,9 +125,10 @@ class CircuitActs:
             return
         held = can_be_grouped(circuit, nodes)
         first = self._free_name("group")
-        self._graph.ask_name("Name of the group", first, self.chosen[0], _for(self._group, held))
+        self._graph.ask_name("Name of the group", first, self.chosen[0], _for(self.group_as, held))
 
-    def _group(self, nodes: tuple[str, ...], name: str) -> None:
+    def group_as(self, nodes: tuple[str, ...], name: str) -> None:
+        """Make nodes a group of this name; those that were in another one leave it."""
         if not name:
             return
         marks = self._marks

@@ -37,6 +37,7 @@ class CircuitCommands(QObject):
             _ID.SHOW_HIDDEN: self._act(lambda panel: panel.acts.show_hidden()),
             _ID.GROUP: self._act(lambda panel: panel.acts.group()),
             _ID.UNGROUP: self._act(lambda panel: panel.acts.ungroup()),
+            _ID.PROPOSE_GROUPS: self._act(self._propose),
             _ID.COLLAPSE: self._act(lambda panel: panel.acts.collapse()),
             _ID.SEARCH: self._act(lambda panel: panel.finder.field.open()),
             _ID.FIT: self._act(lambda panel: panel.canvas.fit()),
@@ -54,6 +55,12 @@ class CircuitCommands(QObject):
                 act(panel)
 
         return run
+
+    def _propose(self, panel: CircuitPanel) -> None:
+        from microtome_desktop.views.group_proposals import GroupProposals
+
+        if panel.shown is not None:
+            GroupProposals(panel.context, panel, self._window).show()
 
     def _note(self) -> None:
         panel = self._panels.get("notes")

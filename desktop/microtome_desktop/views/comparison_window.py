@@ -29,14 +29,18 @@ from microtome_desktop.presenters.comparison import (
 )
 from microtome_desktop.presenters.heatmaps import Missing, Quantity, quantities
 from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.graph_comparison import GraphComparison
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.node_card_tables import Cell, CellTable
+from microtome_desktop.views.panel import PanelContext
 
 
 class ComparisonWindow(QDialog):
-    """Predictions, the difference of a map, and the circuits' nodes; does not block."""
+    """Predictions, the difference of a map, and what the circuits share; does not block."""
 
-    def __init__(self, first: Session, second: Session, parent: QWidget) -> None:
+    def __init__(
+        self, first: Session, second: Session, context: PanelContext, parent: QWidget
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Compare two runs")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -48,10 +52,11 @@ class ComparisonWindow(QDialog):
         self.map = GridPlot()
         self.predictions.set_rows([_odds_cells(row) for row in odds(first, second)])
         self.nodes.set_rows([_node_cells(pair) for pair in node_pairs(first, second)])
+        self.graph = GraphComparison(context, (first, second))
         self._build()
         self.quantity.currentIndexChanged.connect(self._draw)
         self._draw()
-        self.resize(760, 620)
+        self.resize(900, 680)
 
     def _build(self) -> None:
         heads = QGridLayout()
@@ -72,6 +77,7 @@ class ComparisonWindow(QDialog):
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(self.predictions, "Predictions")
         self.tabs.addTab(maps, "Layer × position")
+        self.tabs.addTab(self.graph, "Graphs")
         self.tabs.addTab(self.nodes, f"Circuit nodes  {self.nodes.model().rowCount()}")
         layout = QVBoxLayout(self)
         layout.addLayout(heads)

@@ -12,11 +12,11 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
-from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import N_HUES, hue_colour
 
 _AT_ONCE = 40_000  # places of curves that are walked before the clock is asked
 _ROUND, _LONGEST = 32, 2048  # steps along a curve: a multiple, so that many are walked together
@@ -32,19 +32,21 @@ class Haze:
         self,
         points: Float[np.ndarray, "edge 4 2"],
         opacity: Float[np.ndarray, " edge"],
-        positive: Bool[np.ndarray, " edge"],
+        hue: Int[np.ndarray, " edge"],
         width: int,
         height: int,
     ) -> None:
         """``points`` are control points in pixels of a picture of this size."""
         self._points, self._opacity = points, opacity
         self._width, self._height = width, height
-        self._cover = np.zeros((2, height * width), np.float32)
+        hues, which = np.unique(hue, return_inverse=True)
+        self._hues = hues.tolist()
+        self._cover = np.zeros((len(hues), height * width), np.float32)
         self._pixels = np.zeros((height, width, 4), np.uint8)
         self._length = _length(points)
         low, high = points.min(axis=1), points.max(axis=1)  # a curve lies among its points
         inside = (low >= 0).all(axis=1) & (high < [width - 1, height - 1]).all(axis=1)
-        self._waiting = _portions(self._length, positive, inside)
+        self._waiting = _portions(self._length, which.reshape(-1), inside)
         self._next_row = 0
 
     @property
@@ -79,22 +81,20 @@ class Haze:
             wanted = (x >= 0) & (x < self._width) & (y >= 0) & (y < self._height)
             x, y, amount = x[wanted], y[wanted], amount[wanted]
         at = y.astype(np.int32) * self._width + x.astype(np.int32)
-        np.add.at(self._cover[int(portion.positive)], at, amount)
+        np.add.at(self._cover[portion.hue], at, amount)
 
     def _colour(self) -> None:
         if not self._next_row:
             self._thin()
         rows = slice(self._next_row, min(self._next_row + _STRIP, self._height))
         self._next_row += _STRIP
-        cover = self._cover.reshape(2, self._height, self._width)[:, rows]
+        cover = self._cover.reshape(-1, self._height, self._width)[:, rows]
         total = cover.sum(axis=0)
-        share = cover[1] / np.maximum(total, 1e-12)
         opacity = 1 - np.exp(-total)
-        pair = [
-            [c.blue(), c.green(), c.red()] for c in map(QColor, (colours.INHIBITS, colours.EXCITES))
-        ]
-        low, high = np.array(pair, np.float32)  # blue, green, red: as little-endian words lie
-        mixed = low + (high - low) * share[..., None]
+        parts = [QColor(hue_colour(hue)) for hue in self._hues]
+        # Blue, green, red: as little-endian words lie.
+        paint = np.array([[c.blue(), c.green(), c.red()] for c in parts], np.float32)
+        mixed = np.tensordot(cover / np.maximum(total, 1e-12), paint, axes=(0, 0))
         self._pixels[rows, :, :3] = mixed * opacity[..., None]
         self._pixels[rows, :, 3] = 255 * opacity
 
@@ -116,27 +116,27 @@ def _length(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, " edge"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Portion:
-    """Curves that need as many steps, have one sign, and lie inside the picture or may not."""
+    """Curves that need as many steps, have one hue, and lie inside the picture or may not."""
 
     rows: NDArray[np.int64]
     steps: int
-    positive: bool
+    hue: int
     inside: bool
 
 
 def _portions(
     length: Float[np.ndarray, " edge"],
-    positive: Bool[np.ndarray, " edge"],
+    hue: Int[np.ndarray, " edge"],
     inside: Bool[np.ndarray, " edge"],
 ) -> list[_Portion]:
     steps = np.clip(np.ceil(length / _ROUND) * _ROUND, _ROUND, _LONGEST).astype(np.int64)
-    key = 4 * steps + 2 * positive + inside
+    key = 2 * (N_HUES * steps + hue) + inside
     order = np.argsort(key, kind="stable")
     found = []
     for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
-        count, flags = divmod(int(key[rows[0]]) if len(rows) else 4, 4)
-        at_once = max(1, _AT_ONCE // count)
+        first = int(rows[0])
+        count, at_once = int(steps[first]), max(1, _AT_ONCE // int(steps[first]))
         for at in range(0, len(rows), at_once):
             part = rows[at : at + at_once]
-            found.append(_Portion(part, count, bool(flags // 2), bool(flags % 2)))
+            found.append(_Portion(part, count, int(hue[first]), bool(inside[first])))
     return found

@@ -16,8 +16,7 @@ from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
+from microtome_desktop.presenters.circuit_curves import LEVELS, Curves, hue_colour
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.drawings import keeps_lines
 from microtome_desktop.views.edge_haze import Haze
@@ -35,9 +34,8 @@ _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panni
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, group and dash pattern: width and opacity grow with the level."""
-    groups = (colours.INHIBITS, colours.EXCITES, colours.TEXT, *colours.POINT_GROUPS)
-    colour = groups[number // LEVELS]
+    """The pen of a level, hue and dash pattern: width and opacity grow with the level."""
+    colour = hue_colour(number // LEVELS)
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 
@@ -160,7 +158,7 @@ class EdgeLayer(QGraphicsObject):
         curves = self._curves
         if curves is None:
             return QPen()
-        number = int(curves.level[row]) + LEVELS * bool(curves.positive[row])
+        number = int(curves.level[row]) + LEVELS * int(curves.hue[row])
         return edge_pen(number, edge_style(int(curves.kind[row])).dashes, self._faintest)
 
     def finish(self) -> None:
@@ -204,7 +202,7 @@ class EdgeLayer(QGraphicsObject):
         level = curves.level[rows] / (LEVELS - 1)
         opacity = self._faintest + (0.95 - self._faintest) * level
         size = picture.pixmap.size()
-        return Haze(points, opacity, curves.positive[rows], size.width(), size.height())
+        return Haze(points, opacity, curves.hue[rows], size.width(), size.height())
 
     def _visible(self, transform: QTransform, frame: QRectF) -> list[int]:
         inverse, invertible = transform.inverted()

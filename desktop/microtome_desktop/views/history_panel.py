@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome.records.session import Session
 from microtome_desktop.jobs.examine import select_answer
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit_text import signed
@@ -25,6 +26,7 @@ from microtome_desktop.state.draft import question_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
+from microtome_desktop.views.graph_comparison import ConsensusWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 
 _END = 8  # letters of a pair's prompt that are shown
@@ -47,7 +49,7 @@ class HistoryPanel(Panel):
         self.list.setRootIsDecorated(False)
         # Prompts that are compared often begin alike.
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(0, self.list.header().ResizeMode.Stretch)
         self.list.setColumnWidth(1, 64)
@@ -55,20 +57,28 @@ class HistoryPanel(Panel):
         self.note.setObjectName("dim")
         self.note.setWordWrap(True)
         self.reopen, self.compare = QPushButton("Reopen"), QPushButton("Compare")
+        self.consensus = QPushButton("Consensus")
         self.reopen.setToolTip("Show this run again (double click)")
-        self.compare.setToolTip("Compare this run with the one on screen")
+        self.compare.setToolTip(
+            "Compare this run with the one on screen, or the two that are chosen (Ctrl and click)"
+        )
+        self.consensus.setToolTip(
+            "How many of the chosen runs have each node and edge (Ctrl or Shift and click)"
+        )
         buttons = QHBoxLayout()
         buttons.addWidget(self.reopen)
         buttons.addWidget(self.compare)
+        buttons.addWidget(self.consensus)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 8, 10, 8)
         column.addWidget(self.list, 1)
         column.addWidget(self.note)
         column.addLayout(buttons)
         self.list.itemActivated.connect(self._on_reopen)
-        self.list.currentItemChanged.connect(self._on_current)
+        self.list.itemSelectionChanged.connect(self._on_current)
         self.reopen.clicked.connect(self._on_reopen)
         self.compare.clicked.connect(self._on_compare)
+        self.consensus.clicked.connect(self._on_consensus)
         context.history.changed.connect(self._on_history)
         self._fill()
 
@@ -87,30 +97,41 @@ class HistoryPanel(Panel):
     def _fill(self) -> None:
         shown = self.context.workspace.session
         chosen = self._chosen()
-        self.list.clear()
-        for run in reversed(self.context.history.runs):
-            item = _item(run, shown is not None and run.session.uuid == shown.uuid)
-            self.list.addTopLevelItem(item)
-            if chosen == run.session.uuid:
-                self.list.setCurrentItem(item)
+        with QSignalBlocker(self.list):
+            self.list.clear()
+            for run in reversed(self.context.history.runs):
+                item = _item(run, shown is not None and run.session.uuid == shown.uuid)
+                self.list.addTopLevelItem(item)
+                item.setSelected(run.session.uuid in chosen)
         dropped = self.context.history.dropped
         told = f"{dropped} older run{'s were' if dropped != 1 else ' was'} let go for memory."
         self.note.setText(told if dropped else "")
         self.note.setVisible(bool(dropped))
         self._on_current()
 
-    def _chosen(self) -> str:
-        item = self.list.currentItem()
-        return "" if item is None else str(item.data(0, _UUID))
+    def _chosen(self) -> tuple[str, ...]:
+        """The runs that are chosen, the oldest first."""
+        items = (self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount()))
+        chosen = [item for item in items if item is not None and item.isSelected()]
+        return tuple(str(item.data(0, _UUID)) for item in reversed(chosen))
+
+    @property
+    def _compared(self) -> tuple[str, ...]:
+        """The two runs that would be compared, the one on screen last; none otherwise."""
+        shown, chosen = self.context.workspace.session, self._chosen()
+        if len(chosen) == 1 and shown is not None and chosen[0] != shown.uuid:
+            return (chosen[0], shown.uuid)
+        return chosen if len(chosen) == 2 else ()
 
     def _on_current(self, *_: object) -> None:
-        shown = self.context.workspace.session
-        other = bool(self._chosen()) and (shown is None or self._chosen() != shown.uuid)
+        shown, chosen = self.context.workspace.session, self._chosen()
+        other = len(chosen) == 1 and (shown is None or chosen[0] != shown.uuid)
         self.reopen.setEnabled(other)
-        self.compare.setEnabled(other and shown is not None)
+        self.compare.setEnabled(bool(self._compared))
+        self.consensus.setEnabled(len(chosen) > 1)
 
     def _on_reopen(self, *_: object) -> None:
-        run = self.context.history.find(self._chosen())
+        run = self.context.history.find(next(iter(self._chosen()), ""))
         shown = self.context.workspace.session
         if run is None or (shown is not None and shown.uuid == run.session.uuid):
             return
@@ -121,9 +142,18 @@ class HistoryPanel(Panel):
         select_answer(self.context)
 
     def _on_compare(self) -> None:
-        run, shown = self.context.history.find(self._chosen()), self.context.workspace.session
-        if run is not None and shown is not None:
-            ComparisonWindow(run.session, shown, self.window()).show()
+        runs = self._sessions(self._compared)
+        if len(runs) == 2:
+            ComparisonWindow(runs[0], runs[1], self.context, self.window()).show()
+
+    def _on_consensus(self) -> None:
+        runs = self._sessions(self._chosen())
+        if len(runs) > 1:
+            ConsensusWindow(self.context, runs, self.window()).show()
+
+    def _sessions(self, uuids: Sequence[str]) -> list[Session]:
+        found = (self.context.history.find(uuid) for uuid in uuids)
+        return [run.session for run in found if run is not None]
 
 
 def _item(run: Past, on_screen: bool) -> QTreeWidgetItem:

@@ -59,6 +59,7 @@ class LabelLayer(QGraphicsObject):
         self._metrics = QFontMetricsF(self._font)
         self._layout: Layout | None = None
         self._texts: Sequence[str] = ()
+        self._widths: Float[np.ndarray, " node"] | None = None  # of the texts, once needed
         self._labels: tuple[Label, ...] = ()
         self._offsets: list[QPointF] = []
         self._rings: tuple[Ring, ...] = ()
@@ -84,7 +85,7 @@ class LabelLayer(QGraphicsObject):
     def set_nodes(self, layout: Layout | None, texts: Sequence[str]) -> None:
         """Other nodes: nothing is labelled until ``arrange``."""
         self.prepareGeometryChange()
-        self._layout, self._texts = layout, texts
+        self._layout, self._texts, self._widths = layout, texts, None
         self._labels, self._offsets, self._rings, self._bright = (), [], (), None
         self._badges = ()
         self.update()
@@ -117,7 +118,10 @@ class LabelLayer(QGraphicsObject):
             return
         centres = self._centres(to_view)
         flipped = np.stack([centres[:, 0], size[1] - centres[:, 1]], axis=1)  # y upward
-        widths = np.array([self._metrics.horizontalAdvance(text) for text in self._texts])
+        if self._widths is None:
+            advances = [self._metrics.horizontalAdvance(text) for text in self._texts]
+            self._widths = np.array(advances, float)
+        widths = self._widths
         self._labels = place_labels(
             order,
             flipped,

@@ -16,6 +16,7 @@ from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_curves import hue_colour
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
 
 _COLOURS = {  # names in the palette
@@ -45,11 +46,11 @@ def node_colour(kind: str) -> str:
     return str(getattr(colours, _COLOURS.get(kind, "TEXT_DIM")))
 
 
-def _paints(kind: str, negative: bool, dim: bool) -> tuple[QBrush, QPen]:
+def _paints(colour: str, negative: bool, dim: bool) -> tuple[QBrush, QPen]:
     # Dimmed glyphs keep a little more than dimmed edges: they are small and must stay legible.
     share = colours.DIMMED + 0.08 if dim else 1.0
     rim = colours.INHIBITS if negative else colours.CARD
-    return _made(mixed(node_colour(kind), share).name(), mixed(rim, share).name(), negative)
+    return _made(mixed(colour, share).name(), mixed(rim, share).name(), negative)
 
 
 @cache
@@ -176,11 +177,12 @@ class NodeLayer:
         codes = (2 * (circuit.node_score[rows] < 0) + dim).tolist()
         # Kinds that have no row of their own share a scatter; the glyphs of a crowd are few.
         made: dict[tuple[str, int], tuple[QBrush, QPen]] = {}
-        looks = []
+        hue, looks = self._drawing.node_hue, []
         for row, code in zip(rows.tolist(), codes, strict=True):
-            key = circuit.node_kind[row], code
+            key = circuit.node_kind[row] if hue is None else hue_colour(int(hue[row])), code
             if key not in made:
-                brush, pen = _paints(key[0], code >= 2, bool(code % 2))
+                held = node_colour(key[0]) if hue is None else key[0]
+                brush, pen = _paints(held, hue is None and code >= 2, bool(code % 2))
                 # Around the dots of a crowd a rim would be all that is seen.
                 made[key] = brush, pen if self.count <= _CROWD else QPen(Qt.PenStyle.NoPen)
             looks.append(made[key])
@@ -208,7 +210,7 @@ def glyph(style: NodeStyle, size: int = 11, ratio: float = 1.0) -> QPixmap:
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.translate((size + 3) / 2, (size + 3) / 2)
-    brush, pen = _paints(style.kind, False, False)
+    brush, pen = _paints(node_colour(style.kind), False, False)
     drawSymbol(painter, style.symbol, size * _SCALE.get(style.symbol, 1.0), pen, brush)
     painter.end()
     return pixmap

@@ -1,0 +1,203 @@
+"""Which nodes of a circuit belong together: proposals from what feeds them and what they feed.
+
+Nodes are alike as far as their edges are: the cosine of the weights into them, and of those out of
+them. Where a run was kept, heads that look at the same tokens and MLPs that write the same are
+alike as well; features with the same label are, whatever their edges say. The mean of what is known
+is clustered by average linkage (Sokal and Michener 1958), as SciPy does it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.sparse import csr_array
+from scipy.spatial.distance import squareform
+
+from microtome.errors import InputError, expect
+from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.trace import Trace
+
+MOST_NODES = 4_000  # each pair of them takes eight bytes, three times over
+_NEVER = frozenset({TOKEN, POSITION, INPUT, OUTPUT})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupProposal:
+    """Nodes that may belong together; ``likeness`` is the mean over their pairs, 1 for equals."""
+
+    name: str
+    nodes: tuple[str, ...]
+    likeness: float
+
+
+def propose_groups(
+    circuit: Circuit,
+    nodes: Sequence[str] | None = None,
+    *,
+    trace: Trace | None = None,
+    likeness: float = 0.5,
+) -> tuple[GroupProposal, ...]:
+    """Groups of nodes that are alike, the most influential first.
+
+    Considered are ``nodes`` (ids; all without them), but no embeddings and no outputs. With a
+    ``trace`` of the same prompt, attention patterns and what MLPs write count as well, where it
+    holds them. ``likeness`` (0 to 1) is the mean that two parts of a group must have. Raises
+    InputError for more than 4,000 nodes.
+    """
+    expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
+    rows = _rows(circuit, nodes)
+    if len(rows) > MOST_NODES:
+        raise InputError(
+            f"{len(rows):,} nodes make too many pairs; at most {MOST_NODES:,} can be compared.",
+            "Keep fewer nodes, by the sliders or with prune_by_influence.",
+        )
+    if len(rows) < 2:
+        return ()
+    alike = likenesses(circuit, rows, trace)
+    apart = np.clip(1.0 - alike, 0.0, 2.0)
+    np.fill_diagonal(apart, 0.0)
+    tree = linkage(squareform(apart, checks=False), "average")
+    label = fcluster(tree, 1.0 - likeness + 1e-9, "distance")
+    found = [rows[label == number] for number in np.unique(label)]
+    place = {int(row): at for at, row in enumerate(rows)}
+    made = [
+        (float(circuit.node_influence[some].sum()), _proposal(circuit, some, alike, place))
+        for some in found
+        if len(some) > 1
+    ]
+    return tuple(one for _, one in sorted(made, key=lambda pair: -pair[0]))
+
+
+def _rows(circuit: Circuit, nodes: Sequence[str] | None) -> Int[np.ndarray, " some"]:
+    wanted = None if nodes is None else set(nodes)
+    kept = [
+        row
+        for row, (id_, kind) in enumerate(zip(circuit.node_id, circuit.node_kind, strict=True))
+        if kind not in _NEVER and (wanted is None or id_ in wanted)
+    ]
+    return np.array(kept, np.int64)
+
+
+def likenesses(
+    circuit: Circuit, rows: Int[np.ndarray, " some"], trace: Trace | None = None
+) -> Float[np.ndarray, "some some"]:
+    """How alike each two nodes are, from -1 to 1; 0 where nothing is known of a pair."""
+    total, count = np.zeros((len(rows), len(rows))), np.zeros((len(rows), len(rows)))
+    names = _neighbours(circuit)
+    for here, there in (
+        (circuit.edge_target, circuit.edge_source),
+        (circuit.edge_source, circuit.edge_target),
+    ):
+        cosine, known = _cosines(_profiles(circuit, rows, here, names[there]))
+        total += cosine
+        count += known
+    for cosine, known in _activities(circuit, rows, trace):
+        total += cosine
+        count += known
+    alike = total / np.maximum(count, 1)
+    same = _same_label(circuit, rows)
+    return np.where(same, 1.0, alike)
+
+
+def _neighbours(circuit: Circuit) -> Int[np.ndarray, " node"]:
+    """A number for what an edge leads to: a node, or a component wherever it sits.
+
+    Heads and MLPs of other positions have other neighbours, of the same components.
+    """
+    columns = zip(
+        circuit.node_kind, circuit.node_layer.tolist(), circuit.node_head.tolist(),
+        circuit.node_id, strict=True,
+    )  # fmt: skip
+    keys = [
+        (kind, layer, head) if kind in (HEAD, MLP) else id_ for kind, layer, head, id_ in columns
+    ]
+    numbers: dict[object, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _profiles(
+    circuit: Circuit,
+    rows: Int[np.ndarray, " some"],
+    here: Int[np.ndarray, " edge"],
+    there: Int[np.ndarray, " edge"],
+) -> csr_array:
+    """The weights on one side of each node, by the neighbour and the kind of edge."""
+    place = np.full(circuit.n_nodes, -1)
+    place[rows] = np.arange(len(rows))
+    kept = np.flatnonzero(place[here] >= 0)
+    kinds = int(circuit.edge_kind.max(initial=0)) + 1
+    column = there[kept] * kinds + circuit.edge_kind[kept]
+    weight = circuit.edge_weight[kept].astype(np.float64)
+    shape = (len(rows), int(column.max(initial=0)) + 1)
+    return csr_array((weight, (place[here[kept]], column)), shape=shape)
+
+
+def _cosines(
+    profiles: csr_array,
+) -> tuple[Float[np.ndarray, "some some"], Bool[np.ndarray, "some some"]]:
+    length = np.sqrt(np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel())
+    there = length > 0
+    dots = (profiles @ profiles.T).toarray()
+    scale = np.where(there, length, 1.0)
+    return dots / np.outer(scale, scale), np.outer(there, there)
+
+
+def _activities(
+    circuit: Circuit, rows: Int[np.ndarray, " some"], trace: Trace | None
+) -> list[tuple[Float[np.ndarray, "some some"], Bool[np.ndarray, "some some"]]]:
+    """Where heads look, and what MLPs write, of the nodes that have a position."""
+    held: Mapping[str, object] = {} if trace is None else trace.activations
+    found = []
+    for kind, site in ((HEAD, "pattern"), (MLP, "mlp_out")):
+        if trace is None or site not in held:
+            continue
+        width = len(trace.tokens) if kind == HEAD else int(trace.activations[site].values.shape[-1])
+        values = np.zeros((len(rows), width))
+        for at, row in enumerate(rows.tolist()):
+            layer, position = int(circuit.node_layer[row]), int(circuit.node_position[row])
+            if circuit.node_kind[row] == kind and position >= 0:
+                layer_values = trace.activation(f"{site}.{layer}")
+                if kind == HEAD:
+                    layer_values = layer_values[int(circuit.node_head[row])]
+                values[at] = layer_values[position]
+        found.append(_cosines(csr_array(values)))
+    return found
+
+
+def _same_label(circuit: Circuit, rows: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "some some"]:
+    """Features that somebody has given one label; those of components are their names."""
+    numbers: dict[str, int] = {}
+    code = np.array([
+        -1 - at if circuit.node_kind[row] in (HEAD, MLP)
+        else numbers.setdefault(circuit.node_label[row], len(numbers))
+        for at, row in enumerate(rows.tolist())
+    ])  # fmt: skip
+    return np.asarray(code[:, None] == code[None])
+
+
+def _proposal(
+    circuit: Circuit,
+    rows: Int[np.ndarray, " some"],
+    alike: Float[np.ndarray, "all all"],
+    place: Mapping[int, int],
+) -> GroupProposal:
+    rows = rows[np.argsort(-circuit.node_influence[rows], kind="stable")]
+    at = [place[int(row)] for row in rows]
+    pairs = alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
+    return GroupProposal(
+        _name(circuit, rows), tuple(circuit.node_id[row] for row in rows), float(pairs.mean())
+    )
+
+
+def _name(circuit: Circuit, rows: Int[np.ndarray, " some"]) -> str:
+    """The label that most of them share, else the strongest one and how many more."""
+    labels: list[str] = [circuit.node_label[row] for row in rows]
+    most, count = Counter(labels).most_common(1)[0]
+    if 2 * count > len(labels):
+        return most
+    return f"{labels[0]} and {len(labels) - 1} more"
