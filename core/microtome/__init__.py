@@ -16,6 +16,7 @@ _PUBLIC = {
     "Ablate": "interventions.edits",
     "Arrow": "records.hypothesis",
     "Box": "records.hypothesis",
+    "Case": "records.suite",
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
@@ -34,17 +35,20 @@ _PUBLIC = {
     "Session": "records.session",
     "Site": "sites",
     "Steer": "interventions.edits",
+    "Suite": "records.suite",
     "Sweep": "records.sweep",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
+    "adversarial_search": "suites.adversarial",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
     "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.faithful",
+    "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
@@ -52,7 +56,9 @@ _PUBLIC = {
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
     "head_scores": "analysis.heads",
+    "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
+    "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -61,8 +67,12 @@ _PUBLIC = {
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_graph": "circuits.formats.files",
+    "redundancy": "suites.redundancy",
+    "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
+    "stability": "circuits.discovery.judging",
+    "slice_circuits": "suites.slices",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -73,6 +83,7 @@ __all__ = [
     "Ablate",
     "Arrow",
     "Box",
+    "Case",
     "Circuit",
     "CustomMetric",
     "Faithfulness",
@@ -90,9 +101,11 @@ __all__ = [
     "Session",
     "Site",
     "Steer",
+    "Suite",
     "Sweep",
     "Trace",
     "ablation_sweep",
+    "adversarial_search",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -101,6 +114,7 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_discovery",
     "estimate_sweep",
     "examine",
     "faithfulness",
@@ -108,7 +122,9 @@ __all__ = [
     "graph_consensus",
     "graph_difference",
     "head_scores",
+    "judge_circuit",
     "load_model",
+    "load_suite",
     "logit_lens",
     "open_session",
     "patching_sweep",
@@ -117,8 +133,12 @@ __all__ = [
     "prune",
     "prune_by_influence",
     "read_graph",
+    "redundancy",
+    "run_suite",
     "save_session",
     "self_check",
+    "slice_circuits",
+    "stability",
     "trace",
     "verify_session",
     "write_graph",
@@ -133,8 +153,11 @@ if TYPE_CHECKING:
     from microtome.analysis.projection import project
     from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
+    from microtome.circuits.discovery.comparing import edge_auc
     from microtome.circuits.discovery.discover import discover_circuit
-    from microtome.circuits.discovery.faithful import edge_auc, faithfulness
+    from microtome.circuits.discovery.estimate import estimate_discovery
+    from microtome.circuits.discovery.faithful import faithfulness
+    from microtome.circuits.discovery.judging import judge_circuit, stability
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.grouping import propose_groups
     from microtome.circuits.influences import prune_by_influence
@@ -167,6 +190,7 @@ if TYPE_CHECKING:
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.suite import Case, Suite
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check
@@ -174,6 +198,11 @@ if TYPE_CHECKING:
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session
     from microtome.sites import Site
+    from microtome.suites.adversarial import adversarial_search
+    from microtome.suites.loading import load_suite
+    from microtome.suites.redundancy import redundancy
+    from microtome.suites.running import run_suite
+    from microtome.suites.slices import slice_circuits
 
 
 def __getattr__(name: str) -> Any:

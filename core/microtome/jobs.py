@@ -142,6 +142,11 @@ class Job:
             _, start, begun = self._stage
             self._on_progress(Progress(title, done, total, now - start, begun, unit))
 
+    @property
+    def hears_partials(self) -> bool:
+        """Whether anybody takes partial results, so that making them is worth the work."""
+        return self._on_partial is not None
+
     def partial(self, name: str, value: Any) -> None:
         """Hand out a result that is ready before the job is."""
         self.check()

@@ -68,15 +68,20 @@ def load_prompt_set(name: str | Path) -> PromptSet:
     return _read(path)
 
 
-def _read(path: Path) -> PromptSet:
+def read_json(path: Path, what: str = "a prompt set") -> Any:
+    """What a JSON file holds. Raises InputError for one that is too large or cannot be read."""
     try:
         if path.stat().st_size > _LIMIT:
-            raise InputError(f"{path.name} is too large for a prompt set.")
-        content = json.loads(path.read_bytes())
+            raise InputError(f"{path.name} is too large for {what}.")
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path.name} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is not readable as JSON: {error}.") from error
+
+
+def _read(path: Path) -> PromptSet:
+    content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("pairs"), list):
         raise _bad(path, "it has no list of pairs")
     if not content["pairs"]:

@@ -101,18 +101,24 @@ class PlainEdges:
         }
 
     def slopes(
-        self, ids: Any, step: Written, metric: Metric, put: Any = None
+        self,
+        ids: Any,
+        step: Written,
+        metric: Metric,
+        put: Any = None,
+        shape: tuple[int, ...] = (),
     ) -> dict[Edge, Tensor]:
         """How fast the metric rises as an edge alone begins to bring its writer's step.
 
-        Every edge has a knob of its own, which stands at 0.
+        Every edge has a knob of its own, which stands at 0; with the shape [position, 1] one for
+        each position.
         """
         knobs = {
-            edge: torch.zeros((), dtype=torch.float64, requires_grad=True) for edge in self.edges
+            edge: torch.zeros(shape, dtype=torch.float64, requires_grad=True) for edge in self.edges
         }
         value = metric(self.run(ids, knobs, step=step, put=put)[0])
         found = torch.autograd.grad(value, list(knobs.values()), allow_unused=True)
-        nothing = torch.zeros((), dtype=torch.float64)
+        nothing = torch.zeros(shape, dtype=torch.float64)
         return {edge: nothing if s is None else s for edge, s in zip(knobs, found, strict=True)}
 
     def eap(self, ids: Any, other: Written, metric: Metric) -> dict[Edge, float]:

@@ -13,7 +13,7 @@ import torch
 from plain_edges import PlainEdges, named_edges
 
 import microtome as mt
-from microtome.circuits.discovery.faithful import node_auc
+from microtome.circuits.discovery.comparing import node_auc
 from microtome.errors import InputError, PromptError
 from microtome.records.edges import Edges
 from microtome.records.faithfulness import faithfulness_analysis, faithfulness_of

@@ -292,6 +292,26 @@ def test_a_circuit_of_components_is_a_file_that_the_page_opens(tmp_path, embedde
     assert {key: again.metadata[key] for key in circuit.metadata} == circuit.metadata
 
 
+def test_the_page_takes_every_component_for_a_node_of_its_own(tmp_path, embedded):
+    """What the page does with nodes before it draws them, seen in a browser once."""
+    model, pair = embedded("induction-exact-tiny"), mt.PromptPair((0, 1, 2, 1), (0, 3, 2, 3))
+    by_position = mt.component_graph(model, pair)
+    aggregated = mt.discover_circuit(model, pair, mt.LogitDifference(2, 3))
+    for circuit in (by_position, aggregated):
+        mt.write_graph(tmp_path / "graph.json", circuit, "attribution-graph")
+        value = json.loads((tmp_path / "graph.json").read_text())
+        expect_published(value)
+        tokens, nodes = value["metadata"]["prompt_tokens"], value["nodes"]
+        assert all(type(node["feature"]) is int for node in nodes)  # it writes them as text
+        places = [(node["layer"], node["feature"], node["ctx_idx"]) for node in nodes]
+        assert len(set(places)) == len(nodes)  # equal ones are a feature, and drawn as one
+        assert len(tokens) * 2 / 3 > 1  # a feature at more positions than that is dropped
+        assert max(node["ctx_idx"] for node in nodes) >= 1  # a single column has no width
+        assert columns(mt.read_graph(tmp_path / "graph.json"), *COLUMNS) == columns(
+            circuit, *COLUMNS
+        )
+
+
 def test_queries_keys_and_values_of_two_nodes_are_one_link(tmp_path):
     circuit = session_records.circuit(nodes=1, edges=3)
     mt.write_graph(tmp_path / "graph.json", circuit)

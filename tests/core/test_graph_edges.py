@@ -224,8 +224,43 @@ def test_a_raw_graph_of_circuit_tracer(tmp_path, monkeypatch):
     assert circuit.metadata["source"]["activations"] == {"0_11_0": 1.5, "1_13_1": 3.5}
     mt.write_graph(tmp_path / "a.json", circuit)
     assert scores(mt.read_graph(tmp_path / "a.json")) == edges
-    with pytest.raises(InputError, match="can only be read"):
-        mt.write_graph(tmp_path / "b.pt", circuit, "circuit-tracer")
+
+
+def test_a_raw_graph_is_written_back_with_the_objects_of_its_tool(tmp_path, monkeypatch):
+    given = raw_graph(monkeypatch)
+    torch.save(given, tmp_path / "a.pt")
+    with monkeypatch.context() as without:  # Microtome needs no part of the tool
+        without.delitem(sys.modules, "circuit_tracer.somewhere")
+        circuit = mt.read_graph(tmp_path / "a.pt")
+        mt.write_graph(tmp_path / "b.pt", circuit)  # the format that it was read from
+    found = torch.load(tmp_path / "b.pt", weights_only=False)  # our own file
+    assert type(found["cfg"]) is type(given["cfg"])
+    assert vars(found["cfg"]) == vars(given["cfg"])
+    assert type(found["logit_targets"][0]) is type(given["logit_targets"][0])
+    for key, value in given.items():
+        if isinstance(value, torch.Tensor):
+            assert found[key].dtype == value.dtype
+            torch.testing.assert_close(found[key], value, rtol=0, atol=0)
+        elif key != "cfg":
+            assert found[key] == value
+    assert set(found) == set(given)
+    mt.write_graph(tmp_path / "a.json", circuit)
+    other = mt.read_graph(samples.write(tmp_path / "e.json", samples.eap()))
+    with pytest.raises(GraphError, match="was not read from one"):
+        mt.write_graph(tmp_path / "c.pt", other, "circuit-tracer")
+
+
+def test_a_raw_graph_that_lost_nodes_is_written_with_those_left(tmp_path, monkeypatch):
+    torch.save(raw_graph(monkeypatch) | {"logit_tokens": torch.tensor([7, 8])}, tmp_path / "a.pt")
+    circuit = mt.read_graph(tmp_path / "a.pt")
+    kept = np.array([name != "0_11_0" for name in circuit.node_id])
+    edges = np.ones(circuit.n_edges, dtype=bool)
+    mt.write_graph(tmp_path / "b.pt", circuit.select(kept, edges), "circuit-tracer")
+    again = mt.read_graph(tmp_path / "b.pt")
+    assert scores(again) == {
+        edge: weight for edge, weight in scores(circuit).items() if "0_11_0" not in edge
+    }
+    assert again.node_id == tuple(name for name in circuit.node_id if name != "0_11_0")
 
 
 @pytest.mark.parametrize("name", FORMATS)

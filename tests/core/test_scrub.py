@@ -111,6 +111,28 @@ def test_swapped_inputs_agree_on_the_claim_and_all_others_on_nothing(
     assert not right.swapped("", "logits", number, 3)  # the logits are read at the end alone
 
 
+def test_each_claim_has_a_value_that_says_why_inputs_agree(
+    right: Scrubbed, model: Model, repeats: list[Any]
+) -> None:
+    number, ids = 5, repeats[5]
+    assert right.tokens[number].tolist() == [model.token_text(token) for token in ids]
+    assert right.claimed("previous", number, 3) == model.token_text(ids[2])
+    assert right.claimed("previous", number, 0) == "nothing"
+    assert right.claimed("where", number, 4) == "4"
+    assert right.claimed("answer", number, len(ids) - 1) == model.token_text(ids[7])
+
+
+def test_draws_come_one_by_one(right: Scrubbed, model: Model, repeats: list[Any]) -> None:
+    parts: list[Scrubbed] = []
+    job = Job(on_partial=lambda name, value: parts.append(value))
+    mt.causal_scrub(model, RIGHT, repeats, draws=2, seed=1, job=job)
+    (part,) = parts
+    assert part.partial
+    assert not right.partial
+    assert part.params["id"] == right.params["id"]
+    np.testing.assert_array_equal(part.scrubbed, right.scrubbed[:1])
+
+
 def test_a_seed_repeats_a_run_and_another_does_not(
     right: Scrubbed, model: Model, repeats: list[Any]
 ) -> None:
@@ -135,7 +157,9 @@ def test_the_record_goes_through_a_session_file(
     assert (back.wires, back.inputs, back.metric) == (right.wires, right.inputs, right.metric)
     assert back.recovered == right.recovered
     assert dict(back.params) == dict(right.params)
-    for name in ("swaps", "whole", "baseline", "scrubbed", "band"):
+    np.testing.assert_array_equal(back.tokens, right.tokens)
+    assert back.values == right.values
+    for name in ("swaps", "whole", "baseline", "scrubbed", "band", "claims"):
         np.testing.assert_allclose(getattr(back, name), getattr(right, name), rtol=1e-6)
     assert back.swapped("", "logits", 3, 14) == right.swapped("", "logits", 3, 14)
     assert right.swapped("", "logits", 3, 14)

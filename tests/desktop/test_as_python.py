@@ -31,6 +31,8 @@ def full(live, qtbot):
     )  # fmt: skip
     if not sweeps_in(live.desk.workspace.session):
         live.runner.ask(RunSweep(Wish(live.desk.draft.text.question())))
+    if not live.desk.book.marks.hypotheses:
+        live.furnishing.panels["hypothesis"].acts.add_induction()
     live.runner.turns.finish()
     qtbot.waitUntil(lambda: live.runner.idle)
     live.runner.turns.finish()

@@ -47,6 +47,7 @@ ON_A_PLACE = {
 ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
 }  # fmt: skip
+ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -96,6 +97,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
+        *ON_HYPOTHESES,
     }  # fmt: skip
 
 
@@ -104,6 +106,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
+        *ON_HYPOTHESES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -49,9 +49,7 @@ def window(bench, redressed, qtbot):
 
 def front(bench, name):
     """The panel, in front of its tabs."""
-    if name in bench.window.docks:
-        bench.window.docks[name].show()
-        bench.window.docks[name].raise_()
+    bench.window.show_panel(name)
     QApplication.processEvents()
     return bench.furnishing.panels[name]
 

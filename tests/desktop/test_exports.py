@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import xml.etree.ElementTree as ET
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +96,26 @@ def test_the_drawing_of_the_circuit_has_its_labels_and_curves(full):
     assert sum("C" in (d or "") for d in paths) >= panel.canvas.drawing.n_edges
 
 
+def test_a_panel_saves_as_a_page_of_lines_and_text(full, qtbot, tmp_path, monkeypatch):
+    choose(monkeypatch, tmp_path / "circuit.pdf")
+    panel = full.furnishing.panels["circuit"]
+    panel.finish_drawing()
+    menu(full, "circuit").save_pdf.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    held = (tmp_path / "circuit.pdf").read_bytes()
+    assert held.startswith(b"%PDF-")
+    box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", held)
+    inch = panel.logicalDpiX() / 72
+    size = [float(side) * inch for side in box.groups()]
+    assert size == pytest.approx([panel.width(), panel.height()], abs=2)
+    page = b"".join(
+        zlib.decompress(part)
+        for part in re.findall(rb"stream\r?\n(x\x9c.*?)endstream", held, re.DOTALL)
+    )
+    assert page.count(b" c\n") >= panel.canvas.drawing.n_edges  # curves, not a picture of them
+    assert b"/Font" in held
+
+
 def test_a_picture_shows_what_the_screen_shows(full):
     panel = full.furnishing.panels["histogram"]
     fine = picture_of(panel).scaled(panel.size(), mode=full_smooth())
@@ -129,6 +152,12 @@ def test_the_table_of_a_panel_or_why_there_is_none(full, qtbot, tmp_path, monkey
     one.save_csv.trigger()
     qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
     saved = rows_of((tmp_path / f"{name}.csv").read_text("utf-8"))
+    choose(monkeypatch, tmp_path / f"{name}.json")
+    one.save_json.trigger()
+    qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
+    objects = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+    assert [list(one) for one in objects[:1]] == [saved[0]]
+    assert len(objects) == len(saved) - 1 or name == "jobs"
     one.copy_table.trigger()
     qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
     copied = rows_of(QGuiApplication.clipboard().text(), "\t")
@@ -206,7 +235,7 @@ def test_cancelled_dialogs_do_nothing(full, monkeypatch):
     asked = []
     monkeypatch.setattr(full.runner, "ask", asked.append)
     before = len(full.desk.notices.history)
-    for act in ("save_png", "save_svg", "save_csv"):
+    for act in ("save_png", "save_svg", "save_pdf", "save_csv", "save_json"):
         getattr(menu(full, "circuit"), act).trigger()
     assert asked == []
     assert len(full.desk.notices.history) == before

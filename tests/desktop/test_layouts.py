@@ -39,8 +39,7 @@ def rectangles(window):
 @pytest.mark.parametrize("name", CARDS)
 def test_every_panel_fills_the_window_and_goes_back(window, name):
     card = window.cards[name]
-    if name in window.docks:
-        window.docks[name].raise_()
+    window.show_panel(name)
     QApplication.processEvents()
     before = rectangles(window)
     QTest.mouseClick(card.bar.maximise, LEFT)

@@ -54,7 +54,7 @@ def test_everything_can_be_found(bench):
     assert commands == {str(row.id) for row in COMMANDS} - {str(CommandId.PALETTE)}
     assert [line.title for line in lines if line.group == "Setting"] == [r.title for r in SETTINGS]
     panels = {line.act.name for line in lines if line.group == "Panel"}
-    assert panels == {place.name for place in PLACES} & set(bench.window.docks)
+    assert panels == {place.name for place in PLACES} & set(bench.window.cards)
     circuit = bench.desk.workspace.session.circuit
     assert sum(line.group == "Node" for line in lines) == circuit.n_nodes
 

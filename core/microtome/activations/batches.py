@@ -49,8 +49,6 @@ def batched_activations(
 def _run_together(
     model: Model, group: Sequence[Tokens], sites: Sequence[Site], job: Job
 ) -> dict[Site, NDArray[Any]]:
-    longest = max(len(tokens) for tokens in group)
-    ids = np.stack([np.pad(tokens.ids, (0, longest - len(tokens))) for tokens in group])
     held: dict[Site, NDArray[Any]] = {}
 
     def keep(site: Site) -> Tap:
@@ -66,8 +64,16 @@ def _run_together(
         if model.has_encoder:
             model.run(group[0])
         else:
-            model.forward(torch.from_numpy(ids), **_mask(model, group, longest))
+            ids, options = padded(model, group)
+            model.forward(ids, **options)
     return held
+
+
+def padded(model: Model, group: Sequence[Tokens]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The ids of some prompts [prompt, position], and what hides the padding in ``forward``."""
+    longest = max(len(tokens) for tokens in group)
+    ids = np.stack([np.pad(tokens.ids, (0, longest - len(tokens))) for tokens in group])
+    return torch.from_numpy(ids), _mask(model, group, longest)
 
 
 def _mask(model: Model, group: Sequence[Tokens], longest: int) -> dict[str, Tensor]:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from jaxtyping import Float
 
-from microtome.activations.capture import Edit, chains_of, expect_edits, tapped_logits
-from microtome.errors import EditError, InputError, MemoryExceeded, expect
+from microtome.activations.capture import Edit, chains_of, expect_edits
+from microtome.analysis.answering import Asked, Chains, logits_behind, of_one_length
+from microtome.errors import EditError, InputError, expect
 from microtome.jobs import Job, job_or_default
-from microtome.models.devices import memory_ran_out
 from microtome.models.given import expect_model
-from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
-from microtome.models.tokens import Tokens
 from microtome.prompt_sets import PromptSet
 from microtome.records.analysis import Analysis
 from microtome.records.price import EditPrice, price_analysis
-from microtome.sites import Site
-
-_ROWS = 32  # prompts of one length that run together
-
-Chains = Mapping[Site, Sequence[Tap]]
 
 
 def edit_price(
@@ -74,15 +66,6 @@ def _expect_asked(prompt_sets: Sequence[PromptSet], limit: int | None) -> None:
             raise InputError(f"The limit is {limit} pairs.", "Give 1 or more, or None for all.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """One prompt and the two tokens that are compared behind it."""
-
-    tokens: Tokens
-    answer: int
-    wrong: int
-
-
 @dataclass(slots=True, eq=False)
 class _Work:
     """What is known so far."""
@@ -110,7 +93,7 @@ class _Work:
     def fill(self, row: int, job: Job) -> None:
         """Run one set without and with the edits."""
         values: list[Float[np.ndarray, "pair measure"]] = []
-        for group in _groups(self.model, self.sets[row], self.limit):
+        for group in of_one_length(self.model, _asked(self.model, self.sets[row], self.limit)):
             job.progress("Taking the price", self.done, self._runs)
             both = self._both(row, group, job)
             self.done += 2 * len(group)
@@ -124,7 +107,7 @@ class _Work:
             self.found[row] = whole.mean(1)
 
     def _both(
-        self, row: int, group: Sequence[_Asked], job: Job
+        self, row: int, group: Sequence[Asked], job: Job
     ) -> Float[np.ndarray, "side pair measure"] | None:
         """What is measured of prompts of one length; None when the edits do not fit them."""
         try:
@@ -153,59 +136,19 @@ class _Work:
         )
 
 
-def _groups(model: Model, held: PromptSet, limit: int | None) -> Iterator[list[_Asked]]:
-    """The set's clean prompts, those of one length together, in runs of at most ``_ROWS``."""
-    by_length: dict[int, list[_Asked]] = {}
-    for pair in held.pairs[:limit]:
+def _asked(model: Model, held: PromptSet, limit: int | None) -> Iterator[Asked]:
+    """The set's clean prompts."""
+    for number, pair in enumerate(held.pairs[:limit]):
         answer, wrong = model.answer_token(pair.answer), model.answer_token(pair.wrong)
-        asked = _Asked(model.tokenize(pair.clean), answer, wrong)
-        by_length.setdefault(len(asked.tokens), []).append(asked)
-    # An encoder's prompts differ in a second length: each runs alone.
-    rows = 1 if model.has_encoder else _ROWS
-    for same in by_length.values():
-        yield from (same[at : at + rows] for at in range(0, len(same), rows))
+        yield Asked(model.tokenize(pair.clean), answer, wrong, number)
 
 
 def _measures(
-    model: Model, group: Sequence[_Asked], chains: Chains, job: Job
+    model: Model, group: Sequence[Asked], chains: Chains, job: Job
 ) -> Float[np.ndarray, "pair measure"]:
     """Right or not, top or not, and the logit difference, of each prompt."""
-    logits = _logits(model, group, chains, job)
+    logits = logits_behind(model, group, chains, job)
     pairs = np.arange(len(group))
     answers, wrongs = ([getattr(one, side) for one in group] for side in ("answer", "wrong"))
     answer, wrong = logits[pairs, answers], logits[pairs, wrongs]
     return np.stack([answer > wrong, logits.argmax(-1) == answers, answer - wrong], axis=-1)
-
-
-def _logits(
-    model: Model, group: Sequence[_Asked], chains: Chains, job: Job
-) -> Float[np.ndarray, "pair vocabulary"]:
-    """The logits where each answer is read; prompts have one length."""
-    places = [model.read_at(asked.tokens.ids) for asked in group]
-    if len(group) == 1:
-        return _alone(model, group[0], chains, job)[places]
-    ids = torch.from_numpy(np.stack([asked.tokens.ids for asked in group]))
-    try:
-        with tapping(model, chains, job.check):
-            whole = model.forward(ids)
-    except (MemoryError, RuntimeError) as error:
-        if not memory_ran_out(error):
-            raise
-        raise MemoryExceeded(
-            f"Memory ran out while {model.identity.name} ran on {len(group)} prompts.",
-            "Choose a smaller model, or sets of shorter prompts.",
-        ) from error
-    found = whole[torch.arange(len(group)), places].to("cpu", torch.float64)
-    bad = torch.nonzero(~torch.isfinite(found.logsumexp(-1))).flatten().tolist()
-    if bad:
-        _alone(model, group[bad[0]], chains, job)  # says where the numbers go wrong
-    logits: Float[np.ndarray, "pair vocabulary"] = found.numpy()
-    return logits
-
-
-def _alone(
-    model: Model, asked: _Asked, chains: Chains, job: Job
-) -> Float[np.ndarray, "position vocabulary"]:
-    logits = tapped_logits(model, asked.tokens, chains, job, edited=bool(chains))
-    found: Float[np.ndarray, "position vocabulary"] = logits.double().numpy()
-    return found

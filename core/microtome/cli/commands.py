@@ -26,6 +26,8 @@ from microtome.cli.given import (
 )
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.patch import add_patch, patch
+from microtome.cli.redundancy import add_redundancy, redundancy_command
+from microtome.cli.suite import add_suite, suite_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED = 2, 1, 130
@@ -69,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
     add_generate(commands)
+    add_suite(commands)
+    add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
     add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
@@ -289,6 +293,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "patch": patch,
     "discover": discover,
     "generate": generate_command,
+    "suite": suite_command,
+    "redundancy": redundancy_command,
     "import": import_graph,
     "export": export_graph,
     "models": _models,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from microtome.errors import InputError
 if TYPE_CHECKING:
     from microtome.prompts import Question
     from microtome.records.circuit import Circuit
+    from microtome.records.discovery import DiscoveryEstimate
     from microtome.records.faithfulness import Faithfulness
 
 _METRICS = ("logit-difference", "log-probability", "probability", "kl", "loss")
@@ -38,6 +40,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
     add("--over", help="a prompt set that means are taken over")
     add("--steps", type=int, default=5, help="of integrated gradients")
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
+    add("--by-position", action="store_true", help="keep positions apart; no curve is drawn then")
     add("--seed", type=int, default=0, help="of the bootstrap")
     add("--untested", action="store_true", help="leave out the faithfulness curve")
     add("--out", type=Path, help="the session file to write")
@@ -79,6 +82,7 @@ def _found(
     options: argparse.Namespace, model: Any, pairs: list[Question]
 ) -> tuple[Circuit, Faithfulness | None]:
     from microtome.circuits.discovery.discover import discover_circuit
+    from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.metrics import KL
 
@@ -87,27 +91,31 @@ def _found(
     metrics = None if named[0] is None else named
     over = () if options.over is None else prompt_set(options.over).pairs
     told: Any = {"ablation": options.ablate, "over": [pair.clean for pair in over]}
-    pruned = options.method == "acdc" and options.metric is None
-    circuit = discover_circuit(
-        model, data, KL() if pruned else metrics, options.method,
-        steps=options.steps, tau=options.tau, **told,
-    )  # fmt: skip
-    if options.untested:
+    how = {"steps": options.steps, "tau": options.tau, "by_position": options.by_position}
+    asked = KL() if options.method == "acdc" and options.metric is None else metrics
+    likely = estimate_discovery(model, data, asked, options.method, **how, **told)
+    print(_expected(likely), file=sys.stderr)
+    circuit = discover_circuit(model, data, asked, options.method, **how, **told)
+    if options.untested or options.by_position:
         return circuit, None
     return circuit, faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
 
 
+def _expected(likely: DiscoveryEstimate) -> str:
+    """What the search will take, in one line."""
+    most = likely.most_seconds
+    longest = f", at most {most:.3g} s" if most > likely.seconds else ""
+    return (
+        f"About {likely.seconds:.3g} s{longest} and {likely.bytes / 1e6:.3g} MB: "
+        f"{likely.passes:.4g} passes for {likely.edges} edges on {likely.examples} prompts"
+    )
+
+
 def _edges(circuit: Circuit) -> list[tuple[str, float]]:
     """All edges by name, strongest first."""
-    import numpy as np
+    from microtome.records.edges import edge_names
 
-    from microtome.records.edges import edges_of, scores_of
-
-    edges, scores = edges_of(circuit), scores_of(circuit)
-    rows = [
-        (f"{edges.writer_names[w]}->{edges.reader_names[r]}", float(scores[w, r]))
-        for w, r in zip(*np.nonzero(edges.exists), strict=True)
-    ]
+    rows = zip(edge_names(circuit), circuit.edge_weight.tolist(), strict=True)
     return sorted(rows, key=lambda row: -abs(row[1]))
 
 

@@ -214,6 +214,14 @@ class Lexicon:
         """Words that are one token, for completion, without surrounding spaces."""
         return tuple(self._words) if self._tokenizer is not None else ()
 
+    @cached_property
+    def ordinary(self) -> tuple[int, ...]:
+        """The ids that stand for text; without a tokenizer all."""
+        if self._tokenizer is None:
+            return tuple(range(self._size))
+        special = set(getattr(self._tokenizer, "all_special_ids", ()))
+        return tuple(at for at in range(min(self._known, self._size)) if at not in special)
+
     # ------------------------------------------------------------------ answers
 
     def answer_token(self, answer: str | int) -> int:

@@ -202,7 +202,7 @@ class Edges:
 
     def _node_scores(self, scores: Float[np.ndarray, "writer reader"]) -> np.ndarray:
         """Of each node the sum of its out-edges."""
-        sums = np.where(self.exists, scores, 0.0).sum(1)
+        sums = np.nan_to_num(np.where(self.exists, scores, 0.0)).sum(1)  # some may be untried
         return np.asarray(np.append(sums, 0.0), dtype=np.float32)
 
     @staticmethod
@@ -228,6 +228,16 @@ def edges_told(told: Mapping[str, Any]) -> Edges:
     if not told.get("aggregated"):
         raise KeyError("aggregated")
     return Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel", False)))
+
+
+def edge_names(circuit: Circuit) -> list[str]:
+    """The names of a discovered circuit's edges, for example ``a0.h1->a2.h0<k>``."""
+    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
+    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
+    return [
+        f"{circuit.node_id[source]}->{circuit.node_id[target]}{sides.get(int(kind), '')}"
+        for source, target, kind in ends
+    ]
 
 
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,34 @@ class Faithfulness:
 
 
 ENOUGH = 0.9
+
+
+def joined(curve: Faithfulness, points: Faithfulness) -> Faithfulness:
+    """A curve with points measured later on it, in the order of their sizes.
+
+    ``cpr`` and ``cmd`` stay the areas over the sizes that were asked for first. Points at a size
+    that the curve has take the place of the old ones.
+    """
+    old = ~np.isin(curve.sizes, points.sizes)
+    sizes = np.concatenate([curve.sizes[old], points.sizes])
+    order = np.argsort(sizes, kind="stable")
+
+    def both(name: str) -> np.ndarray:
+        parts = getattr(curve, name)[old], getattr(points, name)
+        return np.asarray(np.concatenate(parts)[order])
+
+    band = None
+    if curve.band is not None and points.band is not None:
+        band = np.concatenate([curve.band[:, old], points.band], axis=1)[:, order]
+    return replace(
+        curve,
+        sizes=sizes[order],
+        counts=both("counts"),
+        faithfulness=both("faithfulness"),
+        by_magnitude=both("by_magnitude"),
+        values=both("values"),
+        band=band,
+    )
 
 
 def faithfulness_analysis(found: Faithfulness, title: str = "") -> Analysis:

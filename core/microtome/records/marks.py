@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from microtome.records.edits import EditSet, EditSpec
+from microtome.records.hypothesis import Hypothesis
 
 OWN_PROMPT = -1  # in place of the row of a prompt set: the prompt that was run
 SESSION_NOTE = ""  # the target of the note on the whole session
@@ -58,7 +59,8 @@ class GraphView:
 class Marks:
     """All that the user has made on one session. Nodes are named by their ids.
 
-    ``edits`` are the changes of the model that the window tries on the prompt, in their order.
+    ``edits`` are the changes of the model that the window tries on the prompt, in their order;
+    ``hypotheses`` each have a title of their own.
     """
 
     notes: tuple[Note, ...] = ()
@@ -70,6 +72,7 @@ class Marks:
     views: tuple[GraphView, ...] = ()
     edits: tuple[EditSpec, ...] = ()
     edit_sets: tuple[EditSet, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
 
     def note(self, target: str) -> str:
         """The text of a note, empty without one."""

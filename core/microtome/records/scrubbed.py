@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.hypothesis import Hypothesis, hypothesis_of
 
 SCRUBBED = "causal-scrubbing"  # the kind of its analysis
+_ARRAYS = ("whole", "baseline", "scrubbed", "band", "swaps", "tokens", "claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Scrubbed:
     its 95 % bootstrap interval over the inputs. ``whole`` is the metric of the model itself,
     ``baseline`` that of its answer to the input judged by the labels of all others, ``scrubbed``
     that of each draw. ``swaps`` are those of the first draw: the number of the input that each wire
-    was read from, -1 where nothing was read.
+    was read from, -1 where nothing was read. ``tokens`` are the inputs as one reads them, and
+    ``claims`` the value of each box's claim everywhere, as rows of ``values``: two inputs agree
+    where it is the same. Both have nothing ("" and -1) where an input has no position.
     """
 
     hypothesis: Hypothesis
@@ -57,8 +60,21 @@ class Scrubbed:
     inputs: tuple[str, ...]
     wires: tuple[Wire, ...]
     swaps: Int[np.ndarray, "wire input position"]
+    tokens: Shaped[np.ndarray, "input position"]
+    claims: Int[np.ndarray, "box input position"]
+    values: tuple[str, ...]
     metric: str
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def partial(self) -> bool:
+        """Whether draws are still to come."""
+        return len(self.scrubbed) < int(self.params.get("draws", 0))
+
+    def claimed(self, box: str, number: int, position: int) -> str:
+        """What a box's claim says of an input at a position, as one reads it."""
+        names = [each.name for each in self.hypothesis.boxes]
+        return self.values[int(self.claims[names.index(box), number, position])]
 
     def swapped(self, box: str, reader: str, number: int, position: int) -> tuple[Swap, ...]:
         """What a reader of a box read at a position in place of an input: wire by wire.
@@ -84,6 +100,9 @@ def scrubbed_analysis(found: Scrubbed) -> Analysis:
         "band": Labelled(("end",), found.band, long_name="95 % interval"),
         "inputs": Labelled(("input",), np.array(found.inputs, dtype=np.str_)),
         "swaps": Labelled(("wire", "input", "position"), found.swaps, long_name="input read"),
+        "tokens": Labelled(("input", "position"), found.tokens),
+        "claims": Labelled(("box", "input", "position"), found.claims, long_name="value"),
+        "values": Labelled(("value",), np.array(found.values, dtype=np.str_)),
     }
     for name in Wire.__dataclass_fields__:
         texts = np.array([getattr(wire, name) for wire in found.wires], dtype=np.str_)
@@ -106,7 +125,8 @@ def scrubbed_of(analysis: Analysis) -> Scrubbed:
     held = analysis.params
     names = [analysis.array(f"wire_{name}") for name in Wire.__dataclass_fields__]
     return Scrubbed(
-        **{n: analysis.array(n) for n in ("whole", "baseline", "scrubbed", "band", "swaps")},
+        **{n: analysis.array(n) for n in _ARRAYS},
+        values=tuple(str(text) for text in analysis.array("values")),
         hypothesis=hypothesis_of(held["hypothesis"]),
         recovered=float(held["recovered"]),
         inputs=tuple(str(text) for text in analysis.array("inputs")),

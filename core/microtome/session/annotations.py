@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from microtome.records.hypothesis import Hypothesis, hypothesis_of
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
 from microtome.session.edit_lists import as_json, read_edits, read_sets
 from microtome.session.handle import Handle
@@ -16,6 +17,7 @@ from microtome.session.parts import GroupBuilder, Part
 
 _PATH = "/annotations"
 _TOKEN = "token/"
+_MOST = 1000  # hypotheses of a session
 
 
 def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
@@ -35,6 +37,7 @@ def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
         "views": [{"name": each.name, "state": dict(each.state)} for each in marks.views],
         "edits": as_json(marks.edits),
         "edit_sets": [{"name": s.name, "edits": as_json(s.edits)} for s in marks.edit_sets],
+        "hypotheses": [each.plain() for each in marks.hypotheses],
     })  # fmt: skip
     return group.part("annotations")
 
@@ -66,6 +69,7 @@ def read_annotations(handle: Handle) -> Marks:
         # Absent in files that were written before there were any.
         edits=read_edits(held.get("edits", [])),
         edit_sets=read_sets(held.get("edit_sets", [])),
+        hypotheses=_hypotheses(held.get("hypotheses", [])),
     )
 
 
@@ -74,6 +78,12 @@ def _notes(handle: Handle) -> tuple[Note, ...]:
         return ()
     columns = [handle.texts(f"{_PATH}/{name}") for name in ("target", "text", "time")]
     return tuple(Note(*row) for row in zip(*columns, strict=True))
+
+
+def _hypotheses(held: Any) -> tuple[Hypothesis, ...]:
+    if not isinstance(held, list) or len(held) > _MOST:
+        raise TypeError(f"expected a list of at most {_MOST} hypotheses")
+    return tuple(hypothesis_of(one) for one in held)
 
 
 def _texts(held: Any) -> tuple[str, ...]:

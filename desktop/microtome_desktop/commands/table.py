@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
 from microtome_desktop.commands.graph_rows import CIRCUIT_ROWS, FILE_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
+from microtome_desktop.commands.testing_rows import RUN_ROWS
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
@@ -314,6 +316,8 @@ COMMANDS = (
             "Ctrl+Shift+K", _no_cells),
     Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
+    *DISCOVERY_COMMANDS,
+    *RUN_ROWS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "

@@ -134,9 +134,9 @@ class Examine(Request):
 
 
 def carried_over(before: Session | None, fingerprint: str) -> Marks:
-    """What a new run of the same model takes over from the one on screen: its edits.
+    """What a new run of the same model takes over from the one on screen: edits and hypotheses.
 
-    Those that speak of positions, or of another prompt's values, were meant for that prompt: they
+    Edits that speak of positions, or of another prompt's values, were meant for that prompt: they
     come along switched off.
     """
     if before is None or before.model.fingerprint != fingerprint:
@@ -145,7 +145,8 @@ def carried_over(before: Session | None, fingerprint: str) -> Marks:
         replace(e, on=False) if e.positions is not None or e.action == "patch" else e
         for e in before.marks.edits
     )
-    return Marks(edits=edits, edit_sets=before.marks.edit_sets)
+    held = before.marks
+    return Marks(edits=edits, edit_sets=held.edit_sets, hypotheses=held.hypotheses)
 
 
 def show_new(desk: Desk, session: Session) -> None:

@@ -52,13 +52,18 @@ class _SaveExport(Request):
 
 @dataclass(frozen=True, slots=True)
 class SaveTable(_SaveExport):
-    """Save a table as CSV in UTF-8. ``make`` reads what it needs, on the IO thread."""
+    """Save a table in UTF-8, as JSON where the file ends so, else as CSV.
+
+    ``make`` reads what it needs, on the IO thread.
+    """
 
     make: MakeTable = field(repr=False)
 
     def content(self) -> bytes:
-        """The table as CSV."""
-        return self.make().text().encode()
+        """The table as text."""
+        table = self.make()
+        as_json = self.path.suffix.lower() == ".json"
+        return (table.json() if as_json else table.text()).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class SavePicture(_SaveExport):
 
 @dataclass(frozen=True, slots=True)
 class SaveDrawing(_SaveExport):
-    """Save a drawing that is SVG already."""
+    """Save a drawing that is SVG or PDF already."""
 
     drawing: bytes = field(repr=False)
 

@@ -76,9 +76,7 @@ class Stage:
 
     def front(self, name: str) -> None:
         """Bring a panel to the front of its tabs."""
-        if name in self.window.docks:
-            self.window.docks[name].show()
-            self.window.docks[name].raise_()
+        self.window.show_panel(name)
         self.rest()
 
     def dialog(self) -> QDialog:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, EdgeKind
+from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN, EdgeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ NODE_STYLES: dict[str, NodeStyle] = {
         NodeStyle(POSITION, "position", "t1", 0.0),
         NodeStyle(HEAD, "head", "s", -0.2),
         NodeStyle(MLP, "MLP", "d", 0.24),
+        NodeStyle(INPUT, "input", "o", 0.0),
         NodeStyle(OUTPUT, "metric", "star", 0.0),
         NodeStyle("feature", "feature", "h", 0.05),
         NodeStyle("group", "group", "p", 0.0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -12,13 +11,15 @@ from jaxtyping import Float, Int
 from microtome.circuits.comparing import Consensus, graph_consensus
 from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit import NO_MARKS, Drawing, draw, pruned
-from microtome_desktop.presenters.circuit_curves import LEVELS, ONLY_FIRST, ONLY_SECOND, SHARED
+from microtome_desktop.presenters.circuit_curves import FIRST_OWN, SHARED
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_text import node_title, signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.state.exports import Table
 
 PAIR = 2  # circuits, of which each has a colour of its own
+ONLY_FIRST, ONLY_SECOND = FIRST_OWN, FIRST_OWN + 1
+_WIDEST = 4  # level of what all of several have: among so many edges a wide one hides others
 
 
 def joined(circuits: Sequence[Circuit], names: Sequence[str], view: View) -> Consensus:
@@ -33,18 +34,15 @@ def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -
     """
     made = draw(held.circuit, *room, view.placing)
     nodes, edges = hues(held, held.node_scores), hues(held, held.edge_weights)
-    curves = replace(made.curves, hue=edges)
+    curves = replace(made.curves, group=edges)
     texts = made.texts
     if len(held.names) > PAIR:
-        share = held.edge_counts / len(held.names)
-        level = np.minimum((LEVELS * share).astype(np.int64), LEVELS - 1)
+        share = (held.edge_counts - 1) / (len(held.names) - 1)
+        level = np.rint(_WIDEST * share).astype(np.int64)
         curves = replace(curves, level=level, order=np.argsort(-level, kind="stable"))
         counted = zip(made.texts, held.node_counts.tolist(), strict=True)
         texts = tuple(f"{text}  {count}/{len(held.names)}" for text, count in counted)
-    return replace(
-        made, curves=curves, texts=texts, node_hue=nodes,
-        node_notes=partial(_node_note, held), edge_notes=partial(_edge_note, held),
-    )  # fmt: skip
+    return replace(made, curves=curves, texts=texts, node_hue=nodes)
 
 
 def hues(held: Consensus, values: Float[np.ndarray, "circuit part"]) -> Int[np.ndarray, " part"]:
@@ -61,7 +59,9 @@ def summary(held: Consensus) -> tuple[tuple[int, str], ...]:
     nodes, edges = hues(held, held.node_scores), hues(held, held.edge_weights)
 
     def size(hue: int) -> str:
-        return f"{int((nodes == hue).sum()):,} nodes, {int((edges == hue).sum()):,} edges"
+        sizes = int((nodes == hue).sum()), int((edges == hue).sum())
+        said = zip(sizes, ("node", "edge"), strict=True)
+        return ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in said)
 
     if len(held.names) == PAIR:
         titles = {SHARED: "in both", ONLY_FIRST: "only in the first",
@@ -96,11 +96,13 @@ def whole_table(held: Consensus) -> Table:
     return Table((*first, *held.names), [*nodes, *edges])
 
 
-def _node_note(held: Consensus, node: int) -> str:
+def node_note(held: Consensus, node: int) -> str:
+    """The tool tip of a node: its score in each circuit, or how many have it."""
     return f"{node_title(held.circuit, node)}\n{_each(held, held.node_scores[:, node], 'score')}"
 
 
-def _edge_note(held: Consensus, edge: int) -> str:
+def edge_note(held: Consensus, edge: int) -> str:
+    """The same of an edge, with its weights."""
     circuit = held.circuit
     ends = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
     kind = edge_style(int(circuit.edge_kind[edge])).title

@@ -37,7 +37,7 @@ def sweep_call(session: Session, wish: Wish) -> Lines:
     """``sweep``, made with a ``model``."""
     return (
         *_asked(wish),
-        f"metric = {_metric(wish, int(session.metric.get('position', -1)))}",
+        f"metric = {metric_text(wish, int(session.metric.get('position', -1)))}",
         f"sweep = mt.{_function(wish)}(",
         *(f"    {line}," for line in _arguments(wish)),
         ")",
@@ -70,7 +70,7 @@ def _asked(wish: Wish) -> Lines:
     return (f"asked = mt.PromptPair(\n    {prompt},\n    {wish.question.corrupt!r},\n)",)
 
 
-def _metric(wish: Wish, at: int) -> str:
+def metric_text(wish: Wish, at: int) -> str:
     """The metric as Python writes it, read at a position; for a set one for each pair."""
     kind, question = _CLASSES.get(wish.metric, ""), wish.question
     there = [] if at < 0 or wish.data or wish.metric == "loss" else [f"position={at}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,19 @@ class Table:
         writer.writerow(self.headers)
         writer.writerows([_cell(value) for value in row] for row in self.rows)
         return held.getvalue()
+
+    def json(self) -> str:
+        """The table as a JSON list of an object a row; null for None and for no number."""
+        rows = [
+            {header: _plain(value) for header, value in zip(self.headers, row, strict=True)}
+            for row in self.rows
+        ]
+        return json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    held = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(held, float) and not np.isfinite(held) else held
 
 
 def _cell(value: Any) -> str:

@@ -50,6 +50,7 @@ class CircuitCanvas(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.drawing: Drawing | None = None
+        self.tips = node_tip, edge_tip  # what makes a tool tip of a row
         self._focus: Focus | None = None
         self._node: int | None = None
         self._hits: HitIndex | None = None
@@ -297,13 +298,10 @@ class CircuitCanvas(QWidget):
         if self.drawing is None or place is None or not over:
             self.tip.hide()
         elif node is not None:
-            notes = self.drawing.node_notes
-            tip = node_tip(self.drawing.circuit, node) if notes is None else notes(node)
-            self.tip.tell(tip, place)
+            self.tip.tell(self.tips[0](self.drawing.circuit, node), place)
         elif edge is not None:
-            change, notes = self.drawing.change(edge), self.drawing.edge_notes
-            tip = edge_tip(self.drawing.circuit, edge, change) if notes is None else notes(edge)
-            self.tip.tell(tip, place)
+            change = self.drawing.change(edge)
+            self.tip.tell(self.tips[1](self.drawing.circuit, edge, change), place)
 
     def _on_click(self, event: Any) -> None:
         if self.drawing is None:

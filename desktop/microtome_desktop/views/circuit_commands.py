@@ -65,7 +65,5 @@ class CircuitCommands(QObject):
     def _note(self) -> None:
         panel = self._panels.get("notes")
         if isinstance(panel, NotesPanel):
-            dock = self._window.docks["notes"]
-            dock.show()
-            dock.raise_()
+            self._window.show_panel("notes")
             panel.write()

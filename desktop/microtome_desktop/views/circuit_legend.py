@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QSize, Qt
@@ -29,10 +30,20 @@ class Legend(QWidget):
         self.entries: tuple[str, ...] = ()
         self.drawn = ""
 
-    def tell(self, circuit: Circuit | None, drawn: str, edited: int = 0) -> None:
-        """List the kinds of a circuit, say how much is drawn, and how many nodes are edited."""
+    def tell(
+        self,
+        circuit: Circuit | None,
+        drawn: str,
+        edited: int = 0,
+        colouring: Mapping[str, str] | None = None,
+    ) -> None:
+        """List the kinds of a circuit, say how much is drawn, and how many nodes are edited.
+
+        ``colouring`` names the colours of edges, where they are not those of their signs.
+        """
         ratio = self.devicePixelRatioF()
-        rows = [] if circuit is None else _legend_rows(circuit, drawn, ratio, edited)
+        lines = colouring or {"raises": colours.EXCITES, "lowers": colours.INHIBITS}
+        rows = [] if circuit is None else _legend_rows(circuit, drawn, (ratio, edited), lines)
         self.entries, self.drawn = tuple(row.text for row in rows), drawn
         if [row.key for row in rows] == self._keys:
             for label, row in zip(self._labels, rows, strict=True):
@@ -71,7 +82,10 @@ class _Entry:
     picture: QPixmap | None = None
 
 
-def _legend_rows(circuit: Circuit, drawn: str, ratio: float, edited: int) -> list[_Entry]:
+def _legend_rows(
+    circuit: Circuit, drawn: str, marks: tuple[float, int], lines: Mapping[str, str]
+) -> list[_Entry]:
+    ratio, edited = marks
     rows = [
         _Entry(style.kind, f"{style.title} {count}", glyph(style, ratio=ratio))
         for style, count in legend_counts(circuit)
@@ -82,8 +96,10 @@ def _legend_rows(circuit: Circuit, drawn: str, ratio: float, edited: int) -> lis
             rows.append(
                 _Entry(style.mark, f"{style.title} {count}", _line(style, colours.TEXT_DIM))
             )
-    rows.append(_Entry("raises", "raises", _line(edge_style(0), colours.EXCITES)))
-    rows.append(_Entry("lowers", "lowers", _line(edge_style(0), colours.INHIBITS)))
+    rows += [
+        _Entry(f"{text} {colour}", text, _line(edge_style(0), colour))
+        for text, colour in lines.items()
+    ]
     if edited:
         rows.append(_Entry("edited", f"edited {edited}", _cross(ratio)))
     return [*rows, _Entry("drawn", drawn)]

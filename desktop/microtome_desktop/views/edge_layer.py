@@ -13,22 +13,13 @@ from functools import cache
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import (
-    QColor,
-    QImage,
-    QPaintEngine,
-    QPainter,
-    QPainterPath,
-    QPen,
-    QPixmap,
-    QTransform,
-)
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_curves import HUES, LEVELS, Curves
+from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
 from microtome_desktop.presenters.circuit_kinds import edge_style
-from microtome_desktop.views.edge_haze import Haze
+from microtome_desktop.views.drawings import keeps_lines
+from microtome_desktop.views.edge_haze import Haze, hue_colours
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
@@ -43,8 +34,8 @@ _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panni
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, hue and dash pattern: width and opacity grow with the level."""
-    colour = str(getattr(colours, HUES[number // LEVELS]))
+    """The pen of a level, group and dash pattern: width and opacity grow with the level."""
+    colour = hue_colours()[number // LEVELS]
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 
@@ -140,7 +131,7 @@ class EdgeLayer(QGraphicsObject):
         widget: QWidget | None = None,
     ) -> None:
         """Blit the last picture; see to a new one when the view has moved."""
-        if painter.paintEngine().type() == QPaintEngine.Type.SVG:
+        if keeps_lines(painter):
             self._paint_curves(painter)
             return
         port = widget.rect() if widget is not None else painter.viewport()
@@ -167,7 +158,8 @@ class EdgeLayer(QGraphicsObject):
         curves = self._curves
         if curves is None:
             return QPen()
-        number = int(curves.level[row]) + LEVELS * int(curves.hue[row])
+        hue = curves.positive if curves.group is None else curves.group
+        number = int(curves.level[row]) + LEVELS * int(hue[row])
         return edge_pen(number, edge_style(int(curves.kind[row])).dashes, self._faintest)
 
     def finish(self) -> None:

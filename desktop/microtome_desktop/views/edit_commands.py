@@ -58,9 +58,7 @@ class EditCommands(QObject):
         panel = self._panels.get("edits")
         if not isinstance(panel, EditsPanel):
             return None
-        dock = self._window.docks["edits"]
-        dock.show()
-        dock.raise_()
+        self._window.show_panel("edits")
         return panel
 
     def _add(self) -> None:

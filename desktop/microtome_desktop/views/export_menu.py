@@ -20,10 +20,13 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
-from microtome_desktop.views.panel_picture import drawing_of, picture_of
+from microtome_desktop.views.panel_picture import document_of, drawing_of, picture_of
 from microtome_desktop.views.token_strip import TokenStrip
 
-_KINDS = {"png": "PNG picture", "svg": "SVG drawing", "csv": "Table as CSV"}
+_KINDS = {
+    "png": "PNG picture", "svg": "SVG drawing", "pdf": "PDF page",
+    "csv": "Table as CSV", "json": "Table as JSON",
+}  # fmt: skip
 
 
 class ExportMenu(QMenu):
@@ -60,9 +63,16 @@ class ExportMenu(QMenu):
         self.save_svg = self._entry(
             "Save as SVG…", "mdi6.vector-curve", "Lines and text that stay sharp", self._on_save_svg
         )
+        self.save_pdf = self._entry(
+            "Save as PDF…", "mdi6.file-pdf-box", "The same on a page of its size", self._on_save_pdf
+        )
         self.save_csv = self._entry(
             "Save as CSV…", "mdi6.file-delimited-outline", "Its numbers at full precision",
             self._on_save_csv,
+        )  # fmt: skip
+        self.save_json = self._entry(
+            "Save as JSON…", "mdi6.code-json", "The same, an object for each row",
+            self._on_save_json,
         )  # fmt: skip
         self._tips = {action: action.toolTip() for action in self.actions()}
         self.aboutToShow.connect(self.look)
@@ -82,6 +92,7 @@ class ExportMenu(QMenu):
         for action, held in (
             (self.copy_table, self._panel.exported_table()),
             (self.save_csv, self._panel.exported_table()),
+            (self.save_json, self._panel.exported_table()),
             (self.copy_python, self._panel.exported_lines()),
         ):
             why = held if isinstance(held, str) else ""
@@ -113,9 +124,20 @@ class ExportMenu(QMenu):
         if path is not None:
             self._runner.ask(SaveDrawing(path, drawing_of(self._panel)))
 
+    def _on_save_pdf(self) -> None:
+        path = self._ask("pdf")
+        if path is not None:
+            self._runner.ask(SaveDrawing(path, document_of(self._panel)))
+
     def _on_save_csv(self) -> None:
+        self._save_table("csv")
+
+    def _on_save_json(self) -> None:
+        self._save_table("json")
+
+    def _save_table(self, ending: str) -> None:
         make = self._panel.exported_table()
-        path = None if isinstance(make, str) else self._ask("csv")
+        path = None if isinstance(make, str) else self._ask(ending)
         if path is not None and not isinstance(make, str):
             self._runner.ask(SaveTable(path, make))
 

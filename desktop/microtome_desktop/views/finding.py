@@ -42,7 +42,7 @@ def everything(now: Situation, window: MainWindow) -> tuple[Entry, ...]:
     panels = (
         Entry(place.title, "Panel", ShowPanel(place.name), "Bring this panel to the front")
         for place in PLACES
-        if place.name in window.docks
+        if place.name in window.cards
     )
     return (*command_lines(now), *panels, *places(now.desk))
 
@@ -75,16 +75,11 @@ class Finding(QObject):
             case RunCommand(name):
                 self._window.actions_table.trigger(CommandId(name))
             case ShowPanel(name):
-                self._show_panel(name)
+                self._window.show_panel(name)
             case OpenLesson(name):
-                self._show_panel("lessons")
+                self._window.show_panel("lessons")
                 self._desk.course.start(lesson(name))
             case ShowSetting(name):
                 self._show_setting(name)
             case Select(changes):
                 self._desk.selection.update(**dict(changes))
-
-    def _show_panel(self, name: str) -> None:
-        dock = self._window.docks[name]
-        dock.show()
-        dock.raise_()

@@ -28,7 +28,7 @@ class Furnishing(QObject):
         self.panels: dict[str, Panel] = {}
         self._left = list(PLACES)
         self.banner = OfflineBanner(context)
-        window.centre.insertWidget(0, self.banner)
+        window.centre.column.insertWidget(0, self.banner)
         self._set_icons()
 
     @property

@@ -35,7 +35,7 @@ class GraphExportDialog(QDialog):
         circuit = session.circuit
         if circuit is None:
             raise ValueError("A session with a circuit was expected.")
-        self._rows = [row for row in FORMATS.values() if row.write is not None]
+        self._rows = list(FORMATS.values())
         self._reasons = [row.why_not(circuit) for row in self._rows]
         self.formats = QComboBox()
         self.formats.setObjectName("graph_format")

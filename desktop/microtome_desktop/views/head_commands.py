@@ -32,8 +32,6 @@ class HeadCommands(QObject):
 
         panel = self._panels.get("heads")
         if isinstance(panel, HeadsPanel):
-            dock = self._window.docks["heads"]
-            dock.show()
-            dock.raise_()
+            self._window.show_panel("heads")
             if reason := panel.measure():
                 self._desk.notices.info(reason)

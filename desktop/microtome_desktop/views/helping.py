@@ -34,9 +34,7 @@ class Helping:
 
     def show_lessons(self) -> None:
         """Bring the lessons to the front."""
-        dock = self._window.docks["lessons"]
-        dock.show()
-        dock.raise_()
+        self._window.show_panel("lessons")
 
     def start_page(self) -> None:
         """Leave the lesson for the list of all."""

@@ -18,6 +18,7 @@ from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.neuron_panel import NeuronPanel
 from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.panel import Panel
+from microtome_desktop.views.panel_table import PLACES
 from microtome_desktop.views.patching_panel import PatchingPanel
 from microtome_desktop.views.token_strip import TokenStrip
 
@@ -44,6 +45,7 @@ class LessonMark(QWidget):
         for name in _TABS:
             window.docks[name].setProperty("lesson_tab", name)
             window.docks[name].visibilityChanged.connect(self._on_tab)
+        window.centre.came.connect(self._on_came)
         if self._edits is not None:
             self._edits.add.toggled.connect(self._on_add)
             self._edits.pages.currentChanged.connect(self._on_page)
@@ -70,6 +72,7 @@ class LessonMark(QWidget):
         self._course.changed.disconnect(self._on_course)
         for name in _TABS:
             self._window.docks[name].visibilityChanged.disconnect(self._on_tab)
+        self._window.centre.came.disconnect(self._on_came)
         self.hide()
         self.deleteLater()
 
@@ -113,8 +116,8 @@ class LessonMark(QWidget):
             )
         if step.act is Act.CHOOSE:
             return self._lists()[step.name].currentText() == step.brings
-        dock = self._window.docks.get(step.name)
-        return step.act is Act.TAB and dock is not None and not dock.visibleRegion().isEmpty()
+        card = self._window.cards.get(step.name)
+        return step.act is Act.TAB and card is not None and not card.visibleRegion().isEmpty()
 
     def target(self, step: Step) -> tuple[QWidget, QRect] | None:
         """The widget of a step's click and the place in it; None while it is not there."""
@@ -207,7 +210,7 @@ class LessonMark(QWidget):
             pages = self._edits.pages
             texts = [pages.tabText(number) for number in range(pages.count())]
             return pages.tabBar(), pages.tabBar().tabRect(texts.index(step.name.partition("/")[2]))
-        title = self._window.docks[step.name].windowTitle()
+        title = next(place.title for place in PLACES if place.name == step.name)
         for bar in self._window.findChildren(QTabBar):
             for number in range(bar.count()):
                 if bar.isVisible() and bar.tabText(number) == title:
@@ -231,6 +234,10 @@ class LessonMark(QWidget):
         there = visible and step is not None and self.already(step)
         if there and isinstance(dock, QWidget) and isinstance(self._lessons, LessonPanel):
             self._lessons.opened(str(dock.property("lesson_tab")))
+
+    def _on_came(self, name: str) -> None:
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.opened(name)
 
     def _on_add(self, opened: bool) -> None:
         if opened and isinstance(self._lessons, LessonPanel):

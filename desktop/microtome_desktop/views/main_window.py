@@ -17,13 +17,13 @@ from PySide6.QtWidgets import (
     QTabBar,
     QTabWidget,
     QToolBar,
-    QVBoxLayout,
     QWidget,
 )
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.actions import Actions
 from microtome_desktop.views.card import Body, Card, CardDock
+from microtome_desktop.views.centre import Centre
 from microtome_desktop.views.maximising import Maximising
 from microtome_desktop.views.panel_table import PLACES, Area, Place
 from microtome_desktop.views.search_field import SearchField
@@ -88,25 +88,12 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         return bar
 
-    def _make_centre(self) -> QVBoxLayout:
-        self.middle = centre = QWidget()
-        column = QVBoxLayout(centre)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        for place in PLACES:
-            if place.area is Area.STRIP:
-                strip = Body()
-                strip.setObjectName("strip_card")
-                strip.setFixedHeight(_STRIP)
-                self.bodies[place.name] = strip
-                column.addWidget(strip)
-            elif place.area is Area.CENTRE:
-                card = Card(place.title)
-                self.cards[place.name] = card
-                self.bodies[place.name] = card.body
-                column.addWidget(card, 1)
+    def _make_centre(self) -> Centre:
+        centre = Centre(PLACES, _STRIP)
+        self.bodies.update(centre.bodies)
+        self.cards.update(centre.cards)
         self.setCentralWidget(centre)
-        return column
+        return centre
 
     def _make_docks(self) -> None:
         for place in PLACES:
@@ -116,10 +103,7 @@ class MainWindow(QMainWindow):
                 self.bodies[place.name] = dock.body
 
     def _make_maximising(self) -> Maximising:
-        in_middle = (Area.CENTRE, Area.STRIP)
-        names = [place.name for area in in_middle for place in PLACES if place.area is area]
-        central = {name: self.cards.get(name, self.bodies[name]) for name in names}
-        made = Maximising(self, self.docks, self.middle, central, LAYOUT_VERSION)
+        made = Maximising(self, self.docks, self.centre, LAYOUT_VERSION)
         for name, card in self.cards.items():
             card.bar.maximise_clicked.connect(partial(made.toggle, name))
         made.changed.connect(self._on_maximised)
@@ -133,9 +117,18 @@ class MainWindow(QMainWindow):
         """Let the panel in use fill the window, or put everything back."""
         self.maximising.toggle(self.maximising.panel_in_use())
 
+    def show_panel(self, name: str) -> None:
+        """Bring a panel to the front, whether it is a dock or in the middle."""
+        if name in self.docks:
+            self.docks[name].show()
+            self.docks[name].raise_()
+        elif name in self.centre.cards:
+            self.centre.show_card(name)
+
     def reset_layout(self) -> None:
-        """Put every dock in its first place."""
+        """Put every dock in its first place, and the circuit in front."""
         self.maximising.restore()
+        self.centre.show_card(next(iter(self.centre.cards)))
         for place in PLACES:
             if place.name in self.docks:
                 self._place(place)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from PySide6.QtCore import QByteArray, QObject, Signal
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
+from microtome_desktop.views.centre import Centre
+
 
 class Maximising(QObject):
     """Hides all panels but one, and remembers how they were."""
@@ -17,13 +19,12 @@ class Maximising(QObject):
         self,
         window: QMainWindow,
         docks: Mapping[str, QDockWidget],
-        centre: QWidget,
-        central: Mapping[str, QWidget],
+        centre: Centre,
         version: int,
     ) -> None:
         super().__init__(window)
         self._window, self._docks, self._version = window, docks, version
-        self._centre, self._central = centre, central  # the middle, and the panels in it
+        self._centre = centre
         self.name = ""
         self.before: QByteArray | None = None  # the state of the docks until then
 
@@ -31,7 +32,7 @@ class Maximising(QObject):
         """Let a panel fill the window, or put everything back."""
         if self.name:
             self.restore()
-        elif name in self._docks or name in self._central:
+        elif name in self._docks or name in self._centre.bodies:
             self._maximise(name)
 
     def _maximise(self, name: str) -> None:
@@ -44,9 +45,9 @@ class Maximising(QObject):
             dock.setFloating(False)
             dock.show()
             self._centre.hide()
-        else:
-            for other, card in self._central.items():
-                card.setVisible(other == name)
+        elif name in self._centre.cards:
+            self._centre.show_card(name)
+            self._centre.show_strips(on=False)
         self.changed.emit(name)
 
     def restore(self) -> None:
@@ -55,8 +56,7 @@ class Maximising(QObject):
         if before is None:
             return
         self.name = ""
-        for card in self._central.values():
-            card.show()
+        self._centre.show_strips(on=True)
         self._centre.show()
         self._window.restoreState(before, self._version)
         self.changed.emit("")
@@ -64,8 +64,8 @@ class Maximising(QObject):
     def panel_in_use(self) -> str:
         """The panel that has the keyboard, else the one in the middle of the window."""
         widget = QApplication.focusWidget()
-        places: dict[QWidget, str] = {card: name for name, card in self._central.items()}
+        places: dict[QWidget, str] = {card: name for name, card in self._centre.cards.items()}
         places |= {dock: name for name, dock in self._docks.items()}
         while widget is not None and widget not in places:
             widget = widget.parentWidget()
-        return places[widget] if widget is not None else next(iter(self._central))
+        return places[widget] if widget is not None else self._centre.front

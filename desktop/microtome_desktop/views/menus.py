@@ -45,6 +45,7 @@ class LivingMenus(QObject):
 
     def _panels(self, menu: QMenu, window: MainWindow) -> None:
         first = menu.actions()[0]
+        menu.insertActions(first, window.centre.make_actions())
         for dock in window.docks.values():
             menu.insertAction(first, dock.toggleViewAction())
         menu.insertSeparator(first)

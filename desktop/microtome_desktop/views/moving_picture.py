@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QTransform
+from PySide6.QtGui import QPainter, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
+from microtome_desktop.views.drawings import keeps_lines
 from microtome_desktop.views.edge_layer import EdgeLayer
 from microtome_desktop.views.edge_picture import EdgePicture
 from microtome_desktop.views.node_layer import NodeLayer
@@ -56,7 +57,7 @@ class MovingPicture(QGraphicsObject):
         """Blit edges and nodes when the view has moved; leave them to their layers when not."""
         picture, now = self._edges.picture, painter.worldTransform()
         port = QRectF(widget.rect() if widget is not None else painter.viewport())
-        pixels = painter.paintEngine().type() != QPaintEngine.Type.SVG
+        pixels = not keeps_lines(painter)
         moved = pixels and picture is not None and picture.transform != now
         if pixels and not moved:
             self._rested = picture

@@ -13,14 +13,15 @@ from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
+from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
-from microtome_desktop.presenters.circuit_curves import HUES
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
+from microtome_desktop.views.edge_haze import hue_colours
 
 _COLOURS = {  # names in the palette
     TOKEN: "TOKEN",
+    INPUT: "TOKEN",
     POSITION: "POSITION",
     HEAD: "HEAD",
     MLP: "MLP",
@@ -178,9 +179,9 @@ class NodeLayer:
         made: dict[tuple[str, int], tuple[QBrush, QPen]] = {}
         hue, looks = self._drawing.node_hue, []
         for row, code in zip(rows.tolist(), codes, strict=True):
-            key = circuit.node_kind[row] if hue is None else HUES[hue[row]], code
+            key = circuit.node_kind[row] if hue is None else hue_colours()[hue[row]], code
             if key not in made:
-                held = node_colour(key[0]) if hue is None else str(getattr(colours, key[0]))
+                held = node_colour(key[0]) if hue is None else key[0]
                 brush, pen = _paints(held, hue is None and code >= 2, bool(code % 2))
                 # Around the dots of a crowd a rim would be all that is seen.
                 made[key] = brush, pen if self.count <= _CROWD else QPen(Qt.PenStyle.NoPen)

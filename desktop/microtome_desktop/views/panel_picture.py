@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyqtgraph as pg
-from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect
-from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QPoint, QRect, QSizeF
+from PySide6.QtGui import QColor, QImage, QPageSize, QPaintDevice, QPainter, QPdfWriter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
@@ -16,6 +16,7 @@ from microtome_desktop.views.panel import Panel
 
 RATIO = 2  # pixels of a picture for one of the screen
 _DESCRIPTION = "Lines and text as Microtome draws them; maps of colours and points in 3-D are"
+_EXACT = QPageSize.SizeMatchPolicy.ExactMatch
 _FLAGS = QWidget.RenderFlag.DrawWindowBackground | QWidget.RenderFlag.DrawChildren
 
 
@@ -46,12 +47,32 @@ def drawing_of(panel: Panel) -> bytes:
     generator.setViewBox(QRect(QPoint(), panel.size()))
     generator.setTitle(f"Microtome: {panel.title}")
     generator.setDescription(f"{_DESCRIPTION} embedded pictures.")
+    _draw(panel, generator)
+    return bytes(buffer.data().data())
+
+
+def document_of(panel: Panel) -> bytes:
+    """The panel as a page of PDF of its own size, drawn as the SVG is."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QPdfWriter(buffer)
+    writer.setTitle(f"Microtome: {panel.title}")
+    # A pixel of the screen is a step of the page, so that text keeps its size beside lines.
+    dots = panel.logicalDpiX()
+    writer.setResolution(dots)
+    inches = QSizeF(panel.size()) / dots
+    writer.setPageSize(QPageSize(inches, QPageSize.Unit.Inch, "", _EXACT))
+    writer.setPageMargins(QMarginsF())
+    _draw(panel, writer)
+    return bytes(buffer.data().data())
+
+
+def _draw(panel: Panel, device: QPaintDevice) -> None:
     with _exporting(panel):
-        painter = QPainter(generator)
+        painter = QPainter(device)
         painter.fillRect(panel.rect(), QColor(colours.CARD))
         panel.render(painter, QPoint(), panel.rect(), _FLAGS)
         painter.end()
-    return bytes(buffer.data().data())
 
 
 @contextmanager

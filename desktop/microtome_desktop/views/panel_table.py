@@ -87,6 +87,18 @@ def _circuit() -> type[Panel]:
     return CircuitPanel
 
 
+def _discovery() -> type[Panel]:
+    from microtome_desktop.views.discovery_panel import DiscoveryPanel
+
+    return DiscoveryPanel
+
+
+def _hypothesis() -> type[Panel]:
+    from microtome_desktop.views.hypothesis_panel import HypothesisPanel
+
+    return HypothesisPanel
+
+
 def _heatmap() -> type[Panel]:
     from microtome_desktop.views.heatmap_panel import HeatmapPanel
 
@@ -149,6 +161,8 @@ PLACES = (
     Place("jobs", "Jobs", "mdi6.progress-clock", _LEFT, _jobs, group="side"),
     Place("token_strip", "Tokens", "mdi6.format-letter-spacing", _STRIP, _tokens),
     Place("circuit", "Circuit", "mdi6.graph-outline", _CENTRE, _circuit),
+    Place("discovery", "Discovery", "mdi6.set-center", _CENTRE, _discovery),
+    Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.

@@ -41,9 +41,7 @@ class PatchingCommands(QObject):
             self._front()
 
     def _front(self) -> None:
-        dock = self._window.docks["patching"]
-        dock.show()
-        dock.raise_()
+        self._window.show_panel("patching")
 
     def _sweep(self, panel: PatchingPanel) -> None:
         panel.run()

@@ -38,9 +38,7 @@ class SpaceCommands(QObject):
 
             panel = self._panels.get("feature_space")
             if isinstance(panel, FeatureSpacePanel):
-                dock = self._window.docks["feature_space"]
-                dock.show()
-                dock.raise_()
+                self._window.show_panel("feature_space")
                 act(panel)
 
         return run

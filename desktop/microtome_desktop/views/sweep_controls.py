@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QCheckBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -34,7 +31,7 @@ from microtome_desktop.state.sweeps import (
     Swept,
     Wish,
 )
-from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.form_fields import choice, field, make_plain, spin
 from microtome_desktop.views.space_bar import small_button
 
 _MOST_BUDGET = 65_536
@@ -54,21 +51,21 @@ class SweepControls(QWidget):
         self._question: Question | None = None
         self.awaited = ""  # the set that is being read, to be chosen when it is there
         self._sets: tuple[PromptSet, ...] = ()
-        self.what = _choice("sweep_what", "what is swept", [row.title for row in SWEPT])
-        self.mode = _choice("sweep_mode", "which way", MODES.values())
-        self.data = _choice("sweep_data", "prompts", ["This pair", _FILE])
-        self.count = _spin("sweep_count", "pairs", 1, 1)
-        self.measure = _choice("sweep_metric", "metric", METRICS.values())
-        self.answer, self.wrong = _field("sweep_answer", "answer"), _field("sweep_wrong", "wrong")
-        self.layer = _spin("sweep_layer", "layer", 0, 0)
-        self.over = _choice("sweep_over", "mean over", ["The prompts themselves"])
-        self.span = _field("sweep_span", "tokens, as 2-4")
+        self.what = choice("sweep_what", "what is swept", [row.title for row in SWEPT])
+        self.mode = choice("sweep_mode", "which way", MODES.values())
+        self.data = choice("sweep_data", "prompts", ["This pair", _FILE])
+        self.count = spin("sweep_count", "pairs", 1, 1)
+        self.measure = choice("sweep_metric", "metric", METRICS.values())
+        self.answer, self.wrong = field("sweep_answer", "answer"), field("sweep_wrong", "wrong")
+        self.layer = spin("sweep_layer", "layer", 0, 0)
+        self.over = choice("sweep_over", "mean over", ["The prompts themselves"])
+        self.span = field("sweep_span", "tokens, as 2-4")
         self.of_selected = small_button("mdi6.cursor-text", "Take the selected token")
         self.noise = QDoubleSpinBox()
-        self.samples = _spin("sweep_samples", "samples", 1, 1000, 10)
-        self.seed = _spin("sweep_seed", "seed", 0, 2**31 - 1)
+        self.samples = spin("sweep_samples", "samples", 1, 1000, 10)
+        self.seed = spin("sweep_seed", "seed", 0, 2**31 - 1)
         self.align = QCheckBox("match tokens of prompts of unequal length")
-        self.budget = _spin("sweep_budget", "memory in MiB", 1, _MOST_BUDGET, 256)
+        self.budget = spin("sweep_budget", "memory in MiB", 1, _MOST_BUDGET, 256)
         for at, row in enumerate(SWEPT):
             self.what.setItemData(at, row.tip, Qt.ItemDataRole.ToolTipRole)
         self._dress()
@@ -81,7 +78,7 @@ class SweepControls(QWidget):
         self.noise.setRange(0.1, 100.0)
         self.noise.setSingleStep(0.5)
         self.noise.setDecimals(1)
-        _make_plain(self.noise)
+        make_plain(self.noise)
         self.noise.setValue(3.0)
         self.noise.setToolTip("Noise in standard deviations of the token embeddings")
         self.noise.setSuffix(" σ")
@@ -120,10 +117,10 @@ class SweepControls(QWidget):
         for box in (self.what, self.mode, self.measure, self.over):
             box.currentIndexChanged.connect(self._on_change)
         self.data.currentIndexChanged.connect(self._on_data)
-        for spin in (self.count, self.layer, self.samples, self.seed, self.budget, self.noise):
-            spin.valueChanged.connect(self._on_change)
-        for field in (self.answer, self.wrong, self.span):
-            field.textChanged.connect(self._on_change)
+        for number in (self.count, self.layer, self.samples, self.seed, self.budget, self.noise):
+            number.valueChanged.connect(self._on_change)
+        for line in (self.answer, self.wrong, self.span):
+            line.textChanged.connect(self._on_change)
         self.align.toggled.connect(self._on_change)
         self.of_selected.clicked.connect(self.selected_asked)
 
@@ -189,9 +186,9 @@ class SweepControls(QWidget):
         self._question = question
         with QSignalBlocker(self.layer):
             self.layer.setMaximum(max(0, layers - 1))
-        for field, name in ((self.answer, "answer"), (self.wrong, "wrong")):
+        for line, name in ((self.answer, "answer"), (self.wrong, "wrong")):
             held = None if question is None else getattr(question, name)
-            field.setPlaceholderText(f"{name}: {held}" if held is not None else name)
+            line.setPlaceholderText(f"{name}: {held}" if held is not None else name)
 
     def offer_sets(self, sets: Sequence[PromptSet]) -> None:
         """Offer these prompt sets; a chosen one stays chosen if it is among them."""
@@ -270,44 +267,9 @@ class SweepControls(QWidget):
             self.samples.setValue(wish.samples)
             self.seed.setValue(wish.seed)
             self.budget.setValue(wish.budget)
-            for field, name in ((self.answer, "answer"), (self.wrong, "wrong")):
-                field.setText(as_typed_beside(wish.question, self._question, name))
+            for line, name in ((self.answer, "answer"), (self.wrong, "wrong")):
+                line.setText(as_typed_beside(wish.question, self._question, name))
         self._show_rows()
-
-
-def _choice(name: str, said: str, entries: Any) -> Choice:
-    made = Choice()
-    made.setObjectName(name)
-    made.setAccessibleName(said)
-    made.addItems(list(entries))
-    return made
-
-
-def _spin(name: str, said: str, low: int, high: int, value: int | None = None) -> QSpinBox:
-    made = QSpinBox()
-    made.setObjectName(name)
-    made.setAccessibleName(said)
-    made.setToolTip(said.capitalize())
-    made.setRange(low, high)
-    made.setValue(low if value is None else value)
-    _make_plain(made)
-    return made
-
-
-def _make_plain(spin: QAbstractSpinBox) -> None:
-    """No arrows: keys and the wheel count, and the theme's have no room for them."""
-    spin.setProperty("plain", True)
-    spin.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-    spin.lineEdit().setTextMargins(7, 0, 0, 0)
-
-
-def _field(name: str, said: str) -> QLineEdit:
-    made = QLineEdit()
-    made.setObjectName(name)
-    made.setAccessibleName(said)
-    made.setPlaceholderText(said)
-    made.setMinimumWidth(50)
-    return made
 
 
 def _row(title: str, parts: Sequence[QWidget]) -> QWidget:

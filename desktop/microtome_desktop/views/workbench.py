@@ -33,6 +33,7 @@ from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.autosave import Autosave
 from microtome_desktop.views.circuit_commands import CircuitCommands
+from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
 from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
@@ -40,6 +41,7 @@ from microtome_desktop.views.furnishing import Furnishing
 from microtome_desktop.views.graph_commands import GraphCommands
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.head_commands import HeadCommands
+from microtome_desktop.views.hypothesis_commands import HypothesisCommands
 from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
@@ -90,7 +92,9 @@ class Workbench(QObject):
         circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
         space = SpaceCommands(window, self.furnishing.panels)
         patching = PatchingCommands(window, self.desk, self.furnishing.panels)
+        discovery = DiscoveryCommands(window, self.desk, self.furnishing.panels)
         heads = HeadCommands(window, self.desk, self.furnishing.panels)
+        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels)
         edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
         graphs = GraphCommands(window, self.desk, self.runner, self.handlers)
         panels = {
@@ -99,6 +103,8 @@ class Workbench(QObject):
             **space.table(),
             **patching.table(),
             **heads.table(),
+            **discovery.table(),
+            **hypotheses.table(),
             **edits.table(),
             **graphs.table(),
         }

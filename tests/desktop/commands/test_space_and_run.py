@@ -246,6 +246,17 @@ def effects_of_heads(hand):
     assert len(sweeps_in(hand.session)) == 2
 
 
+def try_the_hypothesis(hand):
+    panel = hand.panels["hypothesis"]
+    panel.acts.add_induction()
+    panel.inputs.count.setValue(6)
+    hand.do(_ID.TEST_HYPOTHESIS)
+    assert hand.window.centre.front == "hypothesis"
+    (found,) = [one for one in hand.session.analyses.values() if one.kind == "causal-scrubbing"]
+    assert found.params["hypothesis"] == panel.acts.shown.plain()
+    assert panel.score.isVisible()
+
+
 PROMISES = {
     _ID.LASSO: catches(_ID.LASSO, Tool.LASSO, corners=(0, 1, 2, 3)),
     _ID.BOX: catches(_ID.BOX, Tool.BOX, corners=(0, 2)),
@@ -253,6 +264,7 @@ PROMISES = {
     _ID.RUN: run, _ID.STOP: stop, _ID.PAUSE: pause, _ID.REPRODUCE: reproduce,
     _ID.FOCUS_PROMPT: edit_the_prompt, _ID.SWEEP: sweep, _ID.TRACE_CAUSES: trace_causes,
     _ID.SWEEP_EDIT: edit_the_cells, _ID.HEAD_EFFECTS: effects_of_heads,
+    _ID.TEST_HYPOTHESIS: try_the_hypothesis,
 }  # fmt: skip
 
 

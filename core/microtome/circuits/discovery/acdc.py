@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
 from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Batch, Task
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, LogProbability, Metric, Probability
@@ -35,7 +37,7 @@ class Pruned:
     value: float  # of the metric at the end; less it, where more of it is better
 
 
-def acdc(task: Task, tau: float, job: Job) -> Pruned:
+def acdc(task: Task, tau: float, job: Job, *, partials: Partials | None = None) -> Pruned:
     """The edges that are left when all whose removal costs less than τ of the metric are gone.
 
     What an edge costs is by how much the metric rises, as the KL divergence from the clean run
@@ -48,7 +50,7 @@ def acdc(task: Task, tau: float, job: Job) -> Pruned:
     the run starts anew. So the answers are those of the search edge by edge.
     """
     with torch.no_grad():
-        return _Search(task, tau, job).run()
+        return _Search(task, tau, job, partials).run()
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +58,7 @@ class _Search:
     task: Task
     tau: float
     job: Job
+    partials: Partials | None = None
     edges: Edges = field(init=False)
     removed: np.ndarray = field(init=False)
     rise: np.ndarray = field(init=False)
@@ -70,13 +73,21 @@ class _Search:
         self.batches = list(self.task.batches(self.job))
         self.value = float(self._values([self.removed], self.edges.n_layers)[0])
         done, total = 0, self.edges.count
+        known = np.zeros_like(self.edges.exists)
         for reader in self._order():
             self.job.progress("Taking edges away", done, total)
             self._reader(reader)
             done += int(self.edges.exists[:, reader].sum())
+            known[:, reader] = True
+            if self.partials is not None and done < total:
+                self.partials.tell(partial(self._so_far, known), edges_done=done, edges=total)
         self.job.progress("Taking edges away", total, total)
         kept = self.edges.exists & ~self.removed
         return Pruned(kept, self.rise, self.tried, self.value)
+
+    def _so_far(self, known: Bool[np.ndarray, "writer reader"]) -> np.ndarray:
+        """Costs of what stayed, 0 for what went, not a number for what was not tried."""
+        return np.where(known, np.where(self.removed, 0.0, self.rise), np.nan)
 
     def _order(self) -> list[int]:
         edges, order = self.edges, [self.edges.n_readers - 1]

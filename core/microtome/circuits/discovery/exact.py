@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task
 from microtome.jobs import Job
 from microtome.records.edges import Edges
@@ -14,13 +17,15 @@ from microtome.records.edges import Edges
 _TOGETHER = 32  # edges measured in one call
 
 
-def exact_scores(task: Task, job: Job) -> Float[np.ndarray, "writer reader"]:
+def exact_scores(
+    task: Task, job: Job, *, partials: Partials | None = None
+) -> Float[np.ndarray, "writer reader"]:
     """The metric of the whole model less that without the edge, the mean over examples.
 
     Layers before an edge's reader are those of the clean run. Goldowsky-Dill et al. 2023.
     """
     edges = task.edges
-    sums = np.where(edges.exists, 0.0, np.nan)
+    sums, counts = np.zeros(edges.exists.shape), np.zeros(edges.exists.shape, dtype=np.int64)
     done, total = 0, edges.count * len(task.examples)
     with torch.no_grad():
         for batch in task.batches(job):
@@ -31,10 +36,26 @@ def exact_scores(task: Task, job: Job) -> Float[np.ndarray, "writer reader"]:
                     job.progress("Taking edges away", done, total)
                     masks = [_only(edges, edge) for edge in part]
                     found = measure(batch, masks, job, start=layer)
-                    sums[tuple(np.transpose(part))] += (whole - found).sum(1)
+                    place = tuple(np.transpose(part))
+                    sums[place] += (whole - found).sum(1)
+                    counts[place] += len(batch)
                     done += len(part) * len(batch)
+                    if partials is not None and done < total:
+                        partials.tell(
+                            partial(_mean, sums, counts),
+                            edges_done=int((counts > 0).sum()),
+                            edges=edges.count,
+                            examples_done=int(counts[edges.exists].min()),
+                            examples=len(task.examples),
+                        )
     job.progress("Taking edges away", total, total)
-    return sums / len(task.examples)
+    return _mean(sums, counts)
+
+
+def _mean(sums: np.ndarray, counts: np.ndarray) -> Float[np.ndarray, "writer reader"]:
+    """The mean over the examples done; not a number for edges that were not tried."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums / counts)
 
 
 def _by_layer(edges: Edges) -> list[tuple[int, np.ndarray]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
+from microtome.circuits.discovery.comparing import aggregated_edges
 from microtome.circuits.discovery.measuring import measure
+from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
@@ -19,8 +22,8 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
-from microtome.records.edges import Edges, edges_of, scores_of
-from microtome.records.faithfulness import Faithfulness
+from microtome.records.edges import Edges, scores_of
+from microtome.records.faithfulness import FAITHFULNESS, Faithfulness
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -47,7 +50,10 @@ def faithfulness(
     """What the best edges of a discovered circuit keep of a metric, for each share of all edges.
 
     All other edges carry the corrupt run's values (or zero, or means ``over`` prompts). Edges that
-    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap.
+    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap. Partial
+    curves are handed out by ``job.partial`` as ``faithfulness``, about five a second: size by size
+    over the first examples, then over more and more of them; what is not known yet is NaN, and
+    ``params`` have ``partial``, ``sizes done`` and ``examples done``.
     Raises InputError for a circuit of another model or by position, and sizes that are none; else
     what ``discover_circuit`` raises.
     """
@@ -55,17 +61,12 @@ def faithfulness(
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
     task = Task.of(model, data, metric, ablation, over)
-    edges, scores = _scores(task, circuit)
+    edges, scores = edges_and_scores(task, circuit)
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]
     by_size = [best(edges, scores, share, signed=False) for share in shares]
-    masks = [edges.exists, np.zeros_like(edges.exists), *by_sign, *by_size]
-    with torch.no_grad():
-        values = _kept(task, masks, job)
-    whole, none, rest = values[0], values[1], values[2:]
-    _expect_different(whole, none)
-    signed, sized = np.split(rest, 2)
-    curve, other = (_share(part, whole, none) for part in (signed, sized))
+    masks = [edges.exists, np.zeros_like(edges.exists)]
+    masks += [mask for both in zip(by_sign, by_size, strict=True) for mask in both]
     asked = {
         "id": "",
         "method": circuit.metadata.get("method"),
@@ -74,9 +75,31 @@ def faithfulness(
         **task.told(),
     }
     asked["id"] = _identity(asked, scores)
+    counts = np.array([int(mask.sum()) for mask in by_sign])
+    name = task.examples[0].metric.name(model)
+
+    def record(values: np.ndarray, more: Mapping[str, Any]) -> Faithfulness:
+        return _record(values, shares, counts, name, {**asked, **more})
+
+    with torch.no_grad():
+        values = _kept(task, masks, Partials(job, FAITHFULNESS, record))
+    expect_different(values[0], values[1])
+    return replace(record(values, {}), band=_band(values[2::2], values[0], values[1], seed))
+
+
+def _record(
+    values: Float[np.ndarray, "circuit example"],
+    shares: Float[np.ndarray, " size"],
+    counts: Int[np.ndarray, " size"],
+    metric: str,
+    params: Mapping[str, Any],
+) -> Faithfulness:
+    """The curves of values of all edges, of none, and of both orders size by size."""
+    whole, none, signed, sized = values[0], values[1], values[2::2], values[3::2]
+    curve, other = (_share(part, whole, none) for part in (signed, sized))
     return Faithfulness(
         sizes=shares,
-        counts=np.array([int(mask.sum()) for mask in by_sign]),
+        counts=counts,
         faithfulness=curve,
         by_magnitude=other,
         cpr=float(np.trapezoid(curve, shares)),
@@ -84,9 +107,8 @@ def faithfulness(
         values=signed,
         whole=whole,
         none=none,
-        metric=task.examples[0].metric.name(model),
-        band=_band(signed, whole, none, seed),
-        params=asked,
+        metric=metric,
+        params=params,
     )
 
 
@@ -103,48 +125,14 @@ def best(
     return edges.connected(mask)
 
 
-def edge_auc(circuit: Circuit, known: Iterable[str]) -> float:
-    """How well the sizes of scores tell the edges of a known circuit from all others.
+def edges_and_scores(
+    task: Task, circuit: Circuit
+) -> tuple[Edges, Float[np.ndarray, "writer reader"]]:
+    """The edges of a task's model, and a circuit's scores of them.
 
-    The area under the receiver operating characteristic: the chance that a known edge scores higher
-    than another one, ties counting half. ``known`` are names such as ``input->a0.h1<q>``.
-    Raises InputError for an edge that the model does not have.
+    Raises InputError for a circuit of another model, or by position.
     """
-    edges, scores, true = _told_apart(circuit, known)
-    return _auc(scores[edges.exists], true[edges.exists])
-
-
-def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
-    """The same for nodes: each counts by its strongest edge, known are those of ``known`` edges."""
-    edges, scores, true = _told_apart(circuit, known)
-    strongest = np.where(edges.exists, scores, 0.0).max(1)
-    return _auc(strongest, np.asarray(true.any(1)))
-
-
-def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
-    """The edges of a circuit, the sizes of their scores, and which of them are known."""
-    expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
-    edges = _aggregated(circuit)
-    try:
-        return edges, np.abs(scores_of(circuit)), edges.mask(str(edge) for edge in known)
-    except KeyError as error:
-        raise InputError(
-            f"The model has no edge {error.args[0]}.", "Write for example input->a0.h1<q>."
-        ) from None
-
-
-def _auc(scores: np.ndarray, true: np.ndarray) -> float:
-    if true.all() or not true.any():
-        raise InputError(
-            "The known circuit has all edges or none, so that nothing can be told apart.",
-            "Give some of the model's edges.",
-        )
-    above = scores[true][:, None] - scores[~true][None]
-    return float(((above > 0) + 0.5 * (above == 0)).mean())
-
-
-def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
-    edges, own = task.edges, _aggregated(circuit)
+    edges, own = task.edges, aggregated_edges(circuit)
     if own == edges:
         return edges, scores_of(circuit)
     told = (
@@ -154,19 +142,6 @@ def _scores(task: Task, circuit: Circuit) -> tuple[Edges, np.ndarray]:
     if (own.n_layers, own.n_heads) == (edges.n_layers, edges.n_heads):
         told = "of the same size, but only one of the two has parallel blocks."
     raise InputError(f"The circuit is of a model {told}", "Give the circuit of this model.")
-
-
-def _aggregated(circuit: Circuit) -> Edges:
-    """The edges of a discovered circuit; InputError for one by position."""
-    way_out = "Make one with discover_circuit(model, pairs)."
-    expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
-    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
-        return edges_of(circuit)
-    raise InputError(
-        "This is asked of circuits whose edges are summed over positions, and this one is by "
-        "position.",
-        way_out,
-    )
 
 
 def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
@@ -180,27 +155,43 @@ def _sizes(sizes: Sequence[float]) -> Float[np.ndarray, " size"]:
 
 
 def _kept(
-    task: Task, masks: Sequence[np.ndarray], job: Job
+    task: Task, masks: Sequence[np.ndarray], partials: Partials
 ) -> Float[np.ndarray, "circuit example"]:
     """The metric of every example when only some edges are left."""
-    edges = task.edges
+    edges, job = task.edges, partials.job
     removed = [edges.exists & ~mask for mask in masks]
-    found = np.empty((len(masks), len(task.examples)))
+    found = np.full((len(masks), len(task.examples)), np.nan)
     done, total = 0, len(removed) * len(task.examples)
     for batch in task.batches(job):
         for number, mask in enumerate(removed):
             job.progress("Testing circuits", done, total)
             found[number, batch.numbers] = measure(batch, [mask], job)[0]
             done += len(batch)
+            if number > 2 and number % 2 and done < total:  # a size has its two values
+                known = np.isfinite(found)
+                partials.tell(
+                    found.copy,
+                    sizes_done=int(known.any(1).sum()) // 2 - 1,
+                    sizes=len(masks) // 2 - 1,
+                    examples_done=int(known.all(0).sum()),
+                    examples=len(task.examples),
+                )
     job.progress("Testing circuits", total, total)
     return found
 
 
-def _share(values: np.ndarray, whole: np.ndarray, none: np.ndarray) -> np.ndarray:
-    return np.asarray((values.mean(1) - none.mean()) / (whole.mean() - none.mean()))
+def _share(
+    values: Float[np.ndarray, "size example"], whole: np.ndarray, none: np.ndarray
+) -> Float[np.ndarray, " size"]:
+    """The ratio of the means over the examples that have a value."""
+    there = np.isfinite(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left = np.where(there, values - none, 0.0).sum(1)
+        return np.asarray(left / np.where(there, whole - none, 0.0).sum(1))
 
 
-def _expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
+    """Raise InputError where there is nothing to keep."""
     if abs(float(whole.mean() - none.mean())) < 1e-6:
         raise InputError(
             "The whole model and the empty circuit give the same value of the metric: nothing is "

@@ -17,6 +17,7 @@ from torch import Tensor
 from microtome.circuits.backward import backward
 from microtome.circuits.carried import Carried
 from microtome.circuits.coefficients import Coefficients, Rule, coefficients
+from microtome.circuits.discovery.partial import Partials, ScoreMean
 from microtome.circuits.discovery.readers import reader_worths
 from microtome.circuits.discovery.task import Task, in_place
 from microtome.circuits.discovery.writers import written
@@ -90,11 +91,16 @@ Way = Callable[[Asked], Iterator[Worth]]
 
 
 def gradient_scores(
-    task: Task, way: Way, job: Job, *, by_position: bool = False
+    task: Task,
+    way: Way,
+    job: Job,
+    *,
+    by_position: bool = False,
+    partials: Partials | None = None,
 ) -> Float[np.ndarray, "*position writer reader"]:
     """The mean over examples of output difference times worth; positive raises the metric."""
     edges = task.edges
-    total: Tensor | int = 0
+    mean = ScoreMean(edges, len(task.examples), partials)
     means: dict[int, Tensor | None] = {}
     with torch.no_grad():
         for number, example in enumerate(task.examples):
@@ -105,12 +111,9 @@ def gradient_scores(
             clean, corrupt = task.runs(example, job)
             difference = written(clean) - in_place(means[length], corrupt)
             asked = Asked(task, example, clean, corrupt, difference, job)
-            scores = _mean_products(edges, asked, way(asked), by_position=by_position)
-            total = total + scores.double()
-    assert isinstance(total, Tensor)  # noqa: S101
+            mean.add(_mean_products(edges, asked, way(asked), by_position=by_position))
     job.progress("Scoring edges", len(task.examples), len(task.examples))
-    found = (total / len(task.examples)).cpu().numpy()
-    return np.where(edges.exists, found, np.nan)
+    return mean.mean()
 
 
 def _mean_products(

@@ -23,19 +23,32 @@ class Method:
     pairs: bool = False  # needs corrupt prompts
     local: bool = False
     signed: bool = True
+    stepped: bool = False  # integrates over steps
+    positioned: bool = True  # scores edges at each position
 
 
 METHODS: Mapping[str, Method] = {
     "two-point": Method("two-point rule", "change of the metric, exact along the edge", True),
     "eap": Method("edge attribution patching", "change of the metric, first order", local=True),
-    "eap-ig": Method("EAP, integrated over inputs", "change of the metric, mean slope"),
+    "eap-ig": Method(
+        "EAP, integrated over inputs", "change of the metric, mean slope", stepped=True
+    ),
     "eap-ig-activations": Method(
-        "EAP, integrated over activations", "mean slope over groups of writers; only ranks compare"
+        "EAP, integrated over activations",
+        "mean slope over groups of writers; only ranks compare",
+        stepped=True,
     ),
     "clean-corrupt": Method("EAP, both ends", "change of the metric, mean of two slopes", True),
     "routes": Method("information flow routes", "share of what the reader reads", signed=False),
-    "exact": Method("exact edge patching", "change of the metric when the edge alone is replaced"),
+    "exact": Method(
+        "exact edge patching",
+        "change of the metric when the edge alone is replaced",
+        positioned=False,
+    ),
     "acdc": Method(
-        "ACDC", "cost to the metric when the edge was tried; 0 where it went", signed=False
+        "ACDC",
+        "cost to the metric when the edge was tried; 0 where it went",
+        signed=False,
+        positioned=False,
     ),
 }

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from microtome.circuits.discovery.partial import Partials, ScoreMean
 from microtome.circuits.discovery.task import Task
 from microtome.circuits.discovery.writers import written
 from microtome.jobs import Job
@@ -19,7 +20,7 @@ from microtome.records.edges import Edges
 
 
 def route_scores(
-    task: Task, job: Job, *, by_position: bool = False
+    task: Task, job: Job, *, by_position: bool = False, partials: Partials | None = None
 ) -> Float[np.ndarray, "*position writer reader"]:
     """The share of each writer in what each reader reads, the mean over positions and examples.
 
@@ -28,17 +29,15 @@ def route_scores(
     reader the shares sum to 1. A position counts as any other.
     """
     edges = task.edges
-    total: Tensor | int = 0
+    mean = ScoreMean(edges, len(task.examples), partials)
     with torch.no_grad():
         for number, example in enumerate(task.examples):
             job.progress("Following what flows", number, len(task.examples))
             clean, _ = task.runs(example, job)
             shares = _shares(edges, clean)  # [position, writer, reader]
-            total = total + (shares if by_position else shares.mean(0)).double()
+            mean.add(shares if by_position else shares.mean(0))
     job.progress("Following what flows", len(task.examples), len(task.examples))
-    assert isinstance(total, Tensor)  # noqa: S101
-    found = (total / len(task.examples)).cpu().numpy()
-    return np.where(edges.exists, found, np.nan)
+    return mean.mean()
 
 
 def _shares(edges: Edges, clean: Run) -> Float[Tensor, "position writer reader"]:

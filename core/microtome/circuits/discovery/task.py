@@ -69,31 +69,8 @@ class Task:
 
         Raises InputError, PromptError, MetricError and EditError for what cannot be asked.
         """
-        expect_model(model)
-        expect_known(model, "Discovery")
-        expect_edges(model.anatomy, model.identity.name)
-        if ablation not in ABLATIONS:
-            raise InputError(
-                f"The ablation is {ablation!r}.", f"Choose one of {', '.join(ABLATIONS)}."
-            )
-        expect(
-            data, (PromptPair, Sequence), "data", "pairs or prompts", "Write PromptPair('…', '…')."
-        )
-        listed: Any = [data] if isinstance(data, PromptPair) else data
-        paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
-        if ablation == "resample" and not paired:
-            raise InputError(
-                "Resampling puts the values of a corrupt prompt in place, but no pairs were given.",
-                "Give pairs, or another ablation: zero, mean or position mean.",
-            )
-        means = tuple(listed_prompts(over, "over")) if over != () else ()
-        if "mean" in ablation and not means:
-            raise EditError(
-                f"The {ablation} of what components write needs prompts to take it over.",
-                "Give over=[…], for example the prompts of the task.",
-            )
-        if paired:
-            _expect_lengths(model, listed)
+        listed, means = expect_data(model, data, ablation, over)
+        paired = isinstance(listed[0], PromptPair) if len(listed) else False
         examples = (
             pair_examples(model, listed, metric, noising=True, align=False)
             if paired
@@ -105,7 +82,7 @@ class Task:
             if paired
             else [Given(as_prompt(prompt)) for prompt in listed_prompts(listed, "data")]
         )
-        return cls(model, anatomy, examples, ablation, means, tuple(given))
+        return cls(model, anatomy, examples, known_ablation(ablation), means, tuple(given))
 
     @property
     def edges(self) -> Edges:
@@ -160,6 +137,19 @@ class Task:
         mean = mean_written(runs, by_position=by_position)
         return mean.expand(-1, length, -1)
 
+    def expect_one_length(self) -> None:
+        """Raise InputError where examples have positions that are not the same."""
+        lengths = sorted(self.by_length())
+        if len(lengths) > 1:
+            raise InputError(
+                f"Examples of {', '.join(map(str, lengths))} tokens have no positions in common.",
+                "Give examples of one length, or leave by_position out.",
+            )
+
+    def read(self) -> list[int]:
+        """The positions at which the metrics read the logits."""
+        return sorted({int(at) for each in self.examples for at in each.read_at(each.base)})
+
     def by_length(self) -> dict[int, list[int]]:
         """The numbers of the examples of each length."""
         found: dict[int, list[int]] = {}
@@ -199,6 +189,44 @@ class Task:
         return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
 
 
+def known_ablation(name: Any) -> Ablation:
+    """The ablation of a name. Raises InputError for one that is none."""
+    found = next((known for known in ABLATIONS if known == name), None)
+    if found is None:
+        raise InputError(f"The ablation is {name!r}.", f"Choose one of {', '.join(ABLATIONS)}.")
+    return found
+
+
+def expect_data(
+    model: Model, data: Any, ablation: Any, over: Any
+) -> tuple[Any, tuple[Prompt, ...]]:
+    """The examples as a list, and what means are taken over; nothing is run.
+
+    Raises InputError, PromptError, EditError and SiteMissing for what cannot be asked.
+    """
+    expect_model(model)
+    expect_known(model, "Discovery")
+    expect_edges(model.anatomy, model.identity.name)
+    known_ablation(ablation)
+    expect(data, (PromptPair, Sequence), "data", "pairs or prompts", "Write PromptPair('…', '…').")
+    listed: Any = [data] if isinstance(data, PromptPair) else data
+    paired = bool(len(listed)) and isinstance(listed[0], PromptPair)
+    if ablation == "resample" and not paired:
+        raise InputError(
+            "Resampling puts the values of a corrupt prompt in place, but no pairs were given.",
+            "Give pairs, or another ablation: zero, mean or position mean.",
+        )
+    means = tuple(listed_prompts(over, "over")) if over != () else ()
+    if "mean" in ablation and not means:
+        raise EditError(
+            f"The {ablation} of what components write needs prompts to take it over.",
+            "Give over=[…], for example the prompts of the task.",
+        )
+    if paired:
+        _expect_lengths(model, listed)
+    return listed, means
+
+
 def _plain(prompt: Prompt) -> str | list[int]:
     return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
 
@@ -215,15 +243,15 @@ def expect_options(given: Mapping[str, Any], known: type) -> None:
 def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
     """Raise PromptError for a pair whose edges would carry values of other positions."""
     for pair in pairs:
-        if isinstance(pair, PromptPair):
-            clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
-            if len(clean) != len(corrupt):
-                raise PromptError(
-                    f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
-                    f"{len(corrupt)}.",
-                    "An edge carries a value for each position, so that both need as many: replace "
-                    "words by words of as many tokens.",
-                )
+        expect(pair, PromptPair, "pairs", "a list of PromptPairs", "Write PromptPair('…', '…').")
+        clean, corrupt = model.tokenize(pair.clean), model.tokenize(pair.corrupt)
+        if len(clean) != len(corrupt):
+            raise PromptError(
+                f"A pair has a clean prompt of {len(clean)} tokens and a corrupt prompt of "
+                f"{len(corrupt)}.",
+                "An edge carries a value for each position, so that both need as many: replace "
+                "words by words of as many tokens.",
+            )
 
 
 def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:

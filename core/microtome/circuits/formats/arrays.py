@@ -120,8 +120,8 @@ def _ordered_dict(given: tuple[Any, ...]) -> dict[Any, Any]:
     return {as_key(key): value for key, value in (given[0] if given else ())}
 
 
-def _inert(kind: str) -> Construct:
-    return lambda given: Record(kind, given)
+def _inert(kind: str, module: str = "torch") -> Construct:
+    return lambda given: Record(kind, given, module=module)
 
 
 _RECONSTRUCT = {
@@ -144,12 +144,12 @@ CONSTRUCTS: Mapping[tuple[str, str], Construct] = {
         for name in ("float16", "bfloat16", "float32", "float64", "int32", "int64", "bool")
     },
     **_RECONSTRUCT,
-    ("numpy", "ndarray"): _inert("ndarray type"),
+    ("numpy", "ndarray"): _inert("ndarray type", "numpy"),
     ("numpy", "dtype"): _dtype,
     ("collections", "OrderedDict"): _ordered_dict,
     ("_codecs", "encode"): _encoded,
     ("builtins", "set"): _set,
     ("__builtin__", "set"): _set,
-    ("builtins", "slice"): _inert("slice"),
-    ("__builtin__", "slice"): _inert("slice"),
+    ("builtins", "slice"): _inert("slice", "builtins"),
+    ("__builtin__", "slice"): _inert("slice", "builtins"),
 }

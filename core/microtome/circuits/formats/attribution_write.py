@@ -73,7 +73,10 @@ class _Writer:
         source = held if isinstance(held, dict) and held.get("format") == NAME else {}
         rows = list(node_rows(circuit))
         tokens = [int(token) for token in circuit.metadata.get("token_ids", ())]
-        published = [published_row(row, tokens) for row in rows]
+        top = max((row.layer for row in rows), default=-1) + 1
+        # The page has no place for a graph of one position: it stands at the second of two.
+        nowhere = 0 if any(row.position >= 0 for row in rows) else 1
+        published = [published_row(row, tokens, top, nowhere) for row in rows]
         slug = re.sub(r"[^a-z0-9-]+", "-", path.name.strip(".").partition(".")[0].lower()).strip(
             "-"
         )
@@ -122,6 +125,8 @@ class _Writer:
 
     def _tokens(self) -> list[str]:
         tokens = [str(token) for token in self.circuit.metadata.get("tokens", ())]
+        if not tokens and all(row.position < 0 for row in self.rows):
+            return ["", "all positions"]
         needed = max((row.position for row in self.published), default=0) + 1
         return tokens + [""] * (needed - len(tokens))
 

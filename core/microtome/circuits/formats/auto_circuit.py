@@ -167,7 +167,7 @@ def write(circuit: Circuit, path: Path, job: Job) -> None:
     job.check()
     held = circuit.metadata.get("source")
     source = held if isinstance(held, dict) and held.get("format") == NAME else {}
-    if source.get("by_position"):
+    if source.get("by_position") or (not source and circuit.metadata.get("by_position")):
         parts = _by_position(circuit)
         each = [_tensors(shape_of(circuit), circuit.select(*part), source) for part in parts]
         tensors = {name: np.stack([one[name] for one in each]) for name in each[0]}

@@ -17,6 +17,7 @@ from microtome.circuits.formats import (
     graphml,
     graphml_write,
     raw_graph,
+    raw_graph_write,
 )
 from microtome.circuits.formats.components import why_no_components
 from microtome.circuits.formats.documents import Document, open_document
@@ -43,14 +44,12 @@ class GraphFormat:
     suffix: str
     fits: Callable[[Document], bool]
     read: Callable[[Document, Reading], Circuit]
-    write: Callable[[Circuit, Path, Job], None] | None = None
-    components: bool = False  # holds heads and MLPs alone
+    write: Callable[[Circuit, Path, Job], None]
+    refuses: Callable[[Circuit, str], str] = lambda _circuit, _name: ""
 
     def why_not(self, circuit: Circuit) -> str:
         """Why the format cannot hold a circuit, empty when it can; told without writing."""
-        if self.write is None:
-            return "Microtome reads this format and does not write it."
-        return why_no_components(circuit, f"The format {self.name}") if self.components else ""
+        return self.refuses(circuit, f"The format {self.name}")
 
 
 _ROWS = (
@@ -59,26 +58,28 @@ _ROWS = (
         attribution.fits, attribution.read, attribution_write.write,
     ),
     GraphFormat(
-        raw_graph.NAME, "raw graph of circuit-tracer", ".pt", raw_graph.fits, raw_graph.read,
-    ),
-    GraphFormat(
         eap.NAME, "scores and circuit of EAP-IG and MIB", ".json", eap.fits, eap.read, eap.write,
-        components=True,
+        why_no_components,
     ),
     GraphFormat(
         eap_matrices.NAME, "matrices of EAP-IG", ".pt",
-        eap_matrices.fits, eap_matrices.read, eap_matrices.write, components=True,
+        eap_matrices.fits, eap_matrices.read, eap_matrices.write, why_no_components,
     ),
     GraphFormat(
         auto_circuit.NAME, "scores of auto-circuit", ".pt",
-        auto_circuit.fits, auto_circuit.read, auto_circuit.write, components=True,
+        auto_circuit.fits, auto_circuit.read, auto_circuit.write, why_no_components,
     ),
     GraphFormat(
-        acdc.PRESENT, "subgraph of ACDC", ".pth", acdc.fits, acdc.read, acdc.write, components=True,
+        raw_graph.NAME, "raw graph of circuit-tracer", ".pt",
+        raw_graph.fits, raw_graph.read, raw_graph_write.write, raw_graph_write.why_not_raw,
+    ),
+    GraphFormat(
+        acdc.PRESENT, "subgraph of ACDC", ".pth",
+        acdc.fits, acdc.read, acdc.write, why_no_components,
     ),
     GraphFormat(
         acdc.EFFECTS, "edges of ACDC with their effects", ".pkl",
-        acdc.fits_edges, acdc.read_edges, acdc.write_edges, components=True,
+        acdc.fits_edges, acdc.read_edges, acdc.write_edges, why_no_components,
     ),
     GraphFormat(
         graphml.NAME, "GraphML", ".graphml", graphml.fits, graphml.read, graphml_write.write,
@@ -131,8 +132,6 @@ def write_graph(
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
     target = prepare_target(path, 0)
     row = format_for(target, circuit, format)
-    if row.write is None:
-        raise InputError(f"The format {row.name} can only be read.", _choose())
     temporary = temporary_beside(target)
     try:
         with storing(target):
@@ -149,7 +148,7 @@ def format_for(path: Path, circuit: Circuit, name: str | None) -> GraphFormat:
         if name not in FORMATS:
             raise InputError(f"There is no graph format {name!r}.", _choose())
         return FORMATS[name]
-    fitting = [row for row in FORMATS.values() if row.write and row.suffix == path.suffix.lower()]
+    fitting = [row for row in FORMATS.values() if row.suffix == path.suffix.lower()]
     if not fitting:
         raise InputError(f"{path.name} ends like no graph file.", _choose())
     own = [row for row in fitting if row.name == circuit.metadata.get("format")]
@@ -157,5 +156,5 @@ def format_for(path: Path, circuit: Circuit, name: str | None) -> GraphFormat:
 
 
 def _choose() -> str:
-    rows = (row for row in FORMATS.values() if row.write)
+    rows = FORMATS.values()
     return "Choose one of " + ", ".join(f"{row.name} ({row.suffix})" for row in rows) + "."

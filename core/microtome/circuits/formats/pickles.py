@@ -100,7 +100,8 @@ class _Machine:
         if not isinstance(named, Name) or not isinstance(given, tuple):
             raise UnsafeGraph("The pickle calls what is no known name.", _AGAIN)
         make = self.constructs.get((named.module, named.name))
-        self.push(Record(named.name, given) if make is None else make(given))
+        record = Record(named.name, given, module=named.module)
+        self.push(record if make is None else make(given))
 
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]

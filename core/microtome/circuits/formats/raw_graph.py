@@ -1,7 +1,7 @@
 """Raw graphs of circuit-tracer (``Graph.to_pt``): a matrix [target, source] of direct effects.
 
-They hold a configuration of another tool as a pickled object, which is read as data; so such files
-are read and not written.
+They hold a configuration of another tool as a pickled object, which is read as data and kept, so
+that a circuit that was read from such a file can be written as one again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.circuits.formats.documents import Container, Document
+from microtome.circuits.formats.inert import as_plain
 from microtome.circuits.formats.influence import passed_on, shares
 from microtome.circuits.formats.reading import Reading
 from microtome.circuits.formats.records import Record
@@ -30,6 +31,7 @@ from microtome.records.circuit import (
 
 NAME = "circuit-tracer"
 _KEYS = ("input_tokens", "active_features", "selected_features", "adjacency_matrix", "cfg")
+_AGAIN = ("selected_features", "adjacency_matrix")  # told by the columns
 _ANEW = "Save the graph anew with circuit-tracer, or export it as JSON there."
 _AT_ONCE = 256  # rows of the matrix
 
@@ -50,7 +52,10 @@ def read(document: Document, reading: Reading) -> Circuit:
     through = shares(edges.target, edges.weight, len(rows)) * flow[edges.target]
     metadata = {
         "method": "attribution graph", **graph.told(), **reading.told(NAME),
-        "source": {"format": NAME, "activations": graph.activations()},
+        "source": {
+            "format": NAME, "activations": graph.activations(),
+            "held": graph.kept(), "behind": [row.id for row in rows[len(graph.features):]],
+        },
     }  # fmt: skip
     return made_circuit(rows, reading.turned(replace(edges, influence=through)), metadata)
 
@@ -75,7 +80,7 @@ class _Graph:
             raise GraphError("selected_features names features that are not active.", _ANEW)
         tokens = _array(held, "input_tokens", "iu", 1).tolist()
         matrix = _array(held, "adjacency_matrix", "f", 2)
-        targets = _targets(held.get("logit_targets"))
+        targets = _targets(held.get("logit_targets", held.get("logit_tokens")))
         probabilities = _array(held, "logit_probabilities", "f", 1).astype(float).tolist()
         graph = cls(
             held, active[selected], tokens, _n_layers(held["cfg"]), matrix, targets, probabilities
@@ -156,6 +161,11 @@ class _Graph:
             "metric": f'Output "{self.targets[best][0]}"' if best >= 0 else "",
         }
 
+    def kept(self) -> Any:
+        """All of the file but the matrix, as JSON values; what has no such form is left out."""
+        rest = {key: value for key, value in self.held.items() if key not in _AGAIN}
+        return {"dict": [pair for item in rest.items() if (pair := _plain_pair(*item))]}
+
     def activations(self) -> dict[str, float]:
         """Activations of the features, by id."""
         values = self.held.get("activation_values")
@@ -168,6 +178,13 @@ class _Graph:
             return {}
         ids = (f"{layer}_{feature}_{at}" for layer, at, feature in self.features.tolist())
         return dict(zip(ids, values[chosen].astype(float).tolist(), strict=True))
+
+
+def _plain_pair(key: Any, value: Any) -> list[Any]:
+    try:
+        return [as_plain(key), as_plain(value)]
+    except ValueError:
+        return []
 
 
 def _array(held: dict[str, Any], key: str, kinds: str, ndim: int) -> NDArray[Any]:

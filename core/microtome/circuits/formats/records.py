@@ -47,6 +47,7 @@ class Record:
     kind: str
     given: tuple[Any, ...] = ()
     fields: dict[str, Any] = field(default_factory=dict)
+    module: str = ""
 
     def take(self, state: Any) -> None:
         """Take over the state of a pickled object. Raises TypeError for what is none."""

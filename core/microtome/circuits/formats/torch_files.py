@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from microtome.circuits.formats import inert
 from microtome.circuits.formats.arrays import BFLOAT16, CONSTRUCTS, STORAGES, Storage
 from microtome.circuits.formats.pickles import load_pickle
 from microtome.circuits.formats.records import Name
@@ -109,7 +110,10 @@ def _storage(members: _Members, prefix: str, given: tuple[Any, ...]) -> Storage:
 
 @contextmanager
 def saving_torch(path: Path) -> Iterator[dict[Any, Any]]:
-    """A dict to fill; at the end it is written as ``torch.save`` does, its arrays as tensors."""
+    """A dict to fill; at the end it is written as ``torch.save`` does, its arrays as tensors.
+
+    Records of other tools among the values are written as what they stand for.
+    """
     held: dict[Any, Any] = {}
     yield held
     # Only those who write such a file wait for torch.
@@ -121,4 +125,4 @@ def saving_torch(path: Path) -> Iterator[dict[Any, Any]]:
         else value
         for key, value in held.items()
     }
-    torch.save(values, path)
+    torch.save(values, path, pickle_module=inert)

@@ -60,15 +60,24 @@ def _pair(row: NodeRow) -> int | None:
     return cantor(row.layer, row.feature) if min(row.layer, row.feature) >= 0 else None
 
 
+def _place(row: NodeRow) -> int:
+    """An embedding's number; those of positions are below 0: the page takes equals for one."""
+    return row.position if _TOKEN_ID.fullmatch(row.id) else -1 - row.position
+
+
+def _token_name(row: NodeRow) -> str:
+    return f"E_{row.feature}-{row.position}" if _TOKEN_ID.fullmatch(row.id) else row.id
+
+
 _KINDS = (
     WebKind(FEATURE, "cross layer transcoder", _pair, lambda r: f"{r.layer}_{r.feature}-0"),
     WebKind(ERROR, "mlp reconstruction error", lambda _: -1, lambda r: f"{r.layer}_-1-0"),
-    WebKind(TOKEN, "embedding", lambda r: r.position, lambda r: f"E_{r.feature}-{r.position}"),
+    WebKind(TOKEN, "embedding", _place, _token_name),
     WebKind(OUTPUT, "logit", lambda r: r.feature, lambda r: f"L_{r.feature}-{r.position}"),
     WebKind(ATTENTION_FEATURE, "lorsa", _pair),
     WebKind(ATTENTION_ERROR, "lorsa error"),
     WebKind(BIAS, "bias"),
-    WebKind(UNKNOWN, "unknown"),
+    WebKind(UNKNOWN, "unknown", lambda r: r.feature if r.feature >= 0 else None),
 )
 _BY_KIND: Mapping[str, WebKind] = {kind.kind: kind for kind in _KINDS}
 _BY_TYPE: Mapping[str, WebKind] = {kind.feature_type: kind for kind in _KINDS}
@@ -189,22 +198,29 @@ def current_error_id(node: Mapping[str, Any]) -> str | None:
     return f"{found[1]}_-1_{found[2]}"
 
 
-def published_row(row: NodeRow, token_ids: list[int]) -> NodeRow:
+def published_row(row: NodeRow, token_ids: list[int], top: int, nowhere: int) -> NodeRow:
     """The node under an id and a kind that the published page knows.
 
-    Nodes of attribution graphs are as they are. Components become embeddings, a logit, and
-    ``unknown`` nodes that tell their name: the page has no heads and no MLPs.
+    Nodes of attribution graphs are as they are. Components become embeddings, a logit on the layer
+    ``top`` where they have none, and ``unknown`` nodes that tell their name: the page has no heads
+    and no MLPs. Those without a position stand at ``nowhere``. It takes nodes of equal layer,
+    position and number for one, and drops what it then finds at most positions; so the MLP of a
+    layer has the number 0, its heads those from 1 on.
     """
-    at = max(0, row.position)
+    at = row.position if row.position >= 0 else nowhere
     if row.kind in {INPUT, POSITION} or row.id == component_id(TOKEN, position=at):
         token = token_ids[at] if row.kind == TOKEN and at < len(token_ids) else at
         key = token if row.kind == TOKEN else row.kind
         return NodeRow(f"E_{key}_{at}", TOKEN, -1, at, feature=token, label=row.label)
     if row.kind == OUTPUT and row.id in {component_id(OUTPUT), "logits"}:
         label = row.label if "(p=" in row.label else f'Output "{row.label}" (p=1.000)'
-        return NodeRow(f"{row.layer}_0_{at}", OUTPUT, row.layer, at, feature=0, label=label)
+        layer = row.layer if row.layer >= 0 else top
+        return NodeRow(f"{layer}_0_{at}", OUTPUT, layer, at, feature=0, label=label)
     if row.kind in {HEAD, MLP}:
         key = f"H{row.head}" if row.kind == HEAD else "M"
         label = f"L{row.layer}H{row.head}" if row.kind == HEAD else f"M{row.layer}"
-        return NodeRow(f"{row.layer}_unknown_{key}_{at}", UNKNOWN, row.layer, at, label=label)
+        return NodeRow(
+            f"{row.layer}_unknown_{key}_{at}", UNKNOWN, row.layer, at,
+            feature=row.head + 1 if row.kind == HEAD else 0, label=label,
+        )  # fmt: skip
     return row

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -21,16 +20,15 @@ from jaxtyping import Float, Int
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.writers import expect_edges
 from microtome.circuits.scrubbing.binding import Bound, bound
-from microtome.circuits.scrubbing.drawing import claimed, places
+from microtome.circuits.scrubbing.drawing import Known
+from microtome.circuits.scrubbing.group import Found, Group
 from microtome.circuits.scrubbing.meaning import Meter
-from microtome.circuits.scrubbing.passing import Passing
-from microtome.circuits.scrubbing.streams import Written, expect_sums, logits_of
+from microtome.circuits.scrubbing.streams import expect_sums
 from microtome.errors import InputError, MemoryExceeded, MetricError, expect, megabytes
 from microtome.interventions.sweeping.examples import Metrics, listed_prompts, prompt_examples
-from microtome.interventions.sweeping.readout import measured
 from microtome.interventions.sweeping.task import Example
 from microtome.jobs import Job, job_or_default
-from microtome.metrics import Metric, Probability, reads_everywhere
+from microtome.metrics import Probability, reads_everywhere
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import anatomy_in
 from microtome.models.given import expect_known, expect_model
@@ -81,108 +79,60 @@ def causal_scrub(
     groups = _groups(examples)
     _expect_room(anatomy, laid, groups, options.get("budget", BUDGET))
     rng, meter = np.random.default_rng(seed), Meter(job)
-    found = _Found(
-        whole=np.empty(len(examples)),
-        baseline=np.empty(len(examples)),
-        scrubbed=np.empty((draws, len(examples))),
-        swaps=np.full((len(laid.wires), len(examples), max(groups)), -1, dtype=np.int32),
-    )
+    known = Known(model)
+    given = tuple(listed_prompts(data, "data"))
+    found = Found.empty(known, laid, given, draws, max(groups))
+    last = list(groups)[-1]
     with torch.no_grad():
-        for numbers in groups.values():
-            group = _Group(model, anatomy, laid, [examples[n] for n in numbers], meter)
-            group.fill(found, np.array(numbers), rng)
-    return _record(model, laid, examples, found, seed)
+        for length, numbers in groups.items():
+            group = Group(anatomy, laid, known, [examples[n] for n in numbers], meter)
 
+            def told(done: int, length: int = length) -> None:
+                if length == last and done < draws:  # all inputs have this draw
+                    job.partial("scrubbed", _record(model, laid, examples, found, seed, done))
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """What is filled group by group."""
-
-    whole: Float[np.ndarray, " input"]
-    baseline: Float[np.ndarray, " input"]
-    scrubbed: Float[np.ndarray, "draw input"]
-    swaps: Int[np.ndarray, "wire input position"]
+            group.fill(found, np.array(numbers), rng, told)
+    return _record(model, laid, examples, found, seed, draws)
 
 
 def _record(
-    model: Model, laid: Bound, examples: Sequence[Example], found: _Found, seed: int
+    model: Model, laid: Bound, examples: Sequence[Example], found: Found, seed: int, draws: int
 ) -> Scrubbed:
+    """The record of the first ``draws``; those of all are what its identity tells of."""
     prompts = tuple(str(example.base.prompt) for example in examples)
     asked = {
         "id": "",
         "hypothesis": laid.hypothesis.plain(),
-        "prompts": list(prompts),
+        "prompts": [list(each) if isinstance(each, tuple) else each for each in found.given],
         "metrics": [example.metric.name(model) for example in examples],
         "draws": len(found.scrubbed),
         "seed": seed,
     }
     asked["id"] = _identity(asked)
-    mean = found.scrubbed.mean(0)
+    mean = found.scrubbed[:draws].mean(0)
     return Scrubbed(
         hypothesis=laid.hypothesis,
         recovered=_recovered(mean, found.whole, found.baseline),
         band=_band(mean, found.whole, found.baseline, seed),
         whole=found.whole,
         baseline=found.baseline,
-        scrubbed=found.scrubbed,
+        scrubbed=found.scrubbed[:draws].copy(),
         inputs=prompts,
         wires=laid.wires,
         swaps=found.swaps,
+        tokens=_texts(model, found.tokens),
+        claims=found.claims,
+        values=found.known.texts,
         metric=_title(examples, model),
         params=asked,
     )
 
 
-class _Group:
-    """The inputs of one length."""
-
-    def __init__(
-        self, model: Model, anatomy: Anatomy, laid: Bound, examples: list[Example], meter: Meter
-    ) -> None:
-        self.anatomy, self.laid, self.job = anatomy, laid, meter.job
-        self.metrics: list[Metric] = [example.metric for example in examples]
-        ids = np.stack([example.base.ids for example in examples]).astype(np.int64)
-        length = ids.shape[1]
-        self.at = [example.metric.position % length for example in examples]
-        self.spoken = tuple(_spoken(laid, box, length) for box in range(len(laid.nodes)))
-        self.codes = tuple(claimed(term, model, ids, meter) for term in laid.terms)
-        self.written = Written.of(anatomy, [torch.from_numpy(row) for row in ids], self.job)
-
-    def fill(self, found: _Found, numbers: np.ndarray, rng: np.random.Generator) -> None:
-        """Measure the model, the baseline, and every draw."""
-        final = self.written.values.sum(0) + self.written.constants(self.laid.edges.n_readers - 1)
-        by_label = np.stack(
-            [
-                measured(metric, self._logits(final, [at] * len(numbers)))
-                for metric, at in zip(self.metrics, self.at, strict=True)
-            ]
-        )  # [label, input]
-        found.whole[numbers] = by_label.diagonal()
-        others = by_label.sum(0) - by_label.diagonal()
-        found.baseline[numbers] = others / (len(numbers) - 1)
-        for draw in range(len(found.scrubbed)):
-            self.job.progress("Scrubbing", draw, len(found.scrubbed))
-            passing = Passing(self.laid, self.written, self.codes, self.spoken, rng, self.job)
-            logits = self._logits(passing.run(), self.at)
-            found.scrubbed[draw, numbers] = [
-                measured(metric, logits[row : row + 1])[0]
-                for row, metric in enumerate(self.metrics)
-            ]
-            if draw == 0:
-                self._keep(found.swaps, numbers, passing.taken)
-
-    def _logits(self, streams: torch.Tensor, at: list[int]) -> torch.Tensor:
-        self.job.check()
-        return logits_of(self.anatomy, streams[torch.arange(len(at)), torch.tensor(at)])
-
-    def _keep(self, swaps: np.ndarray, numbers: np.ndarray, taken: list[np.ndarray]) -> None:
-        for row, drawn in enumerate(taken):
-            swaps[row, numbers, : drawn.shape[1]] = numbers[drawn]
-        last = len(self.laid.readers[-1].sources)  # the logits are read at one position
-        for number, at in zip(numbers.tolist(), self.at, strict=True):
-            kept = swaps[-last:, number, at].copy()
-            swaps[-last:, number] = -1
-            swaps[-last:, number, at] = kept
+def _texts(model: Model, ids: Int[np.ndarray, "input position"]) -> np.ndarray:
+    """The tokens as one reads them, empty where an input has none."""
+    known = {int(token): model.token_text(int(token)) for token in np.unique(ids[ids >= 0])}
+    texts = [[known.get(token, "") for token in row] for row in ids.tolist()]
+    return np.array(texts, dtype=np.str_)
 
 
 def _laid(model: Model, hypothesis: Hypothesis) -> tuple[Anatomy, Bound]:
@@ -237,18 +187,6 @@ def _expect_room(anatomy: Anatomy, laid: Bound, groups: dict[int, list[int]], bu
             f"{megabytes(budget)}.",
             "Give fewer or shorter inputs, or a larger budget=….",
         )
-
-
-def _spoken(laid: Bound, box: int, length: int) -> Int[np.ndarray, " place"]:
-    own = laid.hypothesis.boxes[box]
-    try:
-        return places(own.positions, length)
-    except IndexError as error:
-        raise InputError(
-            f"The box {own.name} speaks of position {error.args[0]}, but an input has {length} "
-            "tokens.",
-            f"Positions are 0 to {length - 1}, or -1 for the last.",
-        ) from None
 
 
 def _whole(given: object, name: str, least: int) -> int:

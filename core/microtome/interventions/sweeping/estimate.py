@@ -57,17 +57,17 @@ def estimate(asked: Asked, job: Job | None = None) -> SweepEstimate:
         skipped = sum(int(plan.idle.sum()) for plan in plans)
         rows = sum(plan.row_layers() for plan in plans)
         bases = sum(_base_rows(task) for task in tasks)
-        flop = (rows + bases) * _row_flop(model.anatomy)
-        seconds = flop / _USED / _rate(model) + _RUN * (cells - skipped)
+        flop = (rows + bases) * row_flop(model.anatomy)
+        seconds = flop / _USED / product_rate(model) + _RUN * (cells - skipped)
         return SweepEstimate(cells, skipped, flop, seconds, max(map(_bytes, tasks)), path)
     flop = sum(_module_flop(task, path) for task in tasks)
     passes = cells / _TOGETHER * model.identity.n_layers
-    seconds = flop * _MODULES / _rate(model) + _PASS * passes
+    seconds = flop * _MODULES / product_rate(model) + _PASS * passes
     return SweepEstimate(cells, 0, flop, seconds, min(asked.budget, _module_bytes(tasks[0])), path)
 
 
-def _row_flop(anatomy: Anatomy) -> float:
-    """Operations of one row in one layer."""
+def row_flop(anatomy: Anatomy) -> float:
+    """Operations of one row in one layer, attention left out."""
     block = anatomy.blocks[0]
     weights, gated = block.attention, block.mlp.w_gate is not None
     projections = sum(w.numel() for w in (weights.w_q, weights.w_k, weights.w_v, weights.w_o))
@@ -99,7 +99,7 @@ def _module_bytes(task: Task) -> int:
     return 4 * length * row * min(64, len(task.cells))
 
 
-def _rate(model: Model) -> float:
+def product_rate(model: Model) -> float:
     """Operations a second of one product of the model's own size, measured once."""
     if model not in _rates:
         width = model.identity.d_model

@@ -1,0 +1,226 @@
+"""Requests of the discovery panel: a circuit with its curve, and what they would take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from microtome.errors import InputError, MetricError, MicrotomeError
+from microtome.jobs import Job
+from microtome.prompt_sets import load_prompt_set
+from microtome.prompts import Question
+from microtome.records.analysis import Analysis
+from microtome.records.circuit import Circuit
+from microtome.records.discovery import discovery_analysis
+from microtome.records.faithfulness import Faithfulness, faithfulness_analysis, joined
+from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.jobs.sweep_requests import metrics_of
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.discoveries import CIRCUIT, SEARCH, Outlook, Search, mean_over
+from microtome_desktop.state.sweeps import Wish
+
+DISCOVERY_SLOT = "discovery"
+FITTING_FIXES = (("method", "eap-ig"), ("metric", "logit"))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the engine takes for a search."""
+
+    data: Any
+    metric: Any
+    options: dict[str, Any]
+
+
+def asked_of(model: Any, search: Search) -> Asked:
+    """Prompts, metrics and options of a search. Raises InputError and what the engine raises."""
+    questions = questions_of(search)
+    pairs = [question.pair for question in questions]
+    data = [q.prompt for q in questions] if None in pairs else pairs
+    if None in pairs and search.ablation == "resample":
+        raise InputError(
+            "There is no corrupt prompt whose values could be put in place of an edge's.",
+            "Type one below the prompt, choose a prompt set, or another ablation.",
+        )
+    metric = metrics_of(model, Wish(None, metric=search.metric), questions)
+    over = mean_over(search)
+    return Asked(data, metric, {"ablation": search.ablation, **({"over": over} if over else {})})
+
+
+def questions_of(search: Search) -> Sequence[Question]:
+    """The one pair, or the first pairs of a set."""
+    if search.data:
+        pairs = load_prompt_set(search.data).pairs[: search.count or None]
+        return [Question(p.clean, p.corrupt, p.answer, p.wrong) for p in pairs]
+    if search.question is None:
+        raise InputError("There is no task.", "Run a prompt, or choose a prompt set.")
+    return [search.question]
+
+
+def circuit_analysis(search: Search, circuit: Circuit) -> Analysis:
+    """A circuit for the session, with what was asked for beside it."""
+    made = discovery_analysis(circuit)
+    return replace(made, params={**made.params, SEARCH: search.as_json()})
+
+
+def curve_analysis(circuit: str, curve: Faithfulness) -> Analysis:
+    """A curve for the session, with the name of its circuit."""
+    made = faithfulness_analysis(curve)
+    return replace(made, params={**made.params, CIRCUIT: circuit})
+
+
+@dataclass(frozen=True, slots=True)
+class RunDiscovery(Request):
+    """Score all edges, then test circuits of every size; both are drawn as they come."""
+
+    slot: ClassVar[str] = DISCOVERY_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({DISCOVERY_SLOT})
+    about_session: ClassVar[bool] = True
+
+    search: Search
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return "Finding the circuit"
+
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return {"discovery": "the first scores", "found": "all scores"}.get(name, "a first curve")
+
+    def memory(self, desk: Desk) -> int | None:
+        """As it was estimated, if it was."""
+        held = desk.workspace.prepared.get(outlook_key(self.search))
+        return held.bytes or None if isinstance(held, Outlook) and not held.problem else None
+
+    def perform(self, engine: Engine, job: Job) -> tuple[Circuit, Faithfulness]:
+        """Circuit and curve; what is there of them is handed out before."""
+        from microtome.circuits.discovery.discover import discover_circuit
+        from microtome.circuits.discovery.faithful import faithfulness
+
+        search = self.search
+        asked = asked_of(engine.loaded, search)
+        circuit = discover_circuit(
+            engine.loaded, asked.data, asked.metric, search.method,
+            steps=search.steps, tau=search.tau, job=job, **asked.options,
+        )  # fmt: skip
+        job.partial("found", circuit)
+        curve = faithfulness(
+            engine.loaded, circuit, asked.data, asked.metric, job=job, **asked.options
+        )
+        return circuit, curve
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Draw what there is."""
+        if isinstance(value, Circuit):
+            desk.workspace.add_analysis(circuit_analysis(self.search, value))
+        elif isinstance(value, Faithfulness):
+            circuit = _newest(desk, self.search)
+            if circuit is not None:
+                desk.workspace.add_analysis(curve_analysis(circuit.id, value))
+
+    def deliver(self, desk: Desk, result: tuple[Circuit, Faithfulness]) -> None:
+        """Add both to the session."""
+        circuit = circuit_analysis(self.search, result[0])
+        desk.workspace.add_analysis(circuit)
+        desk.workspace.add_analysis(curve_analysis(circuit.id, result[1]))
+
+
+def _newest(desk: Desk, search: Search) -> Analysis | None:
+    from microtome_desktop.state.discoveries import discoveries_in, search_of
+
+    held = discoveries_in(desk.workspace.session)
+    return next((one for one in reversed(held) if search_of(one) == search), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeseeDiscovery(Request):
+    """What a search would take, before anybody starts it."""
+
+    slot: ClassVar[str] = "foresee discovery"
+    replaces: ClassVar[frozenset[str]] = frozenset({"foresee discovery"})
+    about_session: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+    search: Search
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Estimating a discovery"
+
+    def perform(self, engine: Engine, job: Job) -> Outlook:
+        """The estimate, or the problem."""
+        try:
+            return foreseen(engine.loaded, self.search, job)
+        except MetricError as error:
+            return Outlook(problem=str(error), fixes=fixes_for(self.search))
+        except MicrotomeError as error:
+            return Outlook(problem=str(error))
+
+    def deliver(self, desk: Desk, result: Outlook) -> None:
+        """Give it to the panel."""
+        desk.workspace.prepared.put(outlook_key(self.search), result)
+
+    def ended(self, desk: Desk) -> None:
+        """It may be asked for again."""
+        desk.workspace.prepared.forget(outlook_key(self.search))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSize(Request):
+    """Faithfulness of the circuit of exactly this size, as one more point of its curve."""
+
+    slot: ClassVar[str] = "faithfulness"
+    replaces: ClassVar[frozenset[str]] = frozenset({"faithfulness"})
+    about_session: ClassVar[bool] = True
+
+    search: Search
+    circuit: str  # the id of its analysis
+    found: Circuit
+    curve: Faithfulness
+    share: float
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Testing a circuit of {self.share:.2%} of the edges"
+
+    def perform(self, engine: Engine, job: Job) -> Faithfulness:
+        """The curve with the point on it."""
+        from microtome.circuits.discovery.faithful import faithfulness
+
+        asked = asked_of(engine.loaded, self.search)
+        point = faithfulness(
+            engine.loaded, self.found, asked.data, asked.metric, sizes=(self.share,), job=job,
+            **asked.options,
+        )  # fmt: skip
+        return joined(self.curve, point)
+
+    def deliver(self, desk: Desk, result: Faithfulness) -> None:
+        """Put it in the place of the curve."""
+        desk.workspace.add_analysis(curve_analysis(self.circuit, result))
+
+
+def outlook_key(search: Search) -> tuple[str, Search]:
+    """Under which the outlook of a search is kept for the panel."""
+    return "discovery outlook", search
+
+
+def fixes_for(search: Search) -> tuple[tuple[str, str], ...]:
+    """What makes a metric without a slope usable, as far as the search has not got it yet."""
+    return tuple((name, value) for name, value in FITTING_FIXES if getattr(search, name) != value)
+
+
+def foreseen(model: Any, search: Search, job: Job) -> Outlook:
+    """What a search would take. Raises what the engine raises."""
+    from microtome.circuits.discovery.discover import expect_possible
+
+    asked = asked_of(model, search)
+    task = expect_possible(
+        model, asked.data, asked.metric, search.method,
+        steps=search.steps, tau=search.tau, job=job, **asked.options,
+    )  # fmt: skip
+    return Outlook(task.edges.count, len(task.examples))

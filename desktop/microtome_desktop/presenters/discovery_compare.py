@@ -1,0 +1,69 @@
+"""Rival circuits beside each other: how alike their ranks and edges are, and who has which edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from microtome.circuits.discovery.comparing import overlap, rank_correlation
+from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import FIRST_OWN, SHARED
+from microtome_desktop.presenters.discovery_dial import Ranked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Ticked rivals in the order of the list; both tables are symmetric, with 1 on the diagonal.
+
+    ``correlation`` is Spearman's of the scores of all edges, signed when the dial goes by score;
+    ``overlap`` the share of the edges of either that both have at the dial's size.
+    """
+
+    names: tuple[str, ...]
+    correlation: Float[np.ndarray, "rival rival"]
+    overlap: Float[np.ndarray, "rival rival"]
+
+
+def correlations(rivals: Sequence[Ranked], *, signed: bool) -> Float[np.ndarray, "rival rival"]:
+    """Spearman's correlation of each two; of the sizes of the scores unless signed."""
+    found = np.eye(len(rivals))
+    scores = [rival.scores if signed else np.abs(rival.scores) for rival in rivals]
+    for row, first in enumerate(scores):
+        for column in range(row):
+            found[row, column] = found[column, row] = rank_correlation(first, scores[column])
+    return found
+
+
+def overlaps(kept: Sequence[Bool[np.ndarray, " edge"]]) -> Float[np.ndarray, "rival rival"]:
+    """The overlap of each two circuits."""
+    return np.array([[overlap(first, second) for second in kept] for first in kept])
+
+
+def groups_of(
+    first: Bool[np.ndarray, " edge"],
+    second: Bool[np.ndarray, " edge"],
+    places: tuple[int, int],
+) -> Int[np.ndarray, " edge"]:
+    """The group that each edge is coloured by; ``places`` are those of the rivals' colours."""
+    alone = [FIRST_OWN + place % len(colours.POINT_GROUPS) for place in places]
+    return np.asarray(np.where(first & second, SHARED, np.where(first, alone[0], alone[1])))
+
+
+def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str, str]:
+    """The legend of two circuits in one graph."""
+    own = [colours.POINT_GROUPS[place % len(colours.POINT_GROUPS)] for place in places]
+    told = (f"only {name}" for name in names)
+    return {"both": colours.TEXT, **dict(zip(told, own, strict=True))}
+
+
+def comparison_rows(compared: Comparison) -> tuple[tuple[str, str, float, float], ...]:
+    """Each two once: their names, correlation and overlap."""
+    names = compared.names
+    return tuple(
+        (names[row], names[column], float(compared.correlation[row, column]),
+         float(compared.overlap[row, column]))
+        for row in range(len(names)) for column in range(row + 1, len(names))
+    )  # fmt: skip

@@ -1,0 +1,171 @@
+"""The graph of a discovered circuit: layers upward, heads and MLP across, no positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from microtome.records.circuit import HEAD, MLP, Circuit
+from microtome.records.edges import Edges
+from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_curves import Curves, curves
+from microtome_desktop.presenters.circuit_kinds import edge_style, node_style
+from microtome_desktop.presenters.circuit_layout import Layout
+from microtome_desktop.presenters.circuit_text import short_label, signed
+from microtome_desktop.presenters.discovery_dial import Ranked
+
+MOST_DRAWN = 1_500  # edges: more show nothing more, and take longer than a turn of the dial
+_MARGIN, _TOP, _BOTTOM, _END_ROWS = 14.0, 20.0, 4.0, 0.62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Board:
+    """All nodes and edges of a model laid out once; a circuit is some of them.
+
+    Nodes stay where they are whatever the dial says.
+    """
+
+    ranked: Ranked
+    circuit: Circuit
+    layout: Layout
+    curves: Curves
+    place: Int[np.ndarray, " edge"]  # of each edge in the order of sizes
+
+    @classmethod
+    def of(cls, ranked: Ranked, told: dict[str, object], width: float, height: float) -> Board:
+        """The board of a discovered circuit for a canvas of this many pixels."""
+        circuit = _whole(ranked, told)
+        layout = _lay_out(circuit, ranked.edges, width, height)
+        place = np.empty(ranked.count, dtype=np.int64)
+        place[ranked.by_size] = np.arange(ranked.count)
+        return cls(ranked, circuit, layout, curves(circuit, layout), place)
+
+    def drawing(
+        self,
+        kept: Bool[np.ndarray, " edge"],
+        groups: Int[np.ndarray, " edge"] | None = None,
+    ) -> Drawing:
+        """The kept edges, the strongest at most, and what they join.
+
+        ``groups`` colours edges by what they belong to instead of by their signs.
+        """
+        rows = np.flatnonzero(kept)
+        rows = rows[np.argsort(self.place[rows], kind="stable")][:MOST_DRAWN]
+        whole = self.circuit
+        source, target = whole.edge_source[rows], whole.edge_target[rows]
+        nodes = np.union1d(source, target).astype(np.int64)
+        new_row = np.zeros(whole.n_nodes, dtype=np.int32)
+        new_row[nodes] = np.arange(len(nodes))
+        drawn = Circuit(
+            node_id=tuple(whole.node_id[n] for n in nodes),
+            node_kind=tuple(whole.node_kind[n] for n in nodes),
+            node_label=tuple(whole.node_label[n] for n in nodes),
+            edge_source=new_row[source],
+            edge_target=new_row[target],
+            edge_kind=whole.edge_kind[rows],
+            edge_weight=whole.edge_weight[rows],
+            edge_influence=whole.edge_influence[rows],
+            metadata=whole.metadata,
+            **{name: getattr(whole, name)[nodes] for name in _NODE_COLUMNS},
+        )
+        layout = self.layout
+        held = replace(
+            layout, x=layout.x[nodes], y=layout.y[nodes], diameter=layout.diameter[nodes]
+        )
+        lines = Curves(
+            points=self.curves.points[rows],
+            level=self.curves.level[rows],
+            positive=self.curves.positive[rows],
+            kind=self.curves.kind[rows],
+            order=np.arange(len(rows)),
+            group=None if groups is None else groups[rows],
+        )
+        texts = tuple(short_label(drawn, node) for node in range(len(nodes)))
+        return Drawing(drawn, held, lines, texts)
+
+
+_NODE_COLUMNS = (
+    "node_layer", "node_position", "node_head", "node_feature", "node_score", "node_influence",
+    "node_bias",
+)  # fmt: skip
+
+
+def _whole(ranked: Ranked, told: dict[str, object]) -> Circuit:
+    """All edges, nodes named as everywhere in the window, as strong as their strongest edge."""
+    edges = ranked.edges
+    scores = np.zeros(edges.exists.shape)
+    scores[ranked.writer, ranked.reader] = ranked.scores
+    made = edges.as_circuit(scores, dict(told))
+    sizes = np.abs(scores)
+    strongest = np.append(sizes.max(1), sizes[:, -1].max())
+    read = np.zeros(edges.n_writers)
+    np.maximum.at(read, edges.node_of[:-1], sizes[:, :-1].max(0))
+    strongest[:-1] = np.maximum(strongest[:-1], read)
+    largest = strongest.max(initial=0.0)
+    labels = [
+        f"L{layer}H{head}" if kind == HEAD else f"M{layer}" if kind == MLP else name
+        for name, kind, layer, head in zip(
+            made.node_id, made.node_kind, made.node_layer, made.node_head, strict=True
+        )
+    ]
+    influence = strongest / largest if largest > 0 else strongest
+    return replace(made, node_label=tuple(labels), node_influence=influence.astype(np.float32))
+
+
+def _lay_out(circuit: Circuit, edges: Edges, width: float, height: float) -> Layout:
+    columns_held = edges.n_heads + 1
+    step = max(width - 2 * _MARGIN, 1.0) / columns_held
+    columns = _MARGIN + (np.arange(columns_held) + 0.5) * step
+    shares = np.array([_END_ROWS, *[1.0] * edges.n_layers, _END_ROWS])
+    row_heights = shares * max(height - _TOP - _BOTTOM, 1.0) / shares.sum()
+    rows = _BOTTOM + np.cumsum(row_heights) - row_heights / 2
+    row, x = _rows_and_x(circuit, edges, columns, width)
+    lift = np.array([node_style(kind).lift for kind in circuit.node_kind])
+    largest = float(np.clip(min(0.52 * step, 0.42 * row_heights[1]), 4.0, 19.0))
+    strength = np.sqrt(np.clip(circuit.node_influence.astype(float), 0.0, 1.0))
+    return Layout(
+        width=width,
+        height=height,
+        columns=columns,
+        column_widths=np.full(columns_held, step),
+        tokens=(*(f"H{head}" for head in range(edges.n_heads)), "MLP"),
+        rows=rows,
+        row_heights=row_heights,
+        row_names=("input", *(f"L{layer}" for layer in range(edges.n_layers)), "logits"),
+        row_layers=(None, *range(edges.n_layers), None),
+        x=x,
+        y=rows[row] + lift * row_heights[row],
+        diameter=0.42 * largest + 0.58 * largest * strength,
+        shrink=1.0,
+    )
+
+
+def _rows_and_x(
+    circuit: Circuit, edges: Edges, columns: Float[np.ndarray, " column"], width: float
+) -> tuple[Int[np.ndarray, " node"], Float[np.ndarray, " node"]]:
+    row = circuit.node_layer + 1
+    row[-1] = edges.n_layers + 1
+    column = np.where(circuit.node_head >= 0, circuit.node_head, edges.n_heads)
+    x = columns[column]
+    x[[0, -1]] = width / 2
+    return row.astype(np.int64), x
+
+
+def node_tip(circuit: Circuit, node: int) -> str:
+    """The tool tip of a component, plain text."""
+    text = f"{circuit.node_label[node]}   sum of its out-edges {signed(circuit.node_score[node])}"
+    reads = int((circuit.edge_target == node).sum())
+    feeds = int((circuit.edge_source == node).sum())
+    return f"{text}\n{reads} edges into it, {feeds} out of it at this size"
+
+
+def edge_tip(circuit: Circuit, edge: int, change: float | None = None) -> str:  # noqa: ARG001
+    """The tool tip of an edge, plain text; edits change no score."""
+    source, target = circuit.edge_source[edge], circuit.edge_target[edge]
+    score = signed(float(circuit.edge_weight[edge]))
+    return (
+        f"{circuit.node_label[source]} → {circuit.node_label[target]}\n"
+        f"{edge_style(int(circuit.edge_kind[edge])).title}   score {score}"
+    )

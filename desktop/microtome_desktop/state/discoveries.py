@@ -1,0 +1,139 @@
+"""What a circuit is looked for with: one frozen search, which a session keeps beside the result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from microtome.circuits.discovery.methods import ABLATIONS, METHODS
+from microtome.errors import InputError
+from microtome.prompts import Prompt, Question
+from microtome.records.analysis import Analysis
+from microtome.records.discovery import DISCOVERY
+from microtome.records.faithfulness import FAITHFULNESS
+from microtome.records.session import Session
+from microtome_desktop.state.sweeps import METRICS
+
+SEARCH = "search"  # the parameter of a discovery's analysis that holds it
+CIRCUIT = "discovery"  # the parameter of a curve's analysis that names its circuit
+_TASK = ("fingerprint", "ablation", "over", "metrics", "read_at", "prompts", "corrupt", "method")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search for a circuit: over which prompts, by which method, ablation and metric.
+
+    ``question`` is the pair, or with ``data`` the name of a prompt set whose first ``count``
+    pairs are taken instead. ``over`` names the set that means are taken over, else they are taken
+    over the prompts themselves. ``steps`` are of integrated gradients, ``tau`` is ACDC's.
+    """
+
+    question: Question | None
+    method: str = "two-point"
+    ablation: str = "resample"
+    metric: str = "logit"
+    data: str = ""
+    count: int = 0
+    over: str = ""
+    steps: int = 5
+    tau: float = 0.01
+
+    def as_json(self) -> dict[str, Any]:
+        """The search as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, held: Any) -> Search:
+        """The search that ``as_json`` gave; InputError for what is none."""
+        try:
+            given = {field.name: held[field.name] for field in fields(cls) if field.name in held}
+            asked = given.get("question")
+            given["question"] = None if asked is None else Question(**_tuples(asked))
+            search = cls(**given)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"This is no search for a circuit: {error}.") from error
+        known = search.method in METHODS and search.ablation in ABLATIONS
+        if not known or search.metric not in METRICS:
+            raise InputError("This is a search by a method, an ablation or a metric of no name.")
+        return search
+
+
+def _tuples(held: dict[str, Any]) -> dict[str, Any]:
+    """Token ids as they were before JSON made lists of them."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
+
+
+def search_of(analysis: Analysis) -> Search | None:
+    """What a circuit was looked for with; None for one that was not found in a window."""
+    try:
+        return Search.from_json(analysis.params[SEARCH]) if SEARCH in analysis.params else None
+    except InputError:  # of another version
+        return None
+
+
+def mean_over(search: Search) -> tuple[Prompt, ...]:
+    """The prompts that means are taken over."""
+    if "mean" not in search.ablation:
+        return ()
+    name = search.over or search.data
+    if name:
+        from microtome.prompt_sets import load_prompt_set
+
+        return tuple(pair.clean for pair in load_prompt_set(name).pairs)
+    asked = search.question
+    both = () if asked is None else (asked.prompt, asked.corrupt)
+    return tuple(prompt for prompt in both if prompt is not None)
+
+
+def discoveries_in(session: Session | None) -> tuple[Analysis, ...]:
+    """The discovered circuits of a session, oldest first."""
+    held = () if session is None else session.analyses.values()
+    return tuple(analysis for analysis in held if analysis.kind == DISCOVERY)
+
+
+def is_partial(analysis: Analysis) -> bool:
+    """Whether the work that made it was stopped, or still goes on."""
+    told = analysis.params.get("asked", analysis.params)
+    return bool(told.get("partial", False))
+
+
+def curve_for(session: Session | None, circuit: Analysis) -> Analysis | None:
+    """The faithfulness curve of a discovered circuit, also one that the command line made."""
+    held = () if session is None else tuple(session.analyses.values())
+    for analysis in reversed(held):
+        if analysis.kind == FAITHFULNESS and _is_of(analysis, circuit):
+            return analysis
+    return None
+
+
+def _is_of(curve: Analysis, circuit: Analysis) -> bool:
+    if CIRCUIT in curve.params:
+        return bool(curve.params[CIRCUIT] == circuit.id)
+    asked = curve.params["asked"]
+    return all(asked.get(name) == circuit.params.get(name) for name in _TASK)
+
+
+def discovery_for(session: Session | None, search: Search) -> Analysis | None:
+    """A whole circuit, with its curve, that answers the search already."""
+    for analysis in discoveries_in(session):
+        if search_of(analysis) == search and not is_partial(analysis):
+            curve = curve_for(session, analysis)
+            if curve is not None and not is_partial(curve):
+                return analysis
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a search would take, or why it cannot be made and what would make it possible.
+
+    ``fixes`` are fields of a ``Search`` with other values. ``seconds`` and ``bytes`` are estimates.
+    """
+
+    edges: int = 0
+    pairs: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+    problem: str = ""
+    fixes: tuple[tuple[str, str], ...] = ()
+    nbytes: int = 0  # that it takes itself, as whatever is kept for panels says

@@ -1,0 +1,104 @@
+"""The middle of the window: strips above, and one card at a time under tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from microtome_desktop.views.card import Body, Card
+from microtome_desktop.views.panel_table import Area, Place
+
+
+class Centre(QWidget):
+    """Holds the cards of the centre; ``came`` names the one that came to the front."""
+
+    came = Signal(str)
+
+    def __init__(self, places: tuple[Place, ...], strip_height: int) -> None:
+        super().__init__()
+        self.strips: dict[str, Body] = {}
+        self.cards: dict[str, Card] = {}
+        self.tabs = QTabBar()
+        self.tabs.setObjectName("centre_tabs")
+        self.tabs.setAccessibleName("views in the middle of the window")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self._stack = QStackedWidget()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(6)
+        below = QVBoxLayout()
+        below.setSpacing(0)
+        below.addWidget(self.tabs)
+        below.addWidget(self._stack, 1)
+        for place in places:
+            if place.area is Area.STRIP:
+                self._add_strip(place.name, strip_height)
+            elif place.area is Area.CENTRE:
+                self._add_card(place)
+        self.column.addLayout(below, 1)
+        self.tabs.setVisible(len(self.cards) > 1)
+        self.tabs.currentChanged.connect(self._on_tab)
+
+    def _add_strip(self, name: str, height: int) -> None:
+        strip = self.strips[name] = Body()
+        strip.setObjectName("strip_card")
+        strip.setFixedHeight(height)
+        self.column.addWidget(strip)
+
+    def _add_card(self, place: Place) -> None:
+        self.cards[place.name] = card = Card(place.title)
+        self._stack.addWidget(card)
+        self.tabs.addTab(place.title)
+
+    @property
+    def bodies(self) -> Mapping[str, Body]:
+        """What holds the panels, by their names."""
+        return self.strips | {name: card.body for name, card in self.cards.items()}
+
+    @property
+    def front(self) -> str:
+        """The panel whose card is in front."""
+        return list(self.cards)[self._stack.currentIndex()]
+
+    def show_card(self, name: str) -> None:
+        """Bring a card to the front."""
+        self.tabs.setCurrentIndex(list(self.cards).index(name))
+
+    def show_strips(self, *, on: bool) -> None:
+        """The strips above the cards, or not: what fills the window stands alone."""
+        for strip in self.strips.values():
+            strip.setVisible(on)
+
+    def make_actions(self) -> tuple[QAction, ...]:
+        """An entry of a menu for each card, where there are several; the front one is checked."""
+        found = []
+        for number, card in enumerate(self.cards.values() if len(self.cards) > 1 else ()):
+            action = QAction(self.tabs.tabText(number), card)
+            action.setCheckable(True)
+            action.setData(number)
+            action.triggered.connect(self._on_action)
+            found.append(action)
+        self._actions = tuple(found)
+        self._check()
+        return self._actions
+
+    _actions: tuple[QAction, ...] = ()
+
+    def _on_action(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.tabs.setCurrentIndex(action.data())
+        self._check()  # a click on the one in front would take its mark away
+
+    def _on_tab(self, number: int) -> None:
+        self._stack.setCurrentIndex(number)
+        self._check()
+        self.came.emit(self.front)
+
+    def _check(self) -> None:
+        for action in self._actions:
+            action.setChecked(action.data() == self._stack.currentIndex())

@@ -1,0 +1,48 @@
+"""What the commands of the discovery panel do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.main_window import MainWindow
+
+if TYPE_CHECKING:
+    # Plots come with their panels, one at a turn.
+    from microtome_desktop.views.discovery_panel import DiscoveryPanel
+    from microtome_desktop.views.panel import Panel
+
+
+class DiscoveryCommands(QObject):
+    """Hands each command on to the panel; there is none before the window is full."""
+
+    def __init__(self, window: MainWindow, desk: Desk, panels: dict[str, Panel]) -> None:
+        super().__init__(window)
+        self._window, self._desk, self._panels = window, desk, panels
+
+    def table(self) -> dict[CommandId, Callable[[], None]]:
+        """What each command does."""
+        return {
+            CommandId.DISCOVER: self._act(self._discover),
+            CommandId.MEASURE_SIZE: self._act(lambda panel: panel.measure()),
+        }
+
+    def _discover(self, panel: DiscoveryPanel) -> None:
+        panel.run()
+        if reason := panel.why_not:
+            self._desk.notices.warn("No circuit can be looked for yet", reason)
+
+    def _act(self, act: Callable[[DiscoveryPanel], None]) -> Callable[[], None]:
+        def run() -> None:
+            from microtome_desktop.views.discovery_panel import DiscoveryPanel
+
+            panel = self._panels.get("discovery")
+            if isinstance(panel, DiscoveryPanel):
+                self._window.show_panel("discovery")
+                act(panel)
+
+        return run

@@ -1,0 +1,126 @@
+"""On which inputs a hypothesis is tested, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QFormLayout, QLabel, QPlainTextEdit, QSpinBox, QWidget
+
+from microtome.prompt_sets import PromptSet
+from microtome.records.hypothesis import Hypothesis
+from microtome_desktop.state.hypotheses import RANDOM, TYPED, ScrubWish
+from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.fonts import mono_font
+
+_MOST = 4096
+_HINT = "one prompt a line; those with the same number of tokens stand in for each other"
+
+
+class HypothesisInputs(QWidget):
+    """A source of inputs, how many of them, scrubbed runs of each, and the seed."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = Choice()
+        self.source.setObjectName("scrub_source")
+        self.source.setAccessibleName("inputs of the test")
+        self.text = QPlainTextEdit()
+        self.text.setObjectName("scrub_text")
+        self.text.setAccessibleName("prompts, one a line")
+        self.text.setPlaceholderText(_HINT)
+        self.text.setFont(mono_font(12))
+        self.text.setMinimumHeight(60)
+        self.count = _number("scrub_count", "inputs", 0, _MOST, 64)
+        self.count.setSpecialValueText("all")
+        self.draws = _number("scrub_draws", "scrubbed runs of each input", 1, 256, 4)
+        self.seed = _number("scrub_seed", "seed of the draws", 0, 1 << 30, 0)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 4, 0, 0)
+        form.setVerticalSpacing(5)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for said, field in (
+            ("Inputs", self.source),
+            ("Count", self.count),
+            ("Draws", self.draws),
+            ("Seed", self.seed),
+        ):
+            label = QLabel(said)
+            label.setObjectName("dim")
+            form.addRow(label, field)
+        form.addRow(self.text)
+        self.offer(())
+        self.source.activated.connect(self._on_source)
+        self.text.textChanged.connect(self.changed)
+        for field in (self.count, self.draws, self.seed):
+            field.valueChanged.connect(self._on_number)
+        self._on_source(0)
+
+    def offer(self, sets: Sequence[PromptSet]) -> None:
+        """Offer these prompt sets beside random and typed inputs."""
+        offered = [
+            ("Random tokens that come again", RANDOM),
+            ("Typed prompts", TYPED),
+            *((f"Prompt set: {each.title}", each.name) for each in sets),
+        ]
+        if offered == [(self.source.itemText(n), self.source.itemData(n))
+                       for n in range(self.source.count())]:  # fmt: skip
+            return
+        held = self.source.currentData()
+        with QSignalBlocker(self.source):
+            self.source.clear()
+            for title, name in offered:
+                self.source.addItem(title, name)
+        self.source.setCurrentIndex(max(0, self.source.findData(held)))
+        self._on_source(0)
+
+    def wish(self, hypothesis: Hypothesis) -> ScrubWish:
+        """The test that is set up here."""
+        return ScrubWish(
+            hypothesis,
+            str(self.source.currentData()),
+            self.text.toPlainText() if self.source.currentData() == TYPED else "",
+            self.count.value(),
+            self.draws.value(),
+            self.seed.value(),
+        )
+
+    @property
+    def why_not(self) -> str:
+        """What is missing, empty when nothing is."""
+        typed = self.source.currentData() == TYPED
+        missing = typed and not self.text.toPlainText().strip()
+        return "No prompts are typed: see Inputs." if missing else ""
+
+    def show_wish(self, wish: ScrubWish) -> None:
+        """Set everything as a test was asked for."""
+        at = self.source.findData(wish.source)
+        if at >= 0:
+            self.source.setCurrentIndex(at)
+        if wish.text:
+            self.text.setPlainText(wish.text)
+        self.count.setValue(wish.count)
+        self.draws.setValue(wish.draws)
+        self.seed.setValue(wish.seed)
+        self._on_source(0)
+
+    def _on_source(self, row: int) -> None:
+        self.text.setVisible(self.source.currentData() == TYPED)
+        self.changed.emit()
+
+    def _on_number(self, value: int) -> None:
+        self.changed.emit()
+
+
+def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox:
+    field = QSpinBox()
+    field.setObjectName(name)
+    field.setAccessibleName(said)
+    field.setToolTip(said.capitalize())
+    field.setRange(least, most)
+    field.setValue(value)
+    field.setProperty("plain", True)
+    field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    return field
