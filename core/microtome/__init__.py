@@ -62,6 +62,7 @@ _PUBLIC = {
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
+    "path_patching": "circuits.discovery.paths",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
@@ -128,6 +129,7 @@ __all__ = [
     "logit_lens",
     "open_session",
     "patching_sweep",
+    "path_patching",
     "project",
     "propose_groups",
     "prune",
@@ -158,6 +160,7 @@ if TYPE_CHECKING:
     from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.circuits.discovery.judging import judge_circuit, stability
+    from microtome.circuits.discovery.paths import path_patching
     from microtome.circuits.formats.files import read_graph, write_graph
     from microtome.circuits.grouping import propose_groups
     from microtome.circuits.influences import prune_by_influence

@@ -139,7 +139,9 @@ QScrollBar::handle:hover { background: FAINT; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 QCheckBox::indicator { width: 14px; height: 14px; border: 1px solid FAINT; border-radius: 4px; }
-QCheckBox::indicator:checked { background: ACCENT; border-color: ACCENT; }
+QTreeView::indicator { width: 12px; height: 12px; border: 1px solid FAINT; border-radius: 4px; }
+QCheckBox::indicator:checked, QTreeView::indicator:checked { background: ACCENT;
+  border-color: ACCENT; }
 QToolTip { background: RAISED; color: TEXT; border: 1px solid LINE; padding: 4px; }
 #toast { background: RAISED; border: 1px solid LINE; border-radius: 8px; }
 #banner { background: BANNER; border: 1px solid BANNER_LINE; border-radius: 8px; }

@@ -17,6 +17,7 @@ from sweep_work import Question, save_model
 
 import microtome as mt
 from microtome.circuits.discovery.acdc import acdc
+from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.discover import METHODS
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task
@@ -123,12 +124,12 @@ def test_acdc_beside_whole_passes(words, one_thread, measuring):
 
 def _edge_by_edge(task):
     edges, job = task.edges, Job()
-    batches = list(task.batches(job))
+    held = list(batches(task, job))
     removed = np.zeros_like(edges.exists)
 
     def value(mask):
         with torch.no_grad():
-            return np.concatenate([measure(b, [mask], job, whole=True)[0] for b in batches]).mean()
+            return np.concatenate([measure(b, [mask], job, whole=True)[0] for b in held]).mean()
 
     now = value(removed)
     for reader in _downward(edges):

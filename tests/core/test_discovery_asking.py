@@ -185,7 +185,7 @@ def test_every_method_tells_how_far_it_is_and_stops(discover, method):
     heard = []
     discover([PAIR] * 2, METRIC, method, job=Job(on_progress=heard.append), steps=2)
     last = [each for each in heard if each.title == heard[-1].title]
-    assert len(heard) > 3
+    assert len(heard) >= 3
     assert last[-1].done == last[-1].total > 0
     assert all(0 <= each.done <= each.total for each in heard)
     for stop in (1, max(2, len(heard) // 2)):

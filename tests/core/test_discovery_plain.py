@@ -10,6 +10,7 @@ import torch
 from plain_edges import PlainEdges, named_edges
 
 import microtome as mt
+from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task
 from microtome.jobs import Job
@@ -249,7 +250,7 @@ def test_what_nobody_reads_may_be_left_out(tiny_model, kind):
     model, generator = tiny_model(kind), np.random.default_rng(3)
     clean, corrupt = (tuple(generator.integers(5, 50, 6).tolist()) for _ in range(2))
     task = Task.of(model, mt.PromptPair(clean, corrupt), mt.LogitDifference(7, 9))
-    edges, (batch,) = task.edges, task.batches(Job())
+    edges, (batch,) = task.edges, batches(task, Job())
     for _ in range(6):
         # Some writers are read by nobody, each time others.
         silent = generator.random(edges.n_writers) < 0.5

@@ -111,6 +111,16 @@ def test_swapped_inputs_agree_on_the_claim_and_all_others_on_nothing(
     assert not right.swapped("", "logits", number, 3)  # the logits are read at the end alone
 
 
+@pytest.mark.parametrize(("name", "value"), [("swaps", 48), ("claims", 10_000), ("claims", -1)])
+def test_a_damaged_record_is_refused(right: Scrubbed, name: str, value: int) -> None:
+    analysis = scrubbed_analysis(right)
+    array = analysis.array(name).copy()
+    array[0, 0, 3] = value
+    held = {**analysis.arrays, name: replace(analysis.arrays[name], values=array)}
+    with pytest.raises(InputError, match="damaged"):
+        scrubbed_of(replace(analysis, arrays=held))
+
+
 def test_each_claim_has_a_value_that_says_why_inputs_agree(
     right: Scrubbed, model: Model, repeats: list[Any]
 ) -> None:
@@ -364,5 +374,5 @@ def test_a_stop_acts_and_tells_how_far_it_was(model: Model, repeats: list[Any]) 
     job = Job(stop)
     with pytest.raises(Cancelled):
         mt.causal_scrub(model, RIGHT, repeats[:8], draws=100, job=job)
-    assert told[0] == "Running the inputs"
+    assert list(dict.fromkeys(told)) == ["Asking the model", "Running the inputs", "Scrubbing"]
     assert told.count("Scrubbing") == 1

@@ -174,6 +174,27 @@ def test_the_node(full):
     close([world["score"], world["influence"]], [wanted["score"], wanted["influence"]])
 
 
+def test_ways_through_the_node(full, qtbot):
+    circuit, node = full.desk.workspace.session.circuit, full.desk.selection.current.node
+    edge = circuit.incoming(circuit.row(node))[0]
+    ends = circuit.edge_source[edge], circuit.edge_target[edge]
+    names = tuple(circuit.node_id[int(end)] for end in ends)
+    full.desk.selection.update(edge=(*names, int(circuit.edge_kind[edge])))
+    for wanted in (CommandId.WHY_EDGE, CommandId.PATCH_PATH):
+        full.window.actions_table.trigger(wanted)
+        qtbot.waitUntil(lambda: full.runner.idle, timeout=60_000)
+        full.runner.turns.finish()
+    world, table = run(lines_of(full, "node_card")), table_of(full, "node_card")
+    rows = list(zip(table["part"], table["name"], table["value"], strict=True))
+    weights = [value for part, _, value in rows if part == "why edge"]
+    close([weight for _, weight in world["readers"]], weights)
+    close(weights and sum(weights), circuit.edge_weight[edge])
+    paths = [row for row in zip(*table.values(), strict=True) if row[0] == "path"]
+    close(world["shares"], [row[-1] for row in paths])
+    assert world["paths"] == [row[1] for row in paths]
+    full.desk.selection.update(edge=None, others=())
+
+
 def test_the_lists(full):
     lists = full.furnishing.panels["lists"]
     lists.tabs.setCurrentWidget(lists.nodes)

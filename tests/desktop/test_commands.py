@@ -33,7 +33,7 @@ def reason(wanted, desk, *, busy=False):
 
 ON_NODES = {
     CommandId.PIN, CommandId.RENAME, CommandId.HIDE, CommandId.SHOW_HIDDEN, CommandId.GROUP,
-    CommandId.UNGROUP, CommandId.COLLAPSE,
+    CommandId.UNGROUP, CommandId.COLLAPSE, CommandId.PATCH_PATH, CommandId.WHY_EDGE,
 }  # fmt: skip
 ON_THE_CIRCUIT = ON_NODES | {
     CommandId.SEARCH, CommandId.FIT, CommandId.ZOOM_IN, CommandId.ZOOM_OUT, CommandId.COMPACT,
@@ -47,7 +47,16 @@ ON_A_PLACE = {
 ON_EDITS = {
     CommandId.SWITCH_EDITS, CommandId.SAVE_EDITS, CommandId.CLEAR_EDITS, CommandId.PRICE,
 }  # fmt: skip
+ON_A_CIRCUIT = {  # that was discovered
+    CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
+    CommandId.KNOWN_CIRCUIT, CommandId.ABLATE_OUTSIDE,
+}  # fmt: skip
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
+ON_SUITES = {
+    CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
+    CommandId.SWAPS,
+}  # fmt: skip
+AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -97,7 +106,9 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
+        CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
+        *ON_SUITES,
     }  # fmt: skip
 
 
@@ -106,7 +117,9 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
+        *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
+        *AFTER_SUITES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -11,9 +11,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
 from microtome_desktop.jobs.graph_requests import ImportGraph
-from microtome_desktop.presenters.circuit_curves import SHARED
+from microtome_desktop.presenters.circuit_curves import ONLY_FIRST, ONLY_SECOND, SHARED
 from microtome_desktop.presenters.circuit_look import EDGE_INFLUENCE, NODE_INFLUENCE
-from microtome_desktop.presenters.graph_comparison import ONLY_FIRST, ONLY_SECOND
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.graph_comparison import ConsensusWindow
 
@@ -79,7 +78,7 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     assert hue["3_123_3"] == ONLY_SECOND
     assert hue["0_5_1"] == hue["6_4321_3"] == SHARED
     ends = zip(drawing.circuit.edge_source, drawing.circuit.edge_target, strict=True)
-    for (source, target), edge_hue in zip(ends, drawing.curves.group.tolist(), strict=True):
+    for (source, target), edge_hue in zip(ends, drawing.curves.hue.tolist(), strict=True):
         of_ends = {hue[drawing.circuit.node_id[end]] for end in (source, target)}
         assert edge_hue in of_ends
     assert "only in the second: 1 node, 3 edges" in window.graph.legend[2].text()

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
+from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
 from microtome.records.hypothesis import Arrow, Box, Hypothesis
 from microtome.records.marks import Marks
@@ -158,6 +159,32 @@ def test_arrows_go_up_only_and_to_what_can_read(sample_session):
     assert heights == sorted(heights, reverse=True)
 
 
+def test_several_are_named_copied_and_deleted(panel, bench, qtbot):
+    panel.acts.add_induction()
+    of = panel.acts.shown
+    QTest.mouseClick(panel.rename, LEFT)
+    write(panel.naming, "mine")
+    assert (panel.acts.title, panel.acts.shown.arrows) == ("mine", of.arrows)
+    panel.acts.copy()
+    assert [each.title for each in panel.acts.held] == ["mine", "mine 2"]
+    # By the keyboard an arrow is drawn among the fields of its source.
+    panel.pick("where")
+    panel.form.to.setCurrentText("answer: keys")
+    QTest.mouseClick(panel.form.add_arrow, LEFT)
+    assert Arrow("where", "answer", "k") in panel.acts.shown.arrows
+    panel.pick(Arrow("where", "answer", "k"))
+    panel.form.reader.setCurrentText("queries")
+    panel.form.reader.activated.emit(panel.form.reader.currentIndex())
+    assert Arrow("where", "answer", "q") in panel.acts.shown.arrows
+    QTest.mouseClick(panel.forget, LEFT)
+    assert [each.title for each in panel.acts.held] == ["mine"]
+    assert panel.acts.shown.arrows == of.arrows
+    for _ in range(6):
+        bench.window.actions_table.trigger(CommandId.UNDO)
+    rest(bench, qtbot)
+    assert panel.acts.held == ()
+
+
 def test_the_selected_head_gets_a_box(panel, bench, qtbot):
     bench.desk.selection.update(layer=2, head=3)
     QTest.mouseClick(panel.add_box, LEFT)
@@ -170,28 +197,51 @@ def test_the_selected_head_gets_a_box(panel, bench, qtbot):
 # ---------------------------------------------------------------- testing
 
 
-def test_the_right_one_of_the_known_model_recovers_all(live, qtbot, tmp_path):
+@pytest.fixture
+def known(live, qtbot):
+    """The panel in a live window with the model whose circuit is known, and no hypothesis yet."""
     live.handlers.load("induction-exact")
     qtbot.waitUntil(lambda: live.desk.workspace.model.name == "induction-exact", timeout=WAIT)
     rest(live, qtbot)
     live.runner.ask(Examine(REPEAT))
     rest(live, qtbot)
+    live.desk.workspace.change("marks", marks=Marks())
     live.window.show_panel("hypothesis")
     live.window.activateWindow()
     qtbot.waitUntil(live.window.isActiveWindow)
     panel = live.furnishing.panels["hypothesis"]
-    draw_induction(panel)
     panel.inputs.count.setValue(48)
     panel.inputs.draws.setValue(2)
-    assert panel.why_not == ""
-    QTest.mouseClick(panel.run_button, LEFT)
+    yield panel
+    live.desk.workspace.mark_clean()
+
+
+def test_the_right_one_of_the_known_model_recovers_all(known, live, qtbot, tmp_path):
+    draw_induction(known)
+    assert known.why_not == ""
+    QTest.mouseClick(known.run_button, LEFT)
     rest(live, qtbot)
     (analysis,) = scrubs_in(live.desk.workspace.session)
     found = read_test(analysis)
     assert found.recovered >= 0.99
     assert not found.partial
-    assert "recovered 1.00" in panel.score.text.text()
-    # Step through it: the key is read from inputs with the same token before.
+    assert "recovered 1.00" in known.score.text.text()
+    step_through(known, found)
+    world = {}
+    exec("\n".join(known.exported_lines()), world)  # noqa: S102  # that is the test
+    assert world["recovered"] == pytest.approx(found.recovered, abs=1e-6)
+    np.testing.assert_array_equal(world["found"].swaps, found.swaps)
+    assert len(known.exported_table()().rows) == 48
+    saved = save_session(tmp_path / "tested.h5", live.desk.workspace.session)
+    opened = open_session(saved)
+    assert opened.marks.hypotheses == (known.acts.shown,)
+    assert ScrubWish.from_json(scrubs_in(opened)[0].params["wish"]).draws == 2
+    the_wrong_one_fails(known, live, qtbot)
+    the_answers_of_a_set_judge_it(known, live, qtbot)
+
+
+def step_through(panel, found):
+    """The key is read from inputs with the same token before; a row leads on to the next box."""
     panel.pick(Arrow("previous", "answer", "k"))
     panel.side.setCurrentWidget(panel.swaps)
     panel.swaps.number.setValue(5)
@@ -202,17 +252,10 @@ def test_the_right_one_of_the_known_model_recovers_all(live, qtbot, tmp_path):
         assert step.value == found.tokens[step.taken, step.position - 1]
     panel.swaps.table.cellDoubleClicked.emit(4, 0)
     assert (panel.acts.picked, panel.swaps.number.value()) == ("previous", steps[4].taken)
-    # The lines repeat it, and it opens again without the model.
-    world = {}
-    exec("\n".join(panel.exported_lines()), world)  # noqa: S102  # that is the test
-    assert world["recovered"] == pytest.approx(found.recovered, abs=1e-6)
-    np.testing.assert_array_equal(world["found"].swaps, found.swaps)
-    assert len(panel.exported_table()().rows) == 48
-    saved = save_session(tmp_path / "tested.h5", live.desk.workspace.session)
-    opened = open_session(saved)
-    assert opened.marks.hypotheses == (panel.acts.shown,)
-    assert ScrubWish.from_json(scrubs_in(opened)[0].params["wish"]).draws == 2
-    # Another drawing: the old score is said to be of the old one, and fails when it is tested.
+
+
+def the_wrong_one_fails(panel, live, qtbot):
+    """Without an arrow the old score is said to be of the old drawing; a new test fails."""
     panel.pick(Arrow("token", "answer", "v"))
     QTest.keyClick(panel.canvas, Qt.Key.Key_Delete)
     assert "before it was changed" in panel.told.text()
@@ -222,7 +265,25 @@ def test_the_right_one_of_the_known_model_recovers_all(live, qtbot, tmp_path):
     live.window.actions_table.trigger(CommandId.TEST_HYPOTHESIS)
     rest(live, qtbot)
     assert read_test(scrubs_in(live.desk.workspace.session)[-1]).recovered < 0.5
-    live.desk.workspace.mark_clean()
+    live.window.actions_table.trigger(CommandId.UNDO)
+    rest(live, qtbot)
+
+
+def the_answers_of_a_set_judge_it(panel, live, qtbot):
+    panel.inputs.source.setCurrentIndex(panel.inputs.source.findData("induction-exact"))
+    panel.inputs.judged.setCurrentIndex(1)
+    panel.inputs.count.setValue(0)
+    live.window.actions_table.trigger(CommandId.TEST_HYPOTHESIS)
+    rest(live, qtbot)
+    found = read_test(scrubs_in(live.desk.workspace.session)[-1])
+    assert found.recovered >= 0.99
+    right = load_prompt_set("induction-exact").pairs
+    answers = {pair.clean: f"p({pair.answer})" for pair in right}
+    metrics = [answers[prompt] for prompt in found.params["prompts"]]
+    assert metrics == list(found.params["metrics"])
+    world = {}
+    exec("\n".join(panel.exported_lines()), world)  # noqa: S102  # that is the test
+    assert world["recovered"] == pytest.approx(found.recovered, abs=1e-6)
 
 
 def test_typed_lines_are_prompts_or_ids():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 from jaxtyping import Float
@@ -52,7 +53,7 @@ class NormMap:
             return y
         return self.centre(self._rescaled(self.weighted(y), self.inverse))
 
-    def at(self, *index: slice | Tensor | int) -> NormMap:
+    def at(self, *index: slice | Tensor | int | EllipsisType) -> NormMap:
         """The maps of some of the axes; of a joint norm what a head does to itself."""
         if self.inverse is None:
             return self
@@ -98,6 +99,9 @@ def norm_map(norm: Norm | None, a: NormRun | None, b: NormRun | None = None) -> 
     if b is None:
         return NormMap(norm.centred, weight, 1 / a.scale, joint=norm.joint)
     d = a.centred.shape[-1] * (a.centred.shape[-3] if norm.joint else 1)
+    if b is a:  # the gradient at one run
+        inverse = 1 / a.scale
+        return NormMap(norm.centred, weight, inverse, a.centred, inverse**3 / -d, norm.joint)
     product = a.scale * b.scale
     return NormMap(
         norm.centred,

@@ -13,6 +13,8 @@ from microtome.circuits.coefficients import AttentionCoefficients, Coefficients,
 from microtome.jobs import Job, job_or_default
 from microtome.models.operations import output_matrix, turn
 
+_FEW = 64  # logits that are worth reading alone
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerGradient:
@@ -26,15 +28,15 @@ class LayerGradient:
     reads from the residual stream, ``mlp_normed`` behind the norm.
     """
 
-    behind: Float[Tensor, "position d_model"]
-    heads: Float[Tensor, "position d_model"]
-    mlp: Float[Tensor, "position d_model"]
-    gamma: Float[Tensor, "head position d_head"]
-    score: Float[Tensor, "head query key"] | None
-    query: Float[Tensor, "head position d_head"] | None
-    neurons: Float[Tensor, "position d_mlp"]
-    mlp_normed: Float[Tensor, "position d_model"]
-    mlp_read: Float[Tensor, "position d_model"]
+    behind: Float[Tensor, "*run position d_model"]
+    heads: Float[Tensor, "*run position d_model"]
+    mlp: Float[Tensor, "*run position d_model"]
+    gamma: Float[Tensor, "*run head position d_head"]
+    score: Float[Tensor, "*run head query key"] | None
+    query: Float[Tensor, "*run head position d_head"] | None
+    neurons: Float[Tensor, "*run position d_mlp"]
+    mlp_normed: Float[Tensor, "*run position d_model"]
+    mlp_read: Float[Tensor, "*run position d_model"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,31 +48,32 @@ class Gradient:
 
     coefficients: Coefficients
     position: int
-    words: Float[Tensor, " d_read"]  # the metric's direction at the unembedding
-    logits: Float[Tensor, " d_model"]  # behind the final norm
-    final: Float[Tensor, "position d_model"]  # zero but at the metric's position
+    words: Float[Tensor, "*run d_read"]  # the metric's direction at the unembedding
+    logits: Float[Tensor, "*run d_model"]  # behind the final norm
+    final: Float[Tensor, "*run position d_model"]  # zero but at the metric's position
     layers: tuple[LayerGradient, ...]
-    stream: Float[Tensor, "position d_model"]
-    embedding: Float[Tensor, "position d_model"]
+    stream: Float[Tensor, "*run position d_model"]
+    embedding: Float[Tensor, "*run position d_model"]
 
 
 def backward(
     coefficients: Coefficients,
-    weights: Float[Tensor, " vocabulary"],
+    weights: Float[Tensor, "*run vocabulary"],
     position: int,
     *,
     values_only: bool = False,
     job: Job | None = None,
 ) -> Gradient:
-    """The worth of every place to the metric ``weights · logits[position]``."""
+    """The worth of every place to the metric ``weights · logits[position]``, run by run."""
     job = job_or_default(job)
     anatomy = coefficients.anatomy
     slope = coefficients.logit_slope
-    words = (weights if slope is None else weights * slope) @ anatomy.unembedding
+    words = _words(weights if slope is None else weights * slope, anatomy.unembedding)
     direction = coefficients.transform.transpose(words)
     n_positions = coefficients.attention[0].q.shape[-2]
-    final = direction.new_zeros(n_positions, direction.shape[-1])
-    final[position] = coefficients.final.at(position).transpose(direction)
+    final = direction.new_zeros(*direction.shape[:-1], n_positions, direction.shape[-1])
+    end = coefficients.final.at(..., position, slice(None))
+    final[..., position, :] = end.transpose(direction)
     worth = final
     layers: list[LayerGradient] = []
     for layer in reversed(range(len(anatomy.blocks))):
@@ -92,6 +95,14 @@ def backward(
     )
 
 
+def _words(weights: Tensor, unembedding: Tensor) -> Tensor:
+    """The direction that reads some logits, from only their rows where they are few."""
+    some = weights.reshape(-1, weights.shape[-1]).any(0).nonzero()[:, 0]
+    if len(some) > _FEW:
+        return weights @ unembedding
+    return weights[..., some] @ unembedding[some]
+
+
 def _through_mlp(mlp: MlpCoefficients, worth: Tensor) -> tuple[Tensor, Tensor]:
     weights = mlp.weights
     neurons = mlp.out_norm.transpose(worth) @ weights.w_out
@@ -106,7 +117,7 @@ def _through_attention(
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
     weights = attention.weights
     flat = attention.out_norm.transpose(worth) @ output_matrix(weights)
-    gamma = flat.unflatten(-1, (len(weights.w_o), -1)).transpose(0, 1)
+    gamma = flat.unflatten(-1, (len(weights.w_o), -1)).transpose(-3, -2)
     value = attention.pattern.mT @ gamma
     read = unproject(value, weights.w_v)
     score = query = None
@@ -130,11 +141,11 @@ def _score_worth(attention: AttentionCoefficients, gamma: Tensor) -> Tensor:
 
 
 def unproject(
-    heads: Float[Tensor, "head position d_head"], weight: Float[Tensor, "some_head d_head d_model"]
-) -> Float[Tensor, "position d_model"]:
+    heads: Float[Tensor, "*run head position d_head"],
+    weight: Float[Tensor, "some_head d_head d_model"],
+) -> Float[Tensor, "*run position d_model"]:
     """The transpose of a projection to heads; heads of a group are added first."""
-    grouped = heads.unflatten(0, (weight.shape[0], -1)).sum(1)
-    flat: Tensor = grouped.transpose(0, 1).flatten(1)
+    flat: Tensor = _grouped(heads, len(weight)).transpose(-3, -2).flatten(-2)
     return flat @ weight.flatten(0, 1)
 
 
@@ -148,8 +159,13 @@ def rotated_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
 
 def key_back(attention: AttentionCoefficients, worth: Tensor) -> Tensor:
     """From the keys that are multiplied (by head) back to those that are projected (by group)."""
-    grouped = worth.unflatten(0, (attention.weights.w_k.shape[0], -1)).sum(1)
+    grouped = _grouped(worth, len(attention.weights.w_k))
     return attention.k_norm.transpose(rotated_back(attention, grouped))
+
+
+def _grouped(heads: Tensor, count: int) -> Float[Tensor, "*run group position d_head"]:
+    """The sums over the heads of each group."""
+    return heads if heads.shape[-3] == count else heads.unflatten(-3, (count, -1)).sum(-3)
 
 
 def head_back(

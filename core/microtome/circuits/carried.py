@@ -20,26 +20,26 @@ from microtome.circuits.sources import Layout
 
 @dataclass(slots=True, eq=False)
 class Carried:
-    """The outputs of components [component, position, d_model] through the norms on the stream.
+    """The outputs of components through the norms on the stream, of one run where there are such.
 
     Asked for from the top down, as a sweep does, only about the root of all steps is kept.
     """
 
     coefficients: Coefficients
-    outputs: Float[Tensor, "component position d_model"]
+    outputs: Float[Tensor, "component *run position d_model"]
     _held: dict[int, Tensor] = field(init=False, default_factory=dict)
 
-    def before(self, layer: int) -> Float[Tensor, "source position d_model"]:
+    def before(self, layer: int) -> Float[Tensor, "source *run position d_model"]:
         """The components before a layer, as its attention reads them; all for the last + 1."""
         return self._at(2 * layer + 1)
 
-    def middle(self, layer: int) -> Float[Tensor, "source position d_model"]:
+    def middle(self, layer: int) -> Float[Tensor, "source *run position d_model"]:
         """The components that feed a layer's MLP, as it reads them."""
         if self.coefficients.anatomy.blocks[layer].parallel:
             return self.before(layer)
         return self._at(2 * layer + 2)
 
-    def end(self) -> Float[Tensor, "component position d_model"]:
+    def end(self) -> Float[Tensor, "component *run position d_model"]:
         """All components, as the final norm reads them."""
         return self.before(len(self.coefficients.mlp))
 

@@ -48,12 +48,12 @@ class AttentionCoefficients:
     out_norm: NormMap
     sum_norm: NormMap  # of the stream behind this branch
     angles: tuple[Tensor, Tensor] | None
-    pattern: Float[Tensor, "head query key"]
-    log_mean: Float[Tensor, "head query key"]
-    cap_slope: Float[Tensor, "head query key"] | None
-    q: Float[Tensor, "head position d_head"]
-    k: Float[Tensor, "head position d_head"]
-    v: Float[Tensor, "head position d_head"]
+    pattern: Float[Tensor, "*run head query key"]
+    log_mean: Float[Tensor, "*run head query key"]
+    cap_slope: Float[Tensor, "*run head query key"] | None
+    q: Float[Tensor, "*run head position d_head"]
+    k: Float[Tensor, "*run head position d_head"]
+    v: Float[Tensor, "*run head position d_head"]
     value_share: float  # of v that counts in what a score is worth
     score_scale: float  # of q·k; half of it where query and key share a product
 
@@ -71,8 +71,8 @@ class MlpCoefficients:
     norm: NormMap
     out_norm: NormMap
     sum_norm: NormMap
-    slope: Float[Tensor, "position d_mlp"]
-    gate_slope: Float[Tensor, "position d_mlp"] | None
+    slope: Float[Tensor, "*run position d_mlp"]
+    gate_slope: Float[Tensor, "*run position d_mlp"] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +86,7 @@ class Coefficients:
     stream_norm: NormMap  # of the sum of the embeddings
     final: NormMap
     transform: TransformMap  # at the metric's position
-    logit_slope: Float[Tensor, " vocabulary"] | None  # of the logits' soft cap
+    logit_slope: Float[Tensor, "*run vocabulary"] | None  # of the logits' soft cap
 
 
 def coefficients(clean: Run, corrupt: Run | None, rule: Rule, position: int) -> Coefficients:
@@ -144,6 +144,8 @@ def _mlp(block: Block, ran: BlockRun, other: BlockRun | None) -> MlpCoefficients
 def _slopes(mlp: Mlp | Experts, a: MlpRun, b: MlpRun | None) -> tuple[Tensor, Tensor | None]:
     """Slopes of the neurons and of their gate; a single run shares a product half and half."""
     act = activation_function(mlp.activation)
+    if a.gate is None and b is a:
+        return act.derivative(a.pre), None
     if a.gate is None:
         return (act.secant(a.pre) if b is None else act.slope(a.pre, b.pre)), None
     if b is None or b.gate is None:
@@ -164,6 +166,8 @@ def _attention(
         q, k, v = a.q, a.k, a.v
         pattern = (a.pattern + even) / 2 if rule is Rule.ADDITIVE else a.pattern
         log_mean = logarithmic_mean(a.log_pattern, log_even)
+    elif b is a:  # the gradient at one run
+        q, k, v, pattern, log_mean = a.q, a.k, a.v, a.pattern, a.pattern
     else:
         q, k, v = (a.q + b.q) / 2, (a.k + b.k) / 2, (a.v + b.v) / 2
         pattern = (a.pattern + b.pattern) / 2

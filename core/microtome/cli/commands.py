@@ -26,6 +26,7 @@ from microtome.cli.given import (
 )
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.patch import add_patch, patch
+from microtome.cli.paths import add_path, patch_paths
 from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
 from microtome.errors import InputError, MicrotomeError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
+    add_path(commands.add_parser("path", help="patch along paths from component to component"))
     add_generate(commands)
     add_suite(commands)
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
@@ -292,6 +294,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "patch": patch,
     "discover": discover,
+    "path": patch_paths,
     "generate": generate_command,
     "suite": suite_command,
     "redundancy": redundancy_command,

@@ -6,15 +6,18 @@ import argparse
 import csv
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
 from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.judged import Judged
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
+    from microtome.jobs import Job, Progress
     from microtome.prompts import Question
     from microtome.records.circuit import Circuit
     from microtome.records.discovery import DiscoveryEstimate
@@ -42,6 +45,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
     add("--by-position", action="store_true", help="keep positions apart; no curve is drawn then")
     add("--seed", type=int, default=0, help="of the bootstrap")
+    add("--judge", type=float, metavar="SHARE", help="judge the circuit of this share of edges")
     add("--untested", action="store_true", help="leave out the faithfulness curve")
     add("--out", type=Path, help="the session file to write")
     add("--csv", type=Path, help="the table of all edges to write")
@@ -54,18 +58,28 @@ def discover(options: argparse.Namespace) -> int:
     for path in (options.out, options.csv):
         if path is not None:
             expect_writable(path)
-    pairs = _pairs(options)
+    pairs = given_pairs(options)
     model = load(options)
-    circuit, curve = _found(options, model, pairs)
+    found = _found(options, model, pairs)
     if options.csv is not None:
-        _write_csv(options.csv, circuit)
+        _write_csv(options.csv, found.circuit)
     if options.out is not None:
-        _save(options, model, pairs[0], circuit, curve)
-    print(json.dumps(_as_json(circuit, curve), indent=2) if options.json else _text(circuit, curve))
+        _save(options, model, pairs[0], found)
+    print(json.dumps(_as_json(found), indent=2) if options.json else _text(found))
     return 0
 
 
-def _pairs(options: argparse.Namespace) -> list[Question]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A circuit, and what was asked about it."""
+
+    circuit: Circuit
+    curve: Faithfulness | None = None
+    judged: Judged | None = None
+
+
+def given_pairs(options: argparse.Namespace) -> list[Question]:
+    """The questions of --set or --prompt."""
     from microtome.prompts import Question
 
     if (options.prompt is None) == (options.prompt_set is None):
@@ -78,9 +92,7 @@ def _pairs(options: argparse.Namespace) -> list[Question]:
     return [Question(each.clean, each.corrupt, each.answer, each.wrong) for each in held]
 
 
-def _found(
-    options: argparse.Namespace, model: Any, pairs: list[Question]
-) -> tuple[Circuit, Faithfulness | None]:
+def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _Found:
     from microtome.circuits.discovery.discover import discover_circuit
     from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import faithfulness
@@ -94,11 +106,31 @@ def _found(
     how = {"steps": options.steps, "tau": options.tau, "by_position": options.by_position}
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
-    print(_expected(likely), file=sys.stderr)
-    circuit = discover_circuit(model, data, asked, options.method, **how, **told)
-    if options.untested or options.by_position:
-        return circuit, None
-    return circuit, faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
+    job = _telling(_expected(likely))
+    circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)
+    if options.by_position:
+        return _Found(circuit)
+    curve = None
+    if not options.untested:
+        curve = faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
+    if options.judge is None:
+        return _Found(circuit, curve)
+    size = {"share": options.judge, "seed": options.seed, "method": options.method}
+    more = {"steps": options.steps, "tau": options.tau}
+    return _Found(circuit, curve, Judged.of(model, circuit, (data, asked), **size, **more, **told))
+
+
+def _telling(line: str) -> Job:
+    """A job that says on standard error what is to come, once all has been found fit to start."""
+    from microtome.jobs import Job
+
+    lines = [line]
+
+    def on_progress(progress: Progress) -> None:
+        if lines and progress.title != "Running the model":
+            print(lines.pop(), file=sys.stderr)
+
+    return Job(on_progress)
 
 
 def _expected(likely: DiscoveryEstimate) -> str:
@@ -130,8 +162,7 @@ def _save(
     options: argparse.Namespace,
     model: Any,
     first: Question,
-    circuit: Circuit,
-    curve: Faithfulness | None,
+    found: _Found,
 ) -> None:
     from dataclasses import replace
 
@@ -141,14 +172,16 @@ def _save(
     from microtome.session.writer import save_session
 
     question = replace(first, seed=options.seed)
-    held = [discovery_analysis(circuit)]
-    held += [] if curve is None else [faithfulness_analysis(curve)]
+    held = [discovery_analysis(found.circuit)]
+    held += [] if found.curve is None else [faithfulness_analysis(found.curve)]
+    held += [] if found.judged is None else found.judged.analyses()
     session = examine(model, question)
     analyses = {**session.analyses, **{each.id: each for each in held}}
     save_session(options.out, replace(session, analyses=analyses))
 
 
-def _as_json(circuit: Circuit, curve: Faithfulness | None) -> dict[str, Any]:
+def _as_json(found: _Found) -> dict[str, Any]:
+    circuit, curve = found.circuit, found.curve
     told = dict(circuit.metadata)
     told["edges"] = [{"edge": edge, "score": score} for edge, score in _edges(circuit)]
     if curve is not None:
@@ -161,10 +194,13 @@ def _as_json(circuit: Circuit, curve: Faithfulness | None) -> dict[str, Any]:
             "cmd": curve.cmd,
             "band": None if curve.band is None else curve.band.tolist(),
         }
+    if found.judged is not None:
+        told["judged"] = found.judged.as_json()
     return told
 
 
-def _text(circuit: Circuit, curve: Faithfulness | None) -> str:
+def _text(found: _Found) -> str:
+    circuit, curve = found.circuit, found.curve
     told = circuit.metadata
     lines = [
         f"{told['title']} on {len(told['prompts'])} prompts, {told['metric']}, {told['ablation']}",
@@ -175,4 +211,5 @@ def _text(circuit: Circuit, curve: Faithfulness | None) -> str:
         lines.append(f"CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
         kept = zip(curve.sizes, curve.by_magnitude, strict=True)
         lines += [f"  {share:6.1%} of edges keep {value:7.1%}" for share, value in kept]
+    lines += [] if found.judged is None else found.judged.lines()
     return "\n".join(lines)

@@ -1,8 +1,9 @@
 """A model's forward pass written out from its anatomy, with every intermediate kept.
 
-This is the arithmetic that circuits are computed on: one prompt, no batch, no autograd. It
+This is the arithmetic that circuits are computed on: one prompt, or several of one length, and no
+autograd. It
 agrees with the transformers module to rounding, which the tests and the self-checks measure.
-Axes: heads first, then positions, then the last axis of each site.
+Axes: runs if there are several, heads, then positions, then the last axis of each site.
 """
 
 from __future__ import annotations
@@ -95,15 +96,15 @@ class AttentionRun:
     q_norm: NormRun | None
     k_norm: NormRun | None
     out_norm: NormRun | None
-    q: Float[Tensor, "head position d_head"]
-    k: Float[Tensor, "kv_head position d_head"]
-    v: Float[Tensor, "kv_head position d_head"]
+    q: Float[Tensor, "*run head position d_head"]
+    k: Float[Tensor, "*run kv_head position d_head"]
+    v: Float[Tensor, "*run kv_head position d_head"]
     visible: Bool[Tensor, "query key"]
-    scores: Float[Tensor, "head query key"]
-    log_pattern: Float[Tensor, "head query key"]
-    pattern: Float[Tensor, "head query key"]
-    z: Float[Tensor, "head position d_head"]
-    out: Float[Tensor, "position d_model"]  # before a norm on the branch
+    scores: Float[Tensor, "*run head query key"]
+    log_pattern: Float[Tensor, "*run head query key"]
+    pattern: Float[Tensor, "*run head query key"]
+    z: Float[Tensor, "*run head position d_head"]
+    out: Float[Tensor, "*run position d_model"]  # before a norm on the branch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,10 +113,10 @@ class MlpRun:
 
     norm: NormRun | None
     out_norm: NormRun | None
-    pre: Float[Tensor, "position d_mlp"]
-    gate: Float[Tensor, "position d_mlp"] | None
-    routing: Float[Tensor, "position d_mlp"] | None  # what a router scales each neuron by
-    out: Float[Tensor, "position d_model"]  # before a norm on the branch
+    pre: Float[Tensor, "*run position d_mlp"]
+    gate: Float[Tensor, "*run position d_mlp"] | None
+    routing: Float[Tensor, "*run position d_mlp"] | None  # what a router scales each neuron by
+    out: Float[Tensor, "*run position d_model"]  # before a norm on the branch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,62 +126,63 @@ class BlockRun:
     ``sum_norm1`` and ``sum_norm2`` are what norms of the stream did after each branch.
     """
 
-    resid_pre: Float[Tensor, "position d_model"]
+    resid_pre: Float[Tensor, "*run position d_model"]
     attention: AttentionRun
-    mlp_from: Float[Tensor, "position d_model"]
+    mlp_from: Float[Tensor, "*run position d_model"]
     mlp: MlpRun
-    resid_post: Float[Tensor, "position d_model"]
+    resid_post: Float[Tensor, "*run position d_model"]
     sum_norm1: NormRun | None = None
     sum_norm2: NormRun | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One forward pass over one prompt.
+    """One forward pass over one prompt, or over several of one length, by axes before all others.
 
     Embeddings are as they are added, before a norm on their sum (``stream_norm``).
     """
 
     anatomy: Anatomy
-    ids: Int[Tensor, " position"]
-    embedding: Float[Tensor, "position d_model"]
-    position_embedding: Float[Tensor, "position d_model"] | None
+    ids: Int[Tensor, "*run position"]
+    embedding: Float[Tensor, "*run position d_model"]
+    position_embedding: Float[Tensor, "*run position d_model"] | None
     blocks: tuple[BlockRun, ...]
-    final: Float[Tensor, "position d_model"]
+    final: Float[Tensor, "*run position d_model"]
     final_norm: NormRun | None
     stream_norm: NormRun | None = None
 
     @property
     def n_positions(self) -> int:
         """Number of tokens."""
-        return int(self.ids.shape[0])
+        return int(self.ids.shape[-1])
 
-    def normed(self, position: int | slice = slice(None)) -> Float[Tensor, "*position d_model"]:
+    def normed(self, position: int | slice = slice(None)) -> Float[Tensor, "*places d_model"]:
         """What the final norm gives, of one position or of all."""
-        return scaled(self.anatomy.final_norm, self.final_norm, self.final)[position]
+        return scaled(self.anatomy.final_norm, self.final_norm, self.final)[..., position, :]
 
     def raw_logits(
         self, position: int | slice = slice(None)
-    ) -> Float[Tensor, "*position vocabulary"]:
+    ) -> Float[Tensor, "*places vocabulary"]:
         """The logits before a soft cap, of one position or of all."""
         anatomy = self.anatomy
         logits = transformed(anatomy.transform, self.normed(position)) @ anatomy.unembedding.T
         return logits if anatomy.unembedding_bias is None else logits + anatomy.unembedding_bias
 
-    def logits(self, position: int | slice = slice(None)) -> Float[Tensor, "*position vocabulary"]:
+    def logits(self, position: int | slice = slice(None)) -> Float[Tensor, "*places vocabulary"]:
         """The model's logits, of one position or of all."""
         return soft_cap(self.raw_logits(position), self.anatomy.soft_cap)
 
 
 def run(
     anatomy: Anatomy,
-    ids: Int[Tensor, " position"],
+    ids: Int[Tensor, "*run position"],
     *,
     edit: Edit | None = None,
     job: Job | None = None,
 ) -> Run:
-    """The forward pass over one prompt, in the anatomy's dtype.
+    """The forward pass over one prompt, in the anatomy's dtype, or over several of one length.
 
+    With axes before the positions all values have them too: rows of one matrix.
     ``edit`` may change the sites embed, pos_embed, z, attn_out and mlp_out (behind a norm on the
     branch, if there is one) and resid_post.
     """
@@ -191,7 +193,7 @@ def run(
         embedding = edit("embed", -1, embedded(anatomy, ids))
         positions = anatomy.positions
         if positions is not None:
-            positions = edit("pos_embed", -1, positions[: len(ids)])
+            positions = edit("pos_embed", -1, positions[: ids.shape[-1]].expand_as(embedding))
         stream = embedding if positions is None else embedding + positions
         stream = stream if anatomy.token_type is None else stream + anatomy.token_type
         stream_norm = norm_run(anatomy.stream_norm, stream)
@@ -259,7 +261,7 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
     visible, scores, log_pattern = attend(weights, q, k)
     pattern = log_pattern.exp()
     z = edit(pattern @ per_head(v, weights))
-    out = linear(z.transpose(0, 1).flatten(1), output_matrix(weights), weights.b_o)
+    out = linear(z.transpose(-3, -2).flatten(-2), output_matrix(weights), weights.b_o)
     out_norm = norm_run(block.attention_norm, out)
     return AttentionRun(
         norm, q_norm, k_norm, out_norm, q, k, v, visible, scores, log_pattern, pattern, z, out
@@ -268,7 +270,7 @@ def _run_attention(block: Block, stream: Tensor, edit: Callable[[Tensor], Tensor
 
 def run_mlp(
     block: Block,
-    stream: Float[Tensor, "position d_model"],
+    stream: Float[Tensor, "*run position d_model"],
     routed: Float[Tensor, "position expert"] | None = None,
 ) -> MlpRun:
     """The MLP of a layer that reads from a residual stream; ``routed`` takes a router's place."""

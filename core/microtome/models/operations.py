@@ -78,7 +78,9 @@ def _activated(transform: Transform, pre: Tensor) -> Tensor:
     return pre if name is None else activation_function(name).value(pre)
 
 
-def embedded(anatomy: Anatomy, ids: Int[Tensor, " position"]) -> Float[Tensor, "position d_model"]:
+def embedded(
+    anatomy: Anatomy, ids: Int[Tensor, "*run position"]
+) -> Float[Tensor, "*run position d_model"]:
     """What each token adds to the residual stream."""
     rows = anatomy.embedding[ids] * anatomy.embedding_scale
     wide = rows if anatomy.embedding_map is None else linear(rows, anatomy.embedding_map)
@@ -97,9 +99,11 @@ def output_matrix(weights: Attention) -> Float[Tensor, "d_model all_heads"]:
     return weights.w_o.transpose(0, 1).flatten(1)
 
 
-def per_head(x: Float[Tensor, "kv_head *axes"], weights: Attention) -> Float[Tensor, "head *axes"]:
+def per_head(
+    x: Float[Tensor, "*run kv_head row d"], weights: Attention
+) -> Float[Tensor, "*run head row d"]:
     """Keys or values repeated for every head of their group."""
-    return x if weights.group == 1 else x.repeat_interleave(weights.group, dim=0)
+    return x if weights.group == 1 else x.repeat_interleave(weights.group, dim=-3)
 
 
 def rotate(

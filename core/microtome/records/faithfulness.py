@@ -106,9 +106,14 @@ def faithfulness_of(analysis: Analysis) -> Faithfulness:
     held = analysis.params
     return Faithfulness(
         **{name: analysis.array(name) for name in names},
-        cpr=float(held["cpr"]),
-        cmd=float(held["cmd"]),
+        cpr=_area(held["cpr"]),
+        cmd=_area(held["cmd"]),
         metric=str(held["metric"]),
         band=analysis.array("band") if "band" in analysis.arrays else None,
         params=held["asked"],
     )
+
+
+def _area(held: float | None) -> float:
+    """An area; of a partial curve it is not a number, which no file's JSON can hold."""
+    return float("nan") if held is None else float(held)

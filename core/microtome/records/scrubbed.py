@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from microtome.errors import InputError
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.hypothesis import Hypothesis, hypothesis_of
 
@@ -120,9 +121,10 @@ def scrubbed_analysis(found: Scrubbed) -> Analysis:
 def scrubbed_of(analysis: Analysis) -> Scrubbed:
     """The record that an analysis holds, also one from a file.
 
-    Raises InputError for a hypothesis that is none.
+    Raises InputError for a hypothesis that is none, and for numbers that point at nothing.
     """
     held = analysis.params
+    _expect_whole(analysis)
     names = [analysis.array(f"wire_{name}") for name in Wire.__dataclass_fields__]
     return Scrubbed(
         **{n: analysis.array(n) for n in _ARRAYS},
@@ -134,3 +136,25 @@ def scrubbed_of(analysis: Analysis) -> Scrubbed:
         metric=str(held["metric"]),
         params=held["asked"],
     )
+
+
+def _expect_whole(analysis: Analysis) -> None:
+    """Raise InputError where arrays do not fit together: a file may come from anybody."""
+    inputs, values = len(analysis.array("inputs")), len(analysis.array("values"))
+    swaps, claims = analysis.array("swaps"), analysis.array("claims")
+    tokens = analysis.array("tokens")
+    names = [box.name for box in hypothesis_of(analysis.params["hypothesis"]).boxes]
+    fits = (
+        swaps.ndim == 3
+        and swaps.shape[:2] == (len(analysis.array("wire_box")), inputs)
+        and claims.shape == (len(names), *swaps.shape[1:])
+        and tokens.shape == swaps.shape[1:]
+        and bool((swaps < inputs).all() and (claims < values).all())
+        and not bool(((swaps >= 0).any(0) & (claims < 0).any(0)).any())
+        and {str(name) for name in analysis.array("wire_source")} <= {"", *names}
+    )
+    if not fits:
+        raise InputError(
+            f"The test {analysis.id} is damaged: its arrays do not fit together.",
+            "Test the hypothesis again.",
+        )

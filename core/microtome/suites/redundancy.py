@@ -204,6 +204,11 @@ class _Work:
             params=self._params(length, complete=complete),
         )
 
+    def _over(self) -> list[str | list[int]]:
+        """What means were taken over, so that an edit can do the same."""
+        over = means_over(self.suite) if self.settings["how"] == "mean" else ()
+        return [prompt if isinstance(prompt, str) else list(prompt) for prompt in over]
+
     def _params(self, length: int, *, complete: bool) -> dict[str, Any]:
         told = {
             "suite": self.suite.digest,
@@ -212,6 +217,7 @@ class _Work:
             "model": self.model.identity.name,
             "fingerprint": self.model.identity.fingerprint,
             "cases": len(self.suite.cases),
+            "over": self._over(),
             **self.settings,
         }
         text = json.dumps(told, sort_keys=True)

@@ -26,6 +26,12 @@ def _no_discovery(now: Situation) -> str:
     return "" if found else _no_session(now) or "There is no discovered circuit yet: find one."
 
 
+def _cannot_edit(now: Situation) -> str:
+    from microtome_desktop.state.edit_places import Grounds, why_no_edits
+
+    return _no_discovery(now) or why_no_edits(Grounds.of(now.desk.workspace, now.desk.library))
+
+
 def _cannot_measure(now: Situation) -> str:
     return _no_discovery(now) or _cannot_discover(now)
 
@@ -34,6 +40,15 @@ DISCOVERY_COMMANDS = (
     Command(_ID.DISCOVER, "Run", "Find the circuit", "Score every edge of the model on the task "
             "of the Discovery panel, and test circuits of every size", "mdi6.set-center",
             "Ctrl+Shift+V", _cannot_discover, starts_group=True),
+    Command(_ID.COMPARE_CIRCUITS, "Run", "Compare circuits", "Show what the ticked circuits of the "
+            "Discovery panel share and what each has alone", "mdi6.set-all", "", _no_discovery),
+    Command(_ID.JUDGE_CIRCUIT, "Run", "Judge the circuit", "Ask whether the circuit of the dial's "
+            "size is complete, minimal and stable", "mdi6.gavel", "", _cannot_measure),
+    Command(_ID.KNOWN_CIRCUIT, "Run", "Known circuit…", "Compare the ticked circuits with edges "
+            "that are known", "mdi6.check-decagram-outline", "", _no_discovery),
     Command(_ID.MEASURE_SIZE, "Run", "Measure this size", "Test the discovered circuit of exactly "
             "the size that the dial says", "mdi6.ruler", "", _cannot_measure),
+    Command(_ID.ABLATE_OUTSIDE, "Run", "Ablate what is outside", "Put edits on the list for every "
+            "head and MLP that is not in the discovered circuit of the dial's size",
+            "mdi6.selection-ellipse-remove", "", _cannot_edit),
 )  # fmt: skip

@@ -24,7 +24,7 @@ FILE_ROWS = (
     Command(_ID.EXPORT_GRAPH, "File", "Export graph…", "Write the circuit as a graph file of "
             "another tool", "mdi6.file-export-outline", "", no_circuit),
 )  # fmt: skip
-CIRCUIT_ROWS = (
+GROUP_ROWS = (
     Command(_ID.PROPOSE_GROUPS, "Circuit", "Propose groups…", "List nodes on screen that are "
             "alike, to make groups of them", "mdi6.creation-outline", "Ctrl+Alt+G", no_circuit),
 )  # fmt: skip

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
-from microtome_desktop.commands.graph_rows import CIRCUIT_ROWS, FILE_ROWS
+from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
-from microtome_desktop.commands.testing_rows import RUN_ROWS
+from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
+from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 
 MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
 
@@ -226,7 +227,7 @@ COMMANDS = (
             "nodes", "mdi6.unfold-less-vertical", "Ctrl+J", _no_group),
     Command(_ID.UNGROUP, "Circuit", "Take the group apart", "Forget the group; its nodes stay",
             "mdi6.ungroup", "Ctrl+Shift+G", _no_group),
-    *CIRCUIT_ROWS,
+    *GROUP_ROWS,
     Command(_ID.HIDE, "Circuit", "Hide", "Take the selected nodes off the screen",
             "mdi6.eye-off-outline", "Ctrl+H", _no_node, starts_group=True),
     Command(_ID.SHOW_HIDDEN, "Circuit", "Show what is hidden", "Bring all hidden nodes back",
@@ -246,6 +247,7 @@ COMMANDS = (
             "mdi6.numeric", "Ctrl+Shift+W", _no_circuit),
     Command(_ID.SAVE_VIEW, "Circuit", "Save this view…", "Keep thresholds, layout and zoom under "
             "a name", "mdi6.bookmark-plus-outline", "Ctrl+D", _no_circuit),
+    *CIRCUIT_ROWS,
     Command(_ID.LASSO, "Space", "Lasso points", "Draw around points of the feature space to group "
             "them; again turns it as before", "mdi6.lasso", "Ctrl+Shift+A", _no_space),
     Command(_ID.BOX, "Space", "Box points", "Drag a box around points of the feature space to "
@@ -318,6 +320,7 @@ COMMANDS = (
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
     *DISCOVERY_COMMANDS,
     *RUN_ROWS,
+    *SUITE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Six lessons of five minutes, with the "

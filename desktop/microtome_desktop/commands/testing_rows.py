@@ -23,8 +23,36 @@ def _offline(now: Situation) -> str:
     return ""
 
 
+def _no_circuit(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is None or session.circuit is None:
+        return "There is no circuit yet: run a prompt first."
+    return _offline(now)
+
+
+def _no_path(now: Situation) -> str:
+    if reason := _no_circuit(now):
+        return reason
+    chosen = now.desk.selection.current.node
+    return "" if chosen is not None else "Click the node that the path begins at."
+
+
+def _no_edge(now: Situation) -> str:
+    if reason := _no_circuit(now):
+        return reason
+    return "" if now.desk.selection.current.edge is not None else "Click an edge first."
+
+
+CIRCUIT_ROWS = (
+    Command(_ID.PATCH_PATH, "Circuit", "Patch this path", "Exchange what flows along the selected "
+            "nodes, and nothing beside them, and see its share", "mdi6.transit-connection-variant",
+            "Ctrl+Shift+B", _no_path, starts_group=True),
+    Command(_ID.WHY_EDGE, "Circuit", "Why this edge?", "Split the weight of the selected edge by "
+            "the heads and MLPs that read on what it brings", "mdi6.help-rhombus-outline",
+            "", _no_edge),
+)  # fmt: skip
 RUN_ROWS = (
     Command(_ID.TEST_HYPOTHESIS, "Run", "Test the hypothesis", "Read every part from other inputs "
             "that agree on what it claims, and see what is left of the answer",
-            "mdi6.head-question-outline", "Ctrl+Shift+X", _cannot_test),
+            "mdi6.head-question-outline", "Ctrl+Shift+J", _cannot_test),
 )  # fmt: skip

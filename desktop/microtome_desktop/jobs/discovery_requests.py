@@ -217,10 +217,11 @@ def fixes_for(search: Search) -> tuple[tuple[str, str], ...]:
 def foreseen(model: Any, search: Search, job: Job) -> Outlook:
     """What a search would take. Raises what the engine raises."""
     from microtome.circuits.discovery.discover import expect_possible
+    from microtome.circuits.discovery.estimate import estimate_discovery
 
     asked = asked_of(model, search)
-    task = expect_possible(
-        model, asked.data, asked.metric, search.method,
-        steps=search.steps, tau=search.tau, job=job, **asked.options,
-    )  # fmt: skip
-    return Outlook(task.edges.count, len(task.examples))
+    given = model, asked.data, asked.metric, search.method
+    how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+    expect_possible(*given, **how)
+    found = estimate_discovery(*given, **how)
+    return Outlook(found.edges, found.examples, found.seconds, found.most_seconds, found.bytes)

@@ -55,10 +55,14 @@ class TestHypothesis(Request):
     def perform(self, engine: Engine, job: Job) -> Scrubbed:
         """The test."""
         from microtome.circuits.scrubbing.scrub import causal_scrub
+        from microtome.metrics import Probability
 
         model, wish = engine.loaded, self.wish
-        data = inputs(model, wish, self.prompts)
-        return causal_scrub(model, wish.hypothesis, data, draws=wish.draws, seed=wish.seed, job=job)
+        data, answers = inputs(model, wish, self.prompts)
+        metrics = [Probability(answer) for answer in answers] or None
+        return causal_scrub(
+            model, wish.hypothesis, data, metrics, draws=wish.draws, seed=wish.seed, job=job
+        )
 
     def deliver_partial(self, desk: Desk, name: str, value: Scrubbed) -> None:
         """Show the draws that there are."""
@@ -75,29 +79,30 @@ def analysis_for(wish: ScrubWish, found: Scrubbed) -> Analysis:
     return replace(made, params={**made.params, ASKED: wish.as_json()})
 
 
-def inputs(model: Any, wish: ScrubWish, prompts: PromptSet | None) -> list[Prompt]:
+def inputs(
+    model: Any, wish: ScrubWish, prompts: PromptSet | None
+) -> tuple[list[Prompt], list[str | int]]:
     """What the hypothesis is tested on: inputs that others of their length can stand in for.
 
+    And the answers of these, where they are to be judged by them.
     Raises InputError when nothing is typed, or no two have the same number of tokens.
     """
     if wish.source == RANDOM:
         from microtome.circuits.scrubbing.inputs import repeated_inputs
 
-        return list(repeated_inputs(model, wish.count or 64, seed=wish.seed))
-    if prompts is not None:
-        given: list[Prompt] = [pair.clean for pair in prompts.pairs]
-    else:
-        given = typed_inputs(wish.text)
-    given = given[: wish.count or None]
+        return list(repeated_inputs(model, wish.count or 64, seed=wish.seed)), []
+    pairs = () if prompts is None else prompts.pairs[: wish.count or None]
+    given = [pair.clean for pair in pairs] or typed_inputs(wish.text)[: wish.count or None]
     lengths = [len(model.tokenize(prompt)) for prompt in given]
     many = Counter(lengths)
-    kept = [prompt for prompt, own in zip(given, lengths, strict=True) if many[own] > 1]
+    kept = [number for number, own in enumerate(lengths) if many[own] > 1]
     if not kept:
         raise InputError(
             f"No two of the {len(given)} inputs have the same number of tokens.",
             "Give several of one length: they stand in for each other.",
         )
-    return kept
+    answers = [pairs[number].answer for number in kept] if pairs and wish.by_answer else []
+    return [given[number] for number in kept], answers
 
 
 def typed_inputs(text: str) -> list[Prompt]:

@@ -18,12 +18,14 @@ import microtome_resources as resources
 from microtome.prompts import Question
 from microtome.records.circuit import HEAD, MLP
 from microtome.records.edits import DirectionSpec, EditSpec
+from microtome.records.hypothesis import Arrow
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
+from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.save_dialog import SaveDialog
 from microtome_desktop.views.settings_window import SettingsWindow
@@ -32,6 +34,7 @@ _EXAMPLE = resources.START_EXAMPLE
 SINGLE = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
 PAIR = Question(_EXAMPLE.clean, _EXAMPLE.corrupt, _EXAMPLE.answer, _EXAMPLE.wrong)
 NURSE = Question("The nurse said that", "The doctor said that", "she", "he")
+REPEAT = Question("mole jay gnu owl mole jay gnu", "mole jay kiwi owl mole jay gnu", "owl", "dog")
 _WHOLE, _LAPTOP = (1760, 1080), (1366, 768)
 
 
@@ -261,9 +264,27 @@ def _told(stage: Stage) -> QWidget:
     return stage.window
 
 
+def _hypothesis(stage: Stage) -> QWidget:
+    """How the compiled model continues a repetition, tested, and one swap in front."""
+    stage.clear()
+    stage.load("induction-exact")
+    stage.run(REPEAT)
+    panel = stage.panel("hypothesis")
+    stage.front("hypothesis")
+    if isinstance(panel, HypothesisPanel):
+        panel.acts.add_induction()
+        stage.do(CommandId.TEST_HYPOTHESIS)
+        panel.pick(Arrow("previous", "answer", "k"))
+        panel.side.setCurrentWidget(panel.swaps)
+    stage.rest()
+    return stage.card("hypothesis")
+
+
 def _offline(stage: Stage) -> QWidget:
     """Save, load another model, and open the file: its own model is not there."""
     stage.clear()
+    stage.load(_EXAMPLE.model)
+    stage.front("circuit")
     stage.run(PAIR)
     session = stage.desk.workspace.session
     with tempfile.TemporaryDirectory() as folder:
@@ -340,6 +361,8 @@ SCENES = (
     Scene("saving", "Saving: what goes into the file, and its size, before anything is written.",
           _saving),
     Scene("told", "A prompt that cannot be run: what is wrong stands where it was typed.", _told),
+    _card("hypothesis", "Hypothesis: how a model continues a repetition, drawn, tested by causal "
+          "scrubbing, and what was read from which other input.", _hypothesis),
     Scene("offline", "Review without the model: everything is there, and what needs the model "
           "says so.", _offline),
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),

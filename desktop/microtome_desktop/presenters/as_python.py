@@ -13,6 +13,7 @@ from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id
+from microtome_desktop.presenters.path_python import way_lines
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.history import Past
@@ -237,10 +238,13 @@ def node_lines(
     ]
     measured = [a for a in (node, edge) if a and verification_id(a) in session.analyses]
     why = session.analyses.get(f"why/{node}")
+    imports, ways = way_lines(session, node, edge)
+    also += imports
     if measured:
         also.append("from microtome.circuits.verify import ablate_edge, ablate_node")
+    if measured or ways:
         lines.append(_metric(session))
-    if measured or why is not None:
+    if measured or ways or why is not None:
         lines.append("asked = question.pair or question.prompt")
     for about in measured:
         name = "ablate_node" if isinstance(about, str) else "ablate_edge"
@@ -251,6 +255,7 @@ def node_lines(
         also.append("from microtome.circuits.why import attention_sources")
         place = ", ".join(str(why.params[key]) for key in ("layer", "head", "query", "key"))
         lines.append(f'why = attention_sources(model, asked, {place}).array("score")')
+    lines += ways
     return lines_of(session, *_CIRCUIT, *lines, also=tuple(also))
 
 

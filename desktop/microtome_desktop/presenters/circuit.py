@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ class Drawing:
 
     ``texts`` stand beside the nodes; without columns they tell the token as well. ``changes`` is
     by how much edits of the model change each edge's weight, where that is known. Where circuits
-    are compared, nodes have a hue as edges have, in place of the colour of their kind.
+    are compared, nodes have a hue in place of the colour of their kind, and notes tell of each.
     """
 
     circuit: Circuit
@@ -38,6 +39,8 @@ class Drawing:
     texts: tuple[str, ...]
     changes: Float[np.ndarray, " edge"] | None = None
     node_hue: Int[np.ndarray, " node"] | None = None
+    node_notes: Callable[[int], str] | None = None
+    edge_notes: Callable[[int], str] | None = None
 
     def change(self, edge: int) -> float | None:
         """The change of one edge's weight, None where it is not known."""

@@ -8,11 +8,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.records.circuit import Circuit
+from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_layout import Layout
 
-SHARED, FIRST_OWN = 2, 3  # groups of edges behind the two signs
-LEVELS = 8  # of strength; times two signs, so that no edge needs a pen of its own
+LEVELS = 8  # of strength; times the hues, so that no edge needs a pen of its own
+# What an edge is coloured by: two for its sign, three for what two compared circuits have alone and
+# share, and behind them one for each of several rivals.
+_NAMED = ("INHIBITS", "EXCITES", "TOKEN", "GROUP", "TEXT_DIM")
+ONLY_FIRST, ONLY_SECOND, SHARED, FIRST_RIVAL = 2, 3, 4, 5
+N_HUES = len(_NAMED) + len(colours.POINT_GROUPS)
 _BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
 _NO_COLUMNS = 40.0  # what edges may take to swing around nodes where there are no columns
@@ -23,27 +28,25 @@ _BOW = 9.0  # the least that an edge within one column swings around the nodes b
 class Curves:
     """Every edge's four control points and its looks, in the order of the circuit's edges.
 
-    ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest); ``order`` gives the rows
-    strongest first. ``group`` colours by something else than the sign: 0 and 1 are the signs, 2
-    is what two circuits share, 3 and more are what single ones have alone.
+    ``level`` counts from 0 (faint) to ``LEVELS`` - 1 (the strongest), ``hue`` is below ``N_HUES``;
+    ``order`` gives the rows strongest first.
     """
 
     points: Float[np.ndarray, "edge 4 2"]
     level: Int[np.ndarray, " edge"]
-    positive: Bool[np.ndarray, " edge"]
+    hue: Int[np.ndarray, " edge"]
     kind: Int[np.ndarray, " edge"]
     order: Int[np.ndarray, " edge"]
-    group: Int[np.ndarray, " edge"] | None = None
-
-    @property
-    def hue(self) -> Int[np.ndarray, " edge"]:
-        """What each edge is coloured by: its group, else 1 for those that excite."""
-        return np.asarray(self.positive.astype(np.int64) if self.group is None else self.group)
 
     @property
     def pen(self) -> Int[np.ndarray, " edge"]:
         """The number of each edge's pen: ``LEVELS`` for each hue."""
         return np.asarray(self.level + LEVELS * self.hue)
+
+    @property
+    def positive(self) -> Bool[np.ndarray, " edge"]:
+        """Which edges excite."""
+        return np.asarray(self.hue == 1)
 
     def sampled(self, n: int) -> Float[np.ndarray, "edge n 2"]:
         """``n`` places along each curve, its ends included."""
@@ -52,6 +55,13 @@ class Curves:
             [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1
         )  # n 4
         return np.asarray(np.einsum("nk,ekd->end", weights, self.points))
+
+
+def hue_colour(hue: int) -> str:
+    """The colour of a hue in the theme that is used now."""
+    if hue >= FIRST_RIVAL:
+        return colours.POINT_GROUPS[hue - FIRST_RIVAL]
+    return str(getattr(colours, _NAMED[hue]))
 
 
 def curves(circuit: Circuit, layout: Layout) -> Curves:
@@ -64,7 +74,7 @@ def curves(circuit: Circuit, layout: Layout) -> Curves:
     return Curves(
         points=_control_points(circuit, layout),
         level=strength_levels(strength),
-        positive=circuit.edge_weight > 0,
+        hue=(circuit.edge_weight > 0).astype(np.int64),
         kind=circuit.edge_kind.astype(np.int64),
         order=np.argsort(-strength, kind="stable"),
     )

@@ -11,6 +11,7 @@ from microtome.circuits.discovery.methods import METHODS
 from microtome.errors import megabytes
 from microtome.records.analysis import Analysis
 from microtome.records.faithfulness import Faithfulness
+from microtome.records.positions import BY_POSITION
 from microtome_desktop.presenters.circuit_text import percent
 from microtome_desktop.presenters.sweep_choice import seconds_text
 from microtome_desktop.state.discoveries import Outlook, is_partial, search_of
@@ -37,7 +38,7 @@ SHORT: Mapping[str, str] = {
     "eap-ig-activations": "EAP-IG, activations", "clean-corrupt": "Clean-corrupt",
     "routes": "Flow routes", "exact": "Exact patching", "acdc": "ACDC",
 }  # fmt: skip
-WITH_STEPS, WITH_TAU = frozenset({"eap-ig", "eap-ig-activations"}), frozenset({"acdc"})
+_LONGER = 1.2  # a longest search is told where it takes noticeably longer
 FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
@@ -57,7 +58,10 @@ def outlook_text(outlook: Outlook) -> str:
     if outlook.problem:
         return outlook.problem
     said = [f"{outlook.edges:,} edges", f"{outlook.pairs:,} {_pairs(outlook.pairs)}"]
-    said += [f"about {seconds_text(outlook.seconds)}"] if outlook.seconds else []
+    if outlook.seconds:
+        most = outlook.most > _LONGER * outlook.seconds
+        longest = f", {seconds_text(outlook.most)} at most" if most else ""
+        said.append(f"about {seconds_text(outlook.seconds)}{longest}, then the curve")
     said += [megabytes(outlook.bytes)] if outlook.bytes else []
     return " · ".join(said)
 
@@ -85,6 +89,7 @@ def rival_of(analysis: Analysis, curve: Faithfulness | None, *, running: bool = 
     told = analysis.params
     method = str(told["method"])
     extra = f" · {told['steps']} steps" if "steps" in told else ""
+    extra += " · by position" if told.get(BY_POSITION) else ""
     extra += f" · τ {told['tau']:g}" if "tau" in told else ""
     part = is_partial(analysis) or bool(curve is not None and curve.params.get("partial"))
     return Rival(
@@ -104,10 +109,10 @@ def _about(analysis: Analysis) -> str:
     data = "this pair" if told["corrupt"][0] is not None else "this prompt"
     count = len(told["prompts"])
     if search is not None and search.data:
-        data = f"{count} of {Path(search.data).stem}"
+        data = f"{Path(search.data).stem.rpartition('.')[2]} {count}"
     elif count > 1:
         data = f"{count} examples"
-    return f"{told['ablation']} · {data}"
+    return data if told["ablation"] == "resample" else f"{data} · {told['ablation']}"
 
 
 def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:
@@ -139,8 +144,3 @@ def _smallest(curve: Faithfulness | None) -> str:
     if curve is None or curve.params.get("partial"):
         return "–"
     return "none" if curve.smallest is None else percent(curve.smallest)
-
-
-def full_title(rival: Rival) -> str:
-    """The name of a rival where others have the same method."""
-    return f"{rival.title} ({rival.about})"

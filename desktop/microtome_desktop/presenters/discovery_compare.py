@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from microtome.circuits.discovery.comparing import overlap, rank_correlation
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_curves import FIRST_OWN, SHARED
+from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED, hue_colour
 from microtome_desktop.presenters.discovery_dial import Ranked
 
 
@@ -48,7 +48,7 @@ def groups_of(
     places: tuple[int, int],
 ) -> Int[np.ndarray, " edge"]:
     """The group that each edge is coloured by; ``places`` are those of the rivals' colours."""
-    alone = [FIRST_OWN + place % len(colours.POINT_GROUPS) for place in places]
+    alone = [FIRST_RIVAL + place % len(colours.POINT_GROUPS) for place in places]
     return np.asarray(np.where(first & second, SHARED, np.where(first, alone[0], alone[1])))
 
 
@@ -56,7 +56,7 @@ def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str
     """The legend of two circuits in one graph."""
     own = [colours.POINT_GROUPS[place % len(colours.POINT_GROUPS)] for place in places]
     told = (f"only {name}" for name in names)
-    return {"both": colours.TEXT, **dict(zip(told, own, strict=True))}
+    return {"both": hue_colour(SHARED), **dict(zip(told, own, strict=True))}
 
 
 def comparison_rows(compared: Comparison) -> tuple[tuple[str, str, float, float], ...]:

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.records.analysis import Analysis
-from microtome.records.edges import Edges, edges_told
+from microtome.records.edges import Edges
 from microtome.records.faithfulness import Faithfulness
 
 STEPS = 1000  # of the slider
+_DIMS = 2  # of scores that are summed over positions
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ class Ranked:
 
     @classmethod
     def of(cls, analysis: Analysis) -> Ranked:
-        """The edges of a discovery's analysis."""
-        edges = edges_told(analysis.params)
+        """The edges of a discovery's analysis; of one that kept positions apart their sums."""
+        told = analysis.params
+        edges = Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
         writer, reader = np.nonzero(edges.exists)
-        scores = np.asarray(analysis.array("scores"), dtype=np.float64)[writer, reader]
-        return cls(edges, writer, reader, np.nan_to_num(scores))
+        scores = np.nan_to_num(np.asarray(analysis.array("scores"), dtype=np.float64))
+        whole = scores.sum(0) if scores.ndim > _DIMS else scores
+        return cls(edges, writer, reader, whole[writer, reader])
 
     @property
     def count(self) -> int:
@@ -75,10 +78,24 @@ class Ranked:
         chosen[self.writer[best], self.reader[best]] = True
         return np.asarray(self.edges.connected(chosen)[self.writer, self.reader])
 
+    def beside(self, other: Ranked) -> Ranked:
+        """Both circuits in one: each edge as strong as it is in the one where it is stronger.
+
+        Scores are shares of the largest one, so that methods of any scale stand beside each other.
+        """
+        own, theirs = (_as_shares(each.scores) for each in (self, other))
+        stronger = np.where(np.abs(own) >= np.abs(theirs), own, theirs)
+        return Ranked(self.edges, self.writer, self.reader, stronger)
+
     def nodes(self, kept: Bool[np.ndarray, " edge"]) -> int:
         """How many components the kept edges join, input and logits among them."""
         ends = np.append(self.edges.node_of[:-1], self.edges.n_writers)[self.reader[kept]]
         return len(np.union1d(self.writer[kept], ends))
+
+
+def _as_shares(scores: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:
+    largest = float(np.abs(scores).max(initial=0.0))
+    return scores / largest if largest > 0 else scores
 
 
 def count_at(step: int, total: int) -> int:

@@ -77,10 +77,9 @@ class Board:
         lines = Curves(
             points=self.curves.points[rows],
             level=self.curves.level[rows],
-            positive=self.curves.positive[rows],
+            hue=self.curves.hue[rows] if groups is None else groups[rows],
             kind=self.curves.kind[rows],
             order=np.arange(len(rows)),
-            group=None if groups is None else groups[rows],
         )
         texts = tuple(short_label(drawn, node) for node in range(len(nodes)))
         return Drawing(drawn, held, lines, texts)

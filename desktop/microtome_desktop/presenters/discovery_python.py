@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
-from microtome_desktop.presenters.discovery_choice import WITH_STEPS, WITH_TAU
 from microtome_desktop.presenters.sweep_python import metric_text
-from microtome_desktop.state.discoveries import Search, mean_over
+from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search, mean_over
 from microtome_desktop.state.sweeps import Wish
 
 

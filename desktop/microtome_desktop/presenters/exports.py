@@ -22,11 +22,17 @@ from microtome.records.trace import Trace
 from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
 from microtome_desktop.presenters.circuit import pruned
 from microtome_desktop.presenters.circuit_kinds import edge_style
+from microtome_desktop.presenters.circuit_paths import rows_through
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.edits import effects
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity
 from microtome_desktop.presenters.neurons import histogram, strongest_neurons
-from microtome_desktop.presenters.node_card import attention_sources, card_of, verification
+from microtome_desktop.presenters.node_card import (
+    attention_sources,
+    card_of,
+    readers_of,
+    verification,
+)
 from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.space import projections, set_name
@@ -220,6 +226,11 @@ def node_table(session: Session, node: str | None, edge: tuple[str, str, int] | 
         name = about if isinstance(about, str) or about is None else " > ".join(about[:2])
         if measured is not None:
             rows += [("ablated", name, word, None, value, None) for word, value in measured.bars]
+    readers = None if edge is None else readers_of(session.analyses, edge)
+    for reader in () if readers is None else readers.rows:
+        rows.append(("why edge", reader.reader, reader.kind, None, reader.weight, None))
+    for path in rows_through(session.analyses, _circuit(session), card.node):
+        rows.append(("path", path.path, None, None, path.effect, path.share))
     sources = attention_sources(session.analyses, card)
     for source in () if sources is None else sources.rows:
         rows.append(("why", source.query, source.key, None, source.score, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,14 +12,13 @@ from jaxtyping import Float, Int
 from microtome.circuits.comparing import Consensus, graph_consensus
 from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit import NO_MARKS, Drawing, draw, pruned
-from microtome_desktop.presenters.circuit_curves import FIRST_OWN, SHARED
+from microtome_desktop.presenters.circuit_curves import ONLY_FIRST, ONLY_SECOND, SHARED
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_text import node_title, signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.state.exports import Table
 
 PAIR = 2  # circuits, of which each has a colour of its own
-ONLY_FIRST, ONLY_SECOND = FIRST_OWN, FIRST_OWN + 1
 _WIDEST = 4  # level of what all of several have: among so many edges a wide one hides others
 
 
@@ -34,7 +34,7 @@ def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -
     """
     made = draw(held.circuit, *room, view.placing)
     nodes, edges = hues(held, held.node_scores), hues(held, held.edge_weights)
-    curves = replace(made.curves, group=edges)
+    curves = replace(made.curves, hue=edges)
     texts = made.texts
     if len(held.names) > PAIR:
         share = (held.edge_counts - 1) / (len(held.names) - 1)
@@ -42,7 +42,10 @@ def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -
         curves = replace(curves, level=level, order=np.argsort(-level, kind="stable"))
         counted = zip(made.texts, held.node_counts.tolist(), strict=True)
         texts = tuple(f"{text}  {count}/{len(held.names)}" for text, count in counted)
-    return replace(made, curves=curves, texts=texts, node_hue=nodes)
+    return replace(
+        made, curves=curves, texts=texts, node_hue=nodes,
+        node_notes=partial(_node_note, held), edge_notes=partial(_edge_note, held),
+    )  # fmt: skip
 
 
 def hues(held: Consensus, values: Float[np.ndarray, "circuit part"]) -> Int[np.ndarray, " part"]:
@@ -96,13 +99,11 @@ def whole_table(held: Consensus) -> Table:
     return Table((*first, *held.names), [*nodes, *edges])
 
 
-def node_note(held: Consensus, node: int) -> str:
-    """The tool tip of a node: its score in each circuit, or how many have it."""
+def _node_note(held: Consensus, node: int) -> str:
     return f"{node_title(held.circuit, node)}\n{_each(held, held.node_scores[:, node], 'score')}"
 
 
-def edge_note(held: Consensus, edge: int) -> str:
-    """The same of an edge, with its weights."""
+def _edge_note(held: Consensus, edge: int) -> str:
     circuit = held.circuit
     ends = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
     kind = edge_style(int(circuit.edge_kind[edge])).title

@@ -30,9 +30,9 @@ CLAIMS: Mapping[str, str] = {
     "1": "nothing: the same for all inputs",
 }  # fmt: skip
 READ = {"q": "queries", "k": "keys", "v": "values", "mlp": "MLP input", LOGITS: "logits"}
-BOX_WIDTH, BOX_HEIGHT, LOW_BOX = 158, 46, 27  # pixels; a low box has no room for its claim
-_GAP, _ROW, _LOW_ROW, _EDGE = 26, 30, 19, 10  # between boxes, between rows, around all
-_LEFT, _ASIDE = 52, 48  # room for the rows' names; how far single boxes stand aside
+BOX_WIDTH, BOX_HEIGHT, LOW_BOX = 148, 46, 26  # pixels; a low box has no room for its claim
+_GAP, _ROW, _LOW_ROW, _EDGE = 12, 30, 14, 6  # between boxes, between rows, around all
+_LEFT, _ASIDE = 52, 34  # room for the rows' names; how far single boxes stand aside
 
 
 def in_words(claim: str) -> str:

@@ -211,6 +211,36 @@ def attention_sources(analyses: Mapping[str, Analysis], card: Card) -> Sources |
     return Sources(_sources_caption(analysis, float(table.sum())), rows)
 
 
+@dataclass(frozen=True, slots=True)
+class EdgeReader:
+    """One that reads on what an edge brings, by what, and its part of the weight."""
+
+    reader: str
+    kind: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Why an edge has its weight, largest parts first."""
+
+    caption: str
+    rows: tuple[EdgeReader, ...]
+
+
+def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> Readers | None:
+    """Who reads on what an edge brings; None before that was asked for."""
+    source, target, kind = edge
+    analysis = analyses.get(f"why-edge/{source}>{target}/{int(kind)}")
+    if analysis is None:
+        return None
+    columns = (analysis.array(name).tolist() for name in ("reader", "kind", "weight"))
+    rows = tuple(EdgeReader(*row) for row in zip(*columns, strict=True))
+    total = signed(float(analysis.params["total"]))
+    told = f"Parts of the weight, {total}, by who reads on what {source} brings to {target}."
+    return Readers(told, rows[:MOST_SOURCES])
+
+
 def _sources_caption(analysis: Analysis, total: float) -> str:
     held = analysis.params
     shown = f"{signed(total)} over the mean of the visible keys"

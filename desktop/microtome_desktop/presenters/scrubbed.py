@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from microtome.errors import InputError
+from microtome.jobs import Progress
 from microtome.records.analysis import Analysis
 from microtome.records.edges import LOGITS
 from microtome.records.hypothesis import Arrow, Hypothesis
@@ -14,10 +15,10 @@ from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines
 from microtome_desktop.presenters.hypothesis import in_words
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.hypotheses import scrubs_in
+from microtome_desktop.state.hypotheses import ASKED, scrubs_in
 
 _ARROW = "\N{LEFTWARDS ARROW}"
-_MINUS = "\N{MINUS SIGN}"
+_MINUS, _DOT = "\N{MINUS SIGN}", "\N{MIDDLE DOT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,15 @@ def found_for(session: Session | None, of: Hypothesis) -> tuple[Analysis, bool] 
     return (named[-1], False) if named else None
 
 
+def test_told(title: str, progress: Progress | None) -> str:
+    """How far a test is, and how long it still takes."""
+    if progress is None:
+        return title
+    left = progress.remaining
+    still = "" if left is None or left < 1 else f" {_DOT} about {left:.0f} s left"
+    return f"{title} {_DOT} {progress.title.lower()} {progress.fraction:.0%}{still}"
+
+
 def verdict(found: Scrubbed) -> str:
     """The score with its band."""
     low, high = (f"{end:.2f}".replace("-", _MINUS) for end in found.band)
@@ -61,7 +71,7 @@ def numbers(found: Scrubbed) -> str:
         f"{len(found.inputs)} inputs",
         f"{len(found.scrubbed)} draws",
     ]
-    return " \N{MIDDLE DOT} ".join(parts).replace("-", _MINUS)
+    return f" {_DOT} ".join(parts).replace("-", _MINUS)
 
 
 def wire_title(wire: Wire) -> str:
@@ -95,17 +105,24 @@ def _side(wire: Wire) -> str:
 
 def steps(found: Scrubbed, wire: Wire, number: int) -> tuple[Step, ...]:
     """Position by position what a wire was read from in place of an input."""
-    row = found.wires.index(wire)
-    made = []
+    row, made = found.wires.index(wire), []
+    spoken = _spoken(found, wire, number)
     for at, taken in enumerate(found.swaps[row, number].tolist()):
         if taken < 0:
             continue
-        value = found.claimed(wire.source, number, at) if wire.source else ""
-        if wire.source and value != found.claimed(wire.source, taken, at):
-            value = ""  # a position that the box does not speak of: any input
+        value = found.claimed(wire.source, number, at) if at in spoken else ""
         tokens = str(found.tokens[number, at]), str(found.tokens[taken, at])
         made.append(Step(at, tokens[0], taken, tokens[1], value))
     return tuple(made)
+
+
+def _spoken(found: Scrubbed, wire: Wire, number: int) -> range | set[int]:
+    """The positions that the source of a wire speaks of; at all others any input may be read."""
+    box = next((each for each in found.hypothesis.boxes if each.name == wire.source), None)
+    length = int((found.claims[:, number] >= 0).any(0).sum())
+    if box is None:
+        return range(0)
+    return range(length) if box.positions is None else {at % length for at in box.positions}
 
 
 def why_they_agree(found: Scrubbed, wire: Wire) -> str:
@@ -113,7 +130,7 @@ def why_they_agree(found: Scrubbed, wire: Wire) -> str:
     if not wire.source:
         return "The hypothesis says that this does not matter: it is read from any input."
     claim = next(each.claim for each in found.hypothesis.boxes if each.name == wire.source)
-    return f"Read from inputs that agree on {in_words(claim)}, as {wire.source} claims."
+    return f"Read from inputs that agree on what “{wire.source}” claims: {in_words(claim)}."
 
 
 def scrubbed_table(analysis: Analysis) -> Table:
@@ -165,10 +182,19 @@ def scrub_lines(session: Session, of: Hypothesis, analysis: Analysis | None) -> 
         "prompts = [",
         *(f"    {prompt!r}," for prompt in prompts),
         "]",
+        *_judged(analysis),
         f"draws, seed = {asked['draws']}, {asked['seed']}",
-        "found = mt.causal_scrub(model, hypothesis, prompts, draws=draws, seed=seed)",
+        "found = mt.causal_scrub(model, hypothesis, prompts, metrics, draws=draws, seed=seed)",
         "recovered, band = found.recovered, found.band",
     )
+
+
+def _judged(analysis: Analysis) -> Lines:
+    """The metrics: the answers as token ids, or what the model itself says."""
+    if not analysis.params.get(ASKED, {}).get("by_answer"):
+        return ("metrics = None",)
+    answers = ", ".join(map(str, analysis.params["asked"]["answers"]))
+    return (f"metrics = [mt.Probability(token) for token in ({answers})]",)
 
 
 def _box(box: object) -> str:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
 from microtome.errors import InputError
 from microtome.prompts import Prompt, Question
-from microtome.records.analysis import Analysis
+from microtome.records.analysis import Analysis, Labelled
 from microtome.records.discovery import DISCOVERY
 from microtome.records.faithfulness import FAITHFULNESS
+from microtome.records.judgement import JUDGEMENT, STABILITY
 from microtome.records.session import Session
 from microtome_desktop.state.sweeps import METRICS
 
 SEARCH = "search"  # the parameter of a discovery's analysis that holds it
 CIRCUIT = "discovery"  # the parameter of a curve's analysis that names its circuit
+WITH_STEPS, WITH_TAU = frozenset({"eap-ig", "eap-ig-activations"}), frozenset({"acdc"})
+KNOWN = "known-circuit"  # id and kind of the analysis of a circuit that is known
 _TASK = ("fingerprint", "ablation", "over", "metrics", "read_at", "prompts", "corrupt", "method")
 
 
@@ -127,13 +132,45 @@ def discovery_for(session: Session | None, search: Search) -> Analysis | None:
 class Outlook:
     """What a search would take, or why it cannot be made and what would make it possible.
 
-    ``fixes`` are fields of a ``Search`` with other values. ``seconds`` and ``bytes`` are estimates.
+    ``fixes`` are fields of a ``Search`` with other values. ``seconds``, those of the
+    longest search (``most``) and ``bytes`` are estimates, without the curve.
     """
 
     edges: int = 0
     pairs: int = 0
     seconds: float = 0.0
+    most: float = 0.0
     bytes: int = 0
     problem: str = ""
     fixes: tuple[tuple[str, str], ...] = ()
     nbytes: int = 0  # that it takes itself, as whatever is kept for panels says
+
+
+def judgements_of(
+    session: Session | None, circuit: Analysis, share: float, *, signed: bool
+) -> dict[str, Analysis]:
+    """What is known of a circuit at a size, by the kind of the analysis."""
+    held = () if session is None else session.analyses.values()
+    return {
+        one.kind: one
+        for one in held
+        if one.kind in (JUDGEMENT, STABILITY)
+        and one.params.get(CIRCUIT) == circuit.id
+        and abs(one.params["asked"]["share"] - share) < _SAME_SIZE
+        and one.params["asked"]["signed"] is signed
+    }
+
+
+_SAME_SIZE = 1e-9  # shares
+
+
+def known_edges(session: Session | None) -> tuple[str, ...]:
+    """The edges of the circuit that is known for the session's model; none where nobody said."""
+    held = None if session is None else session.analyses.get(KNOWN)
+    return () if held is None else tuple(str(edge) for edge in held.array("edges"))
+
+
+def known_analysis(edges: tuple[str, ...], metadata: dict[str, Any]) -> Analysis:
+    """The edges of a circuit that is known, for the session."""
+    arrays = {"edges": Labelled(("edge",), np.array(edges, dtype=np.str_))}
+    return Analysis(KNOWN, KNOWN, "The circuit that is known", arrays, metadata)

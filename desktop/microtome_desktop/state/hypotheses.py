@@ -22,6 +22,7 @@ INDUCTION = "induction"
 class ScrubWish:
     """One test: the hypothesis, its inputs, how many scrubbed runs of each, and the seed.
 
+    ``by_answer`` judges by the answers of a prompt set, else by what the model itself says.
     ``source`` is ``random`` (tokens that come again), ``typed`` (a prompt a line in ``text``),
     or the name of a prompt set. ``count`` inputs are taken, 0 for all there are.
     """
@@ -32,6 +33,7 @@ class ScrubWish:
     count: int = 64
     draws: int = 4
     seed: int = 0
+    by_answer: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The wish as plain JSON values."""

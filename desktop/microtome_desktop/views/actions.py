@@ -58,8 +58,8 @@ class Actions(QObject):
                     bar.addAction(self.actions[row.id])
 
     def bind(self, handlers: Mapping[CommandId, Callable[[], None]]) -> None:
-        """From now on commands act."""
-        self._handlers = handlers
+        """From now on these commands act, beside those that do already."""
+        self._handlers = {**self._handlers, **handlers}
 
     @property
     def handled(self) -> frozenset[CommandId]:

@@ -298,10 +298,13 @@ class CircuitCanvas(QWidget):
         if self.drawing is None or place is None or not over:
             self.tip.hide()
         elif node is not None:
-            self.tip.tell(self.tips[0](self.drawing.circuit, node), place)
+            notes = self.drawing.node_notes
+            tip = self.tips[0](self.drawing.circuit, node) if notes is None else notes(node)
+            self.tip.tell(tip, place)
         elif edge is not None:
-            change = self.drawing.change(edge)
-            self.tip.tell(self.tips[1](self.drawing.circuit, edge, change), place)
+            change, notes = self.drawing.change(edge), self.drawing.edge_notes
+            plain = self.tips[1](self.drawing.circuit, edge, change)
+            self.tip.tell(plain if notes is None else notes(edge), place)
 
     def _on_click(self, event: Any) -> None:
         if self.drawing is None:

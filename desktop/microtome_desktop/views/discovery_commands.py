@@ -28,13 +28,31 @@ class DiscoveryCommands(QObject):
         """What each command does."""
         return {
             CommandId.DISCOVER: self._act(self._discover),
-            CommandId.MEASURE_SIZE: self._act(lambda panel: panel.measure()),
+            CommandId.MEASURE_SIZE: self._act(self._measure),
+            CommandId.ABLATE_OUTSIDE: self._act(self._ablate),
+            CommandId.COMPARE_CIRCUITS: self._act(lambda panel: panel.compare()),
+            CommandId.JUDGE_CIRCUIT: self._act(self._judge),
+            CommandId.KNOWN_CIRCUIT: self._act(lambda panel: panel.tests.ask_known()),
         }
 
     def _discover(self, panel: DiscoveryPanel) -> None:
         panel.run()
         if reason := panel.why_not:
             self._desk.notices.warn("No circuit can be looked for yet", reason)
+
+    def _ablate(self, panel: DiscoveryPanel) -> None:
+        if reason := panel.tests.ablate_outside():
+            self._desk.notices.warn("No edit was made", reason)
+
+    def _measure(self, panel: DiscoveryPanel) -> None:
+        if reason := panel.tests.why_not:
+            self._desk.notices.warn("This size cannot be measured", reason)
+        panel.tests.measure()
+
+    def _judge(self, panel: DiscoveryPanel) -> None:
+        if reason := panel.tests.why_not:
+            self._desk.notices.warn("The circuit cannot be judged", reason)
+        panel.tests.judge()
 
     def _act(self, act: Callable[[DiscoveryPanel], None]) -> Callable[[], None]:
         def run() -> None:

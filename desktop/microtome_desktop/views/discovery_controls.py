@@ -10,14 +10,9 @@ from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
 from microtome.prompt_sets import PromptSet
 from microtome.prompts import Question
-from microtome_desktop.presenters.discovery_choice import (
-    SHORT,
-    WITH_STEPS,
-    WITH_TAU,
-    method_tip,
-)
+from microtome_desktop.presenters.discovery_choice import SHORT, method_tip
 from microtome_desktop.presenters.sweep_choice import as_typed_beside, with_answers
-from microtome_desktop.state.discoveries import Search
+from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search
 from microtome_desktop.state.sweeps import METRICS, NO_ANSWER
 from microtome_desktop.views.form_fields import choice, field, make_plain, spin
 from microtome_desktop.views.text_flow import flow, renew

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Int
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut, Qt
+from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from microtome.records.analysis import Analysis
@@ -20,6 +20,7 @@ from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
+_ROOM_FOR_LEGEND = 200  # pixels of the height
 
 
 class DiscoveryGraph(QWidget):
@@ -69,6 +70,8 @@ class DiscoveryGraph(QWidget):
 
     def show_circuit(self, ranked: Ranked | None, analysis: Analysis | None) -> None:
         """Another circuit; it is drawn when its size is told."""
+        if ranked is self._ranked and ranked is not None:
+            return
         self._ranked = ranked
         self._told = {} if analysis is None else dict(analysis.params)
         self._board = None
@@ -91,6 +94,14 @@ class DiscoveryGraph(QWidget):
         self._board = None
         self._draw()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """On a low screen the graph has the room of its legend."""
+        super().resizeEvent(event)
+        self._show_legend()
+
+    def _show_legend(self) -> None:
+        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
+
     def _on_resized(self) -> None:
         self._fitting.start()
         self.nothing.setGeometry(self.canvas.view.viewport().rect().adjusted(20, 0, -20, 0))
@@ -105,6 +116,7 @@ class DiscoveryGraph(QWidget):
         count, drawn = int(self._kept.sum()), drawing.circuit.n_edges
         said = f"{drawn:,} of {count:,} edges drawn" if drawn < count else f"{count:,} edges"
         self.legend.tell(drawing.circuit, said, 0, self._colouring)
+        self._show_legend()
         self.nothing.setText(
             "" if count else "No way leads from the input to the logits at this size."
         )

@@ -7,47 +7,31 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
-from microtome.records.discovery import discovery_of
-from microtome.records.faithfulness import Faithfulness, faithfulness_of
-from microtome_desktop import palette as colours
-from microtome_desktop.jobs.discovery_requests import MeasureSize
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.dial_text import (
-    reading,
-    told_at,
-    typed_count,
-    typed_threshold,
-)
-from microtome_desktop.presenters.discovery_choice import rival_of
-from microtome_desktop.presenters.discovery_dial import Ranked, count_at, step_at
+from microtome_desktop.presenters.contest import Contest
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
-from microtome_desktop.state.discoveries import (
-    Search,
-    curve_for,
-    discoveries_in,
-    is_partial,
-    search_of,
-)
+from microtome_desktop.state.discoveries import Search, search_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.views.dial import Dial
 from microtome_desktop.views.discovery_asking import DiscoveryAsking
-from microtome_desktop.views.discovery_graph import DiscoveryGraph
-from microtome_desktop.views.faithfulness_plot import FaithfulnessPlot, Line
+from microtome_desktop.views.discovery_dial import DiscoveryDial
+from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
+from microtome_desktop.views.discovery_tests import NO_CIRCUIT, DiscoveryTests
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.rival_list import RivalList
 from microtome_desktop.views.text_flow import EmptyState
 
-NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
-_FIRST_SHARE = 0.05
 _WIDTHS = (272, 480, 310)  # pixels of the three parts at first
+_FEWEST = 2  # circuits that can be compared
+_FOLLOWED = tuple(
+    f"analyses/{kind}-" for kind in ("discovery", "faithfulness", "judgement", "stability", "known")
+)
 
 
 class DiscoveryPanel(Panel):
@@ -59,30 +43,23 @@ class DiscoveryPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.asking = DiscoveryAsking(context)
-        self.rivals, self.graph = RivalList(), DiscoveryGraph()
-        self.plot, self.dial = FaithfulnessPlot(), Dial()
+        self.contest = Contest()
+        self.asking, self.rivals = DiscoveryAsking(context), RivalList()
+        self.middle = DiscoveryMiddle()
+        self.graph = self.middle.graph
+        self.right = DiscoveryDial(self.contest, self.middle)
+        self.tests = DiscoveryTests(context, self.right, self)
         self.empty = EmptyState()
         self.shown_id = ""
-        self.count = 0  # the dial: how many of the best edges
-        self.signed = True
-        self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
-        self._curve: Faithfulness | None = None
         self._lay_out()
         self._listen()
         self.show_session()
 
     def _lay_out(self) -> None:
-        right = QWidget()
-        column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addWidget(self.plot, 1)
-        column.addWidget(self.dial)
         self.split = QSplitter(Qt.Orientation.Horizontal)
         self.split.setChildrenCollapsible(False)
         for part, least, share in (
-            (self.rivals, 150, 1), (self.graph, 200, 6), (right, 220, 2),
+            (self.rivals, 130, 1), (self.middle, 200, 6), (self.right, 210, 2),
         ):  # fmt: skip
             part.setMinimumWidth(least)
             self.split.addWidget(part)
@@ -100,21 +77,20 @@ class DiscoveryPanel(Panel):
     def _listen(self) -> None:
         self.asking.found.connect(self._on_found)
         self.rivals.chosen.connect(self._on_chosen)
-        self.rivals.ticked.connect(self._draw_curves)
+        self.rivals.ticked.connect(self._show_front)
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
-        self.plot.turned.connect(self._on_share)
-        self.dial.stepped.connect(self._on_step)
-        self.dial.share_typed.connect(self._on_typed)
-        self.dial.threshold_typed.connect(self._on_threshold)
-        self.dial.order_changed.connect(self._on_order)
-        self.dial.measure_asked.connect(self.measure)
-
-    # what is asked
+        self.context.work.changed.connect(self._on_work)
 
     def run(self) -> None:
         """Look for the circuit, or show it at once if the session has it."""
         self.asking.run()
+
+    def compare(self) -> None:
+        """Show what the ticked circuits share."""
+        if len(self.rivals.ticks) < _FEWEST:
+            self.rivals.tick(self.contest.ids)
+        self.middle.show_page(Page.COMPARE)
 
     @property
     def why_not(self) -> str:
@@ -124,36 +100,14 @@ class DiscoveryPanel(Panel):
     def _on_found(self, analysis: Analysis) -> None:
         self._show(analysis.id)
 
-    def measure(self) -> None:
-        """Test a circuit of exactly the dial's size."""
-        front, curve = self.front, self._curve
-        search = None if front is None else search_of(front)
-        if front is not None and curve is not None and search is not None and not self._why_none:
-            share = self.count / self._order_of(front).count
-            request = MeasureSize(search, front.id, discovery_of(front), curve, share)
-            self.context.ask(request)
+    def _on_work(self) -> None:
+        self.context.later((self, "work"), self._show_work)
 
-    @property
-    def _why_none(self) -> str:
-        """Why no size can be measured now."""
-        workspace = self.context.workspace
-        if self.front is None or self._curve is None:
-            return "There is no curve to add to."
-        if self._curve.params.get("partial"):
-            return "The curve is not finished."
-        if search_of(self.front) is None:
-            return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
-        if workspace.offline and workspace.session is not None:
-            return f"Needs the model {workspace.session.model.name}: attach it."
-        return ""
+    def _show_work(self) -> None:
+        self._list()
+        self.tests.tell()
 
     # what is shown
-
-    @property
-    def front(self) -> Analysis | None:
-        """The circuit on screen."""
-        session = self.context.workspace.session
-        return None if session is None else session.analyses.get(self.shown_id)
 
     def show_session(self) -> None:
         """Offer the circuits of the session, and show the last one."""
@@ -162,8 +116,8 @@ class DiscoveryPanel(Panel):
         self._refresh()
 
     def show_part(self, part: str) -> None:
-        """Follow circuits and curves that come."""
-        if part.startswith(("analyses/discovery-", "analyses/faithfulness-")):
+        """Follow circuits, curves and judgements that come."""
+        if part.startswith(_FOLLOWED):
             self._refresh(part.partition("/")[2])
         if part in {"traces", "metric"}:
             self.asking.show_question()
@@ -171,134 +125,51 @@ class DiscoveryPanel(Panel):
     def show_model(self) -> None:
         """A search needs the session's model."""
         self.asking.show_question()
-        self._turn(self.count)
+        self._show_front()
 
     def _refresh(self, changed: str = "") -> None:
-        held = discoveries_in(self.context.workspace.session)
-        ids = [one.id for one in held]
-        arrived = next((one for one in held if one.id == changed), None)
+        self.contest.use(self.context.workspace.session)
+        ids, arrived = self.contest.ids, self.contest.find(changed)
         if arrived is not None and search_of(arrived) == self.asking.asked:
             self.shown_id = changed
         if self.shown_id not in ids:
             self.shown_id = ids[-1] if ids else ""
-        self._ranked = {name: pair for name, pair in self._ranked.items() if name in ids}
         self._show(self.shown_id)
 
     def _show(self, wanted: str) -> None:
-        other, self.shown_id = wanted != self.shown_id, wanted
-        front = self.front
+        self.shown_id = wanted
         self._list()
+        front = self.contest.find(wanted)
         self._stack.setCurrentIndex(int(front is not None))
+        self._show_front()
         if front is None:
-            self._curve = None
             self.graph.show_circuit(None, None)
             session = self.context.workspace.session
-            self.empty.tell(
-                "No circuit yet", NO_CIRCUIT if session is not None else "Run a prompt first."
-            )
-            return
-        held = curve_for(self.context.workspace.session, front)
-        self._curve = None if held is None else faithfulness_of(held)
-        ranked = self._order_of(front)
-        self.graph.show_circuit(ranked, front)
-        if not self.count:
-            self.count = self._first_count(ranked)
-        self._draw_curves()
-        self._turn(min(self.count, ranked.count))
-        if other:
-            self.show_selection(self.context.selection.current, frozenset({"layer", "head"}))
+            advice = NO_CIRCUIT if session is not None else "Run a prompt first."
+            self.empty.tell("No circuit yet", advice)
+        else:
+            selected = self.context.selection.current
+            self.graph.show_place(selected.layer, selected.head)
 
-    def _first_count(self, ranked: Ranked) -> int:
-        least = None if self._curve is None else self._curve.smallest
-        return max(1, int((least or _FIRST_SHARE) * ranked.count + 1e-9))
-
-    def _order_of(self, analysis: Analysis) -> Ranked:
-        """The edges of a circuit sorted, once for as long as it stays the same."""
-        held = self._ranked.get(analysis.id)
-        if held is None or held[0] is not analysis:
-            held = self._ranked[analysis.id] = analysis, Ranked.of(analysis)
-        return held[1]
+    def _show_front(self) -> None:
+        front = self.contest.find(self.shown_id)
+        self.right.front = front  # before it is asked what can be done with it
+        self.right.show_front(front, self.rivals.ticks, self.tests.why_not)
 
     def _list(self) -> None:
-        session = self.context.workspace.session
-        held = discoveries_in(session)
-        rows = []
-        running = self.asking.job is not None
-        for one in held:
-            curve = curve_for(session, one)
-            known = None if curve is None else faithfulness_of(curve)
-            rows.append(rival_of(one, known, running=running and is_partial(one)))
-        self.rivals.show_rivals(rows, self.colouring, self.shown_id)
-
-    @property
-    def colouring(self) -> dict[str, str]:
-        """The colour of each rival."""
-        held = discoveries_in(self.context.workspace.session)
-        group = colours.POINT_GROUPS
-        return {one.id: group[row % len(group)] for row, one in enumerate(held)}
-
-    def _draw_curves(self) -> None:
-        session, colouring = self.context.workspace.session, self.colouring
-        lines = []
-        for one in discoveries_in(session):
-            front = one.id == self.shown_id
-            curve = curve_for(session, one) if front or one.id in self.rivals.ticks else None
-            if curve is not None:
-                lines.append(Line(faithfulness_of(curve), colouring[one.id], front))
-        front_one = self.front
-        total = 1 if front_one is None else self._order_of(front_one).count
-        self.plot.show_lines(lines, 1 / total)
-
-    # the dial
-
-    def _turn(self, count: int) -> None:
-        """Show the circuit of so many best edges."""
-        front = self.front
-        if front is None:
-            return
-        ranked = self._order_of(front)
-        self.count = count
-        kept = ranked.kept(count, signed=self.signed)
-        told = told_at(ranked, kept, count, self._curve, signed=self.signed)
-        step = step_at(count, ranked.count)
-        self.dial.tell(told, step, signed=self.signed, why_not=self._why_none)
-        left = int(kept.sum())
-        read = reading(self._curve, count, left, ranked.count, signed=self.signed)
-        colour = self.colouring[front.id]
-        self.plot.show_dial(count / ranked.count, None if read is None else read.value, colour)
-        self.graph.show_size(kept)
-
-    @property
-    def _total(self) -> int:
-        return 0 if self.front is None else self._order_of(self.front).count
-
-    def _on_step(self, step: int) -> None:
-        self._turn(max(1, count_at(step, self._total)))
-
-    def _on_share(self, share: float) -> None:
-        self._turn(int(np.clip(round(share * self._total), 1, self._total)))
-
-    def _on_typed(self, text: str) -> None:
-        self._turn(typed_count(text, self._total) or self.count)
-
-    def _on_threshold(self, text: str) -> None:
-        threshold, front = typed_threshold(text), self.front
-        if threshold is None or front is None:
-            self._turn(self.count)
-            return
-        self._turn(max(1, self._order_of(front).above(threshold, signed=self.signed)))
-
-    def _on_order(self, signed: bool) -> None:
-        self.signed = signed
-        self._turn(self.count)
+        rows = self.contest.rows(running=self.asking.job is not None)
+        colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
+        self.rivals.show_rivals(rows, colouring, self.shown_id)
 
     def _on_chosen(self, wanted: str) -> None:
-        if wanted != self.shown_id:
-            self._show(wanted)
-            search = None if self.front is None else search_of(self.front)
-            if search is not None:
-                self.asking.controls.show_search(search)
-                self.asking.look()
+        if wanted == self.shown_id:
+            return
+        self._show(wanted)
+        front = self.contest.find(wanted)
+        search = None if front is None else search_of(front)
+        if search is not None:
+            self.asking.controls.show_search(search)
+            self.asking.look()
 
     # the selection
 
@@ -320,9 +191,10 @@ class DiscoveryPanel(Panel):
         return {
             "search": self.asking.controls.search().as_json(),
             "shown": self.shown_id,
-            "count": self.count,
-            "signed": self.signed,
+            "count": self.right.count,
+            "signed": self.right.signed,
             "ticked": list(self.rivals.ticks),
+            "page": int(self.middle.page),
         }
 
     def restore_view(self, held: dict[str, Any]) -> None:
@@ -330,24 +202,24 @@ class DiscoveryPanel(Panel):
         with suppress(InputError):  # of another version
             self.asking.controls.show_search(Search.from_json(held.get("search")))
         self.shown_id = str(held.get("shown", ""))
-        count = held.get("count", 0)
-        self.count = count if isinstance(count, int) and count >= 0 else 0
-        self.signed = bool(held.get("signed", True))
+        count, page, ticked = (held.get(name) for name in ("count", "page", "ticked"))
+        self.right.count = count if isinstance(count, int) and count > 0 else 0
+        self.right.signed = bool(held.get("signed", True))
         self._refresh()
-        ticked = held.get("ticked", [])
         self.rivals.tick([str(one) for one in ticked] if isinstance(ticked, list) else [])
+        if page in set(Page):
+            self.middle.show_page(Page(page))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """Every edge with its score, and whether it is in the circuit on screen."""
-        front = self.front
+        front = self.right.front
         if front is None:
             return NO_CIRCUIT if self.context.workspace.session else exports.NO_RUN
-        ranked = self._order_of(front)
-        return partial(edge_table, ranked, self.count, self.signed)
+        return partial(edge_table, self.contest.ranked(front), self.right.now, self.right.signed)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The search and the curve."""
-        session, front = self.context.workspace.session, self.front
+        session, front = self.context.workspace.session, self.right.front
         if session is None or front is None:
             return exports.NO_RUN if session is None else NO_CIRCUIT
         return discovery_lines(session, search_of(front))

@@ -16,18 +16,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
-from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import N_HUES, hue_colour
 
 _AT_ONCE = 40_000  # places of curves that are walked before the clock is asked
 _ROUND, _LONGEST = 32, 2048  # steps along a curve: a multiple, so that many are walked together
 _SAMPLED = 7  # of how many pixels one is looked at
 _THICK, _DENSEST = 0.98, 0.9  # the share of covered pixels that no more than so much may cover
 _STRIP = 96  # rows of pixels that are coloured at a time
-
-
-def hue_colours() -> tuple[str, ...]:
-    """The colours by hue: of the two signs, of what is shared, and of what each has alone."""
-    return (colours.INHIBITS, colours.EXCITES, colours.TEXT, *colours.POINT_GROUPS)
 
 
 class Haze:
@@ -45,7 +40,7 @@ class Haze:
         self._points, self._opacity = points, opacity
         self._width, self._height = width, height
         hues, which = np.unique(hue, return_inverse=True)
-        self._paints = [hue_colours()[number] for number in hues.tolist()]
+        self._hues = hues.tolist()
         self._cover = np.zeros((len(hues), height * width), np.float32)
         self._pixels = np.zeros((height, width, 4), np.uint8)
         self._length = _length(points)
@@ -96,7 +91,7 @@ class Haze:
         cover = self._cover.reshape(-1, self._height, self._width)[:, rows]
         total = cover.sum(axis=0)
         opacity = 1 - np.exp(-total)
-        parts = [QColor(code) for code in self._paints]
+        parts = [QColor(hue_colour(hue)) for hue in self._hues]
         # Blue, green, red: as little-endian words lie.
         paint = np.array([[c.blue(), c.green(), c.red()] for c in parts], np.float32)
         mixed = np.tensordot(cover / np.maximum(total, 1e-12), paint, axes=(0, 0))
@@ -135,7 +130,7 @@ def _portions(
     inside: Bool[np.ndarray, " edge"],
 ) -> list[_Portion]:
     steps = np.clip(np.ceil(length / _ROUND) * _ROUND, _ROUND, _LONGEST).astype(np.int64)
-    key = 2 * ((hue.max(initial=0) + 1) * steps + hue) + inside
+    key = 2 * (N_HUES * steps + hue) + inside
     order = np.argsort(key, kind="stable")
     found = []
     for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):

@@ -16,10 +16,10 @@ from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from microtome_desktop.presenters.circuit_curves import LEVELS, Curves
+from microtome_desktop.presenters.circuit_curves import LEVELS, Curves, hue_colour
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.drawings import keeps_lines
-from microtome_desktop.views.edge_haze import Haze, hue_colours
+from microtome_desktop.views.edge_haze import Haze
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
@@ -34,8 +34,8 @@ _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panni
 
 
 def edge_pen(number: int, dash: tuple[float, ...], faintest: float = 0.38) -> QPen:
-    """The pen of a level, group and dash pattern: width and opacity grow with the level."""
-    colour = hue_colours()[number // LEVELS]
+    """The pen of a level, hue and dash pattern: width and opacity grow with the level."""
+    colour = hue_colour(number // LEVELS)
     return _pen(colour, number % LEVELS / (LEVELS - 1), dash, faintest)
 
 
@@ -158,8 +158,7 @@ class EdgeLayer(QGraphicsObject):
         curves = self._curves
         if curves is None:
             return QPen()
-        hue = curves.positive if curves.group is None else curves.group
-        number = int(curves.level[row]) + LEVELS * int(hue[row])
+        number = int(curves.level[row]) + LEVELS * int(curves.hue[row])
         return edge_pen(number, edge_style(int(curves.kind[row])).dashes, self._faintest)
 
     def finish(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QMouseEvent
 
 from microtome.records.faithfulness import ENOUGH, Faithfulness
 from microtome_desktop import palette as colours
@@ -30,7 +30,7 @@ class Line:
 
 
 class FaithfulnessPlot(pg.PlotWidget):
-    """Curves by score (solid) and by size of score (dashed); the vertical line can be dragged."""
+    """Curves by score (solid) and by size of score (dashed); the line follows the mouse."""
 
     turned = Signal(float)  # the share that the dial was dragged to
 
@@ -49,17 +49,13 @@ class FaithfulnessPlot(pg.PlotWidget):
         self._dress_axes()
         enough = pg.InfiniteLine(ENOUGH, 0, pen=_pen(colours.TEXT_FAINT, 1, Qt.PenStyle.DotLine))
         self.addItem(enough)
-        self.dial = pg.InfiniteLine(
-            0, 90, movable=True, pen=_pen(colours.TEXT, 1.6),
-            hoverPen=_pen(colours.ACCENT, 2.4),
-        )  # fmt: skip
+        self.dial = pg.InfiniteLine(0, 90, pen=_pen(colours.TEXT, 1.6))
         self.dial.setZValue(50)
         self.addItem(self.dial)
         self.point = pg.ScatterPlotItem(size=9, symbol="o")
         self.point.setZValue(60)
         self.addItem(self.point)
-        self.dial.sigDragged.connect(self._on_dragged)
-        self.scene().sigMouseClicked.connect(self._on_click)
+        self.viewport().setCursor(Qt.CursorShape.SizeHorCursor)
 
     def _dress_axes(self) -> None:
         for name in ("left", "bottom"):
@@ -70,7 +66,7 @@ class FaithfulnessPlot(pg.PlotWidget):
         ticks = zip(np.log10(_TICKS), _TICK_NAMES, strict=True)
         self.getAxis("bottom").setTicks([list(ticks)])
         self.getAxis("left").setWidth(30)
-        told = "share of edges · solid: by score · dashed: by size"
+        told = "share of edges (dashed: by size)"
         self.setLabel("bottom", told, color=colours.TEXT_FAINT, size="8pt")
 
     def show_lines(self, lines: Sequence[Line], smallest: float) -> None:
@@ -88,7 +84,6 @@ class FaithfulnessPlot(pg.PlotWidget):
         box = self.getViewBox()
         box.setLimits(xMin=left - 0.1, xMax=0.25)
         box.setRange(xRange=(left, 0.12), yRange=(low, high), padding=0.02)
-        self.dial.setBounds((left, 0.0))
 
     def _draw(self, line: Line) -> None:
         curve, at = line.curve, np.log10(line.curve.sizes)
@@ -127,14 +122,27 @@ class FaithfulnessPlot(pg.PlotWidget):
         scene = box.mapViewToScene(QPointF(float(np.log10(share)), (low + high) / 2))
         return QPointF(self.mapFromScene(scene))
 
-    def _on_dragged(self) -> None:
-        self.turned.emit(float(10 ** self.dial.value()))
+    # Anywhere in the plot: a line of two pixels is hard to catch.
 
-    def _on_click(self, event: object) -> None:
-        place = self.getViewBox().mapSceneToView(event.scenePos())  # type: ignore[attr-defined]
-        if self.lines and event.button() == Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Turn the dial to where the left button goes down."""
+        self._turn(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Turn it along."""
+        self._turn(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """The last move has turned it."""
+        event.accept()
+
+    def _turn(self, event: QMouseEvent) -> None:
+        event.accept()
+        if self.lines and event.buttons() & Qt.MouseButton.LeftButton:
+            scene = self.mapToScene(event.position().toPoint())
+            at = self.getViewBox().mapSceneToView(scene).x()
             left = float(np.log10(max(self._smallest, 1e-9)))
-            self.turned.emit(float(10 ** np.clip(place.x(), left, 0.0)))
+            self.turned.emit(float(10 ** np.clip(at, left, 0.0)))
 
 
 def _values(curve: Faithfulness) -> list[float]:

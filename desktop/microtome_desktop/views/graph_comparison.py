@@ -31,21 +31,19 @@ from microtome_desktop import palette as colours
 from microtome_desktop.jobs.drawing_request import CompareGraphs
 from microtome_desktop.jobs.export_requests import SaveJson, SaveTable
 from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_curves import hue_colour
 from microtome_desktop.presenters.circuit_look import view_of
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.comparison import title
 from microtome_desktop.presenters.graph_comparison import (
     comparison_drawing,
-    edge_note,
     joined,
-    node_note,
     node_table,
     summary,
     whole_table,
 )
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
-from microtome_desktop.views.edge_haze import hue_colours
 from microtome_desktop.views.node_card_tables import Cell, CellTable
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.text_flow import EmptyState, text_label
@@ -118,23 +116,16 @@ class GraphComparison(QWidget):
             return
         first = self.found is None
         self.found, drawing = found
-        self.canvas.tips = self._node_tip, self._edge_tip
         self._stack.setCurrentIndex(1)
         self.canvas.show_drawing(drawing)
         for label, (hue, text) in zip(self.legend, summary(self.found), strict=False):
             label.setText(f"● {text}")
-            label.setStyleSheet(f"color: {hue_colours()[hue]};")
+            label.setStyleSheet(f"color: {hue_colour(hue)};")
         for button in (self.csv, self.json):
             button.setEnabled(True)
         if first:
             self.taken(self.found)
         self._redraw_soon()
-
-    def _node_tip(self, circuit: Circuit, node: int) -> str:
-        return "" if self.found is None else node_note(self.found, node)
-
-    def _edge_tip(self, circuit: Circuit, edge: int, change: float | None = None) -> str:
-        return "" if self.found is None else edge_note(self.found, edge)
 
     def _on_csv(self) -> None:
         path = self._path("csv")

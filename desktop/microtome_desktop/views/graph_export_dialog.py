@@ -123,7 +123,8 @@ class GraphExportDialog(QDialog):
         held = "holds heads and MLPs, without positions, pins and groups"
         page = "holds everything: pins and groups as the saved view, names as labels"
         plain = "holds nodes, edges and names; pins and groups stay in the session"
-        by_name = {"attribution-graph": page, "graphml": plain}
+        raw = "holds the effects between the nodes of the file; marks stay in the session"
+        by_name = {"attribution-graph": page, "graphml": plain, "circuit-tracer": raw}
         self.told.setText(f"This format {by_name.get(self._row.name, held)}.")
         self.told.setToolTip("\n".join(off))
         self._check()

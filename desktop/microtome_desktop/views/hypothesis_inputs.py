@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QFormLayout, QLabel, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QSpinBox,
+    QWidget,
+)
 
 from microtome.prompt_sets import PromptSet
 from microtome.records.hypothesis import Hypothesis
@@ -33,6 +40,11 @@ class HypothesisInputs(QWidget):
         self.text.setPlaceholderText(_HINT)
         self.text.setFont(mono_font(12))
         self.text.setMinimumHeight(60)
+        self.judged = Choice()
+        self.judged.setObjectName("scrub_judged")
+        self.judged.setAccessibleName("what the model is judged by")
+        self.judged.setToolTip("The probability of this token is what is to be recovered")
+        self.judged.addItems(["what the model itself says", "the answers of the set"])
         self.count = _number("scrub_count", "inputs", 0, _MOST, 64)
         self.count.setSpecialValueText("all")
         self.draws = _number("scrub_draws", "scrubbed runs of each input", 1, 256, 4)
@@ -41,19 +53,20 @@ class HypothesisInputs(QWidget):
         form.setContentsMargins(0, 4, 0, 0)
         form.setVerticalSpacing(5)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for said, field in (
-            ("Inputs", self.source),
-            ("Count", self.count),
-            ("Draws", self.draws),
-            ("Seed", self.seed),
-        ):
-            label = QLabel(said)
-            label.setObjectName("dim")
-            form.addRow(label, field)
+        form.addRow(_dim("Inputs"), self.source)
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        for said, field in (("Draws", self.draws), ("Seed", self.seed)):
+            line.addWidget(_dim(said))
+            line.addWidget(field, 1)
+        line.insertWidget(0, self.count, 1)
+        form.addRow(_dim("Count"), line)
+        form.addRow(_dim("Judged by"), self.judged)
         form.addRow(self.text)
         self.offer(())
         self.source.activated.connect(self._on_source)
         self.text.textChanged.connect(self.changed)
+        self.judged.activated.connect(self._on_number)
         for field in (self.count, self.draws, self.seed):
             field.valueChanged.connect(self._on_number)
         self._on_source(0)
@@ -85,7 +98,12 @@ class HypothesisInputs(QWidget):
             self.count.value(),
             self.draws.value(),
             self.seed.value(),
+            by_answer=self._of_set and self.judged.currentIndex() == 1,
         )
+
+    @property
+    def _of_set(self) -> bool:
+        return self.source.currentData() not in (RANDOM, TYPED)
 
     @property
     def why_not(self) -> str:
@@ -104,14 +122,22 @@ class HypothesisInputs(QWidget):
         self.count.setValue(wish.count)
         self.draws.setValue(wish.draws)
         self.seed.setValue(wish.seed)
+        self.judged.setCurrentIndex(int(wish.by_answer))
         self._on_source(0)
 
     def _on_source(self, row: int) -> None:
         self.text.setVisible(self.source.currentData() == TYPED)
+        self.judged.setEnabled(self._of_set)
         self.changed.emit()
 
     def _on_number(self, value: int) -> None:
         self.changed.emit()
+
+
+def _dim(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setObjectName("dim")
+    return label
 
 
 def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox:
@@ -123,4 +149,5 @@ def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox
     field.setValue(value)
     field.setProperty("plain", True)
     field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    field.lineEdit().setTextMargins(7, 0, 0, 0)
     return field

@@ -32,6 +32,7 @@ from microtome_desktop.presenters.scrubbed import (
     read_test,
     scrub_lines,
     scrubbed_table,
+    test_told,
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.hypotheses import ScrubWish
@@ -44,6 +45,7 @@ from microtome_desktop.views.hypothesis_form import HypothesisForm
 from microtome_desktop.views.hypothesis_inputs import HypothesisInputs
 from microtome_desktop.views.hypothesis_score import ScoreLine
 from microtome_desktop.views.hypothesis_swaps import HypothesisSwaps
+from microtome_desktop.views.icons import icon
 from microtome_desktop.views.inline_field import InlineField
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_bar import small_button
@@ -87,8 +89,11 @@ class HypothesisPanel(Panel):
     def _lay_out(self) -> None:
         self.shown.setObjectName("hypothesis_shown")
         self.shown.setAccessibleName("hypotheses of the session")
-        self.new.setObjectName("hypothesis_new")
+        self.new.setObjectName("tiny")  # without the arrow of a menu
         self.new.setText("New")
+        self.new.setIcon(icon("mdi6.plus"))
+        self.new.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.new.setToolTip("Begin another hypothesis")
         self.new.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.new)
         induction = "Induction: previous token, then what followed"
@@ -236,8 +241,10 @@ class HypothesisPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Follow what undo brings back, and a test whose draws come."""
-        if part == "marks" or part.startswith("analyses/scrubbed-"):
+        if part == "marks":
             self._show()
+        elif part.startswith("analyses/scrubbed-"):
+            self._show_result()  # what is being typed stays
 
     def show_model(self) -> None:
         """A test needs the session's model."""
@@ -265,6 +272,10 @@ class HypothesisPanel(Panel):
         )
         self.canvas.show_hypothesis(drawing, self.acts.picked, wrong)
         self.form.show_picked(drawing, self.acts.picked, model)
+        self._show_result()
+
+    def _show_result(self) -> None:
+        of, session = self.acts.shown, self.context.workspace.session
         found = None if of is None else found_for(session, of)
         self._found = read_test(None if found is None else found[0])
         self._fresh = found is not None and found[1]
@@ -293,8 +304,7 @@ class HypothesisPanel(Panel):
 
     def _said(self, piece: Piece | None, reason: str) -> str:
         if piece is not None:
-            far = "" if piece.progress is None else f" · {piece.progress.fraction:.0%}"
-            return f"{piece.title}{far}"
+            return test_told(piece.title, piece.progress)
         if self._found is not None and not self._fresh:
             return f"of the drawing before it was changed{' · ' + reason if reason else ''}"
         if reason and self._found is None:
@@ -314,6 +324,7 @@ class HypothesisPanel(Panel):
             wish = ScrubWish.from_json(held.get("asked", {}))
             self.acts.title = wish.hypothesis.title
             self.inputs.show_wish(wish)
+            self._show()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The test input by input, or the drawing where there is no test."""

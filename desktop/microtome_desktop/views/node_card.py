@@ -17,10 +17,12 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
+from microtome_desktop.presenters.circuit_paths import PathRow, rows_through
 from microtome_desktop.presenters.circuit_text import empty_text
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
@@ -30,6 +32,7 @@ from microtome_desktop.presenters.node_card import (
     attention_sources,
     card_of,
     edge_title,
+    readers_of,
     stats,
     verification,
 )
@@ -38,13 +41,19 @@ from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.node_card_blocks import Check, Section, Stats
-from microtome_desktop.views.node_card_tables import part_cells, source_cells
+from microtome_desktop.views.node_card_tables import (
+    part_cells,
+    path_cells,
+    reader_cells,
+    source_cells,
+)
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
 _PARTS = ("at", "kind", "weight", "share")
-_INCOMING, _OUTGOING, _WHY = range(3)  # the tabs
+_INCOMING, _OUTGOING, _WHY, _EDGE, _PATHS = range(5)  # the tabs
+_ANSWERS = {"analyses/why/": _WHY, "analyses/why-edge/": _EDGE, "analyses/paths-": _PATHS}
 
 
 class NodeCardPanel(Panel):
@@ -68,7 +77,11 @@ class NodeCardPanel(Panel):
         self.outgoing = Section("Outgoing parts", ("to", *_PARTS), "outgoing", "weight")
         terms = ("query reads", "key reads", "score")
         self.sources = Section("Why it looks there", terms, "why", "score")
+        readers = ("read on by", "as", "weight")
+        self.readers = Section("This edge", readers, "why_edge", "weight")
+        self.paths = Section("Paths", ("path", "effect", "share"), "paths", "effect")
         self.why = QPushButton("Why does it look there?")
+        self.why_edge = QPushButton("Why this edge?")
         self.parts = QTabWidget()
         self._build()
         self._connect()
@@ -86,7 +99,9 @@ class NodeCardPanel(Panel):
         head.addWidget(self.heading, 1)
         head.addWidget(self.why)
         self.parts.setDocumentMode(True)
-        for section in (self.incoming, self.outgoing, self.sources):
+        self.why_edge.setToolTip("Split its weight by who reads on what it brings")
+        self.edge_check.beside(self.why_edge)
+        for section in (self.incoming, self.outgoing, self.sources, self.readers, self.paths):
             self.parts.addTab(section, section.heading)
         self._filled = QWidget()
         column = QVBoxLayout(self._filled)
@@ -107,6 +122,7 @@ class NodeCardPanel(Panel):
         self.node_check.button.clicked.connect(self._ablate_node)
         self.edge_check.button.clicked.connect(self._ablate_edge)
         self.why.clicked.connect(self._explain)
+        self.why_edge.clicked.connect(self._explain_edge)
         self.incoming.table.picked.connect(self._pick_incoming)
         self.outgoing.table.picked.connect(self._pick_outgoing)
 
@@ -137,10 +153,11 @@ class NodeCardPanel(Panel):
         """Show a new circuit, names and groups, or what was measured."""
         if part in {"circuit", "marks"}:
             self.show_session()
-        elif part.startswith(("analyses/verification", "analyses/why")):
+        elif part.startswith(("analyses/verification", *_ANSWERS)):
             self._tell_findings()
-            if part.startswith("analyses/why") and self.parts.isTabVisible(_WHY):
-                self.parts.setCurrentIndex(_WHY)
+            tab = next((tab for begin, tab in _ANSWERS.items() if part.startswith(begin)), None)
+            if tab is not None and self.parts.isTabVisible(tab):
+                self.parts.setCurrentIndex(tab)
                 self.context.later((self, "answer"), self._show_answer)
 
     def _show_answer(self) -> None:
@@ -148,7 +165,9 @@ class NodeCardPanel(Panel):
         viewport = self.parentWidget()
         area = None if viewport is None else viewport.parentWidget()
         if isinstance(area, QScrollArea):
-            area.ensureWidgetVisible(self.sources.table)
+            shown = self.parts.currentWidget()
+            if isinstance(shown, Section):
+                area.ensureWidgetVisible(shown.table)
 
     def show_model(self) -> None:
         """Enable what the model makes possible."""
@@ -229,7 +248,29 @@ class NodeCardPanel(Panel):
         if edge is not None and line is not None:
             self.edge_check.tell(line, verification(session.analyses, edge), not offline)
         self._tell_sources(card, offline)
+        self._tell_readers(edge if line is not None else None, offline)
+        self._tell_paths(card)
         self._mark_edge(card, edge)
+
+    def _tell_readers(self, edge: tuple[str, str, int] | None, offline: bool) -> None:
+        """Who reads on what the selected edge brings, once that was asked for."""
+        session = self.context.workspace.session
+        found = None if session is None or edge is None else readers_of(session.analyses, edge)
+        self.why_edge.setVisible(found is None)
+        self.why_edge.setEnabled(not offline)
+        self.parts.setTabVisible(_EDGE, found is not None)
+        if found is not None:
+            self.readers.tell([reader_cells(row) for row in found.rows], found.caption)
+
+    def _tell_paths(self, card: Card) -> None:
+        """The patched paths that go through the node."""
+        session = self.context.workspace.session
+        rows: tuple[PathRow, ...] = ()
+        if session is not None and session.circuit is not None:
+            rows = rows_through(session.analyses, session.circuit, card.node)
+        self.parts.setTabVisible(_PATHS, bool(rows))
+        self.paths.tell([path_cells(row) for row in rows])
+        self.parts.setTabText(_PATHS, self.paths.heading)
 
     def _tell_sources(self, card: Card, offline: bool) -> None:
         session = self.context.workspace.session
@@ -276,6 +317,9 @@ class NodeCardPanel(Panel):
         edge = self.context.selection.current.edge
         if edge is not None:
             self.context.ask(AblateEdge(*edge))
+
+    def _explain_edge(self) -> None:
+        self.context.do(CommandId.WHY_EDGE)
 
     def _explain(self) -> None:
         session, card = self.context.workspace.session, self._card

@@ -65,8 +65,16 @@ class Check(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 2, 0, 2)
         column.setSpacing(4)
-        for part in (self.caption, self.button, self.bars):
-            column.addWidget(part)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(6)
+        self._buttons.addWidget(self.button, 1)
+        column.addWidget(self.caption)
+        column.addLayout(self._buttons)
+        column.addWidget(self.bars)
+
+    def beside(self, button: QPushButton) -> None:
+        """Another thing to ask about the same."""
+        self._buttons.addWidget(button, 1)
 
     def tell(self, caption: str, found: Verification | None, enabled: bool) -> None:
         """Name what is verified, show the result if there is one, allow another run."""

@@ -10,8 +10,9 @@ from PySide6.QtGui import QColor, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_paths import PathRow
 from microtome_desktop.presenters.circuit_text import percent, signed
-from microtome_desktop.presenters.node_card import Part, Source
+from microtome_desktop.presenters.node_card import EdgeReader, Part, Source
 from microtome_desktop.views.fonts import mono_font, text_font
 
 _ROLE_SORT = Qt.ItemDataRole.UserRole
@@ -47,6 +48,18 @@ def source_cells(source: Source) -> tuple[Cell, ...]:
         Cell(source.key, source.key),
         _number(source.score),
     )
+
+
+def reader_cells(row: EdgeReader) -> tuple[Cell, ...]:
+    """The row of one that reads on what an edge brings."""
+    kind = Cell(row.kind, row.kind, colours.TEXT_DIM)
+    return Cell(row.reader, row.reader), kind, _number(row.weight)
+
+
+def path_cells(row: PathRow) -> tuple[Cell, ...]:
+    """The row of one patched path."""
+    share = Cell(percent(row.share), abs(row.share), colours.TEXT_DIM, right=True)
+    return Cell(row.path, row.path), _number(row.effect), share
 
 
 def _number(value: float) -> Cell:

@@ -16,8 +16,8 @@ from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
+from microtome_desktop.presenters.circuit_curves import hue_colour
 from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
-from microtome_desktop.views.edge_haze import hue_colours
 
 _COLOURS = {  # names in the palette
     TOKEN: "TOKEN",
@@ -179,7 +179,7 @@ class NodeLayer:
         made: dict[tuple[str, int], tuple[QBrush, QPen]] = {}
         hue, looks = self._drawing.node_hue, []
         for row, code in zip(rows.tolist(), codes, strict=True):
-            key = circuit.node_kind[row] if hue is None else hue_colours()[hue[row]], code
+            key = circuit.node_kind[row] if hue is None else hue_colour(int(hue[row])), code
             if key not in made:
                 held = node_colour(key[0]) if hue is None else key[0]
                 brush, pen = _paints(held, hue is None and code >= 2, bool(code % 2))

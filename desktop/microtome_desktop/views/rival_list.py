@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from microtome_desktop.presenters.discovery_choice import Rival
@@ -20,6 +20,8 @@ _TIPS = (
 )
 _ID = Qt.ItemDataRole.UserRole
 _NUMBER = 41  # pixels of a column
+_NARROW = 240  # pixels of a list that has no room for columns of numbers
+_NAME = Qt.ItemDataRole.UserRole + 1  # the lines of a row with and without columns
 
 
 class RivalList(QTreeWidget):
@@ -71,13 +73,29 @@ class RivalList(QTreeWidget):
                     self.setCurrentItem(item)
 
     def _write(self, item: QTreeWidgetItem, rival: Rival, colour: str) -> None:
-        item.setText(0, f"{rival.title}\n{rival.about}")
+        numbers = f"CPR {rival.cpr} · CMD {rival.cmd}"
+        item.setData(0, _NAME, [f"{rival.title}\n{line}" for line in (rival.about, numbers)])
+        item.setText(0, item.data(0, _NAME)[int(self._narrow)])
         item.setIcon(0, _swatch(colour))
         for column, text in enumerate((rival.cpr, rival.cmd, rival.smallest), start=1):
             item.setText(column, text)
             item.setFont(column, mono_font(10))
         for column in range(len(_COLUMNS)):
             item.setToolTip(column, rival.tip)
+
+    @property
+    def _narrow(self) -> bool:
+        return self.width() < _NARROW
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where columns have no room their numbers stand below the names."""
+        super().resizeEvent(event)
+        if self.isColumnHidden(1) != self._narrow:
+            for column in range(1, len(_COLUMNS)):
+                self.setColumnHidden(column, self._narrow)
+            with QSignalBlocker(self):
+                for item in self._items:
+                    item.setText(0, item.data(0, _NAME)[int(self._narrow)])
 
     @property
     def _items(self) -> list[QTreeWidgetItem]:

@@ -32,29 +32,24 @@ from microtome_desktop.state.library import EmbeddedEntry
 from microtome_desktop.state.settings import Settings, Store
 from microtome_desktop.views.ask_panel import AskPanel
 from microtome_desktop.views.autosave import Autosave
-from microtome_desktop.views.circuit_commands import CircuitCommands
-from microtome_desktop.views.discovery_commands import DiscoveryCommands
-from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.command_binding import bind_commands
 from microtome_desktop.views.edit_runs import EditRuns
 from microtome_desktop.views.export_menu import ExportMenus
 from microtome_desktop.views.furnishing import Furnishing
-from microtome_desktop.views.graph_commands import GraphCommands
 from microtome_desktop.views.handlers import Handlers
-from microtome_desktop.views.head_commands import HeadCommands
-from microtome_desktop.views.hypothesis_commands import HypothesisCommands
 from microtome_desktop.views.layouts import Layouts
 from microtome_desktop.views.lesson_mark import LessonMark
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.menus import LivingMenus
 from microtome_desktop.views.notes_panel import NotesPanel
 from microtome_desktop.views.panel import PanelContext
-from microtome_desktop.views.patching_commands import PatchingCommands
-from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.status import JobStatus
 from microtome_desktop.views.toast import Toasts
 
 # What a slider of an edit changes; commands may follow a moment later than predictions.
 _OF_EDITS = frozenset({EDITS, QUICK, WHOLE})
+# What of the selection a command depends on.
+_SELECTED = frozenset({"node", "others", "edge", "head", "neuron", "position", "layer"})
 _MOMENT_MS = 60
 _QUIETLY_VERIFIED = 256 * 2**20  # bytes; a larger file is verified when asked
 
@@ -89,29 +84,10 @@ class Workbench(QObject):
         self._moment = QTimer(self, singleShot=True, interval=_MOMENT_MS)
         self._connect()
         self.layouts = Layouts(window, self.desk)
-        circuit = CircuitCommands(window, self.desk, self.furnishing.panels)
-        space = SpaceCommands(window, self.furnishing.panels)
-        patching = PatchingCommands(window, self.desk, self.furnishing.panels)
-        discovery = DiscoveryCommands(window, self.desk, self.furnishing.panels)
-        heads = HeadCommands(window, self.desk, self.furnishing.panels)
-        hypotheses = HypothesisCommands(window, self.desk, self.furnishing.panels)
-        edits = EditCommands(window, self.desk, self.furnishing.panels, self.handlers.say)
-        graphs = GraphCommands(window, self.desk, self.runner, self.handlers)
-        panels = {
-            CommandId.MAXIMISE: window.maximise,
-            CommandId.SAVE_LAYOUT: self.layouts.save,
-            **space.table(),
-            **patching.table(),
-            **heads.table(),
-            **discovery.table(),
-            **hypotheses.table(),
-            **edits.table(),
-            **graphs.table(),
-        }
         # A note that is still being typed comes before what is done next, also for undo.
         window.actions_table.before = self._settle
-        window.actions_table.bind({**self.handlers.table(), **circuit.table(), **panels})
-        window.dropped.connect(graphs.open_dropped)
+        bind_commands(window, self.desk, self.runner, self.handlers, self.furnishing.panels)
+        window.actions_table.bind({CommandId.SAVE_LAYOUT: self.layouts.save})
         self._on_keys()
 
     def _context(self) -> PanelContext:
@@ -300,7 +276,7 @@ class Workbench(QObject):
         self._updating.start()
 
     def _on_selection(self, selected: object, changed: frozenset[str]) -> None:
-        if changed & {"node", "others", "head", "neuron", "position", "layer"}:
+        if changed & _SELECTED:
             self._updating.start()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from microtome.circuits.discovery.batches import Batch, batches
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
-from microtome.circuits.discovery.task import Batch, Task
+from microtome.circuits.discovery.task import Task
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric, LogProbability, Metric, Probability
 from microtome.records.edges import Edges
@@ -62,7 +63,7 @@ class _Search:
     edges: Edges = field(init=False)
     removed: np.ndarray = field(init=False)
     rise: np.ndarray = field(init=False)
-    batches: list[Batch] = field(init=False)
+    kept: dict[int, Batch] = field(init=False, default_factory=dict)
     value: float = field(init=False)
     tried: int = field(init=False, default=0)
 
@@ -70,7 +71,6 @@ class _Search:
         self.edges = self.task.edges
         self.removed = np.zeros_like(self.edges.exists)
         self.rise = np.where(self.edges.exists, 0.0, np.nan)
-        self.batches = list(self.task.batches(self.job))
         self.value = float(self._values([self.removed], self.edges.n_layers)[0])
         done, total = 0, self.edges.count
         known = np.zeros_like(self.edges.exists)
@@ -135,12 +135,12 @@ class _Search:
 
     def _values(self, masks: Sequence[np.ndarray], layer: int) -> Float[np.ndarray, " circuit"]:
         signs = np.array([_sign(example.metric) for example in self.task.examples])
-        found = [
-            signs[batch.numbers] * measure(batch, masks, self.job, start=layer)
-            for batch in self.batches
-        ]
-        values: Float[np.ndarray, " circuit"] = np.concatenate(found, 1).mean(1)
-        return values
+        found = np.zeros(len(masks))
+        for batch in batches(self.task, self.job, self.kept):
+            values = measure(batch, masks, self.job, start=layer)
+            found += (signs[batch.numbers] * values).sum(1)
+        mean: Float[np.ndarray, " circuit"] = found / len(signs)
+        return mean
 
 
 def _sign(metric: Metric) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
@@ -16,9 +16,10 @@ from microtome.circuits.discovery.gradients import Way, gradient_scores
 from microtome.circuits.discovery.methods import METHODS, SIGN, Method
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.routes import route_scores
-from microtome.circuits.discovery.task import Task, expect_options, known_ablation
+from microtome.circuits.discovery.task import Task, expect_budget, expect_options, known_ablation
 from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
+from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
@@ -34,6 +35,7 @@ class Options(TypedDict, total=False):
     over: Sequence[Prompt]  # what means are taken over
     steps: int  # of integrated gradients, 5
     tau: float  # of ACDC, 0.01
+    budget: int  # bytes beside the model, as sweeps have
     by_position: bool  # keep the positions apart, of examples of one length
     job: Job | None
 
@@ -53,6 +55,9 @@ def discover_circuit(
     are two-point, eap, eap-ig and eap-ig-activations (with ``steps``), clean-corrupt, routes,
     exact, and acdc (with ``tau``). Positive scores: the clean content raises the metric. In
     ``metadata`` stand method, sign, scale, ablation, metric, prompts and settings.
+
+    ``budget`` is in bytes beside the model, whatever the number of examples: as many go together as
+    fit, one at least.
 
     With ``by_position`` (not of exact and acdc; examples of one length) edges and nodes are those
     of each position, ``a0.h1@5->a2.h0@5<k>``: an edge stands where the stream carries it.
@@ -99,7 +104,9 @@ def expect_possible(
 
 def _task(model: Model, data: Any, metric: Metrics, settings: Settings, job: Job) -> Task:
     task = Task.of(model, data, metric, settings.ablation, settings.over)
+    task = replace(task, budget=settings.budget)
     settings.expect_runs()
+    task.expect_means()
     if settings.by_position:
         task.expect_one_length()
     if settings.how.local:
@@ -117,6 +124,7 @@ class Settings:
     steps: int | np.integer = 5
     tau: float | int | np.number = 0.01
     by_position: bool = False
+    budget: int = BUDGET
 
     @classmethod
     def of(cls, method: Any, options: Mapping[str, Any]) -> Settings:
@@ -133,6 +141,7 @@ class Settings:
             )
         if not isinstance(tau, int | float | np.number) or not 0 < tau < np.inf:
             raise InputError(f"τ is {tau!r}.", "Give a number above 0, for example tau=0.01.")
+        expect_budget(given.get("budget", BUDGET))
         by_position = given.get("by_position", False)
         expect(by_position, bool, "by_position", "True or False", "Write by_position=True.")
         if by_position and not METHODS[method].positioned:
@@ -176,9 +185,9 @@ def _scores(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     job, method, steps = partials.job, settings.method, int(settings.steps)
     ways: Mapping[str, Callable[[], Way]] = {
-        "two-point": lambda: gradients.two_point,
-        "eap": lambda: gradients.at_clean,
-        "clean-corrupt": lambda: gradients.at_both_ends,
+        "two-point": gradients.two_point,
+        "eap": gradients.at_clean,
+        "clean-corrupt": gradients.at_both_ends,
         "eap-ig": lambda: gradients.along_inputs(steps),
         "eap-ig-activations": lambda: gradients.along_activations(steps),
     }

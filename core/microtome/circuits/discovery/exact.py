@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task
@@ -28,7 +29,7 @@ def exact_scores(
     sums, counts = np.zeros(edges.exists.shape), np.zeros(edges.exists.shape, dtype=np.int64)
     done, total = 0, edges.count * len(task.examples)
     with torch.no_grad():
-        for batch in task.batches(job):
+        for batch in batches(task, job):
             whole = measure(batch, [np.zeros_like(edges.exists)], job, start=edges.n_layers)[0]
             for layer, listed in _by_layer(edges):
                 for begin in range(0, len(listed), _TOGETHER):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.comparing import aggregated_edges
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
@@ -162,7 +163,7 @@ def _kept(
     removed = [edges.exists & ~mask for mask in masks]
     found = np.full((len(masks), len(task.examples)), np.nan)
     done, total = 0, len(removed) * len(task.examples)
-    for batch in task.batches(job):
+    for batch in batches(task, job):
         for number, mask in enumerate(removed):
             job.progress("Testing circuits", done, total)
             found[number, batch.numbers] = measure(batch, [mask], job)[0]

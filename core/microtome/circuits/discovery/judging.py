@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.comparing import overlap, rank_correlation
 from microtome.circuits.discovery.discover import discover_circuit
 from microtome.circuits.discovery.faithful import best, edges_and_scores, expect_different
@@ -201,7 +202,7 @@ def _without(mask: Mask, writers: np.ndarray) -> Mask:
 def _values(task: Task, masks: Sequence[Mask], job: Job) -> Float[np.ndarray, "circuit example"]:
     found = np.empty((len(masks), len(task.examples)))
     done, total = 0, len(masks) * len(task.examples)
-    for batch in task.batches(job):
+    for batch in batches(task, job):
         for number, mask in enumerate(masks):
             job.progress("Judging the circuit", done, total)
             found[number, batch.numbers] = measure(batch, [task.edges.exists & ~mask], job)[0]

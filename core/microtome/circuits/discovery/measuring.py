@@ -8,12 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from microtome.circuits.discovery.batches import Batch
 from microtome.circuits.discovery.replaced import run_replaced
-from microtome.circuits.discovery.task import Batch
 from microtome.jobs import Job
-
-# Floats of the writers' outputs in one pass: 64 MB in float32.
-_FLOATS = 1 << 24
 
 
 def measure(
@@ -30,9 +27,8 @@ def measure(
     """
     count = len(batch)
     grounds = batch.grounds
-    each = grounds.clean[0].numel()
     runs = len(removed) * count
-    most = max(1, _FLOATS // each)
+    most = batch.runs
     example = np.tile(np.arange(count), len(removed))
     circuit = np.repeat(np.arange(len(removed)), count)
     masks = torch.from_numpy(np.stack(removed)).to(grounds.clean.device)

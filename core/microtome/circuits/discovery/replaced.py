@@ -9,7 +9,7 @@ reader reads goes through those norms. So with all edges removed the other run i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,11 @@ class Grounds:
         """The edges of the model."""
         return Edges.of(self.anatomy)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of what is held."""
+        return sum(each.nbytes for each in (self.clean, self.other, self.streams))
+
 
 def run_replaced(
     grounds: Grounds,
@@ -57,9 +62,29 @@ def run_replaced(
 
     No edge into a layer before ``start`` may be removed: those layers are taken from the clean run.
     Heads and MLPs that nobody reads in any of the runs are not computed, as the other run's output
-    takes their place everywhere; ``whole`` computes them all the same.
+    takes their place everywhere, and behind the last head that is read only the ``places`` are;
+    ``whole`` computes all the same.
     """
     return _Pass(grounds, example, removed, places, start, job, whole).run()
+
+
+def written_replaced(
+    grounds: Grounds,
+    removed: Bool[Tensor, "run writer reader"],
+    writer: int,
+    *,
+    start: int = 0,
+    job: Job,
+) -> Float[Tensor, "run position d_model"]:
+    """What one head or MLP writes without the removed edges, for every example of the grounds.
+
+    No edge into a layer before ``start`` may be removed.
+    """
+    example = torch.arange(len(grounds.clean), device=grounds.clean.device)
+    made = _Pass(grounds, example, removed, example[:0], start, job, whole=True)
+    layer = (writer - 1) // (grounds.edges.n_heads + 1)
+    made.go_to(layer + 1)
+    return grounds.other[:, writer] - made.change[:, writer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,23 +110,33 @@ class _Pass:
     stream: Tensor = field(init=False)  # [run, position, d_model]
     change: Tensor = field(init=False)  # other minus own [run, writer, position, d_model]
     stages: list[_Stage] | None = field(init=False, default=None)  # where norms act on the stream
+    last: int = field(init=False)  # layer with a head that is read; behind it positions are apart
 
-    def run(self) -> Tensor:
+    def go_to(self, layer: int) -> None:
+        """Compute all layers before this one."""
         grounds, self.edges = self.grounds, self.grounds.edges
         read = self.edges.exists & ~self.removed.cpu().numpy()
         self.needed = np.asarray(read.any((0, 2)) | self.whole)
         if grounds.anatomy.norms_on_stream:
             self.start = 0  # what was written before comes through the norms of this pass
             self.stages = [self._entry()]
+        self.last = self._last_attending()
+        if self.last < self.start:
+            self._narrow()
+            grounds = self.grounds
         before = self.edges.first(self.start)
         self.stream = grounds.streams[self.start][self.example]
         shape = (len(self.example), *grounds.clean.shape[1:])
         self.change = self.stream.new_empty(shape)
         fixed = grounds.other[:, :before] - grounds.clean[:, :before]
         self.change[:, :before] = fixed[self.example]
-        for layer in range(self.start, self.edges.n_layers):
+        for each in range(self.start, layer):
             self.job.check()
-            self._layer(layer)
+            self._layer(each)
+
+    def run(self) -> Tensor:
+        """What the final norm reads."""
+        self.go_to(len(self.grounds.anatomy.blocks))
         final = self.stream[:, self.places]
         gone = self.removed[:, :, -1]
         if not bool(gone.any()):
@@ -111,6 +146,25 @@ class _Pass:
         return final + torch.einsum(
             "rw,rwpd->rpd", gone.to(final.dtype), self.change[:, :, self.places]
         )
+
+    def _last_attending(self) -> int:
+        """The last layer with a head that is read, -1 without; all if nothing may be left out."""
+        edges, n_positions = self.edges, self.grounds.clean.shape[2]
+        if self.whole or self.stages is not None or len(self.places) == n_positions:
+            return edges.n_layers
+        there = [layer for layer in range(edges.n_layers) if self.needed[edges.heads(layer)].any()]
+        return max(there, default=-1)
+
+    def _narrow(self) -> None:
+        """Go on with the positions that are read: no head is left that carries others there."""
+        held, places = self.grounds, self.places
+        self.grounds = replace(
+            held,
+            clean=held.clean[:, :, places],
+            other=held.other[:, :, places],
+            streams=held.streams[:, :, places],
+        )
+        self.places = torch.arange(len(places), device=places.device)
 
     def _entry(self) -> _Stage:
         added, anatomy = self.grounds.clean[:, 0], self.grounds.anatomy
@@ -138,6 +192,10 @@ class _Pass:
         if block.attention.b_o is not None:
             total = total + block.attention.b_o
         added, heads = _behind(block.attention_norm, total, heads)
+        if layer == self.last:
+            added, heads = added[:, self.places], heads[:, :, self.places]
+            self.stream, self.change = self.stream[:, self.places], self.change[:, :, self.places]
+            self._narrow()
         self._note(edges.heads(layer), heads)
         middle = self._added(added, edges.heads(layer), block.sum_norm1)
         reader = edges.mlp_reader(layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,7 @@ from torch import Tensor
 
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.methods import ABLATIONS, Ablation
-from microtome.circuits.discovery.replaced import Grounds
-from microtome.circuits.discovery.writers import expect_edges, mean_written, written
+from microtome.circuits.discovery.writers import expect_edges, mean_written
 from microtome.errors import EditError, InputError, PromptError, expect
 from microtome.interventions.sweeping.examples import (
     Metrics,
@@ -22,14 +21,15 @@ from microtome.interventions.sweeping.examples import (
     pair_examples,
     prompt_examples,
 )
-from microtome.interventions.sweeping.readout import Readout
 from microtome.interventions.sweeping.task import Example
+from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import Run, anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.together import run_together
+from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
 
@@ -55,6 +55,7 @@ class Task:
     ablation: Ablation
     over: tuple[Prompt, ...]
     given: tuple[Given, ...]
+    budget: int = BUDGET  # bytes beside the model
 
     @classmethod
     def of(
@@ -124,18 +125,28 @@ class Task:
         if self.ablation == "zero":
             shape = (self.edges.n_writers, length, self.anatomy.d_model)
             return self.anatomy.embedding.new_zeros(shape)
-        tokens = [self.model.tokenize(prompt) for prompt in self.over]
         by_position = self.ablation == "position mean"
-        for each in tokens:
-            if by_position and len(each) != length:
+        tokens = self._mean_tokens(length)
+        runs = [run(self.anatomy, torch.from_numpy(each.ids), job=job) for each in tokens]
+        mean = mean_written(runs, by_position=by_position)
+        return mean.expand(-1, length, -1)
+
+    def _mean_tokens(self, length: int) -> list[Tokens]:
+        """The prompts that means are taken over; EditError for those of no use for a length."""
+        tokens = [self.model.tokenize(prompt) for prompt in self.over]
+        for each in tokens if self.ablation == "position mean" else ():
+            if len(each) != length:
                 raise EditError(
                     f"The mean of each position needs prompts of {length} tokens, but "
                     f"{each.prompt!r} has {len(each)}.",
                     "Give prompts of one length, or take the mean over all positions.",
                 )
-        runs = [run(self.anatomy, torch.from_numpy(each.ids), job=job) for each in tokens]
-        mean = mean_written(runs, by_position=by_position)
-        return mean.expand(-1, length, -1)
+        return tokens
+
+    def expect_means(self) -> None:
+        """Raise EditError where position means are asked of prompts of several lengths."""
+        for length in self.by_length() if self.ablation == "position mean" else ():
+            self._mean_tokens(length)
 
     def expect_one_length(self) -> None:
         """Raise InputError where examples have positions that are not the same."""
@@ -156,37 +167,6 @@ class Task:
         for number, example in enumerate(self.examples):
             found.setdefault(len(example.base), []).append(number)
         return found
-
-    def batches(self, job: Job, *, most: int = 64) -> Iterator[Batch]:
-        """The examples of one length together, at most so many at a time."""
-        for length, numbers in self.by_length().items():
-            mean = self.mean(length, job)
-            for start in range(0, len(numbers), most):
-                yield self._batch(numbers[start : start + most], mean, job)
-
-    def _batch(self, numbers: list[int], mean: Tensor | None, job: Job) -> Batch:
-        examples = [self.examples[number] for number in numbers]
-        clean, other, streams = [], [], []
-        for example in examples:
-            ran, corrupt = self.runs(example, job)
-            clean.append(written(ran))
-            other.append(in_place(mean, corrupt))
-            streams.append(torch.stack([*(block.resid_pre for block in ran.blocks), ran.final]))
-        grounds = Grounds(
-            self.anatomy,
-            torch.stack(clean),
-            torch.stack(other),
-            torch.stack(streams, 1),
-        )
-        places = examples[0].read_at(examples[0].base)
-        for example in examples[1:]:
-            if not np.array_equal(example.read_at(example.base), places):
-                raise InputError(
-                    "The metrics of examples of one length read different positions.",
-                    "Give metrics that read the same position.",
-                )
-        readout = Readout(self.anatomy, tuple(e.metric for e in examples), places)
-        return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places))
 
 
 def known_ablation(name: Any) -> Ablation:
@@ -240,6 +220,13 @@ def expect_options(given: Mapping[str, Any], known: type) -> None:
             )
 
 
+def expect_budget(budget: Any) -> None:
+    """Raise InputError for a budget that is none."""
+    expect(budget, int, "budget", "a whole number of bytes", "Write for example budget=1 << 28.")
+    if budget < 1:
+        raise InputError(f"The budget is {budget} bytes.", "Give 1 or more.")
+
+
 def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
     """Raise PromptError for a pair whose edges would carry values of other positions."""
     for pair in pairs:
@@ -252,24 +239,3 @@ def _expect_lengths(model: Model, pairs: Sequence[Any]) -> None:
                 "An edge carries a value for each position, so that both need as many: replace "
                 "words by words of as many tokens.",
             )
-
-
-def in_place(mean: Tensor | None, corrupt: Run | None) -> Float[Tensor, "writer position d_model"]:
-    """What takes the place of what writers add: the same for all examples, or the corrupt run's."""
-    if mean is not None:
-        return mean
-    assert corrupt is not None  # noqa: S101  resampling has pairs
-    return written(corrupt)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Examples of one length, ready to be run with edges removed."""
-
-    grounds: Grounds
-    readout: Readout
-    numbers: Int[np.ndarray, " example"]
-    places: Int[Tensor, " place"]
-
-    def __len__(self) -> int:
-        return len(self.numbers)

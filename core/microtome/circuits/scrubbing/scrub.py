@@ -75,7 +75,7 @@ def causal_scrub(
     job, seed = job_or_default(options.get("job")), _whole(options.get("seed", 0), "seed", 0)
     draws = _whole(options.get("draws", 4), "draws", 1)
     anatomy, laid = _laid(model, hypothesis)
-    examples = _examples(model, data, metric)
+    examples = _examples(model, data, metric, job)
     groups = _groups(examples)
     _expect_room(anatomy, laid, groups, options.get("budget", BUDGET))
     rng, meter = np.random.default_rng(seed), Meter(job)
@@ -105,6 +105,7 @@ def _record(
         "hypothesis": laid.hypothesis.plain(),
         "prompts": [list(each) if isinstance(each, tuple) else each for each in found.given],
         "metrics": [example.metric.name(model) for example in examples],
+        "answers": [getattr(example.metric, "answer", None) for example in examples],
         "draws": len(found.scrubbed),
         "seed": seed,
     }
@@ -144,9 +145,15 @@ def _laid(model: Model, hypothesis: Hypothesis) -> tuple[Anatomy, Bound]:
     return anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype)), laid
 
 
-def _examples(model: Model, data: Sequence[Prompt], metric: Metrics) -> tuple[Example, ...]:
+def _examples(
+    model: Model, data: Sequence[Prompt], metric: Metrics, job: Job
+) -> tuple[Example, ...]:
     if metric is None:
-        metric = [_most_probable(model, prompt) for prompt in listed_prompts(data, "data")]
+        listed = listed_prompts(data, "data")
+        metric = []
+        for number, prompt in enumerate(listed):
+            job.progress("Asking the model", number, len(listed))
+            metric.append(_most_probable(model, prompt))
     examples = prompt_examples(model, data, metric)
     if any(reads_everywhere(example.metric) for example in examples):
         raise MetricError(

@@ -1,0 +1,47 @@
+"""The rows of the table of commands that the suite panel acts on."""
+
+from __future__ import annotations
+
+from microtome_desktop.commands.command import Command, CommandId, Situation
+
+
+def _needs_model(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is None:
+        return "There is nothing yet: run a prompt first."
+    if now.desk.workspace.offline:
+        return f"Needs the model {session.model.name}: attach it first."
+    return ""
+
+
+def _no_slices(now: Situation) -> str:
+    return _needs_model(now) or _lacks(now, "suite", "There is no suite yet: run one first.")
+
+
+def _nothing_goes(now: Situation) -> str:
+    return _needs_model(now) or _lacks(
+        now, "redundancy", "It is not known what can go: find it first."
+    )
+
+
+def _lacks(now: Situation, kind: str, why: str) -> str:
+    session = now.desk.workspace.session
+    held = () if session is None else session.analyses.values()
+    return "" if any(analysis.kind == kind for analysis in held) else why
+
+
+_ID = CommandId
+SUITE_COMMANDS = (
+    Command(_ID.SUITE, "Run", "Run the suite", "How many prompts of each slice are answered "
+            "rightly, before and after the edits", "mdi6.clipboard-list-outline",
+            "Ctrl+Alt+S", _needs_model, starts_group=True),
+    Command(_ID.SLICE_CIRCUITS, "Run", "Compare the circuits of two slices", "Find the circuits "
+            "of the slices that are chosen, and what they share", "mdi6.set-center", "",
+            _no_slices),
+    Command(_ID.REDUNDANCY, "Run", "Find what can go", "Take heads, MLPs or layers out one after "
+            "another, the least needed first", "mdi6.content-cut", "", _needs_model),
+    Command(_ID.REMOVE_PARTS, "Run", "Remove the recommended parts", "Take out what can go by "
+            "edits, as one step", "mdi6.playlist-minus", "", _nothing_goes),
+    Command(_ID.SWAPS, "Run", "Search for swaps", "Find tokens whose swap flips the answer",
+            "mdi6.swap-horizontal-variant", "", _needs_model),
+)  # fmt: skip

@@ -1,0 +1,189 @@
+"""Suites, what can go, and swaps, as the lines, maps and tables that a panel shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from microtome.errors import InputError
+from microtome.prompts import Question
+from microtome.records.adversarial import Adversarial
+from microtome.records.edits import EditSpec
+from microtome.records.redundancy import Redundancy
+from microtome.records.removal import removal_specs
+from microtome.records.slice_circuits import CircuitDifference
+from microtome.records.suite_result import SuiteResult
+from microtome_desktop.presenters.heatmaps import Grid
+from microtome_desktop.state.exports import Table
+
+NO_SUITE = "No suite was run yet: choose the prompts, and run it."
+NO_REDUNDANCY = "It was not asked yet what can go: choose the prompts, and run it."
+NO_SWAPS = "No swaps were searched for yet."
+NO_CIRCUITS = "No two slices were compared yet."
+
+
+# ---------------------------------------------------------------------- suites
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLine:
+    """One slice. Pairs are before and after the edits, or twice the same number without edits."""
+
+    name: str
+    cases: int
+    rate: tuple[float, ...]
+    band: tuple[tuple[float, float], ...]
+    confidence: tuple[float, ...]
+    falls: bool
+
+
+def slice_lines(found: SuiteResult | None) -> tuple[SliceLine, ...]:
+    """A line for each slice."""
+    if found is None:
+        return ()
+    return tuple(
+        SliceLine(
+            name,
+            found.counts[row],
+            tuple(float(each) for each in found.rate[row]),
+            tuple((float(low), float(high)) for low, high in found.rate_band[row]),
+            tuple(float(each) for each in found.confidence[row]),
+            bool(found.falls[row]),
+        )
+        for row, name in enumerate(found.slices)
+    )
+
+
+def suite_text(found: SuiteResult | None) -> str:
+    """What a result is of."""
+    if found is None:
+        return NO_SUITE
+    count = len(found.prompts)
+    edits = found.params["edits"]
+    told = f"{count} cases" if found.complete else f"{found.counts[0]} of {count} cases so far"
+    told += f" · after: {'; '.join(edits)}" if edits else " · no edit acts"
+    falls = int(found.falls.sum())
+    fall = "slice falls" if falls == 1 else "slices fall"
+    told += f" · {falls} {fall} by more than chance" if falls else ""
+    return f"{told} · {found.note}" if found.note else told
+
+
+def suite_table(found: SuiteResult) -> Table:
+    """All of it at full precision."""
+    named = ("pass rate", "band from", "band to", "p(answer)", "p from", "p to")
+    headers = ["slice", "cases", *(f"{each} {side}" for side in found.sides for each in named)]
+    rows = []
+    for row, name in enumerate(found.slices):
+        cells: list[object] = [name, found.counts[row]]
+        for side in range(len(found.sides)):
+            cells += [
+                float(found.rate[row, side]), *map(float, found.rate_band[row, side]),
+                float(found.confidence[row, side]), *map(float, found.confidence_band[row, side]),
+            ]  # fmt: skip
+        rows.append([*cells, bool(found.falls[row])])
+    return Table((*headers, "falls"), rows)
+
+
+def circuits_text(told: CircuitDifference | None) -> str:
+    """How near two circuits are to each other."""
+    if told is None:
+        return NO_CIRCUITS
+    rank = "no order" if math.isnan(told.correlation) else f"{told.correlation:.2f}"
+    return f"{told.overlap:.0%} of the strongest edges are in both · rank correlation of all {rank}"
+
+
+def circuits_table(told: CircuitDifference) -> Table:
+    """Each edge with where it is."""
+    parts = (("both", told.shared), (told.first, told.only_first), (told.second, told.only_second))
+    return Table(("edge", "in"), [(edge, name) for name, edges in parts for edge in edges])
+
+
+# ---------------------------------------------------------------------- what can go
+
+
+def redundancy_text(found: Redundancy | None) -> str:
+    """What can go, and what that saves."""
+    if found is None:
+        return NO_REDUNDANCY
+    told = found.params
+    if not found.complete:
+        return f"{len(found.order)} parts taken out so far"
+    parameters, flops = found.saved(len(found.recommended))
+    share = parameters / told["whole_parameters"], flops / told["whole_flops"]
+    return (
+        f"{len(found.recommended)} of {len(found.order)} parts can go and {found.threshold:.0%} "
+        f"of the {told['criterion']} stays · saved: {parameters:,} parameters ({share[0]:.0%}), "
+        f"{share[1]:.0%} of the operations"
+    )
+
+
+def redundancy_table(found: Redundancy) -> Table:
+    """The parts in the order in which they went."""
+    rows = found.rows()
+    return Table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+def similarity_grid(found: Redundancy) -> Grid:
+    """Linear CKA between the points, the embedding at the bottom."""
+    values = np.asarray(found.similarity, dtype=np.float64)
+    return Grid(
+        values, found.points, found.points, tuple(range(-1, len(found.points) - 1)),
+        0.0, 1.0, signed=False, units="CKA", title="Similarity of layers",
+    )  # fmt: skip
+
+
+def removal_edits(found: Redundancy, there: tuple[EditSpec, ...]) -> tuple[EditSpec, ...]:
+    """The edits that take the recommended parts out, without those that are there already.
+
+    Raises InputError where nothing is left to take out.
+    """
+    if not found.recommended:
+        raise InputError("Nothing can go.", "Lower the threshold, or choose fewer prompts.")
+    over = (each if isinstance(each, str) else tuple(each) for each in found.params["over"])
+    specs = removal_specs(found.recommended, str(found.params["how"]), tuple(over))
+    held = {(spec.site, spec.action) for spec in there}
+    left = tuple(spec for spec in specs if (spec.site, spec.action) not in held)
+    if not left:
+        raise InputError("All of these parts are taken out already.", "Look at the panel Edits.")
+    return left
+
+
+# ---------------------------------------------------------------------- swaps
+
+
+def swaps_text(found: Adversarial | None) -> str:
+    """How the search went."""
+    if found is None:
+        return NO_SWAPS
+    told, flips = found.params, int(found.flipped.sum())
+    many = f"{flips} flip{'s' * (flips == 1)}" if flips else "None flips"
+    shown = f"{many} the answer {told['answer']}"
+    rounds = f"{told['rounds']} round{'s' * (told['rounds'] != 1)}"
+    return f"{shown} · {told['tried']:,} prompts tried in {rounds}"
+
+
+def carriers_text(found: Adversarial | None) -> str:
+    """The nodes that carry the change to the first of the prompts."""
+    if found is None or not found.nodes:
+        return ""
+    listed = zip(found.nodes, found.scores, strict=True)
+    named = [f"{name} {score:+.2f}".replace("-", "\N{MINUS SIGN}") for name, score in listed]
+    return f"Carried by: {'  '.join(named)}"
+
+
+def swaps_table(found: Adversarial) -> Table:
+    """The prompts with their numbers."""
+    rows = found.rows()
+    headers = ("prompt", "swaps", "flipped", "margin", "probability", "said")
+    return Table(headers, [tuple(row[name] for name in headers) for row in rows])
+
+
+def swap_question(found: Adversarial, row: int, asked: Question) -> Question:
+    """The prompt and, as its corrupt prompt, one of the swapped ones."""
+    said = found.said[row].strip()
+    wrong = asked.wrong
+    if wrong is None and bool(found.flipped[row]) and said != str(asked.answer).strip():
+        wrong = said
+    return Question(asked.prompt, found.prompt(row), asked.answer, wrong)

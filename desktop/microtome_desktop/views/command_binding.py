@@ -1,0 +1,46 @@
+"""Joins every command of the table to what it does."""
+
+from __future__ import annotations
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.circuit_commands import CircuitCommands
+from microtome_desktop.views.discovery_commands import DiscoveryCommands
+from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.graph_commands import GraphCommands
+from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.head_commands import HeadCommands
+from microtome_desktop.views.hypothesis_commands import HypothesisCommands
+from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.panel import Panel
+from microtome_desktop.views.patching_commands import PatchingCommands
+from microtome_desktop.views.space_commands import SpaceCommands
+from microtome_desktop.views.suite_commands import SuiteCommands
+
+
+def bind_commands(
+    window: MainWindow,
+    desk: Desk,
+    runner: JobRunner,
+    handlers: Handlers,
+    panels: dict[str, Panel],
+) -> None:
+    """Bind the commands of the window and of its panels, which come and go in ``panels``."""
+    graphs = GraphCommands(window, desk, runner, handlers)
+    tables = (
+        handlers,
+        graphs,
+        CircuitCommands(window, desk, panels),
+        SpaceCommands(window, panels),
+        PatchingCommands(window, desk, panels),
+        HeadCommands(window, desk, panels),
+        DiscoveryCommands(window, desk, panels),
+        HypothesisCommands(window, desk, panels, handlers.patience.ask),
+        SuiteCommands(window, desk, panels),
+        EditCommands(window, desk, panels, handlers.say),
+    )
+    window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
+    for held in tables:
+        window.actions_table.bind(held.table())
+    window.dropped.connect(graphs.open_dropped)

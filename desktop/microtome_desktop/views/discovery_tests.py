@@ -1,0 +1,129 @@
+"""What is asked about the circuit on screen: one more size, a judgement, a known circuit."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QDialog, QWidget
+
+from microtome.records.discovery import discovery_of
+from microtome.records.positions import BY_POSITION
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.discovery_requests import MeasureSize
+from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
+from microtome_desktop.presenters.discovery_edits import edits_outside
+from microtome_desktop.presenters.discovery_judge import known_rows, verdict_of
+from microtome_desktop.state.discoveries import (
+    judgements_of,
+    known_analysis,
+    known_edges,
+    search_of,
+)
+from microtome_desktop.state.work import Piece
+from microtome_desktop.views.discovery_dial import DiscoveryDial
+from microtome_desktop.views.discovery_middle import Page
+from microtome_desktop.views.known_dialog import KnownDialog
+from microtome_desktop.views.panel import PanelContext
+
+NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
+
+
+class DiscoveryTests(QObject):
+    """Asks for tests of the dial's circuit, and tells their results on the page Judge."""
+
+    def __init__(self, context: PanelContext, right: DiscoveryDial, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.context, self._right, self._widget = context, right, parent
+        self._contest, self._middle = right.contest, right.middle
+        self._middle.judge.asked.connect(self._on_judge)
+        self._middle.judge.known_asked.connect(self.ask_known)
+        right.measure_asked.connect(self.measure)
+        right.turned.connect(self.tell)
+
+    def measure(self) -> None:
+        """Test a circuit of exactly the dial's size."""
+        front = self._right.front
+        curve = None if front is None else self._contest.curve(front)
+        search = None if front is None else search_of(front)
+        if front is not None and curve is not None and search is not None and not self.why_not:
+            found, share = discovery_of(front), self._right.share
+            self.context.ask(MeasureSize(search, front.id, found, curve, share))
+
+    def judge(self) -> None:
+        """Ask whether the circuit of the dial's size is complete, minimal and stable."""
+        self._middle.show_page(Page.JUDGE)
+        front, right = self._right.front, self._right
+        search = None if front is None else search_of(front)
+        if front is not None and search is not None and not self.why_not:
+            found = discovery_of(front)
+            self.context.ask(JudgeCircuit(search, front.id, found, right.share, right.signed))
+
+    def ask_known(self) -> None:
+        """Ask for the edges of a circuit that is known."""
+        workspace, front = self.context.workspace, self._right.front
+        if front is None or workspace.session is None:
+            return
+        self._middle.show_page(Page.JUDGE)
+        held = known_edges(workspace.session)
+        dialog = KnownDialog(
+            self._contest.ranked(front).edges, held, self.context.settings, self._widget
+        )
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            model = {"model": workspace.session.model.name}
+            workspace.add_analysis(known_analysis(dialog.edges, model))
+        dialog.deleteLater()
+
+    def ablate_outside(self) -> str:
+        """Put edits on the list for what the dial's circuit leaves out; why not, else empty."""
+        front, right, session = self._right.front, self._right, self.context.workspace.session
+        if front is None or session is None:
+            return NO_CIRCUIT
+        ranked = self._contest.ranked(front)
+        kept = ranked.kept(right.now, signed=right.signed)
+        made = edits_outside(ranked, kept, session, str(front.params["ablation"]))
+        if isinstance(made, str):
+            return made
+        self.context.book.add_edits(made)
+        return ""
+
+    @property
+    def why_not(self) -> str:
+        """Why no circuit of a size can be tested now, empty when one can."""
+        workspace, front = self.context.workspace, self._right.front
+        if front is None:
+            return NO_CIRCUIT
+        if front.params.get(BY_POSITION):
+            return "Its edges are of single positions: find it without positions to test sizes."
+        if search_of(front) is None:
+            return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
+        if workspace.offline and workspace.session is not None:
+            return f"Needs the model {workspace.session.model.name}: attach it."
+        curve = self._contest.curve(front)
+        if curve is None or curve.params.get("partial"):
+            return "Its curve is not finished: find the circuit again."
+        return ""
+
+    @property
+    def job(self) -> Piece | None:
+        """The judgement that is under way."""
+        pieces = self.context.work.pieces
+        return next((p for p in pieces if p.slot == JUDGE_SLOT and p.under_way), None)
+
+    def _on_judge(self) -> None:
+        piece = self.job
+        if piece is not None:
+            self.context.stop(piece.number)
+        else:
+            self.context.do(CommandId.JUDGE_CIRCUIT)
+
+    def tell(self) -> None:
+        """Show what is known of the circuit at the dial's size."""
+        front, right = self._right.front, self._right
+        if front is None or self._middle.page is not Page.JUDGE:
+            return
+        session = self.context.workspace.session
+        held = judgements_of(session, front, right.share, signed=right.signed)
+        known, titles = known_edges(session), self._contest.titles()
+        rivals = self._contest.same_model(front, right.ticks) if known else ()
+        rows = known_rows([(titles[one.id], one) for one in rivals], known)
+        self._middle.judge.tell(verdict_of(held), rows)
+        self._middle.judge.set_able(self.why_not, running=self.job is not None)

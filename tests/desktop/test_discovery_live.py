@@ -1,0 +1,237 @@
+"""Circuits from the window to the model and back: start, stop, judge, bad input, Python."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
+
+import microtome as mt
+import microtome_resources as resources
+from microtome.prompt_sets import load_prompt_set
+from microtome.prompts import Question
+from microtome.records.faithfulness import faithfulness_of
+from microtome.records.judgement import JUDGEMENT, STABILITY, judgement_of, stability_of
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.discovery_requests import RunDiscovery
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.state.discoveries import (
+    Search,
+    curve_for,
+    discoveries_in,
+    is_partial,
+    judgements_of,
+)
+from microtome_desktop.state.work import Outcome
+from microtome_desktop.views.discovery_middle import Page
+
+WAIT = 60_000
+LEFT = Qt.MouseButton.LeftButton
+EXAMPLE = resources.START_EXAMPLE
+PAIR = Question(EXAMPLE.clean, EXAMPLE.corrupt, EXAMPLE.answer, EXAMPLE.wrong)
+FOUND = ("discovery", "faithfulness", "judgement", "stability")
+
+
+def rest(live, qtbot):
+    live.runner.turns.finish()
+    qtbot.waitUntil(lambda: live.runner.idle and not live.updating, timeout=WAIT)
+    live.runner.turns.finish()
+
+
+def cleared(live):
+    """No circuit in the session."""
+    session = live.desk.workspace.session
+    held = {name: one for name, one in session.analyses.items() if one.kind not in FOUND}
+    live.desk.workspace.show(replace(session, analyses=held), dirty=False)
+
+
+@pytest.fixture
+def panel(live, qtbot):
+    """The panel in front of a live window, on a pair, with nothing found yet."""
+    session = live.desk.workspace.session
+    if session is None or session.question != PAIR or session.clean.logits is None:
+        live.runner.ask(Examine(PAIR))
+        rest(live, qtbot)
+    cleared(live)
+    live.desk.selection.clear()
+    live.window.reset_layout()
+    live.window.show_panel("discovery")
+    made = live.furnishing.panels["discovery"]
+    made.asking.controls.show_search(Search(PAIR))
+    made.right.count = 0
+    rest(live, qtbot)
+    yield made
+    made.asking.controls.show_search(Search(PAIR))
+    for field in (made.asking.controls.answer, made.asking.controls.wrong):
+        field.clear()
+    made.middle.show_page(Page.GRAPH)
+    live.runner.cancel_visible()
+    cleared(live)
+    live.desk.workspace.mark_clean()
+    rest(live, qtbot)
+
+
+def told(panel, qtbot):
+    """The line beside the button, once the outlook stands there."""
+    panel.asking.look()
+    label = panel.asking.estimate
+    qtbot.waitUntil(lambda: not label.text().startswith("Estim"), timeout=WAIT)
+    return label.text()
+
+
+def run(lines):
+    """What the copied lines define, in a world that knows nothing of the window."""
+    world = {}
+    exec(compile("\n".join(lines), "copied", "exec"), world)  # noqa: S102  # that is the test
+    return world
+
+
+def test_the_button_finds_what_python_finds_and_a_size_more_is_measured(live, panel, qtbot):
+    assert told(panel, qtbot).startswith("479 edges · 1 example")
+    panel.asking.controls.data.setCurrentText("Who receives it")
+    panel.asking.controls.count.setValue(4)
+    QTest.mouseClick(panel.asking.run_button, LEFT)
+    qtbot.waitUntil(lambda: panel.right.front is not None, timeout=WAIT)
+    rest(live, qtbot)
+    (found,) = discoveries_in(live.desk.workspace.session)
+    curve = faithfulness_of(curve_for(live.desk.workspace.session, found))
+    world = run(panel.exported_lines())
+    rows = {row.split(",")[0]: float(row.split(",")[1])
+            for row in panel.exported_table()().text().splitlines()[1:]}  # fmt: skip
+    circuit = world["circuit"]
+    sides = {0: "<v>", 1: "<q>", 2: "<k>"}
+    names = [
+        f"{circuit.node_id[s]}->{circuit.node_id[t]}{sides.get(int(k), '')}"
+        for s, t, k in zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
+    ]
+    np.testing.assert_allclose([rows[name] for name in names], world["values"], atol=1e-6)
+    np.testing.assert_allclose(curve.faithfulness, world["curve"].faithfulness, atol=1e-6)
+    # The dial starts at the smallest size that keeps 0.9; one between two sizes is measured.
+    assert panel.right.now == int(curve.smallest * 479 + 1e-9)
+    panel.right.turn_to(37)
+    live.window.actions_table.trigger(CommandId.MEASURE_SIZE)
+    rest(live, qtbot)
+    more = faithfulness_of(curve_for(live.desk.workspace.session, found))
+    assert len(more.sizes) == len(curve.sizes) + 1
+    at = int(np.flatnonzero(np.isclose(more.sizes, 37 / 479))[0])
+    held = load_prompt_set("name").pairs[:4]
+    asked = [one.pair for one in held], [mt.LogitDifference(one.answer, one.wrong) for one in held]
+    alone = mt.faithfulness(world["model"], circuit, *asked, sizes=(37 / 479,))
+    assert more.faithfulness[at] == pytest.approx(alone.faithfulness[0], abs=1e-5)
+    assert (more.cpr, more.cmd) == (curve.cpr, curve.cmd)
+    assert panel.right.dial.worth.text().startswith(f"faithfulness {more.faithfulness[at]:.3f}")
+    # The same search again is shown at once.
+    count = len(live.desk.work.pieces)
+    live.window.actions_table.trigger(CommandId.DISCOVER)
+    assert len(live.desk.work.pieces) == count
+
+
+def test_a_stopped_search_stays_on_screen_as_far_as_it_came(live, panel, qtbot):
+    search = Search(None, "acdc", data="name", count=6, tau=0.0001)
+    panel.asking.controls.show_search(search)
+    panel.asking.run()
+    qtbot.waitUntil(lambda: panel.right.front is not None, timeout=WAIT)
+    piece = panel.asking.job
+    assert panel.asking.run_button.text() == "Stop"
+    QTest.mouseClick(panel.asking.run_button, LEFT)
+    rest(live, qtbot)
+    assert live.desk.work.find(piece.number).outcome is Outcome.STOPPED
+    (found,) = discoveries_in(live.desk.workspace.session)
+    assert is_partial(found)
+    assert panel.rivals.topLevelItem(0).text(0).endswith("not finished")
+    assert "stopped after" in panel.rivals.topLevelItem(0).toolTip(0)
+    assert panel.asking.run_button.text() == "Find the circuit"
+    assert "not finished" in panel.tests.why_not
+
+
+def test_a_circuit_is_judged_as_python_judges_it(live, panel, qtbot):
+    search = Search(None, data="name", count=3)
+    live.runner.ask(RunDiscovery(search))
+    rest(live, qtbot)
+    panel.right.turn_to(20)
+    panel.middle.show_page(Page.JUDGE)
+    QTest.mouseClick(panel.middle.judge.button, LEFT)
+    rest(live, qtbot)
+    front = panel.right.front
+    held = judgements_of(live.desk.workspace.session, front, panel.right.share, signed=True)
+    judged, stable = judgement_of(held[JUDGEMENT]), stability_of(held[STABILITY])
+    world = run(panel.exported_lines())
+    size = {"share": 20 / 479, "signed": True}
+    asked = world["asked"], world["metric"]
+    again = mt.judge_circuit(world["model"], world["circuit"], *asked, **size)
+    assert again.nodes == judged.nodes
+    np.testing.assert_allclose(again.effects, judged.effects, atol=1e-5)
+    halves = mt.stability(world["model"], *asked, **size)
+    np.testing.assert_allclose(halves.correlation, stable.correlation, atol=1e-6)
+    view = panel.middle.judge
+    assert view.nodes.rowCount() == len(judged.nodes)
+    assert float(view.nodes.item(0, 1).text()) == pytest.approx(judged.minimality.max(), abs=6e-4)
+    assert "On halves of the data, 5 times" in view.said.text()
+    panel.right.turn_to(40)  # of another size nothing is known
+    assert "Judging takes" in view.said.text()
+
+
+def test_a_flat_metric_is_told_before_the_start_with_two_ways_out(live, panel, qtbot):
+    panel.asking.controls.show_search(Search(PAIR, "eap", metric="kl"))
+    assert "no gradient" in told(panel, qtbot)
+    assert not panel.asking.run_button.isEnabled()
+    integrated, logit = panel.asking.fixes.values()
+    assert integrated.isVisible()
+    QTest.mouseClick(logit, LEFT)
+    assert panel.asking.controls.search().metric == "logit"
+    assert told(panel, qtbot).startswith("479 edges")
+    assert not logit.isVisible()
+    panel.asking.controls.show_search(Search(PAIR, "eap", metric="kl"))
+    assert "no gradient" in told(panel, qtbot)
+    QTest.mouseClick(integrated, LEFT)
+    assert panel.asking.controls.search().method == "eap-ig"
+    assert panel.asking.run_button.isEnabled()
+
+
+def test_pairs_of_unequal_length_and_a_missing_corrupt_prompt_are_told(
+    live, panel, qtbot, tmp_path, monkeypatch
+):
+    one = load_prompt_set("name").pairs[0]
+    pairs = [{"clean": one.clean, "corrupt": f"{one.corrupt} a", "answer": one.answer,
+              "wrong": one.wrong}]  # fmt: skip
+    file = tmp_path / "unequal.json"
+    file.write_text(json.dumps({"name": "unequal", "title": "Unequal", "pairs": pairs}))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    panel.asking.controls.data.setCurrentText("From a file…")
+    rest(live, qtbot)
+    assert panel.asking.controls.data.currentText() == "Unequal"
+    assert "as many" in told(panel, qtbot)
+    assert not panel.asking.run_button.isEnabled()
+    live.desk.draft.update(corrupt="")
+    alone = replace(PAIR, corrupt=None)
+    live.runner.ask(Examine(alone))
+    rest(live, qtbot)
+    panel.asking.controls.data.setCurrentIndex(0)
+    assert "no corrupt prompt" in told(panel, qtbot)
+    panel.asking.controls.ablation.setCurrentText("zero")
+    panel.asking.controls.method.setCurrentText("EAP")
+    assert told(panel, qtbot).startswith("479 edges · 1 example")
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        Search(PAIR, "eap-ig", steps=2, metric="probability"),
+        Search(PAIR, "eap", "position mean"),
+        Search(replace(PAIR, corrupt=None), "acdc", "zero", metric="log-probability", tau=0.5),
+        Search(None, "routes", "mean", data="name", count=2, over="list", metric="kl"),
+    ],
+    ids=lambda search: search.method,
+)
+def test_the_lines_repeat_any_search(live, panel, qtbot, search):
+    live.runner.ask(RunDiscovery(search))
+    rest(live, qtbot)
+    (found,) = discoveries_in(live.desk.workspace.session)
+    world = run(panel.exported_lines())
+    curve = faithfulness_of(curve_for(live.desk.workspace.session, found))
+    np.testing.assert_allclose(world["curve"].faithfulness, curve.faithfulness, atol=1e-5)

@@ -1,0 +1,238 @@
+"""The suite panel in a real window: on results made by hand, and on the model by mouse and keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from microtome.prompts import Question
+from microtome.records.adversarial import Adversarial, adversarial_analysis
+from microtome.records.redundancy import Redundancy, redundancy_analysis, redundancy_of
+from microtome.records.suite_result import SuiteResult, suite_analysis, suite_of
+from microtome.session.reader import open_session
+from microtome.session.writer import save_session
+from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.suites import NO_REDUNDANCY, NO_SUITE
+from microtome_desktop.state.suites import (
+    Data,
+    RemovalWish,
+    SuiteWish,
+    SwapWish,
+    latest,
+    wish_of,
+    with_wish,
+)
+from microtome_desktop.state.work import Outcome
+
+WAIT = 60_000
+LEFT = Qt.MouseButton.LeftButton
+DATA = Data(("name", "pronoun"), 10)
+QUESTION = Question("When Mary and John went", None, "Mary", "John")
+
+
+def suite():
+    """Two slices: the second falls by more than chance."""
+    rates = np.array([[1.0, 0.75], [1.0, 1.0], [1.0, 0.5]])
+    four = np.ones((4, 2))
+    return SuiteResult(
+        "Two", ("all", "task: name", "task: pronoun"), ("before", "after"),
+        np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1]], dtype=bool), rates,
+        np.stack([rates - 0.1, rates], -1), rates / 2, np.stack([rates / 3, rates], -1),
+        np.array([[-0.5, 0.0], [0.0, 0.0], [-0.9, -0.2]]), np.ones(4, dtype=bool), four, four,
+        four, four, ("a", "b", "c", "d"), ("x",) * 4,
+        {"id": "suite-1", "passing": "above", "title": "Two", "edits": ["zero ablation of z.1.1"]},
+    )  # fmt: skip
+
+
+def redundancy():
+    params = {
+        "id": "redundancy-1", "criterion": "pass rate", "threshold": 0.9, "how": "zero",
+        "over": [], "whole_parameters": 100, "whole_flops": 200.0, "complete": True,
+    }  # fmt: skip
+    return Redundancy(
+        ("a0.h0", "m1", "l1"), np.array([0.1, -0.4, -2.0]), np.array([10, 20, 40]),
+        np.array([20.0, 40.0, 80.0]), ("m1", "a0.h0"), np.array([1.0, 1.0, 0.6]),
+        np.array([4.0, 3.0, 1.0]), ("embed", "l0", "l1"), np.eye(3), params,
+    )  # fmt: skip
+
+
+def swaps():
+    tokens = ("When", "Mary", "and", "John", "went")
+    params = {
+        "id": "adversarial-1", "answer": "Mary", "tried": 9, "rounds": 1,
+        "swapped_texts": [["bag"], ["door"]], "complete": True,
+    }  # fmt: skip
+    other = np.array([[0, 1, 0, 0, 0]] * 2, dtype=bool)
+    return Adversarial(
+        tokens, np.array([[1, 9, 3, 4, 5], [1, 8, 3, 4, 5]]), other,
+        ("When bag and John went", ""), np.array([-2.0, 1.0]), np.array([0.1, 0.6]),
+        ("John", "Mary"), 3.0, 0.9, ("T@1", "M2@4"), np.array([5.0, -1.5]), params,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def panel(bench, qtbot):
+    """The panel in front, with one result of each kind in the session."""
+    workspace, words = bench.desk.workspace, {"answer_id": 2, "wrong_id": 4}
+    workspace.change("metric", metric={**workspace.session.metric, **words})
+    for analysis in (
+        with_wish(suite_analysis(suite()), SuiteWish(DATA)),
+        with_wish(redundancy_analysis(redundancy()), RemovalWish(DATA, threshold=0.9)),
+        with_wish(adversarial_analysis(swaps()), SwapWish(QUESTION)),
+    ):
+        workspace.add_analysis(analysis)
+    return front(bench, qtbot)
+
+
+def front(bench, qtbot):
+    bench.window.show_panel("suite")
+    rest(bench, qtbot)
+    bench.desk.notices.history.clear()  # the sample's model is not in the model thread
+    panel = bench.furnishing.panels["suite"]
+    panel.pages.setCurrentIndex(0)
+    return panel
+
+
+def rest(bench, qtbot):
+    bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
+    bench.runner.turns.finish()
+    QApplication.processEvents()
+
+
+def page(panel, title):
+    """Click on a tab."""
+    bar = panel.pages.tabBar()
+    row = next(at for at in range(bar.count()) if bar.tabText(at) == title)
+    QTest.mouseClick(bar, LEFT, pos=bar.tabRect(row).center())
+
+
+def column(table, at):
+    return [table.item(row, at).text() for row in range(table.rowCount())]
+
+
+def test_a_slice_that_falls_is_red_and_all_of_it_exports(bench, panel):
+    table = panel.suite.table
+    assert column(table, 0) == ["all", "task: name", "task: pronoun"]
+    assert column(table, 2) == ["100 → 75", "100 → 100", "100 → 50"]
+    tones = [table.item(row, 2).foreground().color().name() for row in range(3)]
+    assert tones == [colours.TEXT, colours.TEXT, colours.BAD]
+    assert "1 slice falls by more than chance" in panel.suite.said.text()
+    held = panel.exported_table()()
+    assert held.headers[-1] == "falls"
+    assert [row[-1] for row in held.rows] == [False, False, True]
+    assert "mt.load_suite(['name', 'pronoun'], limit=10)" in "\n".join(panel.exported_lines())
+
+
+def test_what_can_go_is_removed_in_one_step_and_comes_back_in_one(bench, panel, qtbot):
+    page(panel, "What can go")
+    shown = panel.redundancy
+    assert column(shown.table, 0) == ["m1", "a0.h0", "l1"]
+    assert column(shown.table, 3) == ["100 %", "60 %", ""]
+    assert "1 of 2 parts can go" in shown.said.text()
+    assert [row[-1] for row in panel.exported_table()().rows] == [True, False, False]
+    QTest.mouseClick(shown.remove, LEFT)
+    edits = bench.desk.book.marks.edits
+    assert [(spec.site, spec.action) for spec in edits] == [("mlp_out.1", "zero")]
+    assert bench.desk.book.undo_title == "Remove 1 part"
+    QTest.mouseClick(shown.remove, LEFT)  # again: they are there already
+    assert bench.desk.book.marks.edits == edits
+    assert "taken out already" in bench.desk.notices.history[-1].as_text
+    bench.desk.book.undo()
+    assert bench.desk.book.marks.edits == ()
+    rest(bench, qtbot)
+
+
+def test_a_chosen_swap_becomes_the_corrupt_prompt_by_mouse_and_by_key(bench, panel):
+    page(panel, "Swaps")
+    table = panel.swaps.table
+    assert not panel.data.isVisible()
+    assert column(table, 0) == ["1: Mary → bag", "1: Mary → door"]
+    assert "M2@4 −1.50" in panel.swaps.carriers.text()
+    QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(0, 0)).center())
+    text = bench.desk.draft.text
+    assert (text.prompt, text.corrupt) == ("When Mary and John went", "When bag and John went")
+    assert (text.answer, text.wrong) == ("Mary", "John")
+    QTest.keyClick(table, Qt.Key.Key_Down)
+    assert bench.desk.draft.text.corrupt == "1, 8, 3, 4, 5"  # no text gives these tokens
+
+
+def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot, tmp_path):
+    page(panel, "What can go")
+    panel.data.show_data(DATA)
+    session = replace(bench.desk.workspace.session, view={"suite": panel.view_state()})
+    again = open_session(save_session(tmp_path / "suite.h5", session))
+    bench.desk.workspace.set_model(None)
+    bench.desk.workspace.show(replace(again, uuid="again"), dirty=False)
+    rest(bench, qtbot)
+    assert panel.pages.currentWidget() is panel.redundancy
+    assert panel.data.data().limit == 10
+    assert column(panel.redundancy.table, 0) == ["m1", "a0.h0", "l1"]
+    assert not panel.redundancy.button.isEnabled()
+    assert "words-4l" in panel.redundancy.button.toolTip()
+    assert wish_of(latest(again, "suite"), SuiteWish) == SuiteWish(DATA)
+
+
+def test_without_results_each_page_says_how_to_get_them(bench, qtbot):
+    panel = front(bench, qtbot)
+    assert panel.suite.said.text() == panel.exported_table() == NO_SUITE
+    page(panel, "What can go")
+    assert panel.exported_lines() == NO_REDUNDANCY
+    assert panel.redundancy.split.isHidden()
+    page(panel, "Slices")
+
+
+def test_on_the_model_a_suite_from_a_file_runs_with_edits_and_its_lines_repeat_it(
+    live, qtbot, tmp_path, monkeypatch
+):
+    live.runner.ask(Examine(live.desk.draft.text.question()))
+    panel = front(live, qtbot)
+    cases = [{"prompt": "Jane said that", "answer": "she", "wrong": "he", "slices": ["who: she"]},
+             {"prompt": "James said that", "answer": "he", "wrong": "she"}]  # fmt: skip
+    file = tmp_path / "who.json"
+    file.write_text(json.dumps({"cases": cases}))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(file), ""))
+    panel.data.choice.setCurrentIndex(panel.data.choice.count() - 1)
+    panel.data.choice.activated.emit(panel.data.choice.count() - 1)
+    assert panel.data.data().sources == (str(file),)
+    live.desk.selection.update(node=None, layer=1, head=1, position=None)
+    live.window.actions_table.trigger(CommandId.ABLATE_ZERO)
+    rest(live, qtbot)
+    QTest.mouseClick(panel.suite.button, LEFT)
+    rest(live, qtbot)
+    found = suite_of(latest(live.desk.workspace.session, "suite"))
+    assert found.slices == ("all", "who: she")
+    assert found.sides == ("before", "after")
+    assert found.confidence[1, 0] - found.confidence[1, 1] > 0.1
+    world = {}
+    exec("\n".join(panel.exported_lines()), world)  # noqa: S102 - the lines are what is tested
+    np.testing.assert_allclose(world["values"], found.rate)
+    live.desk.book.clear_edits()
+    rest(live, qtbot)
+
+
+def test_on_the_model_a_search_can_be_stopped_by_its_button(live, qtbot):
+    live.runner.ask(Examine(live.desk.draft.text.question()))
+    panel = front(live, qtbot)
+    page(panel, "What can go")
+    panel.data.show_data(Data(("name",), 20))
+    QTest.mouseClick(panel.redundancy.button, LEFT)
+    session = live.desk.workspace
+    qtbot.waitUntil(lambda: latest(session.session, "redundancy") is not None, timeout=WAIT)
+    live.runner.turns.finish()
+    assert panel.redundancy.button.text() == "Stop"
+    assert "so far" in panel.redundancy.said.text()
+    QTest.mouseClick(panel.redundancy.button, LEFT)
+    rest(live, qtbot)
+    assert live.desk.work.pieces[-1].outcome is Outcome.STOPPED
+    assert not redundancy_of(latest(session.session, "redundancy")).complete
+    assert panel.redundancy.button.text() == "Find what can go"
+    page(panel, "Slices")
