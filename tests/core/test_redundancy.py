@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def plain_cka(first, second):
     return np.linalg.norm(second.T @ first) ** 2 / own
 
 
-def test_similarity_is_the_plain_cka_also_when_its_rows_come_in_turns(tiny_model, monkeypatch):
+def test_similarity_is_the_plain_cka_also_when_its_pairs_come_in_turns(tiny_model, monkeypatch):
     model = tiny_model("gpt2")
     prompts = right_suite(model, [5, 7, 9, 6, 5, 8]).prompts
     runs = [mt.trace(model, ids, sites=["resid_pre", "resid_post"]) for ids in prompts]
@@ -100,6 +101,22 @@ def test_similarity_is_the_plain_cka_also_when_its_rows_come_in_turns(tiny_model
     assert found[0, -1] < 0.999
     monkeypatch.setattr(similarity, "_BUDGET", 1)
     np.testing.assert_array_equal(layer_similarity(model, prompts), found)
+
+
+def test_similarity_keeps_no_more_sums_than_its_limit(tiny_model, monkeypatch):
+    """All pairs of seven points take 14 MB, those of one point with all others 3.5."""
+    model = tiny_model("gpt2", n_layer=6, n_embd=256)
+    prompts = right_suite(model, [5, 7]).prompts
+    found = layer_similarity(model, prompts)
+    monkeypatch.setattr(similarity, "_BUDGET", 1 << 20)  # two products of 256 x 256
+    tracemalloc.start()
+    try:
+        again = layer_similarity(model, prompts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(again, found)
+    assert peak < 3 << 20  # beside the sums one product more and activations
 
 
 @pytest.mark.parametrize("variant", ["gpt2", "mistral", "mixtral"])
