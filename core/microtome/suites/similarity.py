@@ -82,6 +82,6 @@ def _shared(
         sums += np.stack([each.sum(0) for each in moved])
         for i, j in products:
             products[i, j] += moved[i].T @ moved[j]
-    for (i, j), product in products.items():
-        product -= np.outer(sums[i], sums[j]) / seen
-        yield float(np.vdot(product, product))
+    for i, j in pairs:
+        products[i, j] -= np.outer(sums[i], sums[j]) / seen
+        yield float((products.pop((i, j)) ** 2).sum())
