@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import plain_pruning as plain
@@ -63,6 +65,28 @@ def test_both_sliders_keep_what_the_published_rule_keeps(seed):
     first = plain.plain_prune(matrix, outputs, circuit.node_kind, 0.8, 0.98)
     assert pruned.node_id == tuple(np.array(circuit.node_id)[first[0]])
     assert pruned.n_edges == first[1].sum() > 0
+
+
+def test_a_stored_graph_is_pruned_as_the_published_code_prunes_it():
+    told = json.loads(Path(__file__).with_name("published_pruning.json").read_text("utf-8"))
+    kinds, probability = told["kinds"], np.zeros(len(told["kinds"]))
+    probability[np.array(kinds) == "output"] = told["probabilities"]
+    source, target, weight = (np.array(column) for column in zip(*told["edges"], strict=True))
+    n, m = len(kinds), len(weight)
+    none, zero = np.full(n, -1, np.int32), np.zeros(n)
+    circuit = mt.Circuit(
+        tuple(map(str, range(n))), tuple(kinds), np.array(told["layers"], np.int32), none, none,
+        none, tuple(kinds), zero, probability, zero, source.astype(np.int32),
+        target.astype(np.int32), np.full(m, EdgeKind.FEATURE, np.int8), weight, np.zeros(m),
+        {"format": "attribution-graph"},
+    )  # fmt: skip
+    for wanted in told["kept"]:
+        kept = mt.prune_by_influence(circuit, wanted["node_share"], wanted["edge_share"])
+        nodes = [int(name) for name in kept.node_id]
+        assert nodes == wanted["nodes"]
+        ends = zip(kept.edge_source.tolist(), kept.edge_target.tolist(), strict=True)
+        edges = {(nodes[a], nodes[b]) for a, b in ends}
+        assert edges == {tuple(edge) for edge in wanted["edges"]}
 
 
 def test_a_threshold_is_the_least_of_the_largest_that_reach_a_share():
