@@ -100,6 +100,20 @@ def test_the_command_line_finds_saves_and_tells(tmp_path, capsys):
     )
 
 
+def test_each_block_of_the_command_names_its_metric(capsys):
+    asked = ["discover", "--model", "words-4l", "--set", "name", "--limit", "1"]
+    more = ["--method", "acdc", "--tau", "0.5", "--judge", "0.5"]
+    assert main([*asked, *more]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    search, curve, judged = (
+        next(line for line in lines if word in line) for word in ("1 prompts", "CPR", "Judged")
+    )
+    assert "KL from clean" in search
+    assert "KL" not in curve
+    assert "Kept of logit(" in curve
+    assert "Judged by KL from clean" in judged
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

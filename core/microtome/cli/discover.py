@@ -187,6 +187,7 @@ def _as_json(found: _Found) -> dict[str, Any]:
     told["edges"] = [{"edge": edge, "score": score} for edge, score in _edges(circuit)]
     if curve is not None:
         told["faithfulness"] = {
+            "metric": curve.metric,
             "sizes": curve.sizes.tolist(),
             "counts": curve.counts.tolist(),
             "by_score": curve.faithfulness.tolist(),
@@ -209,7 +210,7 @@ def _text(found: _Found) -> str:
     ]
     lines += [f"  {edge:24} {score:+.4f}" for edge, score in _edges(circuit)[:_SHOWN]]
     if curve is not None:
-        lines.append(f"CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
+        lines.append(f"Kept of {curve.metric}: CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
         kept = zip(curve.sizes, curve.by_magnitude, strict=True)
         lines += [f"  {share:6.1%} of edges keep {value:7.1%}" for share, value in kept]
     lines += [] if found.judged is None else found.judged.lines()

@@ -50,6 +50,7 @@ class Judged:
         """All numbers as plain JSON."""
         found = self.judgement
         told: dict[str, Any] = {
+            "metric": found.params["metric"],
             "share": found.params["share"],
             "nodes": dict(zip(found.nodes, found.minimality.tolist(), strict=True)),
             "gaps": found.gaps.tolist(),
@@ -66,8 +67,9 @@ class Judged:
         worth = found.minimality
         least = ", ".join(f"{found.nodes[row]} {worth[row]:.3f}" for row in np.argsort(worth)[:3])
         mean, worst = found.incompleteness, found.gaps.max()
+        size = f"{found.params['share']:.1%} of the edges, {len(found.nodes)} nodes"
         lines = [
-            f"Judged at {found.params['share']:.1%} of the edges: {len(found.nodes)} nodes",
+            f"Judged by {found.params['metric']} at {size}",
             f"  completeness: gaps of {mean:.3f} on average, {worst:.3f} at most",
             f"  minimality: worth least {least}",
         ]
