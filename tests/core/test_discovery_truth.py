@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import microtome as mt
+from microtome.prompt_sets import load_prompt_set
 
 TRUE = {
     "induction-exact": (
@@ -98,6 +99,23 @@ def test_acdc_keeps_the_true_edges_and_no_other(known):
     assert mt.edge_auc(circuit, true) == 1.0
     assert circuit.metadata["kept"] == len(true) == np.count_nonzero(circuit.edge_weight)
     assert circuit.metadata["tried"] <= len(circuit.edge_weight)
+
+
+@pytest.mark.parametrize("name", ["name", "agreement", "induction"])
+def test_a_tenth_of_the_edges_keeps_a_trained_behaviour(embedded, name):
+    model = embedded("words-4l")
+    held = [
+        each
+        for each in load_prompt_set(name).pairs
+        if len(model.tokenize(each.clean)) == len(model.tokenize(each.corrupt))
+    ][:16]
+    assert len(held) == 16
+    pairs = [each.pair for each in held]
+    metrics = [mt.LogitDifference(each.answer, each.wrong) for each in held]
+    circuit = mt.discover_circuit(model, pairs, metrics, "two-point")
+    found = mt.faithfulness(model, circuit, pairs, metrics, sizes=(0.05, 0.1))
+    assert found.smallest is not None
+    assert found.smallest <= 0.1
 
 
 def test_resampling_is_blind_to_edges_that_carry_positions_alone(embedded):
