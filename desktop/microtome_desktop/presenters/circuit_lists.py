@@ -20,6 +20,7 @@ from microtome_desktop.presenters.circuit_text import percent, place_text, signe
 
 _MOST_READ = 50_000  # numbers that are searched as text
 _MOST_LISTED = 200_000  # edges; of more the strongest
+_SAMPLED = 100_000
 
 
 class Coded(Sequence[str]):
@@ -119,7 +120,7 @@ def edges(circuit: Circuit) -> Listing:
     kinds = Coded(titles, circuit.edge_kind)
     listed = np.arange(circuit.n_edges)
     if len(listed) > _MOST_LISTED:
-        listed = np.argpartition(np.abs(weight), -_MOST_LISTED)[-_MOST_LISTED:]
+        listed = strongest(weight, _MOST_LISTED)
     influence = np.nan_to_num(circuit.edge_influence[listed])
     return Listing((
         Column("from", source, source.order(listed)),
@@ -128,6 +129,17 @@ def edges(circuit: Circuit) -> Listing:
         Column("weight", Said(weight, signed), np.abs(weight[listed]), number=True),
         Column("influence", Said(circuit.edge_influence, _share), influence, number=True),
     ), listed)  # fmt: skip
+
+
+def strongest(weight: NDArray[Any], count: int) -> Int[np.ndarray, " count"]:
+    """The rows of the largest weights by size. Of very many a sample tells first which may be."""
+    size, near = np.abs(weight), np.arange(len(weight))
+    if len(size) > 4 * count:
+        sample = np.sort(size[:: max(1, len(size) // _SAMPLED)])
+        least = sample[-1 - min(2 * count * len(sample) // len(size), len(sample) - 1)]
+        likely = np.flatnonzero(size >= least)
+        near = likely if len(likely) >= count else near
+    return near[np.argpartition(size[near], -count)[-count:]]
 
 
 def _share(value: float) -> str:
