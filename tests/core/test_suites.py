@@ -170,7 +170,7 @@ def test_the_circuit_of_a_slice_is_that_of_its_pairs(words):
         words, suite, ["task: name", "task: pronoun"], limit=8,
         job=Job(on_partial=lambda name, _: seen.append(name)),
     )  # fmt: skip
-    assert seen == ["slice-circuits"]
+    assert seen.count("slice-circuits") == 1  # the circuits themselves tell of edges on the way
     found = slice_circuits_of(made)
     cases = suite.of_slice("task: name").cases[:8]
     pairs = [mt.PromptPair(case.prompt, case.corrupt) for case in cases]
