@@ -216,6 +216,7 @@ def test_on_the_model_a_suite_from_a_file_runs_with_edits_and_its_lines_repeat_i
     exec("\n".join(panel.exported_lines()), world)  # noqa: S102 - the lines are what is tested
     np.testing.assert_allclose(world["values"], found.rate)
     live.desk.book.clear_edits()
+    live.window.reset_layout()
     rest(live, qtbot)
 
 
@@ -236,3 +237,4 @@ def test_on_the_model_a_search_can_be_stopped_by_its_button(live, qtbot):
     assert not redundancy_of(latest(session.session, "redundancy")).complete
     assert panel.redundancy.button.text() == "Find what can go"
     page(panel, "Slices")
+    live.window.reset_layout()
