@@ -127,6 +127,7 @@ def test_what_cannot_be_read_is_said_where_it_is_typed(panel, bench, qtbot):
     QTest.keyClicks(form.claim, "token(at +")
     assert "Column 11" in form.problem.text()
     assert form.claim.property("wrong")
+    assert "Column 11" in panel.told.text()
     assert panel.acts.shown.boxes[0].claim == "token(at)"  # what cannot be read is not kept
     write(form.claim, "at")
     assert panel.acts.shown.boxes[0].claim == "at"
@@ -192,6 +193,25 @@ def test_the_selected_head_gets_a_box(panel, bench, qtbot):
     bench.desk.selection.update(layer=1, head=0)
     QTest.mouseClick(panel.form.from_selected, LEFT)
     assert panel.acts.shown.boxes[0].nodes == ("a2.h3", "a1.h0")
+
+
+def test_selected_nodes_of_the_circuit_become_a_drawing(panel, bench, sample_session):
+    circuit = sample_session.circuit
+    head = next(n for n, k in zip(circuit.node_id, circuit.node_kind, strict=True) if k == "head")
+    row = circuit.row(head)
+    feeding = [int(circuit.edge_source[edge]) for edge in circuit.incoming(row)]
+    inputs = [circuit.node_id[at] for at in feeding if circuit.node_kind[at] == "token"]
+    bench.desk.selection.update(node=head, others=tuple(inputs))
+    panel.acts.add_from_selected()
+    of = panel.acts.shown
+    name = f"a{circuit.node_layer[row]}.h{circuit.node_head[row]}"
+    assert {box.name: box.nodes for box in of.boxes} == {
+        name: (name,),
+        **({"token": ("input",)} if inputs else {}),
+    }
+    into = [arrow for arrow in of.arrows if arrow.target == name]
+    assert {arrow.source for arrow in into} == ({"token"} if inputs else set())
+    assert len(into) == len({arrow.reader for arrow in into})
 
 
 # ---------------------------------------------------------------- testing

@@ -40,7 +40,7 @@ def marked_path(circuit: Circuit, nodes: Sequence[str]) -> tuple[Path, tuple[str
     return Path(tuple(steps)), tuple(circuit.node_id[row] for row in rows)
 
 
-_KINDS = (TOKEN, POSITION, HEAD, MLP, OUTPUT)
+_KINDS = (INPUT, TOKEN, POSITION, HEAD, MLP, OUTPUT)
 
 
 def _depth(circuit: Circuit, row: int) -> tuple[int, int]:
@@ -69,13 +69,14 @@ def _sides(circuit: Circuit, before: int, after: int) -> str:
             f"{_ARROW.join(names)} is no edge of the circuit.",
             "Choose nodes that hang together, one behind the other.",
         )
-    kinds = {EdgeKind(int(kind)) for kind in circuit.edge_kind[edges]}
+    kinds = set(circuit.edge_kind[edges].tolist())
     return "".join(side for kind, side in _SIDES.items() if kind in kinds)
 
 
 def _step(circuit: Circuit, row: int, sides: str) -> Step:
     kind, layer = circuit.node_kind[row], int(circuit.node_layer[row])
-    at = int(circuit.node_position[row])
+    place = int(circuit.node_position[row])
+    at = place if place >= 0 else None  # a circuit of a task has no positions
     if kind == OUTPUT:
         return Step(LOGITS)
     if kind == HEAD:

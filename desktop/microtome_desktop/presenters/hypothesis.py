@@ -31,8 +31,8 @@ CLAIMS: Mapping[str, str] = {
 }  # fmt: skip
 READ = {"q": "queries", "k": "keys", "v": "values", "mlp": "MLP input", LOGITS: "logits"}
 BOX_WIDTH, BOX_HEIGHT, LOW_BOX = 148, 46, 26  # pixels; a low box has no room for its claim
-_GAP, _ROW, _LOW_ROW, _EDGE = 12, 30, 14, 6  # between boxes, between rows, around all
-_LEFT, _ASIDE = 52, 34  # room for the rows' names; how far single boxes stand aside
+_GAP, _ROW, _LOW_ROW, _EDGE = 8, 30, 14, 6  # between boxes, between rows, around all
+_LEFT, _ASIDE = 52, 26  # room for the rows' names; how far single boxes stand aside
 
 
 def in_words(claim: str) -> str:

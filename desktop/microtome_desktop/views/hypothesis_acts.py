@@ -10,6 +10,7 @@ from microtome.records.edges import INPUT
 from microtome.records.hypothesis import Arrow, Box, Hypothesis
 from microtome_desktop.presenters.hypothesis import nodes_problem
 from microtome_desktop.state import hypotheses as drawn
+from microtome_desktop.state.hypothesis_start import from_nodes
 from microtome_desktop.views.hypothesis_canvas import Picked
 from microtome_desktop.views.panel import PanelContext
 
@@ -79,6 +80,12 @@ class HypothesisActs(QObject):
         session = self._context.workspace.session
         if session is not None:
             self.add(drawn.induction(session))
+
+    def add_from_selected(self) -> None:
+        """Begin with boxes for the nodes that are selected in the circuit, and its arrows."""
+        session, now = self._context.workspace.session, self._context.selection.current
+        if session is not None and session.circuit is not None and now.node is not None:
+            self.add(from_nodes(session.circuit, (now.node, *now.others), "from the circuit"))
 
     def add_empty(self) -> None:
         """Begin with nothing but the logits."""

@@ -45,6 +45,7 @@ class HypothesisForm(QWidget):
     arrow_asked = Signal(str, str, str)  # source, target, reader
     reader_changed = Signal(object, str)  # the arrow, its new reader
     delete_asked = Signal()
+    checked = Signal()  # what stands in the fields can be read, or not
     selected_asked = Signal()  # bind the box to what is selected in the window, too
 
     def __init__(self) -> None:
@@ -124,9 +125,9 @@ class HypothesisForm(QWidget):
         form.addRow(_dim("Nodes"), bound)
         form.addRow(_dim("Claims"), self.claims)
         form.addRow(_dim(""), self.claim)
+        form.addRow(self.problem)
         form.addRow(_dim("At"), self.positions)
         form.addRow(_dim("Read by"), arrow)
-        form.addRow(self.problem)
         return page
 
     def _arrow_page(self) -> QWidget:
@@ -217,6 +218,7 @@ class HypothesisForm(QWidget):
                 field.style().unpolish(field)
                 field.style().polish(field)
         self._show_claim()
+        self.checked.emit()
 
     def flush(self) -> None:
         """Hand out what stands in the fields, if it can be read."""

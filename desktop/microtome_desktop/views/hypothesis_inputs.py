@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
+    QSizePolicy,
     QSpinBox,
     QWidget,
 )
@@ -61,10 +62,10 @@ class HypothesisInputs(QWidget):
             line.addWidget(field, 1)
         line.insertWidget(0, self.count, 1)
         form.addRow(_dim("Count"), line)
-        form.addRow(_dim("Judged by"), self.judged)
+        form.addRow(_dim("Judge"), self.judged)
         form.addRow(self.text)
         self.offer(())
-        self.source.activated.connect(self._on_source)
+        self.source.currentIndexChanged.connect(self._on_source)
         self.text.textChanged.connect(self.changed)
         self.judged.activated.connect(self._on_number)
         for field in (self.count, self.draws, self.seed):
@@ -150,4 +151,6 @@ def _number(name: str, said: str, least: int, most: int, value: int) -> QSpinBox
     field.setProperty("plain", True)
     field.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     field.lineEdit().setTextMargins(7, 0, 0, 0)
+    field.setMinimumWidth(40)
+    field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return field

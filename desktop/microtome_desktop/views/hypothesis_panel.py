@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.errors import InputError
+from microtome.records.analysis import Analysis
 from microtome.records.hypothesis import Hypothesis
 from microtome.records.scrubbed import Scrubbed
 from microtome_desktop.commands.command import CommandId
@@ -80,6 +81,7 @@ class HypothesisPanel(Panel):
         self.told = ElidedLabel()
         self.acts = HypothesisActs(context, self)
         self._found: Scrubbed | None = None
+        self._analysis: Analysis | None = None  # that it was read from
         self._fresh = False
         self._lay_out()
         self.naming = InlineField(self)
@@ -98,6 +100,7 @@ class HypothesisPanel(Panel):
         menu = QMenu(self.new)
         induction = "Induction: previous token, then what followed"
         menu.addAction(induction, self.acts.add_induction)
+        menu.addAction("From the nodes selected in the circuit", self.acts.add_from_selected)
         menu.addAction("Empty", self.acts.add_empty)
         self._copy = menu.addAction("Copy of this one", self.acts.copy)
         self.new.setMenu(menu)
@@ -144,6 +147,7 @@ class HypothesisPanel(Panel):
         self.canvas.arrow_asked.connect(self._on_arrow)
         self.canvas.delete_asked.connect(self.acts.delete)
         self.canvas.edit_asked.connect(self._on_edit)
+        self.form.checked.connect(self._tell)
         self.form.box_changed.connect(self.acts.change_box)
         self.form.arrow_asked.connect(self.acts.add_arrow)
         self.form.reader_changed.connect(self.acts.change_reader)
@@ -277,7 +281,9 @@ class HypothesisPanel(Panel):
     def _show_result(self) -> None:
         of, session = self.acts.shown, self.context.workspace.session
         found = None if of is None else found_for(session, of)
-        self._found = read_test(None if found is None else found[0])
+        analysis = None if found is None else found[0]
+        if analysis is not self._analysis:  # reading one looks at every number of it
+            self._analysis, self._found = analysis, read_test(analysis)
         self._fresh = found is not None and found[1]
         self.swaps.show_test(self._found, self.acts.picked)
         self._tell()
