@@ -168,8 +168,8 @@ def _rate(work, operations: float, seconds: float) -> float:
 class Peer:
     """The process of the other environment that answers one sweep a line."""
 
-    def __init__(self, python: str, folder: Path) -> None:
-        script = Path(__file__).with_name("peer_sweeps.py")
+    def __init__(self, python: str, folder: Path, script: str = "peer_sweeps.py") -> None:
+        script = Path(__file__).with_name(script)
         surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process
         self._process = subprocess.Popen(
@@ -185,6 +185,10 @@ class Peer:
             "sweep": name, "clean": question.clean, "corrupt": question.corrupt,
             "answer": question.answer, "wrong": question.wrong, "cells": cells,
         }  # fmt: skip
+        return self.ask(asked)
+
+    def ask(self, asked: dict) -> dict:
+        """The answer to one line."""
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         return self._answer()

@@ -34,6 +34,7 @@ _neighbour("plain_edges")
 _neighbour("random_anatomy")
 _neighbour("dense_graph")
 _neighbour("plain_sweeps")
+_neighbour("tensor_memory")
 _neighbour("graph_samples")
 _neighbour("plain_pruning")
 

@@ -11,6 +11,7 @@ import microtome as mt
 from microtome.cli import main
 from microtome.records.discovery import discovery_analysis, discovery_of
 from microtome.records.edges import scores_of
+from microtome.records.judgement import judgement_of
 
 PAIRS = [
     mt.PromptPair(
@@ -78,14 +79,20 @@ def test_another_corrupt_prompt_is_another_question(model, circuit):
 def test_the_command_line_finds_saves_and_tells(tmp_path, capsys):
     session, table = tmp_path / "found.h5", tmp_path / "edges.csv"
     asked = ["discover", "--model", "words-4l", "--set", "name", "--limit", "3"]
-    assert main([*asked, "--out", str(session), "--csv", str(table), "--json"]) == 0
+    more = ["--out", str(session), "--csv", str(table), "--judge", "0.05", "--json"]
+    assert main([*asked, *more]) == 0
     told = json.loads(capsys.readouterr().out)
     assert len(told["edges"]) == 479
     assert told["faithfulness"]["by_magnitude"][-1] == pytest.approx(1)
     assert len(table.read_text(encoding="utf-8").splitlines()) == 480
     held = mt.open_session(session).analyses
     kinds = {each.kind for each in held.values()}
-    assert {"discovery", "faithfulness"} <= kinds
+    assert {"discovery", "faithfulness", "judgement", "stability"} <= kinds
+    judged = judgement_of(next(each for each in held.values() if each.kind == "judgement"))
+    worth = dict(zip(judged.nodes, judged.minimality, strict=True))
+    assert told["judged"]["nodes"] == pytest.approx(worth)
+    assert told["judged"]["incompleteness"] == pytest.approx(judged.incompleteness)
+    assert len(told["judged"]["overlap"]) == 5
     found = next(each for each in held.values() if each.kind == "discovery")
     assert len(found.params["metrics"]) == 3
     assert scores_of(discovery_of(found)).max() == pytest.approx(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
-from torch._C._profiler import _EventType
-from torch.profiler import ProfilerActivity, profile
+from tensor_memory import peak
 
 import microtome as mt
 from microtome.errors import MemoryExceeded
@@ -33,20 +30,6 @@ CLEAN = tuple(_ids(0))
 # They differ in the last token alone, so that a run has one row but looks at all keys.
 LATE = mt.PromptPair(CLEAN, (*CLEAN[:-1], CLEAN[-1] + 1))
 EARLY = mt.PromptPair(CLEAN, (CLEAN[0] + 1, *CLEAN[1:]))
-
-
-def peak(work):
-    """The most bytes of tensors that are there at once, beside those that were before."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        work()
-    events = list(seen.profiler.kineto_results.experimental_event_tree())
-    sizes = []
-    while events:
-        event = events.pop()
-        events.extend(event.children)
-        if event.tag == _EventType.Allocation:
-            sizes.append((event.start_time_ns, event.extra_fields.alloc_size))
-    return max(itertools.accumulate(size for _, size in sorted(sizes)), default=0)
 
 
 def _sweeps(model, variant, path):

@@ -81,7 +81,7 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     for (source, target), edge_hue in zip(ends, drawing.curves.hue.tolist(), strict=True):
         of_ends = {hue[drawing.circuit.node_id[end]] for end in (source, target)}
         assert edge_hue in of_ends
-    assert "only in the second: 1 nodes, 3 edges" in window.graph.legend[2].text()
+    assert "only in the second: 1 node, 3 edges" in window.graph.legend[2].text()
     window.close()
     choose(panel, (0, 2), Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)

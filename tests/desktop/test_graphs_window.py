@@ -230,9 +230,13 @@ def export(qtbot, bench, fill):
             QTimer.singleShot(10, answer)
             return
         seen.append(dialog)
-        fill(dialog)
-        save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)
-        QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+        try:
+            fill(dialog)
+            save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)
+            QTest.mouseClick(save, Qt.MouseButton.LeftButton)
+        except AssertionError:
+            dialog.reject()  # nothing may wait for a dialog that a failed check left open
+            raise
 
     QTimer.singleShot(10, answer)
     click(bench, _ID.EXPORT_GRAPH)

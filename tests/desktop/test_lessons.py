@@ -10,7 +10,10 @@ from PySide6.QtWidgets import QComboBox
 
 import microtome as mt
 from microtome.prompt_sets import load_prompt_set
+from microtome.records.discovery import DISCOVERY, discovery_of
+from microtome.records.edges import edges_of, scores_of
 from microtome.records.edits import EditSpec
+from microtome.records.suite_result import suite_of
 from microtome.records.sweep import SWEEP, sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.edits import effects
@@ -18,6 +21,7 @@ from microtome_desktop.presenters.lessons import LESSONS, lesson
 from microtome_desktop.presenters.node_card import verification
 from microtome_desktop.presenters.price import price_in, price_lines
 from microtome_desktop.state.course import Act
+from microtome_desktop.state.suites import Data, latest
 from microtome_desktop.views.lesson_mark import LessonMark
 
 WAIT = 60_000
@@ -102,8 +106,8 @@ def pupil(qtbot, live):
     made.rest()
 
 
-def test_there_are_seven_lessons_and_each_ends_with_a_text():
-    assert len(LESSONS) == len({each.id for each in LESSONS}) == 7
+def test_there_are_eight_lessons_and_each_ends_with_a_text():
+    assert len(LESSONS) == len({each.id for each in LESSONS}) == 8
     for each in LESSONS:
         assert each.steps[0].question is not None
         assert each.steps[-1].act is Act.READ
@@ -180,6 +184,36 @@ def test_the_bias_removed_and_its_price(pupil):
         mt.load_model("words-4l"), [mt.Ablate("z.1.1")], [load_prompt_set("pronoun")]
     )
     assert cut.array("right").tolist() == [[1.0, pytest.approx(0.68, abs=0.005)]]
+
+
+def test_the_bias_as_a_circuit_is_cut_where_nothing_else_passes(pupil):
+    pupil.panels["suite"].data.show_data(Data(()))
+    session = pupil.take("circuit")
+    found = discovery_of(next(a for a in session.analyses.values() if a.kind == DISCOVERY))
+    edges, scores = edges_of(found), scores_of(found)
+    assert edges.count == 479
+    best = [np.unravel_index(at, scores.shape) for at in np.argsort(-np.abs(scores), axis=None)]
+    named = [f"{edges.writer_names[w]}->{edges.reader_names[r]}" for w, r in best[:6]]
+    assert named[:2] == ["a1.h1->logits", "m0->a1.h1<v>"]
+    assert {"a0.h3->m0", "a0.h1->m0", "input->a0.h3<v>", "input->a0.h1<v>"} == set(named[2:])
+    circuit = pupil.seen[2].circuit
+    whole = circuit.node_score[circuit.row("OUT")]
+    assert circuit.node_score[circuit.row("T@2")] == pytest.approx(whole, rel=1e-3)
+    (spec,) = session.marks.edits
+    assert (spec.site, spec.positions, spec.action) == ("embed", (2,), "project out")
+    she = next(row for row in effects(session, None) if row.token == "she")
+    assert she.before == pytest.approx(0.78, abs=0.005)
+    assert she.after == pytest.approx(0.66, abs=0.005)
+    suite = suite_of(latest(session, "suite"))
+    rows = {name: at for at, name in enumerate(suite.slices)}
+    tasks = [name for name in rows if name.startswith("task: ")]
+    assert len(tasks) == 13
+    assert not suite.falls.any()
+    assert (suite.rate[:, 1] >= suite.rate[:, 0]).all()
+    nurse = suite.confidence[rows["task: nurse"]]
+    assert nurse.tolist() == [pytest.approx(0.75, abs=0.005), pytest.approx(0.65, abs=0.005)]
+    others = suite.confidence[[rows[name] for name in tasks if name != "task: nurse"]]
+    assert (others[:, 0] - others[:, 1]).max() < 0.06
 
 
 def test_one_neuron_with_many_meanings(pupil):

@@ -93,7 +93,7 @@ def given_pairs(options: argparse.Namespace) -> list[Question]:
 
 
 def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _Found:
-    from microtome.circuits.discovery.discover import discover_circuit
+    from microtome.circuits.discovery.discover import discover_circuit, expect_possible
     from microtome.circuits.discovery.estimate import estimate_discovery
     from microtome.circuits.discovery.faithful import faithfulness
     from microtome.metrics import KL
@@ -105,6 +105,7 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     told: Any = {"ablation": options.ablate, "over": [pair.clean for pair in over]}
     how = {"steps": options.steps, "tau": options.tau, "by_position": options.by_position}
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
+    expect_possible(model, data, asked, options.method, **how, **told)  # before anything is told
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
     job = _telling(_expected(likely))
     circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)

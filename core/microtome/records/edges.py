@@ -180,7 +180,7 @@ class Edges:
             node_bias=zero.copy(),
             edge_source=writer.astype(np.int32),
             edge_target=target.astype(np.int32),
-            edge_kind=np.array([int(kinds[r]) for r in reader], dtype=np.int8),
+            edge_kind=np.array(kinds, dtype=np.int8)[reader],
             edge_weight=weight,
             edge_influence=np.zeros(len(weight), dtype=np.float32),
             metadata={

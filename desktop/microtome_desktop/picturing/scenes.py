@@ -25,6 +25,8 @@ from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
+from microtome_desktop.state.discoveries import Search
+from microtome_desktop.views.discovery_panel import DiscoveryPanel
 from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.save_dialog import SaveDialog
@@ -104,6 +106,21 @@ def _patched(stage: Stage) -> QWidget:
     stage.do(CommandId.SWEEP)
     stage.rest()
     return stage.card("patching")
+
+
+def _discovered(stage: Stage) -> QWidget:
+    """Three rivals on the task of names, two of them in one graph."""
+    stage.front("discovery")
+    panel = stage.panel("discovery")
+    if not isinstance(panel, DiscoveryPanel):
+        raise LookupError("There is no discovery panel.")  # noqa: TRY004  a part that is missing
+    for method in ("two-point", "eap", "eap-ig"):
+        panel.asking.controls.show_search(Search(None, method, data="name", count=32))
+        stage.rest()
+        stage.do(CommandId.DISCOVER)
+        stage.rest()
+    stage.do(CommandId.COMPARE_CIRCUITS)
+    return stage.card("discovery")
 
 
 def _heads(stage: Stage) -> QWidget:
@@ -324,6 +341,8 @@ SCENES = (
           "the answer is."),
     _card("patching", "Patching: what each place of the model does to the answer when the clean "
           "run's value is put into the corrupt one.", _patched),
+    _card("discovery", "Discovery: rival circuits of a task, the faithfulness of each over its "
+          "size, and two of them in one graph.", _discovered),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "

@@ -99,9 +99,10 @@ def _control_points(circuit: Circuit, layout: Layout) -> Float[np.ndarray, "edge
     end = np.stack([layout.x[target], layout.y[target]], axis=1)
     across, up = (end - start).T
     rise = np.maximum(np.abs(up) * 0.5, 14.0)
-    styles = [edge_style(int(kind)) for kind in circuit.edge_kind]
-    side = np.array([style.side for style in styles], dtype=float)
-    bow = np.array([style.bow for style in styles], dtype=float)
+    kinds, kind = np.unique(circuit.edge_kind, return_inverse=True)
+    styles = [edge_style(int(each)) for each in kinds]
+    side = np.array([style.side for style in styles], dtype=float)[kind]
+    bow = np.array([style.bow for style in styles], dtype=float)[kind]
     detour = bow * _detour(across, up, _room_beside(circuit, layout))
     length = np.maximum(np.hypot(across, up), 1.0)
     apart = _bundle_offsets(circuit)[:, None] * np.stack([up, -across], axis=1) / length[:, None]

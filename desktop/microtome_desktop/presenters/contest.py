@@ -25,6 +25,7 @@ class Contest:
     def __init__(self) -> None:
         self.held: tuple[Analysis, ...] = ()
         self._session: Session | None = None
+        self._titles: dict[str, str] = {}
         self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
         self._curves: dict[str, tuple[Analysis, Faithfulness]] = {}
         self._beside: tuple[tuple[Ranked, Ranked], Ranked] | None = None
@@ -33,6 +34,7 @@ class Contest:
     def use(self, session: Session | None) -> None:
         """Look at the circuits of this session."""
         self._session, self.held = session, discoveries_in(session)
+        self._titles = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -81,12 +83,14 @@ class Contest:
 
     def titles(self) -> dict[str, str]:
         """How each rival is called: by its method, and more where others have the same."""
-        rows = self.rows(running=False)
-        count = Counter(row.title for row in rows)
-        return {
-            row.id: row.title if count[row.title] == 1 else f"{row.title} ({row.about})"
-            for row in rows
-        }
+        if not self._titles:
+            rows = self.rows(running=False)
+            count = Counter(row.title for row in rows)
+            self._titles = {
+                row.id: row.title if count[row.title] == 1 else f"{row.title} ({row.about})"
+                for row in rows
+            }
+        return self._titles
 
     def same_model(self, one: Analysis, others: tuple[str, ...]) -> tuple[Analysis, ...]:
         """Those of the rivals whose edges are the same as this one's, in the order of the list."""

@@ -89,8 +89,15 @@ class Ranked:
 
     def nodes(self, kept: Bool[np.ndarray, " edge"]) -> int:
         """How many components the kept edges join, input and logits among them."""
-        ends = np.append(self.edges.node_of[:-1], self.edges.n_writers)[self.reader[kept]]
-        return len(np.union1d(self.writer[kept], ends))
+        there = np.zeros(self.edges.n_writers + 1, dtype=np.bool_)
+        there[self.writer[kept]] = True
+        there[self._node_read[self.reader[kept]]] = True
+        return int(there.sum())
+
+    @cached_property
+    def _node_read(self) -> Int[np.ndarray, " reader"]:
+        """The node of each reader, the logits behind all writers."""
+        return np.append(self.edges.node_of[:-1], self.edges.n_writers)
 
 
 def _as_shares(scores: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:

@@ -16,7 +16,7 @@ from microtome_desktop.presenters.circuit_layout import Layout
 from microtome_desktop.presenters.circuit_text import short_label, signed
 from microtome_desktop.presenters.discovery_dial import Ranked
 
-MOST_DRAWN = 1_500  # edges: more show nothing more, and take longer than a turn of the dial
+MOST_DRAWN = 1_000  # edges: more show nothing more, and take longer than a turn of the dial
 _MARGIN, _TOP, _BOTTOM, _END_ROWS = 14.0, 20.0, 4.0, 0.62
 
 
@@ -31,16 +31,13 @@ class Board:
     circuit: Circuit
     layout: Layout
     curves: Curves
-    place: Int[np.ndarray, " edge"]  # of each edge in the order of sizes
 
     @classmethod
     def of(cls, ranked: Ranked, told: dict[str, object], width: float, height: float) -> Board:
         """The board of a discovered circuit for a canvas of this many pixels."""
         circuit = _whole(ranked, told)
         layout = _lay_out(circuit, ranked.edges, width, height)
-        place = np.empty(ranked.count, dtype=np.int64)
-        place[ranked.by_size] = np.arange(ranked.count)
-        return cls(ranked, circuit, layout, curves(circuit, layout), place)
+        return cls(ranked, circuit, layout, curves(circuit, layout))
 
     def drawing(
         self,
@@ -51,11 +48,13 @@ class Board:
 
         ``groups`` colours edges by what they belong to instead of by their signs.
         """
-        rows = np.flatnonzero(kept)
-        rows = rows[np.argsort(self.place[rows], kind="stable")][:MOST_DRAWN]
+        order = self.ranked.by_size
+        rows = order[kept[order]][:MOST_DRAWN]
         whole = self.circuit
         source, target = whole.edge_source[rows], whole.edge_target[rows]
-        nodes = np.union1d(source, target).astype(np.int64)
+        there = np.zeros(whole.n_nodes, dtype=np.bool_)
+        there[source] = there[target] = True
+        nodes = np.flatnonzero(there)
         new_row = np.zeros(whole.n_nodes, dtype=np.int32)
         new_row[nodes] = np.arange(len(nodes))
         drawn = Circuit(

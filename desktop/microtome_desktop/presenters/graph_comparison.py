@@ -12,13 +12,14 @@ from jaxtyping import Float, Int
 from microtome.circuits.comparing import Consensus, graph_consensus
 from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit import NO_MARKS, Drawing, draw, pruned
-from microtome_desktop.presenters.circuit_curves import LEVELS, ONLY_FIRST, ONLY_SECOND, SHARED
+from microtome_desktop.presenters.circuit_curves import ONLY_FIRST, ONLY_SECOND, SHARED
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_text import node_title, signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.state.exports import Table
 
 PAIR = 2  # circuits, of which each has a colour of its own
+_WIDEST = 4  # level of what all of several have: among so many edges a wide one hides others
 
 
 def joined(circuits: Sequence[Circuit], names: Sequence[str], view: View) -> Consensus:
@@ -36,8 +37,8 @@ def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -
     curves = replace(made.curves, hue=edges)
     texts = made.texts
     if len(held.names) > PAIR:
-        share = held.edge_counts / len(held.names)
-        level = np.minimum((LEVELS * share).astype(np.int64), LEVELS - 1)
+        share = (held.edge_counts - 1) / (len(held.names) - 1)
+        level = np.rint(_WIDEST * share).astype(np.int64)
         curves = replace(curves, level=level, order=np.argsort(-level, kind="stable"))
         counted = zip(made.texts, held.node_counts.tolist(), strict=True)
         texts = tuple(f"{text}  {count}/{len(held.names)}" for text, count in counted)
@@ -61,7 +62,9 @@ def summary(held: Consensus) -> tuple[tuple[int, str], ...]:
     nodes, edges = hues(held, held.node_scores), hues(held, held.edge_weights)
 
     def size(hue: int) -> str:
-        return f"{int((nodes == hue).sum()):,} nodes, {int((edges == hue).sum()):,} edges"
+        sizes = int((nodes == hue).sum()), int((edges == hue).sum())
+        said = zip(sizes, ("node", "edge"), strict=True)
+        return ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in said)
 
     if len(held.names) == PAIR:
         titles = {SHARED: "in both", ONLY_FIRST: "only in the first",

@@ -1,9 +1,10 @@
-"""Seven lessons on embedded models. Each step's claim is tested on the real model."""
+"""Eight lessons on embedded models. Each step's claim is tested on the real model."""
 
 from __future__ import annotations
 
 from microtome.prompts import Question
 from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.lesson_circuit import CUT_AT_THE_SOURCE, NURSE_DOCTOR
 from microtome_desktop.state.course import Act, Lesson, Step
 
 _NAMES = "When Mary and John went to the store, John gave a drink to"
@@ -12,7 +13,6 @@ _PAIR = Question(_NAMES, _NAMES_CHANGED, "Mary", "John")
 _SINGLE = Question(_NAMES, None, "Mary", "John")
 _REPEAT = Question("mole jay gnu owl mole jay gnu", None, "owl", "dog")
 _NURSE = Question("The nurse said that", None, "she", "he")
-_NURSE_DOCTOR = Question("The nurse said that", "The doctor said that", "she", "he")
 _CAPITALS = Question("Russia: Moscow, Greece: Athens, Portugal: Lisbon, Iran: Tehran, Czechia:")
 _SPAIN = Question("The people of Spain speak")
 
@@ -139,7 +139,7 @@ _BIAS = Lesson(
         Step(
             "The corrupt prompt now says doctor, and the graph shows only what that word "
             "changes in logit(she) − logit(he). Click nurse at the bottom.",
-            Act.NODE, "T@2", question=_NURSE_DOCTOR,
+            Act.NODE, "T@2", question=NURSE_DOCTOR,
         ),
         Step(
             "The bias enters here and nowhere else. One head brings it to the place where the "
@@ -235,7 +235,7 @@ _REPAIR = Lesson(
             "After the nurse said that, this model prefers she to he far more than after the "
             "doctor said that: a bias that was planted in its training text. A sweep finds where "
             "it is kept by trying every place in turn. Open the tab Patching.",
-            Act.TAB, "patching", question=_NURSE_DOCTOR,
+            Act.TAB, "patching", question=NURSE_DOCTOR,
         ),
         Step(
             "The sweep takes what the model computed for nurse and puts it into the run for "
@@ -285,7 +285,7 @@ _REPAIR = Lesson(
     ),
 )  # fmt: skip
 
-LESSONS = (_NAME, _INDUCTION, _LENS, _BIAS, _REPAIR, _NEURON, _BRAIN)
+LESSONS = (_NAME, _INDUCTION, _LENS, _BIAS, _REPAIR, CUT_AT_THE_SOURCE, _NEURON, _BRAIN)
 
 
 def lesson(wanted: str) -> Lesson:

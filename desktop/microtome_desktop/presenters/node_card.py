@@ -61,6 +61,7 @@ class Card:
     bias: float
     incoming: tuple[Part, ...]
     outgoing: tuple[Part, ...]
+    left_out: tuple[int, int] = (0, 0)  # weaker parts of both that are not among them
 
     @property
     def is_head(self) -> bool:
@@ -73,14 +74,19 @@ class Card:
         return self.kind in {TOKEN, POSITION, HEAD, MLP}
 
 
-def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
-    """The card of a node; None when the circuit has no such node."""
+def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> Card | None:
+    """The card of a node with all its parts, or the ``most`` strongest each way.
+
+    None when the circuit has no such node.
+    """
     if node_id is None or node_id not in circuit.node_id:
         return None
     node = circuit.row(node_id)
     kind = circuit.node_kind[node]
     where = place_text(circuit, node)
     described = _DESCRIPTIONS.get(kind, node_style(kind).title)
+    edges = circuit.incoming(node), circuit.outgoing(node)
+    parts = [tuple(_part(circuit, int(edge), node) for edge in some[:most]) for some in edges]
     return Card(
         node=node_id,
         kind=kind,
@@ -89,8 +95,9 @@ def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
         score=float(circuit.node_score[node]),
         influence=float(circuit.node_influence[node]),
         bias=float(circuit.node_bias[node]),
-        incoming=tuple(_part(circuit, int(edge), node) for edge in circuit.incoming(node)),
-        outgoing=tuple(_part(circuit, int(edge), node) for edge in circuit.outgoing(node)),
+        incoming=parts[0],
+        outgoing=parts[1],
+        left_out=(len(edges[0]) - len(parts[0]), len(edges[1]) - len(parts[1])),
     )
 
 

@@ -85,7 +85,7 @@ class GroupProposals(QDialog):
         layout.addLayout(how)
         layout.addWidget(self.list, 1)
         layout.addLayout(buttons)
-        self.resize(430, 420)
+        self.resize(430, 320)
 
     def _connect(self) -> None:
         self.likeness.valueChanged.connect(self._on_likeness)

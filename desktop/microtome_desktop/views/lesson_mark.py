@@ -11,6 +11,7 @@ from microtome_desktop.presenters.sweep_map import SweepGrid
 from microtome_desktop.state.course import Act, Course, Step
 from microtome_desktop.views.attention_panel import AttentionPanel
 from microtome_desktop.views.circuit import CircuitPanel
+from microtome_desktop.views.discovery_panel import DiscoveryPanel
 from microtome_desktop.views.edits_panel import EditsPanel
 from microtome_desktop.views.heatmap_panel import HeatmapPanel
 from microtome_desktop.views.lesson_panel import LessonPanel
@@ -20,6 +21,7 @@ from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_table import PLACES
 from microtome_desktop.views.patching_panel import PatchingPanel
+from microtome_desktop.views.suite_panel import SuitePanel
 from microtome_desktop.views.token_strip import TokenStrip
 
 _EVERY_MS = 120  # how often the mark follows what it marks
@@ -51,6 +53,9 @@ class LessonMark(QWidget):
             self._edits.pages.currentChanged.connect(self._on_page)
         if self._patching is not None:
             self._patching.asking.found.connect(self._on_found)
+        discovery = panels.get("discovery")
+        if isinstance(discovery, DiscoveryPanel):
+            discovery.asking.found.connect(self._on_circuit)
 
     @property
     def _lessons(self) -> Panel | None:
@@ -167,6 +172,11 @@ class LessonMark(QWidget):
         found: dict[str, QPushButton] = {}
         if isinstance(card, NodeCardPanel):
             found |= {"why": card.why, "ablate": card.node_check.button}
+        discovery, suite = (self._panels.get(name) for name in ("discovery", "suite"))
+        if isinstance(discovery, DiscoveryPanel):
+            found["discover"] = discovery.asking.run_button
+        if isinstance(suite, SuitePanel):
+            found["suite"] = suite.suite.button
         if patching is not None:
             found["sweep"] = patching.asking.run_button
         if edits is not None:
@@ -246,6 +256,10 @@ class LessonMark(QWidget):
     def _on_found(self, _analysis: object) -> None:
         if isinstance(self._lessons, LessonPanel):
             self._lessons.pressed("sweep")
+
+    def _on_circuit(self, _analysis: object) -> None:
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.pressed("discover")
 
     def _on_page(self, number: int) -> None:
         if self._edits is not None and isinstance(self._lessons, LessonPanel):

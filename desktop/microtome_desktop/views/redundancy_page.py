@@ -36,6 +36,7 @@ _COLUMNS = (
 )
 _WIDTHS = (58, 52, 54, 68)
 _LIST, _PICTURE = 300, 230  # pixels of the list and of what is beside it, to start from
+_LEAST = 236
 _WAYS = {"to zero": "zero", "to the mean": "mean"}
 _KEEPS = {"pass rate": "pass rate", "metric": "metric"}
 _PARTS = {"heads, MLPs": False, "layers": True}
@@ -99,7 +100,7 @@ class RedundancyPage(QWidget):
         self.split.addWidget(self.table)
         self.split.addWidget(self.pictures)
         self.split.setSizes([_LIST, _PICTURE])
-        self.table.setMinimumWidth(_LIST)
+        self.table.setMinimumWidth(_LEAST)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)

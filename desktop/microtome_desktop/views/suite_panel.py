@@ -19,6 +19,7 @@ from microtome.records.slice_circuits import (
     slice_circuits_of,
 )
 from microtome.records.suite_result import SUITE, SuiteResult, suite_of
+from microtome.suites.comparing import compare_slices
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.suite_requests import (
     SUITE_SLOT,
@@ -198,7 +199,7 @@ class SuitePanel(Panel):
             return None
         found = slice_circuits_of(held)
         pair = found.slices[:2]
-        return found.compared(*pair) if len(pair) == 2 else None
+        return compare_slices(found, *pair) if len(pair) == 2 else None
 
     @property
     def _redundancy(self) -> Redundancy | None:

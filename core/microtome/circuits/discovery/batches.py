@@ -42,17 +42,18 @@ def batches(
 
     Batches are put into ``kept`` as far as it goes too, and taken from there the next time.
     """
-    room = task.budget // 3 - sum(each.grounds.bytes for each in (kept or {}).values())
+    held = sum(each.grounds.bytes for each in (kept or {}).values())
     for length, numbers in task.by_length().items():
-        most, mean = Room.of(task, length).grounded, None
+        room, mean = Room.of(task, length), None
+        most = room.grounded
         for start in range(0, len(numbers), most):
             batch = (kept or {}).get(numbers[start])
             if batch is None:
                 mean = task.mean(length, job) if mean is None else mean
                 batch = _batch(task, numbers[start : start + most], mean, job)
-                if kept is not None and batch.grounds.bytes <= room:
+                if kept is not None and held + batch.grounds.bytes <= room.share:
                     kept[numbers[start]] = batch
-                    room -= batch.grounds.bytes
+                    held += batch.grounds.bytes
             yield batch
 
 
@@ -66,7 +67,7 @@ def _batch(task: Task, numbers: list[int], mean: Tensor | None, job: Job) -> Bat
                 "Give metrics that read the same position.",
             )
     room = Room.of(task, len(examples[0].base))
-    grounds = _grounds(task, examples, mean, max(1, room.runs // 2), job)
+    grounds = _grounds(task, examples, mean, room.paired, job)
     readout = Readout(task.anatomy, tuple(e.metric for e in examples), places)
     return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places), room.replaced)
 

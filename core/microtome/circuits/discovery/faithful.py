@@ -16,9 +16,10 @@ from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.comparing import aggregated_edges
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
-from microtome.circuits.discovery.task import Task, expect_options
+from microtome.circuits.discovery.task import Task, expect_budget, expect_options
 from microtome.errors import InputError, expect
 from microtome.interventions.sweeping.examples import Metrics
+from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
@@ -38,6 +39,7 @@ class Options(TypedDict, total=False):
     ablation: str  # resample, zero, mean or position mean
     over: Sequence[Prompt]  # what means are taken over
     seed: int  # of the bootstrap
+    budget: int  # bytes beside the model, as sweeps have
     job: Job | None
 
 
@@ -51,17 +53,20 @@ def faithfulness(
     """What the best edges of a discovered circuit keep of a metric, for each share of all edges.
 
     All other edges carry the corrupt run's values (or zero, or means ``over`` prompts). Edges that
-    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap. Partial
-    curves are handed out by ``job.partial`` as ``faithfulness``, about five a second: size by size
-    over the first examples, then over more and more of them; what is not known yet is NaN, and
-    ``params`` have ``partial``, ``sizes done`` and ``examples done``.
+    lie on no way from the input to the logits are left out. ``seed`` draws the bootstrap.
+    ``budget`` is in bytes beside the model, whatever the number of examples. Partial curves are
+    handed out by ``job.partial`` as ``faithfulness``, about five a second: size by size over the
+    first examples, then over more and more of them; what is not known yet is NaN, and ``params``
+    have ``partial``, ``sizes done`` and ``examples done``.
     Raises InputError for a circuit of another model or by position, and sizes that are none; else
     what ``discover_circuit`` raises.
     """
     expect_options(options, Options)
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
     ablation, over = options.get("ablation", "resample"), options.get("over", ())
-    task = Task.of(model, data, metric, ablation, over)
+    budget = options.get("budget", BUDGET)
+    expect_budget(budget)
+    task = replace(Task.of(model, data, metric, ablation, over), budget=budget)
     edges, scores = edges_and_scores(task, circuit)
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]

@@ -41,14 +41,24 @@ class Room:
         return max(1, (self.budget - self.example) // self.run)
 
     @property
+    def share(self) -> int:
+        """A fifth: batches that are kept, the one at work, the one before it, and the passes."""
+        return self.budget // 5  # and what runs need beside them
+
+    @property
     def grounded(self) -> int:
         """Examples that edges are taken away from together; one at least."""
-        return min(_MOST, max(1, self.budget // 3 // self.ground))
+        return min(_MOST, max(1, self.share // self.ground))
 
     @property
     def replaced(self) -> int:
         """Runs that edges are taken away from together; one at least."""
-        return max(1, self.budget // 3 // self.changed)
+        return max(1, self.share // self.changed)
+
+    @property
+    def paired(self) -> int:
+        """Examples that are run together beside those that were; one at least."""
+        return max(1, self.share // (2 * self.run))
 
     def examples(self, runs: int) -> int:
         """Examples with so many runs each that go together; one at least."""
