@@ -220,6 +220,7 @@ def test_selected_nodes_of_the_circuit_become_a_drawing(panel, bench, sample_ses
 @pytest.fixture
 def known(live, qtbot):
     """The panel in a live window with the model whose circuit is known, and no hypothesis yet."""
+    before, runs = live.desk.workspace.session, live.desk.history.runs
     live.handlers.load("induction-exact")
     qtbot.waitUntil(lambda: live.desk.workspace.model.name == "induction-exact", timeout=WAIT)
     rest(live, qtbot)
@@ -233,7 +234,11 @@ def known(live, qtbot):
     panel.inputs.count.setValue(48)
     panel.inputs.draws.setValue(2)
     yield panel
-    live.desk.workspace.mark_clean()
+    # What others share: the run on screen, and a history of runs of one model.
+    live.desk.history._runs[:] = runs
+    live.desk.workspace.show(before, dirty=False)
+    live.window.reset_layout()
+    rest(live, qtbot)
 
 
 def test_the_right_one_of_the_known_model_recovers_all(known, live, qtbot, tmp_path):
