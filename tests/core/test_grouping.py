@@ -10,7 +10,7 @@ import pytest
 
 import microtome as mt
 from microtome.circuits.grouping import MOST_NODES, likenesses
-from microtome.errors import InputError
+from microtome.errors import InputError, MicrotomeError
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,25 @@ def test_features_with_one_label_belong_together(found):
     (group,) = mt.propose_groups(named, ids, likeness=0.999)
     assert group.name == "capitals"
     assert set(group.nodes) == set(ids)
+
+
+def test_features_without_a_label_are_not_alike_for_that(found):
+    circuit, _ = found
+    kinds = tuple("feature" if kind == "head" else kind for kind in circuit.node_kind)
+    rows = [row for row, kind in enumerate(kinds) if kind == "feature"][:4]
+    labels = ["" if row in rows[:2] else "  " for row in range(circuit.n_nodes)]
+    alone = replace(
+        circuit, node_kind=kinds, node_label=tuple(labels),
+        edge_weight=np.zeros(circuit.n_edges, np.float32),
+    )  # fmt: skip
+    assert mt.propose_groups(alone, [alone.node_id[row] for row in rows], likeness=0.01) == ()
+
+
+@pytest.mark.parametrize("likeness", [2.0, float("nan"), -5])
+def test_a_likeness_that_is_none_is_refused(found, likeness):
+    with pytest.raises(MicrotomeError, match=r"likeness is .*(2\.0|nan|-5)") as refused:
+        mt.propose_groups(found[0], (), likeness=likeness)
+    assert "0 to 1" in str(refused.value.way_out)
 
 
 def test_too_many_nodes_are_refused_and_none_give_nothing(found):
