@@ -16,7 +16,6 @@ from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMess
 from microtome.records.hypothesis import Box, Hypothesis
 from microtome.records.marks import Marks
 from microtome.records.paths import PatchedPaths, paths_analysis
-from microtome.records.scrubbed import Scrubbed, Wire, scrubbed_analysis
 from microtome.session import trial
 from microtome.session.handle import Handle
 from microtome.session.reader import open_session
@@ -259,12 +258,18 @@ def test_a_flipped_bit_is_told_after_opening(qtbot, bench, tmp_path, sample_sess
     assert "damaged.h5 is damaged" in notice.title
 
 
-def test_panels_read_nothing_of_the_file_themselves(qtbot, bench, tmp_path, monkeypatch):
+def test_panels_read_nothing_of_the_file_themselves(
+    qtbot, bench, tmp_path, monkeypatch, sample_scrubbed
+):
     """Results are in memory when a session comes on screen; what is large a worker reads."""
-    boxes = (Box("all", ("input",), "token(at)"),)
+    drawn = Hypothesis((Box("all", ("input",), "token(at)"),), (), "one")
     session = bench.desk.workspace.session
-    analyses = {**session.analyses, "paths-1": patched(session), "scrubbed-1": scrubbed(boxes)}
-    marks = Marks(hypotheses=(Hypothesis(boxes, (), "one"),))
+    analyses = {
+        **session.analyses,
+        "paths-1": patched(session),
+        "scrubbed-1": sample_scrubbed(drawn),
+    }
+    marks = Marks(hypotheses=(drawn,))
     path = save_session(tmp_path / "results.h5", replace(session, analyses=analyses, marks=marks))
     read, told = Handle.read, []
 
@@ -296,17 +301,6 @@ def patched(session):
             np.zeros((2, 1)), np.ones(1), np.zeros(1), "p", {"id": "paths-1"},
         )
     )  # fmt: skip
-
-
-def scrubbed(boxes):
-    """A test of a drawing on two inputs of one token."""
-    record = Scrubbed(
-        Hypothesis(boxes, (), "one"), 0.5, np.array([0.4, 0.6]), np.ones(2), np.zeros(2),
-        np.full((1, 2), 0.5), ("a", "b"), (Wire("", "logits", "input", "all"),),
-        np.array([[[1], [0]]]), np.array([["a"], ["b"]]), np.zeros((1, 2, 1), np.int64), ("a",),
-        "p", {"id": "scrubbed-1", "draws": 1, "prompts": ["a", "b"], "seed": 0},
-    )  # fmt: skip
-    return scrubbed_analysis(record)
 
 
 def test_a_whole_file_is_verified_on_request(qtbot, bench, tmp_path, sample_session):
