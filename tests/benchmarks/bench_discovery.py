@@ -207,6 +207,28 @@ def _downward(edges):
             yield from (start + side * edges.n_heads + head for side in (2, 1, 0))
 
 
+def test_estimates_are_within_a_factor_of_two(words, one_thread, monkeypatch):
+    """In processor time, so that what else the machine does is left out; ACDC's is only likely."""
+    monkeypatch.setattr(time, "perf_counter", time.process_time)
+    print()
+    far = {}
+    for name, count in (("name", 1), ("name", 16), ("induction", 16)):
+        pairs, metrics = pairs_of(words, name, count)
+        for method in METHODS:
+            asked = mt.KL() if method == "acdc" else metrics
+            said = mt.estimate_discovery(words, pairs, asked, method)
+            taken = min(
+                _seconds(lambda: mt.discover_circuit(words, pairs, asked, method))  # noqa: B023
+                for _ in range(2)
+            )
+            ratio = said.seconds / taken
+            print(f"{name}, {len(pairs)} pairs, {method}: {ratio:.2f} of {taken:.3f} CPU s")
+            if not 0.5 < ratio < 2 and method != "acdc":
+                far[name, count, method] = ratio
+            assert taken < 1.5 * said.most_seconds or method != "acdc"
+    assert not far
+
+
 def test_areas_of_all_methods_on_all_tasks(words, one_thread):
     names = [name for name in prompt_set_names("words-4l") if pairs_of(words, name, 16)[0]]
     print("\n| task | pairs | method | CPR | CMD | smallest share that keeps 90 % | CPU s |")

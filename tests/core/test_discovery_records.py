@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -133,3 +136,17 @@ def test_bad_input_is_one_line(more, words, capsys, tmp_path):
     assert words in said
     assert said.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    """``microtome discover … | head -1``: the pipe closes before the rest is written."""
+    python = [sys.executable, "-c", "import sys; from microtome.cli import main; sys.exit(main())"]
+    asked = ["discover", "--model", "words-4l", "--set", "name", "--limit", "1", "--untested"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*python, *asked], stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert done.returncode == 141
+    said = done.stderr.decode()
+    assert said.count("\n") == 1
+    assert "passes for 479 edges" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import dataclasses
 import importlib
 import os
 import pickle
@@ -14,6 +15,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+import session_records
 import torch
 
 import microtome as mt
@@ -189,3 +191,33 @@ def test_files_that_are_no_graph_say_what_one_is(tmp_path):
     torch.save({"a": 1}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(GraphError, match=r"before 1\.6"):
         mt.read_graph(path)
+
+
+DICT = {"dict": []}
+INJECTED = "object\n0cos\nsystem\n(Vtouch {}\ntR0cbuiltins\nobject"
+HOSTILE = {
+    "opcodes in a name": lambda ran: {"record": ["circuit_tracer", INJECTED.format(ran), [], DICT]},
+    "opcodes in a module": lambda ran: {"name": [f"circuit_tracer.{INJECTED.format(ran)}", "x"]},
+    "another class": lambda ran: {"record": ["os", "system", [f"touch {ran}"], DICT]},
+    "another name": lambda _: {"name": ["builtins", "eval"]},
+    "a module of the tool with an odd name": lambda _: {
+        "record": ["circuit_tracer.a b", "UnifiedConfig", [], DICT]
+    },
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_session_cannot_make_a_pickle_that_runs(tmp_path, case):
+    """What a raw graph is written from may come from a stranger's session."""
+    ran = tmp_path / "ran"
+    features = {"array": ["int64", [0, 3], []]}
+    held = {"dict": [["active_features", features], ["cfg", HOSTILE[case](ran)]]}
+    source = {"format": "circuit-tracer", "behind": [], "held": held}
+    given = session_records.circuit(nodes=1, edges=0)
+    circuit = dataclasses.replace(given, metadata={"source": source})
+    saved = session_records.full_session(circuit=circuit)
+    opened = mt.open_session(mt.save_session(tmp_path / "s.h5", saved))
+    with pytest.raises(UnsafeGraph, match="only the known records"):
+        mt.write_graph(tmp_path / "out.pt", opened.circuit, "circuit-tracer")
+    assert not (tmp_path / "out.pt").exists()
+    assert not ran.exists()

@@ -148,3 +148,29 @@ def test_too_many_nodes_are_refused_and_none_give_nothing(found):
     )  # fmt: skip
     with pytest.raises(InputError, match="4,001 nodes"):
         mt.propose_groups(large)
+
+
+class Counted:
+    """An array that tells how often it is read, as one in a file would be."""
+
+    def __init__(self, values):
+        self.values, self.reads = values, 0
+        self.shape, self.dtype = values.shape, values.dtype
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return self.values[index]
+
+
+def test_each_layer_is_read_once(found):
+    circuit, trace = found
+    counted = {
+        name: Counted(np.asarray(trace.activations[name].values[...]))
+        for name in ("pattern", "mlp_out") if name in trace.activations
+    }  # fmt: skip
+    held = {name: replace(trace.activations[name], values=one) for name, one in counted.items()}
+    made = mt.propose_groups(circuit, trace=replace(trace, activations=held))
+    assert made == mt.propose_groups(circuit, trace=trace)
+    for name, one in counted.items():
+        assert one.reads <= len(trace.activations[name].layers)
+    assert counted["pattern"].reads > 0

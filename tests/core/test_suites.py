@@ -17,6 +17,7 @@ from microtome.records.suite_result import suite_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome.suites.bands import rate_band
+from microtome.suites.comparing import compare_slices
 
 LONG = mt.Ablate("mlp_out.0", positions=[5])
 
@@ -179,13 +180,13 @@ def test_the_circuit_of_a_slice_is_that_of_its_pairs(words):
     np.testing.assert_allclose(
         found.circuit("task: name").edge_weight, alone.edge_weight, rtol=1e-6
     )
-    told = found.compared("task: name", "task: pronoun", share=0.02)
+    told = compare_slices(found, "task: name", "task: pronoun", share=0.02)
     assert "a0.h3->m0" in told.shared
     assert "input->a0.h3<k>" not in told.only_second
     assert "m0->a1.h1<v>" in told.only_second
     assert len(told.only_first) == len(told.only_second)
     assert -1 <= told.correlation < 0.9
-    same = found.compared("task: name", "task: name")
+    same = compare_slices(found, "task: name", "task: name")
     assert (same.overlap, same.only_first, same.correlation) == (1.0, (), pytest.approx(1.0))
     with pytest.raises(PromptError, match="corrupt prompt"):
         mt.slice_circuits(words, mt.Suite("x", [mt.Case("The keys", "are")]))

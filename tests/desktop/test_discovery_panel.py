@@ -19,6 +19,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import circuit_analysis, curve_analysis
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED
 from microtome_desktop.state.discoveries import Search
 from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.known_dialog import KnownDialog
@@ -239,9 +240,9 @@ def test_two_rivals_in_one_graph(panel, bench):
     )
     assert drawn(panel) == named(first | second)
     curves = panel.graph.canvas.drawing.curves
-    groups = {2: first & second, 3: first & ~second, 4: second & ~first}
-    for group, mask in groups.items():
-        assert int((curves.group == group).sum()) == int(mask.sum())
+    hues = {SHARED: first & second, FIRST_RIVAL: first & ~second, FIRST_RIVAL + 1: second & ~first}
+    for hue, mask in hues.items():
+        assert int((curves.hue == hue).sum()) == int(mask.sum())
     legend = " ".join(panel.graph.legend.entries)
     assert "both" in legend
     assert "only Two-point" in legend

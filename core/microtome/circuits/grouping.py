@@ -166,10 +166,13 @@ def _activities(
             continue
         width = len(trace.tokens) if kind == HEAD else int(trace.activations[site].values.shape[-1])
         values = np.zeros((len(rows), width))
+        layers: dict[int, Float[np.ndarray, "..."]] = {}  # each is read once: it may be in a file
         for at, row in enumerate(rows.tolist()):
             layer, position = int(circuit.node_layer[row]), int(circuit.node_position[row])
             if circuit.node_kind[row] == kind and position >= 0:
-                layer_values = trace.activation(f"{site}.{layer}")
+                if layer not in layers:
+                    layers[layer] = trace.activation(f"{site}.{layer}")
+                layer_values = layers[layer]
                 if kind == HEAD:
                     layer_values = layer_values[int(circuit.node_head[row])]
                 values[at] = layer_values[position]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -31,7 +32,7 @@ from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
 from microtome.errors import InputError, MicrotomeError
 
-_BAD_INPUT, _CHECK_FAILED, _INTERRUPTED = 2, 1, 130
+_BAD_INPUT, _CHECK_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 1, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,13 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not given or (given[0] not in _COMMANDS and not given[0].startswith("-")):
             return _open_window(given)
         options = _parser().parse_args(given)
-        return int(_COMMANDS[options.command](options))
+        status = int(_COMMANDS[options.command](options))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read, as head does, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
     except MicrotomeError as error:
         print(f"microtome: {error}", file=sys.stderr)
         return _BAD_INPUT
     except KeyboardInterrupt:
         print("microtome: stopped", file=sys.stderr)
         return _INTERRUPTED
+    return status
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import add_task_options, expect_writable, load, size
 from microtome.cli.judged import Judged
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
@@ -29,28 +29,17 @@ _SHOWN = 10
 
 def add_discover(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_task_options(parser)
     add = parser.add_argument
-    add("--model", required=True, help="embedded name, folder or hub id")
-    add("--set", dest="prompt_set", help="a prompt set: embedded name or file")
-    add("--prompt", help="a clean prompt in its place")
-    add("--corrupt", help="the corrupt prompt of the same number of tokens")
-    add("--answer", help="the word that should follow")
-    add("--wrong", help="the word to compare it with")
-    add("--limit", type=int, help="take the first so many pairs of the set")
     add("--method", choices=tuple(METHODS), default="two-point")
     add("--metric", choices=_METRICS, help="what is measured; the KL divergence for acdc")
     add("--ablate", choices=ABLATIONS, default="resample", help="what takes an edge's place")
-    add("--over", help="a prompt set that means are taken over")
     add("--steps", type=int, default=5, help="of integrated gradients")
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
     add("--by-position", action="store_true", help="keep positions apart; no curve is drawn then")
     add("--seed", type=int, default=0, help="of the bootstrap")
     add("--judge", type=float, metavar="SHARE", help="judge the circuit of this share of edges")
     add("--untested", action="store_true", help="leave out the faithfulness curve")
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table of all edges to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
 
 
 def discover(options: argparse.Namespace) -> int:
@@ -103,6 +92,7 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     metrics = None if named[0] is None else named
     over = () if options.over is None else prompt_set(options.over).pairs
     told: Any = {"ablation": options.ablate, "over": [pair.clean for pair in over]}
+    told |= {} if options.budget is None else {"budget": size(options.budget)}
     how = {"steps": options.steps, "tau": options.tau, "by_position": options.by_position}
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     expect_possible(model, data, asked, options.method, **how, **told)  # before anything is told
@@ -116,9 +106,11 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
         curve = faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
     if options.judge is None:
         return _Found(circuit, curve)
-    size = {"share": options.judge, "seed": options.seed, "method": options.method}
+    judged = {"share": options.judge, "seed": options.seed, "method": options.method}
     more = {"steps": options.steps, "tau": options.tau}
-    return _Found(circuit, curve, Judged.of(model, circuit, (data, asked), **size, **more, **told))
+    return _Found(
+        circuit, curve, Judged.of(model, circuit, (data, asked), **judged, **more, **told)
+    )
 
 
 def _telling(line: str) -> Job:

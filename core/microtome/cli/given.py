@@ -21,6 +21,24 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_task_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that takes a prompt or a set of pairs, and answers."""
+    add = parser.add_argument
+    add("--model", required=True, help="embedded name, folder or hub id")
+    add("--set", dest="prompt_set", help="a prompt set (embedded name or file) in prompts' place")
+    add("--limit", type=int, help="take the first so many pairs of the set")
+    add("--prompt", help="the clean prompt")
+    add("--corrupt", help="the corrupt prompt of the same number of tokens")
+    add("--answer", help="the word that should follow")
+    add("--wrong", help="the word to compare it with")
+    add("--over", help="a prompt set that means, or values of other prompts, are taken from")
+    add("--budget", help="memory beside the model: 96, 0.5 (MB), 500kB, 1.5GB or 64MiB")
+    add("--out", type=Path, help="the session file to write")
+    add("--csv", type=Path, help="the table to write")
+    add("--json", action="store_true", help="print the whole result as JSON")
+    add_model_options(parser)
+
+
 def load(options: argparse.Namespace) -> Any:
     """The model that was asked for."""
     from microtome.models.loading import load_model

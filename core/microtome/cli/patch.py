@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.cli.given import (
-    add_model_options,
+    add_task_options,
     examined,
     expect_writable,
     ids,
@@ -31,14 +31,8 @@ _SHOWN = 5
 
 def add_patch(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    add_task_options(parser)
     add = parser.add_argument
-    add("--model", required=True, help="embedded name, folder or hub id")
-    add("--prompt", help="the clean prompt, or token ids with --ids")
-    add("--corrupt", help="the corrupt prompt of the same number of tokens")
-    add("--set", dest="prompt_set", help="a prompt set (embedded name or file) in their place")
-    add("--limit", type=int, help="take the first so many pairs of the set")
-    add("--answer", help="the word that should follow")
-    add("--wrong", help="the word to compare it with")
     add("--ids", action="store_true", help="prompts and answers are token ids")
     add("--metric", choices=_METRICS, default=None, help="what is measured")
     add("--site", default="resid_pre", help="resid_pre, attn_out, mlp_out, z, q, k, v, pattern, …")
@@ -48,16 +42,10 @@ def add_patch(parser: argparse.ArgumentParser) -> None:
     add("--noising", action="store_true", help="put corrupt values into the clean run")
     add("--align", action="store_true", help="align prompts of different numbers of tokens")
     add("--ablate", choices=("zero", "mean", "position mean", "resample"), help="ablate instead")
-    add("--over", help="a prompt set for means and resampling")
     add("--trace-span", help="causal tracing: the positions to disturb, for example 1-2")
     add("--noise", type=float, default=3.0, help="of causal tracing, in standard deviations")
     add("--samples", type=int, default=10, help="of causal tracing")
-    add("--budget", help="memory beside the model: 96, 0.5 (MB), 500kB, 1.5GB or 64MiB")
     add("--seed", type=int, default=0)
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
 
 
 def patch(options: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from microtome.records.suite_result import PASSING
 
 if TYPE_CHECKING:
     from microtome.records.analysis import Analysis
-    from microtome.records.slice_circuits import SliceCircuits
+    from microtome.records.slice_circuits import CircuitDifference, SliceCircuits
     from microtome.records.suite import Suite
     from microtome.records.suite_result import SuiteResult
 
@@ -165,7 +165,7 @@ def _as_json(
     ]
     told = {**found.params, "slices": rows}
     if compared is not None:
-        difference = compared[1].compared(*compared[2])
+        difference = _difference(compared[1], *compared[2])
         told["circuits"] = {
             "first": difference.first, "second": difference.second,
             "shared": difference.shared, "only_first": difference.only_first,
@@ -211,8 +211,14 @@ def _side(found: SuiteResult, row: int, side: int) -> str:
     return f"{found.rate[row, side]:>14.1%}{band:>14}{found.confidence[row, side]:>11.3f}"
 
 
+def _difference(found: SliceCircuits, first: str, second: str) -> CircuitDifference:
+    from microtome.suites.comparing import compare_slices
+
+    return compare_slices(found, first, second)
+
+
 def _difference_text(found: SliceCircuits, first: str, second: str) -> str:
-    told = found.compared(first, second)
+    told = _difference(found, first, second)
     same = f"{told.overlap:.0%} of the strongest edges are in both"
     lines = [f"{first} and {second}: {same}, rank correlation {told.correlation:.2f}"]
     for title, edges in (

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis, Labelled
@@ -16,14 +15,14 @@ from microtome.records.circuit import Circuit
 from microtome.records.edges import Edges, edges_told
 
 SLICE_CIRCUITS = "slice-circuits"  # the kind of its analysis
-SHARE = 0.02  # of all edges, the strongest of which are taken as the circuit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CircuitDifference:
     """What two circuits of the same number of edges share; edges by name, the strongest first.
 
-    ``correlation`` is Spearman's, of the signed scores of all edges; NaN where one has no order.
+    ``overlap`` are the edges that both have, as a share of those that either has; ``correlation``
+    is Spearman's, of the signed scores of all edges, NaN where one has no order.
     """
 
     first: str
@@ -31,13 +30,8 @@ class CircuitDifference:
     shared: tuple[str, ...]
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
+    overlap: float
     correlation: float
-
-    @property
-    def overlap(self) -> float:
-        """Edges that both have, as a share of those that either has."""
-        either = len(self.shared) + len(self.only_first) + len(self.only_second)
-        return len(self.shared) / either if either else float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,30 +61,6 @@ class SliceCircuits:
         row = self.row(name)
         told = {**self.params, "slice": name, "cases": self.cases[row]}
         return self.edges.as_circuit(np.nan_to_num(self.scores[row].astype(np.float64)), told)
-
-    def compared(self, first: str, second: str, share: float = SHARE) -> CircuitDifference:
-        """What the strongest ``share`` of the edges of two slices have in common.
-
-        Raises InputError for a slice without a circuit, or a share outside 0 to 1.
-        """
-        if not 0 < share <= 1:
-            raise InputError(f"The share of edges is {share}.", "Give for example 0.02.")
-        edges = self.edges
-        places = np.argwhere(edges.exists)  # [edge, 2]
-        names = [f"{edges.writer_names[w]}->{edges.reader_names[r]}" for w, r in places]
-        one, other = (self.scores[self.row(each)][edges.exists] for each in (first, second))
-        count = max(1, int(share * len(names)))
-        best, others = (np.argsort(-np.abs(each), kind="stable")[:count] for each in (one, other))
-        theirs, ours = set(others.tolist()), set(best.tolist())
-        flat = np.ptp(one) == 0 or np.ptp(other) == 0
-        return CircuitDifference(
-            first,
-            second,
-            tuple(names[at] for at in best if at in theirs),
-            tuple(names[at] for at in best if at not in theirs),
-            tuple(names[at] for at in others if at not in ours),
-            float("nan") if flat else float(spearmanr(one, other).statistic),
-        )
 
 
 def slice_circuits_analysis(found: SliceCircuits) -> Analysis:

@@ -42,8 +42,8 @@ def slice_circuits(
     ``limit`` of them; the metric of each is answer minus wrong answer, or the answer's logit over
     the mean. ``method`` and ``options`` are those of ``discover_circuit``. Partial results are
     handed out by ``job.partial`` as ``slice-circuits``, after each slice.
-    ``microtome.records.slice_circuits.slice_circuits_of`` reads the result, whose ``compared``
-    tells two slices apart.
+    ``microtome.records.slice_circuits.slice_circuits_of`` reads the result, and
+    ``microtome.suites.comparing.compare_slices`` tells two slices of it apart.
     Raises InputError for a slice that is none, PromptError for one without such a pair, and what
     ``discover_circuit`` raises.
     """

@@ -84,8 +84,12 @@ def is_large(explored: Circuit) -> bool:
 def drawn(
     explored: Circuit, view: View, marks: Marks, room: tuple[float, float], job: Job
 ) -> Drawing:
-    """What the sliders ask for, laid out, with checkpoints on the way."""
+    """What the sliders ask for, of its edges as many as are drawn, with checkpoints on the way."""
     part = pruned(explored, view, marks)
+    if part.n_edges > MOST_EDGES:
+        strong = np.zeros(part.n_edges, bool)
+        strong[np.argpartition(np.abs(part.edge_weight), -MOST_EDGES)[-MOST_EDGES:]] = True
+        part = part.select(np.ones(part.n_nodes, bool), strong)
     job.check()
     return draw(part, *room, view.placing)
 

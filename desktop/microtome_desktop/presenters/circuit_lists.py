@@ -19,6 +19,8 @@ from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.presenters.circuit_text import percent, place_text, signed
 
 _MOST_READ = 50_000  # numbers that are searched as text
+_MOST_LISTED = 200_000  # edges; of more the strongest
+_SAMPLED = 100_000
 
 
 class Coded(Sequence[str]):
@@ -33,11 +35,10 @@ class Coded(Sequence[str]):
     def __getitem__(self, row: Any) -> Any:
         return self.names[int(self.codes[row])]
 
-    @property
-    def order(self) -> NDArray[np.generic]:
-        """Numbers that sort as the texts do."""
+    def order(self, rows: Int[np.ndarray, " some"]) -> NDArray[np.generic]:
+        """Numbers that sort as the texts of some rows do."""
         _, rank = np.unique(np.array(self.names, dtype=object), return_inverse=True)
-        return np.asarray(rank.reshape(-1)[self.codes])
+        return np.asarray(rank.reshape(-1)[self.codes[rows]])
 
     def holding(self, word: str, rows: Int[np.ndarray, " some"]) -> Bool[np.ndarray, " some"]:
         """Which rows hold a word."""
@@ -66,7 +67,7 @@ class Said(Sequence[str]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """A column: what is shown, and what it is sorted by."""
+    """A column: what is shown of any row, and what those that are listed are sorted by."""
 
     title: str
     texts: Coded | Said
@@ -76,57 +77,73 @@ class Column:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
-    """Rows of a circuit, nodes or edges; row i of every column is row i of the circuit."""
+    """Rows of a circuit, nodes or edges, that are ``listed``: all, or the strongest of very many.
+
+    Texts are of all rows of the circuit; what columns are sorted by is of the listed ones.
+    """
 
     columns: tuple[Column, ...]
-
-    @property
-    def n_rows(self) -> int:
-        """How many rows there are before any filter."""
-        return len(self.columns[0].texts)
+    listed: Int[np.ndarray, " row"]
 
     def rows(self, words: str, column: int, *, descending: bool) -> Int[np.ndarray, " kept"]:
-        """Rows that hold every word somewhere, in the order of a column."""
-        kept = np.arange(self.n_rows)
+        """Listed rows that hold every word somewhere, in the order of a column."""
+        kept = np.arange(len(self.listed))
         for word in words.casefold().split():
             hits = np.zeros(len(kept), bool)
             for column_ in self.columns:
-                hits |= column_.texts.holding(word, kept)
+                hits |= column_.texts.holding(word, self.listed[kept])
             kept = kept[hits]
         order = np.argsort(self.columns[column].order[kept], kind="stable")
-        return kept[order[::-1] if descending else order]
+        return self.listed[kept[order[::-1] if descending else order]]
 
 
 def nodes(circuit: Circuit) -> Listing:
     """Every node: name, place, kind, score and share of the influence."""
     every = np.arange(circuit.n_nodes)
-    names = Coded(circuit.node_label, every)
+    names, kinds = Coded(circuit.node_label, every), _coded(circuit.node_kind)
     influence = np.nan_to_num(circuit.node_influence)
     return Listing((
-        Column("node", names, names.order),
+        Column("node", names, names.order(every)),
         Column("at", _places(circuit), circuit.node_position),
-        _coded("kind", circuit.node_kind),
+        Column("kind", kinds, kinds.order(every)),
         Column("score", Said(circuit.node_score, signed), np.abs(circuit.node_score), number=True),
         Column("influence", Said(influence, percent), influence, number=True),
-    ))  # fmt: skip
+    ), every)  # fmt: skip
 
 
 def edges(circuit: Circuit) -> Listing:
-    """Every edge: its ends, kind, weight and share of the influence."""
-    at = _places(circuit)
+    """Every edge, of very many the strongest: its ends, kind, weight and share of the influence."""
+    at, weight = _places(circuit), circuit.edge_weight
     named = [f"{label}  {at[row]}" for row, label in enumerate(circuit.node_label)]
     source, target = (Coded(named, end) for end in (circuit.edge_source, circuit.edge_target))
-    influence = np.nan_to_num(circuit.edge_influence)
-    found, codes = np.unique(circuit.edge_kind, return_inverse=True)
-    kinds = Coded([edge_style(int(kind)).title for kind in found], codes.reshape(-1))
-    weight = circuit.edge_weight
+    titles = [edge_style(kind).title for kind in range(int(circuit.edge_kind.max(initial=0)) + 1)]
+    kinds = Coded(titles, circuit.edge_kind)
+    listed = np.arange(circuit.n_edges)
+    if len(listed) > _MOST_LISTED:
+        listed = strongest(weight, _MOST_LISTED)
+    influence = np.nan_to_num(circuit.edge_influence[listed])
     return Listing((
-        Column("from", source, source.order),
-        Column("to", target, target.order),
-        Column("kind", kinds, kinds.order),
-        Column("weight", Said(weight, signed), np.abs(weight), number=True),
-        Column("influence", Said(influence, percent), influence, number=True),
-    ))  # fmt: skip
+        Column("from", source, source.order(listed)),
+        Column("to", target, target.order(listed)),
+        Column("kind", kinds, kinds.order(listed)),
+        Column("weight", Said(weight, signed), np.abs(weight[listed]), number=True),
+        Column("influence", Said(circuit.edge_influence, _share), influence, number=True),
+    ), listed)  # fmt: skip
+
+
+def strongest(weight: NDArray[Any], count: int) -> Int[np.ndarray, " count"]:
+    """The rows of the largest weights by size. Of very many a sample tells first which may be."""
+    size, near = np.abs(weight), np.arange(len(weight))
+    if len(size) > 4 * count:
+        sample = np.sort(size[:: max(1, len(size) // _SAMPLED)])
+        least = sample[-1 - min(2 * count * len(sample) // len(size), len(sample) - 1)]
+        likely = np.flatnonzero(size >= least)
+        near = likely if len(likely) >= count else near
+    return near[np.argpartition(size[near], -count)[-count:]]
+
+
+def _share(value: float) -> str:
+    return percent(0.0 if np.isnan(value) else value)
 
 
 def _places(circuit: Circuit) -> Coded:
@@ -135,7 +152,6 @@ def _places(circuit: Circuit) -> Coded:
     return Coded([place_text(circuit, int(row)) for row in first], codes.reshape(-1))
 
 
-def _coded(title: str, texts: Sequence[str]) -> Column:
+def _coded(texts: Sequence[str]) -> Coded:
     found = {text: code for code, text in enumerate(dict.fromkeys(texts))}
-    held = Coded(tuple(found), np.array([found[text] for text in texts], np.int64))
-    return Column(title, held, held.order)
+    return Coded(tuple(found), np.array([found[text] for text in texts], np.int64))

@@ -19,6 +19,7 @@ from microtome_desktop.presenters.circuit_text import (
     token_at,
 )
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.foreign import UNREADABLE
 
 MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
 
@@ -61,6 +62,7 @@ class Card:
     bias: float
     incoming: tuple[Part, ...]
     outgoing: tuple[Part, ...]
+    left_out: tuple[int, int] = (0, 0)  # weaker parts of both that are not among them
 
     @property
     def is_head(self) -> bool:
@@ -73,14 +75,19 @@ class Card:
         return self.kind in {TOKEN, POSITION, HEAD, MLP}
 
 
-def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
-    """The card of a node; None when the circuit has no such node."""
+def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> Card | None:
+    """The card of a node with all its parts, or the ``most`` strongest each way.
+
+    None when the circuit has no such node.
+    """
     if node_id is None or node_id not in circuit.node_id:
         return None
     node = circuit.row(node_id)
     kind = circuit.node_kind[node]
     where = place_text(circuit, node)
     described = _DESCRIPTIONS.get(kind, node_style(kind).title)
+    edges = circuit.incoming(node), circuit.outgoing(node)
+    parts = [tuple(_part(circuit, int(edge), node) for edge in some[:most]) for some in edges]
     return Card(
         node=node_id,
         kind=kind,
@@ -89,8 +96,9 @@ def card_of(circuit: Circuit, node_id: str | None) -> Card | None:
         score=float(circuit.node_score[node]),
         influence=float(circuit.node_influence[node]),
         bias=float(circuit.node_bias[node]),
-        incoming=tuple(_part(circuit, int(edge), node) for edge in circuit.incoming(node)),
-        outgoing=tuple(_part(circuit, int(edge), node) for edge in circuit.outgoing(node)),
+        incoming=parts[0],
+        outgoing=parts[1],
+        left_out=(len(edges[0]) - len(parts[0]), len(edges[1]) - len(parts[1])),
     )
 
 
@@ -226,6 +234,7 @@ class Readers:
 
     caption: str
     rows: tuple[EdgeReader, ...]
+    unread: bool = False  # of another version, or damaged
 
 
 def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> Readers | None:
@@ -234,9 +243,15 @@ def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> 
     analysis = analyses.get(f"why-edge/{source}>{target}/{int(kind)}")
     if analysis is None:
         return None
-    columns = (analysis.array(name).tolist() for name in ("reader", "kind", "weight"))
-    rows = tuple(EdgeReader(*row) for row in zip(*columns, strict=True))
-    total = signed(float(analysis.params["total"]))
+    try:
+        columns = (analysis.array(name).tolist() for name in ("reader", "kind", "weight"))
+        rows = tuple(
+            EdgeReader(str(reader), str(kind), float(weight))
+            for reader, kind, weight in zip(*columns, strict=True)
+        )
+        total = signed(float(analysis.params["total"]))
+    except UNREADABLE:
+        return Readers("What was found cannot be read. Ask why once more.", (), unread=True)
     told = f"Parts of the weight, {total}, by who reads on what {source} brings to {target}."
     return Readers(told, rows[:MOST_SOURCES])
 

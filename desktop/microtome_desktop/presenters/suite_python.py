@@ -51,11 +51,12 @@ def circuits_lines(session: Session, analysis: Analysis) -> Lines | str:
     return (
         "import microtome as mt",
         "from microtome.records.slice_circuits import slice_circuits_of",
+        "from microtome.suites.comparing import compare_slices",
         "",
         loading(session)[0],
         _suite(wish.data),
         f"found = slice_circuits_of(mt.slice_circuits(model, suite, {[wish.first, wish.second]}))",
-        f"told = found.compared({wish.first!r}, {wish.second!r})",
+        f"told = compare_slices(found, {wish.first!r}, {wish.second!r})",
         "values = found.scores",
     )
 

@@ -261,15 +261,17 @@ class ListsPanel(Panel):
         held = self._circuit
         self.nodes.show_listing(None if held is None else nodes(held))
         self.edges.show_listing(None if held is None else edges(held))
-        if held is not None:
-            ends = {0: held.edge_source, 1: held.edge_target}
-            self.nodes.held.positions = {1: held.node_position}
-            self.edges.held.positions = {at: held.node_position[end] for at, end in ends.items()}
         self._show_groups()
         self._tell()
         self._mark()
 
     def _show_groups(self) -> None:
+        held = self._circuit if self.group_colours else None  # gathered only where it is needed
+        ends = {} if held is None else {0: held.edge_source, 1: held.edge_target}
+        self.nodes.held.positions = {} if held is None else {1: held.node_position}
+        self.edges.held.positions = (
+            {} if held is None else {at: held.node_position[end] for at, end in ends.items()}
+        )
         for table in (self.nodes, self.edges):
             table.show_groups(self.group_colours)
 

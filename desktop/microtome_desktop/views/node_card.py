@@ -22,7 +22,7 @@ from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAtten
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
-from microtome_desktop.presenters.circuit_paths import PathRow, rows_through
+from microtome_desktop.presenters.circuit_paths import PathRow, rows_through, unread_paths
 from microtome_desktop.presenters.circuit_text import empty_text
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
@@ -52,6 +52,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
 _PARTS = ("at", "kind", "weight", "share")
+_MOST_PARTS = 500  # of very many edges each way
 _INCOMING, _OUTGOING, _WHY, _EDGE, _PATHS = range(5)  # the tabs
 _ANSWERS = {"analyses/why/": _WHY, "analyses/why-edge/": _EDGE, "analyses/paths-": _PATHS}
 
@@ -186,7 +187,7 @@ class NodeCardPanel(Panel):
         selected = self.context.selection.current.node
         if session is not None and circuit is not None:
             circuit = about(circuit, session.marks, selected)
-        self._card = None if circuit is None else card_of(circuit, selected)
+        self._card = None if circuit is None else card_of(circuit, selected, _MOST_PARTS)
         self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
         if self._card is None:
             reason = why_not(session, "circuit")
@@ -206,8 +207,11 @@ class NodeCardPanel(Panel):
         self.description.setText(self._described(card))
         self.stats.tell(stats(card))
         groups = self._groups_of_nodes()
-        for section, parts in ((self.incoming, card.incoming), (self.outgoing, card.outgoing)):
-            section.tell([part_cells(part, groups.get(part.node, "")) for part in parts])
+        sides = zip((self.incoming, self.outgoing), (card.incoming, card.outgoing), card.left_out,
+                    strict=True)  # fmt: skip
+        for section, parts, more in sides:
+            cells = [part_cells(part, groups.get(part.node, "")) for part in parts]
+            section.tell(cells, f"The strongest {len(parts):,}; {more:,} more." if more else "")
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
         # The metric feeds nothing and a token is fed by nothing: no empty table is shown first.
@@ -256,7 +260,7 @@ class NodeCardPanel(Panel):
         """Who reads on what the selected edge brings, once that was asked for."""
         session = self.context.workspace.session
         found = None if session is None or edge is None else readers_of(session.analyses, edge)
-        self.why_edge.setVisible(found is None)
+        self.why_edge.setVisible(found is None or found.unread)
         self.why_edge.setEnabled(not offline)
         self.parts.setTabVisible(_EDGE, found is not None)
         if found is not None:
@@ -266,10 +270,11 @@ class NodeCardPanel(Panel):
         """The patched paths that go through the node."""
         session = self.context.workspace.session
         rows: tuple[PathRow, ...] = ()
+        lost = "" if session is None else unread_paths(session.analyses)
         if session is not None and session.circuit is not None:
             rows = rows_through(session.analyses, session.circuit, card.node)
-        self.parts.setTabVisible(_PATHS, bool(rows))
-        self.paths.tell([path_cells(row) for row in rows])
+        self.parts.setTabVisible(_PATHS, bool(rows or lost))
+        self.paths.tell([path_cells(row) for row in rows], lost)
         self.parts.setTabText(_PATHS, self.paths.heading)
 
     def _tell_sources(self, card: Card, offline: bool) -> None:

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from microtome_desktop.presenters.circuit_lists import edges, nodes
+from microtome_desktop.presenters.circuit_lists import edges, nodes, strongest
 from microtome_desktop.views.lists_panel import ListsPanel
 
 LEFT = Qt.MouseButton.LeftButton
@@ -103,12 +103,18 @@ def test_another_circuit_and_none(lists, context, sample_session):
 
 def test_rows_against_a_plain_filter(sample_session):
     listing = edges(sample_session.circuit)
-    texts = [
-        " ".join(c.texts[row] for c in listing.columns).lower() for row in range(listing.n_rows)
-    ]
+    rows = range(sample_session.circuit.n_edges)
+    texts = [" ".join(c.texts[row] for c in listing.columns).lower() for row in rows]
     for words in ("", "key", "mary value", "m0 john"):
         wanted = {row for row, text in enumerate(texts) if all(w in text for w in words.split())}
         assert set(listing.rows(words, 3, descending=True).tolist()) == wanted
     ordered = nodes(sample_session.circuit).rows("", 0, descending=False)
     labels = [sample_session.circuit.node_label[row] for row in ordered]
     assert labels == sorted(labels)
+
+
+def test_of_very_many_edges_the_strongest_are_listed():
+    weight = np.random.default_rng(0).standard_normal(30_000) ** 3
+    for count in (10, 2_000, 20_000):
+        found = strongest(weight, count)
+        assert set(found) == set(np.argsort(-np.abs(weight))[:count])

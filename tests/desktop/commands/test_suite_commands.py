@@ -12,6 +12,7 @@ from microtome.records.adversarial import adversarial_of
 from microtome.records.redundancy import redundancy_of
 from microtome.records.slice_circuits import slice_circuits_of
 from microtome.records.suite_result import suite_of
+from microtome.suites.comparing import compare_slices
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.jobs.examine import Examine
@@ -39,14 +40,14 @@ def run_a_suite(hand):
     assert panel.suite.table.item(1, 2).text() == f"{100 * found.rate[1, 0]:.0f}"
 
 
-def compare_slices(hand):
+def compare_two_slices(hand):
     panel = on_two_tasks(hand)
     hand.do(_ID.SUITE)
     hand.do(_ID.SLICE_CIRCUITS)
     found = slice_circuits_of(latest(hand.session, "slice-circuits"))
     assert found.slices == panel.circuits.chosen
     assert panel.circuits.table.isVisible()
-    told = found.compared(*found.slices)
+    told = compare_slices(found, *found.slices)
     assert panel.circuits.table.item(0, 0).text() == told.shared[0]
 
 
@@ -84,7 +85,7 @@ def search_for_swaps(hand):
 
 
 PROMISES = {
-    _ID.SUITE: run_a_suite, _ID.SLICE_CIRCUITS: compare_slices,
+    _ID.SUITE: run_a_suite, _ID.SLICE_CIRCUITS: compare_two_slices,
     _ID.REDUNDANCY: find_what_can_go, _ID.REMOVE_PARTS: remove_what_can_go,
     _ID.SWAPS: search_for_swaps,
 }  # fmt: skip
@@ -100,6 +101,7 @@ def asked(hand):
     panel.swaps.positions.clear()
     panel.swaps.words.clear()
     panel.pages.setCurrentIndex(0)
+    hand.window.reset_layout()
 
 
 @pytest.mark.parametrize("wanted", [row.id for row in SUITE_COMMANDS])

@@ -44,7 +44,7 @@ def batches(
     """
     held = sum(each.grounds.bytes for each in (kept or {}).values())
     for length, numbers in task.by_length().items():
-        room, mean = Room.of(task, length), None
+        room, mean = Room.of(task.anatomy, length, task.budget), None
         most = room.grounded
         for start in range(0, len(numbers), most):
             batch = (kept or {}).get(numbers[start])
@@ -66,7 +66,7 @@ def _batch(task: Task, numbers: list[int], mean: Tensor | None, job: Job) -> Bat
                 "The metrics of examples of one length read different positions.",
                 "Give metrics that read the same position.",
             )
-    room = Room.of(task, len(examples[0].base))
+    room = Room.of(task.anatomy, len(examples[0].base), task.budget)
     grounds = _grounds(task, examples, mean, room.paired, job)
     readout = Readout(task.anatomy, tuple(e.metric for e in examples), places)
     return Batch(grounds, readout, np.array(numbers), torch.from_numpy(places), room.replaced)

@@ -6,7 +6,9 @@ tells what a pass takes beside its products.
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
@@ -15,6 +17,7 @@ import torch
 
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.discover import Options, Settings
+from microtome.circuits.discovery.room import Room
 from microtome.circuits.discovery.task import expect_data
 from microtome.interventions.sweeping.estimate import product_rate, row_flop
 from microtome.interventions.sweeping.examples import Metrics, sized_examples
@@ -26,11 +29,17 @@ from microtome.prompts import Prompt, PromptPair
 from microtome.records.discovery import DiscoveryEstimate
 from microtome.records.edges import Edges
 
+# Measured on models of 4 and 12 layers; a test and a benchmark compare with what is taken.
 _USED = 0.6  # of the speed of one large product; the rest are norms, attention and copies
+_EDGES = 1.4  # how much more passes take whose edges are scored
 _BACK = 2.0  # passes that one way back takes, with slopes before it and products behind it
-_MOVED = 3e9  # bytes a second, of what writers add
-_LIKELY = 0.25  # of the edges, that ACDC tries
-_TRIES = 2
+_REPLACED = 2.4  # how much more rows take whose readers have streams of their own
+_READ = 0.4  # layers that reading a metric takes beside its products
+_TOGETHER = 16  # edges that are taken away at once, on average
+# ACDC: the share of the edges that is tried, edges a round, and what a try takes of a whole pass
+# because of what is not read any more; the longest search tries all, one in a round of two.
+_LIKELY, _LONGEST = (0.3, 2.3, 1.6, 0.35), (1.0, 1.0, 2.0, 1.0)
+_TRIES, _PATIENCE = 6, 0.3  # passes that are timed, and seconds after which two are enough
 
 
 def estimate_discovery(
@@ -52,7 +61,7 @@ def estimate_discovery(
     examples = sized_examples(model, listed, metric)
     speed = _Speed.of(model, examples[0], job)
     asked = _Asked(model, settings, examples, len(over))
-    likely, most = asked.work(_LIKELY), asked.work(1.0)
+    likely, most = asked.work(_LIKELY), asked.work(_LONGEST)
     return DiscoveryEstimate(
         method,
         asked.edges.count,
@@ -67,12 +76,11 @@ def estimate_discovery(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Layers that are gone through, the rows of all of them, and bytes that are moved besides."""
+    """Layers that are gone through, however many rows they have, and the rows of all of them."""
 
     passes: float
     layers: float
     rows: float
-    moved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +95,19 @@ class _Speed:
         """From a product of matrices and a pass over an example."""
         row = row_flop(model.anatomy) / _USED / product_rate(model)
         anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
-        ids, taken = torch.from_numpy(example.base.ids), []
-        for _ in range(_TRIES):
+        ids = torch.from_numpy(example.base.ids)
+        taken: list[float] = []
+        while len(taken) < 2 or (len(taken) < _TRIES and sum(taken) < _PATIENCE):
             began = time.perf_counter()
             run(anatomy, ids, job=job)
             taken.append(time.perf_counter() - began)
         layer = min(taken) / len(anatomy.blocks)
-        return cls(max(layer - len(ids) * row, 0.1 * layer), row)
+        row = min(row, 0.9 * layer / len(ids))  # a product may have been timed on a busy machine
+        return cls(layer - len(ids) * row, row)
 
     def seconds(self, work: _Work) -> float:
-        return work.layers * self.layer + work.rows * self.row + work.moved / _MOVED
+        """What work takes."""
+        return work.layers * self.layer + work.rows * self.row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,18 +122,41 @@ class _Asked:
         """The edges of the model."""
         return Edges.of(self.model.anatomy)
 
-    def work(self, tried: float) -> _Work:
-        """What is to be done when so large a share of the edges is tried."""
-        edges, method = self.edges, self.settings.method
+    @property
+    def lengths(self) -> dict[int, int]:
+        """How many examples there are of each number of tokens."""
+        return dict(Counter(len(example.base) for example in self.examples))
+
+    def work(self, search: tuple[float, float, float, float]) -> _Work:
+        """What is to be done, by ACDC when a search is so long."""
+        edges, method, count = self.edges, self.settings.method, len(self.examples)
         if method == "exact":
-            return self._replaced(edges.count, self._share_of_layers())
+            calls = edges.count / _TOGETHER
+            return self._replaced(edges.count, calls, calls / 2 * count, _REPLACED)
         if method == "acdc":
-            return self._replaced(tried * edges.count, self._share_of_layers())
+            share, together, waste, part = search
+            tried = share * edges.count
+            rounds = tried / together
+            return self._replaced(tried * waste, rounds, rounds * count, part)
         forward, back = self._passes()
-        rows = sum(len(example.base) for example in self.examples)
-        passes, layers = forward + _BACK * back, edges.n_layers
-        count = len(self.examples)
-        return _Work((forward + back) * count, passes * layers * count, passes * layers * rows)
+        calls, rows, held = 0.0, 0.0, forward + _BACK * back
+        for length, examples in self.lengths.items():
+            most = 1
+            if not self.model.anatomy.norms_on_stream:
+                room = Room.of(self.model.anatomy, length, self.settings.budget)
+                most = room.examples(self._at_once) if back else 1
+            once = forward / max(1, self._at_once + 1) if most > 1 or back else forward
+            calls += math.ceil(examples / most) * (once + _BACK * max(1, back / self._at_once))
+            rows += held * examples * length
+        layers = edges.n_layers * (_EDGES if back else 1.0)
+        return _Work((forward + back) * count, calls * layers, rows * layers)
+
+    @property
+    def _at_once(self) -> int:
+        """Runs of an example that go back together."""
+        ways = {"clean-corrupt": 2, "eap-ig": self.settings.steps}
+        ways["eap-ig-activations"] = self.settings.steps
+        return int(ways.get(self.settings.method, 1))
 
     def _passes(self) -> tuple[float, float]:
         """Passes forward and back for one example of a method that makes no real change."""
@@ -135,7 +169,7 @@ class _Asked:
             "eap-ig": (runs + steps, steps),
             "eap-ig-activations": (runs + steps * groups, steps * groups),
             "clean-corrupt": (runs, 2),
-            "routes": (runs + 1, 0),
+            "routes": (1, 0),
         }[settings.method]
 
     def _share_of_layers(self) -> float:
@@ -144,22 +178,29 @@ class _Asked:
         above = [edges.n_layers - edges.layer_of(r) for r in range(edges.n_readers)]
         return float((edges.exists.sum(0) @ above) / edges.count / edges.n_layers)
 
-    def _replaced(self, changes: float, share: float) -> _Work:
-        edges, identity = self.edges, self.model.identity
-        runs = 2 if self.settings.ablation == "resample" else 1
+    def _replaced(self, changes: float, calls: float, read: float, part: float) -> _Work:
+        """So many changes in so many calls; a row of them takes a ``part`` of one of a pass."""
+        layers, share = self.edges.n_layers, self._share_of_layers()
+        runs, count = (2 if self.settings.ablation == "resample" else 1), len(self.examples)
         rows = sum(len(example.base) for example in self.examples)
-        passes = runs + changes * share
-        written = 4 * edges.n_writers * identity.d_model
         return _Work(
-            passes * len(self.examples),
-            edges.n_layers * (runs * len(self.examples) + changes / 16),
-            passes * edges.n_layers * rows,
-            2 * written * rows * changes,
+            (runs + changes * share) * count,
+            layers * len(self.lengths) * (runs + calls * share) + _READ * read,
+            layers * rows * (runs + changes * share * part),
         )
 
     def bytes(self) -> int:
-        """The most bytes beside the model."""
-        identity, edges = self.model.identity, self.edges
-        longest = max(len(example.base) for example in self.examples)
-        number = torch.empty((), dtype=precise(self.model.dtype)).element_size()
-        return number * longest * identity.d_model * edges.n_writers * 4
+        """The most bytes beside the model, as far as the budget lets them grow."""
+        edges, anatomy, budget = self.edges, self.model.anatomy, self.settings.budget
+        most = 0
+        for length, examples in self.lengths.items():
+            room = Room.of(anatomy, length, budget)
+            if self.settings.method in ("exact", "acdc"):
+                held = min(examples, room.grounded) * room.ground
+                runs = min(room.replaced, _TOGETHER * examples) * room.changed
+                most = max(most, 2 * held + runs)
+            else:
+                together = min(examples, room.examples(self._at_once))
+                most = max(most, together * (room.example + (self._at_once + 2) * room.run))
+        scores = 8 * edges.n_writers * edges.n_readers
+        return most + scores * (max(self.lengths) if self.settings.by_position else 1)

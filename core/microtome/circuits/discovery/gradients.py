@@ -146,7 +146,7 @@ def gradient_scores(
         for length, position, numbers in _alike(task):
             job.progress("Scoring edges", mean.done, count)
             other = task.mean(length, job)
-            room = Room.of(task, length)
+            room = Room.of(task.anatomy, length, task.budget)
             together = 1 if task.anatomy.norms_on_stream else room.examples(way.at_once)
             for start in range(0, len(numbers), together):
                 job.progress("Scoring edges", mean.done, count)

@@ -47,7 +47,7 @@ METHODS: Mapping[str, Method] = {
     ),
     "acdc": Method(
         "ACDC",
-        "cost to the metric when the edge was tried; 0 where it went",
+        "rise of the metric (fall, where more is better) when the edge was tried; 0 where it went",
         signed=False,
         positioned=False,
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microtome.circuits.discovery.task import Task
 from microtome.models.anatomy import Anatomy
+from microtome.records.edges import Edges
 
 _MOST = 64  # examples at a time, so that partial results come
 
@@ -21,9 +21,9 @@ class Room:
     budget: int
 
     @classmethod
-    def of(cls, task: Task, length: int) -> Room:
+    def of(cls, anatomy: Anatomy, length: int, budget: int) -> Room:
         """The room for examples of a length."""
-        anatomy, edges = task.anatomy, task.edges
+        edges = Edges.of(anatomy)
         number = anatomy.embedding.element_size()
         stream = number * length * anatomy.d_model
         scores = number * edges.n_heads * length * length
@@ -32,7 +32,7 @@ class Room:
             (2 * edges.n_writers + edges.n_readers) * stream,
             (2 * edges.n_writers + edges.n_layers + 1) * stream,
             (2 * edges.n_writers + 6 * edges.n_heads + 8) * stream + 4 * scores,
-            task.budget,
+            budget,
         )
 
     @property

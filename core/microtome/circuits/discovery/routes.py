@@ -15,7 +15,7 @@ from microtome.circuits.discovery.partial import Partials, ScoreMean
 from microtome.circuits.discovery.task import Task
 from microtome.circuits.discovery.writers import written
 from microtome.jobs import Job
-from microtome.models.arithmetic import Run
+from microtome.models.arithmetic import Run, run
 from microtome.records.edges import Edges
 
 
@@ -33,7 +33,7 @@ def route_scores(
     with torch.no_grad():
         for number, example in enumerate(task.examples):
             job.progress("Following what flows", number, len(task.examples))
-            clean, _ = task.runs(example, job)
+            clean = run(task.anatomy, task.ids(example), job=job)
             shares = _shares(edges, clean)  # [position, writer, reader]
             mean.add(shares if by_position else shares.mean(0))
     job.progress("Following what flows", len(task.examples), len(task.examples))

@@ -25,10 +25,9 @@ from microtome.interventions.sweeping.task import Example
 from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job
 from microtome.models.anatomy import Anatomy
-from microtome.models.arithmetic import Run, anatomy_in, run
+from microtome.models.arithmetic import anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
-from microtome.models.together import run_together
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.edges import Edges
@@ -109,14 +108,6 @@ class Task:
         """The token ids of an example."""
         tokens = example.source if corrupt and example.source is not None else example.base
         return torch.from_numpy(np.ascontiguousarray(tokens.ids))
-
-    def runs(self, example: Example, job: Job) -> tuple[Run, Run | None]:
-        """The clean run and the corrupt one, if there is one."""
-        if example.source is None:
-            return run(self.anatomy, self.ids(example), job=job), None
-        both = [self.ids(example), self.ids(example, corrupt=True)]
-        clean, corrupt = run_together(self.anatomy, both, job=job)
-        return clean, corrupt
 
     def mean(self, length: int, job: Job) -> Float[Tensor, "writer position d_model"] | None:
         """The values that are the same for all examples of a length; None when resampling."""

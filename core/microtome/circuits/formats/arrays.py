@@ -132,6 +132,7 @@ _RECONSTRUCT = {
     (f"numpy.{core}.numeric", "_frombuffer"): lambda given: _shaped(*given)
     for core in ("core", "_core")
 }
+TENSOR_TYPES = ("float16", "bfloat16", "float32", "float64", "int32", "int64", "bool")
 # Module and name, and the plain value that stands for what they would make.
 CONSTRUCTS: Mapping[tuple[str, str], Construct] = {
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
@@ -139,10 +140,7 @@ CONSTRUCTS: Mapping[tuple[str, str], Construct] = {
     ("torch", "Size"): lambda given: tuple(given[0]),
     ("torch", "device"): _inert("device"),
     **{("torch", name): _inert("storage type") for name in STORAGES},
-    **{
-        ("torch", name): _inert("dtype")
-        for name in ("float16", "bfloat16", "float32", "float64", "int32", "int64", "bool")
-    },
+    **{("torch", name): _inert("dtype") for name in TENSOR_TYPES},
     **_RECONSTRUCT,
     ("numpy", "ndarray"): _inert("ndarray type", "numpy"),
     ("numpy", "dtype"): _dtype,

@@ -2,6 +2,8 @@
 
 An object that was read is a record: its class is a name and is never imported. Writing names the
 class again, so that the tool which has it makes its object; Microtome needs no part of that tool.
+A session may come from a stranger, and another tool runs what a pickle names: only names that the
+reader admits are written.
 """
 
 from __future__ import annotations
@@ -12,8 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from microtome.circuits.formats.records import Name, Record
-from microtome.errors import GraphError
+from microtome.circuits.formats.arrays import TENSOR_TYPES
+from microtome.circuits.formats.records import RECORDS, Name, Record
+from microtome.errors import GraphError, UnsafeGraph
+
+_NUMBERS = "iufb"  # kinds of NumPy
 
 
 def as_plain(value: Any) -> Any:
@@ -27,7 +32,7 @@ def as_plain(value: Any) -> Any:
 
 
 def _plain_array(value: np.ndarray) -> dict[str, Any]:
-    if value.dtype.kind not in "iufb":
+    if value.dtype.kind not in _NUMBERS:
         raise ValueError(f"an array of {value.dtype}")
     return {"array": [value.dtype.name, list(value.shape), value.ravel().tolist()]}
 
@@ -53,6 +58,8 @@ def from_plain(plain: Any) -> Any:
     try:
         ((tag, held),) = plain.items()
         return _MADE[tag](held)
+    except UnsafeGraph:
+        raise
     except (ValueError, TypeError, KeyError) as error:
         raise GraphError(
             f"What the session keeps of the file is damaged ({str(error)[:60]}).",
@@ -62,19 +69,42 @@ def from_plain(plain: Any) -> Any:
 
 def _record(held: Any) -> Record:
     module, kind, given, fields = held
-    return Record(str(kind), tuple(from_plain(given)), from_plain(fields), str(module))
+    named = admitted(Name(str(module), str(kind)))
+    return Record(named.name, tuple(from_plain(given)), from_plain(fields), named.module)
+
+
+def admitted(name: Name) -> Name:
+    """The name, if a graph file may name it. Raises UnsafeGraph for any other."""
+    parts = [*name.module.split("."), name.name]
+    known = (name.module.partition(".")[0], name.name) in RECORDS or name in _PLAIN
+    if known and all(part.isascii() and part.isidentifier() for part in parts):
+        return name
+    raise UnsafeGraph(
+        f"The session asks for {name.module[:60]!r}.{name.name[:60]!r}; only the known records of "
+        "graphs are written.",
+        "Read the graph from its own file again.",
+    )
+
+
+# What configurations hold beside records: types of numbers, and the device.
+_PLAIN = frozenset(
+    Name("torch", name) for name in (*TENSOR_TYPES, "device")
+) | {Name("builtins", "slice")}  # fmt: skip
 
 
 def _array(held: Any) -> np.ndarray:
     dtype, shape, values = held
-    return np.array(values, dtype=str(dtype)).reshape([int(size) for size in shape])
+    kind = np.dtype(str(dtype))
+    if kind.kind not in _NUMBERS:
+        raise ValueError(f"an array of {kind}")
+    return np.array(values, dtype=kind).reshape([int(size) for size in shape])
 
 
 _MADE: dict[str, Callable[[Any], Any]] = {
     "tuple": lambda held: tuple(from_plain(held)),
     "dict": lambda held: {from_plain(key): from_plain(part) for key, part in held},
     "array": _array,
-    "name": lambda held: Name(str(held[0]), str(held[1])),
+    "name": lambda held: admitted(Name(str(held[0]), str(held[1]))),
     "record": _record,
 }
 
@@ -91,6 +121,7 @@ class Pickler(_Base):  # type: ignore[misc]  # typed as an unpickler by mistake
 
     def save_name(self, name: Name) -> None:
         """A name as it was, never looked up."""
+        name = admitted(name)
         self.write(pickle.GLOBAL + f"{name.module}\n{name.name}\n".encode())
 
     def save_record(self, record: Record) -> None:
