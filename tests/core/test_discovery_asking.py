@@ -10,7 +10,7 @@ import torch
 from plain_edges import named_edges
 
 import microtome as mt
-from microtome.circuits.discovery.discover import METHODS
+from microtome.circuits.discovery.discover import METHODS, expect_possible
 from microtome.errors import (
     EditError,
     InputError,
@@ -85,6 +85,20 @@ def test_metrics_that_a_method_cannot_use_are_refused(discover):
         discover(metric=[METRIC, METRIC])
     with refused(MetricError, "position 7", "6 tokens"):
         discover(metric=mt.LogitDifference(4, 9, position=7))
+
+
+def test_what_is_refused_is_refused_before_the_start_too(model):
+    refusing = {
+        "two-point": (mt.Probability(4), mt.KL(), mt.Loss(), mt.Rank(4)),
+        **{m: (mt.Loss(), mt.Rank(4)) for m in ("eap", "eap-ig", "eap-ig-activations",
+                                                "clean-corrupt")},
+    }  # fmt: skip
+    for method, metrics in refusing.items():
+        for metric in metrics:
+            with pytest.raises(MetricError):
+                expect_possible(model, PAIR, metric, method)
+    for method in ("exact", "acdc", "routes"):
+        assert expect_possible(model, PAIR, mt.Rank(4), method).examples
 
 
 def test_ablations_without_what_they_put_in_place_are_refused(discover):

@@ -180,7 +180,7 @@ def test_a_flat_metric_is_told_before_the_start_with_two_ways_out(live, panel, q
     panel.asking.controls.show_search(Search(PAIR, "eap", metric="kl"))
     assert "no gradient" in told(panel, qtbot)
     assert not panel.asking.run_button.isEnabled()
-    integrated, logit = panel.asking.fixes.values()
+    integrated, logit, _ = panel.asking.fixes.values()
     assert integrated.isVisible()
     QTest.mouseClick(logit, LEFT)
     assert panel.asking.controls.search().metric == "logit"
@@ -191,6 +191,12 @@ def test_a_flat_metric_is_told_before_the_start_with_two_ways_out(live, panel, q
     QTest.mouseClick(integrated, LEFT)
     assert panel.asking.controls.search().method == "eap-ig"
     assert panel.asking.run_button.isEnabled()
+    # A rank has no gradient anywhere: only what works is offered.
+    for method in ("two-point", "eap", "eap-ig"):
+        panel.asking.controls.show_search(Search(PAIR, method, metric="rank"))
+        told(panel, qtbot)
+        assert not panel.asking.run_button.isEnabled()
+        assert [b.isVisible() for b in panel.asking.fixes.values()] == [False, True, False]
 
 
 def test_pairs_of_unequal_length_and_a_missing_corrupt_prompt_are_told(
@@ -213,8 +219,9 @@ def test_pairs_of_unequal_length_and_a_missing_corrupt_prompt_are_told(
     rest(live, qtbot)
     panel.asking.controls.data.setCurrentIndex(0)
     assert "no corrupt prompt" in told(panel, qtbot)
-    panel.asking.controls.ablation.setCurrentText("zero")
-    panel.asking.controls.method.setCurrentText("EAP")
+    QTest.mouseClick(panel.asking.fixes["ablation", "zero"], LEFT)
+    assert panel.asking.controls.search().ablation == "zero"
+    assert panel.asking.controls.search().method == "eap"
     assert told(panel, qtbot).startswith("479 edges · 1 example")
 
 
@@ -235,3 +242,29 @@ def test_the_lines_repeat_any_search(live, panel, qtbot, search):
     world = run(panel.exported_lines())
     curve = faithfulness_of(curve_for(live.desk.workspace.session, found))
     np.testing.assert_allclose(world["curve"].faithfulness, curve.faithfulness, atol=1e-5)
+
+
+def test_circuits_of_a_set_go_along_and_those_of_a_pair_are_found_again(live, panel, qtbot):
+    workspace = live.desk.workspace
+    live.runner.ask(RunDiscovery(Search(PAIR, "routes")))
+    rest(live, qtbot)
+    (of_pair,) = discoveries_in(workspace.session)
+    first = workspace.session.uuid
+    other = replace(PAIR, prompt=PAIR.corrupt, corrupt=PAIR.prompt, answer=PAIR.wrong,
+                    wrong=PAIR.answer)  # fmt: skip
+    live.runner.ask(Examine(other))
+    rest(live, qtbot)
+    assert discoveries_in(workspace.session) == ()
+    assert "1 circuit is in run" in panel.empty.advice.text()
+    QTest.mouseClick(panel.empty.button, LEFT)
+    rest(live, qtbot)
+    assert workspace.session.uuid == first
+    assert discoveries_in(workspace.session) == (of_pair,)
+    live.runner.ask(RunDiscovery(Search(None, "routes", data="name", count=2)))
+    rest(live, qtbot)
+    of_set = discoveries_in(workspace.session)[-1]
+    live.runner.ask(Examine(other))
+    rest(live, qtbot)
+    assert workspace.session.uuid != first
+    assert discoveries_in(workspace.session) == (of_set,)
+    assert curve_for(workspace.session, of_set) is not None

@@ -18,11 +18,13 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.sweep_requests import metrics_of
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.discoveries import CIRCUIT, SEARCH, Outlook, Search, mean_over
+from microtome_desktop.state.discoveries import CIRCUIT, SEARCH, Outlook, Search, fixed, mean_over
 from microtome_desktop.state.sweeps import Wish
 
 DISCOVERY_SLOT = "discovery"
-FITTING_FIXES = (("method", "eap-ig"), ("metric", "logit"))
+# What may mend a search that cannot be made, by the error that it raises.
+_OF_METRIC = (("method", "eap-ig"), ("metric", "logit"))
+_OF_DATA = (("ablation", "zero"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +157,10 @@ class ForeseeDiscovery(Request):
         """The estimate, or the problem."""
         try:
             return foreseen(engine.loaded, self.search, job)
-        except MetricError as error:
-            return Outlook(problem=str(error), fixes=fixes_for(self.search))
         except MicrotomeError as error:
-            return Outlook(problem=str(error))
+            return Outlook(
+                problem=str(error), fixes=fixes_for(engine.loaded, self.search, error, job)
+            )
 
     def deliver(self, desk: Desk, result: Outlook) -> None:
         """Give it to the panel."""
@@ -209,9 +211,28 @@ def outlook_key(search: Search) -> tuple[str, Search]:
     return "discovery outlook", search
 
 
-def fixes_for(search: Search) -> tuple[tuple[str, str], ...]:
-    """What makes a metric without a slope usable, as far as the search has not got it yet."""
-    return tuple((name, value) for name, value in FITTING_FIXES if getattr(search, name) != value)
+def fixes_for(
+    model: Any, search: Search, error: MicrotomeError, job: Job
+) -> tuple[tuple[str, str], ...]:
+    """Which single changes make a search possible that the engine refused with ``error``."""
+    offered = _OF_METRIC if isinstance(error, MetricError) else _OF_DATA
+    return tuple(
+        (name, value)
+        for name, value in offered
+        if getattr(search, name) != value and _possible(model, fixed(search, name, value), job)
+    )
+
+
+def _possible(model: Any, search: Search, job: Job) -> bool:
+    from microtome.circuits.discovery.discover import expect_possible
+
+    try:
+        asked = asked_of(model, search)
+        how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+        expect_possible(model, asked.data, asked.metric, search.method, **how)
+    except MicrotomeError:
+        return False
+    return True
 
 
 def foreseen(model: Any, search: Search, job: Job) -> Outlook:

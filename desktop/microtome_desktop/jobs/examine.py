@@ -20,6 +20,7 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.carried import carried_analyses
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
@@ -113,8 +114,10 @@ class Examine(Request):
         if self._on_screen(desk):
             _complete(desk, result)
         else:
-            marks = carried_over(desk.workspace.session, result.model.fingerprint)
-            show_new(desk, replace(result, marks=marks))
+            before, fingerprint = desk.workspace.session, result.model.fingerprint
+            held = {**carried_analyses(before, fingerprint), **result.analyses}
+            marks = carried_over(before, fingerprint)
+            show_new(desk, replace(result, marks=marks, analyses=held))
         if self.example:
             desk.workspace.mark_clean()
 
@@ -122,7 +125,9 @@ class Examine(Request):
         """The session while it holds one run; with the reasons for panels that stay empty."""
         held = desk.library.shelf.coverage
         lacking = held is not None and held.reason("circuit")
-        analyses = {COVERAGE: coverage_analysis(held)} if held is not None and lacking else {}
+        analyses = carried_analyses(desk.workspace.session, run.model.fingerprint)
+        if held is not None and lacking:
+            analyses[COVERAGE] = coverage_analysis(held)
         return Session(
             run.model, (run,), analyses=analyses, question=self.question, uuid=self.uuid,
             marks=carried_over(desk.workspace.session, run.model.fingerprint),

@@ -41,6 +41,7 @@ SHORT: Mapping[str, str] = {
 FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
+    ("ablation", "zero"): "Use zero ablation",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,14 @@ class Search:
         if not known or search.metric not in METRICS:
             raise InputError("This is a search by a method, an ablation or a metric of no name.")
         return search
+
+
+def fixed(search: Search, name: str, value: str) -> Search:
+    """The search with one field mended; zero ablation takes EAP where the method needs pairs."""
+    given = {name: value}
+    if name == "ablation" and METHODS[search.method].pairs:
+        given["method"] = "eap"
+    return replace(search, **given)  # type: ignore[arg-type]  # texts, as these fields are
 
 
 def _tuples(held: dict[str, Any]) -> dict[str, Any]:

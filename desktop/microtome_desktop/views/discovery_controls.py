@@ -12,7 +12,7 @@ from microtome.prompt_sets import PromptSet
 from microtome.prompts import Question
 from microtome_desktop.presenters.discovery_choice import SHORT, method_tip
 from microtome_desktop.presenters.sweep_choice import as_typed_beside, with_answers
-from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search
+from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search, fixed
 from microtome_desktop.state.sweeps import METRICS, NO_ANSWER
 from microtome_desktop.views.form_fields import choice, field, make_plain, spin
 from microtome_desktop.views.text_flow import flow, renew
@@ -199,11 +199,9 @@ class DiscoveryControls(QWidget):
         self._show_fields()
 
     def use(self, name: str, value: str) -> None:
-        """Set one field of the search."""
-        if name == "method":
-            self.method.setCurrentText(SHORT[value])
-        else:
-            self.measure.setCurrentText(METRICS[value])
+        """Mend one field of the search."""
+        self.show_search(fixed(self.search(), name, value))
+        self.changed.emit()
 
 
 def _labelled(text: str, *parts: QWidget) -> QWidget:

@@ -16,6 +16,7 @@ from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.contest import Contest
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
+from microtome_desktop.state.carried import left_behind
 from microtome_desktop.state.discoveries import Search, search_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
@@ -24,6 +25,7 @@ from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
 from microtome_desktop.views.discovery_tests import NO_CIRCUIT, DiscoveryTests
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.reopening import reopen_run
 from microtome_desktop.views.rival_list import RivalList
 from microtome_desktop.views.text_flow import EmptyState
 
@@ -75,6 +77,7 @@ class DiscoveryPanel(Panel):
         whole.addLayout(self._stack, 1)
 
     def _listen(self) -> None:
+        self.empty.offered.connect(self._on_reopen)
         self.asking.found.connect(self._on_found)
         self.rivals.chosen.connect(self._on_chosen)
         self.rivals.ticked.connect(self._show_front)
@@ -144,12 +147,27 @@ class DiscoveryPanel(Panel):
         self._show_front()
         if front is None:
             self.graph.show_circuit(None, None)
-            session = self.context.workspace.session
-            advice = NO_CIRCUIT if session is not None else "Run a prompt first."
-            self.empty.tell("No circuit yet", advice)
+            self._tell_empty()
         else:
             selected = self.context.selection.current
             self.graph.show_place(selected.layer, selected.head)
+
+    def _tell_empty(self) -> None:
+        session = self.context.workspace.session
+        advice = NO_CIRCUIT if session is not None else "Run a prompt first."
+        left = left_behind(self.context.history.runs, session)
+        if left is None:
+            self.empty.tell("No circuit yet", advice)
+            return
+        run, count = left
+        circuits = "1 circuit is" if count == 1 else f"{count} circuits are"
+        where = f"{circuits} in run {run.number} of the History. Circuits of a pair stay with it."
+        self.empty.tell("No circuit of this prompt yet", where, f"Reopen run {run.number}")
+
+    def _on_reopen(self) -> None:
+        left = left_behind(self.context.history.runs, self.context.workspace.session)
+        if left is not None:
+            reopen_run(self.context, left[0])
 
     def _show_front(self) -> None:
         front = self.contest.find(self.shown_id)

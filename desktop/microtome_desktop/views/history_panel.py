@@ -18,16 +18,15 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.session import Session
-from microtome_desktop.jobs.examine import select_answer
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.comparison import changed_text, prompt_text, title
-from microtome_desktop.state.draft import question_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.graph_comparison import ConsensusWindow
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.reopening import reopen_run
 
 _END = 8  # letters of a pair's prompt that are shown
 _UUID = Qt.ItemDataRole.UserRole
@@ -135,11 +134,7 @@ class HistoryPanel(Panel):
         shown = self.context.workspace.session
         if run is None or (shown is not None and shown.uuid == run.session.uuid):
             return
-        self.context.selection.clear()
-        if (question := question_of(run.session)) is not None:
-            self.context.draft.fill(question)
-        self.context.history.reopen(run.session.uuid)
-        select_answer(self.context)
+        reopen_run(self.context, run)
 
     def _on_compare(self) -> None:
         runs = self._sessions(self._compared)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
 from microtome_desktop import palette as colours
@@ -71,9 +71,11 @@ def text_label(text: str, colour: str, pixels: int = 12) -> QLabel:
 class EmptyState(QWidget):
     """Says why there is nothing to see and what to do."""
 
+    offered = Signal()  # the button was pressed
+
     def __init__(self) -> None:
         super().__init__()
-        self.headline, self.advice = QLabel(), QLabel()
+        self.headline, self.advice, self.button = QLabel(), QLabel(), QPushButton()
         self.headline.setFont(text_font(16))
         self.advice.setFont(text_font(13))
         self.advice.setStyleSheet(f"color: {colours.TEXT_DIM};")
@@ -83,9 +85,14 @@ class EmptyState(QWidget):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setWordWrap(True)
             column.addWidget(label)
+        column.addWidget(self.button, 0, Qt.AlignmentFlag.AlignCenter)
         column.addStretch(1)
+        self.button.hide()
+        self.button.clicked.connect(self.offered)
 
-    def tell(self, headline: str, advice: str) -> None:
-        """Show these two lines."""
+    def tell(self, headline: str, advice: str, offer: str = "") -> None:
+        """Show these two lines, and a button where something is offered."""
         self.headline.setText(headline)
         self.advice.setText(advice)
+        self.button.setText(offer)
+        self.button.setVisible(bool(offer))

@@ -109,6 +109,9 @@ def _task(model: Model, data: Any, metric: Metrics, settings: Settings, job: Job
     task.expect_means()
     if settings.by_position:
         task.expect_one_length()
+    if (way := settings.way()) is not None:
+        for example in task.examples:
+            way.expect(example.metric)
     if settings.how.local:
         gradients.expect_slope(task, job)
     return task
@@ -157,6 +160,18 @@ class Settings:
         """The row of the method."""
         return METHODS[self.method]
 
+    def way(self) -> Way | None:
+        """Where worth is taken; None for a method that takes no gradient."""
+        steps = int(self.steps)
+        ways: Mapping[str, Callable[[], Way]] = {
+            "two-point": gradients.two_point,
+            "eap": gradients.at_clean,
+            "clean-corrupt": gradients.at_both_ends,
+            "eap-ig": lambda: gradients.along_inputs(steps),
+            "eap-ig-activations": lambda: gradients.along_activations(steps),
+        }
+        return ways[self.method]() if self.method in ways else None
+
     def expect_runs(self) -> None:
         """Raise InputError for a method between two runs where there is one."""
         if self.how.pairs and self.ablation != "resample":
@@ -183,17 +198,10 @@ class Settings:
 def _scores(
     task: Task, settings: Settings, partials: Partials
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    job, method, steps = partials.job, settings.method, int(settings.steps)
-    ways: Mapping[str, Callable[[], Way]] = {
-        "two-point": gradients.two_point,
-        "eap": gradients.at_clean,
-        "clean-corrupt": gradients.at_both_ends,
-        "eap-ig": lambda: gradients.along_inputs(steps),
-        "eap-ig-activations": lambda: gradients.along_activations(steps),
-    }
+    job, method, way = partials.job, settings.method, settings.way()
     how: Any = {"by_position": settings.by_position, "partials": partials}
-    if method in ways:
-        return gradient_scores(task, ways[method](), job, **how), {}
+    if way is not None:
+        return gradient_scores(task, way, job, **how), {}
     if method == "routes":
         return route_scores(task, job, **how), {}
     if method == "exact":

@@ -122,6 +122,8 @@ class Way:
                 "The two-point rule is exact for weighted sums of logits, and the metric is none.",
                 "Take a logit difference, or method='eap-ig' with this metric.",
             )
+        if isinstance(metric, Rank):
+            raise _no_slope()
         if reads_everywhere(metric):
             raise MetricError(
                 "Gradient methods read the logits of one position, but the metric reads all.",
@@ -331,16 +333,20 @@ def metric_gradient(
     if isinstance(metric, LinearMetric):
         return torch.as_tensor(metric.coefficients(size))
     if isinstance(metric, Rank):
-        raise MetricError(
-            "A rank changes in steps and has no gradient.",
-            "Take a logit difference, a probability, or an exact method.",
-        )
+        raise _no_slope()
     assert logits is not None  # noqa: S101
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
         value = metric(leaf[None])[0]
         (slope,) = torch.autograd.grad(value, leaf)
     return slope
+
+
+def _no_slope() -> MetricError:
+    return MetricError(
+        "A rank changes in steps and has no gradient.",
+        "Take a logit difference, a probability, or an exact method.",
+    )
 
 
 def expect_slope(task: Task, job: Job) -> None:

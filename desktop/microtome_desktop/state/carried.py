@@ -1,0 +1,66 @@
+"""Which results outlive a run: what was found of many prompts is as true after another prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from microtome.records.analysis import Analysis
+from microtome.records.discovery import DISCOVERY
+from microtome.records.faithfulness import FAITHFULNESS
+from microtome.records.judgement import JUDGEMENT, STABILITY
+from microtome.records.redundancy import REDUNDANCY
+from microtome.records.session import Session
+from microtome.records.slice_circuits import SLICE_CIRCUITS
+from microtome.records.suite_result import SUITE
+from microtome_desktop.state.discoveries import CIRCUIT, KNOWN, curve_for, discoveries_in, search_of
+from microtome_desktop.state.history import Past
+
+_OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
+_OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
+
+
+def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Analysis]:
+    """What a new run of the same model takes over from the session on screen, by id.
+
+    That is what was asked of prompt sets, and the circuit that is known; what was asked of the
+    pair on screen stays with its run.
+    """
+    if before is None or before.model.fingerprint != fingerprint:
+        return {}
+    circuits = [one for one in discoveries_in(before) if not _of_the_pair(one)]
+    ids = {one.id for one in circuits}
+    curves = (curve_for(before, one) for one in circuits)
+    kept = ids | {curve.id for curve in curves if curve is not None}
+    return {
+        one.id: one
+        for one in before.analyses.values()
+        if one.id in kept
+        or one.kind in _OF_SETS
+        or (one.kind in _OF_CIRCUITS and one.params.get(CIRCUIT) in ids)
+    }
+
+
+def _of_the_pair(one: Analysis) -> bool:
+    search = search_of(one)
+    if search is not None:
+        return not search.data
+    prompts: Any = one.params.get("prompts", ())
+    return not isinstance(prompts, Sequence) or len(prompts) < _MANY
+
+
+_MANY = 2  # prompts
+
+
+def left_behind(runs: Iterable[Past], shown: Session | None) -> tuple[Past, int] | None:
+    """The newest other run of the session's model with circuits of its own, and how many."""
+    if shown is None:
+        return None
+    for run in reversed(list(runs)):
+        same = run.session.model.fingerprint == shown.model.fingerprint
+        if not same or run.session.uuid == shown.uuid:
+            continue
+        count = sum(one.kind == DISCOVERY for one in run.session.analyses.values())
+        if count:
+            return run, count
+    return None
