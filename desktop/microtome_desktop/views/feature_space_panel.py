@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
@@ -317,7 +318,8 @@ class FeatureSpacePanel(Panel):
                 self.highlight(pane)
 
     def _on_prepared(self, key: object) -> None:
-        self.context.later((self, "prepared"), self.draw_all)
+        if isValid(self):  # else replaced, and held by something still
+            self.context.later((self, "prepared"), self.draw_all)
 
     def draw_all(self) -> None:
         """Draw every view."""
