@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from microtome_desktop.jobs.scrub_request import typed_inputs
 from microtome_desktop.presenters.hypothesis import laid_out, problem_of, readers_for
 from microtome_desktop.presenters.scrubbed import read_test
 from microtome_desktop.state.hypotheses import TYPED, ScrubWish, induction, scrubs_in
+from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 
 WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -144,6 +146,47 @@ def test_what_cannot_be_read_is_said_where_it_is_typed(panel, bench, qtbot):
     assert panel.told.text() == panel.why_not
     write(form.positions, "0, x")
     assert "whole numbers" in form.problem.text()
+
+
+def test_an_old_score_is_said_to_be_old_while_a_box_is_wrong(panel, bench, qtbot, sample_scrubbed):
+    arrow = Arrow("all", "logits", "logits")
+    panel.acts.add(Hypothesis((Box("all", ("input",), "token(at)"),), (arrow,), "one"))
+    bench.desk.workspace.add_analysis(sample_scrubbed(panel.acts.shown))
+    rest(bench, qtbot)
+    assert "before it was changed" not in panel.told.text()
+    QTest.mouseClick(panel.canvas, LEFT, pos=panel.canvas.place_of("all"))
+    write(panel.form.nodes, "a9.h7")
+    assert panel.told.text().startswith("The model has no 'a9.h7'")
+    assert panel.told.text().endswith("of the drawing before it was changed")
+    assert not panel.run_button.isEnabled()
+    write(panel.form.nodes, "input")
+    assert "before it was changed" not in panel.told.text()
+
+
+def test_what_is_set_survives_a_change_of_theme_and_a_save(panel, bench, qtbot):
+    """Without a hypothesis too, and prompts that were typed while others are taken."""
+    inputs = panel.inputs
+    inputs.source.setCurrentIndex(inputs.source.findData(TYPED))
+    inputs.text.setPlainText("Mary and John")
+    inputs.source.setCurrentIndex(0)
+    inputs.seed.setValue(7)
+    panel.side.setCurrentIndex(1)
+    held = json.loads(json.dumps(panel.view_state()))
+    other = HypothesisPanel(bench.furnishing.panels["hypothesis"].context)
+    qtbot.addWidget(other)
+    other.restore_view(held)
+    assert other.view_state() == held
+    assert (other.inputs.seed.value(), other.inputs.text.toPlainText()) == (7, "Mary and John")
+    assert other.side.currentIndex() == 1
+    # A set that is offered later, with its model, is chosen then.
+    later = {**held, "asked": {**held["asked"], "source": "a set"}}
+    other.restore_view(later)
+    assert other.inputs.source.currentData() != "a set"
+    other.inputs.offer([replace(load_prompt_set("induction-exact"), name="a set")])
+    assert other.inputs.source.currentData() == "a set"
+    for wrong in ({"seed": "7"}, {"count": None}, {"draws": 1 << 70}, {"text": 3}):
+        other.restore_view({**held, "asked": {**held["asked"], **wrong}, "page": "x", "box": 4})
+    assert other.inputs.seed.value() == 7
 
 
 def test_arrows_go_up_only_and_to_what_can_read(sample_session):

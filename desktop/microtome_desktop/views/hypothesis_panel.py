@@ -54,6 +54,7 @@ from microtome_desktop.views.space_bar import small_button
 _TEST = "Test it"
 _NONE = "No hypothesis yet: begin with New."
 _NO_RUN = "Run a prompt first."
+_BEFORE = "the score is of the drawing before it was changed"
 _UNREAD = "Its test cannot be read (another version, or damaged): test it again"
 _SIDE = 292  # pixels of the fields
 
@@ -240,8 +241,8 @@ class HypothesisPanel(Panel):
 
     def show_session(self) -> None:
         """Draw the first hypothesis of the session, or the one that the session was left on."""
-        self.restore_once()
         self._on_library(None, frozenset({"facts"}))
+        self.restore_once()
         self._show()
 
     def show_part(self, part: str) -> None:
@@ -312,8 +313,9 @@ class HypothesisPanel(Panel):
     def _said(self, piece: Piece | None, reason: str) -> str:
         if piece is not None:
             return test_told(piece.title, piece.progress)
-        if self._found is not None and not self._fresh:
-            return f"of the drawing before it was changed{' · ' + reason if reason else ''}"
+        changed = not self._fresh or bool(self.form.why_not)  # what is typed is no drawing yet
+        if self._found is not None and changed:
+            return " · ".join(filter(None, (reason, _BEFORE)))
         if self._found is None:
             return " · ".join(filter(None, (_UNREAD if self._analysis is not None else "", reason)))
         return numbers(self._found)
@@ -322,16 +324,26 @@ class HypothesisPanel(Panel):
 
     def view_state(self) -> dict[str, Any]:
         """Which hypothesis is drawn, and what its test is asked for."""
-        of = self.acts.shown
-        return {} if of is None else {"asked": self.inputs.wish(of).as_json()}
+        of, picked = self.acts.shown or Hypothesis((), ()), self.acts.picked
+        return {
+            "asked": self.inputs.wish(of).as_json(),
+            "typed": self.inputs.text.toPlainText(),
+            "page": self.side.currentIndex(),
+            "box": picked if isinstance(picked, str) else "",
+        }
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Draw that one again."""
         with suppress(InputError):
             wish = ScrubWish.from_json(held.get("asked", {}))
-            self.acts.title = wish.hypothesis.title
-            self.inputs.show_wish(wish)
-            self._show()
+            self.inputs.show_wish(wish, held.get("typed"))
+            if wish.hypothesis.boxes:
+                self.acts.title = wish.hypothesis.title
+            self.acts.picked = str(held.get("box", "")) or None
+        page = held.get("page")
+        if isinstance(page, int) and 0 <= page < self.side.count():
+            self.side.setCurrentIndex(page)
+        self._show()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The test input by input, or the drawing where there is no test."""
