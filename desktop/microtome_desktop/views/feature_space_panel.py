@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from shiboken6 import isValid
 
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
@@ -318,8 +317,7 @@ class FeatureSpacePanel(Panel):
                 self.highlight(pane)
 
     def _on_prepared(self, key: object) -> None:
-        if isValid(self):  # else replaced, and held by something still
-            self.context.later((self, "prepared"), self.draw_all)
+        self.context.later((self, "prepared"), self.draw_all)
 
     def draw_all(self) -> None:
         """Draw every view."""

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QScrollArea,
+    QStackedWidget,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -42,6 +43,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.hypothesis_acts import HypothesisActs
 from microtome_desktop.views.hypothesis_canvas import HypothesisCanvas, Picked
+from microtome_desktop.views.hypothesis_empty import HypothesisEmpty
 from microtome_desktop.views.hypothesis_form import HypothesisForm
 from microtome_desktop.views.hypothesis_inputs import HypothesisInputs
 from microtome_desktop.views.hypothesis_score import ScoreLine
@@ -75,6 +77,7 @@ class HypothesisPanel(Panel):
         self.add_box = QPushButton("Add a box")
         self.run_button = QPushButton(_TEST)
         self.canvas = HypothesisCanvas()
+        self.empty = HypothesisEmpty()
         self.form = HypothesisForm()
         self.inputs = HypothesisInputs()
         self.swaps = HypothesisSwaps()
@@ -115,18 +118,14 @@ class HypothesisPanel(Panel):
         top.addStretch(1)
         top.addWidget(self.add_box)
         top.addWidget(self.run_button)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setWidget(self.canvas)
-        self._area.viewport().setAutoFillBackground(False)
-        self.canvas.setAutoFillBackground(False)
+        self._lay_out_drawing()
         for page, said in ((self.form, "Box"), (self.inputs, "Inputs"), (self.swaps, "Swaps")):
             self.side.addTab(_scrolling(page) if page is not self.swaps else page, said)
         self.side.setObjectName("hypothesis_side")
         self.side.setFixedWidth(_SIDE)
         split = QHBoxLayout()
         split.setSpacing(10)
-        split.addWidget(self._area, 1)
+        split.addWidget(self._drawing, 1)
         split.addWidget(self.side)
         below = QHBoxLayout()
         below.setSpacing(12)
@@ -139,12 +138,23 @@ class HypothesisPanel(Panel):
         column.addLayout(split, 1)
         column.addLayout(below)
 
+    def _lay_out_drawing(self) -> None:
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setWidget(self.canvas)
+        self._area.viewport().setAutoFillBackground(False)
+        self.canvas.setAutoFillBackground(False)
+        self._drawing = QStackedWidget()
+        self._drawing.addWidget(self._area)
+        self._drawing.addWidget(self.empty)
+
     def _listen(self) -> None:
         self.shown.activated.connect(self._on_shown)
         self.rename.clicked.connect(self._on_rename)
         self.forget.clicked.connect(self.acts.forget)
         self.add_box.clicked.connect(self._on_add_box)
         self.run_button.clicked.connect(self._on_run)
+        self.empty.asked.connect(self.acts.add_induction)
         self.canvas.picked.connect(self.pick)
         self.canvas.arrow_asked.connect(self._on_arrow)
         self.canvas.delete_asked.connect(self.acts.delete)
@@ -267,6 +277,8 @@ class HypothesisPanel(Panel):
         self.acts.check()
         of, session = self.acts.shown, self.context.workspace.session
         self._show_titles(of)
+        self._drawing.setCurrentWidget(self.empty if of is None else self._area)
+        self.empty.button.setEnabled(session is not None)
         self.new.setEnabled(session is not None)
         self.add_box.setEnabled(session is not None)
         model = None if session is None else session.model
