@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontInfo, QPalette
+from shiboken6 import delete
 
 import microtome_desktop
 from microtome_desktop import palette as colours
 from microtome_desktop import theme
 from microtome_desktop.presenters.colour_maps import MAPS, magnitude_table
+from microtome_desktop.views.discovery_asking import DiscoveryAsking
+from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.sweep_asking import SweepAsking
 
 
 def luminance(code):
@@ -37,6 +41,21 @@ def theme_name(request):
     colours.use(request.param)
     yield request.param
     colours.use(colours.DARK)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(DiscoveryAsking, "discovery"), (SweepAsking, "patching"), (FeatureSpacePanel, "space")],
+)
+def test_a_panel_that_was_replaced_hears_nothing(bench, kind, name):
+    """What still holds it, a job for one, must not stop what others are told."""
+    context = bench.furnishing.panels["hypothesis"].context
+    old = kind(context)
+    context.later((old, "again"), old.update)
+    delete(old)
+    context.workspace.prepared.put(name, np.zeros(1))
+    bench.runner.turns.finish()
+    context.workspace.prepared.clear()
 
 
 @pytest.mark.parametrize("surface", ["WINDOW", "CARD", "RAISED"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from PySide6.QtCore import QObject, QTimer, Slot
+from shiboken6 import isValid
 
 
 class Turns(QObject):
@@ -39,6 +40,9 @@ class Turns(QObject):
     def _take_one(self) -> None:
         if self._waiting:
             key = next(iter(self._waiting))
-            self._waiting.pop(key)()
+            act = self._waiting.pop(key)
+            owner = getattr(act, "__self__", None)
+            if not isinstance(owner, QObject) or isValid(owner):  # else its panel was replaced
+                act()
         if not self._waiting:
             self._timer.stop()

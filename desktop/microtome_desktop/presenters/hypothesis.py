@@ -31,6 +31,7 @@ CLAIMS: Mapping[str, str] = {
 }  # fmt: skip
 READ = {"q": "queries", "k": "keys", "v": "values", "mlp": "MLP input", LOGITS: "logits"}
 BOX_WIDTH, BOX_HEIGHT, LOW_BOX = 148, 46, 26  # pixels; a low box has no room for its claim
+LEAST_WIDTH = 96  # of a box where the room is narrow: a short name and one node
 _GAP, _ROW, _LOW_ROW, _EDGE = 8, 30, 14, 6  # between boxes, between rows, around all
 _LEFT, _ASIDE = 52, 26  # room for the rows' names; how far single boxes stand aside
 
@@ -160,11 +161,13 @@ class Laid:
 def laid_out(hypothesis: Hypothesis, width: float, height: float) -> Laid:
     """Boxes in rows by layer, the input below and the logits above, spread over the room.
 
-    What needs more than the room gets it: the canvas scrolls.
+    Boxes are narrower in a narrow room; what needs more than that gets it: the canvas scrolls.
     """
     levels = _levels(hypothesis)
     widest = max([len(names) for _, names in levels], default=1)
-    wide = max(width, _EDGE + _LEFT + 2 * _ASIDE + widest * (BOX_WIDTH + _GAP))
+    beside = _EDGE + _LEFT + (2 * _ASIDE if widest == 1 else 0)  # others have room to go aside
+    wide = max(width, beside + widest * (LEAST_WIDTH + _GAP))
+    box_width = min(BOX_WIDTH, (wide - beside) / widest - _GAP)
     gaps = max(len(levels) - 1, 1)
     low = height < 2 * _EDGE + BOX_HEIGHT + gaps * (BOX_HEIGHT + _ROW)
     box, row = (LOW_BOX, _LOW_ROW) if low else (BOX_HEIGHT, _ROW)
@@ -179,7 +182,7 @@ def laid_out(hypothesis: Hypothesis, width: float, height: float) -> Laid:
         # Arrows that pass a row by go beside its box, not behind it.
         inside = 0 < number < gaps and len(names) == 1
         aside = 0.0 if not inside else _ASIDE if number % 2 else -_ASIDE
-        boxes.update(_spread(names, Rect(aside, y, wide, box)))
+        boxes.update(_spread(names, Rect(aside, y, wide, box), box_width))
     return Laid(boxes, _curves(hypothesis, boxes), tuple(rows), wide, tall)
 
 
@@ -197,13 +200,11 @@ def _level(depth: int) -> str:
     return f"M{depth // 2}" if depth % 2 else f"L{depth // 2}"
 
 
-def _spread(names: list[str], room: Rect) -> dict[str, Rect]:
+def _spread(names: list[str], room: Rect, width: float) -> dict[str, Rect]:
     """Boxes side by side over the width of the room, moved aside by its x."""
     step = (room.width - _LEFT - _EDGE) / max(len(names), 1)
     return {
-        name: Rect(
-            _LEFT + step * (at + 0.5) - BOX_WIDTH / 2 + room.x, room.y, BOX_WIDTH, room.height
-        )
+        name: Rect(_LEFT + step * (at + 0.5) - width / 2 + room.x, room.y, width, room.height)
         for at, name in enumerate(names)
     }
 

@@ -16,6 +16,9 @@ from microtome.records.session import Session
 ASKED = "wish"  # the parameter of the analysis that holds what was asked for
 RANDOM, TYPED = "random", "typed"  # where inputs come from, beside the names of prompt sets
 INDUCTION = "induction"
+_KINDS = {
+    "source": str, "text": str, "count": int, "draws": int, "seed": int, "by_answer": bool,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,12 @@ class ScrubWish:
         """The wish that ``as_json`` gave; InputError for what is none."""
         try:
             given = {each.name: held[each.name] for each in fields(cls) if each.name in held}
-            return cls(**{**given, "hypothesis": hypothesis_of(given["hypothesis"])})
+            made = cls(**{**given, "hypothesis": hypothesis_of(given["hypothesis"])})
         except (TypeError, KeyError) as error:
             raise InputError("This is no test of a hypothesis.") from error
+        if any(type(getattr(made, name)) is not kind for name, kind in _KINDS.items()):
+            raise InputError("This is no test of a hypothesis.")
+        return made
 
 
 def scrubs_in(session: Session | None) -> tuple[Analysis, ...]:

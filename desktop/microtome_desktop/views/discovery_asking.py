@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import (
@@ -168,7 +169,8 @@ class DiscoveryAsking(QWidget):
             self.context.ask(ForeseeDiscovery(search))
 
     def _on_prepared(self, key: object) -> None:
-        if key == outlook_key(self.controls.search()):
+        # A panel that was replaced hears of it as long as anything holds it.
+        if isValid(self) and key == outlook_key(self.controls.search()):
             self._tell()
 
     def _on_work(self) -> None:

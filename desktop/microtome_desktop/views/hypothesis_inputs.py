@@ -32,6 +32,7 @@ class HypothesisInputs(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._wanted = ""  # the source that was restored, until another one is chosen
         self.source = Choice()
         self.source.setObjectName("scrub_source")
         self.source.setAccessibleName("inputs of the test")
@@ -57,15 +58,16 @@ class HypothesisInputs(QWidget):
         form.addRow(_dim("Inputs"), self.source)
         line = QHBoxLayout()
         line.setSpacing(6)
-        for said, field in (("Draws", self.draws), ("Seed", self.seed)):
-            line.addWidget(_dim(said))
-            line.addWidget(field, 1)
-        line.insertWidget(0, self.count, 1)
+        line.addWidget(self.count, 1)
+        line.addWidget(_dim("Draws"))
+        line.addWidget(self.draws, 1)
         form.addRow(_dim("Count"), line)
+        form.addRow(_dim("Seed"), self.seed)
         form.addRow(_dim("Judge"), self.judged)
         form.addRow(self.text)
         self.offer(())
         self.source.currentIndexChanged.connect(self._on_source)
+        self.source.activated.connect(self._on_chosen)
         self.text.textChanged.connect(self.changed)
         self.judged.activated.connect(self._on_number)
         for field in (self.count, self.draws, self.seed):
@@ -82,7 +84,7 @@ class HypothesisInputs(QWidget):
         if offered == [(self.source.itemText(n), self.source.itemData(n))
                        for n in range(self.source.count())]:  # fmt: skip
             return
-        held = self.source.currentData()
+        held = self._wanted or self.source.currentData()
         with QSignalBlocker(self.source):
             self.source.clear()
             for title, name in offered:
@@ -113,18 +115,22 @@ class HypothesisInputs(QWidget):
         missing = typed and not self.text.toPlainText().strip()
         return "No prompts are typed: see Inputs." if missing else ""
 
-    def show_wish(self, wish: ScrubWish) -> None:
-        """Set everything as a test was asked for."""
+    def show_wish(self, wish: ScrubWish, typed: object = None) -> None:
+        """Set everything as a test was asked for, and what was ``typed`` whatever the source."""
         at = self.source.findData(wish.source)
+        self._wanted = wish.source  # a set may be offered later, with its model
         if at >= 0:
             self.source.setCurrentIndex(at)
-        if wish.text:
-            self.text.setPlainText(wish.text)
-        self.count.setValue(wish.count)
-        self.draws.setValue(wish.draws)
-        self.seed.setValue(wish.seed)
+        self.text.setPlainText(typed if isinstance(typed, str) else wish.text)
+        for field, value in (
+            (self.count, wish.count), (self.draws, wish.draws), (self.seed, wish.seed),
+        ):  # fmt: skip
+            field.setValue(min(max(value, field.minimum()), field.maximum()))
         self.judged.setCurrentIndex(int(wish.by_answer))
         self._on_source(0)
+
+    def _on_chosen(self, row: int) -> None:
+        self._wanted = ""
 
     def _on_source(self, row: int) -> None:
         self.text.setVisible(self.source.currentData() == TYPED)

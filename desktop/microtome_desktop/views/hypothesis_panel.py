@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QMenu,
     QPushButton,
     QScrollArea,
+    QStackedWidget,
     QTabWidget,
     QToolButton,
     QVBoxLayout,
@@ -42,6 +43,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.hypothesis_acts import HypothesisActs
 from microtome_desktop.views.hypothesis_canvas import HypothesisCanvas, Picked
+from microtome_desktop.views.hypothesis_empty import HypothesisEmpty
 from microtome_desktop.views.hypothesis_form import HypothesisForm
 from microtome_desktop.views.hypothesis_inputs import HypothesisInputs
 from microtome_desktop.views.hypothesis_score import ScoreLine
@@ -54,6 +56,7 @@ from microtome_desktop.views.space_bar import small_button
 _TEST = "Test it"
 _NONE = "No hypothesis yet: begin with New."
 _NO_RUN = "Run a prompt first."
+_BEFORE = "the score is of the drawing before it was changed"
 _UNREAD = "Its test cannot be read (another version, or damaged): test it again"
 _SIDE = 292  # pixels of the fields
 
@@ -74,6 +77,7 @@ class HypothesisPanel(Panel):
         self.add_box = QPushButton("Add a box")
         self.run_button = QPushButton(_TEST)
         self.canvas = HypothesisCanvas()
+        self.empty = HypothesisEmpty()
         self.form = HypothesisForm()
         self.inputs = HypothesisInputs()
         self.swaps = HypothesisSwaps()
@@ -114,18 +118,14 @@ class HypothesisPanel(Panel):
         top.addStretch(1)
         top.addWidget(self.add_box)
         top.addWidget(self.run_button)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setWidget(self.canvas)
-        self._area.viewport().setAutoFillBackground(False)
-        self.canvas.setAutoFillBackground(False)
+        self._lay_out_drawing()
         for page, said in ((self.form, "Box"), (self.inputs, "Inputs"), (self.swaps, "Swaps")):
             self.side.addTab(_scrolling(page) if page is not self.swaps else page, said)
         self.side.setObjectName("hypothesis_side")
         self.side.setFixedWidth(_SIDE)
         split = QHBoxLayout()
         split.setSpacing(10)
-        split.addWidget(self._area, 1)
+        split.addWidget(self._drawing, 1)
         split.addWidget(self.side)
         below = QHBoxLayout()
         below.setSpacing(12)
@@ -138,12 +138,23 @@ class HypothesisPanel(Panel):
         column.addLayout(split, 1)
         column.addLayout(below)
 
+    def _lay_out_drawing(self) -> None:
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setWidget(self.canvas)
+        self._area.viewport().setAutoFillBackground(False)
+        self.canvas.setAutoFillBackground(False)
+        self._drawing = QStackedWidget()
+        self._drawing.addWidget(self._area)
+        self._drawing.addWidget(self.empty)
+
     def _listen(self) -> None:
         self.shown.activated.connect(self._on_shown)
         self.rename.clicked.connect(self._on_rename)
         self.forget.clicked.connect(self.acts.forget)
         self.add_box.clicked.connect(self._on_add_box)
         self.run_button.clicked.connect(self._on_run)
+        self.empty.asked.connect(self.acts.add_induction)
         self.canvas.picked.connect(self.pick)
         self.canvas.arrow_asked.connect(self._on_arrow)
         self.canvas.delete_asked.connect(self.acts.delete)
@@ -240,8 +251,8 @@ class HypothesisPanel(Panel):
 
     def show_session(self) -> None:
         """Draw the first hypothesis of the session, or the one that the session was left on."""
-        self.restore_once()
         self._on_library(None, frozenset({"facts"}))
+        self.restore_once()
         self._show()
 
     def show_part(self, part: str) -> None:
@@ -266,6 +277,8 @@ class HypothesisPanel(Panel):
         self.acts.check()
         of, session = self.acts.shown, self.context.workspace.session
         self._show_titles(of)
+        self._drawing.setCurrentWidget(self.empty if of is None else self._area)
+        self.empty.button.setEnabled(session is not None)
         self.new.setEnabled(session is not None)
         self.add_box.setEnabled(session is not None)
         model = None if session is None else session.model
@@ -312,8 +325,9 @@ class HypothesisPanel(Panel):
     def _said(self, piece: Piece | None, reason: str) -> str:
         if piece is not None:
             return test_told(piece.title, piece.progress)
-        if self._found is not None and not self._fresh:
-            return f"of the drawing before it was changed{' · ' + reason if reason else ''}"
+        changed = not self._fresh or bool(self.form.why_not)  # what is typed is no drawing yet
+        if self._found is not None and changed:
+            return " · ".join(filter(None, (reason, _BEFORE)))
         if self._found is None:
             return " · ".join(filter(None, (_UNREAD if self._analysis is not None else "", reason)))
         return numbers(self._found)
@@ -322,16 +336,26 @@ class HypothesisPanel(Panel):
 
     def view_state(self) -> dict[str, Any]:
         """Which hypothesis is drawn, and what its test is asked for."""
-        of = self.acts.shown
-        return {} if of is None else {"asked": self.inputs.wish(of).as_json()}
+        of, picked = self.acts.shown or Hypothesis((), ()), self.acts.picked
+        return {
+            "asked": self.inputs.wish(of).as_json(),
+            "typed": self.inputs.text.toPlainText(),
+            "page": self.side.currentIndex(),
+            "box": picked if isinstance(picked, str) else "",
+        }
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Draw that one again."""
         with suppress(InputError):
             wish = ScrubWish.from_json(held.get("asked", {}))
-            self.acts.title = wish.hypothesis.title
-            self.inputs.show_wish(wish)
-            self._show()
+            self.inputs.show_wish(wish, held.get("typed"))
+            if wish.hypothesis.boxes:
+                self.acts.title = wish.hypothesis.title
+            self.acts.picked = str(held.get("box", "")) or None
+        page = held.get("page")
+        if isinstance(page, int) and 0 <= page < self.side.count():
+            self.side.setCurrentIndex(page)
+        self._show()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The test input by input, or the drawing where there is no test."""

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.sweep_requests import (
@@ -192,6 +193,8 @@ class SweepAsking(QWidget):
             self.context.ask(ForeseeSweep(wish))
 
     def _on_prepared(self, key: object) -> None:
+        if not isValid(self):  # replaced, and held by something still
+            return
         held = self._foreseen() if key == foreseen_key(self.controls.wish()) else None
         if held is not None:
             if held.unequal or not held.problem:
