@@ -22,7 +22,6 @@ from microtome_desktop.jobs.examine import select_answer
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.comparison import changed_text, prompt_text, title
-from microtome_desktop.state.draft import question_of
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.comparison_window import ComparisonWindow
@@ -136,8 +135,7 @@ class HistoryPanel(Panel):
         if run is None or (shown is not None and shown.uuid == run.session.uuid):
             return
         self.context.selection.clear()
-        if (question := question_of(run.session)) is not None:
-            self.context.draft.fill(question)
+        self.context.draft.follow(run.session)
         self.context.history.reopen(run.session.uuid)
         select_answer(self.context)
 
