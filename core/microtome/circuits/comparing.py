@@ -8,7 +8,7 @@ belongs together, and of what lies between each token with the one as far from i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 
 from microtome.errors import InputError, expect
 from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+
+_NAMED = 3  # words of one place that are written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,10 +126,14 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
     owner: list[tuple[int, int]] = []  # circuit and row that first has each node
     rows = []
     all_tokens = list(tokens[0])
+    words: list[dict[str, None]] = [{token: None} for token in tokens[0]]
     for which, circuit in enumerate(circuits):
         places = aligned(tokens[0], tokens[which])
         more = places >= len(all_tokens)
         all_tokens += [tokens[which][at] for at in np.flatnonzero(more).tolist()]
+        words += [{token: None} for token in all_tokens[len(words) :]]
+        for place, token in zip(places.tolist(), tokens[which], strict=True):
+            words[place][token] = None
         found = []
         for row, key in enumerate(_keys(circuit, places)):
             number = numbers.setdefault(key, len(numbers))
@@ -142,6 +148,8 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
         scores[which, rows[which]] = circuit.node_score
         influence[which, rows[which]] = circuit.node_influence
     columns = _columns(circuits, owner, numbers)
+    columns["node_label"] = _common_labels(circuits, rows, columns)
+    all_tokens = [_common(word) for word in words]
     circuit = Circuit(
         **columns, node_score=np.nanmean(scores, axis=0), node_influence=np.nanmean(influence, 0),
         node_bias=np.zeros(len(numbers)), edge_source=edges[0], edge_target=edges[1],
@@ -149,6 +157,31 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
         else np.zeros(0), edge_influence=through, metadata=_metadata(circuits, names, all_tokens),
     )  # fmt: skip
     return Consensus(circuit, names, scores, edge_weights)
+
+
+def _common(words: Iterable[str]) -> str:
+    """What stands at one place in several texts: ``Mary | Anna``."""
+    first = [word if number == 0 else word.strip() or word for number, word in enumerate(words)]
+    more = f" | … {len(first) - _NAMED} more" if len(first) > _NAMED else ""
+    return " | ".join(first[:_NAMED]) + more
+
+
+def _common_labels(
+    circuits: Sequence[Circuit],
+    rows: Sequence[Int[np.ndarray, " node"]],
+    columns: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Labels that are true of every circuit: tokens side by side, another metric is a metric."""
+    found: list[dict[str, None]] = [{} for _ in columns["node_label"]]
+    for circuit, numbers in zip(circuits, rows, strict=True):
+        for number, label in zip(numbers.tolist(), circuit.node_label, strict=True):
+            found[number][label] = None
+    named = {TOKEN: _common, POSITION: _common, OUTPUT: lambda _: "metric"}
+    kinds = columns["node_kind"]
+    return tuple(
+        named[kind](labels) if len(labels) > 1 and kind in named else next(iter(labels))
+        for kind, labels in zip(kinds, found, strict=True)
+    )
 
 
 def _keys(circuit: Circuit, places: Int[np.ndarray, " token"]) -> list[tuple[Any, ...]]:
