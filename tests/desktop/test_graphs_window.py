@@ -29,6 +29,7 @@ from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.graph_requests import ImportGraph
 from microtome_desktop.presenters import circuit as drawings
 from microtome_desktop.presenters.circuit_look import EDGE_INFLUENCE, NODE_INFLUENCE
+from microtome_desktop.presenters.circuit_text import node_tip
 from microtome_desktop.state.notices import Level
 from microtome_desktop.views import group_proposals
 from microtome_desktop.views.prompt_panel import PromptPanel
@@ -369,3 +370,17 @@ def test_an_imported_graph_is_named_everywhere(qtbot, bench, bring, graph, tmp_p
     rest(qtbot, bench)
     assert prompt.prompt.toPlainText() == "<bos> The capital is"
     assert prompt.answer.text() == ""
+
+
+def test_a_card_shows_no_number_that_the_file_has_not(qtbot, bench, bring, tmp_path):
+    bring(samples.write(tmp_path / "scores.json", samples.eap()))
+    circuit, card = bench.desk.workspace.session.circuit, bench.furnishing.panels["node_card"]
+    bench.desk.selection.update(node="logits")
+    rest(qtbot, bench)
+    assert [card.stats.value(name) for name in ("score", "influence", "bias")] == ["–"] * 3
+    sizes = np.abs(circuit.edge_weight[circuit.incoming(circuit.row("logits"))])
+    shares = [part.share for part in card._card.incoming]
+    np.testing.assert_allclose(shares, sizes / sizes.sum(), rtol=1e-6)
+    assert "sizes of all weights" in card.incoming.caption.text()
+    row = circuit.row("logits")
+    assert node_tip(circuit, row) == "logits"

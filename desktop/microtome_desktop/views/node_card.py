@@ -211,7 +211,9 @@ class NodeCardPanel(Panel):
                     strict=True)  # fmt: skip
         for section, parts, more in sides:
             cells = [part_cells(part, groups.get(part.node, "")) for part in parts]
-            section.tell(cells, f"The strongest {len(parts):,}; {more:,} more." if more else "")
+            said = [f"The strongest {len(parts):,}; {more:,} more."] if more else []
+            said += ["Shares are of the sizes of all weights."] if card.by_weight and parts else []
+            section.tell(cells, " ".join(said))
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
         # The metric feeds nothing and a token is fed by nothing: no empty table is shown first.
