@@ -372,8 +372,13 @@ def test_an_imported_graph_is_named_everywhere(qtbot, bench, bring, graph, tmp_p
     assert prompt.answer.text() == ""
 
 
-def test_a_card_shows_no_number_that_the_file_has_not(qtbot, bench, bring, tmp_path):
-    bring(samples.write(tmp_path / "scores.json", samples.eap()))
+def test_components_stand_by_head_without_numbers_of_no_file(qtbot, bench, bring, tmp_path):
+    panel = bring(samples.write(tmp_path / "scores.json", samples.eap()))
+    layout = panel.canvas.drawing.layout
+    assert layout.tokens == ("H0", "H1", "MLP")
+    place = dict(zip(panel.shown.node_id, layout.x.tolist(), strict=True))
+    assert place["a0.h0"] == place["a1.h0"] < place["a0.h1"] < place["m0"]
+    assert place["input"] == place["logits"] == layout.width / 2
     circuit, card = bench.desk.workspace.session.circuit, bench.furnishing.panels["node_card"]
     bench.desk.selection.update(node="logits")
     rest(qtbot, bench)

@@ -176,12 +176,14 @@ def _common_labels(
     for circuit, numbers in zip(circuits, rows, strict=True):
         for number, label in zip(numbers.tolist(), circuit.node_label, strict=True):
             found[number][label] = None
-    named = {TOKEN: _common, POSITION: _common, OUTPUT: lambda _: "metric"}
-    kinds = columns["node_kind"]
-    return tuple(
-        named[kind](labels) if len(labels) > 1 and kind in named else next(iter(labels))
-        for kind, labels in zip(kinds, found, strict=True)
-    )
+    pairs = zip(columns["node_kind"], found, strict=True)
+    return tuple(_common_label(kind, labels) for kind, labels in pairs)
+
+
+def _common_label(kind: str, labels: Mapping[str, None]) -> str:
+    if len(labels) > 1 and kind == OUTPUT:
+        return "metric"
+    return _common(labels) if kind in (TOKEN, POSITION) else next(iter(labels))
 
 
 def _keys(circuit: Circuit, places: Int[np.ndarray, " token"]) -> list[tuple[Any, ...]]:
