@@ -171,6 +171,11 @@ def expect(
         raise WrongKind(f"{name} is {described(value)}, but {wanted} was expected.", way_out)
 
 
+def file_size(size: int) -> str:
+    """A size in bytes as people read it, also of the smallest files."""
+    return f"{size} bytes" if size < 1e3 else megabytes(size)
+
+
 def megabytes(size: int) -> str:
     """A size in bytes as people read it."""
     if 1e3 <= size < 1e5:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,33 @@ def test_a_consensus_counts_and_exports(pair):
     assert [node["count"] for node in told["nodes"]] == held.node_counts.tolist()
     only = next(edge for edge in told["edges"] if edge["count"] == 1)
     assert only["weights"][0] is only["weights"][2] is None
+
+
+def test_what_differs_is_named_as_different(pair):
+    """A column by all of its tokens; a metric by its name only where all have that one."""
+    a, b = pair
+    a, b = (
+        replace(
+            circuit,
+            metadata=circuit.metadata | {"tokens": tokens},
+            node_label=tuple(
+                name if kind == "output" else label
+                for kind, label in zip(circuit.node_kind, circuit.node_label, strict=True)
+            ),
+            node_feature=np.full(circuit.n_nodes, -1, np.int32),
+        )
+        for circuit, name, tokens in (
+            (a, "logit(Mary)", ["<bos>", " Mary", " capital", " is"]),
+            (b, "logit(Anna)", ["<bos>", " Anna", " capital", " is"]),
+        )
+    )  # fmt: skip
+    both = mt.graph_difference(a, b).circuit
+    assert both.metadata["tokens"] == ["<bos>", " Mary | Anna", " capital", " is"]
+    labels = dict(zip(both.node_id, both.node_label, strict=True))
+    assert labels["6_4321_3"] == "metric"
+    alike = mt.graph_difference(a, a).circuit
+    assert "logit(Mary)" in alike.node_label
+    assert alike.metadata["tokens"][1] == " Mary"
 
 
 def test_tokens_are_aligned_from_both_ends():

@@ -85,7 +85,10 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     window.close()
     choose(panel, (0, 2), Qt.KeyboardModifier.ShiftModifier)
     QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
-    (window,) = bench.window.findChildren(ConsensusWindow)
+    QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
+    other, window = bench.window.findChildren(ConsensusWindow)
+    qtbot.waitUntil(lambda: other.graph.found is not None, timeout=WAIT)  # both get their answer
+    other.close()
     qtbot.waitUntil(lambda: window.graph.found is not None, timeout=WAIT)
     rest(qtbot, bench)
     counts = dict(
@@ -93,6 +96,11 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     )
     assert [counts[node] for node in ("0_5_1", "3_70000_3", "3_123_3")] == [3, 2, 1]
     exported(qtbot, bench, window.graph, counts, tmp_path, monkeypatch)
+    window.close()
+    QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
+    bench.runner.cancel_visible()
+    (window,) = (each for each in bench.window.findChildren(ConsensusWindow) if each.isVisible())
+    assert "stopped" in window.graph.empty.headline.text()
     window.close()
     for _ in range(2):
         bench.desk.book.undo()

@@ -29,7 +29,10 @@ from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.graph_requests import ImportGraph
 from microtome_desktop.presenters import circuit as drawings
 from microtome_desktop.presenters.circuit_look import EDGE_INFLUENCE, NODE_INFLUENCE
+from microtome_desktop.presenters.circuit_text import node_tip
 from microtome_desktop.state.notices import Level
+from microtome_desktop.views import group_proposals
+from microtome_desktop.views.prompt_panel import PromptPanel
 
 WAIT = 30_000
 _ID = CommandId
@@ -298,21 +301,28 @@ def test_what_is_shown_is_written_alone(qtbot, bench, tmp_path):
     np.testing.assert_array_equal(again.edge_weight, panel.shown.edge_weight)
 
 
-def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
+def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench, monkeypatch):
+    grown, grow = [], group_proposals.likeness_tree
+    monkeypatch.setattr(
+        group_proposals, "likeness_tree", lambda *a, **k: grown.append(1) or grow(*a, **k)
+    )
     desk, panel = bench.desk, bench.furnishing.panels["circuit"]
     press(qtbot, bench, _ID.PROPOSE_GROUPS)
+    rest(qtbot, bench)
     rest(qtbot, bench)
     window = bench.window.findChild(QDialog, "group_proposals")
     window.likeness.setFocus()
     for _ in range(2):
         QTest.keyClick(window.likeness, Qt.Key.Key_PageDown)
     rest(qtbot, bench)
-    count = window.list.topLevelItemCount()
     shown = set(panel.shown.node_id)
     circuit, run = desk.workspace.session.circuit, desk.workspace.session.clean
     least = window.likeness.value() / 100
     wanted = mt.propose_groups(circuit, tuple(shown), trace=run, likeness=least)
-    assert count == len(wanted) > 1
+    qtbot.waitUntil(lambda: window.list.topLevelItemCount() == len(wanted), timeout=WAIT)
+    count = len(wanted)
+    assert count > 1
+    assert grown == [1]  # another likeness cuts the same tree
     item = window.list.topLevelItem(1)
     place = window.list.visualItemRect(item).center()
     QTest.mouseClick(window.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -334,3 +344,48 @@ def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench):
     desk.book.undo()
     assert desk.book.marks.supernodes == ()
     window.close()
+
+
+def test_an_imported_graph_is_named_everywhere(qtbot, bench, bring, graph, tmp_path):
+    """By its prompt where the file tells one, else by the file; no run before shows through."""
+    heatmap, prompt = bench.furnishing.panels["heatmap"], bench.window.findChild(PromptPanel)
+    ticks = heatmap.map.plot.getAxis("bottom")
+    assert ticks.tickValues(-0.5, 14.5, 400)
+    eap = samples.write(tmp_path / "scores.json", samples.eap())
+    bring(graph, eap)
+    panel = bench.furnishing.panels["history"]
+    runs = panel.list
+    assert runs.topLevelItem(0).text(0).endswith("scores.json")
+    assert "austin.json" in runs.topLevelItem(1).toolTip(0)
+    assert runs.topLevelItem(1).text(0).endswith("The capital is")
+    assert not ticks.tickValues(-0.5, 14.5, 400)
+    for field in (prompt.prompt, prompt.corrupt):
+        assert field.toPlainText() == ""
+    assert "which it does not name" in bench.furnishing.banner.text.text()
+    bench.window.docks["history"].raise_()
+    qtbot.waitUntil(lambda: not runs.visibleRegion().isEmpty(), timeout=WAIT)
+    place = runs.visualItemRect(runs.topLevelItem(1)).center()
+    QTest.mouseClick(runs.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseClick(panel.reopen, Qt.MouseButton.LeftButton)
+    rest(qtbot, bench)
+    assert prompt.prompt.toPlainText() == "<bos> The capital is"
+    assert prompt.answer.text() == ""
+
+
+def test_components_stand_by_head_without_numbers_of_no_file(qtbot, bench, bring, tmp_path):
+    panel = bring(samples.write(tmp_path / "scores.json", samples.eap()))
+    layout = panel.canvas.drawing.layout
+    assert layout.tokens == ("H0", "H1", "MLP")
+    place = dict(zip(panel.shown.node_id, layout.x.tolist(), strict=True))
+    assert place["a0.h0"] == place["a1.h0"] < place["a0.h1"] < place["m0"]
+    assert place["input"] == place["logits"] == layout.width / 2
+    circuit, card = bench.desk.workspace.session.circuit, bench.furnishing.panels["node_card"]
+    bench.desk.selection.update(node="logits")
+    rest(qtbot, bench)
+    assert [card.stats.value(name) for name in ("score", "influence", "bias")] == ["–"] * 3
+    sizes = np.abs(circuit.edge_weight[circuit.incoming(circuit.row("logits"))])
+    shares = [part.share for part in card._card.incoming]
+    np.testing.assert_allclose(shares, sizes / sizes.sum(), rtol=1e-6)
+    assert "sizes of all weights" in card.incoming.caption.text()
+    row = circuit.row("logits")
+    assert node_tip(circuit, row) == "logits"

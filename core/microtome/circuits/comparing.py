@@ -8,7 +8,7 @@ belongs together, and of what lies between each token with the one as far from i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from jaxtyping import Float, Int
 
 from microtome.errors import InputError, expect
 from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+
+_NAMED = 3  # words of one place that are written out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +148,10 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
     owner: list[tuple[int, int]] = []  # circuit and row that first has each node
     rows = []
     places, all_tokens = _all_aligned(tokens)
+    words: list[dict[str, None]] = [{} for _ in all_tokens]
     for which, circuit in enumerate(circuits):
+        for place, token in zip(places[which].tolist(), tokens[which], strict=True):
+            words[place][token] = None
         found = []
         for row, key in enumerate(_keys(circuit, places[which])):
             number = numbers.setdefault(key, len(numbers))
@@ -161,6 +166,8 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
         scores[which, rows[which]] = circuit.node_score
         influence[which, rows[which]] = circuit.node_influence
     columns = _columns(circuits, owner, numbers)
+    columns["node_label"] = _common_labels(circuits, rows, columns)
+    all_tokens = [_common(word) for word in words]
     circuit = Circuit(
         **columns, node_score=np.nanmean(scores, axis=0), node_influence=np.nanmean(influence, 0),
         node_bias=np.zeros(len(numbers)), edge_source=edges[0], edge_target=edges[1],
@@ -168,6 +175,33 @@ def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
         else np.zeros(0), edge_influence=through, metadata=_metadata(circuits, names, all_tokens),
     )  # fmt: skip
     return Consensus(circuit, names, scores, edge_weights)
+
+
+def _common(words: Iterable[str]) -> str:
+    """What stands at one place in several texts: ``Mary | Anna``."""
+    first = [word if number == 0 else word.strip() or word for number, word in enumerate(words)]
+    more = f" | … {len(first) - _NAMED} more" if len(first) > _NAMED else ""
+    return " | ".join(first[:_NAMED]) + more
+
+
+def _common_labels(
+    circuits: Sequence[Circuit],
+    rows: Sequence[Int[np.ndarray, " node"]],
+    columns: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Labels that are true of every circuit: tokens side by side, another metric is a metric."""
+    found: list[dict[str, None]] = [{} for _ in columns["node_label"]]
+    for circuit, numbers in zip(circuits, rows, strict=True):
+        for number, label in zip(numbers.tolist(), circuit.node_label, strict=True):
+            found[number][label] = None
+    pairs = zip(columns["node_kind"], found, strict=True)
+    return tuple(_common_label(kind, labels) for kind, labels in pairs)
+
+
+def _common_label(kind: str, labels: Mapping[str, None]) -> str:
+    if len(labels) > 1 and kind == OUTPUT:
+        return "metric"
+    return _common(labels) if kind in (TOKEN, POSITION) else next(iter(labels))
 
 
 def _keys(circuit: Circuit, places: Int[np.ndarray, " token"]) -> list[tuple[Any, ...]]:

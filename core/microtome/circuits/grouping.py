@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 from scipy.spatial.distance import squareform
 
 from microtome.errors import InputError, expect
+from microtome.jobs import Job, job_or_default
 from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN, Circuit
 from microtome.records.trace import Trace
 
@@ -51,6 +52,48 @@ def propose_groups(
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
     _expect_likeness(likeness)
+    return likeness_tree(circuit, nodes, trace=trace).groups(likeness)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LikenessTree:
+    """Nodes clustered once, so that another ``likeness`` only cuts the tree elsewhere.
+
+    ``alike`` holds how alike each two of the ``rows`` are, ``tree`` SciPy's linkage of them.
+    """
+
+    circuit: Circuit
+    rows: Int[np.ndarray, " some"]
+    alike: Float[np.ndarray, "some some"]
+    tree: Float[np.ndarray, "merge 4"]
+
+    def groups(self, likeness: float) -> tuple[GroupProposal, ...]:
+        """The groups that hold together at this likeness, the most influential first."""
+        if len(self.rows) < 2:
+            return ()
+        label = fcluster(self.tree, 1.0 - likeness + 1e-9, "distance")
+        found = [np.flatnonzero(label == number) for number in np.unique(label)]
+        influence = self.circuit.node_influence
+        made = [
+            (float(influence[self.rows[some]].sum()), _proposal(self, some))
+            for some in found
+            if len(some) > 1
+        ]
+        return tuple(one for _, one in sorted(made, key=lambda pair: -pair[0]))
+
+
+def likeness_tree(
+    circuit: Circuit,
+    nodes: Sequence[str] | None = None,
+    *,
+    trace: Trace | None = None,
+    job: Job | None = None,
+) -> LikenessTree:
+    """What ``propose_groups`` cuts, which takes nearly all of its time.
+
+    Raises InputError for more than 4,000 nodes, and Cancelled when the job is stopped.
+    """
+    job = job_or_default(job)
     rows = _rows(circuit, nodes)
     if len(rows) > MOST_NODES:
         raise InputError(
@@ -58,20 +101,14 @@ def propose_groups(
             "Keep fewer nodes, by the sliders or with prune_by_influence.",
         )
     if len(rows) < 2:
-        return ()
-    alike = likenesses(circuit, rows, trace)
-    apart = np.clip(1.0 - alike, 0.0, 2.0)
-    np.fill_diagonal(apart, 0.0)
-    tree = linkage(squareform(apart, checks=False), "average")
-    label = fcluster(tree, 1.0 - likeness + 1e-9, "distance")
-    found = [rows[label == number] for number in np.unique(label)]
-    place = {int(row): at for at, row in enumerate(rows)}
-    made = [
-        (float(circuit.node_influence[some].sum()), _proposal(circuit, some, alike, place))
-        for some in found
-        if len(some) > 1
-    ]
-    return tuple(one for _, one in sorted(made, key=lambda pair: -pair[0]))
+        return LikenessTree(circuit, rows, np.zeros((len(rows), len(rows))), np.zeros((0, 4)))
+    alike = likenesses(circuit, rows, trace, job)
+    job.check()
+    apart = squareform(1.0 - alike, checks=False)  # of each two, without the diagonal
+    np.clip(apart, 0.0, 2.0, out=apart)
+    tree = linkage(apart, "average")
+    job.check()
+    return LikenessTree(circuit, rows, alike, tree)
 
 
 def _expect_likeness(likeness: float) -> None:
@@ -92,24 +129,30 @@ def _rows(circuit: Circuit, nodes: Sequence[str] | None) -> Int[np.ndarray, " so
 
 
 def likenesses(
-    circuit: Circuit, rows: Int[np.ndarray, " some"], trace: Trace | None = None
+    circuit: Circuit,
+    rows: Int[np.ndarray, " some"],
+    trace: Trace | None = None,
+    job: Job | None = None,
 ) -> Float[np.ndarray, "some some"]:
     """How alike each two nodes are, from -1 to 1; 0 where nothing is known of a pair."""
-    total, count = np.zeros((len(rows), len(rows))), np.zeros((len(rows), len(rows)))
+    job = job_or_default(job)
+    total, count = np.zeros((len(rows), len(rows))), np.zeros((len(rows), len(rows)), np.int8)
     names = _neighbours(circuit)
     for here, there in (
         (circuit.edge_target, circuit.edge_source),
         (circuit.edge_source, circuit.edge_target),
     ):
+        job.check()
         cosine, known = _cosines(_profiles(circuit, rows, here, names[there]))
         total += cosine
         count += known
     for cosine, known in _activities(circuit, rows, trace):
+        job.check()
         total += cosine
         count += known
-    alike = total / np.maximum(count, 1)
-    same = _same_label(circuit, rows)
-    return np.where(same, 1.0, alike)
+    alike = np.divide(total, np.maximum(count, 1), out=total)
+    alike[_same_label(circuit, rows)] = 1.0
+    return alike
 
 
 def _neighbours(circuit: Circuit) -> Int[np.ndarray, " node"]:
@@ -152,7 +195,9 @@ def _cosines(
     there = length > 0
     dots = (profiles @ profiles.T).toarray()
     scale = np.where(there, length, 1.0)
-    return dots / np.outer(scale, scale), np.outer(there, there)
+    dots /= scale[:, None]
+    dots /= scale
+    return dots, np.outer(there, there)
 
 
 def _activities(
@@ -194,15 +239,12 @@ def _same_label(circuit: Circuit, rows: Int[np.ndarray, " some"]) -> Bool[np.nda
     return np.asarray(code[:, None] == code[None])
 
 
-def _proposal(
-    circuit: Circuit,
-    rows: Int[np.ndarray, " some"],
-    alike: Float[np.ndarray, "all all"],
-    place: Mapping[int, int],
-) -> GroupProposal:
-    rows = rows[np.argsort(-circuit.node_influence[rows], kind="stable")]
-    at = [place[int(row)] for row in rows]
-    pairs = alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
+def _proposal(held: LikenessTree, some: Int[np.ndarray, " few"]) -> GroupProposal:
+    """The group of these numbers of nodes of the tree, strongest first."""
+    circuit = held.circuit
+    at = some[np.argsort(-circuit.node_influence[held.rows[some]], kind="stable")]
+    rows = held.rows[at]
+    pairs = held.alike[np.ix_(at, at)][np.triu_indices(len(at), 1)]
     return GroupProposal(
         _name(circuit, rows), tuple(circuit.node_id[row] for row in rows), float(pairs.mean())
     )

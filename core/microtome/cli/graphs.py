@@ -40,7 +40,7 @@ def import_graph(options: argparse.Namespace) -> int:
     expect_writable(options.out)
     job = _job()
     circuit = read_graph(options.graph, opposite_sign=options.opposite_sign, job=job)
-    save_session(options.out, session_of(circuit), job=job)
+    save_session(options.out, session_of(circuit, Path(options.graph).name), job=job)
     _tell(circuit, options)
     return 0
 

@@ -56,15 +56,25 @@ class ProposeGroups(LayOut):
 
 @dataclass(frozen=True, slots=True)
 class CompareGraphs(LayOut):
-    """Join circuits into one drawing; the window that asked may be of any session."""
+    """Join circuits into one drawing; the window that asked may be of any session.
+
+    Several windows may wait, so that none replaces another's; ``gone`` tells the one that asked
+    when the work has ended, however it did, before the drawing is handed over.
+    """
 
     slot: ClassVar[str] = "compare graphs"
-    replaces: ClassVar[frozenset[str]] = frozenset({"compare graphs"})
+    replaces: ClassVar[frozenset[str]] = frozenset()
     about_session: ClassVar[bool] = False
     quiet: ClassVar[bool] = False
     restless: ClassVar[str] = "Circuits are joined in one step."
+
+    gone: Callable[[], None] = field(repr=False)
 
     @property
     def title(self) -> str:
         """What is being done."""
         return "Comparing circuits"
+
+    def ended(self, desk: Desk) -> None:
+        """Let the window know, so that it does not wait for what was stopped."""
+        self.gone()

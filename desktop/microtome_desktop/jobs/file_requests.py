@@ -13,7 +13,6 @@ from microtome_desktop.jobs.examine import SESSION_SLOTS, select_answer
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.draft import question_of
 
 # The fields of the selection that a file keeps.
 REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
@@ -52,8 +51,7 @@ class OpenSession(Request):
 def show_opened(desk: Desk, session: Session, path: Path | None) -> None:
     """Show a session that was read from a file; without a ``path`` it counts as unsaved."""
     desk.selection.clear()
-    if (question := question_of(session)) is not None:
-        desk.draft.fill(question)
+    desk.draft.follow(session)
     desk.workspace.show(session, path, dirty=path is None)
     desk.selection.update(**restored(session))
     select_answer(desk)

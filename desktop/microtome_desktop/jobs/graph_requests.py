@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from microtome.errors import megabytes
+from microtome.errors import file_size
 from microtome.jobs import Job
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
@@ -41,7 +41,7 @@ class ImportGraph(Request):
     @property
     def title(self) -> str:
         """What is being done, for the status bar."""
-        size = f" ({megabytes(self.nbytes)})" if self.nbytes else ""
+        size = f" ({file_size(self.nbytes)})" if self.nbytes else ""
         return f"Importing {self.path.name}{size}"
 
     def memory(self, desk: Desk) -> int | None:
@@ -53,7 +53,7 @@ class ImportGraph(Request):
         from microtome.circuits.formats.files import read_graph
         from microtome.circuits.formats.sessions import session_of
 
-        return session_of(read_graph(self.path, job=job))
+        return session_of(read_graph(self.path, job=job), self.path.name)
 
     def deliver(self, desk: Desk, result: Session) -> None:
         """Show it as a session that no file holds yet, and tell what the reader left out."""

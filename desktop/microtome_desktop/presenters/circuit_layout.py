@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float, Int
 
-from microtome.records.circuit import OUTPUT, Circuit
+from microtome.records.circuit import INPUT, OUTPUT, POSITION, TOKEN, Circuit
 from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.tokens import shown_token
 
@@ -23,6 +23,7 @@ _COLUMN_GAP = 14.0
 _SMALLEST = 0.12  # of the natural size: beyond that nodes may touch
 _REACH_STEP = 32  # pixels
 _CROWD = 1500  # nodes from which those of a cell lie in lines
+_ENDS = (INPUT, TOKEN, POSITION, OUTPUT)  # of no column, where columns are heads
 _END_ROWS = 0.55  # height of the embedding and output rows, of a layer's
 
 
@@ -48,6 +49,7 @@ class Layout:
     y: Float[np.ndarray, " node"]
     diameter: Float[np.ndarray, " node"]
     shrink: float
+    by_head: bool = False  # columns are heads and the MLP, of a circuit that tells no positions
 
     def row_of(self, layer: int | None) -> int | None:
         """The row of a layer, None where it has none."""
@@ -61,9 +63,8 @@ class Layout:
 
 def lay_out(circuit: Circuit, width: float, height: float) -> Layout:
     """Place a circuit on a canvas of this many pixels."""
-    tokens = _tokens(circuit)
     n_layers = _n_layers(circuit)
-    column = np.clip(_columns_of(circuit, len(tokens)), 0, len(tokens) - 1)
+    tokens, column, by_head = _names_and_columns(circuit)
     row = _rows_of(circuit, n_layers)
     natural = node_diameters(circuit)
     weights = np.array([_END_ROWS, *[1.0] * n_layers, _END_ROWS])
@@ -75,6 +76,7 @@ def lay_out(circuit: Circuit, width: float, height: float) -> Layout:
     offsets, column_widths, shrink = _fit_columns(cells, column, natural, len(tokens), room)
     columns = _MARGIN_X + np.cumsum(column_widths) - column_widths / 2
     lift = np.array([node_style(kind).lift for kind in circuit.node_kind])
+    ends = np.isin(np.array(circuit.node_kind), _ENDS) & by_head
     return Layout(
         width=width,
         height=height,
@@ -85,10 +87,11 @@ def lay_out(circuit: Circuit, width: float, height: float) -> Layout:
         row_heights=row_heights,
         row_names=("embed", *[f"L{layer}" for layer in range(n_layers)], "out"),
         row_layers=(None, *range(n_layers), None),
-        x=columns[column] + offsets[:, 0],
+        x=np.where(ends, width / 2, columns[column]) + offsets[:, 0],
         y=rows[row] + lift * row_heights[row] + offsets[:, 1],
         diameter=natural * shrink,
         shrink=shrink,
+        by_head=by_head,
     )
 
 
@@ -249,6 +252,18 @@ def _tokens(circuit: Circuit) -> tuple[str, ...]:
     held = tuple(str(token) for token in circuit.metadata.get("tokens", ()))
     farthest = int(circuit.node_position.max(initial=-1)) + 1
     return held + tuple(str(place) for place in range(len(held), max(farthest, 1)))
+
+
+def _names_and_columns(circuit: Circuit) -> tuple[tuple[str, ...], Int[np.ndarray, " node"], bool]:
+    """Columns, and which each node is in: tokens, or without any position heads and the MLP."""
+    heads = int(circuit.node_head.max(initial=-1)) + 1
+    if heads and not (circuit.node_position >= 0).any():
+        heads = max(heads, int(circuit.metadata.get("n_heads") or 0))
+        column = np.where(circuit.node_head >= 0, circuit.node_head, heads)
+        return (*(f"H{head}" for head in range(heads)), "MLP"), column, True
+    tokens = _tokens(circuit)
+    column = np.clip(_columns_of(circuit, len(tokens)), 0, len(tokens) - 1)
+    return tokens, column, False
 
 
 def _n_layers(circuit: Circuit) -> int:

@@ -102,23 +102,46 @@ def short_label(circuit: Circuit, node: int, *, with_token: bool = False) -> str
     return f"{label} \N{MIDDLE DOT} {shown_token(token, 12)}" if tells else label
 
 
+def told_number(circuit: Circuit, column: str, node: int) -> float | None:
+    """A number of a node; None where the file that the circuit is from does not tell it.
+
+    Files have a column or have it not: one that is zero everywhere was not there. Of circuits of
+    members an influence says what is a member, and is no share.
+    """
+    values, held = getattr(circuit, column), circuit.metadata
+    imported = held.get("format") is not None
+    untold = imported and (not values.any() or (column == "node_influence" and _members(circuit)))
+    return None if untold else float(values[node])
+
+
+def tells_edge_influence(circuit: Circuit) -> bool:
+    """Whether edges have shares of influence, which some files of other tools have not."""
+    if circuit.metadata.get("format") is None:
+        return True
+    return bool(circuit.edge_influence.any()) and not _members(circuit)
+
+
+def _members(circuit: Circuit) -> bool:
+    return bool(circuit.metadata.get("members"))
+
+
 def node_tip(circuit: Circuit, node: int) -> str:
     """The tool tip of a node, plain text."""
-    return (
-        f"{node_title(circuit, node)}\n"
-        f"score {signed(float(circuit.node_score[node]))}   "
-        f"influence {percent(float(circuit.node_influence[node]))}"
-    )
+    score, share = (told_number(circuit, f"node_{name}", node) for name in ("score", "influence"))
+    told = ["" if score is None else f"score {signed(score)}"]
+    told += ["" if share is None else f"influence {percent(share)}"]
+    return "\n".join(filter(None, (node_title(circuit, node), "   ".join(filter(None, told)))))
 
 
 def edge_tip(circuit: Circuit, edge: int, change: float | None = None) -> str:
     """The tool tip of an edge, plain text; with ``change`` what edits make of its weight."""
     source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
+    carries = f"   carries {percent(float(circuit.edge_influence[edge]))}"
     return (
         f"{node_title(circuit, source)} → {node_title(circuit, target)}\n"
         f"{edge_style(int(circuit.edge_kind[edge])).title}   "
-        f"weight {signed(float(circuit.edge_weight[edge]))}   "
-        f"carries {percent(float(circuit.edge_influence[edge]))}"
+        f"weight {signed(float(circuit.edge_weight[edge]))}"
+        f"{carries if tells_edge_influence(circuit) else ''}"
     ) + ("" if change is None else f"\n{_with_edits(circuit, edge, change)}")
 
 

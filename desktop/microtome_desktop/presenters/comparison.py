@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from microtome.prompts import shown_ids
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
 from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
+from microtome_desktop.state.draft import question_of, told_prompt
 
 _NAMED_CHANGES = 3
+UNKNOWN = "unknown"  # what the model of a graph is called whose file does not name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,9 @@ class NodePair:
 
 def title(session: Session) -> str:
     """For example ``words-4l: When Mary and John … to``, with what its corrupt prompt changes."""
-    changed = changed_text(session)
-    return f"{session.model.name}: {prompt_text(session)}{f' ({changed})' if changed else ''}"
+    prompt, more = prompt_text(session), changed_text(session) or file_of(session)
+    told = prompt + (f" ({more})" if more and more != prompt else "")
+    return told if session.model.name == UNKNOWN else f"{session.model.name}: {told}"
 
 
 def changed_text(session: Session) -> str:
@@ -56,10 +61,25 @@ def changed_text(session: Session) -> str:
 
 
 def prompt_text(session: Session) -> str:
-    """The clean prompt in one line, token ids where it was given as such."""
-    question = session.question
-    prompt = "" if question is None else question.prompt
-    return prompt if isinstance(prompt, str) else ", ".join(map(str, prompt))
+    """The clean prompt in one line, token ids where it was given as such.
+
+    Of a graph from a file the prompt that it tells, else its slug, else the file's name.
+    """
+    question = question_of(session)
+    if question is None:
+        return told_prompt(session).strip() or _slug(session) or file_of(session)
+    return question.prompt if isinstance(question.prompt, str) else shown_ids(question.prompt)
+
+
+def file_of(session: Session) -> str:
+    """The name of the file that an imported graph is from; empty for a session of runs."""
+    return "" if session.circuit is None else str(session.circuit.metadata.get("file", ""))
+
+
+def _slug(session: Session) -> str:
+    source = {} if session.circuit is None else session.circuit.metadata.get("source")
+    held = source.get("metadata") if isinstance(source, Mapping) else None
+    return str(held.get("slug", "")) if isinstance(held, Mapping) else ""
 
 
 def odds(first: Session, second: Session, count: int = 8) -> tuple[Odds, ...]:

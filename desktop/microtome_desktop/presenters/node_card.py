@@ -16,13 +16,16 @@ from microtome_desktop.presenters.circuit_text import (
     place_text,
     short_label,
     signed,
+    tells_edge_influence,
     token_at,
+    told_number,
 )
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.foreign import UNREADABLE
 
 MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
 
+_UNTOLD = "–"  # what the file of a graph does not tell
 _DESCRIPTIONS = {
     TOKEN: "token embedding",
     POSITION: "position embedding",
@@ -37,7 +40,8 @@ class Part:
     """One edge as seen from a node: the node at its other end, and what it carries.
 
     ``share`` is the part of the node's influence that passes through the edge; None where the
-    node has none.
+    node has none. Of a graph whose file tells no influence of edges it is the part of the sizes of
+    all weights on that side.
     """
 
     node: str
@@ -57,12 +61,13 @@ class Card:
     kind: str
     title: str
     description: str
-    score: float
-    influence: float
-    bias: float
+    score: float | None  # None where the file of the graph does not tell it
+    influence: float | None
+    bias: float | None
     incoming: tuple[Part, ...]
     outgoing: tuple[Part, ...]
     left_out: tuple[int, int] = (0, 0)  # weaker parts of both that are not among them
+    by_weight: bool = False  # whether shares are of sizes of weights
 
     @property
     def is_head(self) -> bool:
@@ -87,33 +92,42 @@ def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> C
     where = place_text(circuit, node)
     described = _DESCRIPTIONS.get(kind, node_style(kind).title)
     edges = circuit.incoming(node), circuit.outgoing(node)
-    parts = [tuple(_part(circuit, int(edge), node) for edge in some[:most]) for some in edges]
+    by_weight = not tells_edge_influence(circuit)
+    sides = []
+    for some in edges:
+        whole = float(np.abs(circuit.edge_weight[some]).sum()) if by_weight else None
+        sides.append(tuple(_part(circuit, int(edge), node, whole) for edge in some[:most]))
     return Card(
         node=node_id,
         kind=kind,
         title=circuit.node_label[node],
         description=f"{described} at {where}" if where and kind != OUTPUT else described,
-        score=float(circuit.node_score[node]),
-        influence=float(circuit.node_influence[node]),
-        bias=float(circuit.node_bias[node]),
-        incoming=parts[0],
-        outgoing=parts[1],
-        left_out=(len(edges[0]) - len(parts[0]), len(edges[1]) - len(parts[1])),
+        score=told_number(circuit, "node_score", node),
+        influence=told_number(circuit, "node_influence", node),
+        bias=told_number(circuit, "node_bias", node),
+        incoming=sides[0],
+        outgoing=sides[1],
+        left_out=(len(edges[0]) - len(sides[0]), len(edges[1]) - len(sides[1])),
+        by_weight=by_weight,
     )
 
 
-def _part(circuit: Circuit, edge: int, node: int) -> Part:
+def _part(circuit: Circuit, edge: int, node: int, whole: float | None) -> Part:
+    """``whole`` is the sum that weights are shares of, None for shares of influence."""
     source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])
     other = source if target == node else target
     kind = int(circuit.edge_kind[edge])
-    influence = float(circuit.node_influence[node])
+    if whole is None:
+        carried, whole = float(circuit.edge_influence[edge]), float(circuit.node_influence[node])
+    else:
+        carried = abs(float(circuit.edge_weight[edge]))
     return Part(
         node=circuit.node_id[other],
         label=short_label(circuit, other),
         place=_short_place(circuit, other),
         kind=edge_style(kind).title,
         weight=float(circuit.edge_weight[edge]),
-        share=float(circuit.edge_influence[edge]) / influence if influence > 0 else None,
+        share=carried / whole if whole > 0 else None,
         edge=(circuit.node_id[source], circuit.node_id[target], kind),
     )
 
@@ -268,8 +282,10 @@ def _sources_caption(analysis: Analysis, total: float) -> str:
 
 def stats(card: Card) -> tuple[tuple[str, str, str], ...]:
     """Name, value and meaning of the card's numbers."""
+    scores = [_UNTOLD if each is None else signed(each) for each in (card.score, card.bias)]
+    influence = _UNTOLD if card.influence is None else percent(card.influence)
     return (
-        ("score", signed(card.score), "What the node contributes to the metric along all ways."),
-        ("influence", percent(card.influence), "Share of all that flows into the metric."),
-        ("bias", signed(card.bias), "The part of the score that constants of the model explain."),
+        ("score", scores[0], "What the node contributes to the metric along all ways."),
+        ("influence", influence, "Share of all that flows into the metric."),
+        ("bias", scores[1], "The part of the score that constants of the model explain."),
     )

@@ -139,6 +139,14 @@ class Draft:
         """Show the question of a session."""
         self.update(**as_typed(question), values_only=question.values_only)
 
+    def follow(self, session: Session) -> None:
+        """Show what a session asked; of a graph from a file its prompt, empty without one."""
+        if (question := question_of(session)) is not None:
+            self.fill(question)
+            return
+        told = "" if self._text.as_ids else told_prompt(session)
+        self.update(prompt=told, corrupt="", answer="", wrong="")
+
     def swap(self) -> None:
         """Exchange clean and corrupt prompt, and answer and wrong answer."""
         old = self._text
@@ -160,6 +168,12 @@ def question_of(session: Session) -> Question | None:
     corrupt = prompts[1] if len(prompts) > 1 else None
     answer, wrong = session.metric.get("answer"), session.metric.get("wrong")
     return Question(prompts[0], corrupt, answer, wrong)
+
+
+def told_prompt(session: Session) -> str:
+    """The prompt that a session's circuit was read with from a file; empty without one."""
+    prompt = {} if session.circuit is None else session.circuit.metadata.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
 
 
 def reading_of(session: Session, text: DraftText) -> Reading:

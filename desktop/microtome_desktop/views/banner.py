@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.presenters.comparison import UNKNOWN
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
 
@@ -61,11 +62,12 @@ class OfflineBanner(Panel):
         if session is None:
             return
         name = workspace.path.name if workspace.path else "this session"
+        made_by = "which it does not name" if session.model.name == UNKNOWN else session.model.name
         if workspace.model is None:
-            why = f"Reviewing {name} without its model, {session.model.name}."
+            why = f"Reviewing {name} without its model, {made_by}."
         else:
             loaded = f"{workspace.model.name} is loaded, which did not make it"
-            why = f"Reviewing {name} without its model, {session.model.name}: {loaded}."
+            why = f"Reviewing {name} without its model, {made_by}: {loaded}."
         self.text.setText(f"{why} All of it is shown; new runs and ablations need the model.")
         loading = self.context.library.shelf.loading
         self.attach.setEnabled(not loading)

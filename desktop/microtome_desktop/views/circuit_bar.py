@@ -206,8 +206,8 @@ class Controls(QWidget):
         self.share_moved.emit(value / 100)
 
     def _tell(self) -> None:
-        unit = "" if self.rule is Rule.COMPONENTS else " %"
-        self.node_value.setText(f"{self.nodes.value()}{unit}")
+        count, counted = self.nodes.value(), self.rule is Rule.COMPONENTS
+        self.node_value.setText(f"≤ {count}" if counted else f"{count} %")
         self.edge_value.setText(f"{self.edges.value()} %")
 
 

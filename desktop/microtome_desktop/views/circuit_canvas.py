@@ -352,7 +352,9 @@ class CircuitCanvas(QWidget):
             self.layer_axis.set_names((), np.zeros(0), ())
             return
         layout, circuit = self.drawing.layout, self.drawing.circuit
-        self.token_axis.set_names(layout.tokens, layout.columns, circuit.node_position.tolist())
+        held = range(len(layout.tokens)) if layout.by_head else circuit.node_position.tolist()
+        self.token_axis.set_names(layout.tokens, layout.columns, held)
+        self.token_axis.setEnabled(not layout.by_head)  # heads of no layer are nothing to select
         self.layer_axis.set_names(layout.row_names, layout.rows, range(len(layout.rows)))
 
     def _limit_view(self) -> None:

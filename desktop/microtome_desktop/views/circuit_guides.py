@@ -51,7 +51,8 @@ class GuideLayer(QGraphicsObject):
         if layout is None:
             return
         for position, alpha in ((self._hovered, 8), (self._position, 12)):
-            if position is not None and 0 <= position < len(layout.columns):
+            held = position is not None and 0 <= position < len(layout.columns)
+            if position is not None and held and not layout.by_head:
                 width = min(layout.column_widths[position], _BAND)
                 band = QRectF(layout.columns[position] - width / 2, 0, width, layout.height)
                 painter.fillRect(band, _veil(alpha))

@@ -79,6 +79,8 @@ class ComparisonWindow(QDialog):
         self.tabs.addTab(maps, "Layer × position")
         self.tabs.addTab(self.graph, "Graphs")
         self.tabs.addTab(self.nodes, f"Circuit nodes  {self.nodes.model().rowCount()}")
+        if self._first.clean is None or self._second.clean is None:
+            self.tabs.setCurrentWidget(self.graph)  # graphs of files have nothing else
         layout = QVBoxLayout(self)
         layout.addLayout(heads)
         layout.addWidget(self.tabs, 1)

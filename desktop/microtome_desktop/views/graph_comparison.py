@@ -50,6 +50,7 @@ from microtome_desktop.views.text_flow import EmptyState, text_label
 
 Found = tuple[Consensus, Drawing] | str  # or why there is none
 _WAITING = ("Comparing circuits", "What the sliders of the circuit keep of each is joined.")
+_STOPPED = ("The comparison was stopped", "Close this window, and compare the runs again.")
 
 
 class GraphComparison(QWidget):
@@ -62,6 +63,7 @@ class GraphComparison(QWidget):
         self._names = _named(sessions)
         self._view = view_of(context.book)
         self.found: Consensus | None = None
+        self._waiting = False
         self.taken: Callable[[Consensus], None] = lambda _: None
         self.canvas, self.empty = CircuitCanvas(), EmptyState()
         self.legend = [text_label("", colours.TEXT) for _ in range(3)]
@@ -97,8 +99,17 @@ class GraphComparison(QWidget):
         if len(held) < len(self._circuits):
             self._take("Not every run has a circuit.")
             return
+        if self._waiting:  # the size is looked at again when the answer is there
+            return
+        self._waiting = True
         make = partial(_compared, held, self._names, self._view, self.canvas.room, self.found)
-        self._context.ask(CompareGraphs(make, self._take))
+        self._context.ask(CompareGraphs(make, self._take, self._gone))
+
+    def _gone(self) -> None:
+        """The work has ended; what it found, if anything, comes next."""
+        self._waiting = False
+        if isValid(self) and self.found is None:
+            self.empty.tell(*_STOPPED)
 
     @qdebounced(timeout=80)
     def _redraw_soon(self) -> None:

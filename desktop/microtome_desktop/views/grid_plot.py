@@ -55,6 +55,12 @@ class _Axis(pg.AxisItem):
         self.picture = None
         self.update()
 
+    def clear_names(self) -> None:
+        """Show no names, and keep the room: what is still being read brings them back."""
+        self.names = ()
+        self.picture = None
+        self.update()
+
     def mark_groups(self, groups: Mapping[int, str]) -> None:
         """A bar in the colour of its group beside each of these numbers."""
         if groups != self.groups:
@@ -181,6 +187,8 @@ class GridPlot(QWidget):
         self.caption.setWordWrap(grid is None)  # a reason is read whole
         if grid is None:
             self.mark(None, None)
+            for axis in self._axes.values():
+                axis.clear_names()  # those of another run would stand beside nothing
             return
         values = np.log10(grid.values + 1) if grid.logarithmic else grid.values
         low, high = (np.log10(v + 1) if grid.logarithmic else v for v in (grid.low, grid.high))

@@ -19,8 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from shiboken6 import isValid
+from superqt.utils import qdebounced
 
-from microtome.circuits.grouping import GroupProposal, propose_groups
+from microtome.circuits.grouping import GroupProposal, LikenessTree, likeness_tree
 from microtome.jobs import Job
 from microtome.records.circuit import Circuit
 from microtome.records.trace import Trace
@@ -30,6 +31,7 @@ from microtome_desktop.presenters.marking import ungrouped
 from microtome_desktop.views.circuit import CircuitPanel
 from microtome_desktop.views.panel import PanelContext
 
+Of = tuple[Circuit, tuple[str, ...], Trace | None]  # what is compared: nodes of a run
 _FIRST = 50  # percent of likeness
 _NODES = Qt.ItemDataRole.UserRole
 
@@ -43,6 +45,7 @@ class GroupProposals(QDialog):
         self.setWindowTitle("Groups that may be made")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._context, self._panel = context, panel
+        self._grown: tuple[Of, LikenessTree] | None = None
         self._uuid = "" if context.workspace.session is None else context.workspace.session.uuid
         self.told = QLabel("Looking for nodes that are alike…")
         self.told.setObjectName("dim")
@@ -98,7 +101,12 @@ class GroupProposals(QDialog):
 
     def _on_likeness(self, value: int) -> None:
         self.value.setText(f"{value} %")
-        self._ask()
+        self._ask_soon()
+
+    @qdebounced(timeout=120)
+    def _ask_soon(self) -> None:
+        if isValid(self):
+            self._ask()
 
     def _ask(self) -> None:
         session, shown = self._context.workspace.session, self._panel.shown
@@ -106,12 +114,17 @@ class GroupProposals(QDialog):
             return
         nodes = ungrouped(session.circuit, shown, session.marks)
         least = self.likeness.value() / 100
-        make = partial(_proposed, session.circuit, nodes, session.clean, least)
+        of = session.circuit, nodes, session.clean
+        if self._grown is not None and not _same(self._grown[0], of):
+            self._grown = None
+        make = partial(_proposed, of, None if self._grown is None else self._grown[1], least)
         self._context.ask(ProposeGroups(make, self._take))
 
-    def _take(self, found: tuple[GroupProposal, ...]) -> None:
+    def _take(self, held: tuple[Of, LikenessTree, tuple[GroupProposal, ...]]) -> None:
         if not isValid(self):  # the window was closed meanwhile
             return
+        of, tree, found = held
+        self._grown = of, tree
         self.list.clear()
         for proposal in found:
             texts = [proposal.name, str(len(proposal.nodes)), percent(proposal.likeness)]
@@ -168,8 +181,16 @@ class GroupProposals(QDialog):
         self._tell()
 
 
+def _same(one: Of, other: Of) -> bool:
+    """Whether both are about the same nodes of the same run."""
+    return one[0] is other[0] and one[1] == other[1] and one[2] is other[2]
+
+
 def _proposed(
-    circuit: Circuit, nodes: tuple[str, ...], trace: Trace | None, least: float, job: Job
-) -> tuple[GroupProposal, ...]:
+    of: Of, held: LikenessTree | None, least: float, job: Job
+) -> tuple[Of, LikenessTree, tuple[GroupProposal, ...]]:
+    """The groups, and the tree that they were cut from: another likeness cuts it again."""
+    circuit, nodes, trace = of
     job.check()
-    return propose_groups(circuit, nodes, trace=trace, likeness=least)
+    tree = likeness_tree(circuit, nodes, trace=trace, job=job) if held is None else held
+    return of, tree, tree.groups(least)

@@ -24,6 +24,7 @@ from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.circuit_paths import PathRow, rows_through, unread_paths
 from microtome_desktop.presenters.circuit_text import empty_text
+from microtome_desktop.presenters.comparison import UNKNOWN
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
 from microtome_desktop.presenters.node_card import (
@@ -211,7 +212,9 @@ class NodeCardPanel(Panel):
                     strict=True)  # fmt: skip
         for section, parts, more in sides:
             cells = [part_cells(part, groups.get(part.node, "")) for part in parts]
-            section.tell(cells, f"The strongest {len(parts):,}; {more:,} more." if more else "")
+            said = [f"The strongest {len(parts):,}; {more:,} more."] if more else []
+            said += ["Shares are of the sizes of all weights."] if card.by_weight and parts else []
+            section.tell(cells, " ".join(said))
         for number, section in enumerate((self.incoming, self.outgoing)):
             self.parts.setTabText(number, section.heading)
         # The metric feeds nothing and a token is fed by nothing: no empty table is shown first.
@@ -240,9 +243,9 @@ class NodeCardPanel(Panel):
             return
         offline = self.context.workspace.offline
         self.reason.setVisible(offline)
-        self.reason.setText(
-            f"Ablating and explaining need the model {session.model.name}, which is not loaded."
-        )
+        named = session.model.name != UNKNOWN
+        model = f"the model {session.model.name}, which is not loaded" if named else "its model"
+        self.reason.setText(f"Ablating and explaining need {model}.")
         self.node_check.setVisible(card.can_be_ablated)
         self.node_check.tell("", verification(session.analyses, card.node), not offline)
         edge = self.context.selection.current.edge

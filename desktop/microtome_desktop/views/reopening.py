@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from microtome_desktop.jobs.examine import select_answer
-from microtome_desktop.state.draft import question_of
 from microtome_desktop.state.history import Past
 from microtome_desktop.views.panel import PanelContext
 
@@ -11,7 +10,6 @@ from microtome_desktop.views.panel import PanelContext
 def reopen_run(context: PanelContext, run: Past) -> None:
     """Bring a run back on screen as it was left."""
     context.selection.clear()
-    if (question := question_of(run.session)) is not None:
-        context.draft.fill(question)
+    context.draft.follow(run.session)
     context.history.reopen(run.session.uuid)
     select_answer(context)

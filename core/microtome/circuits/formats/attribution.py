@@ -106,7 +106,9 @@ def _edges(links: Links, ends: Ends, ids: Ids) -> tuple[EdgeColumns, list[Any], 
     there = (ends.source >= 0) & (ends.target >= 0)
     notes = list(ends.notes)
     if missing := int((~there).sum()):
-        notes.append(f"{counted(missing, 'link')} had an end that is no node, and were left out.")
+        were = "was" if missing == 1 else "were"
+        told = f"{counted(missing, 'link')} had an end that is no node, and {were} left out."
+        notes.append(told)
     kept = [(row, keys) for row, keys in links.extras if there[row]]
     extras = [
         [ids.current[ends.source[row]], ids.current[ends.target[row]], other]

@@ -213,7 +213,9 @@ def _edges(parsed: _Parsed) -> tuple[EdgeColumns, list[Any], list[str]]:
     data = [parsed.of("edge", held) for _, _, held in kept]
     notes = []
     if missing := len(parsed.edges) - len(kept):
-        notes.append(f"{counted(missing, 'edge')} had an end that is no node, and were left out.")
+        were = "was" if missing == 1 else "were"
+        told = f"{counted(missing, 'edge')} had an end that is no node, and {were} left out."
+        notes.append(told)
     if parsed.undirected:
         notes.append("The graph of the file has no directions; they are taken as it writes them.")
     if weightless := sum("weight" not in held for held in data):

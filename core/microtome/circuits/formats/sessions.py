@@ -17,14 +17,18 @@ from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 
 _UNKNOWN = "unknown"
+FILE = "file"  # key of the metadata: the name of the file that a session's graph is from
 
 
-def session_of(circuit: Circuit) -> Session:
+def session_of(circuit: Circuit, file: str = "") -> Session:
     """A session of a graph alone: no runs, and of its model what the graph says.
 
-    Pins and groups that the graph was saved with become marks.
+    Pins and groups that the graph was saved with become marks. ``file`` is the name of the file
+    that the graph is from, which tells it from others of one prompt.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Read one with read_graph.")
+    if file:
+        circuit = replace(circuit, metadata=circuit.metadata | {FILE: file})
     told = circuit.metadata
     layers, heads, width = (_count(told.get(name)) for name in ("n_layers", "n_heads", "d_model"))
     model = ModelIdentity(
@@ -81,7 +85,8 @@ def circuit_to_write(session: Session) -> Circuit:
     }  # fmt: skip
     if clean is not None:
         more["token_ids"] = [int(token) for token in clean.token_ids]
-    told = {key: value for key, value in more.items() if value} | circuit.metadata
+    held = {key: value for key, value in circuit.metadata.items() if key != FILE}
+    told = {key: value for key, value in more.items() if value} | held
     told["source"] = _with_marks(circuit, session.marks)
     return _named(replace(circuit, metadata=told), session.marks.names)
 
