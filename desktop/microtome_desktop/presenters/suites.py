@@ -24,6 +24,11 @@ NO_SWAPS = "No swaps were searched for yet."
 NO_CIRCUITS = "No two slices were compared yet."
 
 
+def noted(text: str, note: str) -> str:
+    """What a page says, with what is to be noted of it."""
+    return f"{text} · {note}" if note else text
+
+
 # ---------------------------------------------------------------------- suites
 
 

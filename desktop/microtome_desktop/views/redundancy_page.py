@@ -19,12 +19,14 @@ from PySide6.QtWidgets import (
 
 from microtome.records.redundancy import Redundancy
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.suites import redundancy_text, similarity_grid
+from microtome_desktop.jobs.suite_requests import REMOVAL_SLOT
+from microtome_desktop.presenters.suites import noted, redundancy_text, similarity_grid
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.plain_table import PlainTable
+from microtome_desktop.views.suite_outlook import outlook_label
 
 _ROW = 20  # pixels
 _COLUMNS = (
@@ -45,6 +47,7 @@ _PARTS = {"heads, MLPs": False, "layers": True}
 class RedundancyPage(QWidget):
     """Settings and a button above; beneath, the list beside a curve and a map."""
 
+    slot = REMOVAL_SLOT
     asked = Signal()
     removal_asked = Signal()
 
@@ -58,6 +61,7 @@ class RedundancyPage(QWidget):
         self.how = _choice("redundancy_how", "what takes its place", _WAYS)
         self.keeps = _choice("redundancy_keeps", "what must be kept", _KEEPS)
         self.threshold = QDoubleSpinBox()
+        self.outlook = outlook_label()
         self.said = TwoLines()
         self.table = PlainTable(
             "redundancy_table", "parts in order", _COLUMNS, row_height=_ROW, widths=_WIDTHS
@@ -86,6 +90,7 @@ class RedundancyPage(QWidget):
         line, below = QHBoxLayout(), QHBoxLayout()
         line.setSpacing(6)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         for box in (self.parts, self.how, self.keeps):
             line.addWidget(box, 1)
         line.addWidget(self.threshold)
@@ -117,9 +122,29 @@ class RedundancyPage(QWidget):
             "threshold": self.threshold.value() / 100,
         }
 
-    def show_found(self, found: Redundancy | None) -> None:
+    def view_state(self) -> dict[str, Any]:
+        """What is set, and which picture is in front, as plain JSON."""
+        return {**self.settings(), "picture": self.pictures.currentIndex()}
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Set it so, ignoring what is not understood."""
+        rows = (
+            (self.parts, _PARTS, "layers"), (self.how, _WAYS, "how"),
+            (self.keeps, _KEEPS, "criterion"),
+        )  # fmt: skip
+        for box, entries, name in rows:
+            found = [text for text, value in entries.items() if value == held.get(name)]
+            if found:
+                box.setCurrentText(found[0])
+        share, picture = held.get("threshold"), held.get("picture")
+        if isinstance(share, float | int):
+            self.threshold.setValue(100 * share)
+        if isinstance(picture, int) and 0 <= picture < self.pictures.count():
+            self.pictures.setCurrentIndex(picture)
+
+    def show_found(self, found: Redundancy | None, note: str = "") -> None:
         """Show the parts that went, as far as they did."""
-        said = redundancy_text(found)
+        said = noted(redundancy_text(found), note)
         self.said.setText(said)
         self.said.setToolTip(said)
         self.split.setVisible(found is not None)

@@ -9,10 +9,12 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from microtome.records.slice_circuits import CircuitDifference
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.suites import SliceLine, circuits_text
+from microtome_desktop.jobs.suite_requests import CIRCUITS_SLOT, SUITE_SLOT
+from microtome_desktop.presenters.suites import SliceLine, circuits_text, noted
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.plain_table import PlainTable
+from microtome_desktop.views.suite_outlook import outlook_label
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _ROW = 20  # pixels
@@ -34,12 +36,14 @@ _EDGES = (
 class SuitePage(QWidget):
     """A button, what the table is of, and a row for each slice."""
 
+    slot = SUITE_SLOT
     asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.button = QPushButton("Run the suite")
         self.button.setObjectName("suite_run")
+        self.outlook = outlook_label()
         self.said = ElidedLabel()
         self.table = PlainTable(
             "suite_table", "slices of the suite", _COLUMNS, row_height=_ROW, widths=_WIDTHS
@@ -47,6 +51,7 @@ class SuitePage(QWidget):
         line = QHBoxLayout()
         line.setSpacing(6)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         line.addWidget(self.said, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
@@ -84,13 +89,16 @@ def _sides(texts: Sequence[str]) -> str:
 class CircuitsPage(QWidget):
     """Two slices to choose, and which of their strongest edges they share."""
 
+    slot = CIRCUITS_SLOT
     asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self._wanted = ("", "")  # slices to choose once they are offered
         self.first, self.second = Choice(), Choice()
         self.button = QPushButton("Compare")
         self.button.setObjectName("suite_circuits")
+        self.outlook = outlook_label()
         self.said = ElidedLabel()
         self.table = PlainTable("edge_table", "edges of two circuits", _EDGES, row_height=_ROW)
         for name, box in (("first", self.first), ("second", self.second)):
@@ -101,6 +109,7 @@ class CircuitsPage(QWidget):
         line.addWidget(self.first, 1)
         line.addWidget(self.second, 1)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
@@ -117,7 +126,7 @@ class CircuitsPage(QWidget):
     def offer(self, slices: Sequence[str]) -> None:
         """Offer these slices, two different ones at first."""
         for at, box in enumerate((self.first, self.second)):
-            held = box.currentText()
+            held = box.currentText() or self._wanted[at]
             if [box.itemText(row) for row in range(box.count())] == list(slices):
                 continue
             with QSignalBlocker(box):
@@ -126,9 +135,17 @@ class CircuitsPage(QWidget):
                 row = box.findText(held)
                 box.setCurrentIndex(row if row >= 0 else min(at + 1, box.count() - 1))
 
-    def show_difference(self, told: CircuitDifference | None) -> None:
+    def choose(self, first: str = "", second: str = "") -> None:
+        """Choose two slices, now or as soon as they are offered."""
+        self._wanted = (first, second)
+        for box, name in zip((self.first, self.second), self._wanted, strict=True):
+            row = box.findText(name)
+            if row >= 0:
+                box.setCurrentIndex(row)
+
+    def show_difference(self, told: CircuitDifference | None, note: str = "") -> None:
         """Show what two circuits share."""
-        self.said.setText(circuits_text(told))
+        self.said.setText(noted(circuits_text(told), note))
         self.table.setVisible(told is not None)
         if told is None:
             return
