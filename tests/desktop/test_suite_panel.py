@@ -133,6 +133,7 @@ def test_a_slice_that_falls_is_red_and_all_of_it_exports(bench, panel):
     assert column(table, 2) == ["100 → 75", "100 → 100", "100 → 50"]
     tones = [table.item(row, 2).foreground().color().name() for row in range(3)]
     assert tones == [colours.TEXT, colours.TEXT, colours.BAD]
+    assert "passes: the answer is above the wrong one" in panel.suite.said.text()
     assert "1 slice falls by more than chance" in panel.suite.said.text()
     held = panel.exported_table()()
     assert held.headers[-1] == "falls"
@@ -143,10 +144,11 @@ def test_a_slice_that_falls_is_red_and_all_of_it_exports(bench, panel):
 def test_what_can_go_is_removed_in_one_step_and_comes_back_in_one(bench, panel, qtbot):
     page(panel, "What can go")
     shown = panel.redundancy
-    assert column(shown.table, 0) == ["m1", "a0.h0", "l1"]
+    assert column(shown.table, 0) == ["M1", "L0H0", "Layer 1"]
     assert column(shown.table, 3) == ["100 %", "60 %", ""]
     assert "1 of 2 parts can go" in shown.said.text()
     assert [row[-1] for row in panel.exported_table()().rows] == [True, False, False]
+    assert [row[0] for row in panel.exported_table()().rows] == ["m1", "a0.h0", "l1"]
     QTest.mouseClick(shown.remove, LEFT)
     edits = bench.desk.book.marks.edits
     assert [(spec.site, spec.action) for spec in edits] == [("mlp_out.1", "zero")]
@@ -183,7 +185,7 @@ def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot
     rest(bench, qtbot)
     assert panel.pages.currentWidget() is panel.redundancy
     assert panel.data.data().limit == 10
-    assert column(panel.redundancy.table, 0) == ["m1", "a0.h0", "l1"]
+    assert column(panel.redundancy.table, 0) == ["M1", "L0H0", "Layer 1"]
     assert not panel.redundancy.button.isEnabled()
     assert "words-4l" in panel.redundancy.button.toolTip()
     assert wish_of(latest(again, "suite"), SuiteWish) == SuiteWish(DATA)
@@ -191,7 +193,7 @@ def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot
 
 def test_without_results_each_page_says_how_to_get_them(bench, qtbot):
     panel = front(bench, qtbot)
-    assert panel.suite.said.text() == panel.exported_table() == NO_SUITE
+    assert panel.suite.empty.advice.text() == panel.exported_table() == NO_SUITE
     page(panel, "What can go")
     assert panel.exported_lines() == NO_REDUNDANCY
     assert panel.redundancy.split.isHidden()
@@ -270,7 +272,7 @@ def test_the_tasks_of_another_model_keep_a_row_of_their_own(bench, panel, qtbot)
         rest(bench, qtbot)
         assert own.data() == Data(("name", "pronoun", "plural"), 10)
     own.show_data(Data(("name",), 10))
-    assert own.choice.currentText() == tasks[0].title
+    assert own.choice.currentText() == "Who receives it (name)"
 
 
 def test_a_result_of_another_version_is_passed_over_and_said(bench, panel, qtbot):

@@ -66,7 +66,7 @@ class SuiteData(QWidget):
             if sets:
                 self.choice.addItem(_ALL, tuple(one.name for one in sets))
             for one in sets:
-                self.choice.addItem(one.title, (one.name,))
+                self.choice.addItem(_titled(one), (one.name,))
             self.choice.addItem(_FILE, None)
             self._choose(held)
 
@@ -119,3 +119,8 @@ class SuiteData(QWidget):
 
     def _on_change(self, _value: int) -> None:
         self.changed.emit()
+
+
+def _titled(one: PromptSet) -> str:
+    # Slices call a task by its name.
+    return one.title if one.title == one.name else f"{one.title} ({one.name})"

@@ -15,13 +15,20 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.plain_table import PlainTable
 from microtome_desktop.views.suite_outlook import outlook_label
+from microtome_desktop.views.text_flow import EmptyState
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _ROW = 20  # pixels
 _COLUMNS = (
     ("slice", "A part of the suite; a case may be in several"),
     ("cases", "How many were run"),
-    ("pass %", "Cases whose answer is above the wrong answer, before and after the edits"),
+    (
+        "pass %",
+        (
+            "Cases whose answer is above the wrong answer or, without one, is the most probable "
+            "token; before and after the edits"
+        ),
+    ),
     ("95 % band", "Wilson's interval of the pass rate, after the edits where some act"),
     ("p(answer)", "Mean probability of the answer, before and after"),
 )
@@ -56,14 +63,18 @@ class SuitePage(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
+        self.empty = EmptyState()
         column.addLayout(line)
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         self.button.clicked.connect(self.asked)
 
     def show_lines(self, lines: Sequence[SliceLine], said: str) -> None:
         """Show what is known of each slice."""
-        self.said.setText(said)
+        self.said.setText(said if lines else "")
         self.table.setVisible(bool(lines))
+        self.empty.setVisible(not lines)
+        self.empty.tell("No suite yet", said)
         self.table.setRowCount(len(lines))
         for number, line in enumerate(lines):
             self._fill(number, line)
@@ -114,8 +125,10 @@ class CircuitsPage(QWidget):
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
         column.addLayout(line)
+        self.empty = EmptyState()
         column.addWidget(self.said)
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         self.button.clicked.connect(self.asked)
 
     @property
@@ -145,8 +158,11 @@ class CircuitsPage(QWidget):
 
     def show_difference(self, told: CircuitDifference | None, note: str = "") -> None:
         """Show what two circuits share."""
-        self.said.setText(noted(circuits_text(told), note))
+        said = noted(circuits_text(told), note)
+        self.said.setText("" if told is None else said)
         self.table.setVisible(told is not None)
+        self.empty.setVisible(told is None)
+        self.empty.tell("Nothing to compare yet", said)
         if told is None:
             return
         columns = (told.shared, told.only_first, told.only_second)

@@ -15,6 +15,7 @@ from microtome_desktop.jobs.suite_requests import SWAPS_SLOT
 from microtome_desktop.presenters.suites import carriers_text, noted, swaps_text
 from microtome_desktop.views.choice_table import ChoiceTable
 from microtome_desktop.views.elided import ElidedLabel, TwoLines
+from microtome_desktop.views.text_flow import EmptyState
 
 _ROW = 21  # pixels
 _MOST = 5
@@ -56,7 +57,9 @@ class SwapPage(QWidget):
         column.setSpacing(3)
         column.addLayout(line)
         column.addWidget(self.said)
+        self.empty = EmptyState()
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         column.addWidget(self.carriers)
         self.button.clicked.connect(self.asked)
         self.words.returnPressed.connect(self.asked)
@@ -115,7 +118,10 @@ class SwapPage(QWidget):
 
     def show_found(self, found: Adversarial | None, note: str = "") -> None:
         """Show the prompts that were found."""
-        self.said.setText(noted(swaps_text(found), note))
+        said = noted(swaps_text(found), note)
+        self.said.setText("" if found is None else said)
+        self.empty.setVisible(found is None)
+        self.empty.tell("No swaps yet", said)
         carried = carriers_text(found)
         self.carriers.setText(carried)
         self.carriers.setToolTip(carried)
