@@ -23,6 +23,7 @@ from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome.suites import masked, similarity
 from microtome.suites.costs import whole_cost
+from microtome.suites.estimates import estimate_redundancy, estimate_suite
 from microtome.suites.masked import Masked
 from microtome.suites.similarity import layer_similarity
 
@@ -231,3 +232,18 @@ def test_the_command_names_what_can_go_and_removing_it_keeps_the_suite(tmp_path,
     assert found.rate[0, 1] >= 0.95
     assert cli.main(given) == 0
     assert f"{len(chosen)} parts can go" in capsys.readouterr().out
+
+
+def test_the_estimate_counts_the_runs_that_a_search_makes(tiny_model):
+    """Every run of a prompt is counted: the whole model, each part alone, four a round."""
+    model = tiny_model("gpt2")
+    suite = right_suite(model, (5, 5, 6))
+    told = estimate_redundancy(model, suite)
+    parts = model.identity.n_layers * (model.identity.n_heads + 1)
+    alone = parts + model.identity.n_layers
+    rounds = sum(min(4, left) for left in range(1, parts + 1))
+    assert told.runs == 3 * (1 + alone + rounds)
+    assert 0 < told.seconds < 60
+    assert estimate_suite(model, suite, sides=2).runs == 6
+    layers = estimate_redundancy(model, suite, parts=["layers"])
+    assert layers.runs < told.runs

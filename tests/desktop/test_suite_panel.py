@@ -21,6 +21,12 @@ from microtome.session.writer import save_session
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.suite_requests import (
+    CompareSlices,
+    FindRedundancy,
+    RunSuite,
+    SearchSwaps,
+)
 from microtome_desktop.presenters.suites import NO_REDUNDANCY, NO_SUITE
 from microtome_desktop.state.suites import (
     Data,
@@ -32,6 +38,7 @@ from microtome_desktop.state.suites import (
     with_wish,
 )
 from microtome_desktop.state.work import Outcome
+from microtome_desktop.views.suite_panel import SuitePanel
 
 WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -126,6 +133,7 @@ def test_a_slice_that_falls_is_red_and_all_of_it_exports(bench, panel):
     assert column(table, 2) == ["100 → 75", "100 → 100", "100 → 50"]
     tones = [table.item(row, 2).foreground().color().name() for row in range(3)]
     assert tones == [colours.TEXT, colours.TEXT, colours.BAD]
+    assert "passes: the answer is above the wrong one" in panel.suite.said.text()
     assert "1 slice falls by more than chance" in panel.suite.said.text()
     held = panel.exported_table()()
     assert held.headers[-1] == "falls"
@@ -136,10 +144,11 @@ def test_a_slice_that_falls_is_red_and_all_of_it_exports(bench, panel):
 def test_what_can_go_is_removed_in_one_step_and_comes_back_in_one(bench, panel, qtbot):
     page(panel, "What can go")
     shown = panel.redundancy
-    assert column(shown.table, 0) == ["m1", "a0.h0", "l1"]
+    assert column(shown.table, 0) == ["M1", "L0H0", "Layer 1"]
     assert column(shown.table, 3) == ["100 %", "60 %", ""]
     assert "1 of 2 parts can go" in shown.said.text()
     assert [row[-1] for row in panel.exported_table()().rows] == [True, False, False]
+    assert [row[0] for row in panel.exported_table()().rows] == ["m1", "a0.h0", "l1"]
     QTest.mouseClick(shown.remove, LEFT)
     edits = bench.desk.book.marks.edits
     assert [(spec.site, spec.action) for spec in edits] == [("mlp_out.1", "zero")]
@@ -176,7 +185,7 @@ def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot
     rest(bench, qtbot)
     assert panel.pages.currentWidget() is panel.redundancy
     assert panel.data.data().limit == 10
-    assert column(panel.redundancy.table, 0) == ["m1", "a0.h0", "l1"]
+    assert column(panel.redundancy.table, 0) == ["M1", "L0H0", "Layer 1"]
     assert not panel.redundancy.button.isEnabled()
     assert "words-4l" in panel.redundancy.button.toolTip()
     assert wish_of(latest(again, "suite"), SuiteWish) == SuiteWish(DATA)
@@ -184,7 +193,7 @@ def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot
 
 def test_without_results_each_page_says_how_to_get_them(bench, qtbot):
     panel = front(bench, qtbot)
-    assert panel.suite.said.text() == panel.exported_table() == NO_SUITE
+    assert panel.suite.empty.advice.text() == panel.exported_table() == NO_SUITE
     page(panel, "What can go")
     assert panel.exported_lines() == NO_REDUNDANCY
     assert panel.redundancy.split.isHidden()
@@ -226,6 +235,11 @@ def test_on_the_model_a_search_can_be_stopped_by_its_button(live, qtbot):
     panel = front(live, qtbot)
     page(panel, "What can go")
     panel.data.show_data(Data(("name",), 20))
+    told = panel.redundancy.outlook  # before it is started
+    panel.outlooks.look()
+    qtbot.waitUntil(lambda: told.text().startswith("about "), timeout=WAIT)
+    assert told.toolTip().startswith("1,")  # 20 cases: the whole model, 28 parts alone, the rounds
+    rest(live, qtbot)
     QTest.mouseClick(panel.redundancy.button, LEFT)
     session = live.desk.workspace
     qtbot.waitUntil(lambda: latest(session.session, "redundancy") is not None, timeout=WAIT)
@@ -234,7 +248,8 @@ def test_on_the_model_a_search_can_be_stopped_by_its_button(live, qtbot):
     assert "so far" in panel.redundancy.said.text()
     QTest.mouseClick(panel.redundancy.button, LEFT)
     rest(live, qtbot)
-    assert live.desk.work.pieces[-1].outcome is Outcome.STOPPED
+    own = [piece for piece in live.desk.work.pieces if piece.slot == FindRedundancy.slot]
+    assert own[-1].outcome is Outcome.STOPPED
     assert not redundancy_of(latest(session.session, "redundancy")).complete
     assert panel.redundancy.button.text() == "Find what can go"
     page(panel, "Slices")
@@ -259,4 +274,39 @@ def test_the_tasks_of_another_model_keep_a_row_of_their_own(bench, panel, qtbot)
         rest(bench, qtbot)
         assert own.data() == Data(("name", "pronoun", "plural"), 10)
     own.show_data(Data(("name",), 10))
-    assert own.choice.currentText() == tasks[0].title
+    assert own.choice.currentText() == "Who receives it (name)"
+
+
+def test_a_result_of_another_version_is_passed_over_and_said(bench, panel, qtbot):
+    workspace = bench.desk.workspace
+    odd = suite_analysis(replace(suite(), params={**suite().params, "id": "suite-2"}))
+    lacking = {name: value for name, value in odd.params.items() if name != "edits"}
+    workspace.add_analysis(replace(odd, params={**lacking, "wish": {"data": {"sets": 1}}}))
+    rest(bench, qtbot)
+    assert bench.desk.notices.history == []
+    assert "1 result is of another version and not shown" in panel.suite.said.text()
+    assert column(panel.suite.table, 0) == ["all", "task: name", "task: pronoun"]
+    for wish in ({"data": {"sets": 1}}, {"data": 3}, {"data": {"sources": 1, "limit": 2}}):
+        assert wish_of(replace(odd, params={"wish": wish}), SuiteWish) is None
+
+
+def test_another_theme_leaves_what_was_typed_and_which_page_runs(bench, panel, qtbot):
+    """The panel is made anew: settings come back, and a job under way is still to be stopped."""
+    panel.redundancy.restore_view({"layers": True, "how": "mean", "threshold": 0.8, "picture": 1})
+    panel.swaps.restore_view({"count": 3, "words": "Mary", "at": "2, 5"})
+    panel.circuits.choose("task: pronoun", "all")
+    held = panel.view_state()
+    ask = FindRedundancy(RemovalWish(DATA))
+    bench.desk.work.ask(9_001, ask.title, slot=ask.slot)
+    again = SuitePanel(panel.context)
+    qtbot.addWidget(again)
+    again.restore_view(held)
+    assert again.view_state() == held
+    assert held["removal"]["threshold"] == 0.8
+    assert held["circuits"] == ["task: pronoun", "all"]
+    assert again.redundancy.button.text() == "Stop"
+    assert again.swaps.button.text() == "Search"
+    bench.desk.work.end(9_001, Outcome.STOPPED)
+    rest(bench, qtbot)
+    slots = {each.slot for each in (RunSuite, CompareSlices, FindRedundancy, SearchSwaps)}
+    assert len(slots) == 4

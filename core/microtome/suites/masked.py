@@ -23,7 +23,7 @@ from microtome.records.removal import HEADS, LAYERS, MLPS, Part
 from microtome.sites import Site
 from microtome.suites.running import measured
 
-_RUNS = 96  # runs of prompts that go together, at most
+_RUNS = 128  # as many as four choices of a whole group: runs of prompts that go together, at most
 _LOGITS = 256 << 20  # bytes of the logits of one batch
 
 Parts = frozenset[Part]

@@ -29,6 +29,8 @@ from microtome.suites.masked import Masked
 from microtome.suites.running import asked_of, means_over, passes
 from microtome.suites.similarity import layer_points, layer_similarity
 
+CANDIDATES = 4  # parts that a round measures together
+
 
 def redundancy(
     model: Model,
@@ -38,7 +40,7 @@ def redundancy(
     how: str = "zero",
     criterion: str = "pass rate",
     threshold: float = 0.95,
-    candidates: int = 4,
+    candidates: int = CANDIDATES,
     job: Job | None = None,
 ) -> Analysis:
     """What the model can do without and still answer a suite: effects, a curve, layers alike.

@@ -23,15 +23,15 @@ from microtome_desktop.state.suites import (
 )
 from microtome_desktop.state.trials import acting_edits
 
-SUITE_SLOT = "suite"
+# A slot for each question: one does not end another that runs.
+SUITE_SLOT, CIRCUITS_SLOT = "suite", "slice circuits"
+REMOVAL_SLOT, SWAPS_SLOT = "removal", "swaps"
 
 
 @dataclass(frozen=True, slots=True)
 class _Request(Request):
     """One analysis, handed out in parts: the wish that is asked for goes with each."""
 
-    slot: ClassVar[str] = SUITE_SLOT
-    replaces: ClassVar[frozenset[str]] = frozenset({SUITE_SLOT})
     about_session: ClassVar[bool] = True
     part: ClassVar[str] = ""  # the name of the partial results
 
@@ -65,6 +65,8 @@ def suite_for(data: Data) -> Any:
 class RunSuite(_Request):
     """A suite, before and after the edits that act."""
 
+    slot: ClassVar[str] = SUITE_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({SUITE_SLOT})
     part: ClassVar[str] = "suite"
 
     wish: SuiteWish
@@ -91,6 +93,8 @@ class RunSuite(_Request):
 class CompareSlices(_Request):
     """The circuits of two slices of a suite."""
 
+    slot: ClassVar[str] = CIRCUITS_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({CIRCUITS_SLOT})
     part: ClassVar[str] = "slice-circuits"
 
     wish: CircuitsWish
@@ -112,6 +116,8 @@ class CompareSlices(_Request):
 class FindRedundancy(_Request):
     """Which parts can go; the curve grows with each."""
 
+    slot: ClassVar[str] = REMOVAL_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({REMOVAL_SLOT})
     part: ClassVar[str] = "redundancy"
 
     wish: RemovalWish
@@ -136,6 +142,8 @@ class FindRedundancy(_Request):
 class SearchSwaps(_Request):
     """Swaps that flip the answer."""
 
+    slot: ClassVar[str] = SWAPS_SLOT
+    replaces: ClassVar[frozenset[str]] = frozenset({SWAPS_SLOT})
     part: ClassVar[str] = "adversarial"
 
     wish: SwapWish

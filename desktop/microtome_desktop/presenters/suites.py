@@ -12,7 +12,7 @@ from microtome.prompts import Question
 from microtome.records.adversarial import Adversarial
 from microtome.records.edits import EditSpec
 from microtome.records.redundancy import Redundancy
-from microtome.records.removal import removal_specs
+from microtome.records.removal import HEADS, MLPS, part_of, removal_specs
 from microtome.records.slice_circuits import CircuitDifference
 from microtome.records.suite_result import SuiteResult
 from microtome_desktop.presenters.heatmaps import Grid
@@ -21,7 +21,12 @@ from microtome_desktop.state.exports import Table
 NO_SUITE = "No suite was run yet: choose the prompts, and run it."
 NO_REDUNDANCY = "It was not asked yet what can go: choose the prompts, and run it."
 NO_SWAPS = "No swaps were searched for yet."
-NO_CIRCUITS = "No two slices were compared yet."
+NO_CIRCUITS = "No two slices were compared yet: run the suite, choose two, and compare them."
+
+
+def noted(text: str, note: str) -> str:
+    """What a page says, with what is to be noted of it."""
+    return f"{text} · {note}" if note else text
 
 
 # ---------------------------------------------------------------------- suites
@@ -64,6 +69,8 @@ def suite_text(found: SuiteResult | None) -> str:
     edits = found.params["edits"]
     told = f"{count} cases" if found.complete else f"{found.counts[0]} of {count} cases so far"
     told += f" · after: {'; '.join(edits)}" if edits else " · no edit acts"
+    rule = "the most probable token" if found.passing == "top" else "above the wrong one"
+    told += f" · passes: the answer is {rule}"
     falls = int(found.falls.sum())
     fall = "slice falls" if falls == 1 else "slices fall"
     told += f" · {falls} {fall} by more than chance" if falls else ""
@@ -132,6 +139,13 @@ def similarity_grid(found: Redundancy) -> Grid:
         values, found.points, found.points, tuple(range(-1, len(found.points) - 1)),
         0.0, 1.0, signed=False, units="CKA", title="Similarity of layers",
     )  # fmt: skip
+
+
+def part_title(name: str) -> str:
+    """A part as the window calls it: ``L1H2``, ``M3``, ``Layer 2``; exports keep ``a1.h2``."""
+    part = part_of(name)
+    titles = {HEADS: f"L{part.layer}H{part.head}", MLPS: f"M{part.layer}"}
+    return titles.get(part.kind, f"Layer {part.layer}")
 
 
 def removal_edits(found: Redundancy, there: tuple[EditSpec, ...]) -> tuple[EditSpec, ...]:

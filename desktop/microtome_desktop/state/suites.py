@@ -69,6 +69,21 @@ class SwapWish:
     positions: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SuiteOutlook:
+    """What a question will take, or why it cannot be asked."""
+
+    runs: int = 0
+    seconds: float = 0.0
+    problem: str = ""
+    nbytes: int = 0  # as whatever is kept for panels says
+
+
+def outlook_key(wish: Wish) -> tuple[str, Wish]:
+    """Under which the outlook of a wish is kept for the panel."""
+    return "suite outlook", wish
+
+
 Wish = SuiteWish | CircuitsWish | RemovalWish | SwapWish
 _W = TypeVar("_W", SuiteWish, CircuitsWish, RemovalWish, SwapWish)
 
@@ -90,7 +105,8 @@ def wish_of(analysis: Analysis, kind: type[_W]) -> _W | None:
         given = {field.name: held[field.name] for field in fields(kind) if field.name in held}
         given = {name: _frozen(name, value) for name, value in given.items()}
         return kind(**given)
-    except (TypeError, ValueError, InputError):  # of another version
+    except (TypeError, ValueError, LookupError, AttributeError, InputError):
+        # Of another version.
         return None
 
 
@@ -107,9 +123,13 @@ def _frozen(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def of_kind(session: Session | None, kind: str, shown: str = "") -> tuple[Analysis, ...]:
+    """The analyses of a kind, the one that has the id ``shown`` first, then the newest."""
+    held = () if session is None else tuple(session.analyses.values())
+    found = [analysis for analysis in reversed(held) if analysis.kind == kind]
+    return tuple(sorted(found, key=lambda analysis: analysis.id != shown))
+
+
 def latest(session: Session | None, kind: str, shown: str = "") -> Analysis | None:
     """The analysis of a kind that was made last, or the one that has the id ``shown``."""
-    held = () if session is None else session.analyses.values()
-    found = [analysis for analysis in held if analysis.kind == kind]
-    chosen = next((analysis for analysis in found if analysis.id == shown), None)
-    return chosen or (found[-1] if found else None)
+    return next(iter(of_kind(session, kind, shown)), None)

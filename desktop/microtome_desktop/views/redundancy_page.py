@@ -19,22 +19,31 @@ from PySide6.QtWidgets import (
 
 from microtome.records.redundancy import Redundancy
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.suites import redundancy_text, similarity_grid
+from microtome_desktop.jobs.suite_requests import REMOVAL_SLOT
+from microtome_desktop.presenters.suites import noted, part_title, redundancy_text, similarity_grid
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.plain_table import PlainTable
+from microtome_desktop.views.suite_outlook import outlook_label
+from microtome_desktop.views.text_flow import EmptyState
 
 _ROW = 20  # pixels
 _COLUMNS = (
-    ("part", "a1.h2 is a head, m3 an MLP, l2 a layer; in the order in which they went"),
-    ("alone", "The change of the metric when this part alone is taken out"),
+    ("part", "L1H2 is a head, M3 an MLP; in the order in which they went"),
+    (
+        "alone",
+        (
+            "The change of the metric when this part alone is taken out, in logits: below 0 the "
+            "answer loses by it"
+        ),
+    ),
     ("pass %", "What passes with all down to here taken out"),
     ("kept", "The share of the criterion that is kept then"),
-    ("saved", "Parameters that its removal saves"),
+    ("parameters", "Parameters that its removal saves"),
 )
-_WIDTHS = (58, 52, 54, 68)
+_WIDTHS = (58, 52, 54, 76)
 _LIST, _PICTURE = 300, 230  # pixels of the list and of what is beside it, to start from
 _LEAST = 236
 _WAYS = {"to zero": "zero", "to the mean": "mean"}
@@ -45,6 +54,7 @@ _PARTS = {"heads, MLPs": False, "layers": True}
 class RedundancyPage(QWidget):
     """Settings and a button above; beneath, the list beside a curve and a map."""
 
+    slot = REMOVAL_SLOT
     asked = Signal()
     removal_asked = Signal()
 
@@ -58,6 +68,7 @@ class RedundancyPage(QWidget):
         self.how = _choice("redundancy_how", "what takes its place", _WAYS)
         self.keeps = _choice("redundancy_keeps", "what must be kept", _KEEPS)
         self.threshold = QDoubleSpinBox()
+        self.outlook = outlook_label()
         self.said = TwoLines()
         self.table = PlainTable(
             "redundancy_table", "parts in order", _COLUMNS, row_height=_ROW, widths=_WIDTHS
@@ -86,6 +97,7 @@ class RedundancyPage(QWidget):
         line, below = QHBoxLayout(), QHBoxLayout()
         line.setSpacing(6)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         for box in (self.parts, self.how, self.keeps):
             line.addWidget(box, 1)
         line.addWidget(self.threshold)
@@ -105,7 +117,9 @@ class RedundancyPage(QWidget):
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
         column.addLayout(line)
+        self.empty = EmptyState()
         column.addWidget(self.split, 1)
+        column.addWidget(self.empty, 1)
         column.addLayout(below)
 
     def settings(self) -> dict[str, Any]:
@@ -117,11 +131,33 @@ class RedundancyPage(QWidget):
             "threshold": self.threshold.value() / 100,
         }
 
-    def show_found(self, found: Redundancy | None) -> None:
+    def view_state(self) -> dict[str, Any]:
+        """What is set, and which picture is in front, as plain JSON."""
+        return {**self.settings(), "picture": self.pictures.currentIndex()}
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Set it so, ignoring what is not understood."""
+        rows = (
+            (self.parts, _PARTS, "layers"), (self.how, _WAYS, "how"),
+            (self.keeps, _KEEPS, "criterion"),
+        )  # fmt: skip
+        for box, entries, name in rows:
+            found = [text for text, value in entries.items() if value == held.get(name)]
+            if found:
+                box.setCurrentText(found[0])
+        share, picture = held.get("threshold"), held.get("picture")
+        if isinstance(share, float | int):
+            self.threshold.setValue(100 * share)
+        if isinstance(picture, int) and 0 <= picture < self.pictures.count():
+            self.pictures.setCurrentIndex(picture)
+
+    def show_found(self, found: Redundancy | None, note: str = "") -> None:
         """Show the parts that went, as far as they did."""
-        said = redundancy_text(found)
-        self.said.setText(said)
-        self.said.setToolTip(said)
+        said = noted(redundancy_text(found), note)
+        self.said.setText("" if found is None else said)
+        self.said.setToolTip("" if found is None else said)
+        self.empty.setVisible(found is None)
+        self.empty.tell("Not known yet", said)
         self.split.setVisible(found is not None)
         self.curve.show_found(found)
         self.map.show_grid(None if found is None else similarity_grid(found))
@@ -133,16 +169,17 @@ class RedundancyPage(QWidget):
     def _fill(self, number: int, row: dict[str, Any]) -> None:
         went, goes = row["step"] is not None, row["recommended"]
         tone = colours.GOOD if goes else colours.TEXT if went else colours.TEXT_DIM
+        title = part_title(row["part"])
         alone = f"{row['effect']:+.2f}".replace("-", "\N{MINUS SIGN}")
         texts = (
-            (row["part"], tone),
+            (title, tone),
             (alone, colours.TEXT_DIM),
             (f"{100 * row['pass_rate']:.0f}" if went else "", colours.TEXT),
             (f"{100 * row['kept']:.0f} %" if went else "", tone),
             (f"{row['parameters']:,}", colours.TEXT_DIM),
         )
         told = "can go" if goes else "is needed" if went else "was not taken out"
-        self.table.write(number, texts, (f"{row['part']} {told}",) * len(texts))
+        self.table.write(number, texts, (f"{title} {told}",) * len(texts))
 
 
 class KeptCurve(pg.PlotWidget):
@@ -164,6 +201,7 @@ class KeptCurve(pg.PlotWidget):
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         self.getAxis("left").setWidth(34)
         self.getAxis("left").setTicks([[(0.0, "0"), (0.5, "50 %"), (1.0, "100 %")]])
+        self.getAxis("bottom").setLabel("parts taken out", color=colours.TEXT_DIM)
         self.setToolTip("What is kept, by the number of parts that are taken out")
         dotted = pg.mkPen(colours.TEXT_FAINT, width=1, style=Qt.PenStyle.DotLine)
         self._least = pg.InfiniteLine(1, 0, pen=dotted)

@@ -9,17 +9,26 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from microtome.records.slice_circuits import CircuitDifference
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.suites import SliceLine, circuits_text
+from microtome_desktop.jobs.suite_requests import CIRCUITS_SLOT, SUITE_SLOT
+from microtome_desktop.presenters.suites import SliceLine, circuits_text, noted
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.plain_table import PlainTable
+from microtome_desktop.views.suite_outlook import outlook_label
+from microtome_desktop.views.text_flow import EmptyState
 
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _ROW = 20  # pixels
 _COLUMNS = (
     ("slice", "A part of the suite; a case may be in several"),
     ("cases", "How many were run"),
-    ("pass %", "Cases whose answer is above the wrong answer, before and after the edits"),
+    (
+        "pass %",
+        (
+            "Cases whose answer is above the wrong answer or, without one, is the most probable "
+            "token; before and after the edits"
+        ),
+    ),
     ("95 % band", "Wilson's interval of the pass rate, after the edits where some act"),
     ("p(answer)", "Mean probability of the answer, before and after"),
 )
@@ -34,12 +43,14 @@ _EDGES = (
 class SuitePage(QWidget):
     """A button, what the table is of, and a row for each slice."""
 
+    slot = SUITE_SLOT
     asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.button = QPushButton("Run the suite")
         self.button.setObjectName("suite_run")
+        self.outlook = outlook_label()
         self.said = ElidedLabel()
         self.table = PlainTable(
             "suite_table", "slices of the suite", _COLUMNS, row_height=_ROW, widths=_WIDTHS
@@ -47,18 +58,23 @@ class SuitePage(QWidget):
         line = QHBoxLayout()
         line.setSpacing(6)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         line.addWidget(self.said, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
+        self.empty = EmptyState()
         column.addLayout(line)
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         self.button.clicked.connect(self.asked)
 
     def show_lines(self, lines: Sequence[SliceLine], said: str) -> None:
         """Show what is known of each slice."""
-        self.said.setText(said)
+        self.said.setText(said if lines else "")
         self.table.setVisible(bool(lines))
+        self.empty.setVisible(not lines)
+        self.empty.tell("No suite yet", said)
         self.table.setRowCount(len(lines))
         for number, line in enumerate(lines):
             self._fill(number, line)
@@ -84,13 +100,16 @@ def _sides(texts: Sequence[str]) -> str:
 class CircuitsPage(QWidget):
     """Two slices to choose, and which of their strongest edges they share."""
 
+    slot = CIRCUITS_SLOT
     asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self._wanted = ("", "")  # slices to choose once they are offered
         self.first, self.second = Choice(), Choice()
         self.button = QPushButton("Compare")
         self.button.setObjectName("suite_circuits")
+        self.outlook = outlook_label()
         self.said = ElidedLabel()
         self.table = PlainTable("edge_table", "edges of two circuits", _EDGES, row_height=_ROW)
         for name, box in (("first", self.first), ("second", self.second)):
@@ -101,12 +120,15 @@ class CircuitsPage(QWidget):
         line.addWidget(self.first, 1)
         line.addWidget(self.second, 1)
         line.addWidget(self.button)
+        line.addWidget(self.outlook)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(3)
         column.addLayout(line)
+        self.empty = EmptyState()
         column.addWidget(self.said)
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         self.button.clicked.connect(self.asked)
 
     @property
@@ -117,7 +139,7 @@ class CircuitsPage(QWidget):
     def offer(self, slices: Sequence[str]) -> None:
         """Offer these slices, two different ones at first."""
         for at, box in enumerate((self.first, self.second)):
-            held = box.currentText()
+            held = box.currentText() or self._wanted[at]
             if [box.itemText(row) for row in range(box.count())] == list(slices):
                 continue
             with QSignalBlocker(box):
@@ -126,10 +148,21 @@ class CircuitsPage(QWidget):
                 row = box.findText(held)
                 box.setCurrentIndex(row if row >= 0 else min(at + 1, box.count() - 1))
 
-    def show_difference(self, told: CircuitDifference | None) -> None:
+    def choose(self, first: str = "", second: str = "") -> None:
+        """Choose two slices, now or as soon as they are offered."""
+        self._wanted = (first, second)
+        for box, name in zip((self.first, self.second), self._wanted, strict=True):
+            row = box.findText(name)
+            if row >= 0:
+                box.setCurrentIndex(row)
+
+    def show_difference(self, told: CircuitDifference | None, note: str = "") -> None:
         """Show what two circuits share."""
-        self.said.setText(circuits_text(told))
+        said = noted(circuits_text(told), note)
+        self.said.setText("" if told is None else said)
         self.table.setVisible(told is not None)
+        self.empty.setVisible(told is None)
+        self.empty.tell("Nothing to compare yet", said)
         if told is None:
             return
         columns = (told.shared, told.only_first, told.only_second)

@@ -6,35 +6,32 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
-from microtome.records.adversarial import ADVERSARIAL, Adversarial, adversarial_of
+from microtome.records.adversarial import ADVERSARIAL
 from microtome.records.analysis import Analysis
-from microtome.records.redundancy import REDUNDANCY, Redundancy, redundancy_of
+from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
-from microtome.records.slice_circuits import (
-    SLICE_CIRCUITS,
-    CircuitDifference,
-    slice_circuits_of,
-)
-from microtome.records.suite_result import SUITE, SuiteResult, suite_of
-from microtome.suites.comparing import compare_slices
+from microtome.records.slice_circuits import SLICE_CIRCUITS
+from microtome.records.suite_result import SUITE
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.suite_requests import (
-    SUITE_SLOT,
     CompareSlices,
     FindRedundancy,
     RunSuite,
     SearchSwaps,
 )
 from microtome_desktop.presenters import exports, suite_python
+from microtome_desktop.presenters.suite_records import Held, held_in
 from microtome_desktop.presenters.suites import (
     NO_CIRCUITS,
     NO_REDUNDANCY,
     NO_SUITE,
     NO_SWAPS,
     circuits_table,
+    noted,
     redundancy_table,
     removal_edits,
     slice_lines,
@@ -52,13 +49,14 @@ from microtome_desktop.state.suites import (
     RemovalWish,
     SuiteWish,
     SwapWish,
-    latest,
+    Wish,
     wish_of,
 )
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.redundancy_page import RedundancyPage
 from microtome_desktop.views.suite_data import SuiteData
+from microtome_desktop.views.suite_outlook import SuiteOutlooks
 from microtome_desktop.views.suite_page import CircuitsPage, SuitePage
 from microtome_desktop.views.swap_page import SwapPage
 
@@ -76,7 +74,7 @@ class SuitePanel(Panel):
         self.suite, self.circuits = SuitePage(), CircuitsPage()
         self.redundancy, self.swaps = RedundancyPage(), SwapPage()
         self._shown: dict[str, str] = {}  # kind -> id of the analysis that arrived last
-        self._runs: QWidget | None = None  # the page whose question was asked last
+        self.outlooks = SuiteOutlooks(self, context, self._asked)
         self.pages = QTabWidget()
         self.pages.setDocumentMode(True)
         for page, title in (
@@ -101,58 +99,77 @@ class SuitePanel(Panel):
             (self.redundancy, CommandId.REDUNDANCY),
             (self.swaps, CommandId.SWAPS),
         ):
-            page.asked.connect(partial(self._on_button, page, wanted))
+            page.asked.connect(partial(self._on_button, page.slot, wanted))
         self.redundancy.removal_asked.connect(partial(self.context.do, CommandId.REMOVE_PARTS))
         self.swaps.chosen.connect(self._on_chosen)
         self.pages.currentChanged.connect(self._on_page)
+        self.data.changed.connect(self.outlooks.look)
+        self.redundancy.parts.currentIndexChanged.connect(self.outlooks.look)
+        for box in (self.circuits.first, self.circuits.second):
+            box.currentIndexChanged.connect(self.outlooks.look)
         self.context.library.changed.connect(self._on_library)
         self.context.work.changed.connect(self._on_work)
 
-    def _on_button(self, page: QWidget, wanted: CommandId) -> None:
+    def _on_button(self, slot: str, wanted: CommandId) -> None:
         """Stop what the page runs, or run it."""
-        piece = self.job
-        if piece is not None and page is self._runs:
+        piece = self.job_of(slot)
+        if piece is not None:
             self.context.stop(piece.number)
         else:
             self.context.do(wanted)
 
-    @property
-    def job(self) -> Piece | None:
-        """What this panel has asked for and still waits for."""
-        pieces = (p for p in self.context.work.pieces if p.slot == SUITE_SLOT and p.under_way)
+    def job_of(self, slot: str) -> Piece | None:
+        """The question of this kind that is under way."""
+        pieces = (p for p in self.context.work.pieces if p.slot == slot and p.under_way)
         return next(pieces, None)
 
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self._show_able)
 
-    def _ask(self, page: QWidget, request: Any) -> None:
-        self._runs = page
-        self.context.ask(request)
+    def _asked(self) -> tuple[Wish, QLabel] | None:
+        """What the page in front would ask now, and where it says what that takes."""
+        page, workspace = self.pages.currentWidget(), self.context.workspace
+        if workspace.session is None or workspace.offline or not self.data.data().sources:
+            return None
+        if page is self.redundancy:
+            return self._removal_wish(), page.outlook
+        if page is self.circuits:
+            wish = self._circuits_wish()
+            return (wish, page.outlook) if wish.first and wish.second else None
+        if page is self.suite:
+            return SuiteWish(self.data.data()), page.outlook
+        return None
+
+    def _removal_wish(self) -> RemovalWish:
+        return RemovalWish(self.data.data(), **self.redundancy.settings())
+
+    def _circuits_wish(self) -> CircuitsWish:
+        """Of the suite that was run."""
+        held = self._analysis(SUITE)
+        wish = None if held is None else wish_of(held, SuiteWish)
+        data = self.data.data() if wish is None else wish.data
+        return CircuitsWish(data, *self.circuits.chosen)
 
     # acts
 
     def run_suite(self) -> None:
         """Run the suite, before and after the edits that act."""
         self.pages.setCurrentWidget(self.suite)
-        self._ask(self.suite, RunSuite(SuiteWish(self.data.data())))
+        self.context.ask(RunSuite(SuiteWish(self.data.data())))
 
     def compare_slices(self) -> None:
         """Find the circuits of the two slices that are chosen, of the suite that was run."""
         self.pages.setCurrentWidget(self.circuits)
-        held = self._analysis(SUITE)
-        wish = None if held is None else wish_of(held, SuiteWish)
-        data = self.data.data() if wish is None else wish.data
-        self._ask(self.circuits, CompareSlices(CircuitsWish(data, *self.circuits.chosen)))
+        self.context.ask(CompareSlices(self._circuits_wish()))
 
     def find_redundancy(self) -> None:
         """Find what can go."""
         self.pages.setCurrentWidget(self.redundancy)
-        wish = RemovalWish(self.data.data(), **self.redundancy.settings())
-        self._ask(self.redundancy, FindRedundancy(wish))
+        self.context.ask(FindRedundancy(self._removal_wish()))
 
     def remove_recommended(self) -> None:
         """Take out what can go, as one step. Raises InputError where there is nothing to."""
-        found = self._redundancy
+        found = self._held(REDUNDANCY).found
         if found is None:
             raise InputError("It is not known what can go.", "Find it first.")
         specs = removal_edits(found, self.context.book.marks.edits)
@@ -168,12 +185,13 @@ class SuitePanel(Panel):
             raise InputError("There is no prompt.", "Run one first.")
         page = self.swaps
         wish = SwapWish(asked, page.swaps.value(), page.typed_words(), page.typed_positions())
-        self._ask(page, SearchSwaps(wish))
+        self.context.ask(SearchSwaps(wish))
 
     def _on_chosen(self, row: int) -> None:
         """Put a swapped prompt below the one that it was made of."""
-        held, found = self._analysis(ADVERSARIAL), self._swaps
-        wish = None if held is None else wish_of(held, SwapWish)
+        held = self._held(ADVERSARIAL)
+        found, analysis = held.found, held.analysis
+        wish = None if analysis is None else wish_of(analysis, SwapWish)
         if found is not None and wish is not None:
             self.context.draft.fill(swap_question(found, row, wish.question))
 
@@ -183,32 +201,11 @@ class SuitePanel(Panel):
     def _session(self) -> Session | None:
         return self.context.workspace.session
 
+    def _held(self, kind: str) -> Held:
+        return held_in(self._session, kind, self._shown.get(kind, ""))
+
     def _analysis(self, kind: str) -> Analysis | None:
-        return latest(self._session, kind, self._shown.get(kind, ""))
-
-    @property
-    def _suite(self) -> SuiteResult | None:
-        held = self._analysis(SUITE)
-        return None if held is None else suite_of(held)
-
-    @property
-    def _difference(self) -> CircuitDifference | None:
-        held = self._analysis(SLICE_CIRCUITS)
-        if held is None:
-            return None
-        found = slice_circuits_of(held)
-        pair = found.slices[:2]
-        return compare_slices(found, *pair) if len(pair) == 2 else None
-
-    @property
-    def _redundancy(self) -> Redundancy | None:
-        held = self._analysis(REDUNDANCY)
-        return None if held is None else redundancy_of(held)
-
-    @property
-    def _swaps(self) -> Adversarial | None:
-        held = self._analysis(ADVERSARIAL)
-        return None if held is None else adversarial_of(held)
+        return self._held(kind).analysis
 
     def show_session(self) -> None:
         """All that the session holds of it."""
@@ -236,22 +233,22 @@ class SuitePanel(Panel):
         self._show_able()
 
     def _show(self, kind: str) -> None:
+        held = self._held(kind)
+        found, note = held.found, held.note
         if kind == SUITE:
-            found = self._suite
-            self.suite.show_lines(slice_lines(found), suite_text(found))
+            self.suite.show_lines(slice_lines(found), noted(suite_text(found), note))
             self.circuits.offer(() if found is None else found.slices)
         elif kind == SLICE_CIRCUITS:
-            self.circuits.show_difference(self._difference)
+            self.circuits.show_difference(found, note)
         elif kind == REDUNDANCY:
-            self.redundancy.show_found(self._redundancy)
+            self.redundancy.show_found(found, note)
         else:
-            self.swaps.show_found(self._swaps)
+            self.swaps.show_found(found, note)
         self._show_able()
 
     def _show_able(self) -> None:
-        running = None if self.job is None else self._runs
         for page, wanted, title, tip in self._buttons:
-            reason, stops = self.context.why_not(wanted), page is running
+            reason, stops = self.context.why_not(wanted), self.job_of(page.slot) is not None
             page.button.setText("Stop" if stops else title)
             page.button.setEnabled(stops or not reason)
             page.button.setToolTip("Stop it; what was found stays" if stops else reason or tip)
@@ -259,6 +256,7 @@ class SuitePanel(Panel):
         self.redundancy.remove.setEnabled(not reason)
         tip = "Put the edits that take these parts out on the list, as one step"
         self.redundancy.remove.setToolTip(reason or tip)
+        self.outlooks.look()
 
     @property
     def _buttons(self) -> tuple[tuple[Any, CommandId, str, str], ...]:
@@ -289,15 +287,26 @@ class SuitePanel(Panel):
     def _on_page(self, index: int) -> None:
         # Swaps are of the prompt on screen, not of a data set.
         self.data.setVisible(self.pages.widget(index) is not self.swaps)
+        self.outlooks.look()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Say what it takes once it is looked at."""
+        super().showEvent(event)
+        self.outlooks.look()
 
     # what leaves the panel
 
     def view_state(self) -> dict[str, Any]:
-        """Which prompts are chosen, and which page is in front."""
+        """Which prompts and pages are in front, and what each page is set to."""
         data = self.data.data()
         return {
-            "sources": list(data.sources), "limit": data.limit, "page": self.pages.currentIndex()
-        }  # fmt: skip
+            "sources": list(data.sources),
+            "limit": data.limit,
+            "page": self.pages.currentIndex(),
+            "circuits": list(self.circuits.chosen),
+            "removal": self.redundancy.view_state(),
+            "swaps": self.swaps.view_state(),
+        }
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Set the panel as a session was saved."""
@@ -306,6 +315,13 @@ class SuitePanel(Panel):
             self.data.show_data(Data(tuple(map(str, sources)), limit))
         if isinstance(page, int) and 0 <= page < self.pages.count():
             self.pages.setCurrentIndex(page)
+        chosen, removal, swaps = (held.get(name) for name in ("circuits", "removal", "swaps"))
+        if isinstance(chosen, list):
+            self.circuits.choose(*map(str, chosen[:2]))
+        if isinstance(removal, dict):
+            self.redundancy.restore_view(removal)
+        if isinstance(swaps, dict):
+            self.swaps.restore_view(swaps)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """What the page in front shows."""
@@ -313,12 +329,12 @@ class SuitePanel(Panel):
             return exports.NO_RUN
         page = self.pages.currentWidget()
         if page is self.circuits:
-            return _table(circuits_table, self._difference, NO_CIRCUITS)
+            return _table(circuits_table, self._held(SLICE_CIRCUITS).found, NO_CIRCUITS)
         if page is self.redundancy:
-            return _table(redundancy_table, self._redundancy, NO_REDUNDANCY)
+            return _table(redundancy_table, self._held(REDUNDANCY).found, NO_REDUNDANCY)
         if page is self.swaps:
-            return _table(swaps_table, self._swaps, NO_SWAPS)
-        return _table(suite_table, self._suite, NO_SUITE)
+            return _table(swaps_table, self._held(ADVERSARIAL).found, NO_SWAPS)
+        return _table(suite_table, self._held(SUITE).found, NO_SUITE)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """What the page in front shows, asked again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
@@ -10,9 +11,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QVB
 from microtome.errors import InputError
 from microtome.records.adversarial import Adversarial
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.suites import carriers_text, swaps_text
+from microtome_desktop.jobs.suite_requests import SWAPS_SLOT
+from microtome_desktop.presenters.suites import carriers_text, noted, swaps_text
 from microtome_desktop.views.choice_table import ChoiceTable
 from microtome_desktop.views.elided import ElidedLabel, TwoLines
+from microtome_desktop.views.text_flow import EmptyState
 
 _ROW = 21  # pixels
 _MOST = 5
@@ -28,6 +31,7 @@ _WIDTHS = (66, 78, 92)
 class SwapPage(QWidget):
     """Settings and a button; a row for each prompt, which can be chosen."""
 
+    slot = SWAPS_SLOT
     asked = Signal()
     chosen = Signal(int)
 
@@ -53,7 +57,9 @@ class SwapPage(QWidget):
         column.setSpacing(3)
         column.addLayout(line)
         column.addWidget(self.said)
+        self.empty = EmptyState()
         column.addWidget(self.table, 1)
+        column.addWidget(self.empty, 1)
         column.addWidget(self.carriers)
         self.button.clicked.connect(self.asked)
         self.words.returnPressed.connect(self.asked)
@@ -80,6 +86,22 @@ class SwapPage(QWidget):
             field.setToolTip(tip)
             field.setClearButtonEnabled(True)
 
+    def view_state(self) -> dict[str, Any]:
+        """What is typed, as plain JSON."""
+        return {
+            "count": self.swaps.value(), "words": self.words.text(), "at": self.positions.text()
+        }  # fmt: skip
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Type it again, ignoring what is not understood."""
+        count, words, at = (held.get(name) for name in ("count", "words", "at"))
+        if isinstance(count, int):
+            self.swaps.setValue(count)
+        if isinstance(words, str):
+            self.words.setText(words)
+        if isinstance(at, str):
+            self.positions.setText(at)
+
     def typed_words(self) -> tuple[str, ...]:
         """The words that may be put in, none for any."""
         return tuple(word for word in re.split(r"[,\s]+", self.words.text().strip()) if word)
@@ -94,9 +116,12 @@ class SwapPage(QWidget):
                 f"{self.positions.text()!r} are no positions.", "Write for example 2, 5."
             ) from None
 
-    def show_found(self, found: Adversarial | None) -> None:
+    def show_found(self, found: Adversarial | None, note: str = "") -> None:
         """Show the prompts that were found."""
-        self.said.setText(swaps_text(found))
+        said = noted(swaps_text(found), note)
+        self.said.setText("" if found is None else said)
+        self.empty.setVisible(found is None)
+        self.empty.tell("No swaps yet", said)
         carried = carriers_text(found)
         self.carriers.setText(carried)
         self.carriers.setToolTip(carried)

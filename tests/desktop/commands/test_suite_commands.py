@@ -16,6 +16,7 @@ from microtome.suites.comparing import compare_slices
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.suites import part_title
 from microtome_desktop.state.suites import Data, latest
 
 _ID = CommandId
@@ -58,7 +59,7 @@ def find_what_can_go(hand):
     assert found.complete
     assert panel.redundancy.table.isVisible()
     shown = [panel.redundancy.table.item(row, 0).text() for row in range(len(found.order))]
-    assert tuple(shown) == found.order
+    assert shown == [part_title(part) for part in found.order]
     np.testing.assert_array_equal(panel.redundancy.map.grid.values, found.similarity)
 
 
