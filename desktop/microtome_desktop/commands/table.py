@@ -11,8 +11,10 @@ from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments",
-         "Examples", "Help")
+MENUS = (
+    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
+    "Help",
+)  # fmt: skip
 
 
 def _no_session(now: Situation) -> str:
