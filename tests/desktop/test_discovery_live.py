@@ -268,3 +268,12 @@ def test_circuits_of_a_set_go_along_and_those_of_a_pair_are_found_again(live, pa
     assert workspace.session.uuid != first
     assert discoveries_in(workspace.session) == (of_set,)
     assert curve_for(workspace.session, of_set) is not None
+
+
+def test_a_search_that_is_stopped_at_once_says_that_nothing_came(live, panel, qtbot):
+    panel.asking.controls.show_search(Search(PAIR, "acdc", tau=0.003))
+    told(panel, qtbot)
+    panel.asking.run()
+    live.runner.cancel_visible()  # before it has begun
+    rest(live, qtbot)
+    assert told(panel, qtbot).startswith("Stopped before the first scores · ")

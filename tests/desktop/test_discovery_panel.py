@@ -20,7 +20,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import circuit_analysis, curve_analysis
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED
-from microtome_desktop.state.discoveries import Search
+from microtome_desktop.state.discoveries import Search, known_analysis
 from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.known_dialog import KnownDialog
 
@@ -165,6 +165,10 @@ def test_a_size_without_a_way_says_so(panel):
     assert drawn(panel) == set()
     assert panel.graph.nothing.isVisible()
     assert "No way" in panel.right.dial.edges.text()
+    panel.middle.show_page(Page.JUDGE)
+    panel.right.turn_to(1)
+    assert not panel.middle.judge.button.isEnabled()
+    panel.middle.show_page(Page.GRAPH)
     assert panel.right.dial.worth.text() == "faithfulness 0.000"  # nothing is kept, by definition
 
 
@@ -329,3 +333,65 @@ def test_a_session_is_reviewed_without_the_model(panel, bench, qtbot, tmp_path):
     assert "attach" in panel.right.dial.measure.toolTip()
     lines = panel.exported_lines()
     assert any("mt.discover_circuit(" in line for line in lines)
+
+
+def test_damaged_results_are_left_out_and_said(panel, bench, qtbot):
+    workspace = bench.desk.workspace
+    for seed, lost in enumerate(("method", "n_layers", "prompts")):
+        circuit, curve = found(workspace.session, "exact", 5)
+        params = {name: held for name, held in circuit.params.items() if name != lost}
+        workspace.add_analysis(replace(circuit, id=f"discovery-bad{seed}", params=params))
+    broken = replace(curve, id="faithfulness-bad", params={"metric": "logit"})
+    workspace.add_analysis(broken)
+    judged = replace(broken, id="judgement-bad", kind="judgement")
+    workspace.add_analysis(replace(judged, params={"discovery": panel.shown_id}))
+    panel.middle.show_page(Page.JUDGE)
+    rest(bench, qtbot)
+    assert panel.rivals.topLevelItemCount() == 2
+    assert panel.note.isVisible()
+    assert panel.note.text().startswith("3 circuits of this session cannot be read")
+    panel.right.turn_to(40)
+    assert panel.right.dial.worth.text().startswith("faithfulness")
+    panel.middle.show_page(Page.GRAPH)
+
+
+def test_areas_are_computed_once_for_each_circuit_and_not_by_the_dial(panel, bench, monkeypatch):
+    from microtome_desktop.presenters import discovery_judge
+
+    calls = []
+    real = discovery_judge.edge_auc
+    monkeypatch.setattr(discovery_judge, "edge_auc", lambda *a: calls.append(a) or real(*a))
+    known = known_analysis(("input->m0", "m0->logits"), {})
+    bench.desk.workspace.add_analysis(known)
+    panel.middle.show_page(Page.JUDGE)
+    bench.runner.turns.finish()
+    for count in (10, 30, 60):
+        panel.right.turn_to(count)
+    assert len(calls) == len(panel.rivals.ticks) == 1
+    panel.middle.show_page(Page.GRAPH)
+
+
+def test_means_are_ablated_by_the_same_means_and_a_second_time_in_place_of_the_first(
+    panel, bench, qtbot
+):
+    workspace, book = bench.desk.workspace, bench.desk.book
+    circuit, _ = found(workspace.session, "routes", 8)
+    over = ["a b", "c d"]
+    params = {**circuit.params, "ablation": "mean", "over": over}
+    workspace.add_analysis(replace(circuit, params=params))
+    rest(bench, qtbot)
+    workspace.set_model(None)  # edits stay on the list, nothing is run
+    rest(bench, qtbot)
+    panel.rivals.setCurrentItem(panel.rivals.topLevelItem(2))
+    panel.right.turn_to(60)
+    assert panel.tests.ablate_outside() == ""
+    first = book.marks.edits
+    assert {(e.action, e.prompts) for e in first} == {("mean", tuple(over))}
+    panel.right.turn_to(90)
+    assert panel.tests.ablate_outside() == ""
+    sites = [e.site for e in book.marks.edits]
+    assert len(sites) == len(set(sites)) < len(first)
+    book.undo()
+    assert book.marks.edits == first
+    book.undo()
+    assert book.marks.edits == ()

@@ -9,14 +9,16 @@ from operator import is_
 import numpy as np
 from jaxtyping import Float
 
+from microtome.errors import InputError
 from microtome.records.analysis import Analysis
-from microtome.records.faithfulness import Faithfulness, faithfulness_of
+from microtome.records.faithfulness import Faithfulness
 from microtome.records.session import Session
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_choice import Rival, rival_of
 from microtome_desktop.presenters.discovery_compare import correlations
 from microtome_desktop.presenters.discovery_dial import Ranked
 from microtome_desktop.state.discoveries import curve_for, discoveries_in, is_partial
+from microtome_desktop.state.discovery_reading import expect_circuit, read_curve
 
 
 class Contest:
@@ -24,6 +26,7 @@ class Contest:
 
     def __init__(self) -> None:
         self.held: tuple[Analysis, ...] = ()
+        self.unread = 0  # circuits of the session that cannot be shown
         self._session: Session | None = None
         self._titles: dict[str, str] = {}
         self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
@@ -33,7 +36,9 @@ class Contest:
 
     def use(self, session: Session | None) -> None:
         """Look at the circuits of this session."""
-        self._session, self.held = session, discoveries_in(session)
+        found = discoveries_in(session)
+        self._session, self.held = session, tuple(one for one in found if _readable(one))
+        self.unread = len(found) - len(self.held)
         self._titles = {}
 
     @property
@@ -59,7 +64,10 @@ class Contest:
             return None
         kept = self._curves.get(one.id)
         if kept is None or kept[0] is not found:
-            kept = self._curves[one.id] = found, faithfulness_of(found)
+            try:
+                kept = self._curves[one.id] = found, read_curve(found)
+            except InputError:  # as if it had none
+                return None
         return kept[1]
 
     def place(self, one: Analysis) -> int:
@@ -86,11 +94,21 @@ class Contest:
         if not self._titles:
             rows = self.rows(running=False)
             count = Counter(row.title for row in rows)
-            self._titles = {
+            names = {
                 row.id: row.title if count[row.title] == 1 else f"{row.title} ({row.about})"
                 for row in rows
             }
+            self._titles = _numbered(names)
         return self._titles
+
+    def partner(self, wanted: str) -> tuple[str, ...]:
+        """A rival and the newest other one of the same prompts, else of the same edges."""
+        front = self.find(wanted)
+        if front is None:
+            return ()
+        others = [one for one in self.same_model(front, self.ids) if one is not front]
+        alike = [one for one in others if one.params["prompts"] == front.params["prompts"]]
+        return (wanted, *(one.id for one in (alike or others)[-1:]))
 
     def same_model(self, one: Analysis, others: tuple[str, ...]) -> tuple[Analysis, ...]:
         """Those of the rivals whose edges are the same as this one's, in the order of the list."""
@@ -116,6 +134,24 @@ class Contest:
             self._correlated = signed, ranked, found
             return found
         return held[2]
+
+
+def _numbered(names: dict[str, str]) -> dict[str, str]:
+    """The names, with a number behind those that are not the only ones."""
+    count, seen = Counter(names.values()), Counter[str]()
+    told = {}
+    for one, name in names.items():
+        seen[name] += 1
+        told[one] = name if count[name] == 1 else f"{name} #{seen[name]}"
+    return told
+
+
+def _readable(one: Analysis) -> bool:
+    try:
+        expect_circuit(one)
+    except InputError:
+        return False
+    return True
 
 
 def _same(first: Sequence[object], second: Sequence[object]) -> bool:

@@ -15,6 +15,7 @@ from microtome.records.positions import BY_POSITION
 from microtome_desktop.presenters.circuit_text import percent
 from microtome_desktop.presenters.sweep_choice import seconds_text
 from microtome_desktop.state.discoveries import Outlook, is_partial, search_of
+from microtome_desktop.state.sweeps import METRICS
 
 # Method -> what it does, and what it costs for each example.
 _TOLD: Mapping[str, tuple[str, str]] = {
@@ -112,7 +113,9 @@ def _about(analysis: Analysis) -> str:
         data = f"{Path(search.data).stem.rpartition('.')[2]} {count}"
     elif count > 1:
         data = f"{count} examples"
-    return data if told["ablation"] == "resample" else f"{data} · {told['ablation']}"
+    metric = "" if search is None or search.metric == "logit" else METRICS[search.metric]
+    ablation = "" if told["ablation"] == "resample" else str(told["ablation"])
+    return " · ".join(part for part in (data, metric, ablation) if part)
 
 
 def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:

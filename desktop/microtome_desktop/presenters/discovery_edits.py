@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool
 
@@ -12,16 +15,24 @@ from microtome_desktop.presenters.discovery_dial import Ranked
 from microtome_desktop.state.edit_places import corrupt_prompt
 
 _NOTHING = "The circuit of this size holds every head and every MLP: turn the dial down."
+_NO_CORRUPT = (
+    "The circuit was found by resampling, and the run on screen has no corrupt prompt: run a pair."
+)
+_NO_MEAN = "The circuit was found with a mean, but the prompts that it is over are not known."
 _NO_WAY = "No way leads from the input to the logits at this size: turn the dial up."
 
 
 def edits_outside(
-    ranked: Ranked, kept: Bool[np.ndarray, " edge"], session: Session, ablation: str
+    ranked: Ranked,
+    kept: Bool[np.ndarray, " edge"],
+    session: Session,
+    ablation: str,
+    over: Sequence[Any] = (),
 ) -> tuple[EditSpec, ...] | str:
     """An edit for each head and MLP without a kept edge; or, as text, why there is none.
 
-    They get the corrupt prompt's values where the circuit was found by resampling and the session
-    is a pair, else zero.
+    They get what a removed edge brought when the circuit was found: the corrupt prompt's values,
+    zero, or the mean over the same prompts, which are those of ``over``.
     """
     if not kept.any():
         return _NO_WAY
@@ -29,10 +40,16 @@ def edits_outside(
     outside = [n for n in ranked.edges.writer_names if n not in inside and n != INPUT]
     if not outside:
         return _NOTHING
-    if ablation == "resample" and session.corrupt is not None:
-        prompts = (corrupt_prompt(session),)
-        return tuple(EditSpec(_site(name), "patch", prompts=prompts) for name in outside)
-    return tuple(EditSpec(_site(name), "zero") for name in outside)
+    action, prompts = ablation, tuple(tuple(p) if isinstance(p, list) else p for p in over)
+    if ablation == "resample":
+        if session.corrupt is None:
+            return _NO_CORRUPT
+        action, prompts = "patch", (corrupt_prompt(session),)
+    elif ablation != "zero" and not prompts:
+        return _NO_MEAN
+    if ablation == "zero":
+        prompts = ()
+    return tuple(EditSpec(_site(name), action, prompts=prompts) for name in outside)
 
 
 def _site(name: str) -> str:

@@ -17,9 +17,8 @@ from microtome.records.judgement import (
     STABILITY,
     Judgement,
     Stability,
-    judgement_of,
-    stability_of,
 )
+from microtome_desktop.state.discovery_reading import read_judgement, read_stability
 
 _ENOUGH_GAP, _NOTHING = 0.1, 0.01
 
@@ -39,8 +38,8 @@ def verdict_of(held: Mapping[str, Analysis]) -> Verdict | None:
     """What the analyses of one circuit at one size say; None where there are none."""
     if JUDGEMENT not in held:
         return None
-    judged = judgement_of(held[JUDGEMENT])
-    stable = None if STABILITY not in held else stability_of(held[STABILITY])
+    judged = read_judgement(held[JUDGEMENT])
+    stable = None if STABILITY not in held else read_stability(held[STABILITY])
     worth = judged.minimality
     order = np.argsort(-worth, kind="stable")
     return Verdict(
@@ -105,19 +104,32 @@ class KnownRow:
     node_auc: float
 
 
-def known_rows(
-    rivals: Sequence[tuple[str, Analysis]], known: Sequence[str]
-) -> tuple[KnownRow, ...]:
-    """Both areas of each rival; none where the edges are not those of its model."""
-    rows = []
-    for title, analysis in rivals:
-        circuit = discovery_of(analysis)
-        try:
-            areas = edge_auc(circuit, list(known)), node_auc(circuit, list(known))
-        except InputError:  # of another model
-            continue
-        rows.append(KnownRow(title, *areas))
-    return tuple(rows)
+class KnownAreas:
+    """Both areas of rivals against the circuit that is known, computed once for each."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Analysis, tuple[str, ...], tuple[float, float] | None]] = {}
+
+    def rows(
+        self, rivals: Sequence[tuple[str, Analysis]], known: tuple[str, ...]
+    ) -> tuple[KnownRow, ...]:
+        """A row each; none where the edges are not those of its model."""
+        found = ((title, self._areas(analysis, known)) for title, analysis in rivals)
+        return tuple(KnownRow(title, *areas) for title, areas in found if areas is not None)
+
+    def _areas(self, analysis: Analysis, known: tuple[str, ...]) -> tuple[float, float] | None:
+        held = self._held.get(analysis.id)
+        if held is None or held[0] is not analysis or held[1] != known:
+            held = self._held[analysis.id] = analysis, known, _areas_of(analysis, known)
+        return held[2]
+
+
+def _areas_of(analysis: Analysis, known: tuple[str, ...]) -> tuple[float, float] | None:
+    circuit = discovery_of(analysis)
+    try:
+        return edge_auc(circuit, list(known)), node_auc(circuit, list(known))
+    except InputError:  # of another model
+        return None
 
 
 def typed_edges(text: str, edges: Edges) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -107,7 +108,7 @@ def discoveries_in(session: Session | None) -> tuple[Analysis, ...]:
 def is_partial(analysis: Analysis) -> bool:
     """Whether the work that made it was stopped, or still goes on."""
     told = analysis.params.get("asked", analysis.params)
-    return bool(told.get("partial", False))
+    return isinstance(told, Mapping) and bool(told.get("partial", False))
 
 
 def curve_for(session: Session | None, circuit: Analysis) -> Analysis | None:
@@ -122,8 +123,10 @@ def curve_for(session: Session | None, circuit: Analysis) -> Analysis | None:
 def _is_of(curve: Analysis, circuit: Analysis) -> bool:
     if CIRCUIT in curve.params:
         return bool(curve.params[CIRCUIT] == circuit.id)
-    asked = curve.params["asked"]
-    return all(asked.get(name) == circuit.params.get(name) for name in _TASK)
+    asked = curve.params.get("asked")
+    return isinstance(asked, Mapping) and all(
+        asked.get(name) == circuit.params.get(name) for name in _TASK
+    )
 
 
 def discovery_for(session: Session | None, search: Search) -> Analysis | None:
@@ -164,9 +167,16 @@ def judgements_of(
         for one in held
         if one.kind in (JUDGEMENT, STABILITY)
         and one.params.get(CIRCUIT) == circuit.id
-        and abs(one.params["asked"]["share"] - share) < _SAME_SIZE
-        and one.params["asked"]["signed"] is signed
+        and _at_size(one.params.get("asked"), share, signed=signed)
     }
+
+
+def _at_size(asked: Any, share: float, *, signed: bool) -> bool:
+    """Whether a judgement is of this size; what does not say so, as in other versions, is not."""
+    held = asked.get("share") if isinstance(asked, Mapping) else None
+    if not isinstance(held, int | float):
+        return False
+    return abs(held - share) < _SAME_SIZE and asked.get("signed") is signed
 
 
 _SAME_SIZE = 1e-9  # shares
@@ -175,7 +185,8 @@ _SAME_SIZE = 1e-9  # shares
 def known_edges(session: Session | None) -> tuple[str, ...]:
     """The edges of the circuit that is known for the session's model; none where nobody said."""
     held = None if session is None else session.analyses.get(KNOWN)
-    return () if held is None else tuple(str(edge) for edge in held.array("edges"))
+    known = held is not None and "edges" in held.arrays
+    return tuple(str(edge) for edge in held.array("edges")) if held is not None and known else ()
 
 
 def known_analysis(edges: tuple[str, ...], metadata: dict[str, Any]) -> Analysis:

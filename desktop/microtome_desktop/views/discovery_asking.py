@@ -20,7 +20,7 @@ from microtome_desktop.jobs.sweep_requests import ReadPromptSet
 from microtome_desktop.presenters.discovery_choice import FIXES, outlook_text
 from microtome_desktop.presenters.sweep_choice import question_on_screen
 from microtome_desktop.state.discoveries import Outlook, Search, discovery_for
-from microtome_desktop.state.work import Piece
+from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views.discovery_controls import DiscoveryControls
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.panel import PanelContext
@@ -195,6 +195,15 @@ class DiscoveryAsking(QWidget):
         if reason:
             return reason
         if discovery_for(self.context.workspace.session, self.controls.search()) is not None:
-            return f"In this session: {RUN} shows it."
+            return f"Found already: {RUN} shows it."
         held = self._outlook()
-        return "Estimating …" if held is None else outlook_text(held)
+        told = "Estimating …" if held is None else outlook_text(held)
+        return f"Stopped before the first scores · {told}" if self._stopped_early else told
+
+    @property
+    def _stopped_early(self) -> bool:
+        """Whether the last search, for what stands here, ended with nothing to show."""
+        ended = [p for p in self.context.work.pieces if p.slot == DISCOVERY_SLOT]
+        last = max(ended, key=lambda piece: piece.number, default=None)
+        stopped = last is not None and last.outcome is Outcome.STOPPED and not last.parts
+        return stopped and self.asked == self.controls.search()

@@ -45,12 +45,12 @@ class DiscoveryCommands(QObject):
             self._desk.notices.warn("No edit was made", reason)
 
     def _measure(self, panel: DiscoveryPanel) -> None:
-        if reason := panel.tests.why_not:
+        if reason := panel.tests.why_not_now:
             self._desk.notices.warn("This size cannot be measured", reason)
         panel.tests.measure()
 
     def _judge(self, panel: DiscoveryPanel) -> None:
-        if reason := panel.tests.why_not:
+        if reason := panel.tests.why_not_now:
             self._desk.notices.warn("The circuit cannot be judged", reason)
         panel.tests.judge()
 

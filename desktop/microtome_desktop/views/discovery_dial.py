@@ -28,6 +28,7 @@ from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
 from microtome_desktop.views.faithfulness_plot import FaithfulnessPlot, Line
 
 _FIRST_SHARE = 0.05
+_NO_WAY = "No way leads from the input to the logits at this size: turn the dial up."
 _LOW = 280  # pixels
 
 
@@ -47,6 +48,7 @@ class DiscoveryDial(QWidget):
         self.ticks: tuple[str, ...] = ()
         self._two = 0  # which two of the ticked ones are compared
         self._why_no_test = ""
+        self.nothing = ""  # why nothing can be asked of this size
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -116,9 +118,10 @@ class DiscoveryDial(QWidget):
             return
         ranked, curve = self.contest.ranked(front), self.contest.curve(front)
         kept = ranked.kept(self.now, signed=self.signed)
+        self.nothing = "" if kept.any() else _NO_WAY
         told = told_at(ranked, kept, self.now, curve, signed=self.signed)
         step = step_at(self.now, ranked.count)
-        self.dial.tell(told, step, signed=self.signed, why_not=self._why_no_test)
+        self.dial.tell(told, step, signed=self.signed, why_not=self._why_no_test or self.nothing)
         read = reading(curve, self.now, int(kept.sum()), ranked.count, signed=self.signed)
         value = None if read is None else read.value
         self.plot.show_dial(self.share, value, self.contest.colour(front))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSplitter, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
@@ -51,7 +51,7 @@ class DiscoveryPanel(Panel):
         self.graph = self.middle.graph
         self.right = DiscoveryDial(self.contest, self.middle)
         self.tests = DiscoveryTests(context, self.right, self)
-        self.empty = EmptyState()
+        self.empty, self.note = EmptyState(), QLabel()
         self.shown_id = ""
         self._lay_out()
         self._listen()
@@ -76,6 +76,18 @@ class DiscoveryPanel(Panel):
         whole.addWidget(self.asking)
         whole.addLayout(self._stack, 1)
 
+    def _beside_note(self) -> QWidget:
+        """The list, and beneath it what it had to leave out."""
+        held = QWidget()
+        self.note.setObjectName("dim")
+        self.note.setWordWrap(True)
+        self.note.hide()
+        column = QVBoxLayout(held)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.rivals, 1)
+        column.addWidget(self.note)
+        return held
+
     def _listen(self) -> None:
         self.empty.offered.connect(self._on_reopen)
         self.asking.found.connect(self._on_found)
@@ -92,7 +104,7 @@ class DiscoveryPanel(Panel):
     def compare(self) -> None:
         """Show what the ticked circuits share."""
         if len(self.rivals.ticks) < _FEWEST:
-            self.rivals.tick(self.contest.ids)
+            self.rivals.tick(self.contest.partner(self.shown_id))
         self.middle.show_page(Page.COMPARE)
 
     @property
@@ -157,7 +169,7 @@ class DiscoveryPanel(Panel):
         advice = NO_CIRCUIT if session is not None else "Run a prompt first."
         left = left_behind(self.context.history.runs, session)
         if left is None:
-            self.empty.tell("No circuit yet", advice)
+            self.empty.tell("No circuit yet", self._unread or advice)
             return
         run, count = left
         circuits = "1 circuit is" if count == 1 else f"{count} circuits are"
@@ -178,6 +190,16 @@ class DiscoveryPanel(Panel):
         rows = self.contest.rows(running=self.asking.job is not None)
         colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
         self.rivals.show_rivals(rows, colouring, self.shown_id)
+        self.note.setText(self._unread)
+        self.note.setVisible(bool(self._unread))
+
+    @property
+    def _unread(self) -> str:
+        """What the list has to leave out."""
+        count = self.contest.unread
+        circuits = "1 circuit" if count == 1 else f"{count} circuits"
+        told = f"{circuits} of this session cannot be read: damaged or of another version."
+        return told if count else ""
 
     def _on_chosen(self, wanted: str) -> None:
         if wanted == self.shown_id:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QWidget
 
+from microtome.errors import InputError
+from microtome.records.analysis import Analysis
 from microtome.records.discovery import discovery_of
+from microtome.records.edits import EditSpec
 from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import MeasureSize
 from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
 from microtome_desktop.presenters.discovery_edits import edits_outside
-from microtome_desktop.presenters.discovery_judge import known_rows, verdict_of
+from microtome_desktop.presenters.discovery_judge import KnownAreas, Verdict, verdict_of
 from microtome_desktop.state.discoveries import (
     judgements_of,
     known_analysis,
@@ -33,6 +38,8 @@ class DiscoveryTests(QObject):
     def __init__(self, context: PanelContext, right: DiscoveryDial, parent: QWidget) -> None:
         super().__init__(parent)
         self.context, self._right, self._widget = context, right, parent
+        self._areas = KnownAreas()
+        self._outside: tuple[EditSpec, ...] = ()  # what was put on the list last
         self._contest, self._middle = right.contest, right.middle
         self._middle.judge.asked.connect(self._on_judge)
         self._middle.judge.known_asked.connect(self.ask_known)
@@ -44,7 +51,7 @@ class DiscoveryTests(QObject):
         front = self._right.front
         curve = None if front is None else self._contest.curve(front)
         search = None if front is None else search_of(front)
-        if front is not None and curve is not None and search is not None and not self.why_not:
+        if front is not None and curve is not None and search is not None and not self.why_not_now:
             found, share = discovery_of(front), self._right.share
             self.context.ask(MeasureSize(search, front.id, found, curve, share))
 
@@ -53,7 +60,7 @@ class DiscoveryTests(QObject):
         self._middle.show_page(Page.JUDGE)
         front, right = self._right.front, self._right
         search = None if front is None else search_of(front)
-        if front is not None and search is not None and not self.why_not:
+        if front is not None and search is not None and not self.why_not_now:
             found = discovery_of(front)
             self.context.ask(JudgeCircuit(search, front.id, found, right.share, right.signed))
 
@@ -79,10 +86,15 @@ class DiscoveryTests(QObject):
             return NO_CIRCUIT
         ranked = self._contest.ranked(front)
         kept = ranked.kept(right.now, signed=right.signed)
-        made = edits_outside(ranked, kept, session, str(front.params["ablation"]))
+        made = edits_outside(ranked, kept, session, str(front.params["ablation"]),
+                             front.params.get("over", ()))  # fmt: skip
         if isinstance(made, str):
             return made
-        self.context.book.add_edits(made)
+        former = {*self._outside, *made}
+        held = tuple(e for e in self.context.book.marks.edits if replace(e, on=True) not in former)
+        title = f"Ablate {len(made)} parts outside the circuit"
+        self.context.book.mark(title, edits=(*held, *made))
+        self._outside = made
         return ""
 
     @property
@@ -103,6 +115,11 @@ class DiscoveryTests(QObject):
         return ""
 
     @property
+    def why_not_now(self) -> str:
+        """Why the circuit of the dial's size cannot be tested, empty when it can."""
+        return self.why_not or self._right.nothing
+
+    @property
     def job(self) -> Piece | None:
         """The judgement that is under way."""
         pieces = self.context.work.pieces
@@ -121,9 +138,15 @@ class DiscoveryTests(QObject):
         if front is None or self._middle.page is not Page.JUDGE:
             return
         session = self.context.workspace.session
-        held = judgements_of(session, front, right.share, signed=right.signed)
+        verdict = self._verdict(judgements_of(session, front, right.share, signed=right.signed))
         known, titles = known_edges(session), self._contest.titles()
         rivals = self._contest.same_model(front, right.ticks) if known else ()
-        rows = known_rows([(titles[one.id], one) for one in rivals], known)
-        self._middle.judge.tell(verdict_of(held), rows)
-        self._middle.judge.set_able(self.why_not, running=self.job is not None)
+        rows = self._areas.rows([(titles[one.id], one) for one in rivals], known)
+        self._middle.judge.tell(verdict, rows)
+        self._middle.judge.set_able(self.why_not_now, running=self.job is not None)
+
+    def _verdict(self, held: dict[str, Analysis]) -> Verdict | None:
+        try:
+            return verdict_of(held)
+        except InputError:  # damaged, or of another version: as if nobody had judged
+            return None
