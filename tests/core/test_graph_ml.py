@@ -99,7 +99,7 @@ def test_what_the_xml_says_by_default_and_without_directions(tmp_path):
     assert found.edge_weight.tolist() == [2.0, 2.0]
     assert found.metadata["cyclic"] is True
     assert found.metadata["notes"] == [
-        "1 edge had an end that is no node, and were left out.",
+        "1 edge had an end that is no node, and was left out.",
         "The graph of the file has no directions; they are taken as it writes them.",
         "2 nodes on cycles: no order from input to output.",
     ]
