@@ -18,16 +18,13 @@ import microtome_resources as resources
 from microtome.prompts import Question
 from microtome.records.circuit import HEAD, MLP
 from microtome.records.edits import DirectionSpec, EditSpec
-from microtome.records.hypothesis import Arrow
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.picturing.experiments import discovered, hypothesis, slimmed
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
-from microtome_desktop.state.discoveries import Search
-from microtome_desktop.views.discovery_panel import DiscoveryPanel
-from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 from microtome_desktop.views.node_card import NodeCardPanel
 from microtome_desktop.views.save_dialog import SaveDialog
 from microtome_desktop.views.settings_window import SettingsWindow
@@ -36,7 +33,6 @@ _EXAMPLE = resources.START_EXAMPLE
 SINGLE = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
 PAIR = Question(_EXAMPLE.clean, _EXAMPLE.corrupt, _EXAMPLE.answer, _EXAMPLE.wrong)
 NURSE = Question("The nurse said that", "The doctor said that", "she", "he")
-REPEAT = Question("mole jay gnu owl mole jay gnu", "mole jay kiwi owl mole jay gnu", "owl", "dog")
 _WHOLE, _LAPTOP = (1760, 1080), (1366, 768)
 
 
@@ -106,21 +102,6 @@ def _patched(stage: Stage) -> QWidget:
     stage.do(CommandId.SWEEP)
     stage.rest()
     return stage.card("patching")
-
-
-def _discovered(stage: Stage) -> QWidget:
-    """Three rivals on the task of names, two of them in one graph."""
-    stage.front("discovery")
-    panel = stage.panel("discovery")
-    if not isinstance(panel, DiscoveryPanel):
-        raise LookupError("There is no discovery panel.")  # noqa: TRY004  a part that is missing
-    for method in ("two-point", "eap", "eap-ig"):
-        panel.asking.controls.show_search(Search(None, method, data="name", count=32))
-        stage.rest()
-        stage.do(CommandId.DISCOVER)
-        stage.rest()
-    stage.do(CommandId.COMPARE_CIRCUITS)
-    return stage.card("discovery")
 
 
 def _heads(stage: Stage) -> QWidget:
@@ -281,22 +262,6 @@ def _told(stage: Stage) -> QWidget:
     return stage.window
 
 
-def _hypothesis(stage: Stage) -> QWidget:
-    """How the compiled model continues a repetition, tested, and one swap in front."""
-    stage.clear()
-    stage.load("induction-exact")
-    stage.run(REPEAT)
-    panel = stage.panel("hypothesis")
-    stage.front("hypothesis")
-    if isinstance(panel, HypothesisPanel):
-        panel.acts.add_induction()
-        stage.do(CommandId.TEST_HYPOTHESIS)
-        panel.pick(Arrow("previous", "answer", "k"))
-        panel.side.setCurrentWidget(panel.swaps)
-    stage.rest()
-    return stage.card("hypothesis")
-
-
 def _offline(stage: Stage) -> QWidget:
     """Save, load another model, and open the file: its own model is not there."""
     stage.clear()
@@ -342,7 +307,9 @@ SCENES = (
     _card("patching", "Patching: what each place of the model does to the answer when the clean "
           "run's value is put into the corrupt one.", _patched),
     _card("discovery", "Discovery: rival circuits of a task, the faithfulness of each over its "
-          "size, and two of them in one graph.", _discovered),
+          "size, and two of them in one graph.", discovered),
+    _card("suite", "Suite: which heads and MLPs two tasks can do without, how much is kept as they "
+          "go one after another, and what it saves.", slimmed),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "
@@ -381,7 +348,7 @@ SCENES = (
           _saving),
     Scene("told", "A prompt that cannot be run: what is wrong stands where it was typed.", _told),
     _card("hypothesis", "Hypothesis: how a model continues a repetition, drawn, tested by causal "
-          "scrubbing, and what was read from which other input.", _hypothesis),
+          "scrubbing, and what was read from which other input.", hypothesis),
     Scene("offline", "Review without the model: everything is there, and what needs the model "
           "says so.", _offline),
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
