@@ -154,6 +154,29 @@ class Job:
             self._on_partial(name, value)
 
 
+class QuietPart(Job):
+    """Work inside another job: it tells nobody anything, and rests and stops with the whole."""
+
+    def __init__(self, whole: Job) -> None:
+        super().__init__()
+        self._whole = whole
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a stop of the whole was requested, or of this part alone."""
+        return self._whole.cancelled or super().cancelled
+
+    @property
+    def paused(self) -> bool:
+        """Whether a rest was requested."""
+        return self._whole.paused or super().paused
+
+    def check(self) -> None:
+        """A checkpoint of the whole."""
+        self._whole.check()
+        super().check()
+
+
 def job_or_default(job: Job | None) -> Job:
     """The job given, or a silent one that is never cancelled."""
     if job is None:

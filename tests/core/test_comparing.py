@@ -128,6 +128,33 @@ def test_tokens_are_aligned_from_both_ends():
     assert aligned(first, []).tolist() == []
 
 
+def of_words(folder, text):
+    """A graph of one feature a token, and one output."""
+    words = text.split()
+    nodes = [feature(0, 7, at, influence=0.5) for at in range(len(words))]
+    last = len(words) - 1
+    links = [link(f"0_7_{at}", f"6_1_{last}", 1.0) for at in range(len(words))]
+    value = graph([*nodes, logit(6, 1, last, " end", 0.9)], links)
+    value["metadata"] = value["metadata"] | {"prompt_tokens": words}
+    return mt.read_graph(write(folder / f"{text}.json", value))
+
+
+@pytest.mark.parametrize(
+    ("texts", "counts"),
+    [
+        (("A B", "A X B", "A B Z"), {"A": 3, "B": 3, "X": 1, "Z": 1}),
+        (("A B", "A X B", "A X B", "A B Z"), {"A": 4, "B": 4, "X": 2, "Z": 1}),
+        (("A B", "A X Y B", "A B", "Q A B"), {"A": 4, "B": 4, "X": 1, "Y": 1, "Q": 1}),
+    ],
+)
+def test_what_each_text_has_alone_is_one_node_for_each(tmp_path, texts, counts):
+    held = mt.graph_consensus([of_words(tmp_path, text) for text in texts])
+    words = held.circuit.metadata["tokens"]
+    features = [row for row, kind in enumerate(held.circuit.node_kind) if kind == "feature"]
+    places = [words[int(held.circuit.node_position[row])] for row in features]
+    assert dict(zip(places, held.node_counts[features].tolist(), strict=True)) == counts
+
+
 def test_what_cannot_be_compared_is_refused(pair, tmp_path):
     from graph_samples import eap
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from plain_edges import PlainEdges, named_edges
 import microtome as mt
 from microtome.circuits.discovery.comparing import node_auc
 from microtome.errors import InputError, PromptError
-from microtome.records.edges import Edges
+from microtome.records.edges import Edges, edge_names
 from microtome.records.faithfulness import faithfulness_analysis, faithfulness_of
 
 PAIRS = (
@@ -192,6 +193,34 @@ def test_areas_under_the_roc_count_ties_as_halves(scored):
     wins = [others, others, others - 2 + 0.5, (others - 2) / 2]
     found = mt.edge_auc(replace(scored, edge_weight=weight), known)
     assert found == pytest.approx(sum(wins) / 4 / others)
+
+
+def test_areas_of_many_edges_take_no_table_of_known_by_other_edges():
+    edges = Edges(6, 8)
+    circuit = edges.as_circuit(np.zeros(edges.exists.shape), {"aggregated": True})
+    known = edge_names(circuit)[::2]
+    circuit = replace(circuit, edge_weight=np.arange(edges.count) // 2 % 50.0)  # many ties
+    tracemalloc.start()
+    try:
+        found = mt.edge_auc(circuit, known)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == pytest.approx(0.5, abs=0.01)
+    assert peak < edges.count**2 / 4  # bytes: a table has eight for each quarter of these
+
+
+def test_edges_that_were_not_tried_count_as_zero(scored):
+    names = edge_names(scored)
+    weight = np.arange(len(names), dtype=np.float32)
+    weight[:9] = 0.0
+    untried = weight.copy()
+    untried[:9] = np.nan
+    for area in (mt.edge_auc, node_auc):
+        found, wanted = (
+            area(replace(scored, edge_weight=w), names[4:20:3]) for w in (untried, weight)
+        )
+        assert found == wanted
 
 
 def test_known_edges_that_are_none_are_refused_by_name(scored):

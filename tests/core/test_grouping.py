@@ -10,7 +10,7 @@ import pytest
 
 import microtome as mt
 from microtome.circuits.grouping import MOST_NODES, likenesses
-from microtome.errors import InputError
+from microtome.errors import InputError, MicrotomeError
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,25 @@ def test_features_with_one_label_belong_together(found):
     assert set(group.nodes) == set(ids)
 
 
+def test_features_without_a_label_are_not_alike_for_that(found):
+    circuit, _ = found
+    kinds = tuple("feature" if kind == "head" else kind for kind in circuit.node_kind)
+    rows = [row for row, kind in enumerate(kinds) if kind == "feature"][:4]
+    labels = ["" if row in rows[:2] else "  " for row in range(circuit.n_nodes)]
+    alone = replace(
+        circuit, node_kind=kinds, node_label=tuple(labels),
+        edge_weight=np.zeros(circuit.n_edges, np.float32),
+    )  # fmt: skip
+    assert mt.propose_groups(alone, [alone.node_id[row] for row in rows], likeness=0.01) == ()
+
+
+@pytest.mark.parametrize("likeness", [2.0, float("nan"), -5])
+def test_a_likeness_that_is_none_is_refused(found, likeness):
+    with pytest.raises(MicrotomeError, match=r"likeness is .*(2\.0|nan|-5)") as refused:
+        mt.propose_groups(found[0], (), likeness=likeness)
+    assert "0 to 1" in str(refused.value.way_out)
+
+
 def test_too_many_nodes_are_refused_and_none_give_nothing(found):
     circuit, _ = found
     assert mt.propose_groups(circuit, ()) == ()
@@ -129,3 +148,29 @@ def test_too_many_nodes_are_refused_and_none_give_nothing(found):
     )  # fmt: skip
     with pytest.raises(InputError, match="4,001 nodes"):
         mt.propose_groups(large)
+
+
+class Counted:
+    """An array that tells how often it is read, as one in a file would be."""
+
+    def __init__(self, values):
+        self.values, self.reads = values, 0
+        self.shape, self.dtype = values.shape, values.dtype
+
+    def __getitem__(self, index):
+        self.reads += 1
+        return self.values[index]
+
+
+def test_each_layer_is_read_once(found):
+    circuit, trace = found
+    counted = {
+        name: Counted(np.asarray(trace.activations[name].values[...]))
+        for name in ("pattern", "mlp_out") if name in trace.activations
+    }  # fmt: skip
+    held = {name: replace(trace.activations[name], values=one) for name, one in counted.items()}
+    made = mt.propose_groups(circuit, trace=replace(trace, activations=held))
+    assert made == mt.propose_groups(circuit, trace=trace)
+    for name, one in counted.items():
+        assert one.reads <= len(trace.activations[name].layers)
+    assert counted["pattern"].reads > 0

@@ -9,6 +9,7 @@ from plain_edges import PlainEdges
 from scipy.stats import spearmanr
 
 import microtome as mt
+from microtome.circuits.discovery import judging
 from microtome.circuits.discovery.comparing import overlap, rank_correlation
 from microtome.circuits.discovery.faithful import best
 from microtome.errors import Cancelled, InputError
@@ -146,6 +147,21 @@ def test_ranks_and_overlaps():
     assert np.isnan(rank_correlation(one, np.zeros(60)))
     assert overlap(np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)) == 1 / 3
     assert overlap(np.zeros(3, bool), np.zeros(3, bool)) == 1.0
+
+
+def test_a_stop_reaches_the_next_hook_of_a_search_on_a_half(model, monkeypatch):
+    job = Job()
+
+    def search(*_, job: Job, whole: Job = job, **__) -> None:
+        job.check()
+        whole.cancel()
+        assert job.cancelled
+        job.check()
+        pytest.fail("The search went on.")
+
+    monkeypatch.setattr(judging, "discover_circuit", search)
+    with pytest.raises(Cancelled):
+        mt.stability(model, PAIRS, METRIC, "eap", job=job)
 
 
 def test_it_stops_when_asked(model, circuit):

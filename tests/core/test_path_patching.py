@@ -132,6 +132,14 @@ def test_a_wrong_path_is_named(embedded, path, told):
     assert told in f"{error.value} {error.value.way_out}"
 
 
+def test_an_effect_too_small_to_share_out_is_refused_as_by_faithfulness(embedded):
+    pair = mt.PromptPair("mole jay gnu owl mole jay gnu", "mole jay kiwi owl mole jay gnu")
+    flat = mt.CustomMetric(lambda logits: 1e-9 * logits.std(-1))
+    model = embedded("induction-exact")
+    with pytest.raises(InputError, match="nothing to share out"):
+        mt.path_patching(model, pair, "input->logits", flat)
+
+
 def test_the_command_line_lists_paths_and_keeps_them(capsys, tmp_path):
     about = [
         "path", "--model", "induction-exact", "--prompt", "mole jay gnu owl mole jay gnu",

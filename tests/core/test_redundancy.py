@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import microtome as mt
 from microtome import cli
+from microtome.analysis.answering import Asked
 from microtome.errors import Cancelled, InputError, MetricError, UnknownArchitecture
 from microtome.jobs import Job
+from microtome.models.model import Model
 from microtome.records.redundancy import redundancy_of
-from microtome.records.removal import removal_specs
+from microtome.records.removal import Part, removal_specs
 from microtome.records.session import Session
 from microtome.records.suite_result import suite_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
-from microtome.suites import similarity
+from microtome.suites import masked, similarity
 from microtome.suites.costs import whole_cost
+from microtome.suites.masked import Masked
 from microtome.suites.similarity import layer_similarity
 
 
@@ -81,13 +85,37 @@ def test_the_curve_is_that_of_plain_runs_and_effects_are_those_of_parts_alone(
     assert np.all(found.kept[len(found.recommended) + 1 :] < 0.95)
 
 
+def test_batches_of_runs_keep_to_their_bytes_of_logits(tiny_model, monkeypatch):
+    model = tiny_model("gpt2")
+    suite = right_suite(model, [5, 9, 5, 7])
+    asked = [
+        Asked(model.tokenize(case.prompt), case.answer, case.wrong, at)
+        for at, case in enumerate(suite.cases)
+    ]
+    removals = [frozenset(), frozenset({Part("mlps", 0)}), frozenset({Part("heads", 1, 0)})]
+    whole = Masked(model, asked, "zero", (), Job()).measured(removals)
+    made, forward = [], Model.forward
+
+    def counted(self, ids, *args, **options):
+        logits = forward(self, ids, *args, **options)
+        made.append(logits.numel() * 4)
+        return logits
+
+    limit = 2 * 9 * model.identity.vocabulary * 4  # two runs of the longest prompt
+    monkeypatch.setattr(masked, "_LOGITS", limit)
+    monkeypatch.setattr(Model, "forward", counted)
+    found = Masked(model, asked, "zero", (), Job()).measured(removals)
+    np.testing.assert_allclose(found, whole, atol=1e-6)
+    assert max(made) <= limit
+
+
 def plain_cka(first, second):
     first, second = (each - each.mean(0) for each in (first, second))
     own = np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second)
     return np.linalg.norm(second.T @ first) ** 2 / own
 
 
-def test_similarity_is_the_plain_cka_also_when_its_rows_come_in_turns(tiny_model, monkeypatch):
+def test_similarity_is_the_plain_cka_also_when_its_pairs_come_in_turns(tiny_model, monkeypatch):
     model = tiny_model("gpt2")
     prompts = right_suite(model, [5, 7, 9, 6, 5, 8]).prompts
     runs = [mt.trace(model, ids, sites=["resid_pre", "resid_post"]) for ids in prompts]
@@ -100,6 +128,22 @@ def test_similarity_is_the_plain_cka_also_when_its_rows_come_in_turns(tiny_model
     assert found[0, -1] < 0.999
     monkeypatch.setattr(similarity, "_BUDGET", 1)
     np.testing.assert_array_equal(layer_similarity(model, prompts), found)
+
+
+def test_similarity_keeps_no_more_sums_than_its_limit(tiny_model, monkeypatch):
+    """All pairs of five points take 7.5 MB, those of one point with all others 2.5."""
+    model = tiny_model("gpt2", n_layer=4, n_embd=256)
+    prompts = right_suite(model, [5]).prompts
+    found = layer_similarity(model, prompts)
+    monkeypatch.setattr(similarity, "_BUDGET", 1 << 20)  # two products of 256 x 256
+    tracemalloc.start()
+    try:
+        again = layer_similarity(model, prompts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(again, found)
+    assert peak < 3 << 20  # beside the sums one product more and activations
 
 
 @pytest.mark.parametrize("variant", ["gpt2", "mistral", "mixtral"])

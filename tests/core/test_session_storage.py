@@ -20,8 +20,10 @@ from session_records import assert_same, full_session, identity, trace
 
 from microtome.errors import Cancelled, StorageError
 from microtome.jobs import Job
+from microtome.records.analysis import Analysis, Labelled
 from microtome.session import storage
 from microtome.session.contents import session_parts
+from microtome.session.nearby import with_small_analyses
 from microtome.session.reader import open_session
 from microtome.session.sink import Sink
 from microtome.session.writer import SessionWriter, save_session
@@ -49,6 +51,34 @@ def large_session(megabytes=8):
     values = np.zeros((8, 13, megabytes * MB // (8 * 13 * 4)), np.float32)
     made.activations["resid_post"] = type(made.activations["resid_post"])(values, tuple(range(8)))
     return full_session(model=model, traces=(made,), analyses={})
+
+
+# ------------------------------------------------------------------ what is read at once
+
+
+def test_small_results_are_read_at_once_and_large_ones_stay(tmp_path):
+    small, middle, large = (
+        Analysis(name, "kind", name, {"values": Labelled(("row",), np.arange(count, dtype="f4"))})
+        for name, count in (("small", 10), ("middle", 100), ("large", 1000))
+    )
+    given = full_session(analyses={one.id: one for one in (large, middle, small)})
+    opened = open_session(save_session(tmp_path / "results.h5", given))
+    for each, together, wanted in (
+        (400, 10_000, {"small", "middle"}), (4000, 450, {"small", "middle"}),
+        (4000, 399, {"small"}), (4000, 10_000, {"small", "middle", "large"}),
+    ):  # fmt: skip
+        nearby = with_small_analyses(opened, each=each, together=together)
+        held = {name for name, one in nearby.analyses.items() if one_in_memory(one)}
+        assert held == wanted
+        assert list(nearby.analyses) == list(opened.analyses)
+        for name, one in given.analyses.items():
+            np.testing.assert_array_equal(
+                nearby.analyses[name].array("values"), one.array("values")
+            )
+
+
+def one_in_memory(analysis):
+    return isinstance(analysis.arrays["values"].values, np.ndarray)
 
 
 # ------------------------------------------------------------------ cancelling

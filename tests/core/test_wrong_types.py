@@ -46,6 +46,7 @@ CALLS = {
     "mt.graph_consensus([None, None])": ("circuits", "None"),
     "mt.graph_difference(None, None)": ("circuits", "None"),
     "mt.propose_groups(None)": ("circuit", "None"),
+    "mt.propose_groups(mt.discover_circuit(model, PAIR), likeness='x')": ("likeness", "'x'"),
     "mt.prune(None)": ("circuit", "None"),
     "mt.prune_by_influence(None)": ("circuit", "None"),
     "mt.prune(mt.Session(model.identity))": ("circuit", "Session"),

@@ -50,6 +50,12 @@ def sample_sweep(sample_session):
     return sample.sweep(sample_session)
 
 
+@pytest.fixture(scope="session")
+def sample_scrubbed():
+    """What makes a test of a drawing of one box."""
+    return sample.scrubbed
+
+
 @pytest.fixture(scope="module")
 def shared_bench(qapp, sample_session):
     made = _bench()

@@ -17,7 +17,9 @@ from microtome.records.circuit import (
     EdgeKind,
     component_id,
 )
+from microtome.records.hypothesis import Hypothesis
 from microtome.records.model import ModelIdentity
+from microtome.records.scrubbed import Scrubbed, Wire, scrubbed_analysis
 from microtome.records.session import Session
 from microtome.records.sweep import Sweep
 from microtome.records.trace import Activation, Trace
@@ -369,3 +371,14 @@ def _checks() -> CheckReport:
         CheckResult(2, "Attention rows sum to one", Verdict.PASS, 1e-7, 1e-5),
         CheckResult(8, "Soft cap", Verdict.SKIPPED, reason="The model has no soft cap."),
     ), seconds=0.4)  # fmt: skip
+
+
+def scrubbed(of: Hypothesis) -> Analysis:
+    """A test of one box on two inputs of one token."""
+    record = Scrubbed(
+        of, 0.5, np.array([0.4, 0.6]), np.ones(2), np.zeros(2),
+        np.full((1, 2), 0.5), ("a", "b"), (Wire("", "logits", "input", "all"),),
+        np.array([[[1], [0]]]), np.array([["a"], ["b"]]), np.zeros((1, 2, 1), np.int64), ("a",),
+        "p", {"id": "scrubbed-1", "draws": 1, "prompts": ["a", "b"], "seed": 0},
+    )  # fmt: skip
+    return scrubbed_analysis(record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -10,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QMenu
 
 from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
+from microtome.records.analysis import Labelled
 from microtome.records.hypothesis import Arrow, Box, Hypothesis
 from microtome.records.marks import Marks
 from microtome.session.reader import open_session
@@ -217,9 +220,36 @@ def test_selected_nodes_of_the_circuit_become_a_drawing(panel, bench, sample_ses
 # ---------------------------------------------------------------- testing
 
 
+def test_a_test_that_cannot_be_read_is_left_out_and_said(panel, bench, qtbot, sample_scrubbed):
+    of = Hypothesis(
+        (Box("all", ("input",), "token(at)"),), (Arrow("all", "logits", "logits"),), "one"
+    )
+    panel.acts.add(of)
+    whole = sample_scrubbed(of)
+    for name, changed in (
+        ("baseline", np.zeros(5)), ("band", np.zeros(1)), ("scrubbed", np.zeros(2)),
+        ("swaps", None),
+    ):  # fmt: skip
+        arrays = {**whole.arrays}
+        held = arrays.pop(name)
+        if changed is not None:
+            dims = held.dims[: changed.ndim]
+            arrays[name] = Labelled(dims, changed)
+        bench.desk.workspace.add_analysis(replace(whole, arrays=arrays))
+        rest(bench, qtbot)
+        assert "cannot be read" in panel.told.text()
+        assert panel.score.isHidden()
+        assert panel.exported_table()().rows[0][:2] == ("box", "all")
+        assert "found = " not in "".join(panel.exported_lines())
+    bench.desk.workspace.add_analysis(whole)
+    rest(bench, qtbot)
+    assert "recovered 0.50" in panel.score.text.text()
+
+
 @pytest.fixture
 def known(live, qtbot):
     """The panel in a live window with the model whose circuit is known, and no hypothesis yet."""
+    before, runs = live.desk.workspace.session, live.desk.history.runs
     live.handlers.load("induction-exact")
     qtbot.waitUntil(lambda: live.desk.workspace.model.name == "induction-exact", timeout=WAIT)
     rest(live, qtbot)
@@ -233,7 +263,11 @@ def known(live, qtbot):
     panel.inputs.count.setValue(48)
     panel.inputs.draws.setValue(2)
     yield panel
-    live.desk.workspace.mark_clean()
+    # What others share: the run on screen, and a history of runs of one model.
+    live.desk.history._runs[:] = runs
+    live.desk.workspace.show(before, dirty=False)
+    live.window.reset_layout()
+    rest(live, qtbot)
 
 
 def test_the_right_one_of_the_known_model_recovers_all(known, live, qtbot, tmp_path):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
 
+from microtome.records.hypothesis import Box, Hypothesis
+from microtome.records.marks import Marks
+from microtome.records.paths import PatchedPaths, paths_analysis
 from microtome.session import trial
+from microtome.session.handle import Handle
 from microtome.session.reader import open_session
 from microtome.session.writer import estimate, save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, restored
 from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.presenters.circuit_paths import marked_path
 from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.notices import Level
 from microtome_desktop.views.save_dialog import SaveDialog
@@ -249,6 +256,51 @@ def test_a_flipped_bit_is_told_after_opening(qtbot, bench, tmp_path, sample_sess
     assert notice.level is Level.WARNING
     assert name in notice.what
     assert "damaged.h5 is damaged" in notice.title
+
+
+def test_panels_read_nothing_of_the_file_themselves(
+    qtbot, bench, tmp_path, monkeypatch, sample_scrubbed
+):
+    """Results are in memory when a session comes on screen; what is large a worker reads."""
+    drawn = Hypothesis((Box("all", ("input",), "token(at)"),), (), "one")
+    session = bench.desk.workspace.session
+    analyses = {
+        **session.analyses,
+        "paths-1": patched(session),
+        "scrubbed-1": sample_scrubbed(drawn),
+    }
+    marks = Marks(hypotheses=(drawn,))
+    path = save_session(tmp_path / "results.h5", replace(session, analyses=analyses, marks=marks))
+    read, told = Handle.read, []
+
+    def watched(handle, name, selection=None):
+        told.append((threading.current_thread() is threading.main_thread(), name))
+        return read(handle, name, selection)
+
+    monkeypatch.setattr(Handle, "read", watched)
+    bench.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
+    for name in bench.furnishing.panels:
+        bench.window.show_panel(name)
+        bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
+    assert any("analyses" in name for _, name in told)
+    assert [name for by_window, name in told if by_window] == []
+    opened = bench.desk.workspace.session
+    assert opened.analyses["paths-1"].array("effect").tolist() == [0.5, -2.0]
+    assert "0.50" in bench.furnishing.panels["hypothesis"].score.text.text()
+
+
+def patched(session):
+    """Two paths from a head on."""
+    circuit = session.circuit
+    path, _ = marked_path(circuit, (circuit.node_id[circuit.node_kind.index("head")],))
+    return paths_analysis(
+        PatchedPaths(
+            (str(path), "input->m0->logits"), np.array([0.5, -2.0]), np.array([0.1, -0.4]), None,
+            np.zeros((2, 1)), np.ones(1), np.zeros(1), "p", {"id": "paths-1"},
+        )
+    )  # fmt: skip
 
 
 def test_a_whole_file_is_verified_on_request(qtbot, bench, tmp_path, sample_session):

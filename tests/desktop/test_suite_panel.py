@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
 from microtome.records.adversarial import Adversarial, adversarial_analysis
 from microtome.records.redundancy import Redundancy, redundancy_analysis, redundancy_of
@@ -216,6 +217,7 @@ def test_on_the_model_a_suite_from_a_file_runs_with_edits_and_its_lines_repeat_i
     exec("\n".join(panel.exported_lines()), world)  # noqa: S102 - the lines are what is tested
     np.testing.assert_allclose(world["values"], found.rate)
     live.desk.book.clear_edits()
+    live.window.reset_layout()
     rest(live, qtbot)
 
 
@@ -236,3 +238,25 @@ def test_on_the_model_a_search_can_be_stopped_by_its_button(live, qtbot):
     assert not redundancy_of(latest(session.session, "redundancy")).complete
     assert panel.redundancy.button.text() == "Find what can go"
     page(panel, "Slices")
+    live.window.reset_layout()
+
+
+def test_the_tasks_of_another_model_keep_a_row_of_their_own(bench, panel, qtbot):
+    """A session of words-4l beside another model's tasks, and with none at all."""
+    desk, own = bench.desk, panel.data
+    tasks = tuple(load_prompt_set(name) for name in ("name", "pronoun"))
+    own.show_data(Data(("name", "pronoun", "plural"), 10))
+    session = replace(desk.workspace.session, view={"suite": panel.view_state()})
+    own.follow()
+    facts = desk.library.shelf.facts
+    desk.library.update(facts=replace(facts, prompt_sets=tasks))
+    desk.workspace.show(replace(session, uuid="of 3"), dirty=False)
+    rest(bench, qtbot)
+    assert own.choice.currentText() == "3 tasks of words-4l"
+    assert own.data().sources == ("name", "pronoun", "plural")
+    for sets in ((), tasks[:1], tasks):
+        desk.library.update(facts=replace(facts, prompt_sets=sets))
+        rest(bench, qtbot)
+        assert own.data() == Data(("name", "pronoun", "plural"), 10)
+    own.show_data(Data(("name",), 10))
+    assert own.choice.currentText() == tasks[0].title

@@ -120,22 +120,40 @@ def aligned(first: Sequence[str], second: Sequence[str]) -> Int[np.ndarray, " se
     return place
 
 
+def _all_aligned(
+    texts: Sequence[Sequence[str]],
+) -> tuple[list[Int[np.ndarray, " token"]], list[str]]:
+    """The places of each text's tokens, and the tokens of all places.
+
+    What a text has beside the first one shares its place with what another text has as far behind
+    the same token of the first, and with nothing else.
+    """
+    first = texts[0]
+    all_tokens, more = list(first), dict[tuple[int, int], int]()
+    found = []
+    for text in texts:
+        places = aligned(first, text)
+        alone = np.flatnonzero(places >= len(first)).tolist()  # one after the other
+        before = int(places[alone[0] - 1]) if alone and alone[0] else -1
+        for nth, at in enumerate(alone):
+            places[at] = more.setdefault((before, nth), len(all_tokens))
+            all_tokens += [text[at]] if places[at] == len(all_tokens) else []
+        found.append(places)
+    return found, all_tokens
+
+
 def _joined(circuits: Sequence[Circuit], names: tuple[str, ...]) -> Consensus:
     tokens = [[str(t) for t in circuit.metadata.get("tokens", ())] for circuit in circuits]
     numbers: dict[tuple[Any, ...], int] = {}
     owner: list[tuple[int, int]] = []  # circuit and row that first has each node
     rows = []
-    all_tokens = list(tokens[0])
-    words: list[dict[str, None]] = [{token: None} for token in tokens[0]]
+    places, all_tokens = _all_aligned(tokens)
+    words: list[dict[str, None]] = [{} for _ in all_tokens]
     for which, circuit in enumerate(circuits):
-        places = aligned(tokens[0], tokens[which])
-        more = places >= len(all_tokens)
-        all_tokens += [tokens[which][at] for at in np.flatnonzero(more).tolist()]
-        words += [{token: None} for token in all_tokens[len(words) :]]
-        for place, token in zip(places.tolist(), tokens[which], strict=True):
+        for place, token in zip(places[which].tolist(), tokens[which], strict=True):
             words[place][token] = None
         found = []
-        for row, key in enumerate(_keys(circuit, places)):
+        for row, key in enumerate(_keys(circuit, places[which])):
             number = numbers.setdefault(key, len(numbers))
             if number == len(owner):
                 owner.append((which, row))

@@ -48,9 +48,10 @@ def propose_groups(
     Considered are ``nodes`` (ids; all without them), but no embeddings and no outputs. With a
     ``trace`` of the same prompt, attention patterns and what MLPs write count as well, where it
     holds them. ``likeness`` (0 to 1) is the mean that two parts of a group must have. Raises
-    InputError for more than 4,000 nodes.
+    InputError for more than 4,000 nodes, and for a likeness that is none.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with component_graph.")
+    _expect_likeness(likeness)
     return likeness_tree(circuit, nodes, trace=trace).groups(likeness)
 
 
@@ -108,6 +109,13 @@ def likeness_tree(
     tree = linkage(apart, "average")
     job.check()
     return LikenessTree(circuit, rows, alike, tree)
+
+
+def _expect_likeness(likeness: float) -> None:
+    way_out = "Give 0 to 1, for example 0.5."
+    expect(likeness, (int, float, np.number), "likeness", "a number from 0 to 1", way_out)
+    if not 0 <= likeness <= 1:
+        raise InputError(f"The likeness is {likeness}.", way_out)
 
 
 def _rows(circuit: Circuit, nodes: Sequence[str] | None) -> Int[np.ndarray, " some"]:
@@ -203,10 +211,13 @@ def _activities(
             continue
         width = len(trace.tokens) if kind == HEAD else int(trace.activations[site].values.shape[-1])
         values = np.zeros((len(rows), width))
+        layers: dict[int, Float[np.ndarray, "..."]] = {}  # each is read once: it may be in a file
         for at, row in enumerate(rows.tolist()):
             layer, position = int(circuit.node_layer[row]), int(circuit.node_position[row])
             if circuit.node_kind[row] == kind and position >= 0:
-                layer_values = trace.activation(f"{site}.{layer}")
+                if layer not in layers:
+                    layers[layer] = trace.activation(f"{site}.{layer}")
+                layer_values = layers[layer]
                 if kind == HEAD:
                     layer_values = layer_values[int(circuit.node_head[row])]
                 values[at] = layer_values[position]
@@ -215,10 +226,13 @@ def _activities(
 
 
 def _same_label(circuit: Circuit, rows: Int[np.ndarray, " some"]) -> Bool[np.ndarray, "some some"]:
-    """Features that somebody has given one label; those of components are their names."""
+    """Features that somebody has given one label; those of components are their names.
+
+    A feature without a label is like nothing but itself.
+    """
     numbers: dict[str, int] = {}
     code = np.array([
-        -1 - at if circuit.node_kind[row] in (HEAD, MLP)
+        -1 - at if circuit.node_kind[row] in (HEAD, MLP) or not circuit.node_label[row].strip()
         else numbers.setdefault(circuit.node_label[row], len(numbers))
         for at, row in enumerate(rows.tolist())
     ])  # fmt: skip

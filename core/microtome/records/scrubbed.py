@@ -142,10 +142,15 @@ def _expect_whole(analysis: Analysis) -> None:
     """Raise InputError where arrays do not fit together: a file may come from anybody."""
     inputs, values = len(analysis.array("inputs")), len(analysis.array("values"))
     swaps, claims = analysis.array("swaps"), analysis.array("claims")
-    tokens = analysis.array("tokens")
+    tokens, draws = analysis.array("tokens"), analysis.array("scrubbed")
+    shapes = {"whole": (inputs,), "baseline": (inputs,), "band": (2,)}
     names = [box.name for box in hypothesis_of(analysis.params["hypothesis"]).boxes]
     fits = (
-        swaps.ndim == 3
+        all(analysis.array(name).shape == shape for name, shape in shapes.items())
+        and draws.ndim == 2
+        and draws.shape[1] == inputs
+        and isinstance(analysis.params["asked"], Mapping)
+        and swaps.ndim == 3
         and swaps.shape[:2] == (len(analysis.array("wire_box")), inputs)
         and claims.shape == (len(names), *swaps.shape[1:])
         and tokens.shape == swaps.shape[1:]

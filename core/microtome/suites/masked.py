@@ -23,7 +23,8 @@ from microtome.records.removal import HEADS, LAYERS, MLPS, Part
 from microtome.sites import Site
 from microtome.suites.running import measured
 
-_RUNS = 96  # runs of prompts that go together
+_RUNS = 96  # runs of prompts that go together, at most
+_LOGITS = 256 << 20  # bytes of the logits of one batch
 
 Parts = frozenset[Part]
 
@@ -46,7 +47,7 @@ class Masked:
         self.count = len(asked)
         # Of about one length: what pads the shorter ones is hidden, or stands behind them.
         ordered = sorted(asked, key=lambda one: len(one.tokens))
-        self._groups = [ordered[at : at + ROWS] for at in range(0, len(ordered), ROWS)]
+        self._groups = list(self._grouped(ordered))
         self._how, self._over = how, tuple(over)
 
     def measured(self, removals: Sequence[Parts]) -> Float[np.ndarray, "removal case 4"]:
@@ -54,13 +55,27 @@ class Masked:
         found = np.full((len(removals), self.count, 4), np.nan)
         for group in self._groups:
             numbers = [one.number for one in group]
-            most = max(1, _RUNS // len(group))
+            most = max(1, self._most(group) // len(group))
             for start in range(0, len(removals), most):
                 some = removals[start : start + most]
                 logits = self._logits(group, some)  # [removal, prompt, vocabulary]
                 for at, own in enumerate(logits):
                     found[start + at, numbers] = measured(own, group)
         return found
+
+    def _grouped(self, ordered: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
+        at = 0
+        while at < len(ordered):
+            group = ordered[at : at + ROWS]
+            group = group[: self._most(group)]
+            yield group
+            at += len(group)
+
+    def _most(self, group: Sequence[Asked]) -> int:
+        """How many runs of prompts as long go together: each has logits at all positions."""
+        longest = max(len(asked.tokens) for asked in group)
+        row = 4 * longest * self.model.identity.vocabulary
+        return min(_RUNS, max(1, _LOGITS // row))
 
     def _logits(self, group: Sequence[Asked], removals: Sequence[Parts]) -> np.ndarray:
         model = self.model

@@ -6,6 +6,7 @@ Source: Kornblith et al., "Similarity of Neural Network Representations Revisite
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement
 
 import numpy as np
 from jaxtyping import Float
@@ -30,23 +31,23 @@ def layer_similarity(
 ) -> Float[np.ndarray, "point point"]:
     """Linear CKA between the residual stream at the ``layer_points``, over all positions.
 
-    Sums are kept, not activations, in float64; where all of them do not fit in 256 MiB, some rows
-    of the matrix are taken at a time and the prompts run again. 1 says that one is the other,
-    turned and scaled; NaN stands for a point that is the same at all positions.
+    Sums are kept, not activations, in float64; where all of them do not fit in 256 MiB, some pairs
+    of points are taken at a time, at least one, and the prompts run again. 1 says that one is the
+    other, turned and scaled; NaN stands for a point that is the same at all positions.
     """
     job = job_or_default(job)
     sites = [Site("resid_pre", 0), *_after(model)]
     count, width = len(sites), model.identity.d_model
-    most = max(1, _BUDGET // (8 * count * width * width))
+    most = max(1, _BUDGET // (8 * width * width))
     shared = np.zeros((count, count))
     tokens = [model.tokenize(prompt) for prompt in dict.fromkeys(prompts)]
-    for start in range(0, count, most):
-        rows = range(start, min(start + most, count))
-        job.progress("Comparing layers", start, count)
+    pairs = list(combinations_with_replacement(range(count), 2))
+    for start in range(0, len(pairs), most):
+        some = pairs[start : start + most]
+        job.progress("Comparing layers", start, len(pairs))
         values = _values(model, tokens, sites, job)
-        for row, norms in zip(rows, _shared(values, rows, count, width), strict=True):
-            shared[row, row:] = norms
-    shared = np.maximum(shared, shared.T)
+        for (one, other), norm in zip(some, _shared(values, some, count, width), strict=True):
+            shared[one, other] = shared[other, one] = norm
     own = np.sqrt(np.diag(shared))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(shared / np.outer(own, own))
@@ -65,13 +66,13 @@ def _values(
 
 
 def _shared(
-    values: Iterator[list[np.ndarray]], rows: range, count: int, width: int
-) -> Iterator[Float[np.ndarray, " later"]]:
-    """Of each row the squared Frobenius norms of its covariance with itself and all later points.
+    values: Iterator[list[np.ndarray]], pairs: Sequence[tuple[int, int]], count: int, width: int
+) -> Iterator[float]:
+    """Of each pair of points the squared Frobenius norm of their covariance.
 
     Values are shifted by those of the first position, so that large means cost no digits.
     """
-    products = {(i, j): np.zeros((width, width)) for i in rows for j in range(i, count)}
+    products = {pair: np.zeros((width, width)) for pair in pairs}
     sums, shift, seen = np.zeros((count, width)), np.zeros((count, 1, width)), 0
     for held in values:
         if not seen:
@@ -81,6 +82,6 @@ def _shared(
         sums += np.stack([each.sum(0) for each in moved])
         for i, j in products:
             products[i, j] += moved[i].T @ moved[j]
-    for i in rows:
-        covariances = [products[i, j] - np.outer(sums[i], sums[j]) / seen for j in range(i, count)]
-        yield np.array([float((each**2).sum()) for each in covariances])
+    for i, j in pairs:
+        products[i, j] -= np.outer(sums[i], sums[j]) / seen
+        yield float((products.pop((i, j)) ** 2).sum())

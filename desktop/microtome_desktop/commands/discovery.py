@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
 _ID = CommandId
+_MENU = "Experiments"
 
 
 def _no_session(now: Situation) -> str:
@@ -37,18 +38,18 @@ def _cannot_measure(now: Situation) -> str:
 
 
 DISCOVERY_COMMANDS = (
-    Command(_ID.DISCOVER, "Run", "Find the circuit", "Score every edge of the model on the task "
+    Command(_ID.DISCOVER, _MENU, "Find the circuit", "Score every edge of the model on the task "
             "of the Discovery panel, and test circuits of every size", "mdi6.set-center",
             "Ctrl+Shift+V", _cannot_discover, starts_group=True),
-    Command(_ID.COMPARE_CIRCUITS, "Run", "Compare circuits", "Show what the ticked circuits of the "
+    Command(_ID.COMPARE_CIRCUITS, _MENU, "Compare circuits", "Show what the ticked circuits of the "
             "Discovery panel share and what each has alone", "mdi6.set-all", "", _no_discovery),
-    Command(_ID.JUDGE_CIRCUIT, "Run", "Judge the circuit", "Ask whether the circuit of the dial's "
+    Command(_ID.JUDGE_CIRCUIT, _MENU, "Judge the circuit", "Ask whether the circuit of the dial's "
             "size is complete, minimal and stable", "mdi6.gavel", "", _cannot_measure),
-    Command(_ID.KNOWN_CIRCUIT, "Run", "Known circuit…", "Compare the ticked circuits with edges "
+    Command(_ID.KNOWN_CIRCUIT, _MENU, "Known circuit…", "Compare the ticked circuits with edges "
             "that are known", "mdi6.check-decagram-outline", "", _no_discovery),
-    Command(_ID.MEASURE_SIZE, "Run", "Measure this size", "Test the discovered circuit of exactly "
+    Command(_ID.MEASURE_SIZE, _MENU, "Measure this size", "Test the discovered circuit of exactly "
             "the size that the dial says", "mdi6.ruler", "", _cannot_measure),
-    Command(_ID.ABLATE_OUTSIDE, "Run", "Ablate what is outside", "Put edits on the list for every "
+    Command(_ID.ABLATE_OUTSIDE, _MENU, "Ablate what is outside", "Put edits on the list for every "
             "head and MLP that is not in the discovered circuit of the dial's size",
             "mdi6.selection-ellipse-remove", "", _cannot_edit),
 )  # fmt: skip

@@ -31,17 +31,18 @@ def _lacks(now: Situation, kind: str, why: str) -> str:
 
 
 _ID = CommandId
+_MENU = "Experiments"
 SUITE_COMMANDS = (
-    Command(_ID.SUITE, "Run", "Run the suite", "How many prompts of each slice are answered "
+    Command(_ID.SUITE, _MENU, "Run the suite", "How many prompts of each slice are answered "
             "rightly, before and after the edits", "mdi6.clipboard-list-outline",
             "Ctrl+Alt+S", _needs_model, starts_group=True),
-    Command(_ID.SLICE_CIRCUITS, "Run", "Compare the circuits of two slices", "Find the circuits "
+    Command(_ID.SLICE_CIRCUITS, _MENU, "Compare the circuits of two slices", "Find the circuits "
             "of the slices that are chosen, and what they share", "mdi6.set-center", "",
             _no_slices),
-    Command(_ID.REDUNDANCY, "Run", "Find what can go", "Take heads, MLPs or layers out one after "
+    Command(_ID.REDUNDANCY, _MENU, "Find what can go", "Take heads, MLPs or layers out one after "
             "another, the least needed first", "mdi6.content-cut", "", _needs_model),
-    Command(_ID.REMOVE_PARTS, "Run", "Remove the recommended parts", "Take out what can go by "
+    Command(_ID.REMOVE_PARTS, _MENU, "Remove the recommended parts", "Take out what can go by "
             "edits, as one step", "mdi6.playlist-minus", "", _nothing_goes),
-    Command(_ID.SWAPS, "Run", "Search for swaps", "Find tokens whose swap flips the answer",
+    Command(_ID.SWAPS, _MENU, "Search for swaps", "Find tokens whose swap flips the answer",
             "mdi6.swap-horizontal-variant", "", _needs_model),
 )  # fmt: skip

@@ -11,7 +11,10 @@ from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 
-MENUS = ("File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Examples", "Help")
+MENUS = (
+    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
+    "Help",
+)  # fmt: skip
 
 
 def _no_session(now: Situation) -> str:
@@ -178,6 +181,7 @@ def _cannot(act: str) -> Callable[[Situation], str]:
 
 
 _ID = CommandId
+_MENU = "Experiments"
 COMMANDS = (
     Command(_ID.OPEN_SESSION, "File", "Open session…", "Open a session file for review",
             "mdi6.folder-open-outline", "Ctrl+O", tool_bar=True),
@@ -307,16 +311,16 @@ COMMANDS = (
     Command(_ID.REPRODUCE, "Run", "Run the shown nodes alone",
             "How much of the metric the most influential nodes reproduce by themselves",
             "mdi6.graph-outline", "", _offline, starts_group=True),
-    Command(_ID.SWEEP, "Run", "Run the sweep", "Patch or ablate one place after another, as the "
+    Command(_ID.SWEEP, _MENU, "Run the sweep", "Patch or ablate one place after another, as the "
             "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep,
             starts_group=True),
-    Command(_ID.TRACE_CAUSES, "Run", "Causal tracing", "Put noise on the selected token, and "
+    Command(_ID.TRACE_CAUSES, _MENU, "Causal tracing", "Put noise on the selected token, and "
             "see which place of the model brings the answer back", "mdi6.source-branch",
             "Ctrl+Shift+T", _cannot_sweep),
-    Command(_ID.SWEEP_EDIT, "Run", "Make the cells of the sweep edits", "Put the "
+    Command(_ID.SWEEP_EDIT, _MENU, "Make the cells of the sweep edits", "Put the "
             "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
             "Ctrl+Shift+K", _no_cells),
-    Command(_ID.HEAD_EFFECTS, "Run", "Effects of all heads", "Patch and ablate every head, and "
+    Command(_ID.HEAD_EFFECTS, _MENU, "Effects of all heads", "Patch and ablate every head, and "
             "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
     *DISCOVERY_COMMANDS,
     *RUN_ROWS,

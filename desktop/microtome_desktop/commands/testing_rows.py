@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
 _ID = CommandId
+_MENU = "Experiments"
 
 
 def _cannot_test(now: Situation) -> str:
@@ -52,7 +53,7 @@ CIRCUIT_ROWS = (
             "", _no_edge),
 )  # fmt: skip
 RUN_ROWS = (
-    Command(_ID.TEST_HYPOTHESIS, "Run", "Test the hypothesis", "Read every part from other inputs "
+    Command(_ID.TEST_HYPOTHESIS, _MENU, "Test the hypothesis", "Read every part from other inputs "
             "that agree on what it claims, and see what is left of the answer",
             "mdi6.head-question-outline", "Ctrl+Shift+J", _cannot_test),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, Circuit, EdgeKind
 from microtome.records.edges import INPUT, LOGITS
 from microtome.records.paths import PATHS, Path, Step
+from microtome_desktop.state.foreign import UNREADABLE
 
 _SIDES = {EdgeKind.QUERY: "q", EdgeKind.KEY: "k", EdgeKind.VALUE: "v"}
 _ARROW = " \N{RIGHTWARDS ARROW} "
@@ -97,16 +98,33 @@ class PathRow:
 
 
 def path_rows(analyses: Mapping[str, Analysis]) -> tuple[PathRow, ...]:
-    """All paths of a session that were patched, those that carry most first."""
-    found = [
-        PathRow(str(path), float(effect), float(share))
-        for analysis in analyses.values()
-        if analysis.kind == PATHS
-        for path, effect, share in zip(
-            analysis.array("paths"), analysis.array("effect"), analysis.array("share"), strict=True
-        )
-    ]
+    """All paths of a session that were patched, those that carry most first.
+
+    Records that cannot be read are left out: ``unread_paths`` tells of them.
+    """
+    records = [_rows_of(one) or () for one in analyses.values() if one.kind == PATHS]
+    found = [row for rows in records for row in rows]
     return tuple(sorted(found, key=lambda row: -abs(row.effect)))
+
+
+def _rows_of(analysis: Analysis) -> tuple[PathRow, ...] | None:
+    """The rows of one record; None where another version wrote it, or it is damaged."""
+    try:
+        columns = (analysis.array(name).tolist() for name in ("paths", "effect", "share"))
+        rows = zip(*columns, strict=True)
+        return tuple(
+            PathRow(str(path), float(effect), float(share)) for path, effect, share in rows
+        )
+    except UNREADABLE:
+        return None
+
+
+def unread_paths(analyses: Mapping[str, Analysis]) -> str:
+    """Which records of paths cannot be read, and the way out; empty when all can."""
+    lost = [one.title for one in analyses.values() if one.kind == PATHS and _rows_of(one) is None]
+    if not lost:
+        return ""
+    return f"Cannot be read, and left out: {', '.join(lost)}. Patch the path again."
 
 
 def rows_through(

@@ -38,7 +38,6 @@ SHORT: Mapping[str, str] = {
     "eap-ig-activations": "EAP-IG, activations", "clean-corrupt": "Clean-corrupt",
     "routes": "Flow routes", "exact": "Exact patching", "acdc": "ACDC",
 }  # fmt: skip
-_LONGER = 1.2  # a longest search is told where it takes noticeably longer
 FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
@@ -59,9 +58,9 @@ def outlook_text(outlook: Outlook) -> str:
         return outlook.problem
     said = [f"{outlook.edges:,} edges", f"{outlook.pairs:,} {_pairs(outlook.pairs)}"]
     if outlook.seconds:
-        most = outlook.most > _LONGER * outlook.seconds
-        longest = f", {seconds_text(outlook.most)} at most" if most else ""
-        said.append(f"about {seconds_text(outlook.seconds)}{longest}, then the curve")
+        likely, most = seconds_text(outlook.seconds), seconds_text(outlook.most)
+        longest = f", {most} at most" if most != likely else ""
+        said.append(f"about {likely}{longest}, then the curve")
     said += [megabytes(outlook.bytes)] if outlook.bytes else []
     return " · ".join(said)
 

@@ -21,6 +21,7 @@ from microtome_desktop.presenters.circuit_text import (
     told_number,
 )
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.foreign import UNREADABLE
 
 MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
 
@@ -247,6 +248,7 @@ class Readers:
 
     caption: str
     rows: tuple[EdgeReader, ...]
+    unread: bool = False  # of another version, or damaged
 
 
 def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> Readers | None:
@@ -255,9 +257,15 @@ def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> 
     analysis = analyses.get(f"why-edge/{source}>{target}/{int(kind)}")
     if analysis is None:
         return None
-    columns = (analysis.array(name).tolist() for name in ("reader", "kind", "weight"))
-    rows = tuple(EdgeReader(*row) for row in zip(*columns, strict=True))
-    total = signed(float(analysis.params["total"]))
+    try:
+        columns = (analysis.array(name).tolist() for name in ("reader", "kind", "weight"))
+        rows = tuple(
+            EdgeReader(str(reader), str(kind), float(weight))
+            for reader, kind, weight in zip(*columns, strict=True)
+        )
+        total = signed(float(analysis.params["total"]))
+    except UNREADABLE:
+        return Readers("What was found cannot be read. Ask why once more.", (), unread=True)
     told = f"Parts of the weight, {total}, by who reads on what {source} brings to {target}."
     return Readers(told, rows[:MOST_SOURCES])
 

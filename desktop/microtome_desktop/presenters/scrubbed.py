@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from microtome.errors import InputError
 from microtome.jobs import Progress
 from microtome.records.analysis import Analysis
 from microtome.records.edges import LOGITS
@@ -15,6 +14,7 @@ from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines
 from microtome_desktop.presenters.hypothesis import in_words
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.foreign import UNREADABLE
 from microtome_desktop.state.hypotheses import ASKED, scrubs_in
 
 _ARROW = "\N{LEFTWARDS ARROW}"
@@ -209,5 +209,5 @@ def read_test(analysis: Analysis | None) -> Scrubbed | None:
     """The record of a test; None without one, and for one that cannot be read."""
     try:
         return None if analysis is None else scrubbed_of(analysis)
-    except (InputError, KeyError, ValueError):
+    except UNREADABLE:
         return None

@@ -59,7 +59,7 @@ class HypothesisCommands(QObject):
         try:
             path, nodes = marked_path(session.circuit, (now.node, *now.others))
         except InputError as error:
-            self._desk.notices.warn("This is no path", f"{error} {error.way_out}")
+            self._desk.notices.warn("This is no path", error.what, error.way_out)
             return
         others = tuple(node for node in nodes if node != now.node)
         self._desk.selection.update(others=others)

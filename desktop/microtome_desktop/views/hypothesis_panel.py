@@ -54,6 +54,7 @@ from microtome_desktop.views.space_bar import small_button
 _TEST = "Test it"
 _NONE = "No hypothesis yet: begin with New."
 _NO_RUN = "Run a prompt first."
+_UNREAD = "Its test cannot be read (another version, or damaged): test it again"
 _SIDE = 292  # pixels of the fields
 
 
@@ -313,9 +314,9 @@ class HypothesisPanel(Panel):
             return test_told(piece.title, piece.progress)
         if self._found is not None and not self._fresh:
             return f"of the drawing before it was changed{' · ' + reason if reason else ''}"
-        if reason and self._found is None:
-            return reason
-        return "" if self._found is None else numbers(self._found)
+        if self._found is None:
+            return " · ".join(filter(None, (_UNREAD if self._analysis is not None else "", reason)))
+        return numbers(self._found)
 
     # ------------------------------------------------------------ kept and handed out
 
@@ -338,7 +339,7 @@ class HypothesisPanel(Panel):
         if of is None:
             return _NONE
         found = found_for(self.context.workspace.session, of)
-        if found is None or not found[1]:
+        if found is None or not found[1] or self._found is None:
             return partial(hypothesis_table, of)
         return partial(scrubbed_table, found[0])
 
@@ -348,7 +349,8 @@ class HypothesisPanel(Panel):
         if of is None or session is None:
             return _NONE
         found = found_for(session, of)
-        return scrub_lines(session, of, found[0] if found is not None and found[1] else None)
+        tested = found is not None and found[1] and self._found is not None
+        return scrub_lines(session, of, found[0] if found is not None and tested else None)
 
 
 def _scrolling(page: QWidget) -> QScrollArea:

@@ -83,6 +83,8 @@ class LessonMark(QWidget):
 
     def _on_course(self, lesson: object, place: int) -> None:
         step = self._course.step
+        if step is not None and place == 0:
+            self._window.show_panel("circuit")  # where most of the clicks are
         if step is None or step.act is Act.READ:
             self._follow.stop()
             self.hide()

@@ -22,7 +22,7 @@ from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAtten
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
-from microtome_desktop.presenters.circuit_paths import PathRow, rows_through
+from microtome_desktop.presenters.circuit_paths import PathRow, rows_through, unread_paths
 from microtome_desktop.presenters.circuit_text import empty_text
 from microtome_desktop.presenters.comparison import UNKNOWN
 from microtome_desktop.presenters.coverage import why_not
@@ -263,7 +263,7 @@ class NodeCardPanel(Panel):
         """Who reads on what the selected edge brings, once that was asked for."""
         session = self.context.workspace.session
         found = None if session is None or edge is None else readers_of(session.analyses, edge)
-        self.why_edge.setVisible(found is None)
+        self.why_edge.setVisible(found is None or found.unread)
         self.why_edge.setEnabled(not offline)
         self.parts.setTabVisible(_EDGE, found is not None)
         if found is not None:
@@ -273,10 +273,11 @@ class NodeCardPanel(Panel):
         """The patched paths that go through the node."""
         session = self.context.workspace.session
         rows: tuple[PathRow, ...] = ()
+        lost = "" if session is None else unread_paths(session.analyses)
         if session is not None and session.circuit is not None:
             rows = rows_through(session.analyses, session.circuit, card.node)
-        self.parts.setTabVisible(_PATHS, bool(rows))
-        self.paths.tell([path_cells(row) for row in rows])
+        self.parts.setTabVisible(_PATHS, bool(rows or lost))
+        self.paths.tell([path_cells(row) for row in rows], lost)
         self.parts.setTabText(_PATHS, self.paths.heading)
 
     def _tell_sources(self, card: Card, offline: bool) -> None:

@@ -28,7 +28,8 @@ class SuiteData(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._names: tuple[str, ...] = ()
+        self._of = ""  # the model of tasks that are not on offer
+        self._held: tuple[str, ...] = ()  # what was chosen before a file is looked for
         self.choice = Choice()
         self.choice.setObjectName("suite_data")
         self.choice.setAccessibleName("prompts with answers")
@@ -53,20 +54,30 @@ class SuiteData(QWidget):
         self.limit.valueChanged.connect(self._on_change)
         self.offer(())
 
-    def offer(self, sets: Sequence[PromptSet]) -> None:
-        """Offer these tasks, keeping the choice where it is still there."""
-        held = self.data()
-        self._names = tuple(one.name for one in sets)
+    def offer(self, sets: Sequence[PromptSet], of: str = "") -> None:
+        """Offer these tasks. What is chosen stays, as a row of its own where they lack it.
+
+        ``of`` is the model that a list of tasks is told to be of which is not on offer.
+        """
+        held = self.data().sources
+        self._of = of
         with QSignalBlocker(self.choice):
             self.choice.clear()
             if sets:
-                self.choice.addItem(_ALL, self._names)
+                self.choice.addItem(_ALL, tuple(one.name for one in sets))
             for one in sets:
                 self.choice.addItem(one.title, (one.name,))
             self.choice.addItem(_FILE, None)
-        if held.sources and self._row(held.sources) < 0 and Path(held.sources[0]).is_absolute():
-            self._add_file(held.sources[0])
-        self._choose(held.sources)
+            self._choose(held)
+
+    def follow(self) -> None:
+        """Choose all tasks of the model that is there, as nobody has chosen yet."""
+        self.choice.setCurrentIndex(0)
+
+    @property
+    def follows(self) -> bool:
+        """Whether all tasks of the model are chosen, or nothing is."""
+        return not self.data().sources or self.choice.currentText() == _ALL
 
     def data(self) -> Data:
         """What is chosen; no source where nothing is."""
@@ -77,8 +88,6 @@ class SuiteData(QWidget):
         """Choose as it was asked."""
         with QSignalBlocker(self.limit):
             self.limit.setValue(data.limit or 0)
-        if len(data.sources) == 1 and self._row(data.sources) < 0:
-            self._add_file(data.sources[0])
         self._choose(data.sources)
 
     def _row(self, sources: tuple[str, ...]) -> int:
@@ -86,19 +95,26 @@ class SuiteData(QWidget):
         return next((row for row in rows if tuple(self.choice.itemData(row) or ()) == sources), -1)
 
     def _choose(self, sources: tuple[str, ...]) -> None:
-        self.choice.setCurrentIndex(max(0, self._row(sources) if sources else 0))
+        """Choose sources, never others in their place: what is not on offer gets a row."""
+        if sources and self._row(sources) < 0:
+            with QSignalBlocker(self.choice):
+                self.choice.insertItem(self.choice.count() - 1, self._title(sources), sources)
+        self.choice.setCurrentIndex(self._row(sources) if sources else 0)
+        self._held = sources
 
-    def _add_file(self, path: str) -> None:
-        with QSignalBlocker(self.choice):
-            self.choice.insertItem(self.choice.count() - 1, Path(path).name, (path,))
+    def _title(self, sources: tuple[str, ...]) -> str:
+        of = f" of {self._of}" if self._of else ""
+        if len(sources) > 1:
+            return f"{len(sources)} tasks{of}"
+        path = Path(sources[0])
+        return path.name if path.is_absolute() else f"{sources[0]}{of}"
 
     def _on_choice(self, index: int) -> None:
         if self.choice.itemText(index) == _FILE:
             kinds = "Suites and prompt sets (*.json)"
             path, _ = QFileDialog.getOpenFileName(self, "Prompts with answers", "", kinds)
-            if path and self._row((path,)) < 0:
-                self._add_file(path)
-            self._choose((path,) if path else ())
+            self._choose((path,) if path else self._held)
+        self._held = self.data().sources
         self.changed.emit()
 
     def _on_change(self, _value: int) -> None:

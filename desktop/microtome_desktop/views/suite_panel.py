@@ -92,7 +92,6 @@ class SuitePanel(Panel):
         column.addWidget(self.data)
         column.addWidget(self.pages, 1)
         self._connect()
-        self._offer()
         self.show_session()
 
     def _connect(self) -> None:
@@ -214,6 +213,7 @@ class SuitePanel(Panel):
     def show_session(self) -> None:
         """All that the session holds of it."""
         self._shown = {}
+        self._offer()
         self.restore_once()
         for kind in KINDS:
             self._show(kind)
@@ -279,7 +279,12 @@ class SuitePanel(Panel):
             self._offer()
 
     def _offer(self) -> None:
-        self.data.offer(self.context.library.shelf.facts.prompt_sets)
+        session, follows = self._session, self.data.follows
+        of = "" if session is None else session.model.name
+        self.data.offer(self.context.library.shelf.facts.prompt_sets, of)
+        # Beside results stands what they are of; else all tasks means those of the model.
+        if follows and all(self._analysis(kind) is None for kind in KINDS):
+            self.data.follow()
 
     def _on_page(self, index: int) -> None:
         # Swaps are of the prompt on screen, not of a data set.

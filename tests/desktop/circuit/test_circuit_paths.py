@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from microtome.errors import InputError
+from microtome.records.analysis import Labelled
 from microtome.records.circuit import OUTPUT
 from microtome.records.edges import Edges
 from microtome.records.paths import PatchedPaths, paths_analysis
-from microtome_desktop.presenters.circuit_paths import marked_path, rows_through
+from microtome_desktop.presenters.circuit_paths import marked_path, rows_through, unread_paths
 
 
 def weights(circuit, nodes):
@@ -67,3 +69,15 @@ def test_a_circuit_of_a_task_has_paths_without_positions():
     analyses = {"paths-1": paths_analysis(found)}
     assert [row.share for row in rows_through(analyses, circuit, "input")] == [-0.4, 0.1]
     assert [row.path for row in rows_through(analyses, circuit, "a1.h0")] == [str(path)]
+    assert unread_paths(analyses) == ""
+    # A record of another version, and one that is damaged, take nothing from the others.
+    whole = analyses["paths-1"]
+    short = {**whole.arrays, "share": Labelled(("path",), np.array([0.1]))}
+    lost = {name: one for name, one in whole.arrays.items() if name != "effect"}
+    damaged = {
+        "short": replace(whole, title="the short", arrays=short),
+        "lost": replace(whole, title="the lost", arrays=lost),
+    }
+    held = rows_through({**damaged, **analyses}, circuit, "input")
+    assert [row.share for row in held] == [-0.4, 0.1]
+    assert "the short, the lost" in unread_paths({**damaged, **analyses})

@@ -29,7 +29,7 @@ from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.space_picking import Tool
 
 _ID = CommandId
-MENUS = ("Space", "Run")
+MENUS = ("Space", "Run", "Experiments")
 LEFT = Qt.MouseButton.LeftButton
 
 

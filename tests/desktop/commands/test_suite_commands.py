@@ -101,6 +101,7 @@ def asked(hand):
     panel.swaps.positions.clear()
     panel.swaps.words.clear()
     panel.pages.setCurrentIndex(0)
+    hand.window.reset_layout()
 
 
 @pytest.mark.parametrize("wanted", [row.id for row in SUITE_COMMANDS])

@@ -31,7 +31,9 @@ def patch_the_path(hand):
     first, last = hand.session.circuit.node_id.index("T@0"), hand.heads(9)[-1]
     hand.desk.selection.update(node=hand.session.circuit.node_id[first], others=(last, head))
     hand.do(_ID.PATCH_PATH)
-    assert "no edge of the circuit" in hand.desk.notices.history[-1].as_text
+    said = hand.desk.notices.history[-1].as_text
+    assert "no edge of the circuit" in said
+    assert said.count("Choose nodes that hang together") == 1
     assert len(path_rows(hand.session.analyses)) == 1
 
 

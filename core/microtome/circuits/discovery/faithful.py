@@ -197,11 +197,11 @@ def _share(
 
 
 def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
-    """Raise InputError where there is nothing to keep."""
+    """Raise InputError where there is nothing to keep and nothing to share out."""
     if abs(float(whole.mean() - none.mean())) < 1e-6:
         raise InputError(
-            "The whole model and the empty circuit give the same value of the metric: nothing is "
-            "left to keep.",
+            "The whole model and the empty circuit give the same value of the metric: there is "
+            "nothing to share out.",
             "Take prompts and a metric that the corrupt prompts change.",
         )
 

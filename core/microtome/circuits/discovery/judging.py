@@ -19,7 +19,7 @@ from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.task import Task, expect_options
 from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
-from microtome.jobs import Job, job_or_default
+from microtome.jobs import Job, QuietPart, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
@@ -125,7 +125,7 @@ def stability(
         for at, half in enumerate(halves):
             job.progress("Halving the data", 2 * number + at, 2 * splits)
             mine = [data[row] for row in half], _of(metric, half)
-            circuits.append(discover_circuit(model, *mine, method, job=_quiet(job), **told))
+            circuits.append(discover_circuit(model, *mine, method, job=QuietPart(job), **told))
         found.append(_alike(task, circuits, share, signed=signed))
     job.progress("Halving the data", 2 * splits, 2 * splits)
     asked = {
@@ -151,11 +151,6 @@ def _of(metric: Metrics, rows: np.ndarray) -> Any:
     if metric is None or not isinstance(metric, Sequence):
         return metric
     return [metric[row] for row in rows]
-
-
-def _quiet(job: Job) -> Job:
-    """A job that stops with another one and tells nothing itself."""
-    return Job(on_progress=lambda _: job.check())
 
 
 def _nodes(edges: Edges, kept: Mask) -> list[int]:

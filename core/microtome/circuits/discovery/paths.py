@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.discovery.batches import Batch, batches
+from microtome.circuits.discovery.faithful import expect_different
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.replaced import run_replaced, written_replaced
 from microtome.circuits.discovery.task import Task, expect_options
@@ -33,7 +34,6 @@ from microtome.records.edges import LOGITS, Edges
 from microtome.records.paths import PatchedPaths, Path, Step, paths_of
 
 _DRAWS, _INSIDE = 1000, 95.0
-_LEAST = 1e-9  # of the whole effect
 
 
 class Options(TypedDict, total=False):
@@ -70,13 +70,8 @@ def path_patching(
         path.readers(task.edges)
     with torch.no_grad():
         whole, none, values = _measured(task, wanted, job)
+    expect_different(whole, none)
     span = float(whole.mean() - none.mean())
-    if abs(span) < _LEAST:
-        raise InputError(
-            "The clean run and the run in which everything is replaced give the same metric: there "
-            "is nothing to share out.",
-            "Take prompts and a metric that the corrupt prompts change.",
-        )
     effect = (whole - values).mean(1)
     asked = {"id": "", "paths": [str(path) for path in wanted], "seed": seed, **task.told()}
     asked["beside the path"] = "as in the clean run, MLPs too"
