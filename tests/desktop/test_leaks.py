@@ -77,11 +77,23 @@ def test_twenty_sessions_on_screen_leave_nothing(bench, qtbot, sample_session):
     assert grown(before) == {}
 
 
-def test_changes_of_theme_leave_nothing(bench, qtbot):
-    bench.dress()
-    change_theme(bench, qtbot)
+@pytest.fixture
+def own_window(request, qapp, sample_session):
+    """One more window: a theme dresses the application, and other tests measure a plain one."""
+    bench_of, sheet, shades = plugin(request, "desktop"), qapp.styleSheet(), qapp.palette()
+    made = bench_of._bench()
+    made.desk.workspace.show(sample_session, dirty=False)
+    yield made
+    bench_of._close(made)
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(shades)
+
+
+def test_changes_of_theme_leave_nothing(own_window, qtbot):
+    own_window.dress()
+    change_theme(own_window, qtbot)
     before = alive()
-    change_theme(bench, qtbot)
+    change_theme(own_window, qtbot)
     assert grown(before) == {}
 
 
