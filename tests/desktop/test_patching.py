@@ -53,7 +53,9 @@ def panel(bench, qtbot):
     dock.show()
     dock.raise_()
     bench.window.resizeDocks([dock], [620], Qt.Orientation.Vertical)  # nothing behind a scroll bar
-    bench.furnishing.panels["patching"].asking._folded = None
+    asking = bench.furnishing.panels["patching"].asking
+    asking._folded = None
+    asking.controls.show_wish(Wish(workspace.session.question))  # whatever was asked before
     rest(bench, qtbot)
     bench.desk.notices.history.clear()  # the sample's model is not in the model thread
     return bench.furnishing.panels["patching"]
