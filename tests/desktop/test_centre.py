@@ -71,3 +71,15 @@ def test_a_panel_of_the_centre_is_found_and_fills_the_window(bench, centre):
     QApplication.processEvents()
     assert any(dock.isVisible() for dock in bench.window.docks.values())
     assert centre.front == "discovery"
+
+
+def test_only_the_card_in_front_asks_for_room(bench):
+    centre = bench.window.centre
+    centre.show_card("circuit")
+    least = centre.minimumSizeHint().height()
+    body = centre.cards["suite"].body
+    body.setMinimumHeight(2000)
+    try:
+        assert centre.minimumSizeHint().height() == least
+    finally:
+        body.setMinimumHeight(0)

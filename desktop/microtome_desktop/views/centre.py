@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from microtome_desktop.views.card import Body, Card
 from microtome_desktop.views.panel_table import Area, Place
@@ -41,6 +41,7 @@ class Centre(QWidget):
                 self._add_card(place)
         self.column.addLayout(below, 1)
         self.tabs.setVisible(len(self.cards) > 1)
+        self._make_room()
         self.tabs.currentChanged.connect(self._on_tab)
 
     def _add_strip(self, name: str, height: int) -> None:
@@ -96,8 +97,16 @@ class Centre(QWidget):
 
     def _on_tab(self, number: int) -> None:
         self._stack.setCurrentIndex(number)
+        self._make_room()
         self._check()
         self.came.emit(self.front)
+
+    def _make_room(self) -> None:
+        """Only the card in front may ask for room: a small screen has none for those behind."""
+        for number, card in enumerate(self.cards.values()):
+            behind = number != self._stack.currentIndex()
+            policy = QSizePolicy.Policy.Ignored if behind else QSizePolicy.Policy.Preferred
+            card.setSizePolicy(policy, policy)
 
     def _check(self) -> None:
         for action in self._actions:
