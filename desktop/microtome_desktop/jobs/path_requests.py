@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
-from microtome.errors import InputError
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.request import Request
-from microtome_desktop.jobs.requests import Subject
+from microtome_desktop.jobs.requests import OfCircuit
 from microtome_desktop.state.desk import Desk
 
 
 @dataclass(frozen=True, slots=True)
-class _OfCircuit(Request):
-    """A request whose answer is one more analysis of the session it was asked about."""
-
-    about_session: ClassVar[bool] = True
-
-    subject: Subject | None = field(default=None, kw_only=True, repr=False)
-
-    def bound(self, desk: Desk) -> Self:
-        """The request with what it needs of the session on screen."""
-        return self if self.subject else replace(self, subject=Subject.of(desk.workspace.session))
-
-    def deliver(self, desk: Desk, result: Analysis) -> None:
-        """Add the analysis."""
-        desk.workspace.add_analysis(result)
-
-    @property
-    def _about(self) -> Subject:
-        if self.subject is None:
-            raise InputError(f"{self.title} needs a circuit.", "Run a prompt first.")
-        return self.subject
-
-
-@dataclass(frozen=True, slots=True)
-class PatchPath(_OfCircuit):
+class PatchPath(OfCircuit):
     """Patch one path: with the corrupt prompt's values, or with zero where there is none."""
 
     slot: ClassVar[str] = "path"
@@ -78,7 +53,7 @@ class PatchPath(_OfCircuit):
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainEdge(_OfCircuit):
+class ExplainEdge(OfCircuit):
     """Who reads on what an edge brings: the parts of its weight."""
 
     slot: ClassVar[str] = "why"

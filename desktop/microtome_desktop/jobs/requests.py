@@ -72,7 +72,7 @@ def metric_of(session: Session) -> LinearMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class _Closer(Request):
+class OfCircuit(Request):
     """A request whose answer is one more analysis of the session it was asked about."""
 
     about_session: ClassVar[bool] = True
@@ -104,7 +104,7 @@ class _Closer(Request):
 
 
 @dataclass(frozen=True, slots=True)
-class AblateNode(_Closer):
+class AblateNode(OfCircuit):
     """Ablate one node of the circuit for real: predicted beside true effect."""
 
     slot: ClassVar[str] = "verify"
@@ -127,7 +127,7 @@ class AblateNode(_Closer):
 
 
 @dataclass(frozen=True, slots=True)
-class AblateEdge(_Closer):
+class AblateEdge(OfCircuit):
     """Ablate one edge for real. ``kind`` is the edge kind's number."""
 
     slot: ClassVar[str] = "verify"
@@ -150,7 +150,7 @@ class AblateEdge(_Closer):
 
 
 @dataclass(frozen=True, slots=True)
-class ExplainAttention(_Closer):
+class ExplainAttention(OfCircuit):
     """Why a head looks from ``query`` to ``key``: the exact table of sources."""
 
     slot: ClassVar[str] = "why"
@@ -175,7 +175,7 @@ class ExplainAttention(_Closer):
 
 
 @dataclass(frozen=True, slots=True)
-class ReproducedShare(_Closer):
+class ReproducedShare(OfCircuit):
     """How much of the metric the given nodes alone reproduce."""
 
     slot: ClassVar[str] = "share"
@@ -213,7 +213,7 @@ def space_needs(site: str, points: int, workspace: Workspace, library: Library) 
 
 
 @dataclass(frozen=True, slots=True)
-class ProjectSite(_Closer):
+class ProjectSite(OfCircuit):
     """The PCA of one site over a prompt set; None takes all sets made for the model."""
 
     slot: ClassVar[str] = "project"
