@@ -22,7 +22,7 @@ from microtome.records.suite_result import suite_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome.suites import masked, similarity
-from microtome.suites.costs import whole_cost
+from microtome.suites.costs import cost_of, whole_cost
 from microtome.suites.estimates import estimate_redundancy, estimate_suite
 from microtome.suites.masked import Masked
 from microtome.suites.similarity import layer_similarity
@@ -247,3 +247,14 @@ def test_the_estimate_counts_the_runs_that_a_search_makes(tiny_model):
     assert estimate_suite(model, suite, sides=2).runs == 6
     layers = estimate_redundancy(model, suite, parts=["layers"])
     assert layers.runs < told.runs
+
+
+def test_operations_of_a_head_are_those_counted_by_hand(embedded):
+    """Projections are multiplied and added once a weight; scores and their mean once a position."""
+    model = embedded("words-4l")
+    anatomy, length = model.anatomy, 15
+    weights = anatomy.blocks[1].attention
+    _, d_head, d_model = weights.w_q.shape
+    by_hand = 4 * 2 * d_head * d_model + 2 * d_head * length + 2 * d_head * length
+    biases = sum(b is not None for b in (weights.b_q, weights.b_k, weights.b_v)) * 2 * d_head
+    assert cost_of(anatomy, Part("heads", 1, 2), length).flops == by_hand + biases
