@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,14 @@ def expect_writable(path: Path) -> None:
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of plain values as a table of commas; their names are its headers."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def ids(text: str) -> tuple[int, ...]:

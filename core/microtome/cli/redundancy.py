@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import add_model_options, expect_writable, load, write_rows
 from microtome.cli.suite import add_suite_options, save_with, suite_given
 from microtome.records.redundancy import CRITERIA
 from microtome.records.removal import KINDS, REMOVALS
@@ -48,19 +47,11 @@ def redundancy_command(options: argparse.Namespace) -> int:
     )  # fmt: skip
     found = redundancy_of(analysis)
     if options.csv is not None:
-        _write_csv(options.csv, found)
+        write_rows(options.csv, found.rows())
     if options.out is not None:
         save_with(options.out, model, suite, [analysis])
     print(json.dumps(_as_json(found), indent=2) if options.json else _as_text(found))
     return 0
-
-
-def _write_csv(path: Path, found: Redundancy) -> None:
-    rows = found.rows()
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _as_json(found: Redundancy) -> dict[str, Any]:

@@ -76,6 +76,15 @@ def _dict(row: Any) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
+def prompts_in(source: Source) -> tuple[Prompt, ...]:
+    """All prompts of a suite file or of a prompt set, clean and corrupt. Raises InputError."""
+    if _is_suite(source):
+        cases = _read(Path(str(source)).expanduser()).cases
+        listed = [prompt for case in cases for prompt in (case.prompt, case.corrupt)]
+        return tuple(prompt for prompt in listed if prompt is not None)
+    return tuple(prompt for pair in _set(source).pairs for prompt in (pair.clean, pair.corrupt))
+
+
 # ---------------------------------------------------------------------- files
 
 
