@@ -161,6 +161,5 @@ class SearchSwaps(_Request):
         if asked.answer is None:
             raise InputError("The answer is not known.", "Type the answer below the prompt.")
         return adversarial_search(
-            engine.loaded, asked.prompt, asked.answer, asked.wrong, swaps=wish.swaps,
-            words=wish.words or None, positions=wish.positions or None, job=job,
-        )  # fmt: skip
+            engine.loaded, asked.prompt, asked.answer, asked.wrong, **wish.asked(), job=job
+        )
