@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from microtome.bootstrap import ratio_band
 from microtome.circuits.discovery.batches import batches
 from microtome.circuits.discovery.comparing import aggregated_edges
 from microtome.circuits.discovery.measuring import measure
@@ -29,7 +30,6 @@ from microtome.records.faithfulness import FAITHFULNESS, Faithfulness
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_DRAWS, _INSIDE = 1000, 95.0
 
 
 class Options(TypedDict, total=False):
@@ -209,15 +209,10 @@ def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
 def _band(
     values: np.ndarray, whole: np.ndarray, none: np.ndarray, seed: int
 ) -> Float[np.ndarray, "2 size"] | None:
-    """The 95 % bootstrap interval over examples."""
-    count = len(whole)
-    if count < 2:
+    """The interval of the share that is kept, over examples; None for one."""
+    if len(whole) < 2:
         return None
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = (draws @ (values - none).T) / (draws @ (whole - none))[:, None]
-    ends = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
-    return np.asarray(np.percentile(shares, ends, axis=0), dtype=np.float32)
+    return ratio_band((values - none).T, (whole - none)[:, None], seed).astype(np.float32)
 
 
 def _identity(asked: dict[str, Any], scores: np.ndarray) -> str:
