@@ -24,7 +24,7 @@ from microtome.suites.loading import Source, prompts_in
 
 ANY = "any"  # in the place of words: every token that stands for text
 _ALIKE = 0.5  # of its tokens a prompt shares with one of the same task
-_WAY_OUT = "Give words to put in, a set as task=…, or words='any' for every token of the model."
+_WAY_OUT = "Choose another task, or give words to put in, or allow any token."
 
 Ids = tuple[int, ...]
 

@@ -64,7 +64,8 @@ def suite_text(found: SuiteResult | None) -> str:
         return NO_SUITE
     count = len(found.prompts)
     edits = found.params["edits"]
-    told = f"{count} cases" if found.complete else f"{found.counts[0]} of {count} cases so far"
+    many = f"{count} case{'s' * (count != 1)}"
+    told = many if found.complete else f"{found.counts[0]} of {many} so far"
     told += f" · after: {'; '.join(edits)}" if edits else " · no edit acts"
     rule = "the most probable token" if found.passing == "top" else "above the wrong one"
     told += f" · passes: the answer is {rule}"
@@ -94,7 +95,11 @@ def circuits_text(told: CircuitDifference | None) -> str:
     """How near two circuits are to each other."""
     if told is None:
         return NO_CIRCUITS
-    rank = "no order" if math.isnan(told.correlation) else f"{told.correlation:.2f}"
+    rank = (
+        "no order"
+        if math.isnan(told.correlation)
+        else f"{told.correlation:.2f}".replace("-", "\N{MINUS SIGN}")
+    )
     return f"{told.overlap:.0%} of the strongest edges are in both · rank correlation of all {rank}"
 
 

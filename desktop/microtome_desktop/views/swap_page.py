@@ -35,7 +35,7 @@ _COLUMNS = (
     ("says", "The most probable token, before and after"),
     ("margin", "Logit of the answer minus that of the wrong or best other one, before and after"),
     ("change", "By how much the margin changes"),
-    ("near", "Cosine of the embeddings of a token and of the one that takes its place, or the mean"),
+    ("near", "Cosine of the embeddings of a token and of what takes its place, or their mean"),
 )  # fmt: skip
 _WIDTHS = (122, 122, 62, 46)
 _NODES = (
