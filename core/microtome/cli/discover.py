@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
-from microtome.cli.given import add_task_options, expect_writable, load, size
+from microtome.cli.given import add_task_options, expect_results_writable, load, size
 from microtome.cli.judged import Judged
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
@@ -44,9 +44,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
 
 def discover(options: argparse.Namespace) -> int:
     """Look for the circuit, test it, write what was asked for, print the strongest edges."""
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     pairs = given_pairs(options)
     model = load(options)
     found = _found(options, model, pairs)

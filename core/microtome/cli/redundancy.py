@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load, write_rows
+from microtome.cli.given import add_result_options, expect_results_writable, load, write_rows
 from microtome.cli.suite import add_suite_options, save_with, suite_given
 from microtome.records.redundancy import CRITERIA
 from microtome.records.removal import KINDS, REMOVALS
@@ -25,10 +24,7 @@ def add_redundancy(parser: argparse.ArgumentParser) -> None:
     add("--criterion", choices=CRITERIA, default="pass rate", help="what must be kept")
     add("--threshold", type=float, default=0.95, help="the share of it that must be kept (0.95)")
     add("--candidates", type=int, default=4, help="parts that are measured before one goes (4)")
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
+    add_result_options(parser)
 
 
 def redundancy_command(options: argparse.Namespace) -> int:
@@ -36,9 +32,7 @@ def redundancy_command(options: argparse.Namespace) -> int:
     from microtome.records.redundancy import redundancy_of
     from microtome.suites.redundancy import redundancy
 
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     suite = suite_given(options)
     model = load(options)
     analysis = redundancy(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load, write_rows
+from microtome.cli.given import add_result_options, expect_results_writable, load, write_rows
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,10 +33,7 @@ def add_swaps(parser: argparse.ArgumentParser) -> None:
     add("--order", choices=_ORDERS, default="nearness", help="which swaps are run first")
     add("--candidates", type=int, default=200, help="swaps that are run of each prompt (200)")
     add("--exhaustive", action="store_true", help="run all of them")
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table of prompts to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
+    add_result_options(parser)
 
 
 def swaps_command(options: argparse.Namespace) -> int:
@@ -45,9 +41,7 @@ def swaps_command(options: argparse.Namespace) -> int:
     from microtome.records.adversarial import adversarial_of
     from microtome.suites.adversarial import adversarial_search
 
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     words, positions = _words(options), _positions(options.positions)
     model = load(options)
     analysis = adversarial_search(
