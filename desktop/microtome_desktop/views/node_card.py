@@ -283,7 +283,7 @@ class NodeCardPanel(Panel):
     def _tell_sources(self, card: Card, offline: bool) -> None:
         session = self.context.workspace.session
         found = None if session is None else attention_sources(session.analyses, card)
-        self.why.setVisible(card.is_head and found is None)
+        self.why.setVisible(card.is_head and (found is None or found.unread))
         self.why.setEnabled(not offline)
         self.parts.setTabVisible(_WHY, card.is_head and found is not None)
         if found is not None:
