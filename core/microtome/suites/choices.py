@@ -163,6 +163,8 @@ def _sets(
 def _sources(model: Model, task: Source | Sequence[Source] | None) -> list[Source]:
     if task is None:
         return list(prompt_set_names(model.identity.name))
+    expected = "a prompt set, a file or a list of them"
+    expect(task, (str, Path, PromptSet, Sequence), "task", expected, "Write for example 'name'.")
     return [task] if isinstance(task, str | Path | PromptSet) else list(task)
 
 
