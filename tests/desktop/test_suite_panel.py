@@ -304,7 +304,10 @@ def test_the_tasks_of_another_model_keep_a_row_of_their_own(bench, panel, qtbot)
         desk.library.update(facts=replace(facts, prompt_sets=sets))
         rest(bench, qtbot)
         assert own.data() == Data(("name", "pronoun", "plural"), 10)
+    own.show_data(Data(("name",), 1))
+    assert own.limit.text() == "1 case each"
     own.show_data(Data(("name",), 10))
+    assert own.limit.text() == "10 cases each"
     assert own.choice.currentText() == "Who receives it (name)"
 
 
