@@ -36,11 +36,11 @@ class OpenSession(Request):
         return f"Opening {self.path.name}"
 
     def perform(self, engine: Engine, job: Job) -> Session:
-        """The session: small results in memory, activations and large ones still in the file."""
-        from microtome.session.nearby import with_small_analyses
+        """The session: its circuit and small results in memory, activations and large ones not."""
+        from microtome.session.nearby import with_edges, with_small_analyses
         from microtome.session.reader import open_session
 
-        return with_small_analyses(open_session(self.path))
+        return with_edges(with_small_analyses(open_session(self.path)))
 
     def deliver(self, desk: Desk, result: Session) -> None:
         """Show it; the question appears in the prompt panel."""
