@@ -95,6 +95,9 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
         zip(window.graph.found.circuit.node_id, window.graph.found.node_counts, strict=True)
     )
     assert [counts[node] for node in ("0_5_1", "3_70000_3", "3_123_3")] == [3, 2, 1]
+    model = window.nodes.model()
+    assert {model.index(row, 3).data() for row in range(model.rowCount())} == {"–"}
+    assert "score" not in window.graph.canvas.drawing.node_notes(0)  # no file tells one
     exported(qtbot, bench, window.graph, counts, tmp_path, monkeypatch)
     window.close()
     QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)

@@ -19,6 +19,7 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
 from microtome_desktop.state.library import Library
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.workspace import Workspace
 
@@ -158,7 +159,7 @@ def why_no_edits(grounds: Grounds) -> str:
     if session is None or session.clean is None or not session.metric:
         return "There is nothing to edit yet: run a prompt first."
     if grounds.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return ""
 
 

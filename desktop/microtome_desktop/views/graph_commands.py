@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.graph_requests import ExportGraph, ImportGraph
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.presenters.graph_comparison import PAIR
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.main_window import MainWindow
@@ -19,6 +20,10 @@ from microtome_desktop.views.main_window import MainWindow
 _ID = CommandId
 _GRAPHS = frozenset({".json", ".pt", ".pth", ".pkl", ".graphml"})
 _FILTER = f"Graphs ({' '.join(f'*{suffix}' for suffix in sorted(_GRAPHS))});;All files (*)"
+
+
+def _is_graph(path: Path) -> bool:
+    return path.suffix.lower() in _GRAPHS and not path.is_dir()
 
 
 class GraphCommands(QObject):
@@ -46,16 +51,25 @@ class GraphCommands(QObject):
         if not paths or not self._handlers.unsaved_is_settled():
             return
         self._desk.settings.folder = str(paths[0].parent)
-        for path in paths:
+        for number, path in enumerate(paths):
             size = path.stat().st_size if path.is_file() else 0
-            self._handlers.patience.ask(ImportGraph(path, size))
+            beside = paths[0].name if number == 1 and len(paths) == PAIR else ""
+            self._handlers.patience.ask(ImportGraph(path, size, beside))
 
-    def open_dropped(self, path: str) -> None:
-        """Open what was dropped on the window: a graph by its ending, else as the shell does."""
-        if Path(path).suffix.lower() in _GRAPHS and not Path(path).is_dir():
-            self.import_paths([Path(path)])
+    def open_dropped(self, paths: list[str]) -> None:
+        """Open what was dropped on the window: graphs by their endings, else as the shell does."""
+        graphs = [Path(path) for path in paths if _is_graph(Path(path))]
+        if len(graphs) == len(paths):
+            self.import_paths(graphs)
+        elif len(paths) == 1:
+            self._handlers.open_dropped(paths[0])
         else:
-            self._handlers.open_dropped(path)
+            others = [Path(path).name for path in paths if not _is_graph(Path(path))]
+            self._desk.notices.warn(
+                "Only graphs can be opened several at once",
+                f"No graph files by their endings: {', '.join(others)}.",
+                "Drop sessions and model folders one at a time.",
+            )
 
     def export_graph(self) -> None:
         """Ask for format and file, and write the circuit there."""

@@ -44,7 +44,7 @@ class MainWindow(QMainWindow):
     """The shell. ``painted`` comes once, after the first frame."""
 
     painted = Signal()
-    dropped = Signal(str)  # the path of a file or folder
+    dropped = Signal(list)  # the paths of files, or of one folder
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,16 +207,16 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.painted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take one file or folder of this machine."""
-        if _dropped(event) is not None:
+        """Take files of this machine, or a folder."""
+        if _dropped(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hand over what was dropped."""
-        path = _dropped(event)
-        if path is not None:
+        paths = _dropped(event)
+        if paths:
             event.acceptProposedAction()
-            self.dropped.emit(path)
+            self.dropped.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask whoever holds the work whether the window may close."""
@@ -226,7 +226,7 @@ class MainWindow(QMainWindow):
             event.ignore()
 
 
-def _dropped(event: QDropEvent) -> str | None:
-    """The one local path of a drag, None for anything else."""
-    urls = event.mimeData().urls()
-    return urls[0].toLocalFile() or None if len(urls) == 1 else None
+def _dropped(event: QDropEvent) -> list[str]:
+    """The local paths of a drag, none where something else is among them."""
+    paths = [url.toLocalFile() for url in event.mimeData().urls()]
+    return paths if all(paths) else []
