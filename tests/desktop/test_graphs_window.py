@@ -28,7 +28,6 @@ from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.graph_requests import ImportGraph
 from microtome_desktop.presenters import circuit as drawings
-from microtome_desktop.presenters.circuit_lists import nodes as listed_nodes
 from microtome_desktop.presenters.circuit_look import EDGE_INFLUENCE, NODE_INFLUENCE
 from microtome_desktop.presenters.circuit_text import node_tip
 from microtome_desktop.state.notices import Level
@@ -179,9 +178,9 @@ def test_what_the_reader_left_out_stays_to_be_read(qtbot, bench, bring, tmp_path
         bench.desk.book.undo()
 
 
-def drop(window, *paths):
+def drop(window, path):
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    data.setUrls([QUrl.fromLocalFile(str(path))])
     given = (
         Qt.DropAction.CopyAction,
         data,
@@ -223,57 +222,6 @@ def test_several_files_are_runs_of_the_history(qtbot, bench, bring, graph, tmp_p
     bring(graph, other)
     formats = [run.session.circuit.metadata["format"] for run in bench.desk.history.runs[before:]]
     assert formats == ["attribution-graph", "eap"]
-
-
-def test_several_graphs_are_dropped_at_once(qtbot, bench, graph, tmp_path):
-    eap = samples.write(tmp_path / "eap.json", samples.eap())
-    before = len(bench.desk.history.runs)
-    drop(bench.window, graph, eap)
-    rest(qtbot, bench)
-    files = [run.session.circuit.metadata["file"] for run in bench.desk.history.runs[before:]]
-    assert files == ["austin.json", "eap.json"]
-    notice = bench.desk.notices.history[-1]
-    assert notice.title == "Two graphs: austin.json and eap.json"
-    assert "Compare" in notice.what
-    bench.desk.workspace.mark_clean()
-    drop(bench.window, graph, tmp_path)  # a folder among them
-    notice = bench.desk.notices.history[-1]
-    assert "several at once" in notice.title
-    assert tmp_path.name in notice.what
-
-
-def test_a_graph_without_a_model_is_called_by_its_file(qtbot, bench, bring, tmp_path):
-    bring(samples.write(tmp_path / "scores.json", samples.eap()))
-    assert bench.desk.workspace.offline
-    assert "imported graph scores.json" in bench.status.state.text()
-    reason = bench.window.actions_table.actions[_ID.SWEEP].toolTip()
-    assert "imported graph scores.json does not name" in reason
-    circuit = bench.desk.workspace.session.circuit
-    told = {column.title: column.texts[0] for column in listed_nodes(circuit).columns}
-    assert (told["score"], told["influence"]) == ("–", "–")
-
-
-def test_lines_of_python_read_the_graph_again(qtbot, bench, bring, graph, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    eap = samples.write(tmp_path / "eap.json", samples.eap())
-    for path in (eap, graph):
-        bench.desk.workspace.mark_clean()  # nothing is asked about it
-        panel = bring(path)
-        lines = panel.exported_lines()
-        assert f"circuit = mt.read_graph('{path.name}')" in lines
-        held = {}
-        exec("\n".join(lines), held)  # noqa: S102 - it is what is handed to the user
-        rest(qtbot, bench)
-        assert {name for name, *_ in held["nodes"]} <= set(held["circuit"].node_id)
-        assert len(held["edges"]) == held["drawn"].n_edges
-    bench.desk.book.mark("None", pins=(), supernodes=())
-    rest(qtbot, bench)
-    qtbot.waitUntil(lambda: len(panel.shown.node_id) == len(held["nodes"]), timeout=WAIT)
-    assert panel.shown.node_id == held["drawn"].node_id
-    listed = bench.furnishing.panels["lists"].exported_lines()
-    exec("\n".join(listed), held)  # noqa: S102
-    assert len(held["rows"]) == held["circuit"].n_nodes
-    bench.desk.book.undo()
 
 
 def export(qtbot, bench, fill):
