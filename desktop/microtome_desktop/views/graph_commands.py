@@ -58,18 +58,14 @@ class GraphCommands(QObject):
 
     def open_dropped(self, paths: list[str]) -> None:
         """Open what was dropped on the window: graphs by their endings, else as the shell does."""
-        graphs = [Path(path) for path in paths if _is_graph(Path(path))]
-        if len(graphs) == len(paths):
-            self.import_paths(graphs)
-        elif len(paths) == 1:
-            self._handlers.open_dropped(paths[0])
+        if self.are_graphs(paths):
+            self.import_paths([Path(path) for path in paths])
         else:
-            others = [Path(path).name for path in paths if not _is_graph(Path(path))]
-            self._desk.notices.warn(
-                "Only graphs can be opened several at once",
-                f"No graph files by their endings: {', '.join(others)}.",
-                "Drop sessions and model folders one at a time.",
-            )
+            self._handlers.open_dropped(paths[0])
+
+    def are_graphs(self, paths: list[str]) -> bool:
+        """Whether several paths can be dropped at once: all are graphs by their endings."""
+        return all(_is_graph(Path(path)) for path in paths)
 
     def export_graph(self) -> None:
         """Ask for format and file, and write the circuit there."""

@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
         self.maximising = self._make_maximising()
         self.statusBar().showMessage("Starting…")
         self.may_close: Callable[[], bool] | None = None
+        self.may_drop: Callable[[list[str]], bool] | None = None  # several paths at once
         self._seen = False
         self.reset_layout()
 
@@ -208,15 +209,21 @@ class MainWindow(QMainWindow):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files of this machine, or a folder."""
-        if _dropped(event):
+        if self._taken(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hand over what was dropped."""
-        paths = _dropped(event)
+        paths = self._taken(event)
         if paths:
             event.acceptProposedAction()
             self.dropped.emit(paths)
+
+    def _taken(self, event: QDropEvent) -> list[str]:
+        """The local paths of a drag; none where they cannot be opened together."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls()]
+        together = len(paths) == 1 or (self.may_drop is not None and self.may_drop(paths))
+        return paths if together and all(paths) else []
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask whoever holds the work whether the window may close."""
@@ -224,9 +231,3 @@ class MainWindow(QMainWindow):
             event.accept()
         else:
             event.ignore()
-
-
-def _dropped(event: QDropEvent) -> list[str]:
-    """The local paths of a drag, none where something else is among them."""
-    paths = [url.toLocalFile() for url in event.mimeData().urls()]
-    return paths if all(paths) else []
