@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
 
 _ID = CommandId
 _MENU = "Experiments"
@@ -16,7 +17,7 @@ def _no_session(now: Situation) -> str:
 def _cannot_discover(now: Situation) -> str:
     session = now.desk.workspace.session
     if session is not None and now.desk.workspace.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return _no_session(now)
 
 

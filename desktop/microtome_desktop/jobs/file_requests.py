@@ -54,15 +54,15 @@ class OpenSession(Request):
         return f"Opening {self.path.name}"
 
     def perform(self, engine: Engine, job: Job) -> Opened:
-        """The session: small results in memory, activations and large ones still in the file."""
+        """The session: its circuit and small results in memory, all else still in the file."""
         from microtome.session.lazy import is_stored
-        from microtome.session.nearby import with_small_analyses
+        from microtome.session.nearby import with_edges, with_small_analyses
         from microtome.session.reader import open_session
 
         def near(analysis: Analysis) -> bool:
             return not any(is_stored(one.values) for one in analysis.arrays.values())
 
-        session = with_small_analyses(open_session(self.path))
+        session = with_edges(with_small_analyses(open_session(self.path)))
         return Opened(session, unread(session, among=near))
 
     def deliver(self, desk: Desk, result: Opened) -> None:

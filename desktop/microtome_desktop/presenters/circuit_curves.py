@@ -57,6 +57,16 @@ class Curves:
         return np.asarray(np.einsum("nk,ekd->end", weights, self.points))
 
 
+def curve_boxes(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, "edge 4"]:
+    """A box around each curve: left, low, right, high. A curve lies inside its control points."""
+    # Point by point: to reduce an axis of four takes numpy seven times as long.
+    low, high = points[:, 0].copy(), points[:, 0].copy()
+    for each in range(1, 4):
+        np.minimum(low, points[:, each], out=low)
+        np.maximum(high, points[:, each], out=high)
+    return np.concatenate([low, high], axis=1)
+
+
 def hue_colour(hue: int) -> str:
     """The colour of a hue in the theme that is used now."""
     if hue >= FIRST_RIVAL:

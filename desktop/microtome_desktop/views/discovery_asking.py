@@ -20,6 +20,7 @@ from microtome_desktop.jobs.sweep_requests import ReadPromptSet
 from microtome_desktop.presenters.discovery_choice import FIXES, outlook_text
 from microtome_desktop.presenters.sweep_choice import question_on_screen
 from microtome_desktop.state.discoveries import Outlook, Search, discovery_for
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views.discovery_controls import DiscoveryControls
 from microtome_desktop.views.elided import ElidedLabel
@@ -95,7 +96,7 @@ class DiscoveryAsking(QWidget):
         if workspace.session is None:
             return "Run a prompt first."
         if workspace.offline:
-            return f"Needs the model {workspace.session.model.name}: attach it."
+            return needs_model(workspace.session)
         held = self._outlook()
         return held.problem if held is not None else ""
 

@@ -23,6 +23,7 @@ from microtome_desktop.state.discoveries import (
     known_edges,
     search_of,
 )
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import Page
@@ -108,7 +109,7 @@ class DiscoveryTests(QObject):
         if search_of(front) is None:
             return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
         if workspace.offline and workspace.session is not None:
-            return f"Needs the model {workspace.session.model.name}: attach it."
+            return needs_model(workspace.session)
         curve = self._contest.curve(front)
         if curve is None or curve.params.get("partial"):
             return "Its curve is not finished: find the circuit again."

@@ -38,6 +38,7 @@ from microtome_desktop.presenters.scrubbed import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.hypotheses import ScrubWish
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
@@ -187,7 +188,7 @@ class HypothesisPanel(Panel):
             return _NO_RUN if session is None else _NONE
         drawing = self.form.why_not or problem_of(of, session.model)
         offline = self.context.workspace.offline
-        attach = f"Needs the model {session.model.name}: attach it." if offline else ""
+        attach = needs_model(session) if offline else ""
         return drawing or self.inputs.why_not or attach
 
     def run(self) -> None:
