@@ -58,6 +58,7 @@ def sample_scrubbed():
 
 @pytest.fixture(scope="module")
 def shared_bench(qapp, sample_session):
+    sheet, shades = qapp.styleSheet(), qapp.palette()
     made = _bench()
     # Some widgets make their pop-ups when they first have something to show.
     show_new(made.desk, sample_session)
@@ -66,6 +67,9 @@ def shared_bench(qapp, sample_session):
         box.view()
     yield made
     _close(made)
+    if qapp.styleSheet() != sheet:  # dressed, every window of other modules would open slowly
+        qapp.setStyleSheet(sheet)
+        qapp.setPalette(shades)
 
 
 @pytest.fixture
