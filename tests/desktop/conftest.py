@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from microtome_desktop.jobs.model_requests import ReadDraft
 from microtome_desktop.state.draft import Reading
 from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.state.settings import MemoryStore
-from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.main_window import LAYOUT_VERSION, MainWindow
 from microtome_desktop.views.workbench import Workbench
 
 
@@ -78,7 +79,7 @@ def bench(shared_bench, sample_identity, sample_session):
 
     The tests of a module share the window; each finds it as new.
     """
-    desk, window = shared_bench.desk, shared_bench.window
+    desk = shared_bench.desk
     for toast in list(shared_bench.toasts.shown):
         toast.close()
     desk.notices.history.clear()
@@ -89,9 +90,14 @@ def bench(shared_bench, sample_identity, sample_session):
     desk.workspace.set_model(sample_identity)
     show_new(desk, sample_session)
     desk.workspace.mark_clean()
-    window.reset_layout()
-    _wait(lambda: shared_bench.runner.idle and not shared_bench.updating)
+    _put_in_place(shared_bench)
     return shared_bench
+
+
+@pytest.fixture(scope="session")
+def put_in_place():
+    """``put_in_place(bench)``: every panel where it is at first, and the window at rest."""
+    return _put_in_place
 
 
 @pytest.fixture
@@ -149,6 +155,24 @@ def _bench():
     window.activateWindow()
     _wait(window.windowHandle().isExposed)
     return made
+
+
+_first = weakref.WeakKeyDictionary()  # of each window its panels' places as it was last reset
+
+
+def _put_in_place(made):
+    """Reset the layout of a window if a test changed it: all of it is painted anew then."""
+    changed = _layout(made.window) != _first.get(made.window)
+    if changed:
+        made.window.reset_layout()
+    _wait(lambda: made.runner.idle and not made.updating)
+    if changed:
+        _first[made.window] = _layout(made.window)
+
+
+def _layout(window):
+    docks, centre = window.saveState(LAYOUT_VERSION).data(), window.centre
+    return docks, centre.front, window.maximising.name, window.size()
 
 
 def _close(made):
