@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox
 
 import microtome_resources as resources
 from microtome_desktop.jobs.examine import show_new
-from microtome_desktop.jobs.model_requests import ReadDraft
+from microtome_desktop.jobs.model_requests import ReadDraft, RunChecks
 from microtome_desktop.state.draft import Reading
 from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.state.settings import MemoryStore
@@ -115,6 +115,7 @@ def live_bench(qapp):
     with pytest.MonkeyPatch.context() as patch:
         # A model thread that steps back starves while other tests take every core.
         patch.setattr("microtome_desktop.jobs.worker.step_back", lambda niceness: None)
+        patch.setattr(RunChecks, "perform", _checked_once(RunChecks.perform))
         made = Workbench(window, MemoryStore())
         try:
             window.show()
@@ -155,6 +156,19 @@ def _bench():
     window.activateWindow()
     _wait(window.windowHandle().isExposed)
     return made
+
+
+def _checked_once(perform):
+    """Self-checks that each model goes through once: every test that loads one has them after."""
+    reports = {}
+
+    def checked(request, engine, job):
+        key = request.fingerprint, engine.loaded.identity.dtype
+        if key not in reports:
+            reports[key] = perform(request, engine, job)
+        return reports[key]
+
+    return checked
 
 
 _first = weakref.WeakKeyDictionary()  # of each window its panels' places as it was last reset
