@@ -8,7 +8,7 @@ file that it does not know counts by its bytes.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def expected(root: Path) -> dict[Path, float]:
 
 def record(root: Path, reports: Iterable[Path]) -> None:
     """Write down the seconds that each file took, from what pytest reported of all parts."""
-    taken: Counter[str] = Counter()
+    taken: defaultdict[str, float] = defaultdict(float)
     for report in reports:
         for case in ET.parse(report).iter("testcase"):  # noqa: S314  pytest wrote it
             taken[case.get("classname", "").replace(".", "/") + ".py"] += float(case.get("time", 0))
