@@ -39,7 +39,11 @@ def correlations(rivals: Sequence[Ranked], *, signed: bool) -> Float[np.ndarray,
 
 def overlaps(kept: Sequence[Bool[np.ndarray, " edge"]]) -> Float[np.ndarray, "rival rival"]:
     """The overlap of each two circuits."""
-    return np.array([[overlap(first, second) for second in kept] for first in kept])
+    found = np.eye(len(kept))
+    for row, first in enumerate(kept):
+        for column in range(row):
+            found[row, column] = found[column, row] = overlap(first, kept[column])
+    return found
 
 
 def groups_of(
@@ -48,8 +52,8 @@ def groups_of(
     places: tuple[int, int],
 ) -> Int[np.ndarray, " edge"]:
     """The group that each edge is coloured by; ``places`` are those of the rivals' colours."""
-    alone = [FIRST_RIVAL + place % len(colours.POINT_GROUPS) for place in places]
-    return np.asarray(np.where(first & second, SHARED, np.where(first, alone[0], alone[1])))
+    own, theirs = (np.int8(FIRST_RIVAL + p % len(colours.POINT_GROUPS)) for p in places)
+    return np.asarray(np.where(first & second, np.int8(SHARED), np.where(first, own, theirs)))
 
 
 def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str, str]:

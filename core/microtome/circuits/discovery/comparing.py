@@ -26,8 +26,8 @@ def rank_correlation(
 
 def overlap(first: Bool[np.ndarray, "*edges"], second: Bool[np.ndarray, "*edges"]) -> float:
     """The share of the edges of either circuit that both have (Jaccard); 1 for two empty ones."""
-    either = int((first | second).sum())
-    return float((first & second).sum()) / either if either else 1.0
+    either = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / either if either else 1.0
 
 
 def _ranks(values: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:
