@@ -177,10 +177,10 @@ class Edges:
         self, scores: Float[np.ndarray, "writer reader"], metadata: dict[str, object]
     ) -> Circuit:
         """Columns of all edges, the edges' scores as their weights."""
-        places = np.nonzero(self.exists)
+        writer, reader = np.nonzero(self.exists)
         # Some may be untried.
         sums = np.nan_to_num(np.where(self.exists, scores, 0.0)).sum(1)
-        return self.circuit_of(*places, scores[places], sums, metadata)
+        return self.circuit_of(writer, reader, scores[writer, reader], sums, metadata)
 
     def circuit_of(
         self,

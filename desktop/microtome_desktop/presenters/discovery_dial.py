@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from microtome.records.faithfulness import Faithfulness
 
 STEPS = 1000  # of the slider
 _DIMS = 2  # of scores that are summed over positions
-_LARGE = 200_000  # scores: sorting more takes longer than a frame
+LARGE = 200_000  # scores: sorting more takes longer than a frame
 _FEW = 20_000  # edges that are sorted sooner than looked for among all
 
 
@@ -39,10 +40,10 @@ def _places(edges: Edges) -> tuple[Int[np.ndarray, " edge"], Int[np.ndarray, " e
 
 def takes_long(analysis: Analysis) -> bool:
     """Whether a discovery has to be sorted by a worker."""
-    return bool(np.prod(analysis.arrays["scores"].values.shape) > _LARGE)
+    return prod(analysis.arrays["scores"].values.shape) > LARGE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ranked:
     """Edges with their scores [edge], in the order of the writers and then of the readers.
 
@@ -74,6 +75,11 @@ class Ranked:
             self._ranks(signed=signed)
         self.sums, self.strengths  # noqa: B018  # kept from now on
         return self
+
+    @property
+    def large(self) -> bool:
+        """Whether what reads all edges takes longer than a frame."""
+        return self.edges.exists.size > LARGE
 
     @property
     def nbytes(self) -> int:

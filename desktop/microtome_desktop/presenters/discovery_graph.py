@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from microtome_desktop.presenters.circuit_layout import Layout
 from microtome_desktop.presenters.circuit_text import short_label, signed
 from microtome_desktop.presenters.discovery_dial import Ranked
 
+Hues = Callable[[Int[np.ndarray, " edge"]], Int[np.ndarray, " edge"]]  # of rows of the edges
 MOST_DRAWN = 1_000  # edges: more show nothing more, and take longer than a turn of the dial
 _MARGIN, _TOP, _BOTTOM, _END_ROWS = 14.0, 20.0, 4.0, 0.62
 
@@ -42,11 +44,11 @@ class Board:
     def drawing(
         self,
         kept: Bool[np.ndarray, " edge"],
-        groups: Int[np.ndarray, " edge"] | None = None,
+        hues: Hues | None = None,
     ) -> Drawing:
         """The kept edges, the strongest at most, and what they join.
 
-        ``groups`` colours edges by what they belong to instead of by their signs.
+        ``hues`` colours edges by what they belong to instead of by their signs.
         """
         ranked, whole, layout = self.ranked, self.circuit, self.layout
         rows = ranked.strongest(kept, MOST_DRAWN)
@@ -63,8 +65,8 @@ class Board:
         )
         largest = float(ranked.strengths.max(initial=0.0))
         lines = curves(drawn, held, apart=_in_their_bundle(drawn), largest=largest)
-        if groups is not None:
-            lines = replace(lines, hue=groups[rows].astype(np.int64))
+        if hues is not None:
+            lines = replace(lines, hue=hues(rows))
         return Drawing(drawn, held, lines, tuple(self.texts[node] for node in nodes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QVBoxLayout, QWidget
@@ -17,6 +18,11 @@ _COLUMNS = (
 )
 _ROW, _MOST_ROWS = 20, 4
 _TOO_FEW = "Tick two circuits or more in the list to compare them."
+
+
+def _number(value: float) -> str:
+    """What a worker still computes, or what scores that are all the same have not, is a dash."""
+    return "–" if isnan(value) else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 class CompareView(QWidget):
@@ -47,7 +53,7 @@ class CompareView(QWidget):
             self.table.setRowCount(len(rows))
             for number, (first, second, ranks, both) in enumerate(rows):
                 name = f"{first}  ·  {second}"
-                texts = [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in (ranks, both)]
+                texts = [_number(value) for value in (ranks, both)]
                 cells = [(name, colours.TEXT), *((text, colours.TEXT) for text in texts)]
                 self.table.write(number, cells, [name] * 3)
             if rows:

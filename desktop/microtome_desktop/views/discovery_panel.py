@@ -9,11 +9,13 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSplitter, QStackedLayout, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.contest import Contest
+from microtome_desktop.presenters.contest import TOLD, Contest
+from microtome_desktop.presenters.discovery_judge import KNOWN_AREAS
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
 from microtome_desktop.state.carried import left_behind
@@ -25,12 +27,14 @@ from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
 from microtome_desktop.views.discovery_tests import NO_CIRCUIT, DiscoveryTests
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.preparing import prepared_by
 from microtome_desktop.views.reopening import reopen_run
 from microtome_desktop.views.rival_list import RivalList
 from microtome_desktop.views.text_flow import EmptyState
 
 _WIDTHS = (272, 480, 310)  # pixels of the three parts at first
 _FEWEST = 2  # circuits that can be compared
+_PREPARED = TOLD | {KNOWN_AREAS}
 _FOLLOWED = tuple(
     f"analyses/{kind}-" for kind in ("discovery", "faithfulness", "judgement", "stability", "known")
 )
@@ -45,7 +49,7 @@ class DiscoveryPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.contest = Contest()
+        self.contest = Contest(prepared_by(context))
         self.asking, self.rivals = DiscoveryAsking(context), RivalList()
         self.middle = DiscoveryMiddle()
         self.graph = self.middle.graph
@@ -96,6 +100,7 @@ class DiscoveryPanel(Panel):
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
         self.context.work.changed.connect(self._on_work)
+        self.context.workspace.prepared.arrived.connect(self._on_prepared)
 
     def run(self) -> None:
         """Look for the circuit, or show it at once if the session has it."""
@@ -117,6 +122,11 @@ class DiscoveryPanel(Panel):
 
     def _on_work(self) -> None:
         self.context.later((self, "work"), self._show_work)
+
+    def _on_prepared(self, key: object) -> None:
+        # A panel that was replaced hears of it as long as anything holds it.
+        if isValid(self) and isinstance(key, tuple) and key[0] in _PREPARED:
+            self.context.later((self, "prepared"), self._show_front)
 
     def _show_work(self) -> None:
         self._list()
@@ -255,7 +265,10 @@ class DiscoveryPanel(Panel):
         front = self.right.front
         if front is None:
             return NO_CIRCUIT if self.context.workspace.session else exports.NO_RUN
-        return partial(edge_table, self.contest.ranked(front), self.right.now, self.right.signed)
+        ranked = self.contest.ranked(front)
+        if ranked is None:
+            return self.right.nothing
+        return partial(edge_table, ranked, self.right.now, self.right.signed)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The search and the curve."""

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
-from microtome.records.discovery import discovery_of
 from microtome.records.edits import EditSpec
 from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
@@ -28,6 +27,7 @@ from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.known_dialog import KnownDialog
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.preparing import prepared_by
 
 NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
 
@@ -38,7 +38,7 @@ class DiscoveryTests(QObject):
     def __init__(self, context: PanelContext, right: DiscoveryDial, parent: QWidget) -> None:
         super().__init__(parent)
         self.context, self._right, self._widget = context, right, parent
-        self._areas = KnownAreas()
+        self._areas = KnownAreas(prepared_by(context))
         self._outside: tuple[EditSpec, ...] = ()  # what was put on the list last
         self._contest, self._middle = right.contest, right.middle
         self._middle.judge.asked.connect(self._on_judge)
@@ -52,8 +52,7 @@ class DiscoveryTests(QObject):
         curve = None if front is None else self._contest.curve(front)
         search = None if front is None else search_of(front)
         if front is not None and curve is not None and search is not None and not self.why_not_now:
-            found, share = discovery_of(front), self._right.share
-            self.context.ask(MeasureSize(search, front.id, found, curve, share))
+            self.context.ask(MeasureSize(search, front, curve, self._right.share))
 
     def judge(self) -> None:
         """Ask whether the circuit of the dial's size is complete, minimal and stable."""
@@ -61,8 +60,7 @@ class DiscoveryTests(QObject):
         front, right = self._right.front, self._right
         search = None if front is None else search_of(front)
         if front is not None and search is not None and not self.why_not_now:
-            found = discovery_of(front)
-            self.context.ask(JudgeCircuit(search, front.id, found, right.share, right.signed))
+            self.context.ask(JudgeCircuit(search, front, right.share, right.signed))
 
     def ask_known(self) -> None:
         """Ask for the edges of a circuit that is known."""
@@ -71,9 +69,7 @@ class DiscoveryTests(QObject):
             return
         self._middle.show_page(Page.JUDGE)
         held = known_edges(workspace.session)
-        dialog = KnownDialog(
-            self._contest.ranked(front).edges, held, self.context.settings, self._widget
-        )
+        dialog = KnownDialog(self._contest.edges(front), held, self.context.settings, self._widget)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             model = {"model": workspace.session.model.name}
             workspace.add_analysis(known_analysis(dialog.edges, model))
@@ -85,6 +81,8 @@ class DiscoveryTests(QObject):
         if front is None or session is None:
             return NO_CIRCUIT
         ranked = self._contest.ranked(front)
+        if ranked is None:
+            return right.nothing
         kept = ranked.kept(right.now, signed=right.signed)
         made = edits_outside(ranked, kept, session, str(front.params["ablation"]),
                              front.params.get("over", ()))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -99,6 +100,6 @@ def _fill(table: PlainTable, rows: Sequence[tuple[str, Sequence[float]]]) -> Non
     table.setRowCount(len(rows))
     table.setFixedHeight(_HEADER + max(1, min(len(rows), _MOST_ROWS)) * _ROW)
     for number, (name, values) in enumerate(rows):
-        texts = [f"{value:.3f}".replace("-", "\N{MINUS SIGN}") for value in values]
+        texts = ["…" if isnan(v) else f"{v:.3f}".replace("-", "\N{MINUS SIGN}") for v in values]
         cells = [(name, colours.TEXT), *((text, colours.TEXT_DIM) for text in texts)]
         table.write(number, cells, [name] * len(cells))
