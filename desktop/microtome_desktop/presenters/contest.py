@@ -29,6 +29,9 @@ _SORTED, _JOINED, _ALIKE, _SHARED = "sorted edges", "joined circuits", "ranks al
 TOLD = frozenset({_SORTED, _JOINED, _ALIKE, _SHARED})  # the first of the keys that it asks under
 
 
+MOST_COMPARED = 8  # colours that can be told apart on either background
+
+
 def at_once(key: Hashable, make: Callable[[], Any]) -> Any:  # noqa: ARG001
     """Where there is no worker, everything is made when it is asked for."""
     return make()
@@ -48,6 +51,7 @@ class Contest:
         self._session: Session | None = None
         self._titles: dict[str, str] = {}
         self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
+        self._hues: dict[str, int] = {}  # of the circuits that are compared
         self._curves: dict[str, tuple[Analysis, Faithfulness]] = {}
         self._beside: tuple[tuple[Ranked, Ranked], Ranked] | None = None
         self._shared: tuple[Hashable, np.ndarray] | None = None
@@ -106,12 +110,21 @@ class Contest:
         return kept[1]
 
     def place(self, one: Analysis) -> int:
-        """A rival's number in the list, by which it has its colour."""
-        return self.ids.index(one.id)
+        """The number of a compared rival's colour."""
+        return self._hues.get(one.id, 0)
+
+    def compare(self, ticks: Sequence[str]) -> None:
+        """Give each of the compared circuits a colour of its own, as long as they last."""
+        self._hues = {name: hue for name, hue in self._hues.items() if name in ticks}
+        for name in [each for each in self.ids if each in ticks and each not in self._hues]:
+            free = [hue for hue in range(MOST_COMPARED) if hue not in self._hues.values()]
+            own = self.ids.index(name) % MOST_COMPARED
+            self._hues[name] = own if own in free or not free else free[0]
 
     def colour(self, one: Analysis) -> str:
-        """A rival's colour."""
-        return colours.POINT_GROUPS[self.place(one) % len(colours.POINT_GROUPS)]
+        """A rival's colour; faint for one that is not compared."""
+        compared = one.id in self._hues
+        return colours.POINT_GROUPS[self._hues[one.id]] if compared else colours.TEXT_FAINT
 
     def rows(self, *, running: bool) -> tuple[Rival, ...]:
         """The list; ``running`` says that the partial one is still being made."""

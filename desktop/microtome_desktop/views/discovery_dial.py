@@ -69,11 +69,9 @@ class DiscoveryDial(QWidget):
         middle.turned.connect(self.turn)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a low screen the curves have the room of what the list and the axis say as well."""
+        """On a low screen the curves have the room of what the list says as well."""
         super().resizeEvent(event)
-        low = self.height() < _LOW
-        self.dial.areas.setVisible(not low)
-        self.plot.getAxis("bottom").showLabel(not low)
+        self.dial.areas.setVisible(self.height() >= _LOW)
 
     @property
     def total(self) -> int:

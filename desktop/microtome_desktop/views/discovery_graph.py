@@ -21,6 +21,7 @@ from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
 _ROOM_FOR_LEGEND = 200  # pixels of the height
+_LEGEND_PARTS = 5  # of the height, of which the legend takes one at most
 
 
 class DiscoveryGraph(QWidget):
@@ -106,7 +107,8 @@ class DiscoveryGraph(QWidget):
         self._show_legend()
 
     def _show_legend(self) -> None:
-        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
+        needs = self.legend.heightForWidth(max(self.width(), 1))
+        self.legend.setVisible(self.height() >= max(_ROOM_FOR_LEGEND, _LEGEND_PARTS * needs))
 
     def _on_resized(self) -> None:
         self._fitting.start()

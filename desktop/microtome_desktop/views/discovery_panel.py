@@ -13,8 +13,9 @@ from shiboken6 import isValid
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.contest import TOLD, Contest
+from microtome_desktop.presenters.contest import MOST_COMPARED, TOLD, Contest
 from microtome_desktop.presenters.discovery_judge import KNOWN_AREAS
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
@@ -65,7 +66,7 @@ class DiscoveryPanel(Panel):
         self.split = QSplitter(Qt.Orientation.Horizontal)
         self.split.setChildrenCollapsible(False)
         for part, least, share in (
-            (self.rivals, 110, 1), (self.middle, 176, 6), (self.right, 200, 2),
+            (self._beside_note(), 176, 1), (self.middle, 176, 6), (self.right, 212, 2),
         ):  # fmt: skip
             part.setMinimumWidth(least)
             self.split.addWidget(part)
@@ -96,7 +97,9 @@ class DiscoveryPanel(Panel):
         self.empty.offered.connect(self._on_reopen)
         self.asking.found.connect(self._on_found)
         self.rivals.chosen.connect(self._on_chosen)
-        self.rivals.ticked.connect(self._show_front)
+        self.rivals.ticked.connect(self._on_ticked)
+        self.rivals.too_many.connect(self._on_too_many)
+        self.rivals.forget_asked.connect(self._on_forget)
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
         self.context.work.changed.connect(self._on_work)
@@ -193,15 +196,31 @@ class DiscoveryPanel(Panel):
 
     def _show_front(self) -> None:
         front = self.contest.find(self.shown_id)
+        self.contest.compare((*self.rivals.ticks, self.shown_id))
         self.right.front = front  # before it is asked what can be done with it
         self.right.show_front(front, self.rivals.ticks, self.tests.why_not)
 
+    def _on_ticked(self) -> None:
+        self._show_front()
+        self._list()
+
+    def _on_too_many(self) -> None:
+        self._tell_note(f"{MOST_COMPARED} circuits at most are compared: untick one first.")
+
+    def _on_forget(self) -> None:
+        self.context.do(CommandId.FORGET_CIRCUIT)
+
     def _list(self) -> None:
         rows = self.contest.rows(running=self.asking.job is not None)
-        colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
-        self.rivals.show_rivals(rows, colouring, self.shown_id)
-        self.note.setText(self._unread)
-        self.note.setVisible(bool(self._unread))
+        for _ in range(2):  # a new row is ticked, and then has a colour
+            self.contest.compare((*self.rivals.ticks, self.shown_id))
+            colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
+            self.rivals.show_rivals(rows, colouring, self.shown_id)
+        self._tell_note(self._unread)
+
+    def _tell_note(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
 
     @property
     def _unread(self) -> str:
@@ -245,6 +264,7 @@ class DiscoveryPanel(Panel):
             "signed": self.right.signed,
             "ticked": list(self.rivals.ticks),
             "page": int(self.middle.page),
+            "settings": self.asking.fold.isChecked(),
         }
 
     def restore_view(self, held: dict[str, Any]) -> None:
@@ -255,6 +275,8 @@ class DiscoveryPanel(Panel):
         count, page, ticked = (held.get(name) for name in ("count", "page", "ticked"))
         self.right.count = count if isinstance(count, int) and count > 0 else 0
         self.right.signed = bool(held.get("signed", True))
+        self.asking.fold.setChecked(bool(held.get("settings", False)))
+        self.asking.look()
         self._refresh()
         self.rivals.tick([str(one) for one in ticked] if isinstance(ticked, list) else [])
         if page in set(Page):

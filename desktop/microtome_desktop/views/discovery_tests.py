@@ -12,7 +12,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.edits import EditSpec
 from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.discovery_requests import MeasureSize
+from microtome_desktop.jobs.discovery_requests import DISCOVERY_SLOT, MeasureSize
 from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
 from microtome_desktop.presenters.discovery_edits import edits_outside
 from microtome_desktop.presenters.discovery_judge import KnownAreas, Verdict, verdict_of
@@ -20,6 +20,7 @@ from microtome_desktop.state.discoveries import (
     judgements_of,
     known_analysis,
     known_edges,
+    results_of,
     search_of,
 )
 from microtome_desktop.state.work import Piece
@@ -29,6 +30,7 @@ from microtome_desktop.views.known_dialog import KnownDialog
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.preparing import prepared_by
 
+_OF_CIRCUITS = frozenset({DISCOVERY_SLOT, JUDGE_SLOT, MeasureSize.slot})
 NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
 
 
@@ -72,8 +74,21 @@ class DiscoveryTests(QObject):
         dialog = KnownDialog(self._contest.edges(front), held, self.context.settings, self._widget)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             model = {"model": workspace.session.model.name}
-            workspace.add_analysis(known_analysis(dialog.edges, model))
+            known = known_analysis(dialog.edges, model)
+            self.context.book.put_results("Known circuit", {known.id: known})
         dialog.deleteLater()
+
+    def forget(self) -> str:
+        """Take the circuit on screen off the list, with all that is known of it; why not."""
+        front, pieces = self._right.front, self.context.work.pieces
+        if front is None:
+            return NO_CIRCUIT
+        if any(p.slot in _OF_CIRCUITS and p.under_way for p in pieces):
+            return "Something is being found out about a circuit: stop it, or wait for it."
+        gone = results_of(self.context.workspace.session, front)
+        title = f"Forget the circuit by {self._contest.titles()[front.id]}"
+        self.context.book.put_results(title, dict.fromkeys(gone))
+        return ""
 
     def ablate_outside(self) -> str:
         """Put edits on the list for what the dial's circuit leaves out; why not, else empty."""

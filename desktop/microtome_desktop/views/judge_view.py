@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from math import isnan
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_judge import KnownRow, Verdict
 from microtome_desktop.views.plain_table import PlainTable
 
 _ROW, _HEADER, _MOST_ROWS = 20, 28, 9
+_NARROW = 420  # pixels
 _NODES = (
     ("node", "A head or an MLP of the circuit"),
     ("worth", "The most that faithfulness falls when it goes too, whatever was taken out before"),
@@ -62,10 +64,12 @@ class JudgeView(QWidget):
         line.addWidget(self.button)
         line.addWidget(self.known_button)
         line.addStretch(1)
-        tables = QHBoxLayout()
+        tables = self._tables = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         top = Qt.AlignmentFlag.AlignTop
-        tables.addWidget(self.nodes, 2, top)
-        tables.addWidget(self.draws, 4, top)
+        tables.addWidget(self.nodes, 2)
+        tables.addWidget(self.draws, 4)
+        for table in (self.nodes, self.draws):
+            tables.setAlignment(table, top)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 0)
         column.setSpacing(5)
@@ -74,6 +78,15 @@ class JudgeView(QWidget):
         column.addLayout(tables)
         column.addWidget(self.known)
         column.addStretch()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow panel one table stands below the other."""
+        super().resizeEvent(event)
+        way, top = QBoxLayout.Direction, Qt.AlignmentFlag.AlignTop
+        narrow = self.width() < _NARROW
+        self._tables.setDirection(way.TopToBottom if narrow else way.LeftToRight)
+        for table in (self.nodes, self.draws):  # aligned to the top it would not take the width
+            self._tables.setAlignment(table, Qt.AlignmentFlag(0) if narrow else top)
 
     def set_able(self, reason: str, *, running: bool) -> None:
         """Whether the circuit can be judged; the reason where it cannot."""
