@@ -33,7 +33,7 @@ class CompareView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.table = PlainTable("comparison", "comparison of circuits", _COLUMNS, row_height=_ROW,
-                                widths=(64, 64))  # fmt: skip
+                                widths=(46, 56))  # fmt: skip
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.nothing = QLabel(_TOO_FEW)
@@ -52,7 +52,7 @@ class CompareView(QWidget):
         with QSignalBlocker(self.table):
             self.table.setRowCount(len(rows))
             for number, (first, second, ranks, both) in enumerate(rows):
-                name = f"{first}  ·  {second}"
+                name = f"{first} · {second}"
                 texts = [_number(value) for value in (ranks, both)]
                 cells = [(name, colours.TEXT), *((text, colours.TEXT) for text in texts)]
                 self.table.write(number, cells, [name] * 3)

@@ -34,6 +34,7 @@ from microtome_desktop.views.rival_list import RivalList
 from microtome_desktop.views.text_flow import EmptyState
 
 _WIDTHS = (272, 480, 310)  # pixels of the three parts at first
+_LEAST = 150  # pixels of the middle's height
 _FEWEST = 2  # circuits that can be compared
 _PREPARED = TOLD | {KNOWN_AREAS}
 _FOLLOWED = tuple(
@@ -71,6 +72,8 @@ class DiscoveryPanel(Panel):
             part.setMinimumWidth(least)
             self.split.addWidget(part)
             self.split.setStretchFactor(self.split.count() - 1, share)
+        # Else the panel would grow with its pages, and a laptop's screen would not hold the window.
+        self.middle.setMinimumHeight(_LEAST)
         self.split.setSizes(list(_WIDTHS))
         self._stack = QStackedLayout()
         self._stack.addWidget(self.empty)

@@ -7,14 +7,14 @@ from math import isnan
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_judge import KnownRow, Verdict
 from microtome_desktop.views.plain_table import PlainTable
 
 _ROW, _HEADER, _MOST_ROWS = 20, 28, 9
-_NARROW = 420  # pixels
+_NARROW = 340  # pixels
 _NODES = (
     ("node", "A head or an MLP of the circuit"),
     ("worth", "The most that faithfulness falls when it goes too, whatever was taken out before"),
@@ -60,7 +60,7 @@ class JudgeView(QWidget):
         self.known_button.clicked.connect(self.known_asked)
 
     def _lay_out(self) -> None:
-        line = QHBoxLayout()
+        line = self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         line.addWidget(self.button)
         line.addWidget(self.known_button)
         line.addStretch(1)
@@ -84,7 +84,8 @@ class JudgeView(QWidget):
         super().resizeEvent(event)
         way, top = QBoxLayout.Direction, Qt.AlignmentFlag.AlignTop
         narrow = self.width() < _NARROW
-        self._tables.setDirection(way.TopToBottom if narrow else way.LeftToRight)
+        for row in (self._line, self._tables):
+            row.setDirection(way.TopToBottom if narrow else way.LeftToRight)
         for table in (self.nodes, self.draws):  # aligned to the top it would not take the width
             self._tables.setAlignment(table, Qt.AlignmentFlag(0) if narrow else top)
 
