@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
 import weakref
 from pathlib import Path
@@ -24,13 +25,15 @@ from microtome_desktop.views.workbench import Workbench
 def _neighbour(name):
     """A helper module beside this file; importlib mode puts no test folder on the path."""
     place = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"desktop_{name}", place)
+    spec = importlib.util.spec_from_file_location(name, place)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 sample = _neighbour("sample")
+_neighbour("discovered")
 
 
 @pytest.fixture(scope="session")

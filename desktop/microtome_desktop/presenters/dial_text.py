@@ -37,7 +37,7 @@ def told_at(
     signed: bool,
 ) -> Told:
     """What the dial says of the ``count`` best edges, of which ``kept`` lie on a way."""
-    total, left = ranked.count, int(kept.sum())
+    total, left = ranked.count, int(np.count_nonzero(kept))
     lost = count - left
     said = f"{left:,} of {total:,} edges · {ranked.nodes(kept)} nodes"
     said += f" · {lost:,} lead nowhere" if lost else ""

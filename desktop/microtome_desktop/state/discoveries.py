@@ -182,6 +182,14 @@ def _at_size(asked: Any, share: float, *, signed: bool) -> bool:
 _SAME_SIZE = 1e-9  # shares
 
 
+def results_of(session: Session | None, circuit: Analysis) -> tuple[str, ...]:
+    """The ids of a circuit, its curve, and what was judged of it."""
+    held = () if session is None else session.analyses.values()
+    curve = curve_for(session, circuit)
+    own = {circuit.id} if curve is None else {circuit.id, curve.id}
+    return tuple(one.id for one in held if one.id in own or one.params.get(CIRCUIT) == circuit.id)
+
+
 def known_edges(session: Session | None) -> tuple[str, ...]:
     """The edges of the circuit that is known for the session's model; none where nobody said."""
     held = None if session is None else session.analyses.get(KNOWN)

@@ -51,7 +51,7 @@ def _check_circuit(analysis: Analysis) -> None:
     told = analysis.params
     lacking = [name for name in _TEXTS if not isinstance(told[name], str)]
     edges = Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
-    shape = analysis.array("scores").shape
+    shape = analysis.arrays["scores"].values.shape  # a large one may still lie in a file
     axes = 3 if told.get(BY_POSITION) else 2
     fits = len(shape) == axes and shape[-2:] == (edges.n_writers, edges.n_readers)
     if lacking or not fits or not len(told["prompts"]) or not len(told["corrupt"]):

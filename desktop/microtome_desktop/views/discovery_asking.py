@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from shiboken6 import isValid
 
 from microtome_desktop.commands.command import CommandId
@@ -29,6 +36,7 @@ from microtome_desktop.views.space_bar import small_button
 
 RUN = "Find the circuit"
 _AFTER_TYPING_MS = 200
+_NARROW, _WIDEST = 1000, 16_777_215  # pixels
 
 
 class DiscoveryAsking(QWidget):
@@ -42,7 +50,7 @@ class DiscoveryAsking(QWidget):
         self.controls = DiscoveryControls()
         self.run_button = QPushButton(RUN)
         self.fold = small_button("mdi6.tune-variant", "Ablation, metric and other settings")
-        self.estimate = ElidedLabel()
+        self.estimate, self.below = ElidedLabel(), QLabel()
         self.fixes = {fix: QPushButton(text) for fix, text in FIXES.items()}
         self.asked: Search | None = None  # its circuit comes on screen when it comes
         self._soon = QTimer(self, singleShot=True, interval=_AFTER_TYPING_MS)
@@ -52,6 +60,10 @@ class DiscoveryAsking(QWidget):
     def _lay_out(self) -> None:
         self.run_button.setObjectName("primary")
         self.estimate.setObjectName("dim")
+        self.below.setObjectName("dim")
+        self.below.setTextFormat(Qt.TextFormat.PlainText)
+        self.below.setWordWrap(True)
+        self.below.hide()
         self.fold.setCheckable(True)
         self.controls.hide()
         top = QHBoxLayout()
@@ -67,6 +79,7 @@ class DiscoveryAsking(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(top)
+        column.addWidget(self.below)
         column.addWidget(self.controls)
 
     def _listen(self) -> None:
@@ -157,6 +170,17 @@ class DiscoveryAsking(QWidget):
         super().showEvent(event)
         self._soon.start()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow panel the estimate, or the reason, stands below and is never cut."""
+        super().resizeEvent(event)
+        self._place_estimate()
+
+    def _place_estimate(self) -> None:
+        narrow = self.width() < _NARROW
+        self.below.setText(self.estimate.text())
+        self.below.setVisible(narrow and bool(self.below.text()))
+        self.estimate.setMaximumWidth(0 if narrow else _WIDEST)
+
     def _outlook(self) -> Outlook | None:
         held = self.context.workspace.prepared.get(outlook_key(self.controls.search()))
         return held if isinstance(held, Outlook) else None
@@ -183,6 +207,7 @@ class DiscoveryAsking(QWidget):
         self.run_button.setEnabled(piece is not None or not reason)
         self.run_button.setToolTip(reason)
         self.estimate.setText(self._said(piece, reason))
+        self._place_estimate()
         held = self._outlook()
         offered = held.fixes if held is not None and piece is None else ()
         for fix, button in self.fixes.items():

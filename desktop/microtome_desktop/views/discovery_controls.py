@@ -40,7 +40,7 @@ class DiscoveryControls(QWidget):
         self._sets: tuple[PromptSet, ...] = ()
         self.awaited = ""  # the set that is being read, to be chosen when it is there
         self.data = choice("discovery_data", "prompts", [_PAIR, FILE])
-        self.count = spin("discovery_count", "pairs of the set, from its beginning", 1, 1)
+        self.count = spin("discovery_count", "pairs of the prompt set, from its beginning", 1, 1)
         self.method = choice("discovery_method", "method", SHORT.values())
         self.ablation = choice("discovery_ablation", "what takes an edge's place", ABLATIONS)
         self.measure = choice("discovery_metric", "metric", METRICS.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from microtome.records.analysis import Analysis
 from microtome_desktop.presenters.circuit_focus import Focus, focus_of
 from microtome_desktop.presenters.discovery_dial import Ranked
-from microtome_desktop.presenters.discovery_graph import Board, edge_tip, node_tip
+from microtome_desktop.presenters.discovery_graph import Board, Hues, edge_tip, node_tip
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_legend import Legend
@@ -21,6 +21,7 @@ from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
 _ROOM_FOR_LEGEND = 200  # pixels of the height
+_LEGEND_PARTS = 5  # of the height, of which the legend takes one at most
 
 
 class DiscoveryGraph(QWidget):
@@ -41,7 +42,7 @@ class DiscoveryGraph(QWidget):
         self._told: dict[str, object] = {}
         self._board: Board | None = None
         self._kept: Bool[np.ndarray, " edge"] | None = None
-        self._groups: Int[np.ndarray, " edge"] | None = None
+        self._hues: Hues | None = None
         self._colouring: Mapping[str, str] | None = None
         self._picked: str | None = None  # the node that was clicked
         self._place: tuple[int | None, int | None] = None, None
@@ -75,19 +76,25 @@ class DiscoveryGraph(QWidget):
         self._ranked = ranked
         self._told = {} if analysis is None else dict(analysis.params)
         self._board = None
-        self._kept = self._groups = None
+        self._kept = self._hues = None
         if ranked is None:
             self.canvas.show_drawing(None)
             self.legend.tell(None, "")
 
+    def wait(self, why: str) -> None:
+        """There is nothing to draw yet."""
+        self.show_circuit(None, None)
+        self.nothing.setText(why)
+        self.nothing.show()
+
     def show_size(
         self,
         kept: Bool[np.ndarray, " edge"],
-        groups: Int[np.ndarray, " edge"] | None = None,
+        hues: Hues | None = None,
         colouring: Mapping[str, str] | None = None,
     ) -> None:
-        """Draw the kept edges, coloured by their signs or by groups."""
-        self._kept, self._groups, self._colouring = kept, groups, colouring
+        """Draw the kept edges, coloured by their signs or by ``hues`` of rows."""
+        self._kept, self._hues, self._colouring = kept, hues, colouring
         self._draw()
 
     def _lay_out(self) -> None:
@@ -100,7 +107,8 @@ class DiscoveryGraph(QWidget):
         self._show_legend()
 
     def _show_legend(self) -> None:
-        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
+        needs = self.legend.heightForWidth(max(self.width(), 1))
+        self.legend.setVisible(self.height() >= max(_ROOM_FOR_LEGEND, _LEGEND_PARTS * needs))
 
     def _on_resized(self) -> None:
         self._fitting.start()
@@ -111,9 +119,9 @@ class DiscoveryGraph(QWidget):
             return
         if self._board is None:
             self._board = Board.of(self._ranked, self._told, *self._room)
-        drawing = self._board.drawing(self._kept, self._groups)
+        drawing = self._board.drawing(self._kept, self._hues)
         self.canvas.show_drawing(drawing)
-        count, drawn = int(self._kept.sum()), drawing.circuit.n_edges
+        count, drawn = int(np.count_nonzero(self._kept)), drawing.circuit.n_edges
         said = f"{drawn:,} of {count:,} edges drawn" if drawn < count else f"{count:,} edges"
         self.legend.tell(drawing.circuit, said, 0, self._colouring)
         self._show_legend()

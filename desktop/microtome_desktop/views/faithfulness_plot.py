@@ -42,7 +42,7 @@ class FaithfulnessPlot(pg.PlotWidget):
         self.hideButtons()
         self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
-        self.setMinimumSize(120, 80)
+        self.setMinimumSize(120, 60)
         self.lines: tuple[Line, ...] = ()
         self._smallest = 0.001
         self._items: list[pg.GraphicsObject] = []
@@ -65,9 +65,10 @@ class FaithfulnessPlot(pg.PlotWidget):
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         ticks = zip(np.log10(_TICKS), _TICK_NAMES, strict=True)
         self.getAxis("bottom").setTicks([list(ticks)])
-        self.getAxis("left").setWidth(30)
-        told = "share of edges (dashed: by size)"
-        self.setLabel("bottom", told, color=colours.TEXT_FAINT, size="8pt")
+        self.getAxis("left").setWidth(44)
+        self.setLabel("left", "faithfulness", color=colours.TEXT_DIM, size="8pt")
+        told = "share of edges (- -: by size)"
+        self.setLabel("bottom", told, color=colours.TEXT_DIM, size="8pt")
 
     def show_lines(self, lines: Sequence[Line], smallest: float) -> None:
         """Draw these curves; ``smallest`` is the share of a single edge."""

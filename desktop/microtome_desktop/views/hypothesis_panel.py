@@ -41,7 +41,7 @@ from microtome_desktop.state.hypotheses import ScrubWish
 from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.hypothesis_acts import HypothesisActs
 from microtome_desktop.views.hypothesis_canvas import HypothesisCanvas, Picked
 from microtome_desktop.views.hypothesis_empty import HypothesisEmpty
@@ -84,7 +84,7 @@ class HypothesisPanel(Panel):
         self.swaps = HypothesisSwaps()
         self.side = QTabWidget()
         self.score = ScoreLine()
-        self.told = ElidedLabel()
+        self.told = TwoLines()
         self.acts = HypothesisActs(context, self)
         self._found: Scrubbed | None = None
         self._analysis: Analysis | None = None  # that it was read from

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,15 +19,28 @@ def rank_correlation(
 
     Not a number where all scores of one of both are the same.
     """
-    one, other = (ranks - ranks.mean() for ranks in (_ranks(first), _ranks(second)))
-    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float(one @ other) / size if size > 0 else float("nan")
+    return float(rank_correlations((first, second))[0, 1])
+
+
+def rank_correlations(
+    scores: Sequence[Float[np.ndarray, " edge"]],
+) -> Float[np.ndarray, "circuit circuit"]:
+    """The same of each two of several, with 1 on the diagonal; each is ranked once."""
+    found = np.eye(len(scores))
+    centred = [ranks - ranks.mean() for ranks in map(_ranks, scores)]
+    sizes = [float(np.sqrt((ranks**2).sum())) for ranks in centred]
+    for row, one in enumerate(centred):
+        for column in range(row):
+            size = sizes[row] * sizes[column]
+            value = float(one @ centred[column]) / size if size > 0 else float("nan")
+            found[row, column] = found[column, row] = value
+    return found
 
 
 def overlap(first: Bool[np.ndarray, "*edges"], second: Bool[np.ndarray, "*edges"]) -> float:
     """The share of the edges of either circuit that both have (Jaccard); 1 for two empty ones."""
-    either = int((first | second).sum())
-    return float((first & second).sum()) / either if either else 1.0
+    either = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / either if either else 1.0
 
 
 def _ranks(values: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:
