@@ -242,19 +242,22 @@ def edge_names(circuit: Circuit) -> list[str]:
 
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
     """The weights of an aggregated circuit as a matrix, 0 where it has no edge."""
-    edges = edges_of(circuit)
-    writers = {name: row for row, name in enumerate(edges.writer_names)}
+    return score_sums(circuit, edges_of(circuit))
+
+
+def score_sums(circuit: Circuit, edges: Edges) -> Float[np.ndarray, "writer reader"]:
+    """The weights of a discovered circuit, those of one edge at several positions summed.
+
+    Raises KeyError for nodes that are none of the model's.
+    """
+    writers = {name: row for row, name in enumerate(edges.writer_names)} | {LOGITS: -1}
     readers = {name: row for row, name in enumerate(edges.reader_names)}
     sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
+    names = [name.partition("@")[0] for name in circuit.node_id]
+    writer = np.array([writers[name] for name in names], dtype=np.int64)
+    kinds = [sides.get(kind, "") for kind in range(len(EdgeKind))]
+    reader = np.array([[readers.get(name + side, -1) for side in kinds] for name in names])
     found = np.zeros(edges.exists.shape, dtype=np.float64)
-    rows = zip(
-        circuit.edge_source,
-        circuit.edge_target,
-        circuit.edge_kind,
-        circuit.edge_weight,
-        strict=True,
-    )
-    for source, target, kind, weight in rows:
-        reader = circuit.node_id[target] + sides.get(int(kind), "")
-        found[writers[circuit.node_id[source]], readers[reader]] = weight
+    ends = writer[circuit.edge_source], reader[circuit.edge_target, circuit.edge_kind]
+    np.add.at(found, ends, circuit.edge_weight.astype(np.float64))
     return found
