@@ -37,7 +37,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
     add("--ablate", choices=ABLATIONS, default="resample", help="what takes an edge's place")
     add("--steps", type=int, default=5, help="of integrated gradients")
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
-    add("--by-position", action="store_true", help="keep positions apart; the curve is that of their sums")
+    add("--by-position", action="store_true", help="keep positions apart; the curve is of the sums")
     add("--seed", type=int, default=0, help="of the bootstrap")
     add("--judge", type=float, metavar="SHARE", help="judge the circuit of this share of edges")
     add("--untested", action="store_true", help="leave out the faithfulness curve")

@@ -20,6 +20,7 @@ INPUT = "input"  # token and position embeddings together
 LOGITS = "logits"
 _SIDES = ("q", "k", "v")
 _SIDE_KINDS = {"q": EdgeKind.QUERY, "k": EdgeKind.KEY, "v": EdgeKind.VALUE}
+_SIDE_OF = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -232,12 +233,14 @@ def edges_told(told: Mapping[str, Any]) -> Edges:
 
 def edge_names(circuit: Circuit) -> list[str]:
     """The names of a discovered circuit's edges, for example ``a0.h1->a2.h0<k>``."""
-    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
-    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
-    return [
-        f"{circuit.node_id[source]}->{circuit.node_id[target]}{sides.get(int(kind), '')}"
-        for source, target, kind in ends
-    ]
+    return [edge_name(circuit, edge) for edge in range(circuit.n_edges)]
+
+
+def edge_name(circuit: Circuit, edge: int) -> str:
+    """The name of one edge of a discovered circuit."""
+    source, target = circuit.edge_source[edge], circuit.edge_target[edge]
+    side = _SIDE_OF.get(int(circuit.edge_kind[edge]), "")
+    return f"{circuit.node_id[source]}->{circuit.node_id[target]}{side}"
 
 
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
@@ -252,10 +255,9 @@ def score_sums(circuit: Circuit, edges: Edges) -> Float[np.ndarray, "writer read
     """
     writers = {name: row for row, name in enumerate(edges.writer_names)} | {LOGITS: -1}
     readers = {name: row for row, name in enumerate(edges.reader_names)}
-    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
     names = [name.partition("@")[0] for name in circuit.node_id]
     writer = np.array([writers[name] for name in names], dtype=np.int64)
-    kinds = [sides.get(kind, "") for kind in range(len(EdgeKind))]
+    kinds = [_SIDE_OF.get(kind, "") for kind in range(len(EdgeKind))]
     reader = np.array([[readers.get(name + side, -1) for side in kinds] for name in names])
     found = np.zeros(edges.exists.shape, dtype=np.float64)
     ends = writer[circuit.edge_source], reader[circuit.edge_target, circuit.edge_kind]

@@ -17,6 +17,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_choice import Rival, rival_of
 from microtome_desktop.presenters.discovery_compare import correlations
 from microtome_desktop.presenters.discovery_dial import Ranked
+from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.state.discoveries import curve_for, discoveries_in, is_partial
 from microtome_desktop.state.discovery_reading import expect_circuit, read_curve
 
@@ -30,6 +31,7 @@ class Contest:
         self._session: Session | None = None
         self._titles: dict[str, str] = {}
         self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
+        self._places: dict[str, tuple[Analysis, Places | None]] = {}
         self._curves: dict[str, tuple[Analysis, Faithfulness]] = {}
         self._beside: tuple[tuple[Ranked, Ranked], Ranked] | None = None
         self._correlated: tuple[bool, tuple[Ranked, ...], np.ndarray] | None = None
@@ -55,6 +57,13 @@ class Contest:
         kept = self._ranked.get(one.id)
         if kept is None or kept[0] is not one:
             kept = self._ranked[one.id] = one, Ranked.of(one)
+        return kept[1]
+
+    def places(self, one: Analysis) -> Places | None:
+        """At which tokens a rival's edges work; None for one that has only sums."""
+        kept = self._places.get(one.id)
+        if kept is None or kept[0] is not one:
+            kept = self._places[one.id] = one, Places.of(one, self.ranked(one))
         return kept[1]
 
     def curve(self, one: Analysis) -> Faithfulness | None:

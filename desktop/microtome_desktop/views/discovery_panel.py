@@ -16,6 +16,7 @@ from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.contest import Contest
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
+from microtome_desktop.presenters.edge_places import PlacedEdge
 from microtome_desktop.state.carried import left_behind
 from microtome_desktop.state.discoveries import Search, search_of
 from microtome_desktop.state.exports import Table
@@ -95,6 +96,7 @@ class DiscoveryPanel(Panel):
         self.rivals.ticked.connect(self._show_front)
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
+        self.middle.places.chosen.connect(self._on_place)
         self.context.work.changed.connect(self._on_work)
 
     def run(self) -> None:
@@ -216,6 +218,15 @@ class DiscoveryPanel(Panel):
     def _on_component(self, layer: int | None, head: int | None) -> None:
         self.context.selection.update(layer=layer, head=head, neuron=None, node=None, edge=None)
 
+    def _on_place(self, row: PlacedEdge) -> None:
+        front = self.right.front
+        search = None if front is None else search_of(front)
+        here = search is not None and not search.data  # else positions are those of other prompts
+        at = {"position": row.position} if here else {}
+        self.context.selection.update(
+            layer=row.layer, head=row.head, neuron=None, node=None, edge=None, **at
+        )
+
     def _on_layer(self, layer: int) -> None:
         self.context.selection.update(layer=layer, head=None, node=None, edge=None)
 
@@ -255,7 +266,11 @@ class DiscoveryPanel(Panel):
         front = self.right.front
         if front is None:
             return NO_CIRCUIT if self.context.workspace.session else exports.NO_RUN
-        return partial(edge_table, self.contest.ranked(front), self.right.now, self.right.signed)
+        ranked, places = self.contest.ranked(front), self.contest.places(front)
+        if places is not None:
+            kept = ranked.kept(self.right.now, signed=self.right.signed)
+            return partial(places.table, kept, by_score=self.right.signed)
+        return partial(edge_table, ranked, self.right.now, self.right.signed)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The search and the curve."""
