@@ -98,7 +98,7 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     expect_possible(model, data, asked, options.method, **how, **told)  # before anything is told
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
-    job = _telling(_expected(likely))
+    job = _telling(_expected(likely, options))
     circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)
     curve = None
     if not options.untested:
@@ -125,13 +125,17 @@ def _telling(line: str) -> Job:
     return Job(on_progress)
 
 
-def _expected(likely: DiscoveryEstimate) -> str:
-    """What the search will take, in one line."""
-    most = likely.most_seconds
-    longest = f", at most {most:.3g} s" if most > likely.seconds else ""
+def _expected(likely: DiscoveryEstimate, options: argparse.Namespace) -> str:
+    """What the search and its curve will take, in one line."""
+    curve = 0.0 if options.untested else likely.curve_seconds
+    held = likely.bytes if options.untested else max(likely.bytes, likely.curve_bytes)
+    most = likely.most_seconds + curve
+    longest = f", at most {most:.3g} s" if likely.most_seconds > likely.seconds else ""
+    of_curve = f", {curve:.3g} s of them for the curve" if curve else ""
+    judged = "" if options.judge is None else ", and then the judgement"
     return (
-        f"About {likely.seconds:.3g} s{longest} and {likely.bytes / 1e6:.3g} MB: "
-        f"{likely.passes:.4g} passes for {likely.edges} edges on {likely.examples} prompts"
+        f"About {likely.seconds + curve:.3g} s{longest}{of_curve}, and {held / 1e6:.3g} MB: "
+        f"{likely.passes:.4g} passes for {likely.edges} edges on {likely.examples} prompts{judged}"
     )
 
 

@@ -251,4 +251,8 @@ def foreseen(model: Any, search: Search, job: Job) -> Outlook:
     how: Any = {"job": job, **how_of(search), **asked.options}
     expect_possible(*given, **how)
     found = estimate_discovery(*given, **how)
-    return Outlook(found.edges, found.examples, found.seconds, found.most_seconds, found.bytes)
+    curve = found.curve_seconds
+    return Outlook(
+        found.edges, found.examples, found.seconds + curve, found.most_seconds + curve,
+        max(found.bytes, found.curve_bytes),
+    )  # fmt: skip

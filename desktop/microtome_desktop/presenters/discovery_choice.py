@@ -63,7 +63,7 @@ def outlook_text(outlook: Outlook) -> str:
     if outlook.seconds:
         likely, most = seconds_text(outlook.seconds), seconds_text(outlook.most)
         longest = f", {most} at most" if most != likely else ""
-        said.append(f"about {likely}{longest}, then the curve")
+        said.append(f"about {likely} with the curve{longest}")
     said += [megabytes(outlook.bytes)] if outlook.bytes else []
     return " · ".join(said)
 

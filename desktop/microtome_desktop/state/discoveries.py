@@ -152,7 +152,7 @@ class Outlook:
     """What a search would take, or why it cannot be made and what would make it possible.
 
     ``fixes`` are fields of a ``Search`` with other values. ``seconds``, those of the
-    longest search (``most``) and ``bytes`` are estimates, without the curve.
+    longest search (``most``) and ``bytes`` are estimates, with the curve.
     """
 
     edges: int = 0
