@@ -16,6 +16,7 @@ from typing import Unpack
 import torch
 
 from microtome.circuits.asking import precise
+from microtome.circuits.discovery.acdc import LIKELY
 from microtome.circuits.discovery.discover import Options, Settings
 from microtome.circuits.discovery.faithful import SIZES
 from microtome.circuits.discovery.room import Room
@@ -40,7 +41,7 @@ _READ = 0.4  # layers that reading a metric takes beside its products
 _TOGETHER = 16  # edges that are taken away at once, on average
 # ACDC: the share of the edges that is tried, edges a round, and what a try takes of a whole pass
 # because of what is not read any more; the longest search tries all, one in a round of two.
-_LIKELY, _LONGEST = (0.4, 2.3, 1.6, 0.35), (1.0, 1.0, 2.0, 1.0)
+_LIKELY, _LONGEST = (LIKELY, 2.3, 1.6, 0.35), (1.0, 1.0, 2.0, 1.0)
 _TRIES, _PATIENCE = 6, 0.3  # passes that are timed, and seconds after which two are enough
 
 
@@ -53,8 +54,9 @@ def estimate_discovery(
 ) -> DiscoveryEstimate:
     """What ``discover_circuit`` with the same arguments will take, before it is started.
 
-    And beside it, what ``faithfulness`` of the circuit at its usual sizes will. Only shapes and token counts are looked at; one product of matrices and one forward pass over
-    the first example are timed. Raises what ``discover_circuit`` raises before it runs anything.
+    And beside it, what ``faithfulness`` of the circuit at its usual sizes will. Only shapes and
+    token counts are looked at; one product of matrices and one forward pass over the first example
+    are timed. Raises what ``discover_circuit`` raises before it runs anything.
     """
     job = job_or_default(options.get("job"))
     settings = Settings.of(method, options)
