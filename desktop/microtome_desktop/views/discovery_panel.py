@@ -62,7 +62,7 @@ class DiscoveryPanel(Panel):
         self.split = QSplitter(Qt.Orientation.Horizontal)
         self.split.setChildrenCollapsible(False)
         for part, least, share in (
-            (self.rivals, 110, 1), (self.middle, 176, 6), (self.right, 200, 2),
+            (self._beside_note(), 110, 1), (self.middle, 176, 6), (self.right, 200, 2),
         ):  # fmt: skip
             part.setMinimumWidth(least)
             self.split.addWidget(part)
