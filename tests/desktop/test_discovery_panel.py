@@ -283,6 +283,7 @@ def test_damaged_results_are_left_out_and_said(panel, bench, qtbot):
     rest(bench, qtbot)
     assert panel.rivals.topLevelItemCount() == 2
     assert panel.note.isVisible()
+    assert panel.note.window() is panel.window()  # below the list, no window of its own
     assert panel.note.text().startswith("3 circuits of this session cannot be read")
     panel.right.turn_to(40)
     assert panel.right.dial.worth.text().startswith("faithfulness")

@@ -20,6 +20,7 @@ INPUT = "input"  # token and position embeddings together
 LOGITS = "logits"
 _SIDES = ("q", "k", "v")
 _SIDE_KINDS = {"q": EdgeKind.QUERY, "k": EdgeKind.KEY, "v": EdgeKind.VALUE}
+_SIDE_OF = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -265,12 +266,14 @@ def edges_told(told: Mapping[str, Any]) -> Edges:
 
 def edge_names(circuit: Circuit) -> list[str]:
     """The names of a discovered circuit's edges, for example ``a0.h1->a2.h0<k>``."""
-    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
-    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
-    return [
-        f"{circuit.node_id[source]}->{circuit.node_id[target]}{sides.get(int(kind), '')}"
-        for source, target, kind in ends
-    ]
+    return [edge_name(circuit, edge) for edge in range(circuit.n_edges)]
+
+
+def edge_name(circuit: Circuit, edge: int) -> str:
+    """The name of one edge of a discovered circuit."""
+    source, target = circuit.edge_source[edge], circuit.edge_target[edge]
+    side = _SIDE_OF.get(int(circuit.edge_kind[edge]), "")
+    return f"{circuit.node_id[source]}->{circuit.node_id[target]}{side}"
 
 
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
@@ -278,24 +281,25 @@ def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
 
     Raises KeyError for an edge that its model does not have.
     """
-    edges = edges_of(circuit)
-    found = np.zeros(edges.exists.shape, dtype=np.float64)
+    return score_sums(circuit, edges_of(circuit))
+
+
+def score_sums(circuit: Circuit, edges: Edges) -> Float[np.ndarray, "writer reader"]:
+    """The weights of a discovered circuit, those of one edge at several positions summed.
+
+    Raises KeyError for an edge that its model does not have.
+    """
     writers = {name: row for row, name in enumerate(edges.writer_names)}
     readers = {name: row for row, name in enumerate(edges.reader_names)}
+    names = [name.partition("@")[0] for name in circuit.node_id]
     kinds, kind = np.unique(circuit.edge_kind, return_inverse=True)
-    sides = {int(number): f"<{side}>" for side, number in _SIDE_KINDS.items()}
-    ends = [sides.get(int(number), "") for number in kinds]
-    writer_of = np.array([writers.get(name, -1) for name in circuit.node_id])
-    reader_of = np.array(
-        [[readers.get(name + end, -1) for end in ends] for name in circuit.node_id]
-    )
-    places = writer_of[circuit.edge_source], reader_of[circuit.edge_target, kind]
-    strange = np.flatnonzero((places[0] < 0) | (places[1] < 0))
+    sides = [_SIDE_OF.get(int(number), "") for number in kinds]
+    writer_of = np.array([writers.get(name, -1) for name in names])
+    reader_of = np.array([[readers.get(name + side, -1) for side in sides] for name in names])
+    ends = writer_of[circuit.edge_source], reader_of[circuit.edge_target, kind]
+    strange = np.flatnonzero((ends[0] < 0) | (ends[1] < 0))
     if len(strange):
-        row = int(strange[0])
-        source, target = (
-            circuit.node_id[at[row]] for at in (circuit.edge_source, circuit.edge_target)
-        )
-        raise KeyError(f"{source}->{target}{ends[kind[row]]}")
-    found[places] = circuit.edge_weight
+        raise KeyError(edge_name(circuit, int(strange[0])))
+    found = np.zeros(edges.exists.shape, dtype=np.float64)
+    np.add.at(found, ends, circuit.edge_weight.astype(np.float64))
     return found

@@ -25,7 +25,7 @@ from microtome_desktop.state.sweeps import Wish
 DISCOVERY_SLOT = "discovery"
 # What may mend a search that cannot be made, by the error that it raises.
 _OF_METRIC = (("method", "eap-ig"), ("metric", "logit"))
-_OF_DATA = (("ablation", "zero"),)
+_OF_DATA = (("ablation", "zero"), ("by_position", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ def asked_of(model: Any, search: Search) -> Asked:
     metric = metrics_of(model, Wish(None, metric=search.metric), questions)
     over = mean_over(search)
     return Asked(data, metric, {"ablation": search.ablation, **({"over": over} if over else {})})
+
+
+def how_of(search: Search) -> dict[str, Any]:
+    """What a method is told, and tests of its circuit are not."""
+    return {"steps": search.steps, "tau": search.tau, "by_position": search.by_position}
 
 
 def questions_of(search: Search) -> Sequence[Question]:
@@ -107,8 +112,8 @@ class RunDiscovery(Request):
         asked = asked_of(engine.loaded, search)
         circuit = discover_circuit(
             engine.loaded, asked.data, asked.metric, search.method,
-            steps=search.steps, tau=search.tau,
-            job=_Parts(job, partial(circuit_analysis, search)), **asked.options,
+            job=_Parts(job, partial(circuit_analysis, search)),
+            **how_of(search), **asked.options,
         )  # fmt: skip
         found = circuit_analysis(search, circuit)
         job.partial("found", Part(found))
@@ -238,7 +243,8 @@ def fixes_for(
     return tuple(
         (name, value)
         for name, value in offered
-        if getattr(search, name) != value and _possible(model, fixed(search, name, value), job)
+        if fixed(search, name, value) != search
+        and _possible(model, fixed(search, name, value), job)
     )
 
 
@@ -247,7 +253,7 @@ def _possible(model: Any, search: Search, job: Job) -> bool:
 
     try:
         asked = asked_of(model, search)
-        how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+        how: Any = {"job": job, **how_of(search), **asked.options}
         expect_possible(model, asked.data, asked.metric, search.method, **how)
     except MicrotomeError:
         return False
@@ -261,7 +267,11 @@ def foreseen(model: Any, search: Search, job: Job) -> Outlook:
 
     asked = asked_of(model, search)
     given = model, asked.data, asked.metric, search.method
-    how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+    how: Any = {"job": job, **how_of(search), **asked.options}
     expect_possible(*given, **how)
     found = estimate_discovery(*given, **how)
-    return Outlook(found.edges, found.examples, found.seconds, found.most_seconds, found.bytes)
+    curve = found.curve_seconds
+    return Outlook(
+        found.edges, found.examples, found.seconds + curve, found.most_seconds + curve,
+        max(found.bytes, found.curve_bytes),
+    )  # fmt: skip

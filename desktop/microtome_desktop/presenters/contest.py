@@ -20,6 +20,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_choice import Rival, rival_of
 from microtome_desktop.presenters.discovery_compare import correlations, overlaps_at
 from microtome_desktop.presenters.discovery_dial import Ranked, edges_shown, takes_long
+from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.state.discoveries import curve_for, discoveries_in, is_partial
 from microtome_desktop.state.discovery_reading import expect_circuit, read_curve
 
@@ -52,6 +53,7 @@ class Contest:
         self._titles: dict[str, str] = {}
         self._ranked: dict[str, tuple[Analysis, Ranked]] = {}
         self._hues: dict[str, int] = {}  # of the circuits that are compared
+        self._places: dict[str, tuple[Analysis, Places | None]] = {}
         self._curves: dict[str, tuple[Analysis, Faithfulness]] = {}
         self._beside: tuple[tuple[Ranked, Ranked], Ranked] | None = None
         self._shared: tuple[Hashable, np.ndarray] | None = None
@@ -95,6 +97,16 @@ class Contest:
         self._awaited.pop(one.id, None)
         self._ranked[one.id] = asked, made
         return self.ranked(one)  # asks for what has grown meanwhile
+
+    def places(self, one: Analysis) -> Places | None:
+        """At which tokens a rival's edges work; None for one that has only sums."""
+        kept = self._places.get(one.id)
+        if kept is None or kept[0] is not one:
+            ranked = self.ranked(one)
+            if ranked is None:
+                return None
+            kept = self._places[one.id] = one, Places.of(one, ranked)
+        return kept[1]
 
     def curve(self, one: Analysis) -> Faithfulness | None:
         """A rival's faithfulness curve, as far as it is there."""

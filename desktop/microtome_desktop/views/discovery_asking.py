@@ -25,7 +25,7 @@ from microtome_desktop.jobs.discovery_requests import (
 )
 from microtome_desktop.jobs.sweep_requests import ReadPromptSet
 from microtome_desktop.presenters.discovery_choice import FIXES, outlook_text
-from microtome_desktop.presenters.sweep_choice import question_on_screen
+from microtome_desktop.presenters.sweep_choice import question_on_screen, seconds_text
 from microtome_desktop.state.discoveries import Outlook, Search, discovery_for
 from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Outcome, Piece
@@ -217,7 +217,8 @@ class DiscoveryAsking(QWidget):
         """What the search takes, or how far the one under way is."""
         if piece is not None:
             at = piece.progress
-            return piece.title if at is None else f"{at.title} · {at.fraction:.0%}"
+            told = piece.title if at is None else f"{at.title} · {at.fraction:.0%}"
+            return told + self._in_all
         if reason:
             return reason
         if discovery_for(self.context.workspace.session, self.controls.search()) is not None:
@@ -225,6 +226,15 @@ class DiscoveryAsking(QWidget):
         held = self._outlook()
         told = "Estimating …" if held is None else outlook_text(held)
         return f"Stopped before the first scores · {told}" if self._stopped_early else told
+
+    @property
+    def _in_all(self) -> str:
+        """What the search under way was estimated to take."""
+        held = None
+        if self.asked is not None:
+            held = self.context.workspace.prepared.get(outlook_key(self.asked))
+        likely = held.seconds if isinstance(held, Outlook) else 0.0
+        return f" · about {seconds_text(likely)} in all" if likely else ""
 
     @property
     def _stopped_early(self) -> bool:

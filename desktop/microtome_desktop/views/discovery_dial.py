@@ -96,6 +96,7 @@ class DiscoveryDial(QWidget):
             return
         if not self.count:
             self.count = self._first_count(front)
+        self.middle.offer_positions(able=self.contest.places(front) is not None)
         self._draw_curves()
         self.turn()
 
@@ -132,10 +133,13 @@ class DiscoveryDial(QWidget):
         read = reading(curve, self.now, left, ranked.count, signed=self.signed)
         value = None if read is None else read.value
         self.plot.show_dial(self.share, value, self.contest.colour(front))
+        places = self.contest.places(front)
         if self.middle.page is Page.COMPARE:
             self._draw_two(front, kept)
+        elif self.middle.page is Page.POSITIONS:
+            self.middle.places.show_places(places, kept)
         else:
-            self.middle.graph.show_circuit(ranked, front)
+            self.middle.graph.show_circuit(ranked, front, places)
             self.middle.graph.show_size(kept)
         self.turned.emit()
 

@@ -11,9 +11,12 @@ from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from microtome.records.analysis import Analysis
+from microtome.records.circuit import Circuit
+from microtome.records.edges import edge_name
 from microtome_desktop.presenters.circuit_focus import Focus, focus_of
 from microtome_desktop.presenters.discovery_dial import Ranked
 from microtome_desktop.presenters.discovery_graph import Board, Hues, edge_tip, node_tip
+from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_legend import Legend
@@ -33,7 +36,7 @@ class DiscoveryGraph(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.canvas, self.legend = CircuitCanvas(), Legend()
-        self.canvas.tips = node_tip, edge_tip
+        self.canvas.tips = node_tip, self._edge_tip
         self.nothing = QLabel(self.canvas.view.viewport(), alignment=Qt.AlignmentFlag.AlignCenter)
         self.nothing.setObjectName("dim")
         self.nothing.setFont(text_font(13))
@@ -45,6 +48,7 @@ class DiscoveryGraph(QWidget):
         self._hues: Hues | None = None
         self._colouring: Mapping[str, str] | None = None
         self._picked: str | None = None  # the node that was clicked
+        self._places: Places | None = None
         self._place: tuple[int | None, int | None] = None, None
         self._fitting = QTimer(self, singleShot=True, interval=_AFTER_RESIZE_MS)
         column = QVBoxLayout(self)
@@ -69,8 +73,14 @@ class DiscoveryGraph(QWidget):
     def _room(self) -> tuple[float, float]:
         return self.canvas.room
 
-    def show_circuit(self, ranked: Ranked | None, analysis: Analysis | None) -> None:
-        """Another circuit; it is drawn when its size is told."""
+    def show_circuit(
+        self, ranked: Ranked | None, analysis: Analysis | None, places: Places | None = None
+    ) -> None:
+        """Another circuit; it is drawn when its size is told.
+
+        Tips of its edges say at which ``places`` they work.
+        """
+        self._places = places
         if ranked is self._ranked and ranked is not None:
             return
         self._ranked = ranked
@@ -96,6 +106,12 @@ class DiscoveryGraph(QWidget):
         """Draw the kept edges, coloured by their signs or by ``hues`` of rows."""
         self._kept, self._hues, self._colouring = kept, hues, colouring
         self._draw()
+
+    def _edge_tip(self, circuit: Circuit, edge: int, change: float | None = None) -> str:
+        told = edge_tip(circuit, edge, change)
+        if self._places is None:
+            return told
+        return f"{told}, summed over positions\n{self._places.told(edge_name(circuit, edge))}"
 
     def _lay_out(self) -> None:
         self._board = None
@@ -123,6 +139,7 @@ class DiscoveryGraph(QWidget):
         self.canvas.show_drawing(drawing)
         count, drawn = int(np.count_nonzero(self._kept)), drawing.circuit.n_edges
         said = f"{drawn:,} of {count:,} edges drawn" if drawn < count else f"{count:,} edges"
+        said += "" if self._places is None else " · summed over positions"
         self.legend.tell(drawing.circuit, said, 0, self._colouring)
         self._show_legend()
         self.nothing.setText(

@@ -19,6 +19,7 @@ from microtome_desktop.presenters.contest import MOST_COMPARED, TOLD, Contest
 from microtome_desktop.presenters.discovery_judge import KNOWN_AREAS
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
+from microtome_desktop.presenters.edge_places import PlacedEdge
 from microtome_desktop.state.carried import left_behind
 from microtome_desktop.state.discoveries import Search, search_of
 from microtome_desktop.state.exports import Table
@@ -105,6 +106,7 @@ class DiscoveryPanel(Panel):
         self.rivals.forget_asked.connect(self._on_forget)
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
+        self.middle.places.chosen.connect(self._on_place)
         self.context.work.changed.connect(self._on_work)
         self.context.workspace.prepared.arrived.connect(self._on_prepared)
 
@@ -248,6 +250,15 @@ class DiscoveryPanel(Panel):
     def _on_component(self, layer: int | None, head: int | None) -> None:
         self.context.selection.update(layer=layer, head=head, neuron=None, node=None, edge=None)
 
+    def _on_place(self, row: PlacedEdge) -> None:
+        front = self.right.front
+        search = None if front is None else search_of(front)
+        here = search is not None and not search.data  # else positions are those of other prompts
+        at = {"position": row.position} if here else {}
+        self.context.selection.update(
+            layer=row.layer, head=row.head, neuron=None, node=None, edge=None, **at
+        )
+
     def _on_layer(self, layer: int) -> None:
         self.context.selection.update(layer=layer, head=None, node=None, edge=None)
 
@@ -293,6 +304,10 @@ class DiscoveryPanel(Panel):
         ranked = self.contest.ranked(front)
         if ranked is None:
             return self.right.nothing
+        places = self.contest.places(front)
+        if places is not None:
+            kept = ranked.kept(self.right.now, signed=self.right.signed)
+            return partial(places.table, kept, by_score=self.right.signed)
         return partial(edge_table, ranked, self.right.now, self.right.signed)
 
     def exported_lines(self) -> tuple[str, ...] | str:

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QDialog, QWidget
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
 from microtome.records.edits import EditSpec
-from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import DISCOVERY_SLOT, MeasureSize
 from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
@@ -117,8 +116,6 @@ class DiscoveryTests(QObject):
         workspace, front = self.context.workspace, self._right.front
         if front is None:
             return NO_CIRCUIT
-        if front.params.get(BY_POSITION):
-            return "Its edges are of single positions: find it without positions to test sizes."
         if search_of(front) is None:
             return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
         if workspace.offline and workspace.session is not None:

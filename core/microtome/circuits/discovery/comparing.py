@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from microtome.errors import InputError, expect
 from microtome.records.circuit import Circuit
 from microtome.records.edges import Edges, edges_of, scores_of
+from microtome.records.positions import summed
 
 
 def rank_correlation(
@@ -72,9 +73,10 @@ def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
 def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
     """The edges of a circuit, the sizes of their scores, and which of them are known."""
     expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
-    edges = aggregated_edges(circuit)
+    whole = aggregated(circuit)
+    edges = edges_of(whole)
     try:
-        sizes = np.abs(np.nan_to_num(scores_of(circuit)))
+        sizes = np.abs(np.nan_to_num(scores_of(whole)))
         return edges, sizes, edges.mask(str(edge) for edge in known)
     except KeyError as error:
         raise InputError(
@@ -94,14 +96,18 @@ def _auc(scores: np.ndarray, true: np.ndarray) -> float:
     return float((_ranks(scores)[true].sum() - least) / (count * (len(true) - count)))
 
 
-def aggregated_edges(circuit: Circuit) -> Edges:
-    """The edges of a discovered circuit; InputError for one by position."""
+def aggregated(circuit: Circuit) -> Circuit:
+    """A discovered circuit, one by position as its sums over positions.
+
+    Raises InputError for a circuit of another kind.
+    """
     way_out = "Make one with discover_circuit(model, pairs)."
     expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
-    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
-        return edges_of(circuit)
+    whole = summed(circuit)
+    if "n_heads" in whole.metadata and not (whole.node_position >= 0).any():
+        return whole
     raise InputError(
-        "This is asked of circuits whose edges are summed over positions, and this one is by "
+        "This is asked of circuits that were discovered, and this one is the graph of a prompt by "
         "position.",
         way_out,
     )
