@@ -21,21 +21,13 @@ from microtome_desktop.presenters.discovery_choice import Rival, rival_of
 from microtome_desktop.presenters.discovery_compare import correlations, overlaps_at
 from microtome_desktop.presenters.discovery_dial import Ranked, edges_shown, takes_long
 from microtome_desktop.presenters.edge_places import Places
+from microtome_desktop.presenters.preparing import Preparing, at_once
 from microtome_desktop.state.discoveries import curve_for, discoveries_in, is_partial
 from microtome_desktop.state.discovery_reading import expect_circuit, read_curve
 
-# Gives what ``make`` makes, kept under a key, or None where a worker makes it and tells later.
-Preparing = Callable[[Hashable, Callable[[], Any]], Any]
 _SORTED, _JOINED, _ALIKE, _SHARED = "sorted edges", "joined circuits", "ranks alike", "edges shared"
 TOLD = frozenset({_SORTED, _JOINED, _ALIKE, _SHARED})  # the first of the keys that it asks under
-
-
 MOST_COMPARED = 8  # colours that can be told apart on either background
-
-
-def at_once(key: Hashable, make: Callable[[], Any]) -> Any:  # noqa: ARG001
-    """Where there is no worker, everything is made when it is asked for."""
-    return make()
 
 
 class Contest:

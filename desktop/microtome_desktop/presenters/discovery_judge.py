@@ -20,7 +20,7 @@ from microtome.records.judgement import (
     Judgement,
     Stability,
 )
-from microtome_desktop.presenters.contest import Preparing, at_once
+from microtome_desktop.presenters.preparing import Preparing, at_once
 from microtome_desktop.state.discovery_reading import read_judgement, read_stability
 
 _ENOUGH_GAP, _NOTHING = 0.1, 0.01
