@@ -39,6 +39,8 @@ _PUBLIC = {
     "Steer": "interventions.edits",
     "Suite": "records.suite",
     "Sweep": "records.sweep",
+    "ToyModels": "records.superposition",
+    "ToyPlan": "records.superposition",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
@@ -68,6 +70,7 @@ _PUBLIC = {
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
+    "phase_diagram": "features.superposition",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
@@ -81,6 +84,7 @@ _PUBLIC = {
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
+    "train_toy": "features.superposition",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
 }
@@ -112,6 +116,8 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "ToyModels",
+    "ToyPlan",
     "Trace",
     "ablation_sweep",
     "adversarial_search",
@@ -141,6 +147,7 @@ __all__ = [
     "open_session",
     "patching_sweep",
     "path_patching",
+    "phase_diagram",
     "project",
     "propose_groups",
     "prune",
@@ -154,6 +161,7 @@ __all__ = [
     "slice_circuits",
     "stability",
     "trace",
+    "train_toy",
     "verify_session",
     "write_graph",
 ]
@@ -183,6 +191,7 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
@@ -209,6 +218,7 @@ if TYPE_CHECKING:
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.suite import Case, Suite
+    from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check

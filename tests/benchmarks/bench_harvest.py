@@ -21,7 +21,7 @@ import microtome as mt
 from microtome.corpora.blocks import tokenise
 from microtome.models.loading import load_model
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 ROUNDS, WANTED = 5, 0.8
 
 
@@ -62,8 +62,8 @@ def seconds(work: Callable[[], object]) -> float:
 @pytest.mark.parametrize(
     ("name", "sites", "context", "lines"),
     [
-        ("words-4l", ["resid_post.2"], None, 4_000),
-        ("words-4l", ["mlp_in", "mlp_out"], None, 4_000),
+        ("words-4l", ["resid_post.2"], None, 1_500),
+        ("words-4l", ["mlp_in", "mlp_out"], None, 1_500),
         ("gpt2", ["resid_post.6"], 128, 12),
         ("gpt2", ["resid_post.11"], 128, 12),
         ("gpt2", ["mlp_in", "mlp_out"], 128, 12),

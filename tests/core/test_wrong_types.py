@@ -43,6 +43,8 @@ CALLS = {
     "mt.component_graph(model, None)": ("prompt", "None"),
     "mt.component_graph(model, TEXT, 'Mary')": ("metric", "'Mary'"),
     "mt.component_graph(model, TEXT, metric, rule='single')": ("rule", "'single'"),
+    "mt.train_toy(None)": ("plan", "None"),
+    "mt.phase_diagram(squares=None)": ("squares", "None"),
     "mt.read_corpus(None)": ("corpus", "None"),
     "mt.harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
     "mt.harvest(model, None, ['z'], 'x')": ("corpus", "None"),
@@ -192,9 +194,11 @@ NOT_CALLED = {
     "Harvest",
     "Loss",
     "MicrotomeError",
-    "Sweep",
-    "Trace",
     "Session",
+    "Sweep",
+    "ToyModels",
+    "ToyPlan",
+    "Trace",
 }
 
 CHILD = """
