@@ -139,7 +139,8 @@ class _Run:
         x = x * (torch.rand(shape, generator=self._random) < self._density[:, None, None])
         hidden = x @ self.weights.mT  # [model, row, dimension]
         back = (hidden @ self.weights + self.bias[:, None]).relu()
-        return ((x - back).square() * self._importance[:, None]).mean((1, 2))
+        loss: Tensor = ((x - back).square() * self._importance[:, None]).mean((1, 2))
+        return loss
 
 
 def _check(plan: ToyPlan) -> None:
