@@ -56,9 +56,12 @@ _PUBLIC = {
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
     "head_scores": "analysis.heads",
+    "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
+    "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -70,7 +73,9 @@ _PUBLIC = {
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
+    "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
+    "save_transcoders": "features.formats.saving",
     "self_check": "selfcheck.suite",
     "stability": "circuits.discovery.judging",
     "slice_circuits": "suites.slices",
@@ -123,9 +128,12 @@ __all__ = [
     "graph_consensus",
     "graph_difference",
     "head_scores",
+    "inspect_dictionary",
     "judge_circuit",
+    "load_dictionary",
     "load_model",
     "load_suite",
+    "load_transcoders",
     "logit_lens",
     "open_session",
     "patching_sweep",
@@ -137,7 +145,9 @@ __all__ = [
     "read_graph",
     "redundancy",
     "run_suite",
+    "save_dictionary",
     "save_session",
+    "save_transcoders",
     "self_check",
     "slice_circuits",
     "stability",
@@ -168,6 +178,12 @@ if TYPE_CHECKING:
     from microtome.circuits.scrubbing.scrub import causal_scrub
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.features.formats.saving import save_dictionary, save_transcoders
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (

@@ -165,7 +165,9 @@ def _layer(place: Place, config: Mapping[str, Any], layer: int, file: str) -> Re
 
         def load() -> tuple[Weights, Settings]:
             held = place.tensors(file, names_of(header, _ROWS))
-            return Weights(**gathered(held, _ROWS, file)), _settings(config, rule)
+            weights = Weights(**gathered(held, _ROWS, file))
+            _expect_above_zero(weights, file)
+            return weights, _settings(config, rule)
 
     said = told(
         placed, (NAME, TITLE), (file,),
@@ -175,6 +177,12 @@ def _layer(place: Place, config: Mapping[str, Any], layer: int, file: str) -> Re
         model_fingerprint=_fingerprint(config),
     )  # fmt: skip
     return Recipe(said, load)
+
+
+def _expect_above_zero(weights: Weights, file: str) -> None:
+    """Below 0 the tool lets codes be negative, which no feature here is."""
+    if weights.threshold is not None and (weights.threshold < 0).any():
+        raise DictionaryError(f"{file} has thresholds below 0, so that codes would be negative.")
 
 
 def _fingerprint(config: Mapping[str, Any]) -> str:
@@ -274,6 +282,7 @@ def _crossing_layer(place: Place, config: Mapping[str, Any], at: int, count: int
             own, held[f"b_dec_{at}"], held[f"W_enc_{at}"], held[f"b_enc_{at}"],
             held.get(f"threshold_{at}"),
         )  # fmt: skip
+        _expect_above_zero(weights, encoder)
         return weights, Settings(rule, centred=False)
 
     said = told(

@@ -28,8 +28,7 @@ from microtome.sites import Site
 
 # The layout that is written; the tool reads it by this number, not by which program wrote it.
 _LAYOUT = "6.0.0"
-_OURS = ("cfg.json", "sae_weights", "sparsity", "config.yaml", "layer_", "W_enc_", "W_dec_",
-         "features")  # fmt: skip
+_OURS = ("cfg.json", "sae_weights", "sparsity", "config.yaml", "layer_", "W_enc_", "W_dec_")
 _FORMATS = (saelens.NAME,)
 _BY_NORM = ("topk", "jumprelu")
 
@@ -113,9 +112,10 @@ def _cfg(one: Dictionary, settings: Settings) -> dict[str, Any]:
         cfg |= {"k": settings.k, "rescale_acts_by_decoder_norm": False}
     if row.rule == "matching_pursuit":
         cfg |= {
-            "residual_threshold": settings.residual_threshold, "max_iterations": settings.rounds or PURSUITS,
+            "residual_threshold": settings.residual_threshold,
+            "max_iterations": settings.rounds or PURSUITS,
             "stop_on_duplicate_support": settings.until_repeated,
-        }  # fmt: skip
+        }
     site = Site.of(identity.reads) if identity.reads else None
     if site is not None and site.name == "z" and site.head is None:
         cfg["reshape_activations"] = "hook_z"
