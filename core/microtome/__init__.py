@@ -62,9 +62,12 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
+    "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
@@ -79,7 +82,9 @@ _PUBLIC = {
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
+    "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
+    "save_transcoders": "features.formats.saving",
     "self_check": "selfcheck.suite",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
@@ -139,9 +144,12 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "inspect_dictionary",
     "judge_circuit",
+    "load_dictionary",
     "load_model",
     "load_suite",
+    "load_transcoders",
     "logit_lens",
     "open_harvest",
     "open_session",
@@ -156,7 +164,9 @@ __all__ = [
     "read_graph",
     "redundancy",
     "run_suite",
+    "save_dictionary",
     "save_session",
+    "save_transcoders",
     "self_check",
     "slice_circuits",
     "stability",
@@ -191,6 +201,12 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.features.formats.saving import save_dictionary, save_transcoders
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
