@@ -18,8 +18,10 @@ _PUBLIC = {
     "Box": "records.hypothesis",
     "Case": "records.suite",
     "Circuit": "records.circuit",
+    "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
@@ -49,17 +51,20 @@ _PUBLIC = {
     "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
     "estimate_discovery": "circuits.discovery.estimate",
+    "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
+    "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
     "judge_circuit": "circuits.discovery.judging",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "logit_lens": "analysis.lens",
+    "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
@@ -67,13 +72,14 @@ _PUBLIC = {
     "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
+    "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_session": "session.writer",
     "self_check": "selfcheck.suite",
-    "stability": "circuits.discovery.judging",
     "slice_circuits": "suites.slices",
+    "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
@@ -86,8 +92,10 @@ __all__ = [
     "Box",
     "Case",
     "Circuit",
+    "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "Harvest",
     "Hypothesis",
     "LogProbability",
     "LogitDifference",
@@ -116,17 +124,20 @@ __all__ = [
     "edge_auc",
     "edit_price",
     "estimate_discovery",
+    "estimate_harvest",
     "estimate_sweep",
     "examine",
     "faithfulness",
     "generate",
     "graph_consensus",
     "graph_difference",
+    "harvest",
     "head_scores",
     "judge_circuit",
     "load_model",
     "load_suite",
     "logit_lens",
+    "open_harvest",
     "open_session",
     "patching_sweep",
     "path_patching",
@@ -134,6 +145,7 @@ __all__ = [
     "propose_groups",
     "prune",
     "prune_by_influence",
+    "read_corpus",
     "read_graph",
     "redundancy",
     "run_suite",
@@ -148,6 +160,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from microtome.activations.capture import trace
+    from microtome.activations.harvest import estimate_harvest, harvest
+    from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
@@ -166,6 +180,7 @@ if TYPE_CHECKING:
     from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
+    from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.interventions.edits import Ablate, Patch, Steer

@@ -43,6 +43,12 @@ CALLS = {
     "mt.component_graph(model, None)": ("prompt", "None"),
     "mt.component_graph(model, TEXT, 'Mary')": ("metric", "'Mary'"),
     "mt.component_graph(model, TEXT, metric, rule='single')": ("rule", "'single'"),
+    "mt.read_corpus(None)": ("corpus", "None"),
+    "mt.harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
+    "mt.harvest(model, None, ['z'], 'x')": ("corpus", "None"),
+    "mt.harvest(model, 'a.txt', 'z', 'x')": ("sites", "'z'"),
+    "mt.estimate_harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
+    "mt.open_harvest(None)": ("folder", "None"),
     "mt.graph_consensus([None, None])": ("circuits", "None"),
     "mt.graph_difference(None, None)": ("circuits", "None"),
     "mt.propose_groups(None)": ("circuit", "None"),
@@ -179,7 +185,17 @@ CALLS = {
     "mt.CustomMetric('Mary')": ("function", "'Mary'"),
 }
 # What is made by the program rather than by its user, or takes nothing.
-NOT_CALLED = {"Circuit", "Faithfulness", "Loss", "MicrotomeError", "Sweep", "Trace", "Session"}
+NOT_CALLED = {
+    "Circuit",
+    "Corpus",
+    "Faithfulness",
+    "Harvest",
+    "Loss",
+    "MicrotomeError",
+    "Sweep",
+    "Trace",
+    "Session",
+}
 
 CHILD = """
 import json, sys, warnings
