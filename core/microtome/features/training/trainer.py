@@ -184,9 +184,10 @@ class Trainer:
                 self._save()
 
     def _figure(self, variance: float) -> None:
-        step, watch = self._state.step, self.watch
-        due = step % self.watch_every < self.plan.every or step == self.plan.steps
-        recovered = watch(self.finished()) if watch is not None and due else math.nan
+        step, recovered = self._state.step, math.nan
+        if self.watch is not None:
+            due = step % self.watch_every < self.plan.every or step == self.plan.steps
+            recovered = self.watch(self.finished()) if due else math.nan
         self.points.append(self._window.point(self._state, variance, recovered))
         now = time.monotonic()
         if now - self._told >= _TELL_EVERY or step == self.plan.steps:
