@@ -21,6 +21,7 @@ _PUBLIC = {
     "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureIndex": "records.feature_index",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
@@ -29,6 +30,7 @@ _PUBLIC = {
     "LogitOverMean": "metrics",
     "Loss": "metrics",
     "MicrotomeError": "errors",
+    "Neurons": "features.neurons",
     "Patch": "interventions.edits",
     "Probability": "metrics",
     "PromptPair": "prompts",
@@ -57,6 +59,7 @@ _PUBLIC = {
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
+    "feature_index": "features.indexing",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -104,6 +107,7 @@ __all__ = [
     "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "FeatureIndex",
     "Harvest",
     "Hypothesis",
     "LogProbability",
@@ -111,6 +115,7 @@ __all__ = [
     "LogitOverMean",
     "Loss",
     "MicrotomeError",
+    "Neurons",
     "Patch",
     "Probability",
     "PromptPair",
@@ -139,6 +144,7 @@ __all__ = [
     "estimate_sweep",
     "examine",
     "faithfulness",
+    "feature_index",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -207,6 +213,8 @@ if TYPE_CHECKING:
         load_transcoders,
     )
     from microtome.features.formats.saving import save_dictionary, save_transcoders
+    from microtome.features.indexing import feature_index
+    from microtome.features.neurons import Neurons
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
@@ -231,6 +239,7 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.feature_index import FeatureIndex
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.suite import Case, Suite

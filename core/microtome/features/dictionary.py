@@ -62,6 +62,11 @@ class Dictionary:
         return int(self.weights.w_dec.shape[0])
 
     @property
+    def directions(self) -> Float[Tensor, "feature d_out"]:
+        """What each feature writes for an activation of 1."""
+        return self.weights.w_dec
+
+    @property
     def architecture(self) -> str:
         """Its rule and what it is: ``topk sae``, ``jumprelu skip transcoder``."""
         return self.identity.architecture
