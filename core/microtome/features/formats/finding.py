@@ -69,7 +69,9 @@ def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
     repository, inner = "/".join(parts[:2]), parts[2:]
     chosen = inner.pop() if inner and _FILE.match(inner[-1]) else ""
     folder = "/".join(inner)
-    found = cached_part(repository, folder)
+    texts = ["*.json", "*.yaml"]
+    files = [chosen, *texts] if chosen else ["*.safetensors", "*.npz", "ae.pt", *texts]
+    found = cached_part(repository, folder, files)
     if found is None or (chosen and not (found / chosen).is_file()):
         if not allow_download:
             raise Offline(
