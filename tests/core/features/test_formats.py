@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_files import CASES, D_IN, D_SAE
+from plain_files import D_IN, D_SAE, SAELENS
+from plain_other_files import OTHERS
 
 import microtome as mt
 
+CASES = SAELENS | OTHERS
 ROWS = torch.randn(7, D_IN, generator=torch.Generator().manual_seed(1)) * 2
 
 

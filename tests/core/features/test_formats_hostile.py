@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_files import D_IN, D_SAE, Held, K, sae_shapes, write_learned, write_pair, write_saelens
+from plain_files import D_IN, D_SAE, Held, K, sae_shapes, write_pair, write_saelens
+from plain_other_files import write_learned
 from safetensors.torch import save_file
 
 import microtome as mt
