@@ -66,7 +66,7 @@ def recipe(place: Place) -> SetRecipe:
     crosses = _numbered(place, _CROSS)
     if kind == CROSSING_KIND and crosses:
         return crossing(place, config, _contiguous(crosses))
-    files = _contiguous(_listed(config) or _numbered(place, _LAYER))
+    files = _contiguous(_listed(place, config) or _numbered(place, _LAYER))
     header = place.header(files[0])
     decoder = header.get("w_dec")
     if decoder is not None and len(decoder.shape) == 3:
@@ -80,10 +80,10 @@ def _numbered(place: Place, pattern: re.Pattern[str]) -> dict[int, str]:
     return {int(match[1]): name for match, name in found if match}
 
 
-def _listed(config: Mapping[str, Any]) -> dict[int, str]:
+def _listed(place: Place, config: Mapping[str, Any]) -> dict[int, str]:
     """Files that the settings list; those must lie in the folder itself."""
     listed = config.get("transcoders")
-    if not listed:
+    if not listed or place.elsewhere:
         return {}
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         raise DictionaryError(f"{CONFIG} says transcoders = {str(listed)[:60]}; a list belongs.")
