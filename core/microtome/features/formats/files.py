@@ -18,6 +18,7 @@ from microtome.features.formats import (
     sparsify,
 )
 from microtome.features.formats.circuit_tracer import SetRecipe
+from microtome.features.formats.elsewhere import with_layers
 from microtome.features.formats.finding import find_dictionary
 from microtome.features.formats.place import Place
 from microtome.features.formats.recipe import Recipe, scaled, with_sites
@@ -82,7 +83,7 @@ def inspect_dictionary(
     Raises DictionaryError for what is damaged or no dictionary, UnsafeDictionary for what would
     run or lead elsewhere, Offline when it is of the hub and not here.
     """
-    place = find_dictionary(path, allow_download=allow_download, job=job_or_default(job))
+    place = _found(path, allow_download, job_or_default(job))
     held = _set_of(place)
     return held.told if held else _one_of(place).told
 
@@ -111,7 +112,7 @@ def load_dictionary(  # what a file does not tell is the user's to say
     ``inspect_dictionary``, InputError for a site that does not exist.
     """
     job = job_or_default(job)
-    place = find_dictionary(path, allow_download=allow_download, job=job)
+    place = _found(path, allow_download, job)
     recipe = _layer_of(place, layer)
     _expect_memory(recipe.told)
     job.progress(f"Reading {place.name}", 0, 1)
@@ -134,7 +135,7 @@ def load_transcoders(
     ``load_dictionary``, and DictionaryError for a single dictionary.
     """
     job = job_or_default(job)
-    place = find_dictionary(path, allow_download=allow_download, job=job)
+    place = _found(path, allow_download, job)
     held = _set_of(place)
     if held is None:
         one = _one_of(place).told
@@ -147,6 +148,11 @@ def load_transcoders(
     made = held.made()
     job.progress(f"Reading {place.name}", 1, 1)
     return made
+
+
+def _found(path: str | os.PathLike[str], allow_download: bool, job: Job) -> Place:
+    place = find_dictionary(path, allow_download=allow_download, job=job)
+    return with_layers(place, allow_download=allow_download, job=job)
 
 
 def _set_of(place: Place) -> SetRecipe | None:

@@ -18,6 +18,7 @@ _HUB = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+(?:/[\w.-]+)*/?$")
 _FILE = re.compile(r".*\.(?:safetensors|npz|pt|json|yaml)$")
 # What is fetched of a folder of the hub, never code.
 _ENDINGS = (".safetensors", ".npz", ".json", ".yaml", "/ae.pt")
+_TEXTS = (".json", ".yaml")
 _BENEATH = ("checkpoints/final.safetensors",)
 _LISTED = 6
 
@@ -69,7 +70,9 @@ def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
     repository, inner = "/".join(parts[:2]), parts[2:]
     chosen = inner.pop() if inner and _FILE.match(inner[-1]) else ""
     folder = "/".join(inner)
-    found = cached_part(repository, folder)
+    texts = ["*.json", "*.yaml"]
+    files = [chosen, *texts] if chosen else ["*.safetensors", "*.npz", "ae.pt", *texts]
+    found = cached_part(repository, folder, files)
     if found is None or (chosen and not (found / chosen).is_file()):
         if not allow_download:
             raise Offline(
@@ -91,9 +94,11 @@ def _chosen(name: str, folder: str, chosen: str, files: list[HubFile]) -> tuple[
     if chosen:
         inside = [
             file for file in inside
-            if file.name == start + chosen or file.name.endswith((".json", ".yaml"))
+            if file.name == start + chosen or file.name.endswith(_TEXTS)
         ]  # fmt: skip
-    if any(not file.name.endswith((".json", ".yaml")) for file in inside):
+    # Settings alone are enough where they say in which repositories the layers lie.
+    alone = start + "config.yaml"
+    if any(each.name == alone or not each.name.endswith(_TEXTS) for each in inside):
         return tuple(inside)
     known = (".safetensors", ".npz", "/ae.pt")
     beneath = sorted({

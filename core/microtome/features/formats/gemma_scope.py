@@ -95,8 +95,9 @@ def _recipe(place: Place, name: str, file: str, names: _Told) -> Recipe:
     sizes = sizes_of(header, file)
     skip = "skip " if "affine_skip_connection" in header else ""
     across = "transcoder" if names.sites[0] != names.sites[1] else "sae"
+    files = (file, _CONFIG) if name == SECOND and place.has(_CONFIG) else (file,)
     said = told(
-        place, (name, _TITLES[name]), (file,), architecture=f"jumprelu {skip}{across}",
+        place, (name, _TITLES[name]), files, architecture=f"jumprelu {skip}{across}",
         sizes=sizes, sites=names.sites, model=names.model, dtype=header["b_enc"].dtype,
         problem=names.problem,
     )  # fmt: skip

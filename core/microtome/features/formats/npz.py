@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -38,7 +38,7 @@ def array(path: Path, name: str) -> NDArray[Any]:
         part = next(part for part in file.infolist() if _name(part) == name)
         dtype, shape, fortran = _head(file, part)
         with file.open(part) as stream:
-            _start(cast("BinaryIO", stream))
+            _start(stream)
             data = stream.read()
     found = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
     return np.array(found)
@@ -78,7 +78,7 @@ def _name(part: zipfile.ZipInfo) -> str:
 def _head(file: zipfile.ZipFile, part: zipfile.ZipInfo) -> tuple[str, tuple[int, ...], bool]:
     """Type, shape and order; refused unless it is plain numbers of just the announced length."""
     with file.open(part) as stream:
-        shape, fortran, dtype = _start(cast("BinaryIO", stream))
+        shape, fortran, dtype = _start(stream)
         begun = stream.tell()
     if dtype.hasobject or dtype.kind not in "fiu":
         raise UnsafeDictionary(
@@ -95,7 +95,7 @@ def _head(file: zipfile.ZipFile, part: zipfile.ZipInfo) -> tuple[str, tuple[int,
     return dtype.newbyteorder("=").name if dtype.isnative else dtype.str, shape, fortran
 
 
-def _start(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _start(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(stream)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:

@@ -10,8 +10,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,8 @@ class Place:
     chosen: str = ""
     # Folder names of its source, the repository first: some formats tell model and site in them.
     trail: tuple[str, ...] = ()
+    # Files that its settings name in repositories of the hub, by the name that they go by here.
+    elsewhere: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
 
     def has(self, *names: str) -> bool:
         """Whether all these files are there."""
@@ -66,13 +69,16 @@ class Place:
 
     def files(self) -> list[str]:
         """Names of the files of the folder, sorted."""
-        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+        own = {path.name for path in self.folder.iterdir() if path.is_file()}
+        return sorted(own | set(self.elsewhere))
 
     def path(self, name: str) -> Path:
         """A file of the folder, whose links stay in it or in the hub's cache.
 
         Raises UnsafeDictionary for a link that leaves, DictionaryError for a missing file.
         """
+        if name in self.elsewhere:
+            return self.elsewhere[name]
         path, root = self.folder / name, self.folder.resolve()
         # The hub's cache keeps snapshots/<revision>/… as links to blobs/ beside snapshots/.
         for place in (root, *root.parents):

@@ -76,10 +76,9 @@ def save_transcoders(
     when the disk refuses or the folder holds something else.
     """
     expect(transcoders, Transcoders, "transcoders", "Transcoders", "Load or train some.")
-    job, parts = job_or_default(job), [_plain(one) for one in transcoders.layers]
-    rules = {settings.rule for _, settings in parts}
-    sizes = {one.d_sae for one in transcoders.layers}
-    _expect_written(transcoders, rules, sizes)
+    job = job_or_default(job)
+    _expect_written(transcoders)
+    parts = [_plain(one) for one in transcoders.layers]
     config = _config(transcoders, parts[0][1], scan)
     files = _crossing(transcoders, parts) if transcoders.crosses else _layers(parts)
     size = sum(_bytes(tensors) for tensors in files.values())
@@ -174,18 +173,19 @@ def _write_text(path: Path, text: str) -> None:
 
 def _plain(one: Dictionary) -> tuple[Weights, Settings]:
     """A transcoder without what the format has no place for."""
-    if one.settings.normalise != "none":
-        raise DictionaryError(
-            f"circuit-tracer's format has no place for the normalisation {one.settings.normalise}."
-        )
     weights, settings = _unnormed(one)
     if settings.centred:
-        moved = weights.b_enc.double() - weights.encoder.double() @ weights.b_dec.double()  # type: ignore[union-attr]
-        weights = replace(weights, b_enc=moved.to(weights.w_dec.dtype))
+        bias = weights.need("b_enc")
+        moved = bias.double() - weights.encoder.double() @ weights.b_dec.double()
+        weights = replace(weights, b_enc=moved.to(bias.dtype))
     return weights, replace(settings, centred=False)
 
 
-def _expect_written(transcoders: Transcoders, rules: set[str], sizes: set[int]) -> None:
+def _expect_written(transcoders: Transcoders) -> None:
+    """Raise DictionaryError for what circuit-tracer's format has no place for."""
+    rules = {one.settings.rule for one in transcoders.layers}
+    sizes = {one.d_sae for one in transcoders.layers}
+    normed = {one.settings.normalise for one in transcoders.layers} - {"none"}
     known = {"relu", "jumprelu"} if transcoders.crosses else {"relu", "jumprelu", "topk"}
     skips = {one.weights.w_skip is not None for one in transcoders.layers}
     if len(rules) > 1 or not rules <= known or len(skips) > 1:
@@ -193,6 +193,10 @@ def _expect_written(transcoders: Transcoders, rules: set[str], sizes: set[int]) 
             f"circuit-tracer's format has one rule for all layers, of {', '.join(sorted(known))}; "
             f"these have {', '.join(sorted(rules))}.",
             "Save them layer by layer with save_dictionary.",
+        )
+    if normed:
+        raise DictionaryError(
+            f"circuit-tracer's format has no place for the normalisation {', '.join(normed)}."
         )
     if len(sizes) > 1:
         raise DictionaryError(
