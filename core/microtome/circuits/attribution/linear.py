@@ -47,7 +47,8 @@ class FrozenAttention:
         self, worth: Float[Tensor, "vector d_model"]
     ) -> Float[Tensor, "vector group member d_head"]:
         """What the heads' outputs are worth, where their sum is worth so much."""
-        return (worth @ self.w_o).unflatten(1, (*self.pattern.shape[:2], -1))
+        heads: Tensor = (worth @ self.w_o).unflatten(1, (*self.pattern.shape[:2], -1))
+        return heads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
