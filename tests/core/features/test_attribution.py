@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from plain_attribution import PlainGraph, random_set
 
+from microtome.activations.capture import trace
+from microtome.circuits.attribution.changes import FeatureChange, changes_of
 from microtome.circuits.attribution.graph import attribution_graph
+from microtome.circuits.attribution.intervening import feature_intervention
+from microtome.interventions.edits import Steer
 from microtome.records.circuit import FEATURE, OUTPUT
+from microtome.sites import Site
 
 IDS = (3, 5, 7, 11, 2, 9)
 # A family for each kind of transcoder: serial with learned positions, grouped heads with a gate
@@ -64,3 +70,57 @@ def test_what_comes_in_is_what_a_feature_is(made: tuple) -> None:
         assert own.any()
         assert np.abs(sums + circuit.node_bias - circuit.node_score)[own].max() < 1e-4
         assert np.abs(circuit.node_bias[own]).max() > 1e-2
+
+
+def test_interventions_on_the_frozen_model_move_what_the_graph_says(made: tuple) -> None:
+    model, transcoders, circuit = made
+    kinds, matrix = np.array(circuit.node_kind), dense(circuit)
+    features = np.flatnonzero(kinds == FEATURE)
+    early = features[circuit.node_layer[features] == 0]
+    late = features[circuit.node_layer[features] == 1]
+    nodes = [early[0], early[-1], late[-1]]
+    changes = changes_of(circuit, [circuit.node_id[node] for node in nodes], "scale", 3.0)
+    found = feature_intervention(model, transcoders, IDS, changes)
+    wanted = matrix[:, nodes].sum(1) * 2.0  # three times as much: twice its effect more
+    at = {key: row for row, key in enumerate(places(found))}
+    for node in features:
+        row = at[circuit.node_layer[node], circuit.node_position[node], circuit.node_feature[node]]
+        moved = found.after[row] - found.before[row]
+        expected = 2 * circuit.node_score[node] if node in nodes else wanted[node]
+        assert abs(moved - expected) < 1e-4 * max(1, abs(expected))
+    assert np.abs(wanted[features]).max() > 0.01
+    if model.anatomy.soft_cap is None:
+        outputs = np.flatnonzero(kinds == OUTPUT)
+        moved = found.logits_after - found.logits_before
+        moved = (moved - moved.mean())[circuit.node_feature[outputs]]
+        np.testing.assert_allclose(moved, wanted[outputs], atol=1e-4)
+
+
+def places(found: Any) -> list[tuple[int, int, int]]:
+    """Layer, position and number of each feature."""
+    return list(
+        zip(found.layer.tolist(), found.position.tolist(), found.feature.tolist(), strict=True)
+    )
+
+
+def test_a_free_intervention_is_an_edit_of_the_mlps_outputs(made: tuple) -> None:
+    model, transcoders, _ = made
+    change = FeatureChange(1, 5, "set", 4.0, positions=(2, -1))
+    found = feature_intervention(model, transcoders, IDS, [change], mode="free")
+    site = Site.of(transcoders.layers[1].identity.reads)
+    codes = transcoders.encode(
+        1, torch.from_numpy(trace(model, IDS, sites=[site]).activation(site))
+    )
+    edits = []
+    for to in range(1, 3 if transcoders.crosses else 2):
+        direction = transcoders.decoder(1)[5, to - 1].numpy()
+        edits += [
+            Steer(f"mlp_out.{to}", direction, 4.0 - float(codes[at, 5]), positions=[at])
+            for at in (2, 5)
+        ]
+    logits = trace(model, IDS, edits=edits, sites=[]).logits[-1]
+    np.testing.assert_allclose(found.logits_after, logits, atol=1e-4)
+    assert np.abs(found.logits_after - found.logits_before).max() > 1e-2
+    rows = {key: row for row, key in enumerate(places(found))}
+    assert found.after[rows[1, 2, 5]] == pytest.approx(4.0)
+    assert abs(sum(p for _, p, _ in found.predictions)) <= 1
