@@ -89,11 +89,11 @@ def test_interventions_on_the_frozen_model_move_what_the_graph_says(made: tuple)
         expected = 2 * circuit.node_score[node] if node in nodes else wanted[node]
         assert abs(moved - expected) < 1e-4 * max(1, abs(expected))
     assert np.abs(wanted[features]).max() > 0.01
-    if model.anatomy.soft_cap is None:
-        outputs = np.flatnonzero(kinds == OUTPUT)
-        moved = found.logits_after - found.logits_before
-        moved = (moved - moved.mean())[circuit.node_feature[outputs]]
-        np.testing.assert_allclose(moved, wanted[outputs], atol=1e-4)
+    outputs, cap = np.flatnonzero(kinds == OUTPUT), model.anatomy.soft_cap
+    ends = [found.logits_before.astype(float), found.logits_after.astype(float)]
+    before, after = (end if cap is None else cap * np.arctanh(end / cap) for end in ends)
+    moved = (after - before - (after - before).mean())[circuit.node_feature[outputs]]
+    np.testing.assert_allclose(moved, wanted[outputs], atol=1e-4)
 
 
 def places(found: Any) -> list[tuple[int, int, int]]:
