@@ -9,8 +9,6 @@ best of those tried in a round before, and the default of 512.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 
@@ -123,7 +121,9 @@ def test_beside_circuit_tracer(shape, tmp_path, measuring):
     apart = difference(made, np.load(matrix))
     tried = {batch: peer.ask({**asked, "batch": batch})["seconds"] for batch in BATCHES}
     best = min(tried, key=tried.get)
-    print(f"\npeer: {peer.versions}; batch sizes {tried}; {made.metadata['active_features']} active")
+    print(
+        f"\npeer: {peer.versions}; batch sizes {tried}; {made.metadata['active_features']} active"
+    )
     sides = {best: shape.best} | ({DEFAULT: shape.default} if shape.default else {})
     ours, theirs = [], {batch: [] for batch in sides}
     for _ in range(ROUNDS):
@@ -134,7 +134,9 @@ def test_beside_circuit_tracer(shape, tmp_path, measuring):
     measuring.figure(f"{shape.name}: Microtome", ours, "CPU s")
     reached = {}
     for batch, least in sides.items():
-        measuring.figure(f"{shape.name}: circuit-tracer, batches of {batch}", theirs[batch], "CPU s")
+        measuring.figure(
+            f"{shape.name}: circuit-tracer, batches of {batch}", theirs[batch], "CPU s"
+        )
         ratios = [their / own for their, own in zip(theirs[batch], ours, strict=True)]
         reached[batch] = measuring.figure(f"{shape.name}: beside {batch}", ratios, "×", least=least)
     print(f"largest difference of an edge, of the largest edge: {apart:.2g}")

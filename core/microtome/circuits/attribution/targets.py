@@ -94,6 +94,17 @@ class Features:
         yield from order.split(torch.unique_consecutive(chunk, return_counts=True)[1].tolist())
 
 
+def walk_bytes(held: Replaced, features: int) -> int:
+    """The most that one walk takes where so many features get a row and room is no concern."""
+    counts = torch.cat([one.position for one in held.features]).cpu() + 1
+    if not len(counts) or not features:
+        return 0
+    vectors = min(float(counts.sum()) * features / len(counts), _VECTORS)
+    rows = vectors * len(counts) / float(counts.sum())
+    width = held.run.embedding.shape[-1]
+    return int(4 * (rows * held.n_columns + _COPIES * width * vectors))
+
+
 def chunk_costs(held: Replaced, position: Int[Tensor, " target"]) -> Int[Tensor, " target"]:
     """Bytes that targets of some positions take in a walk, row by row."""
     width = held.run.embedding.shape[-1]

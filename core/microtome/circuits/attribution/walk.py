@@ -22,6 +22,8 @@ from microtome.circuits.attribution.linear import FrozenAttention, FrozenLayer
 from microtome.circuits.attribution.replaced import Reads, Replaced
 from microtome.jobs import Job
 
+_NONE = torch.zeros(0, dtype=torch.long)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
@@ -108,8 +110,9 @@ class _Step:
     def taken(self, blocks: list[_Block]) -> list[_Block]:
         """The blocks before the layer, with those that join; none at the bottom."""
         frozen = self.frozen
-        positions = _positions(blocks)
-        written = _back(frozen.sum_norm2, _flat(blocks, self.out), positions)
+        positions = _positions(blocks).to(self.out.device)
+        nothing = self.held.run.embedding[:0]
+        written = _back(frozen.sum_norm2, _flat(blocks, nothing), positions)
         _read(self.held.reads(self.layer), written, positions, _rows(blocks), self.out)
         asked = None
         if frozen.skip is not None:
@@ -168,18 +171,17 @@ def _both(one: _Block | None, other: _Block) -> _Block:
 
 
 def _flat(blocks: list[_Block], like: Tensor) -> Float[Tensor, "vector d_model"]:
-    if not blocks:
-        return like.new_zeros(0, 1)
-    return torch.cat([block.worth.flatten(0, 1) for block in blocks])
+    return torch.cat([like, *(block.worth.flatten(0, 1) for block in blocks)])
 
 
 def _positions(blocks: list[_Block]) -> Int[Tensor, " vector"]:
     each = [torch.arange(b.position + 1).repeat(len(b.rows)) for b in blocks]
-    return torch.cat(each).to(blocks[0].rows.device)
+    return torch.cat([_NONE, *each])
 
 
 def _rows(blocks: list[_Block]) -> Int[Tensor, " vector"]:
-    return torch.cat([b.rows.repeat_interleave(b.position + 1) for b in blocks])
+    each = [b.rows.repeat_interleave(b.position + 1) for b in blocks]
+    return torch.cat([_NONE.to(each[0].device) if each else _NONE, *each])
 
 
 def _read(reads: Reads, written: Tensor, positions: Tensor, rows: Tensor, out: Tensor) -> None:
@@ -207,6 +209,8 @@ class _Heads:
     def below(self, beside: Tensor | None) -> list[_Block]:
         """The blocks before attention; ``beside`` is the worth of that stream through a skip."""
         attention = self.attention
+        if not self.blocks:
+            return []
         mixed = torch.cat([part.flatten(0, 1).flatten(1) for _, part, _ in self.parts(None)])
         worth = torch.addmm(self.middle, mixed, attention.w_v.flatten(0, 1))
         worth = worth if beside is None else worth.add_(beside)
