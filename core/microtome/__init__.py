@@ -20,6 +20,8 @@ _PUBLIC = {
     "Circuit": "records.circuit",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureChange": "circuits.attribution.changes",
+    "FeatureEdit": "circuits.attribution.changes",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
@@ -40,6 +42,7 @@ _PUBLIC = {
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -48,10 +51,12 @@ _PUBLIC = {
     "discover_circuit": "circuits.discovery.discover",
     "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_attribution": "circuits.attribution.estimate",
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
+    "feature_intervention": "circuits.attribution.intervening",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -88,6 +93,8 @@ __all__ = [
     "Circuit",
     "CustomMetric",
     "Faithfulness",
+    "FeatureChange",
+    "FeatureEdit",
     "Hypothesis",
     "LogProbability",
     "LogitDifference",
@@ -107,6 +114,7 @@ __all__ = [
     "Trace",
     "ablation_sweep",
     "adversarial_search",
+    "attribution_graph",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -115,10 +123,12 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_attribution",
     "estimate_discovery",
     "estimate_sweep",
     "examine",
     "faithfulness",
+    "feature_intervention",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -153,6 +163,10 @@ if TYPE_CHECKING:
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
+    from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
+    from microtome.circuits.attribution.estimate import estimate_attribution
+    from microtome.circuits.attribution.graph import attribution_graph
+    from microtome.circuits.attribution.intervening import feature_intervention
     from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.comparing import edge_auc

@@ -124,3 +124,32 @@ def test_a_free_intervention_is_an_edit_of_the_mlps_outputs(made: tuple) -> None
     rows = {key: row for row, key in enumerate(places(found))}
     assert found.after[rows[1, 2, 5]] == pytest.approx(4.0)
     assert abs(sum(p for _, p, _ in found.predictions)) <= 1
+
+
+def test_the_graph_of_a_changed_run_sums_to_what_its_model_says(made: tuple) -> None:
+    model, transcoders, _ = made
+    changes = [FeatureChange(0, 5, "set", 2.0), FeatureChange(1, 7, "steer", 1.5, (-1,))]
+    circuit = attribution_graph(model, transcoders, IDS, changes=changes)
+    free = feature_intervention(model, transcoders, IDS, changes, mode="free")
+    sums = np.bincount(circuit.edge_target, circuit.edge_weight, circuit.n_nodes)
+    kinds = np.array(circuit.node_kind)
+    own = np.isin(kinds, (FEATURE, OUTPUT))
+    assert np.abs(sums + circuit.node_bias - circuit.node_score)[own].max() < 1e-4
+    rows = {key: row for row, key in enumerate(places(free))}
+    columns = (circuit.node_layer, circuit.node_position, circuit.node_feature)
+    for node in np.flatnonzero(kinds == FEATURE):
+        row = rows[tuple(int(column[node]) for column in columns)]
+        assert circuit.node_score[node] == pytest.approx(free.after[row], abs=1e-4)
+    given = [node for node in circuit.node_id if node.startswith("0_5_")]
+    assert len(given) == len(IDS) - transcoders.silent
+    assert not np.isin(circuit.edge_target, [circuit.row(node) for node in given]).any()
+    after = softmax(free.logits_after)
+    outputs = kinds == OUTPUT
+    np.testing.assert_allclose(
+        circuit.node_influence[outputs], after[circuit.node_feature[outputs]], rtol=1e-3
+    )
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(float) - logits.max())
+    return powers / powers.sum()

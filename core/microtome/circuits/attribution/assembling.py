@@ -51,6 +51,8 @@ def assembled(found: Found) -> Circuit:
     amount = _Amounts.of(found, kept, node_of, influence)
     edges = [amount.edges(part) for part in found.rows.parts]
     nodes = _node_columns(found, kept, influence)
+    given = node_of[found.rows.column[found.rows.features.given]].numpy()
+    nodes["node_bias"][given] = nodes["node_score"][given]
     for part, some in zip(found.rows.parts, edges, strict=True):
         at = amount.targets(part)
         nodes["node_bias"][at] = (amount.constant(part) + some.bias).numpy()
@@ -70,9 +72,10 @@ def _joined(edges: list[_Edges], name: str, dtype: Any) -> NDArray[Any]:
 
 
 def _kept(found: Found) -> Bool[Tensor, " column"]:
-    """All columns but those of features that were not walked from."""
+    """All columns but those of features that were not walked from, and were not given."""
     kept = torch.ones(found.held.n_columns, dtype=torch.bool)
-    kept[found.rows.column[~found.rows.walked]] = False
+    rows = found.rows
+    kept[rows.column[~(rows.walked | rows.features.given)]] = False
     return kept
 
 

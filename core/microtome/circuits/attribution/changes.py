@@ -172,6 +172,8 @@ class FeatureEdit:
     changes: tuple[FeatureChange, ...]
 
     def __post_init__(self) -> None:
+        way_out = "Load a set with load_transcoders."
+        expect(self.transcoders, Transcoders, "transcoders", "a Transcoders", way_out)
         expect_changes(self.transcoders, self.changes)
         object.__setattr__(self, "changes", tuple(self.changes))
 

@@ -33,9 +33,10 @@ def explored(
     """
     features = Features.of(held)
     rows = Rows.of(held, features)
-    count = min(most, held.n_features)
+    asked = int((~features.given).sum())
+    count = min(most, asked)
     room = walking_room(held, count, len(logits.ids), budget)
-    everything = count == held.n_features
+    everything = count == asked
     if everything and fits_one_walk(held, features, room):
         _together(rows, held, logits, job)
         return rows
@@ -56,9 +57,10 @@ def explored(
 def _ranked(rows: Rows, logits: Logits) -> torch.Tensor:
     """Features without a row, the most influential first."""
     influence = rows.influence(logits.probability)[rows.column]
-    influence[rows.walked] = -1
+    out = rows.walked | rows.features.given
+    influence[out] = -1
     order = influence.argsort(descending=True, stable=True)
-    return order[: len(order) - int(rows.walked.sum())]
+    return order[: len(order) - int(out.sum())]
 
 
 def fits_one_walk(held: Replaced, features: Features, room: int) -> bool:
@@ -70,7 +72,7 @@ def fits_one_walk(held: Replaced, features: Features, room: int) -> bool:
 def _together(rows: Rows, held: Replaced, logits: Logits, job: Job) -> None:
     """Everything in one walk."""
     job.progress(_TITLE, 0, 1)
-    order = torch.arange(held.n_features)
+    order = (~rows.features.given).nonzero()[:, 0]
     words, others = logit_targets(held, logits), rows.features.targets(held, order)
     ends = held.run.embedding.shape[-1] == others.direction.shape[-1]
     assert ends  # noqa: S101  a transcoder reads the stream, or a norm of it

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
 from microtome.circuits.attribution.assembling import Found, assembled
+from microtome.circuits.attribution.changed import changed_run, with_changes
+from microtome.circuits.attribution.changes import FeatureChange, expect_changes
 from microtome.circuits.attribution.explore import explored
 from microtome.circuits.attribution.forward import constants_of
 from microtome.circuits.attribution.reading import expect_transcoders
@@ -19,7 +22,7 @@ from microtome.circuits.formats.rows import SIGN
 from microtome.errors import InputError, ModelError, expect
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
-from microtome.models.arithmetic import anatomy_in, run
+from microtome.models.arithmetic import anatomy_in
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
@@ -31,7 +34,7 @@ DEFAULT_BUDGET = 2 << 30
 _FEW_EDGES = 300_000  # that a partial result is made of
 
 
-def attribution_graph(
+def attribution_graph(  # noqa: PLR0913  the settings are named one by one
     model: Model,
     transcoders: Transcoders,
     prompt: Prompt,
@@ -39,6 +42,7 @@ def attribution_graph(
     max_feature_nodes: int = MAX_FEATURE_NODES,
     probability: float = 0.95,
     max_logits: int = 10,
+    changes: Sequence[FeatureChange] = (),
     budget: int | None = None,
     job: Job | None = None,
 ) -> Circuit:
@@ -51,6 +55,8 @@ def attribution_graph(
     soft cap. A feature's ``node_score`` is its activation and a logit's its value; in-edges and
     ``node_bias`` sum to it. Of more than ``max_feature_nodes`` features those with most influence
     are nodes, and what others add is in ``node_bias``. All is computed in float32.
+    With ``changes`` it is the graph of the run in which these act and all behind them is computed
+    anew; a changed feature comes from nothing, as it was set.
     ``prune_by_influence`` chooses what to look at. The metadata hold ``replacement_score``,
     ``completeness_score`` and ``unexplored`` (0 to 1; None where nothing flows). ``budget`` is
     for direct effects and the walks that find them, in bytes.
@@ -64,7 +70,7 @@ def attribution_graph(
     budget = DEFAULT_BUDGET if budget is None else budget
     _expect_settings(max_feature_nodes, probability, max_logits, budget)
     with torch.no_grad():
-        tokens, held = replaced_model(model, transcoders, prompt, job)
+        tokens, held = replaced_model(model, transcoders, prompt, job, changes)
         logits = likely(held.run, held.frozen.position, probability, max_logits)
         making = _Making(model, transcoders, tokens, held, logits)
         most = max_feature_nodes
@@ -72,13 +78,18 @@ def attribution_graph(
         circuit = making.circuit(rows)
     settings = {
         "max_feature_nodes": max_feature_nodes, "probability": probability,
-        "max_logits": max_logits, "seconds": time.perf_counter() - started,
+        "max_logits": max_logits, "changes": [str(change) for change in changes],
+        "seconds": time.perf_counter() - started,
     }  # fmt: skip
     return replace(circuit, metadata=circuit.metadata | settings)
 
 
 def replaced_model(
-    model: Model, transcoders: Transcoders, prompt: Prompt, job: Job
+    model: Model,
+    transcoders: Transcoders,
+    prompt: Prompt,
+    job: Job,
+    changes: Sequence[FeatureChange] = (),
 ) -> tuple[Tokens, Replaced]:
     """The prompt's tokens, and its run in float32 with transcoders in the place of MLPs.
 
@@ -95,8 +106,10 @@ def replaced_model(
     expect_transcoders(model, transcoders)
     tokens = model.tokenize(as_prompt(prompt))
     anatomy = anatomy_in(model.anatomy, torch.float32)
-    ran = run(anatomy, torch.as_tensor(tokens.ids), job=job)
-    return tokens, replaced(ran, transcoders, len(tokens) - 1, job)
+    expect_changes(transcoders, changes)
+    acting, ids = tuple(changes), torch.as_tensor(tokens.ids)
+    ran = changed_run(anatomy, ids, transcoders, acting, job)
+    return tokens, with_changes(replaced(ran, transcoders, len(tokens) - 1, job), acting)
 
 
 def _expect_settings(features: int, probability: float, logits: int, budget: int) -> None:

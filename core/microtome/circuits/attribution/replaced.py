@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from microtome.circuits.attribution.linear import Frozen, freeze
@@ -24,11 +24,12 @@ from microtome.models.operations import scaled
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerFeatures:
-    """The active features of one layer, by position."""
+    """The active features of one layer, by position; ``given`` are those that were set."""
 
     position: Int[Tensor, " feature"]
     number: Int[Tensor, " feature"]
     activation: Float[Tensor, " feature"]
+    given: Bool[Tensor, " feature"]
 
     def __len__(self) -> int:
         return len(self.number)
@@ -164,7 +165,8 @@ def _active(
     codes = layers[layer].encode(place.value(run.anatomy.blocks[layer], run.blocks[layer]))
     codes[: transcoders.silent] = 0
     position, number = codes.nonzero(as_tuple=True)
-    return LayerFeatures(position, number, codes[position, number])
+    given = torch.zeros_like(position, dtype=torch.bool)
+    return LayerFeatures(position, number, codes[position, number], given)
 
 
 def _missed(held: Replaced, place: Place, layer: int) -> Float[Tensor, "position d_model"]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from microtome.circuits.attribution.replaced import Replaced
@@ -64,6 +64,7 @@ class Features:
     layer: Int[Tensor, " feature"]
     row: Int[Tensor, " feature"]
     position: Int[Tensor, " feature"]
+    given: Bool[Tensor, " feature"]
 
     @classmethod
     def of(cls, held: Replaced) -> Features:
@@ -71,7 +72,8 @@ class Features:
         layers = [torch.full((len(one),), at) for at, one in enumerate(held.features)]
         rows = [torch.arange(len(one)) for one in held.features]
         positions = [one.position.cpu() for one in held.features]
-        return cls(torch.cat(layers), torch.cat(rows), torch.cat(positions))
+        given = [one.given.cpu() for one in held.features]
+        return cls(torch.cat(layers), torch.cat(rows), torch.cat(positions), torch.cat(given))
 
     def targets(self, held: Replaced, some: Int[Tensor, " some"]) -> Targets:
         """Some of them as targets of a walk, in the order given."""
