@@ -9,6 +9,8 @@ best of those tried in a round before, and the default of 512.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -158,3 +160,57 @@ def difference(made, theirs):
     ours[at[made.edge_target], at[made.edge_source]] = made.edge_weight
     assert set(rows) - set(made.node_id) <= {f"{layer}_-1_0" for layer in range(layers)}
     return np.abs(ours - theirs["matrix"]).max() / np.abs(theirs["matrix"]).max()
+
+
+MEMORY = """
+import sys, time, torch
+from microtome.circuits.attribution.estimate import estimate_attribution
+from microtome.circuits.attribution.graph import attribution_graph
+from microtome.features.dictionary import Dictionary
+from microtome.features.rules import Settings, Weights
+from microtome.features.transcoders import Transcoders
+from microtome.models.loading import load_model
+from microtome.records.dictionary import DictionaryIdentity
+
+def most():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1e6
+
+width, wide, k = 768, 24_576, 64
+random = torch.Generator().manual_seed(1)
+
+def one(layer):
+    draw = lambda *size: torch.empty(size).uniform_(-0.05, 0.05, generator=random)
+    weights = Weights(w_enc=draw(wide, width), w_dec=draw(wide, width), b_enc=draw(wide),
+                      b_dec=draw(width))
+    named = DictionaryIdentity("random", "", 0, 0, 0, reads=f"mlp_in.{layer}",
+                               writes=f"mlp_out.{layer}")
+    return Dictionary(weights, Settings("topk", k=k, centred=False), named)
+
+model = load_model(sys.argv[1])
+transcoders = Transcoders(tuple(one(layer) for layer in range(12)))
+print(f"weights and transcoders: {most():.2f} GB")
+prompt = tuple(torch.randint(1, 50_000, (64,), generator=random).tolist())
+print(estimate_attribution(model, transcoders, prompt))
+start = time.perf_counter(), time.process_time()
+made = attribution_graph(model, transcoders, prompt)
+told = made.metadata
+print(f"{made.n_nodes:,} nodes, {made.n_edges:,} edges of {told['active_features']:,} active "
+      f"features in {time.perf_counter() - start[0]:.0f} s, {time.process_time() - start[1]:.0f} "
+      f"CPU s; unexplored {told['unexplored']:.2f}")
+print(most())
+"""
+
+
+def test_memory_of_a_long_prompt_and_wide_transcoders(tmp_path, measuring):
+    transformers.GPT2LMHeadModel(transformers.GPT2Config()).save_pretrained(tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MEMORY, str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = ran.stdout.splitlines()
+    print("\n" + "\n".join(lines[:-1]))
+    value = measuring.figure(
+        "64 tokens, 24,576 features a layer", [float(lines[-1])], "GB", most=MOST_MEMORY
+    )
+    assert value <= MOST_MEMORY
