@@ -18,10 +18,12 @@ _PUBLIC = {
     "Box": "records.hypothesis",
     "Case": "records.suite",
     "Circuit": "records.circuit",
+    "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
     "FeatureChange": "circuits.attribution.changes",
     "FeatureEdit": "circuits.attribution.changes",
+    "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
@@ -39,6 +41,8 @@ _PUBLIC = {
     "Steer": "interventions.edits",
     "Suite": "records.suite",
     "Sweep": "records.sweep",
+    "ToyModels": "records.superposition",
+    "ToyPlan": "records.superposition",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
@@ -53,6 +57,7 @@ _PUBLIC = {
     "edit_price": "analysis.price",
     "estimate_attribution": "circuits.attribution.estimate",
     "estimate_discovery": "circuits.discovery.estimate",
+    "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
@@ -60,26 +65,36 @@ _PUBLIC = {
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
+    "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
+    "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
+    "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
+    "phase_diagram": "features.superposition",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
+    "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
+    "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
+    "save_transcoders": "features.formats.saving",
     "self_check": "selfcheck.suite",
-    "stability": "circuits.discovery.judging",
     "slice_circuits": "suites.slices",
+    "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
+    "train_toy": "features.superposition",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
 }
@@ -91,10 +106,12 @@ __all__ = [
     "Box",
     "Case",
     "Circuit",
+    "Corpus",
     "CustomMetric",
     "Faithfulness",
     "FeatureChange",
     "FeatureEdit",
+    "Harvest",
     "Hypothesis",
     "LogProbability",
     "LogitDifference",
@@ -111,6 +128,8 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "ToyModels",
+    "ToyPlan",
     "Trace",
     "ablation_sweep",
     "adversarial_search",
@@ -125,6 +144,7 @@ __all__ = [
     "edit_price",
     "estimate_attribution",
     "estimate_discovery",
+    "estimate_harvest",
     "estimate_sweep",
     "examine",
     "faithfulness",
@@ -132,32 +152,44 @@ __all__ = [
     "generate",
     "graph_consensus",
     "graph_difference",
+    "harvest",
     "head_scores",
+    "inspect_dictionary",
     "judge_circuit",
+    "load_dictionary",
     "load_model",
     "load_suite",
+    "load_transcoders",
     "logit_lens",
+    "open_harvest",
     "open_session",
     "patching_sweep",
     "path_patching",
+    "phase_diagram",
     "project",
     "propose_groups",
     "prune",
     "prune_by_influence",
+    "read_corpus",
     "read_graph",
     "redundancy",
     "run_suite",
+    "save_dictionary",
     "save_session",
+    "save_transcoders",
     "self_check",
     "slice_circuits",
     "stability",
     "trace",
+    "train_toy",
     "verify_session",
     "write_graph",
 ]
 
 if TYPE_CHECKING:
     from microtome.activations.capture import trace
+    from microtome.activations.harvest import estimate_harvest, harvest
+    from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
@@ -180,8 +212,16 @@ if TYPE_CHECKING:
     from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
+    from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.features.formats.saving import save_dictionary, save_transcoders
+    from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
@@ -208,6 +248,7 @@ if TYPE_CHECKING:
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.suite import Case, Suite
+    from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check

@@ -43,6 +43,14 @@ CALLS = {
     "mt.component_graph(model, None)": ("prompt", "None"),
     "mt.component_graph(model, TEXT, 'Mary')": ("metric", "'Mary'"),
     "mt.component_graph(model, TEXT, metric, rule='single')": ("rule", "'single'"),
+    "mt.train_toy(None)": ("plan", "None"),
+    "mt.phase_diagram(squares=None)": ("squares", "None"),
+    "mt.read_corpus(None)": ("corpus", "None"),
+    "mt.harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
+    "mt.harvest(model, None, ['z'], 'x')": ("corpus", "None"),
+    "mt.harvest(model, 'a.txt', 'z', 'x')": ("sites", "'z'"),
+    "mt.estimate_harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
+    "mt.open_harvest(None)": ("folder", "None"),
     "mt.graph_consensus([None, None])": ("circuits", "None"),
     "mt.graph_difference(None, None)": ("circuits", "None"),
     "mt.propose_groups(None)": ("circuit", "None"),
@@ -58,6 +66,11 @@ CALLS = {
     "mt.examine('words-4l', mt.Question(TEXT))": ("model", "'words-4l'"),
     "mt.examine(model, TEXT)": ("question", "Question"),
     "mt.examine(model, None)": ("question", "None"),
+    "mt.inspect_dictionary(None)": ("path", "None"),
+    "mt.load_dictionary(3)": ("path", "3"),
+    "mt.load_transcoders(None)": ("path", "None"),
+    "mt.save_dictionary(None, FILE)": ("dictionary", "None"),
+    "mt.save_transcoders(3, FILE)": ("transcoders", "3"),
     "mt.read_graph(None)": ("path", "None"),
     "mt.read_graph(3)": ("path", "3"),
     "mt.write_graph(FILE, 3)": ("circuit", "3"),
@@ -188,7 +201,19 @@ CALLS = {
     "mt.CustomMetric('Mary')": ("function", "'Mary'"),
 }
 # What is made by the program rather than by its user, or takes nothing.
-NOT_CALLED = {"Circuit", "Faithfulness", "Loss", "MicrotomeError", "Sweep", "Trace", "Session"}
+NOT_CALLED = {
+    "Circuit",
+    "Corpus",
+    "Faithfulness",
+    "Harvest",
+    "Loss",
+    "MicrotomeError",
+    "Session",
+    "Sweep",
+    "ToyModels",
+    "ToyPlan",
+    "Trace",
+}
 
 CHILD = """
 import json, sys, warnings

@@ -78,12 +78,19 @@ class Transcoders:
         codes: Sequence[Float[Tensor, "position feature"]],
     ) -> list[Float[Tensor, "position d_out"]]:
         """What stands for the output of each layer's MLP, from what they read and their codes."""
-        written = []
-        for layer, one in enumerate(self.layers):
-            output = one.decode(codes[layer])
-            if one.weights.w_skip is not None:
-                output = output + inputs[layer] @ one.weights.w_skip.T
-            for before, behind in enumerate((self.onward or ())[:layer]):
-                output = output + codes[before] @ behind[:, layer - before - 1]
-            written.append(output)
-        return written
+        return [self.output(layer, inputs, codes) for layer in range(self.n_layers)]
+
+    def output(
+        self,
+        layer: int,
+        inputs: Sequence[Float[Tensor, "position d_in"]],
+        codes: Sequence[Float[Tensor, "position feature"]],
+    ) -> Float[Tensor, "position d_out"]:
+        """What stands for the output of one layer's MLP; only layers up to it need to be given."""
+        one = self.layers[layer]
+        output = one.decode(codes[layer])
+        if one.weights.w_skip is not None:
+            output = output + inputs[layer] @ one.weights.w_skip.T
+        for before, behind in enumerate((self.onward or ())[:layer]):
+            output = output + codes[before] @ behind[:, layer - before - 1]
+        return output

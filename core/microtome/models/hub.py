@@ -39,6 +39,21 @@ def cached(name: str) -> Path | None:
     return Path(found)
 
 
+def cached_part(name: str, folder: str) -> Path | None:
+    """A folder of a hub repository in the local cache, None when nothing of it is there.
+
+    Raises ModelNotFound for what can be no hub id.
+    """
+    try:
+        found = huggingface_hub.snapshot_download(name, local_files_only=True)
+    except HFValidationError as error:
+        raise _no_name(name) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        return None
+    part = Path(found) / folder
+    return part if part.is_dir() and any(path.is_file() for path in part.iterdir()) else None
+
+
 def _no_name(name: str) -> ModelNotFound:
     return ModelNotFound(f"{name!r} is no name of a hub model.", "Such a name is owner/model.")
 
