@@ -21,6 +21,8 @@ _PUBLIC = {
     "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureChange": "circuits.attribution.changes",
+    "FeatureEdit": "circuits.attribution.changes",
     "FeatureIndex": "records.feature_index",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
@@ -46,6 +48,7 @@ _PUBLIC = {
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -54,12 +57,14 @@ _PUBLIC = {
     "discover_circuit": "circuits.discovery.discover",
     "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_attribution": "circuits.attribution.estimate",
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "feature_index": "features.indexing",
+    "feature_intervention": "circuits.attribution.intervening",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -107,6 +112,8 @@ __all__ = [
     "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "FeatureChange",
+    "FeatureEdit",
     "FeatureIndex",
     "Harvest",
     "Hypothesis",
@@ -131,6 +138,7 @@ __all__ = [
     "Trace",
     "ablation_sweep",
     "adversarial_search",
+    "attribution_graph",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -139,12 +147,14 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_attribution",
     "estimate_discovery",
     "estimate_harvest",
     "estimate_sweep",
     "examine",
     "faithfulness",
     "feature_index",
+    "feature_intervention",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -191,6 +201,10 @@ if TYPE_CHECKING:
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
+    from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
+    from microtome.circuits.attribution.estimate import estimate_attribution
+    from microtome.circuits.attribution.graph import attribution_graph
+    from microtome.circuits.attribution.intervening import feature_intervention
     from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.comparing import edge_auc

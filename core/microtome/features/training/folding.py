@@ -56,7 +56,7 @@ def _layer(weights: Mapping[str, Tensor], layer: int) -> dict[str, Tensor]:
     return {**own, "across": weights[f"w_dec.{layer}"]}
 
 
-def folded(  # noqa: PLR0913, PLR0917  # one formula of all of these
+def folded(  # one formula of all of these
     weights: Mapping[str, Tensor], read: Scale, written: Scale, plan: Plan, cut: float,
     transcodes: bool,
 ) -> Weights:  # fmt: skip

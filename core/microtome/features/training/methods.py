@@ -81,13 +81,13 @@ class _Jump(torch.autograd.Function):
     """``pre`` where it is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205, D102
+    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return pre * (pre > threshold)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205, D102
+    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return given * (pre > threshold), (-threshold * near * given).sum(0), None
@@ -97,13 +97,13 @@ class _Count(torch.autograd.Function):
     """1 where ``pre`` is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205, D102
+    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return (pre > threshold).to(pre.dtype)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205, D102
+    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return None, (-near * given).sum(0), None

@@ -96,7 +96,8 @@ def expect_rows(rows: Rows, size: int) -> None:
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
     """Where the rows of a site lie: ``(x - mean) / size`` has mean 0 and, over all its numbers,
-    mean square 1."""
+    mean square 1.
+    """
 
     mean: Float[Tensor, " d"]
     size: float
