@@ -18,8 +18,13 @@ _PUBLIC = {
     "Box": "records.hypothesis",
     "Case": "records.suite",
     "Circuit": "records.circuit",
+    "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureChange": "circuits.attribution.changes",
+    "FeatureEdit": "circuits.attribution.changes",
+    "FeatureIndex": "records.feature_index",
+    "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
     "LogProbability": "metrics",
@@ -27,6 +32,7 @@ _PUBLIC = {
     "LogitOverMean": "metrics",
     "Loss": "metrics",
     "MicrotomeError": "errors",
+    "Neurons": "features.neurons",
     "Patch": "interventions.edits",
     "Probability": "metrics",
     "PromptPair": "prompts",
@@ -37,9 +43,12 @@ _PUBLIC = {
     "Steer": "interventions.edits",
     "Suite": "records.suite",
     "Sweep": "records.sweep",
+    "ToyModels": "records.superposition",
+    "ToyPlan": "records.superposition",
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -48,33 +57,47 @@ _PUBLIC = {
     "discover_circuit": "circuits.discovery.discover",
     "edge_auc": "circuits.discovery.comparing",
     "edit_price": "analysis.price",
+    "estimate_attribution": "circuits.attribution.estimate",
     "estimate_discovery": "circuits.discovery.estimate",
+    "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
+    "feature_index": "features.indexing",
+    "feature_intervention": "circuits.attribution.intervening",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
+    "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
+    "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
+    "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
+    "phase_diagram": "features.superposition",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
+    "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
+    "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
+    "save_transcoders": "features.formats.saving",
     "self_check": "selfcheck.suite",
-    "stability": "circuits.discovery.judging",
     "slice_circuits": "suites.slices",
+    "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
+    "train_toy": "features.superposition",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
 }
@@ -86,14 +109,20 @@ __all__ = [
     "Box",
     "Case",
     "Circuit",
+    "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "FeatureChange",
+    "FeatureEdit",
+    "FeatureIndex",
+    "Harvest",
     "Hypothesis",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
     "Loss",
     "MicrotomeError",
+    "Neurons",
     "Patch",
     "Probability",
     "PromptPair",
@@ -104,9 +133,12 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "ToyModels",
+    "ToyPlan",
     "Trace",
     "ablation_sweep",
     "adversarial_search",
+    "attribution_graph",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -115,44 +147,64 @@ __all__ = [
     "discover_circuit",
     "edge_auc",
     "edit_price",
+    "estimate_attribution",
     "estimate_discovery",
+    "estimate_harvest",
     "estimate_sweep",
     "examine",
     "faithfulness",
+    "feature_index",
+    "feature_intervention",
     "generate",
     "graph_consensus",
     "graph_difference",
+    "harvest",
     "head_scores",
+    "inspect_dictionary",
     "judge_circuit",
+    "load_dictionary",
     "load_model",
     "load_suite",
+    "load_transcoders",
     "logit_lens",
+    "open_harvest",
     "open_session",
     "patching_sweep",
     "path_patching",
+    "phase_diagram",
     "project",
     "propose_groups",
     "prune",
     "prune_by_influence",
+    "read_corpus",
     "read_graph",
     "redundancy",
     "run_suite",
+    "save_dictionary",
     "save_session",
+    "save_transcoders",
     "self_check",
     "slice_circuits",
     "stability",
     "trace",
+    "train_toy",
     "verify_session",
     "write_graph",
 ]
 
 if TYPE_CHECKING:
     from microtome.activations.capture import trace
+    from microtome.activations.harvest import estimate_harvest, harvest
+    from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
     from microtome.analysis.projection import project
+    from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
+    from microtome.circuits.attribution.estimate import estimate_attribution
+    from microtome.circuits.attribution.graph import attribution_graph
+    from microtome.circuits.attribution.intervening import feature_intervention
     from microtome.circuits.comparing import graph_consensus, graph_difference
     from microtome.circuits.component import component_graph
     from microtome.circuits.discovery.comparing import edge_auc
@@ -166,8 +218,18 @@ if TYPE_CHECKING:
     from microtome.circuits.influences import prune_by_influence
     from microtome.circuits.prune import prune
     from microtome.circuits.scrubbing.scrub import causal_scrub
+    from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.features.formats.saving import save_dictionary, save_transcoders
+    from microtome.features.indexing import feature_index
+    from microtome.features.neurons import Neurons
+    from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
@@ -191,9 +253,11 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.feature_index import FeatureIndex
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
     from microtome.records.suite import Case, Suite
+    from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.selfcheck.suite import self_check

@@ -22,8 +22,14 @@
     │   ├── SessionDamaged         truncated, wrong shapes, broken references
     │   ├── NewerSession           written by a later major version
     │   └── ModelMismatch          the model at hand is not the one of the session
+    ├── PickleError                a pickle that is damaged or makes no sense
+    │   └── UnsafePickle           one that asks for more than tensors and plain containers
     ├── GraphError                 a graph file that cannot be read, or a circuit no such file holds
     │   └── UnsafeGraph            a pickle that asks for more than tensors and plain containers
+    ├── DictionaryError            a sparse dictionary that cannot be read, made or used
+    │   ├── UnsafeDictionary       a pickle that asks for more than tensors and plain containers
+    │   └── DictionaryMismatch     a dictionary of another width, model or site
+    ├── CorpusError                text that cannot be read: empty, binary, not UTF-8
     └── StorageError               disk full, read-only folder, file in use
 
 ``Cancelled`` is no error: it unwinds a job that the user stopped, and is caught at the job
@@ -135,12 +141,36 @@ class ModelMismatch(SessionError):
     """The model at hand is not the one that made the session."""
 
 
+class PickleError(MicrotomeError):
+    """A pickle, or a file of ``torch.save``, that is damaged or makes no sense."""
+
+
+class UnsafePickle(PickleError):
+    """A pickle that asks for more than tensors, plain containers and known records."""
+
+
 class GraphError(MicrotomeError):
     """A graph file that cannot be read, or a circuit that its format cannot hold."""
 
 
 class UnsafeGraph(GraphError):
     """A pickle that asks for more than tensors, plain containers and known records."""
+
+
+class DictionaryError(MicrotomeError):
+    """A sparse dictionary that cannot be read, made or used."""
+
+
+class UnsafeDictionary(DictionaryError):
+    """A pickled dictionary that asks for more than tensors and plain containers."""
+
+
+class DictionaryMismatch(DictionaryError):
+    """A dictionary of another width, model or site than what it meets."""
+
+
+class CorpusError(MicrotomeError):
+    """Text that cannot be read: none there, binary, or not UTF-8."""
 
 
 class StorageError(MicrotomeError):

@@ -30,6 +30,13 @@ class TransformMap:
         """From what the unembedding reads back to what the final norm gave."""
         return y if self.transform is None else self._before(y) @ self.transform.weight.to(y)
 
+    def apply(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_read"]:
+        """From what the final norm gave to what the unembedding reads, without constants."""
+        if self.transform is None:
+            return x
+        pre: Tensor = x @ self.transform.weight.to(x).T
+        return self.norm.apply(pre if self.slope is None else pre * self.slope)
+
     def bias(self, y: Float[Tensor, "*rows d_read"]) -> Float[Tensor, "*rows"]:
         """What the transform's own constants add along some directions."""
         total = torch.zeros_like(y[..., 0])

@@ -108,6 +108,22 @@ class Lexicon:
         self._check(tokens)
         return tokens
 
+    def documents(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts of any length, each with the tokenizer's special tokens.
+
+        Raises TokenizerMissing without a tokenizer, PromptError where it breaks down.
+        """
+        tokenizer = self._required()
+        with TokenizerEdge(_BROKE_DOWN, PromptError):
+            encoded = tokenizer(list(texts), return_attention_mask=False, verbose=False)
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    @property
+    def special_tokens(self) -> tuple[int, ...]:
+        """The ids that a tokenizer puts around texts; none without one."""
+        return tuple(sorted(getattr(self._tokenizer, "all_special_ids", ())))
+
     def _both_sides(self, prompt: Prompt, start: int) -> Tokens:
         read, goes_on = both_sides(prompt)
         if isinstance(read, str):

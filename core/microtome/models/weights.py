@@ -39,10 +39,11 @@ class TensorEntry:
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """One safetensors file and its table of contents."""
+    """One safetensors file and its table of contents; entries count from the byte ``first``."""
 
     path: Path
     entries: tuple[TensorEntry, ...]
+    first: int
 
 
 def find_weights(folder: Path, weights: Path | None = None) -> tuple[WeightFile, ...]:
@@ -168,7 +169,7 @@ def read_header(path: Path) -> WeightFile:
         ) from error
     if max((entry.end for entry in entries), default=0) != size - 8 - length:
         raise _cut_short(path, size)
-    return WeightFile(path, entries)
+    return WeightFile(path, entries, 8 + length)
 
 
 def _cut_short(path: Path, size: int) -> ModelDamaged:
@@ -209,8 +210,7 @@ def _map(file: WeightFile, stack: ExitStack) -> Iterator[StoredTensor]:
     # On leaving, the views are released before the map that they look into is closed.
     data = memoryview(stack.enter_context(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)))
     stack.callback(data.release)
-    first = 8 + struct.unpack("<Q", data[:8])[0]
     for entry in file.entries:
-        view = data[first + entry.start : first + entry.end]
+        view = data[file.first + entry.start : file.first + entry.end]
         stack.callback(view.release)
         yield StoredTensor(entry.name, entry.dtype, entry.shape, view)

@@ -36,9 +36,10 @@ class Circuit:
 
     ``edge_source`` and ``edge_target`` are row numbers of nodes. -1 in ``node_layer``,
     ``node_position``, ``node_head`` or ``node_feature`` means "has none". ``node_score`` is the
-    node's contribution to the metric, ``node_influence`` its share (0 to 1) of what flows into
-    it, ``node_bias`` the part of its score that constants explain. ``edge_influence`` is the
-    influence that passes through the edge. ``metadata`` holds plain JSON values: method, metric
+    node's contribution to the metric (in a graph of features a feature's activation and a logit's
+    value), ``node_influence`` its share (0 to 1) of what flows into it, or an output's
+    probability, ``node_bias`` the part of its score that constants explain. ``edge_influence`` is
+    the influence that passes through the edge. ``metadata`` holds plain JSON values: method, metric
     name and value, cancellation, unexplored share, settings; its ``source`` keeps the unknown
     keys of a file that the circuit came from.
     """

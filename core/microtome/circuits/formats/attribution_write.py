@@ -25,7 +25,7 @@ from microtome.circuits.formats.rows import NodeRow, counted, node_rows
 from microtome.circuits.formats.web_nodes import published_row, read_node, web_node
 from microtome.errors import GraphError
 from microtome.jobs import Job
-from microtome.records.circuit import OUTPUT, Circuit, EdgeKind
+from microtome.records.circuit import FEATURE, OUTPUT, Circuit, EdgeKind
 
 _AT_ONCE = 50_000  # links written in one piece
 _VIEW: dict[str, Any] = {
@@ -182,7 +182,7 @@ def _added(row: NodeRow, reached: float, best: float) -> dict[str, Any]:
     is_output = row.kind == OUTPUT
     return {
         "influence": reached,
-        "activation": None,
+        "activation": row.score if row.kind == FEATURE and row.score else None,
         "token_prob": row.influence if is_output else 0.0,
         "is_target_logit": is_output and row.influence == best,
         "run_idx": 0,

@@ -1,0 +1,1 @@
+"""Attribution graphs: circuits whose nodes are features of transcoders."""

@@ -1,0 +1,271 @@
+"""How good dictionaries are on text: what they explain, and what a model says with them in place.
+
+What is at the tokenizer's own tokens stays the model's: dictionaries are not trained on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from microtome.features.dictionary import Dictionary
+from microtome.features.fitting import expect_fit
+from microtome.features.transcoders import Transcoders
+from microtome.jobs import Job, job_or_default
+from microtome.models.hooks import Tap, tapping
+from microtome.models.model import Model
+from microtome.records.dictionary_scores import DictionaryScores, ReplacementScores
+from microtome.sites import Site
+
+_TOKENS_A_PASS = 2_048
+_DENSE = 0.1
+_SURE = 0.9
+
+TokenRows = Int[np.ndarray, "row context"]
+
+
+def evaluate_dictionary(
+    model: Model, dictionary: Dictionary, tokens: TokenRows, *, job: Job | None = None
+) -> DictionaryScores:
+    """Figures of a dictionary on rows of tokens.
+
+    Raises DictionaryMismatch for a dictionary of another model.
+    """
+    job, identity = job_or_default(job), dictionary.identity
+    expect_fit(identity, model)
+    reads, writes = Site.of(identity.reads), Site.of(identity.writes)
+    seen, said = _Seen.of(dictionary.d_sae, dictionary.d_out), _Said()
+    for ids, kept in _passes(model, tokens, job, "Measuring a dictionary"):
+        own = _logits(model, ids, {}, job)
+        held: dict[str, Tensor] = {}
+        taps = {reads: _keeping("x", reads, held), writes: _keeping("y", writes, held)}
+        if reads == writes:
+            taps = {reads: lambda values: _both(values, reads, held)}
+        _logits(model, ids, taps, job)
+        codes, written = dictionary.both(held["x"][kept])
+        seen.add(codes, written, held["y"][kept])
+        whole = held["y"].clone()
+        whole[kept] = written
+        put = _logits(model, ids, {writes: _putting(writes, whole)}, job)
+        whole[kept] = 0
+        zeroed = _logits(model, ids, {writes: _putting(writes, whole)}, job)
+        said.add(ids, kept, own, put, zeroed)
+    return DictionaryScores(
+        **seen.told(), cross_entropy=said.mean("own"), reconstructed=said.mean("put"),
+        zeroed=said.mean("zeroed"), kl=said.mean("kl"), positions=seen.count,
+    )  # fmt: skip
+
+
+def evaluate_transcoders(
+    model: Model, transcoders: Transcoders, tokens: TokenRows, *, job: Job | None = None
+) -> ReplacementScores:
+    """Figures of the model whose MLPs are replaced, each layer reading what those before made.
+
+    What the transcoders explain is measured on what the model's own MLPs read.
+    Raises DictionaryMismatch for transcoders of another model.
+    """
+    job = job_or_default(job)
+    for one in transcoders.layers:
+        expect_fit(one.identity, model)
+    seen = [_Seen.of(one.d_sae, one.d_out) for one in transcoders.layers]
+    said = _Said()
+    for ids, kept in _passes(model, tokens, job, "Measuring transcoders"):
+        held: dict[str, Tensor] = {}
+        taps = {
+            Site.of(name): _keeping(name, Site.of(name), held)
+            for one in transcoders.layers
+            for name in (one.identity.reads, one.identity.writes)
+        }
+        own = _logits(model, ids, taps, job)
+        _explain(transcoders, held, kept, seen)
+        put = _logits(model, ids, replacing(transcoders, kept), job)
+        said.add(ids, kept, own, put, None)
+    each = [one.told() for one in seen]
+    columns = {name: tuple(one[name] for one in each) for name in each[0]}
+    return ReplacementScores(
+        kl=said.mean("kl"), agreement=said.mean("same"), sure_agreement=said.mean("sure"),
+        cross_entropy=said.mean("own"), replaced=said.mean("put"), **columns,
+        positions=seen[0].count,
+    )  # fmt: skip
+
+
+def replacing(
+    transcoders: Transcoders, kept: Bool[Tensor, "row position"] | None = None
+) -> dict[Site, Tap]:
+    """Taps that put what transcoders write in the place of what the MLPs write, where ``kept``."""
+    running = _Running(transcoders, kept)
+    taps: dict[Site, Tap] = {}
+    for layer, one in enumerate(transcoders.layers):
+        taps[Site.of(one.identity.reads)] = _bound(running.read, layer)
+        taps[Site.of(one.identity.writes)] = _bound(running.write, layer)
+    return taps
+
+
+def _bound(method: Callable[[int, Tensor], Tensor], layer: int) -> Tap:
+    return lambda values: method(layer, values)
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """Transcoders within one pass: what they read at each layer, and their codes."""
+
+    transcoders: Transcoders
+    kept: Tensor | None
+    inputs: list[Tensor] = field(default_factory=list)
+    codes: list[Tensor] = field(default_factory=list)
+
+    def read(self, layer: int, values: Tensor) -> Tensor:
+        """Take what a layer's MLP reads; layer 0 begins a pass."""
+        if layer == 0:
+            self.inputs, self.codes = [], []
+        x = values.flatten(0, 1).float()
+        codes = self.transcoders.layers[layer].encode(x)
+        if self.kept is not None:
+            codes = codes * self.kept.flatten()[:, None]
+        self.inputs.append(x)
+        self.codes.append(codes)
+        return values
+
+    def write(self, layer: int, values: Tensor) -> Tensor:
+        """Give what the transcoders write."""
+        written = self.transcoders.output(layer, self.inputs, self.codes).to(values.dtype)
+        written = written.unflatten(0, values.shape[:2])
+        return written if self.kept is None else torch.where(self.kept[..., None], written, values)
+
+
+def _explain(
+    transcoders: Transcoders, held: Mapping[str, Tensor], kept: Tensor, seen: Sequence[_Seen]
+) -> None:
+    """What each layer's output is explained by, on the model's own activations."""
+    layers = transcoders.layers
+    inputs = [held[one.identity.reads][kept] for one in layers]
+    codes = [one.encode(x) for one, x in zip(layers, inputs, strict=True)]
+    for layer, one in enumerate(layers):
+        written = transcoders.output(layer, inputs, codes)
+        seen[layer].add(codes[layer], written, held[one.identity.writes][kept])
+
+
+# ------------------------------------------------------------------ passes
+
+
+def _passes(
+    model: Model, tokens: TokenRows, job: Job, title: str
+) -> Iterator[tuple[Tensor, Bool[Tensor, "row position"]]]:
+    """Rows of tokens, some at a time, and at which positions there is text."""
+    size = max(1, _TOKENS_A_PASS // tokens.shape[1])
+    special = torch.tensor(model.lexicon.special_tokens, dtype=torch.int64)
+    for at in range(0, len(tokens), size):
+        job.progress(title, at, len(tokens))
+        ids = torch.from_numpy(np.array(tokens[at : at + size], np.int64))
+        yield ids, ~torch.isin(ids, special)
+
+
+def _logits(model: Model, ids: Tensor, taps: Mapping[Site, Tap], job: Job) -> Tensor:
+    with tapping(model, {site: [tap] for site, tap in taps.items()}, job.check):
+        return model.forward(ids).float().cpu()
+
+
+def _flat(values: Tensor, site: Site) -> Tensor:
+    own = values if site.head is None else values[:, :, site.head]
+    return own.flatten(2)
+
+
+def _keeping(name: str, site: Site, held: dict[str, Tensor]) -> Tap:
+    def tap(values: Tensor) -> Tensor:
+        # Copied at once: the model may go on to write into the same memory.
+        held[name] = _flat(values, site).to("cpu", torch.float32, copy=True)
+        return values
+
+    return tap
+
+
+def _both(values: Tensor, site: Site, held: dict[str, Tensor]) -> Tensor:
+    _keeping("x", site, held)(values)
+    held["y"] = held["x"]
+    return values
+
+
+def _putting(site: Site, whole: Float[Tensor, "row position width"]) -> Tap:
+    def tap(values: Tensor) -> Tensor:
+        new = values.clone()
+        own = new if site.head is None else new[:, :, site.head]
+        own.copy_(whole.to(values.dtype).view_as(own))
+        return new
+
+    return tap
+
+
+# ------------------------------------------------------------------ sums
+
+
+@dataclass(slots=True, eq=False)
+class _Seen:
+    """Sums over positions of what a dictionary does with activations."""
+
+    on: Tensor
+    sum: Tensor
+    squares: float = 0.0
+    missed: float = 0.0
+    count: int = 0
+
+    @classmethod
+    def of(cls, features: int, width: int) -> _Seen:
+        return cls(torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64))
+
+    def add(self, codes: Tensor, written: Tensor, target: Tensor) -> None:
+        wide = target.double()
+        self.on += (codes > 0).sum(0)
+        self.sum += wide.sum(0)
+        self.squares += float(wide.square().sum())
+        self.missed += float((written.double() - wide).square().sum())
+        self.count += len(target)
+
+    def told(self) -> dict[str, float]:
+        variance = self.squares - float(self.sum @ self.sum) / self.count
+        rate = self.on / self.count
+        return {
+            "explained_variance": 1 - self.missed / variance,
+            "l0": float(rate.sum()),
+            "dead": float((self.on == 0).double().mean()),
+            "dense": float((rate > _DENSE).double().mean()),
+        }
+
+
+@dataclass(slots=True, eq=False)
+class _Said:
+    """Sums over positions of what a model predicts, as it is and with something in place."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(
+        self, ids: Tensor, kept: Tensor, own: Tensor, put: Tensor, zeroed: Tensor | None
+    ) -> None:
+        """Take a pass in: each position but the last predicts the token behind it."""
+        asked, behind = kept[:, :-1], ids[:, 1:]
+        right = behind[asked]
+        before = own[:, :-1][asked].log_softmax(-1)
+        after = put[:, :-1][asked].log_softmax(-1)
+        self._take("own", -before.gather(1, right[:, None]))
+        self._take("put", -after.gather(1, right[:, None]))
+        self._take("kl", (before.exp() * (before - after)).sum(1))
+        best = before.max(1)
+        same = (best.indices == after.argmax(1)).double()
+        self._take("same", same)
+        self._take("sure", same[best.values > math.log(_SURE)])
+        if zeroed is not None:
+            chances = zeroed[:, :-1][asked].log_softmax(-1)
+            self._take("zeroed", -chances.gather(1, right[:, None]))
+
+    def _take(self, name: str, values: Tensor) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
+        self.counts[name] = self.counts.get(name, 0) + values.numel()
+
+    def mean(self, name: str) -> float:
+        return self.sums[name] / self.counts[name] if self.counts[name] else math.nan

@@ -1,0 +1,1 @@
+"""Training of sparse dictionaries: rules, one trainer for all of them, checkpoints, figures."""

@@ -1,0 +1,136 @@
+"""What a text shows of all features of a dictionary: figures, examples, words; without a model.
+
+The arrays are the same in memory and in a session's file, from which a card reads its rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.trace import ArraySource
+
+FEATURE_INDEX = "feature-index"
+
+# Activations are counted in bins of a quarter of a power of 2, from 2^-10 to 2^10.
+BIN_EDGES = np.exp2(np.arange(-10, 10.25, 0.25))
+# Unused places of examples, tokens and neighbours.
+NONE = -1
+
+# name -> axes, what it is
+_ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
+    "count": (("feature",), "positions at which the feature is on"),
+    "total": (("feature",), "sum of its activations"),
+    "peak": (("feature",), "its largest activation"),
+    "histogram": (("feature", "bin"), "positions by activation"),
+    "top_place": (("feature", "example"), "where it is strongest: row times context + position"),
+    "top_value": (("feature", "example"), "its activation there"),
+    "top_window": (("feature", "example", "near"), "its activations around"),
+    "some_place": (("feature", "sample"), "places drawn at random from where it is on"),
+    "some_value": (("feature", "sample"), "its activation there"),
+    "some_window": (("feature", "sample", "near"), "its activations around"),
+    "token": (("feature", "word"), "tokens on which it is on, by summed activation"),
+    "token_share": (("feature", "word"), "their share of its summed activation"),
+    "raised": (("feature", "word"), "tokens whose logits it raises most"),
+    "raised_by": (("feature", "word"), "logit for an activation of 1, over the mean logit"),
+    "lowered": (("feature", "word"), "tokens whose logits it lowers most"),
+    "lowered_by": (("feature", "word"), "logit for an activation of 1, over the mean logit"),
+    "alike": (("feature", "neighbour"), "features that write in nearly the same direction"),
+    "alike_cosine": (("feature", "neighbour"), "cosine of the two directions"),
+    "together": (("feature", "neighbour"), "features that are on at the same positions"),
+    "together_share": (("feature", "neighbour"), "positions of both, of those of either"),
+    "tokens": (("row", "position"), "the text"),
+    "vocabulary": (("token",), "how tokens read"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureIndex:
+    """Figures and examples of all features over a text.
+
+    ``arrays`` are those of the table above; ``params`` names dictionary, model, text and seed.
+    Shares are 0 to 1. Token ids and feature numbers of -1 are unused places.
+    """
+
+    arrays: Mapping[str, ArraySource]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """All of one array, read from the file if it is there."""
+        return np.asarray(self.arrays[name][...])
+
+    def row(self, name: str, feature: int) -> NDArray[Any]:
+        """What one array holds of one feature; nothing else is read."""
+        held: NDArray[Any] = np.asarray(self.arrays[name][feature : feature + 1])[0]
+        return held
+
+    @property
+    def n_features(self) -> int:
+        """How many features there are."""
+        return int(self.arrays["count"].shape[0])
+
+    @property
+    def n_positions(self) -> int:
+        """How many positions were looked at."""
+        return int(self.params["positions"])
+
+    @property
+    def context(self) -> int:
+        """Positions of a row of the text."""
+        return int(self.arrays["tokens"].shape[1])
+
+    @property
+    def near(self) -> int:
+        """How many positions a window reaches to each side."""
+        return (int(self.arrays["top_window"].shape[2]) - 1) // 2
+
+
+def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
+    """A column a figure: what a table of all features shows.
+
+    ``rate`` is the share of positions at which a feature is on, ``mean`` its mean activation
+    there, ``purity`` the share of its activation on its first token, ``words`` how many tokens
+    its activation is spread over evenly (the exponential of the entropy over the tokens kept).
+    """
+    count, total = index.array("count"), index.array("total")
+    on = np.maximum(count, 1)
+    share = index.array("token_share").astype(np.float64)
+    rest = np.clip(1 - share.sum(1, keepdims=True), 0, 1)
+    spread = np.concatenate([share, rest], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        entropy = -np.nansum(np.where(spread > 0, spread * np.log(spread), 0), axis=1)
+    dead = count == 0
+    return {
+        "rate": count / max(1, index.n_positions),
+        "mean": np.where(dead, 0, total / on),
+        "peak": index.array("peak"),
+        "purity": np.where(dead, np.nan, share[:, 0]),
+        "words": np.where(dead, np.nan, np.exp(entropy)),
+        "token": index.array("token")[:, 0],
+    }
+
+
+def index_analysis(index: FeatureIndex) -> Analysis:
+    """The index as labelled arrays, for panels, files and exports."""
+    arrays = {
+        name: Labelled(_ARRAYS[name][0], values, long_name=_ARRAYS[name][1])
+        for name, values in index.arrays.items()
+    }
+    params = dict(index.params)
+    named = f"{FEATURE_INDEX}-{str(params.get('fingerprint', ''))[:12]}"
+    title = f"Features of {params.get('dictionary', 'a dictionary')}"
+    return Analysis(named, FEATURE_INDEX, title, arrays, params)
+
+
+def index_of(analysis: Analysis) -> FeatureIndex:
+    """The index that an analysis holds, also one from a file; nothing is read yet.
+
+    Raises KeyError for an analysis that lacks a part.
+    """
+    held = {name: analysis.arrays[name].values for name in _ARRAYS}
+    return FeatureIndex(held, analysis.params)
