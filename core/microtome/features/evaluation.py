@@ -6,8 +6,9 @@ What is at the tokenizer's own tokens stays the model's: dictionaries are not tr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def evaluate_dictionary(
         held: dict[str, Tensor] = {}
         taps = {reads: _keeping("x", reads, held), writes: _keeping("y", writes, held)}
         if reads == writes:
-            taps = {reads: lambda values: _both(values, reads, held)}
+            taps = {reads: partial(_both, held, reads)}
         _logits(model, ids, taps, job)
         codes, written = dictionary.both(held["x"][kept])
         seen.add(codes, written, held["y"][kept])
@@ -102,13 +103,9 @@ def replacing(
     running = _Running(transcoders, kept)
     taps: dict[Site, Tap] = {}
     for layer, one in enumerate(transcoders.layers):
-        taps[Site.of(one.identity.reads)] = _bound(running.read, layer)
-        taps[Site.of(one.identity.writes)] = _bound(running.write, layer)
+        taps[Site.of(one.identity.reads)] = partial(running.read, layer)
+        taps[Site.of(one.identity.writes)] = partial(running.write, layer)
     return taps
-
-
-def _bound(method: Callable[[int, Tensor], Tensor], layer: int) -> Tap:
-    return lambda values: method(layer, values)
 
 
 @dataclass(slots=True, eq=False)
@@ -177,28 +174,30 @@ def _flat(values: Tensor, site: Site) -> Tensor:
 
 
 def _keeping(name: str, site: Site, held: dict[str, Tensor]) -> Tap:
-    def tap(values: Tensor) -> Tensor:
-        # Copied at once: the model may go on to write into the same memory.
-        held[name] = _flat(values, site).to("cpu", torch.float32, copy=True)
-        return values
-
-    return tap
+    return partial(_keep, held, name, site)
 
 
-def _both(values: Tensor, site: Site, held: dict[str, Tensor]) -> Tensor:
-    _keeping("x", site, held)(values)
+def _keep(held: dict[str, Tensor], name: str, site: Site, values: Tensor) -> Tensor:
+    # Copied at once: the model may go on to write into the same memory.
+    held[name] = _flat(values, site).to("cpu", torch.float32, copy=True)
+    return values
+
+
+def _both(held: dict[str, Tensor], site: Site, values: Tensor) -> Tensor:
+    _keep(held, "x", site, values)
     held["y"] = held["x"]
     return values
 
 
 def _putting(site: Site, whole: Float[Tensor, "row position width"]) -> Tap:
-    def tap(values: Tensor) -> Tensor:
-        new = values.clone()
-        own = new if site.head is None else new[:, :, site.head]
-        own.copy_(whole.to(values.dtype).view_as(own))
-        return new
+    return partial(_put, whole, site)
 
-    return tap
+
+def _put(whole: Tensor, site: Site, values: Tensor) -> Tensor:
+    new = values.clone()
+    own = new if site.head is None else new[:, :, site.head]
+    own.copy_(whole.to(values.dtype).view_as(own))
+    return new
 
 
 # ------------------------------------------------------------------ sums
@@ -216,7 +215,9 @@ class _Seen:
 
     @classmethod
     def of(cls, features: int, width: int) -> _Seen:
-        return cls(torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64))
+        return cls(
+            torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64)
+        )
 
     def add(self, codes: Tensor, written: Tensor, target: Tensor) -> None:
         wide = target.double()
