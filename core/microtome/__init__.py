@@ -53,6 +53,8 @@ _PUBLIC = {
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
+    "evaluate_dictionary": "features.evaluation",
+    "evaluate_transcoders": "features.evaluation",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "generate": "interventions.generation",
@@ -81,6 +83,8 @@ _PUBLIC = {
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
+    "train_dictionary": "features.training.single",
+    "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
 }
@@ -126,6 +130,8 @@ __all__ = [
     "estimate_discovery",
     "estimate_harvest",
     "estimate_sweep",
+    "evaluate_dictionary",
+    "evaluate_transcoders",
     "examine",
     "faithfulness",
     "generate",
@@ -154,6 +160,8 @@ __all__ = [
     "slice_circuits",
     "stability",
     "trace",
+    "train_dictionary",
+    "train_transcoders",
     "verify_session",
     "write_graph",
 ]
@@ -183,6 +191,9 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
+    from microtome.features.training.layers import train_transcoders
+    from microtome.features.training.single import train_dictionary
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from microtome.corpora.blocks import tokenise
 from microtome.corpora.reading import Corpus
-from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
+from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders, token_rows
 from microtome.features.training.layers import train_transcoders
 from microtome.features.training.saving import save_trained
 from microtome.features.training.single import train_dictionary
@@ -83,11 +81,7 @@ def write(out: Path) -> None:
 def held_out_rows(model: Model) -> np.ndarray:
     """Return rows of tokens of documents whose combinations the model never saw."""
     texts = documents(Split.HELD_OUT, "held out text 0", _HELD_OUT)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = tokenise(
-            model, Corpus("held out", texts=texts), Path(folder) / "tokens", context=_CONTEXT
-        )
-        return np.array(rows)
+    return token_rows(model, Corpus("held out", texts=texts), context=_CONTEXT)
 
 
 def _describe(folder: Path, card: str) -> None:

@@ -6,19 +6,25 @@ What is at the tokenizer's own tokens stays the model's: dictionaries are not tr
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from microtome.corpora.blocks import row_length, tokenise
+from microtome.corpora.reading import Corpus
+from microtome.errors import expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
+from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.records.dictionary_scores import DictionaryScores, ReplacementScores
@@ -31,6 +37,19 @@ _SURE = 0.9
 TokenRows = Int[np.ndarray, "row context"]
 
 
+def token_rows(
+    model: Model, corpus: Corpus, *, context: int | None = None, limit: int | None = None
+) -> TokenRows:
+    """The tokens of a text, to measure on; ``limit`` of them at most.
+
+    Raises CorpusError for text that cannot be read.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        target = Path(folder) / "tokens"
+        length = row_length(model, context)
+        return np.array(tokenise(model, corpus, target, context=length, limit=limit))
+
+
 def evaluate_dictionary(
     model: Model, dictionary: Dictionary, tokens: TokenRows, *, job: Job | None = None
 ) -> DictionaryScores:
@@ -38,6 +57,8 @@ def evaluate_dictionary(
 
     Raises DictionaryMismatch for a dictionary of another model.
     """
+    expect_model(model)
+    expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)
@@ -71,6 +92,8 @@ def evaluate_transcoders(
     What the transcoders explain is measured on what the model's own MLPs read.
     Raises DictionaryMismatch for transcoders of another model.
     """
+    expect_model(model)
+    expect(transcoders, Transcoders, "transcoders", "Transcoders", "Load or train them.")
     job = job_or_default(job)
     for one in transcoders.layers:
         expect_fit(one.identity, model)

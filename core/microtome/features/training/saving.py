@@ -13,6 +13,7 @@ from torch import Tensor
 
 from microtome.errors import DictionaryError, StorageError
 from microtome.features.dictionary import Dictionary
+from microtome.features.training.methods import METHODS
 from microtome.features.transcoders import Transcoders
 from microtome.session.storage import storing
 from microtome.sites import Site
@@ -29,6 +30,19 @@ _ARCHITECTURES = {
 }
 _TURNED = {"w_enc": "W_enc"}
 _NAMES = {"w_dec": "W_dec", "w_skip": "W_skip"}
+
+
+def expect_form(rule: str, *, transcodes: bool) -> None:
+    """Raise DictionaryError for a rule of training whose dictionary could not be saved."""
+    made = METHODS[rule].rule
+    if (made, transcodes, False) not in _ARCHITECTURES:
+        able = [
+            name for name, row in METHODS.items() if (row.rule, transcodes, False) in _ARCHITECTURES
+        ]
+        raise DictionaryError(
+            f"A transcoder of the rule {rule} has no file format.",
+            f"Train it by {', '.join(able)}.",
+        )
 
 
 def save_trained(made: Dictionary | Transcoders, folder: Path | str) -> Path:
