@@ -120,23 +120,15 @@ def _numbers(text: str, *, several: bool) -> int | list[int]:
 def _trained(
     options: argparse.Namespace, model: Any, settings: dict[str, Any]
 ) -> tuple[Any, Sequence[TrainingCurve]]:
-    text = _text(options.text)
     if options.transcoders is not None:
         from microtome.features.training.layers import train_transcoders
 
-        many = train_transcoders(model, text, options.transcoders, **settings)
+        many = train_transcoders(model, options.text, options.transcoders, **settings)
         return many.transcoders, many.curves
     from microtome.features.training.single import train_dictionary
 
-    one = train_dictionary(model, text, options.site, options.writes, **settings)
+    one = train_dictionary(model, options.text, options.site, options.writes, **settings)
     return one.dictionary, (one.curve,)
-
-
-def _text(given: str) -> str:
-    """A text by its embedded name, or as it was given."""
-    import microtome_resources as resources
-
-    return str(resources.text_path(given)) if given in resources.text_names() else given
 
 
 def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
@@ -147,8 +139,9 @@ def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
         evaluate_transcoders,
         token_rows,
     )
+    from microtome.features.training.asking import text_file
 
-    corpus = read_corpus(_text(options.measure or options.text))
+    corpus = read_corpus(text_file(options.measure or options.text))
     rows = token_rows(model, corpus, limit=_MEASURED)
     if isinstance(made, Dictionary):
         return evaluate_dictionary(model, made, rows)

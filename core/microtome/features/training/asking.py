@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+import microtome_resources as resources
 from microtome.activations.harvest import harvest
 from microtome.activations.shards import Harvest
 from microtome.corpora.reading import Corpus
@@ -61,6 +62,11 @@ class Shared(TypedDict, total=False):
     name: str
     watch_every: int  # steps between measures of the cross-entropy, 0 for none
     job: Job | None
+
+
+def text_file(given: str) -> str:
+    """The file of an embedded text that is asked for by name; else what was given."""
+    return str(resources.text_path(given)) if given in resources.text_names() else given
 
 
 def one_place(model: Model, given: Site | str) -> Site:
@@ -132,9 +138,9 @@ class Asked:
             yield self._harvest(text, named, Path(folder))
 
     def _harvest(self, text: Source, sites: list[str], folder: Path) -> Harvest:
-        return harvest(
-            self.model, text, sites, folder, limit=self.limit, seed=self.plan.seed, job=self.job
-        )
+        source = text_file(text) if isinstance(text, str) else text
+        kept, seed = self.limit, self.plan.seed
+        return harvest(self.model, source, sites, folder, limit=kept, seed=seed, job=self.job)
 
     def trainer(self, rows: Harvest, read: Site, written: Site) -> Trainer:
         """A trainer of one dictionary."""

@@ -36,10 +36,10 @@ def train_dictionary(
     """Train a sparse dictionary on what a model makes of a text at a site.
 
     A sparse autoencoder, or with ``writes`` a transcoder from one site to another. ``text`` is a
-    file, a folder, a prompt set or a corpus, or a harvest of the site. ``rule`` is relu, topk,
-    batchtopk, jumprelu, gated or matryoshka. With ``folder`` activations and checkpoints are kept
-    there, and the same call goes on from them. Curves are handed out by ``job.partial`` as
-    ``training-curve``, about five a second.
+    file, a folder, an embedded text by name, a prompt set or a corpus, or a harvest of the site.
+    ``rule`` is relu, topk, batchtopk, jumprelu, gated or matryoshka. With ``folder`` activations
+    and checkpoints are kept there, and the same call goes on from them. Curves are handed out by
+    ``job.partial`` as ``training-curve``, about five a second.
     Raises CorpusError for text that cannot be used, SiteMissing for a site that the model lacks,
     InputError for settings that make no sense, DictionaryError when the training diverges,
     StorageError when the disk refuses, which loses no checkpoint.
