@@ -61,6 +61,8 @@ _PUBLIC = {
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
+    "evaluate_dictionary": "features.evaluation",
+    "evaluate_transcoders": "features.evaluation",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "feature_index": "features.indexing",
@@ -97,7 +99,9 @@ _PUBLIC = {
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
+    "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
+    "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
     "write_graph": "circuits.formats.files",
 }
@@ -151,6 +155,8 @@ __all__ = [
     "estimate_discovery",
     "estimate_harvest",
     "estimate_sweep",
+    "evaluate_dictionary",
+    "evaluate_transcoders",
     "examine",
     "faithfulness",
     "feature_index",
@@ -187,7 +193,9 @@ __all__ = [
     "slice_circuits",
     "stability",
     "trace",
+    "train_dictionary",
     "train_toy",
+    "train_transcoders",
     "verify_session",
     "write_graph",
 ]
@@ -221,6 +229,7 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
     from microtome.features.formats.files import (
         inspect_dictionary,
         load_dictionary,
@@ -230,6 +239,8 @@ if TYPE_CHECKING:
     from microtome.features.indexing import feature_index
     from microtome.features.neurons import Neurons
     from microtome.features.superposition import phase_diagram, train_toy
+    from microtome.features.training.layers import train_transcoders
+    from microtome.features.training.single import train_dictionary
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (

@@ -6,18 +6,25 @@ What is at the tokenizer's own tokens stays the model's: dictionaries are not tr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from microtome.corpora.blocks import row_length, tokenise
+from microtome.corpora.reading import Corpus
+from microtome.errors import expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
+from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.records.dictionary_scores import DictionaryScores, ReplacementScores
@@ -30,6 +37,19 @@ _SURE = 0.9
 TokenRows = Int[np.ndarray, "row context"]
 
 
+def token_rows(
+    model: Model, corpus: Corpus, *, context: int | None = None, limit: int | None = None
+) -> TokenRows:
+    """The tokens of a text, to measure on; ``limit`` of them at most.
+
+    Raises CorpusError for text that cannot be read.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        target = Path(folder) / "tokens"
+        length = row_length(model, context)
+        return np.array(tokenise(model, corpus, target, context=length, limit=limit))
+
+
 def evaluate_dictionary(
     model: Model, dictionary: Dictionary, tokens: TokenRows, *, job: Job | None = None
 ) -> DictionaryScores:
@@ -37,6 +57,8 @@ def evaluate_dictionary(
 
     Raises DictionaryMismatch for a dictionary of another model.
     """
+    expect_model(model)
+    expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)
@@ -46,7 +68,7 @@ def evaluate_dictionary(
         held: dict[str, Tensor] = {}
         taps = {reads: _keeping("x", reads, held), writes: _keeping("y", writes, held)}
         if reads == writes:
-            taps = {reads: lambda values: _both(values, reads, held)}
+            taps = {reads: partial(_both, held, reads)}
         _logits(model, ids, taps, job)
         codes, written = dictionary.both(held["x"][kept])
         seen.add(codes, written, held["y"][kept])
@@ -70,6 +92,8 @@ def evaluate_transcoders(
     What the transcoders explain is measured on what the model's own MLPs read.
     Raises DictionaryMismatch for transcoders of another model.
     """
+    expect_model(model)
+    expect(transcoders, Transcoders, "transcoders", "Transcoders", "Load or train them.")
     job = job_or_default(job)
     for one in transcoders.layers:
         expect_fit(one.identity, model)
@@ -102,13 +126,9 @@ def replacing(
     running = _Running(transcoders, kept)
     taps: dict[Site, Tap] = {}
     for layer, one in enumerate(transcoders.layers):
-        taps[Site.of(one.identity.reads)] = _bound(running.read, layer)
-        taps[Site.of(one.identity.writes)] = _bound(running.write, layer)
+        taps[Site.of(one.identity.reads)] = partial(running.read, layer)
+        taps[Site.of(one.identity.writes)] = partial(running.write, layer)
     return taps
-
-
-def _bound(method: Callable[[int, Tensor], Tensor], layer: int) -> Tap:
-    return lambda values: method(layer, values)
 
 
 @dataclass(slots=True, eq=False)
@@ -177,28 +197,30 @@ def _flat(values: Tensor, site: Site) -> Tensor:
 
 
 def _keeping(name: str, site: Site, held: dict[str, Tensor]) -> Tap:
-    def tap(values: Tensor) -> Tensor:
-        # Copied at once: the model may go on to write into the same memory.
-        held[name] = _flat(values, site).to("cpu", torch.float32, copy=True)
-        return values
-
-    return tap
+    return partial(_keep, held, name, site)
 
 
-def _both(values: Tensor, site: Site, held: dict[str, Tensor]) -> Tensor:
-    _keeping("x", site, held)(values)
+def _keep(held: dict[str, Tensor], name: str, site: Site, values: Tensor) -> Tensor:
+    # Copied at once: the model may go on to write into the same memory.
+    held[name] = _flat(values, site).to("cpu", torch.float32, copy=True)
+    return values
+
+
+def _both(held: dict[str, Tensor], site: Site, values: Tensor) -> Tensor:
+    _keep(held, "x", site, values)
     held["y"] = held["x"]
     return values
 
 
 def _putting(site: Site, whole: Float[Tensor, "row position width"]) -> Tap:
-    def tap(values: Tensor) -> Tensor:
-        new = values.clone()
-        own = new if site.head is None else new[:, :, site.head]
-        own.copy_(whole.to(values.dtype).view_as(own))
-        return new
+    return partial(_put, whole, site)
 
-    return tap
+
+def _put(whole: Tensor, site: Site, values: Tensor) -> Tensor:
+    new = values.clone()
+    own = new if site.head is None else new[:, :, site.head]
+    own.copy_(whole.to(values.dtype).view_as(own))
+    return new
 
 
 # ------------------------------------------------------------------ sums
@@ -216,7 +238,9 @@ class _Seen:
 
     @classmethod
     def of(cls, features: int, width: int) -> _Seen:
-        return cls(torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64))
+        return cls(
+            torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64)
+        )
 
     def add(self, codes: Tensor, written: Tensor, target: Tensor) -> None:
         wide = target.double()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,13 +82,13 @@ class _Jump(torch.autograd.Function):
     """``pre`` where it is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return pre * (pre > threshold)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, Tensor, None]:
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return given * (pre > threshold), (-threshold * near * given).sum(0), None
@@ -97,13 +98,13 @@ class _Count(torch.autograd.Function):
     """1 where ``pre`` is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return (pre > threshold).to(pre.dtype)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, Tensor, None]:
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return None, (-near * given).sum(0), None
