@@ -80,7 +80,7 @@ def _head(file: zipfile.ZipFile, part: zipfile.ZipInfo) -> tuple[str, tuple[int,
     with file.open(part) as stream:
         shape, fortran, dtype = _start(stream)
         begun = stream.tell()
-    if dtype.hasobject or dtype.kind not in "fiu":
+    if dtype.kind not in "fiu":
         raise UnsafeDictionary(
             f"{part.filename[:60]} holds {dtype}, but numbers were expected.",
             "Save the arrays again as numbers.",
