@@ -31,7 +31,8 @@ def _gemma(repository: str, sites: tuple[str, str]) -> Case:
         where = f"{repository}/layer_1/width_16k/average_l0_71"
         (folder / where).mkdir(parents=True)
         np.savez(
-            folder / where / "params.npz", **{name: each.numpy() for name, each in held.items()}
+            folder / where / "params.npz",
+            **{name: each.numpy().astype(">f4") for name, each in held.items()},
         )
 
         def formula(x: Array) -> tuple[Array, Array]:
