@@ -94,9 +94,9 @@ def test_a_small_budget_gives_the_same_graph(
     assert told.nodes >= whole.n_nodes
     parts: list[int] = []
 
-    def counted(held: Any, some: Any, job: Job) -> torch.Tensor:
+    def counted(held: Any, some: Any, job: Job, below: Any) -> torch.Tensor:
         parts.append(len(some))
-        return walk(held, some, job)
+        return walk(held, some, job, below)
 
     monkeypatch.setattr(explore, "walk", counted)
     small = attribution_graph(words, sets, PROMPT, budget=told.rows + 400_000)
