@@ -30,7 +30,7 @@ from microtome.records.dictionary import DictionaryIdentity
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 PYTHON = "MICROTOME_TRACER_PYTHON"
-ROUNDS, AGREEMENT, DEFAULT, BATCHES = 5, 1e-5, 512, (16, 32, 64, 128)
+ROUNDS, AGREEMENT, DEFAULT, BATCHES = 5, 1e-5, 512, (8, 16, 32, 64)
 MOST_MEMORY = 8.0  # GB
 
 

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli.attribute import add_attribute, attribute
 from microtome.cli.discover import add_discover, discover
 from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import (
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
     add_path(commands.add_parser("path", help="patch along paths from component to component"))
+    add_attribute(commands.add_parser("attribute", help="make the graph of features of a prompt"))
     add_generate(commands)
     add_suite(commands)
     add_train(commands)
@@ -305,6 +307,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "patch": patch,
     "discover": discover,
     "path": patch_paths,
+    "attribute": attribute,
     "generate": generate_command,
     "suite": suite_command,
     "redundancy": redundancy_command,

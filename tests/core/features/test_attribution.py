@@ -11,9 +11,11 @@ import torch
 from plain_attribution import PlainGraph, random_set
 
 from microtome.activations.capture import trace
+from microtome.circuits.attribution import explore
 from microtome.circuits.attribution.changes import FeatureChange, changes_of
 from microtome.circuits.attribution.graph import attribution_graph
 from microtome.circuits.attribution.intervening import feature_intervention
+from microtome.circuits.attribution.rising import carried_to
 from microtome.interventions.edits import Steer
 from microtome.records.circuit import FEATURE, OUTPUT
 from microtome.sites import Site
@@ -153,3 +155,17 @@ def test_the_graph_of_a_changed_run_sums_to_what_its_model_says(made: tuple) -> 
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits.astype(float) - logits.max())
     return powers / powers.sum()
+
+
+def test_sources_that_rise_meet_targets_where_they_would_have_come(
+    made: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, transcoders, circuit = made
+    found = []
+    for layer in (1, 2):
+        monkeypatch.setattr(explore, "risen", lambda held, _, at=layer: carried_to(held, at))
+        found.append(dense(attribution_graph(model, transcoders, IDS)))
+    monkeypatch.setattr(explore, "risen", lambda *_: None)
+    plain = dense(attribution_graph(model, transcoders, IDS))
+    largest = np.abs(plain).max()
+    assert max(np.abs(one - plain).max() for one in (*found, dense(circuit))) <= 1e-5 * largest

@@ -94,9 +94,9 @@ def test_a_small_budget_gives_the_same_graph(
     assert told.nodes >= whole.n_nodes
     parts: list[int] = []
 
-    def counted(held: Any, some: Any, job: Job) -> torch.Tensor:
+    def counted(held: Any, some: Any, job: Job, below: Any) -> torch.Tensor:
         parts.append(len(some))
-        return walk(held, some, job)
+        return walk(held, some, job, below)
 
     monkeypatch.setattr(explore, "walk", counted)
     small = attribution_graph(words, sets, PROMPT, budget=told.rows + 400_000)
@@ -227,3 +227,12 @@ def test_what_cannot_be_asked_is_refused(
         changes_of(whole, [whole.node_id[0]])
     with pytest.raises(EditError, match="'double'"):
         FeatureChange(0, 1, "double")
+
+
+def test_a_model_in_half_precision_is_computed_in_float32(tiny_model: Callable) -> None:
+    model = tiny_model("llama", dtype="bfloat16")
+    circuit = attribution_graph(model, random_set(model), (3, 5, 7, 11))
+    sums = np.bincount(circuit.edge_target, circuit.edge_weight, circuit.n_nodes)
+    own = np.isin(np.array(circuit.node_kind), (FEATURE, "output"))
+    assert np.abs(sums + circuit.node_bias - circuit.node_score)[own].max() < 1e-4
+    assert estimate_attribution(model, random_set(model), (3, 5)).copies > 0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from microtome.circuits.attribution.replaced import Replaced
+from microtome.circuits.attribution.rising import Risen, risen
 from microtome.circuits.attribution.rows import Rows
 from microtome.circuits.attribution.targets import Features, Logits, chunk_costs, logit_targets
 from microtome.circuits.attribution.walk import Targets, walk
@@ -37,16 +38,17 @@ def explored(
     count = min(most, asked)
     room = walking_room(held, count, len(logits.ids), budget)
     everything = count == asked
+    below = risen(held, _vectors(held, features, count, len(logits.ids)))
     if everything and fits_one_walk(held, features, room):
-        _together(rows, held, logits, job)
+        _together(rows, held, logits, job, below)
         return rows
-    rows.add_logits(walk(held, logit_targets(held, logits), job))
+    rows.add_logits(walk(held, logit_targets(held, logits), job, below))
     done, step = 0, count if everything else max(_LEAST, -(-count // _ROUNDS))
     while done < count:
         ranked = _ranked(rows, logits)[: min(step, count - done)]
         for chunk in features.chunks(held, ranked, room):
             job.progress(_TITLE, done, count)
-            rows.add(chunk, walk(held, features.targets(held, chunk), job))
+            rows.add(chunk, walk(held, features.targets(held, chunk), job, below))
             done += len(chunk)
         if done < count:
             found(rows)
@@ -69,7 +71,16 @@ def fits_one_walk(held: Replaced, features: Features, room: int) -> bool:
     return held.n_features == 0 or len(list(features.chunks(held, everything, room))) == 1
 
 
-def _together(rows: Rows, held: Replaced, logits: Logits, job: Job) -> None:
+def _vectors(held: Replaced, features: Features, count: int, words: int) -> torch.Tensor:
+    """Vectors of the targets of each layer, logits last, where so many features get a row."""
+    each = (features.position + 1).double() * count / max(1, held.n_features)
+    found = torch.zeros(held.n_layers + 1, dtype=torch.float64)
+    found.index_add_(0, features.layer, each)
+    found[-1] = words * held.n_positions
+    return found
+
+
+def _together(rows: Rows, held: Replaced, logits: Logits, job: Job, below: Risen | None) -> None:
     """Everything in one walk."""
     job.progress(_TITLE, 0, 1)
     order = (~rows.features.given).nonzero()[:, 0]
@@ -81,7 +92,7 @@ def _together(rows: Rows, held: Replaced, logits: Logits, job: Job) -> None:
         torch.cat([words.position, others.position]),
         torch.cat([words.direction, others.direction]),
     )
-    found = walk(held, both, job)
+    found = walk(held, both, job, below)
     rows.add_logits(found[: len(words)])
     rows.add(order, found[len(words) :])
     job.progress(_TITLE, 1, 1)

@@ -156,7 +156,7 @@ class _Making:
         texts = tuple(self._tokens.texts)
         made = assembled(Found(self._held, self._logits, rows, self._constants, texts, self._words))
         best = made.node_label[-len(self._words)]
-        nodes = int(rows.walked.sum())
+        nodes = int((rows.walked | rows.features.given).sum())
         told = {"metric": best, "features": nodes, "notes": _notes(self._held, nodes)}
         return replace(made, metadata={**self._told, **made.metadata, **told})
 

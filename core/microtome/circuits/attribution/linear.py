@@ -36,11 +36,14 @@ class FrozenAttention:
     w_o: Float[Tensor, "d_model all_heads"]
     constant: Float[Tensor, "position d_model"]
 
-    def added(self, stream: Float[Tensor, "position d_model"]) -> Float[Tensor, "position d_model"]:
+    def added(
+        self, stream: Float[Tensor, "*source position d_model"]
+    ) -> Float[Tensor, "*source position d_model"]:
         """What it adds for a stream, without the constant."""
-        values = torch.einsum("kd,ghd->gkh", stream, self.w_v)
-        z = torch.einsum("gmqk,gkh->qgmh", self.pattern, values)
-        added: Tensor = z.flatten(1) @ self.w_o.T
+        flat = stream @ self.w_v.flatten(0, 1).T
+        values = flat.unflatten(-1, self.w_v.shape[:2]).transpose(-3, -2)
+        z = torch.einsum("gmqk,...gkh->...qgmh", self.pattern, values)
+        added: Tensor = z.flatten(-3) @ self.w_o.T
         return added
 
     def before_output(

@@ -20,6 +20,7 @@ from torch import Tensor
 from microtome.analysis.norms import NormMap
 from microtome.circuits.attribution.linear import FrozenAttention, FrozenLayer
 from microtome.circuits.attribution.replaced import Reads, Replaced
+from microtome.circuits.attribution.rising import Risen
 from microtome.jobs import Job
 
 _NONE = torch.zeros(0, dtype=torch.long)
@@ -69,10 +70,13 @@ class _Joining:
         return _Block(position, self.rows[own], worth)
 
 
-def walk(held: Replaced, targets: Targets, job: Job) -> Float[Tensor, "target column"]:
+def walk(
+    held: Replaced, targets: Targets, job: Job, risen: Risen | None = None
+) -> Float[Tensor, "target column"]:
     """The direct effect of every column's node on each target.
 
     A target of layer l has none from the first column of layer l on, those of no node behind it.
+    Those above the layer of ``risen`` go no further down than that.
     """
     out = held.run.embedding.new_zeros(len(targets), held.n_columns)
     top = _joining(targets, held.n_layers)
@@ -80,6 +84,10 @@ def walk(held: Replaced, targets: Targets, job: Job) -> Float[Tensor, "target co
     for layer in reversed(range(held.n_layers)):
         job.check()
         blocks = _Step(held, layer, targets, out).taken(blocks)
+        if risen is not None and layer == risen.layer:
+            nothing, positions = held.run.embedding[:0], _positions(blocks).to(out.device)
+            risen.meet(_flat(blocks, nothing), positions, _rows(blocks), out)
+            blocks = []
     return out
 
 
