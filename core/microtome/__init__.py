@@ -21,6 +21,7 @@ _PUBLIC = {
     "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureCard": "records.feature_card",
     "FeatureChange": "circuits.attribution.changes",
     "FeatureEdit": "circuits.attribution.changes",
     "FeatureIndex": "records.feature_index",
@@ -63,6 +64,7 @@ _PUBLIC = {
     "estimate_sweep": "interventions.sweeps",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
+    "feature_card": "records.feature_card",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
     "generate": "interventions.generation",
@@ -99,6 +101,7 @@ _PUBLIC = {
     "trace": "activations.capture",
     "train_toy": "features.superposition",
     "verify_session": "session.verify",
+    "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
 }
 
@@ -112,6 +115,7 @@ __all__ = [
     "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "FeatureCard",
     "FeatureChange",
     "FeatureEdit",
     "FeatureIndex",
@@ -153,6 +157,7 @@ __all__ = [
     "estimate_sweep",
     "examine",
     "faithfulness",
+    "feature_card",
     "feature_index",
     "feature_intervention",
     "generate",
@@ -189,6 +194,7 @@ __all__ = [
     "trace",
     "train_toy",
     "verify_session",
+    "where_it_fires",
     "write_graph",
 ]
 
@@ -221,6 +227,7 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.firing import where_it_fires
     from microtome.features.formats.files import (
         inspect_dictionary,
         load_dictionary,
@@ -253,6 +260,7 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.feature_card import FeatureCard, feature_card
     from microtome.records.feature_index import FeatureIndex
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session

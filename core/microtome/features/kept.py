@@ -121,7 +121,7 @@ class KeptCodes:
 
 def _is_dense(on: sparse.csr_matrix) -> bool:
     pairs = float((np.diff(on.indptr).astype(np.float64) ** 2).sum())
-    return pairs > on.shape[0] * on.shape[1] ** 2 / _DENSE_CHEAPER
+    return bool(pairs > on.shape[0] * on.shape[1] ** 2 / _DENSE_CHEAPER)
 
 
 def _products(on: sparse.csr_matrix, dense: bool) -> Iterator[tuple[int, sparse.csr_matrix]]:

@@ -66,8 +66,7 @@ class FeatureIndex:
 
     def row(self, name: str, feature: int) -> NDArray[Any]:
         """What one array holds of one feature; nothing else is read."""
-        held: NDArray[Any] = np.asarray(self.arrays[name][feature : feature + 1])[0]
-        return held
+        return np.asarray(np.asarray(self.arrays[name][feature : feature + 1])[0])
 
     @property
     def n_features(self) -> int:
@@ -97,9 +96,18 @@ def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
     there, ``purity`` the share of its activation on its first token, ``words`` how many tokens
     its activation is spread over evenly (the exponential of the entropy over the tokens kept).
     """
-    count, total = index.array("count"), index.array("total")
+    return figures(index, None)
+
+
+def figures(index: FeatureIndex, feature: int | None) -> dict[str, NDArray[Any]]:
+    """The columns of ``table_of`` of all features, or of one, of which alone is read."""
+    rows = slice(None) if feature is None else slice(feature, feature + 1)
+    count, total, peak, share, token = (
+        np.asarray(index.arrays[name][rows])
+        for name in ("count", "total", "peak", "token_share", "token")
+    )
     on = np.maximum(count, 1)
-    share = index.array("token_share").astype(np.float64)
+    share = share.astype(np.float64)
     rest = np.clip(1 - share.sum(1, keepdims=True), 0, 1)
     spread = np.concatenate([share, rest], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,10 +116,10 @@ def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
     return {
         "rate": count / max(1, index.n_positions),
         "mean": np.where(dead, 0, total / on),
-        "peak": index.array("peak"),
+        "peak": peak,
         "purity": np.where(dead, np.nan, share[:, 0]),
         "words": np.where(dead, np.nan, np.exp(entropy)),
-        "token": index.array("token")[:, 0],
+        "token": token[:, 0],
     }
 
 
