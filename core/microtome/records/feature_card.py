@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from microtome.errors import InputError, expect
+from microtome.errors import InputError, SessionDamaged, expect
 from microtome.records.feature_examples import Example, ExampleQuantile, FeatureExamples
 from microtome.records.feature_index import BIN_EDGES, NONE, FeatureIndex, figures
 
@@ -182,18 +182,29 @@ class _Reading:
     ) -> Example:
         row, position = divmod(place, self._index.context)
         if row not in self._rows:
+            self._expect(row, self._index.arrays["tokens"].shape[0], "rows of text")
             self._rows[row] = np.asarray(self._index.arrays["tokens"][row : row + 1])[0]
         near = self._index.near
-        inside = np.flatnonzero(window != NONE)
+        around = np.arange(position - near, position + near + 1)
+        within = (around >= 0) & (around < self._index.context)
+        inside = np.flatnonzero(within & (window != NONE))
         ids = self._rows[row][position - near + inside]
         tokens = tuple(self._text(token) for token in ids.tolist())
-        peak = int(np.flatnonzero(inside == near)[0])
+        peak = int(np.searchsorted(inside, near))
         repeated = tokens in seen
         seen.add(tokens)
         activations = tuple(float(value) for value in window[inside])
         return Example(tokens, activations, peak, repeated)
 
+    def _expect(self, number: int, count: int, what: str) -> None:
+        if not 0 <= number < count:
+            raise SessionDamaged(
+                f"Feature {self._feature} of the index names {number} of {count} {what}.",
+                "Index the text again.",
+            )
+
     def _text(self, token: int) -> str:
+        self._expect(token, self._vocabulary.shape[0], "tokens")
         return str(self._vocabulary[token])
 
 
