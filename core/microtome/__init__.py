@@ -25,9 +25,13 @@ _PUBLIC = {
     "FeatureChange": "circuits.attribution.changes",
     "FeatureEdit": "circuits.attribution.changes",
     "FeatureIndex": "records.feature_index",
+    "FeatureLabel": "records.feature_labels",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
+    "LabelSet": "records.feature_labels",
+    "Labeller": "features.labelling",
+    "LocalLabeller": "features.labelling",
     "LogProbability": "metrics",
     "LogitDifference": "metrics",
     "LogitOverMean": "metrics",
@@ -74,11 +78,13 @@ _PUBLIC = {
     "head_scores": "analysis.heads",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "label_detection": "features.labelling",
     "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
+    "meanings": "records.shared_features",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -86,16 +92,21 @@ _PUBLIC = {
     "phase_diagram": "features.superposition",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
+    "propose_label": "features.labelling",
+    "propose_labels": "features.labelling",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
+    "read_labels": "features.label_files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
     "save_transcoders": "features.formats.saving",
+    "score_label": "features.labelling",
     "self_check": "selfcheck.suite",
+    "shared_features": "features.sharing",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
@@ -119,8 +130,12 @@ __all__ = [
     "FeatureChange",
     "FeatureEdit",
     "FeatureIndex",
+    "FeatureLabel",
     "Harvest",
     "Hypothesis",
+    "LabelSet",
+    "Labeller",
+    "LocalLabeller",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
@@ -167,11 +182,13 @@ __all__ = [
     "head_scores",
     "inspect_dictionary",
     "judge_circuit",
+    "label_detection",
     "load_dictionary",
     "load_model",
     "load_suite",
     "load_transcoders",
     "logit_lens",
+    "meanings",
     "open_harvest",
     "open_session",
     "patching_sweep",
@@ -179,16 +196,21 @@ __all__ = [
     "phase_diagram",
     "project",
     "propose_groups",
+    "propose_label",
+    "propose_labels",
     "prune",
     "prune_by_influence",
     "read_corpus",
     "read_graph",
+    "read_labels",
     "redundancy",
     "run_suite",
     "save_dictionary",
     "save_session",
     "save_transcoders",
+    "score_label",
     "self_check",
+    "shared_features",
     "slice_circuits",
     "stability",
     "trace",
@@ -235,7 +257,17 @@ if TYPE_CHECKING:
     )
     from microtome.features.formats.saving import save_dictionary, save_transcoders
     from microtome.features.indexing import feature_index
+    from microtome.features.label_files import read_labels
+    from microtome.features.labelling import (
+        Labeller,
+        LocalLabeller,
+        label_detection,
+        propose_label,
+        propose_labels,
+        score_label,
+    )
     from microtome.features.neurons import Neurons
+    from microtome.features.sharing import shared_features
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
@@ -262,8 +294,10 @@ if TYPE_CHECKING:
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.feature_card import FeatureCard, feature_card
     from microtome.records.feature_index import FeatureIndex
+    from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep

@@ -8,7 +8,6 @@ strength), and what it does around them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -26,10 +25,10 @@ from microtome.features.effects import alike, on_words
 from microtome.features.fitting import expect_fit
 from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Coder
+from microtome.features.sites_read import read_sites
 from microtome.features.strongest import Strongest
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
-from microtome.models.hooks import tapping
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.records.feature_index import BIN_EDGES, NONE, FeatureIndex
@@ -41,10 +40,6 @@ _WORDS, _NEIGHBOURS, _SAMPLES = 10, 10, 40
 _TOKENS_AT_ONCE = 4_096
 _CODES_BYTES = 32 << 20
 _ON_AT_ONCE = 1 << 20
-
-
-class _SeenError(Exception):
-    """The site has been seen: the rest of the pass is not needed."""
 
 
 def feature_index(  # noqa: PLR0913  # what an index is of
@@ -76,7 +71,7 @@ def feature_index(  # noqa: PLR0913  # what an index is of
             f"{examples} examples, {near} tokens near and {limit} tokens make no sense."
         )
     with TemporaryDirectory() as folder:
-        tokens, named = _text(model, source, Path(folder), context, limit, job)
+        tokens, named = text_rows(model, source, Path(folder), context, limit, job)
         pass_ = _Pass(model, dictionary, tokens, examples, near, seed)
         pass_.read(job)
         params = {
@@ -95,7 +90,7 @@ def feature_index(  # noqa: PLR0913  # what an index is of
     return FeatureIndex(arrays, params)
 
 
-def _text(
+def text_rows(
     model: Model,
     source: Corpus | Path | str | PromptSet | Harvest,
     folder: Path,
@@ -183,14 +178,8 @@ class _Pass:
 
     def _activations(self, ids: NDArray[np.int32], job: Job) -> Tensor:
         """What the dictionary reads [row, position, d] of some rows of tokens."""
-        seen: list[Tensor] = []
         site = Site.of(self._dictionary.identity.reads)
-        try:
-            with tapping(self._model, {site: [partial(_keep, seen, site.head)]}, job.check):
-                self._model.forward(torch.from_numpy(ids))
-        except _SeenError:
-            pass
-        return seen[0]
+        return read_sites(self._model, ids, [site], job)[site]
 
     def _see(self, rows: NDArray[np.int64], codes: _On) -> None:
         long, features = self._tokens.shape[1], len(self._count)
@@ -256,12 +245,6 @@ def _on(codes: Tensor, offset: int) -> _On:
     flat = codes.flatten(0, 1)
     at, feature = torch.nonzero(flat > 0, as_tuple=True)
     return _On(at.numpy() + offset, feature.numpy(), flat[at, feature].numpy())
-
-
-def _keep(seen: list[Tensor], head: int | None, values: Tensor) -> Tensor:
-    kept = values if head is None else values[:, :, head]
-    seen.append(kept.reshape(*kept.shape[:2], -1).float().cpu())
-    raise _SeenError
 
 
 def _effects(model: Model, dictionary: Coder, job: Job) -> dict[str, NDArray[np.generic]]:

@@ -7,7 +7,7 @@ file or a labeller are analyses, as large as a dictionary.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,11 @@ class LabelSet:
         unscored = np.full(len(numbers), UNSCORED, np.float32)
         texts = tuple(labels[number][:LONGEST] for number in numbers)
         return cls(dictionary, origin, np.array(numbers, np.int32), texts, unscored)
+
+    def scored(self, scores: Mapping[int, float]) -> LabelSet:
+        """The same with accuracies of detection of some features."""
+        held = [scores.get(feature, UNSCORED) for feature in self.feature.tolist()]
+        return replace(self, score=np.array(held, np.float32))
 
     def as_mapping(self) -> dict[int, str]:
         """Labels by feature."""
