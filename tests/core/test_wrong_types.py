@@ -182,6 +182,7 @@ CALLS = {
     "mt.adversarial_search(model, TEXT, 'Mary', swaps='1')": ("swaps", "'1'"),
     "mt.adversarial_search(model, TEXT, 'Mary', words='Mary')": ("words", "'Mary'"),
     "mt.adversarial_search(model, TEXT, 'Mary', positions=3)": ("positions", "3"),
+    "mt.adversarial_search(model, TEXT, 'Mary', task=3)": ("task", "3"),
     "mt.redundancy('words-4l', None)": ("model", "'words-4l'"),
     "mt.redundancy(model, 'name')": ("suite", "'name'"),
     "mt.redundancy(model, mt.load_suite('name'), parts='heads')": ("parts", "'heads'"),
