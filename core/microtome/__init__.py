@@ -62,9 +62,12 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
+    "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
@@ -78,7 +81,9 @@ _PUBLIC = {
     "read_graph": "circuits.formats.files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
+    "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
+    "save_transcoders": "features.formats.saving",
     "self_check": "selfcheck.suite",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
@@ -139,9 +144,12 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "inspect_dictionary",
     "judge_circuit",
+    "load_dictionary",
     "load_model",
     "load_suite",
+    "load_transcoders",
     "logit_lens",
     "open_harvest",
     "open_session",
@@ -155,7 +163,9 @@ __all__ = [
     "read_graph",
     "redundancy",
     "run_suite",
+    "save_dictionary",
     "save_session",
+    "save_transcoders",
     "self_check",
     "slice_circuits",
     "stability",
@@ -192,6 +202,12 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.features.formats.saving import save_dictionary, save_transcoders
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
     from microtome.interventions.edits import Ablate, Patch, Steer

@@ -22,6 +22,8 @@
     │   ├── SessionDamaged         truncated, wrong shapes, broken references
     │   ├── NewerSession           written by a later major version
     │   └── ModelMismatch          the model at hand is not the one of the session
+    ├── PickleError                a pickle that is damaged or makes no sense
+    │   └── UnsafePickle           one that asks for more than tensors and plain containers
     ├── GraphError                 a graph file that cannot be read, or a circuit no such file holds
     │   └── UnsafeGraph            a pickle that asks for more than tensors and plain containers
     ├── DictionaryError            a sparse dictionary that cannot be read, made or used
@@ -137,6 +139,14 @@ class NewerSession(SessionError):
 
 class ModelMismatch(SessionError):
     """The model at hand is not the one that made the session."""
+
+
+class PickleError(MicrotomeError):
+    """A pickle, or a file of ``torch.save``, that is damaged or makes no sense."""
+
+
+class UnsafePickle(PickleError):
+    """A pickle that asks for more than tensors, plain containers and known records."""
 
 
 class GraphError(MicrotomeError):

@@ -19,10 +19,10 @@ import session_records
 import torch
 
 import microtome as mt
-from microtome.circuits.formats.arrays import CONSTRUCTS, Storage
-from microtome.circuits.formats.pickles import load_pickle
-from microtome.circuits.formats.torch_files import load_torch
-from microtome.errors import GraphError, UnsafeGraph
+from microtome.errors import GraphError, PickleError, UnsafeGraph
+from microtome.pickles.arrays import CONSTRUCTS, Storage
+from microtome.pickles.machine import load_pickle
+from microtome.pickles.torch_files import load_torch
 
 PLAIN = {
     "edges": [(("hook", (None, 3)), 0.5), (("hook", (None, 4)), np.float32(1.25))],
@@ -114,7 +114,7 @@ def test_a_torch_file_with_hostile_parts_is_refused_whole(tmp_path):
 def test_a_pickle_cut_short_anywhere_is_refused():
     data = pickle.dumps(PLAIN)
     for length in range(len(data) - 1):
-        with pytest.raises(GraphError):
+        with pytest.raises(PickleError):
             load_pickle(data[:length], CONSTRUCTS)
 
 
@@ -124,14 +124,14 @@ def test_random_damage_gives_an_error_or_plain_data():
         damaged = bytearray(data)
         for _ in range(rng.randint(1, 4)):
             damaged[rng.randrange(len(data))] = rng.randrange(256)
-        # Anything but plain data or a GraphError fails the test by itself.
-        with contextlib.suppress(GraphError):
+        # Anything but plain data or a PickleError fails the test by itself.
+        with contextlib.suppress(PickleError):
             load_pickle(bytes(damaged), CONSTRUCTS)
 
 
 def test_keys_that_take_forever_are_refused():
     nested = b"N" + b"2\x86" * 60  # a tuple of the last value twice, sixty times over
-    with pytest.raises(GraphError, match="key"):
+    with pytest.raises(PickleError, match="key"):
         load_pickle(b"\x80\x02}" + nested + b"Ns.", CONSTRUCTS)
 
 
@@ -149,7 +149,7 @@ def test_a_tensor_must_lie_in_its_numbers(place):
         return load_pickle(data, CONSTRUCTS, lambda _: Storage(np.arange(4.0)))
 
     np.testing.assert_array_equal(tensor(1, 2, 2), [1, 3])
-    with pytest.raises(GraphError, match="does not lie in its 4 stored numbers"):
+    with pytest.raises(PickleError, match="does not lie in its 4 stored numbers"):
         tensor(*place)
 
 
@@ -158,7 +158,7 @@ def test_numbers_are_compared_with_their_checksum(saved):
     place = bytes(data).index(struct.pack("<f", 3.0))
     data[place] ^= 1
     saved.write_bytes(bytes(data))
-    with pytest.raises(GraphError, match="damaged"):
+    with pytest.raises(PickleError, match="damaged"):
         load_torch(saved)
 
 

@@ -62,7 +62,9 @@ def train_command(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from microtome.features.training.saving import expect_form, save_trained
 
-    expect_form(settings["rule"], transcodes=bool(options.transcoders or options.writes))
+    if options.site is not None:
+        transcodes = options.writes is not None
+        expect_form(settings["rule"], transcodes=transcodes, skip=options.skip)
     model = load(options)
     made, curves = _trained(options, model, settings)
     save_trained(made, options.out)
@@ -72,7 +74,7 @@ def train_command(options: argparse.Namespace) -> int:
         "scores": _scores(options, model, made).told(),
     }
     text = json.dumps([curve.points() for curve in curves]).replace("NaN", "null")
-    (options.out / "training.json").write_text(text + "\n", encoding="utf-8")
+    options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
     print(json.dumps(told, indent=2).replace("NaN", "null") if options.json else _as_text(told))
     return 0
 

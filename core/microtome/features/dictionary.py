@@ -104,7 +104,7 @@ class Dictionary:
     def reconstruct(self, x: Float[Tensor, "*n d_in"]) -> Float[Tensor, "*n d_out"]:
         """What stands for activations: decoded codes and linear skip, in the model's units."""
         read = self._read(x)
-        return self._written(read, self._codes(read)).reshape(*x.shape[:-1], self.d_out)
+        return self._written(x, read, self._codes(read)).reshape(*x.shape[:-1], self.d_out)
 
     def both(
         self, x: Float[Tensor, "n d_in"]
@@ -112,7 +112,7 @@ class Dictionary:
         """Codes and reconstruction, for the price of one."""
         read = self._read(x)
         codes = self._codes(read)
-        return codes, self._written(read, codes)
+        return codes, self._written(x, read, codes)
 
     def pre_activations(self, x: Float[Tensor, "*n d_in"]) -> Float[Tensor, "*n feature"]:
         """What the encoder gives before the rule; a gated dictionary's are the gate's.
@@ -147,13 +147,15 @@ class Dictionary:
     def _codes(self, read: Scaled) -> Tensor:
         return self.rule.codes(self.weights, self.settings, self._centred(read.x))
 
-    def _written(self, read: Scaled, codes: Tensor) -> Tensor:
-        output = self.decode(codes)
-        if self.weights.w_skip is not None:
-            output = output + read.x @ self.weights.w_skip.T
+    def _written(self, x: Tensor, read: Scaled, codes: Tensor) -> Tensor:
         # What a transcoder writes was never rescaled: only an autoencoder goes back.
         transcodes = self._given is not None and self._given.is_transcoder
-        return output if transcodes else read.back(output)
+        output = self.decode(codes)
+        output = output if transcodes else read.back(output)
+        if self.weights.w_skip is None:
+            return output
+        # A skip takes activations as they come, also where the encoder rescales them.
+        return output + x.reshape(-1, self.d_in) @ self.weights.w_skip.T
 
 
 def _stored(name: str, held: Tensor) -> StoredTensor:

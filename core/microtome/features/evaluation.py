@@ -109,12 +109,15 @@ def evaluate_transcoders(
         own = _logits(model, ids, taps, job)
         _explain(transcoders, held, kept, seen)
         put = _logits(model, ids, replacing(transcoders, kept), job)
-        said.add(ids, kept, own, put, None)
+        nothing = [Site.of(one.identity.writes) for one in transcoders.layers]
+        zeroed = _logits(model, ids, {site: partial(_zero, kept) for site in nothing}, job)
+        said.add(ids, kept, own, put, zeroed)
     each = [one.told() for one in seen]
     columns = {name: tuple(one[name] for one in each) for name in each[0]}
     return ReplacementScores(
         kl=said.mean("kl"), agreement=said.mean("same"), sure_agreement=said.mean("sure"),
-        cross_entropy=said.mean("own"), replaced=said.mean("put"), **columns,
+        cross_entropy=said.mean("own"), replaced=said.mean("put"), zeroed=said.mean("zeroed"),
+        **columns,
         positions=seen[0].count,
     )  # fmt: skip
 
@@ -223,6 +226,10 @@ def _put(whole: Tensor, site: Site, values: Tensor) -> Tensor:
     return new
 
 
+def _zero(kept: Tensor, values: Tensor) -> Tensor:
+    return values.masked_fill(kept[..., None], 0)
+
+
 # ------------------------------------------------------------------ sums
 
 
@@ -268,9 +275,7 @@ class _Said:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def add(
-        self, ids: Tensor, kept: Tensor, own: Tensor, put: Tensor, zeroed: Tensor | None
-    ) -> None:
+    def add(self, ids: Tensor, kept: Tensor, own: Tensor, put: Tensor, zeroed: Tensor) -> None:
         """Take a pass in: each position but the last predicts the token behind it."""
         asked, behind = kept[:, :-1], ids[:, 1:]
         right = behind[asked]
@@ -283,9 +288,8 @@ class _Said:
         same = (best.indices == after.argmax(1)).double()
         self._take("same", same)
         self._take("sure", same[best.values > math.log(_SURE)])
-        if zeroed is not None:
-            chances = zeroed[:, :-1][asked].log_softmax(-1)
-            self._take("zeroed", -chances.gather(1, right[:, None]))
+        chances = zeroed[:, :-1][asked].log_softmax(-1)
+        self._take("zeroed", -chances.gather(1, right[:, None]))
 
     def _take(self, name: str, values: Tensor) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())

@@ -10,6 +10,7 @@ from torch import Tensor
 from microtome.errors import DictionaryMismatch
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.dictionary_file import ONE, DictionaryFile
 from microtome.sites import Site
 
 
@@ -27,6 +28,21 @@ def expect_fit(identity: DictionaryIdentity, model: Model) -> None:
         )
     for text, width in ((identity.reads, identity.d_in), (identity.writes, identity.d_out)):
         _expect_site(named, text, width, model)
+
+
+def expect_file_fits(file: DictionaryFile, model: Model) -> None:
+    """Raise DictionaryMismatch for a file that does not belong to a model, before it is loaded.
+
+    A set of transcoders must have as many layers as the model.
+    """
+    layers = model.identity.n_layers
+    if file.kind != ONE and file.n_layers != layers:
+        raise DictionaryMismatch(
+            f"{file.identity.name} has transcoders for {file.n_layers} layers, but "
+            f"{model.identity.name} has {layers} layers.",
+            f"Open {file.identity.model or 'the model that it was trained on'}.",
+        )
+    expect_fit(file.identity, model)
 
 
 def _expect_site(named: str, text: str, width: int, model: Model) -> None:

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from microtome.errors import DictionaryError
 
-# Rounds of matching pursuit that a row may take, as many as a dictionary has ever been seen to use.
-_PURSUITS = 1_000
+# Rounds of matching pursuit that a row may take where the dictionary names no number.
+PURSUITS = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,8 @@ class Settings:
     """What an architecture has besides tensors.
 
     ``centred`` takes ``b_dec`` from what is read; ``by_decoder_norm`` compares features by what
-    they write; ``normalise`` is a key of ``NORMALISATIONS``.
+    they write; ``normalise`` is a key of ``NORMALISATIONS``. The last three end matching pursuit:
+    when what is left is short, after so many rounds, or when a round adds no further feature.
     """
 
     rule: str
@@ -71,6 +72,8 @@ class Settings:
     by_decoder_norm: bool = False
     normalise: str = "none"
     residual_threshold: float = 0.0
+    rounds: int | None = None
+    until_repeated: bool = False
 
 
 Codes = Callable[[Weights, Settings, Tensor], Tensor]
@@ -120,18 +123,19 @@ def _gated(weights: Weights, _: Settings, x: Tensor) -> Tensor:
 def _matching_pursuit(weights: Weights, settings: Settings, x: Tensor) -> Tensor:
     """Take the best direction from what is left, again and again.
 
-    Ends for a row when no direction gains, when what is left is short, or when its codes repeat.
+    Ends for a row when no direction gains, when what is left is short, or when it took what it had.
     """
     codes = x.new_zeros((len(x), len(weights.w_dec)))
     left, rows = x.clone(), torch.arange(len(x), device=x.device)
-    for _ in range(_PURSUITS):
+    for _ in range(settings.rounds or PURSUITS):
         if not len(rows):
             break
         best = (left[rows] @ weights.w_dec.T).relu().max(dim=1)
+        again = codes[rows, best.indices] > 0
         codes[rows, best.indices] += best.values
         left[rows] -= best.values[:, None] * weights.w_dec[best.indices]
         going = (best.values > 0) & (left[rows].norm(dim=1) >= settings.residual_threshold)
-        rows = rows[going]
+        rows = rows[going & ~again] if settings.until_repeated else rows[going]
     return codes
 
 
@@ -166,9 +170,9 @@ def _unit(x: Tensor) -> Scaled:
 
 
 def _layer_norm(x: Tensor) -> Scaled:
-    mean = x.mean(dim=-1, keepdim=True)
-    scale = x.std(dim=-1, keepdim=True) + 1e-5
-    return Scaled((x - mean) / scale, scale, mean)
+    mean, scale = x.mean(dim=-1, keepdim=True), x.std(dim=-1, keepdim=True)
+    # As SAELens has it: the small number that guards the division does not come back.
+    return Scaled((x - mean) / (scale + 1e-5), scale, mean)
 
 
 NORMALISATIONS: dict[str, Callable[[Tensor], Scaled]] = {

@@ -88,9 +88,14 @@ class Download:
         )
 
 
-def look_up(name: str) -> Download:
+Choice = Callable[[str, list[HubFile]], tuple[HubFile, ...]]
+
+
+def look_up(name: str, choose: Choice | None = None) -> Download:
     """Ask the hub what opening a model would fetch; nothing is fetched.
 
+    ``choose`` picks the files of a repository that holds something else, and raises what is to be
+    told when it holds none.
     Raises ModelNotFound, UnsafeModel when its weights are pickles only, Offline.
     """
     with _told(name):
@@ -101,7 +106,7 @@ def look_up(name: str) -> Download:
             api.auth_check(name)
     found = [_file(each) for each in info.siblings or ()]
     folder = _folder(name)
-    files = _wanted(name, found)
+    files = (choose or _wanted)(name, found)
     here = sum(_present(folder, name, info.sha, file) for file in files)
     return Download(name, info.sha, files, folder, here, _free(folder))
 

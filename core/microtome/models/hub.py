@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -37,6 +38,26 @@ def cached(name: str) -> Path | None:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, ModelDamaged, UnsafeModel):
         return None
     return Path(found)
+
+
+def cached_part(name: str, folder: str, files: Sequence[str]) -> Path | None:
+    """A folder of a hub repository in the local cache, None unless all of it is there.
+
+    ``files`` are patterns of the files meant, which lie directly in the folder.
+    Raises ModelNotFound for what can be no hub id.
+    """
+    start = f"{folder}/" if folder else ""
+    try:
+        found = huggingface_hub.snapshot_download(
+            name, allow_patterns=[start + each for each in files],
+            ignore_patterns=[f"{start}*/*"], local_files_only=True,
+        )  # fmt: skip
+    except HFValidationError as error:
+        raise _no_name(name) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        return None
+    part = Path(found) / folder
+    return part if part.is_dir() and any(path.is_file() for path in part.iterdir()) else None
 
 
 def _no_name(name: str) -> ModelNotFound:

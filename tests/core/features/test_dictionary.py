@@ -43,10 +43,10 @@ def test_a_normalised_row_comes_back_in_the_units_of_the_model(
     written = one.reconstruct(rows).numpy()
     for row, got in zip(rows.double().numpy(), written, strict=True):
         if normalise == "layer_norm":
-            shift, scale = row.mean(), row.std(ddof=1) + 1e-5
+            shift, scale, guard = row.mean(), row.std(ddof=1), 1e-5
         else:
-            shift, scale = 0.0, np.linalg.norm(row) / np.sqrt(D_IN)
-        codes = plain_codes(one, ((row - shift) / scale)[None])[0]
+            shift, scale, guard = 0.0, np.linalg.norm(row) / np.sqrt(D_IN), 0.0
+        codes = plain_codes(one, ((row - shift) / (scale + guard))[None])[0]
         decoded = codes @ one.weights.w_dec.double().numpy() + one.weights.b_dec.double().numpy()
         assert np.abs(got - (decoded * scale + shift)).max() < 1e-5
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import microtome_resources as resources
 from microtome.corpora.reading import read_corpus
-from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders, token_rows
-from microtome.features.rules import Settings, Weights
-from microtome.features.transcoders import Transcoders
-from microtome.records.dictionary import DictionaryIdentity
+from microtome.features.formats.files import load_dictionary, load_transcoders
 
 LARGEST = 6_000_000
 AUTOENCODERS = {
@@ -25,7 +20,6 @@ AUTOENCODERS = {
     "words-4l/resid_post.2-small": 256,
     "words-4l/resid_post.3": 512,
 }
-_NAMES = {"W_enc": "w_enc", "W_dec": "w_dec", "activation_function.threshold": "threshold"}
 
 
 def card(folder: Path, figure: str) -> float:
@@ -33,32 +27,6 @@ def card(folder: Path, figure: str) -> float:
     found = re.search(rf"\| {figure}[^|]*\| ([\d.]+)(%?)", (folder / "README.md").read_text())
     assert found
     return float(found[1]) / (100 if found[2] else 1)
-
-
-def held(path: Path, *, turned: bool) -> Weights:
-    tensors = {_NAMES.get(name, name): each for name, each in load_file(path).items()}
-    if turned:
-        tensors["w_enc"] = tensors["w_enc"].T.contiguous()
-    return Weights(**tensors)
-
-
-def autoencoder(folder: Path) -> Dictionary:
-    cfg = json.loads((folder / "cfg.json").read_text())
-    own = cfg["metadata"]["microtome"]
-    identity = DictionaryIdentity(
-        folder.name, "", 0, 0, 0, own["reads"], own["writes"], "words-4l", own["model_fingerprint"]
-    )
-    settings = Settings("topk", k=cfg["k"], centred=cfg["apply_b_dec_to_input"])
-    return Dictionary(held(folder / "sae_weights.safetensors", turned=True), settings, identity)
-
-
-def transcoders(folder: Path) -> Transcoders:
-    layers = []
-    for at in range(4):
-        identity = DictionaryIdentity("", "", 0, 0, 0, f"mlp_in.{at}", f"mlp_out.{at}", "words-4l")
-        weights = held(folder / f"layer_{at}.safetensors", turned=False)
-        layers.append(Dictionary(weights, Settings("jumprelu", centred=False), identity))
-    return Transcoders(tuple(layers))
 
 
 def test_names_and_size() -> None:
@@ -94,7 +62,8 @@ def rows(embedded: Callable) -> object:
 @pytest.mark.parametrize("name", AUTOENCODERS)
 def test_an_autoencoder_is_as_its_card_says(embedded: Callable, rows: object, name: str) -> None:
     folder = resources.dictionary_path(name)
-    one = autoencoder(folder)
+    one = load_dictionary(name)
+    assert one.identity.writes == name.split("/")[1].split("-", maxsplit=1)[0]
     assert one.d_sae == AUTOENCODERS[name]
     assert torch.allclose(one.weights.w_dec.norm(dim=1), torch.ones(one.d_sae), atol=1e-4)
     found = evaluate_dictionary(embedded("words-4l"), one, rows)
@@ -108,7 +77,9 @@ def test_an_autoencoder_is_as_its_card_says(embedded: Callable, rows: object, na
 
 def test_the_transcoders_stand_for_the_mlps(embedded: Callable, rows: object) -> None:
     folder = resources.dictionary_path("words-4l/transcoders")
-    found = evaluate_transcoders(embedded("words-4l"), transcoders(folder), rows)
+    found = evaluate_transcoders(
+        embedded("words-4l"), load_transcoders("words-4l/transcoders"), rows
+    )
     assert found.kl == pytest.approx(card(folder, "KL from"), abs=0.015)
     assert found.sure_agreement > 0.98
     assert min(found.explained_variance) > 0.97

@@ -27,11 +27,11 @@ from microtome.circuits.formats.components import (
 )
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.reading import Reading, sign_of_file
-from microtome.circuits.formats.records import Record
 from microtome.circuits.formats.rows import counted
-from microtome.circuits.formats.torch_files import saving_torch
+from microtome.circuits.formats.torch_write import saving_torch
 from microtome.errors import GraphError
 from microtome.jobs import Job
+from microtome.pickles.records import Record
 from microtome.records.circuit import (
     INPUT,
     Circuit,

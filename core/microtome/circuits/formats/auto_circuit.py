@@ -25,7 +25,7 @@ from microtome.circuits.formats.components import (
 )
 from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.reading import Reading, sign_of_file
-from microtome.circuits.formats.torch_files import saving_torch
+from microtome.circuits.formats.torch_write import saving_torch
 from microtome.errors import GraphError
 from microtome.jobs import Job
 from microtome.records.circuit import Circuit, EdgeKind

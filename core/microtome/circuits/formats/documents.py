@@ -9,13 +9,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from microtome.circuits.formats.arrays import CONSTRUCTS
 from microtome.circuits.formats.json_text import JsonText, open_json
 from microtome.circuits.formats.links import Links
-from microtome.circuits.formats.pickles import load_pickle
-from microtome.circuits.formats.torch_files import load_torch
-from microtome.errors import GraphError
+from microtome.errors import GraphError, PickleError, UnsafeGraph, UnsafePickle
 from microtome.jobs import Job
+from microtome.pickles.arrays import CONSTRUCTS
+from microtome.pickles.machine import load_pickle
+from microtome.pickles.torch_files import load_torch
 
 _MAX_PICKLE = 512 << 20
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -65,6 +65,10 @@ def open_document(path: Path, job: Job) -> Document:
         with path.open("rb") as file:
             start = file.read(64)
         return _opened(path, start, job)
+    except UnsafePickle as error:
+        raise UnsafeGraph(error.what, error.way_out) from error
+    except PickleError as error:
+        raise GraphError(error.what, error.way_out) from error
     except FileNotFoundError as error:
         raise GraphError(f"There is no file {path.name}.", "Choose a graph file.") from error
     except OSError as error:

@@ -19,7 +19,7 @@ from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.eap import matrices, shape_of_config
 from microtome.circuits.formats.reading import Reading
 from microtome.circuits.formats.rows import NodeRow, node_rows
-from microtome.circuits.formats.torch_files import saving_torch
+from microtome.circuits.formats.torch_write import saving_torch
 from microtome.errors import GraphError
 from microtome.jobs import Job
 from microtome.records.circuit import Circuit, EdgeKind

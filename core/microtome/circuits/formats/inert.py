@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from microtome.circuits.formats.arrays import TENSOR_TYPES
-from microtome.circuits.formats.records import RECORDS, Name, Record
 from microtome.errors import GraphError, UnsafeGraph
+from microtome.pickles.arrays import TENSOR_TYPES
+from microtome.pickles.records import RECORDS, Name, Record
 
 _NUMBERS = "iufb"  # kinds of NumPy
 

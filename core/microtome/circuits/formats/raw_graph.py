@@ -16,10 +16,10 @@ from microtome.circuits.formats.documents import Container, Document
 from microtome.circuits.formats.inert import as_plain
 from microtome.circuits.formats.influence import passed_on, shares
 from microtome.circuits.formats.reading import Reading
-from microtome.circuits.formats.records import Record
 from microtome.circuits.formats.rows import EdgeColumns, NodeRow, made_circuit
 from microtome.errors import GraphError
 from microtome.jobs import Job
+from microtome.pickles.records import Record
 from microtome.records.circuit import (
     ERROR,
     FEATURE,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from microtome.circuits.formats.inert import from_plain
 from microtome.circuits.formats.raw_graph import NAME
 from microtome.circuits.formats.reading import sign_of_file
-from microtome.circuits.formats.torch_files import saving_torch
+from microtome.circuits.formats.torch_write import saving_torch
 from microtome.errors import GraphError
 from microtome.jobs import Job
 from microtome.records.circuit import FEATURE, Circuit

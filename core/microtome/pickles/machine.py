@@ -1,8 +1,8 @@
 """Pickles as inert values: numbers, text, plain containers, tensors and a few known records.
 
 A pickle is a program. Python's own machine calls whatever the program names; this one has no way
-to call anything: names stay names, and the few constructions that graph files use are rows of a
-table that makes plain values. Everything else is refused, and with it the whole file.
+to call anything: names stay names, and the few constructions that files of tensors use are rows of
+a table that makes plain values. Everything else is refused, and with it the whole file.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
-from microtome.circuits.formats.arrays import Construct, ndarray_state
-from microtome.circuits.formats.records import RECORDS, Name, Record, Unfinished, as_key
-from microtome.errors import GraphError, UnsafeGraph
+from microtome.errors import PickleError, UnsafePickle
+from microtome.pickles.arrays import Construct, ndarray_state
+from microtome.pickles.records import RECORDS, Name, Record, Unfinished, as_key
 
 _MAX_OPCODES = 50_000_000
-_AGAIN = "Ask for the file as JSON, or export it again with the tool that made it."
+_AGAIN = "Ask for the file in a format without pickles, or export it again with its own tool."
 
 Load = Callable[[tuple[Any, ...]], Any]
 
 
 def _no_storage(_given: tuple[Any, ...]) -> Any:
-    raise UnsafeGraph("The pickle names data outside of it.", _AGAIN)
+    raise UnsafePickle("The pickle names data outside of it.", _AGAIN)
 
 
 def load_pickle(
@@ -33,27 +33,27 @@ def load_pickle(
     """The value of a pickle, built from plain values alone; no code runs.
 
     ``constructs`` says by module and name what may be constructed, ``storage`` gives the tensor
-    data that a persistent id names. Raises UnsafeGraph that names what is not allowed, GraphError
+    data that a persistent id names. Raises UnsafePickle that names what is not allowed, PickleError
     for a pickle that is cut short or makes no sense.
     """
     machine = _Machine(constructs, storage)
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(BytesIO(data))):
             if count > _MAX_OPCODES:
-                raise GraphError(f"The pickle has more than {_MAX_OPCODES:,} steps.", _AGAIN)
+                raise PickleError(f"The pickle has more than {_MAX_OPCODES:,} steps.", _AGAIN)
             act = _ACTIONS.get(opcode.name)
             if act is None:
-                raise UnsafeGraph(
-                    f"The pickle uses {opcode.name}, which no graph file needs.", _AGAIN
+                raise UnsafePickle(
+                    f"The pickle uses {opcode.name}, which no file of plain data needs.", _AGAIN
                 )
             act(machine, argument)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise GraphError(
+        raise PickleError(
             f"The pickle is damaged or cut short ({str(error)[:80] or type(error).__name__}).",
             "Copy the file again.",
         ) from error
     if len(machine.stack) != 1:
-        raise GraphError("The pickle ends before its value is whole.", "Copy the file again.")
+        raise PickleError("The pickle ends before its value is whole.", "Copy the file again.")
     return machine.stack[0]
 
 
@@ -89,16 +89,16 @@ class _Machine:
     def name(self, module: str, name: str) -> None:
         known = (module, name) in self.constructs or (module.partition(".")[0], name) in RECORDS
         if not known:
-            raise UnsafeGraph(
+            raise UnsafePickle(
                 f"The pickle asks for {module[:60]}.{name[:60]}; only tensors, plain containers "
-                "and the known records of graphs are read.",
+                "and known records are read.",
                 _AGAIN,
             )
         self.push(Name(module, name))
 
     def construct(self, named: Any, given: Any) -> None:
         if not isinstance(named, Name) or not isinstance(given, tuple):
-            raise UnsafeGraph("The pickle calls what is no known name.", _AGAIN)
+            raise UnsafePickle("The pickle calls what is no known name.", _AGAIN)
         make = self.constructs.get((named.module, named.name))
         record = Record(named.name, given, module=named.module)
         self.push(record if make is None else make(given))
@@ -111,8 +111,11 @@ class _Machine:
             self.memo.update(dict.fromkeys(self.unfinished.pop(id(target), ()), self.stack[-1]))
         elif isinstance(target, Record):
             target.take(state)
+        # A module's state dict carries the versions of its parts, which say nothing about tensors.
+        elif isinstance(target, dict) and isinstance(state, dict) and set(state) == {"_metadata"}:
+            return
         else:
-            raise UnsafeGraph("The pickle changes a value that has no state.", _AGAIN)
+            raise UnsafePickle("The pickle changes a value that has no state.", _AGAIN)
 
     def set_items(self, target: Any, items: list[Any]) -> None:
         if not isinstance(target, dict) or len(items) % 2:
@@ -161,7 +164,7 @@ def _reduce(machine: _Machine, _: Any) -> None:
 
 def _new_object_with_names(machine: _Machine, _: Any) -> None:
     if machine.stack.pop():
-        raise UnsafeGraph("The pickle makes an object with named arguments.", _AGAIN)
+        raise UnsafePickle("The pickle makes an object with named arguments.", _AGAIN)
     _reduce(machine, None)
 
 

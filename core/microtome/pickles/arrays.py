@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microtome.circuits.formats.records import Record, Unfinished, as_key
-from microtome.errors import GraphError, UnsafeGraph
+from microtome.errors import PickleError, UnsafePickle
+from microtome.pickles.records import Record, Unfinished, as_key
 
 Construct = Callable[[tuple[Any, ...]], Any]
 
-_AGAIN = "Ask for the file as JSON, or export it again with the tool that made it."
+_AGAIN = "Ask for the file in a format without pickles, or export it again with its own tool."
 
 # Storage classes of torch and how their bytes lie; bfloat16 is the upper half of a float32.
 STORAGES: Mapping[str, str] = {
@@ -44,13 +44,13 @@ def _tensor(given: tuple[Any, ...]) -> NDArray[Any]:
     if not isinstance(storage, Storage) or not all(
         type(one) is int and one >= 0 for one in numbers
     ):
-        raise GraphError("A tensor of the file has no plain shape.", _AGAIN)
+        raise PickleError("A tensor of the file has no plain shape.", _AGAIN)
     if len(sizes) != len(strides):
-        raise GraphError(f"A tensor has {len(sizes)} axes and {len(strides)} strides.", _AGAIN)
+        raise PickleError(f"A tensor has {len(sizes)} axes and {len(strides)} strides.", _AGAIN)
     values, count = storage.values, math.prod(sizes)
     reach = sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
     if count and (offset + reach >= len(values) or count > len(values)):
-        raise GraphError(
+        raise PickleError(
             f"A tensor of shape {sizes} does not lie in its {len(values):,} stored numbers.",
             "Copy the file again.",
         )
@@ -65,7 +65,7 @@ def _tensor(given: tuple[Any, ...]) -> NDArray[Any]:
 
 def _dtype(given: tuple[Any, ...]) -> Unfinished:
     if not given or str(given[0]) not in _NUMPY_TYPES:
-        raise UnsafeGraph(f"The pickle holds an array of the type {str(given[:1])[:40]}.", _AGAIN)
+        raise UnsafePickle(f"The pickle holds an array of the type {str(given[:1])[:40]}.", _AGAIN)
     return Unfinished("dtype", (str(given[0]),))
 
 
@@ -76,7 +76,7 @@ def _array(_given: tuple[Any, ...]) -> Unfinished:
 def _scalar(given: tuple[Any, ...]) -> Any:
     kind, data = given
     if not isinstance(kind, np.dtype) or not isinstance(data, bytes):
-        raise GraphError("The pickle holds a number that is none.", _AGAIN)
+        raise PickleError("The pickle holds a number that is none.", _AGAIN)
     return np.frombuffer(data, kind, 1)[0].item()
 
 
@@ -85,7 +85,7 @@ def ndarray_state(target: Unfinished, state: Any) -> Any:
     if target.kind == "dtype":
         order = str(state[1])
         if order not in {"<", ">", "|", "="}:
-            raise GraphError(f"A number type has the byte order {order[:8]!r}.", _AGAIN)
+            raise PickleError(f"A number type has the byte order {order[:8]!r}.", _AGAIN)
         return np.dtype(target.given[0]).newbyteorder("=" if order == "|" else order)
     _, shape, kind, fortran, data = state
     return _shaped(data, kind, shape, "F" if fortran else "C")
@@ -94,12 +94,12 @@ def ndarray_state(target: Unfinished, state: Any) -> Any:
 def _shaped(data: Any, kind: Any, shape: Any, order: Any) -> NDArray[Any]:
     sizes = tuple(shape)
     if not isinstance(kind, np.dtype) or not isinstance(data, bytes | bytearray):
-        raise UnsafeGraph("The pickle holds an array that is not of numbers.", _AGAIN)
+        raise UnsafePickle("The pickle holds an array that is not of numbers.", _AGAIN)
     if not all(type(n) is int and n >= 0 for n in sizes):
-        raise GraphError("An array of the file has no plain shape.", _AGAIN)
+        raise PickleError("An array of the file has no plain shape.", _AGAIN)
     values = np.frombuffer(data, kind)
     if math.prod(sizes) != len(values):
-        raise GraphError(f"An array of shape {sizes} has {len(values):,} numbers.", _AGAIN)
+        raise PickleError(f"An array of shape {sizes} has {len(values):,} numbers.", _AGAIN)
     return values.reshape(sizes, order="F" if order == "F" else "C")
 
 
@@ -107,7 +107,7 @@ def _encoded(given: tuple[Any, ...]) -> bytes:
     """``_codecs.encode(text, 'latin1')``: how old protocols write bytes."""
     text, coding = given
     if coding != "latin1":
-        raise UnsafeGraph("The pickle encodes text in its own way.", _AGAIN)
+        raise UnsafePickle("The pickle encodes text in its own way.", _AGAIN)
     return str(text).encode("latin1")
 
 

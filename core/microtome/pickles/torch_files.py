@@ -5,19 +5,16 @@ from __future__ import annotations
 import mmap
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from microtome.circuits.formats import inert
-from microtome.circuits.formats.arrays import BFLOAT16, CONSTRUCTS, STORAGES, Storage
-from microtome.circuits.formats.pickles import load_pickle
-from microtome.circuits.formats.records import Name
-from microtome.errors import GraphError, UnsafeGraph
+from microtome.errors import PickleError, UnsafePickle
+from microtome.pickles.arrays import BFLOAT16, CONSTRUCTS, STORAGES, Storage
+from microtome.pickles.machine import load_pickle
+from microtome.pickles.records import Name
 
 _MAX_PICKLE = 256 << 20
 _LOCAL_HEADER = 30  # bytes before the name of a member
@@ -28,28 +25,28 @@ _COPY = "Copy the file again."
 def load_torch(path: Path) -> Any:
     """The value that ``torch.save`` wrote: plain values, and NumPy arrays that lie in the file.
 
-    bfloat16 becomes float32. Raises UnsafeGraph for anything but tensors, plain containers and
-    known records, GraphError for a file that is damaged, packed, or of a torch before 1.6.
+    bfloat16 becomes float32. Raises UnsafePickle for anything but tensors, plain containers and
+    known records, PickleError for a file that is damaged, packed, or of a torch before 1.6.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as held:
             members = _Members(_mapped(path), {one.filename: one for one in held.infolist()})
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise GraphError(
+        raise PickleError(
             f"{path.name} is damaged or cut short: {str(error)[:80]}.", _COPY
         ) from error
     pickled = [name for name in members.by_name if name.rpartition("/")[2] == "data.pkl"]
     if len(pickled) != 1:
-        raise GraphError(
+        raise PickleError(
             f"{path.name} is a zip file with {len(pickled)} data.pkl; torch.save writes one.",
             "Choose a file that torch.save wrote.",
         )
     folder = pickled[0].rpartition("/")[0]
     prefix = f"{folder}/" if folder else ""
     if members.text(f"{prefix}byteorder") not in {"", "little"}:
-        raise GraphError(f"{path.name} was written on a machine of the other byte order.", _COPY)
+        raise PickleError(f"{path.name} was written on a machine of the other byte order.", _COPY)
     if members.by_name[pickled[0]].file_size > _MAX_PICKLE:
-        raise GraphError(f"The pickle in {path.name} has over {_MAX_PICKLE >> 20} MB.", _COPY)
+        raise PickleError(f"The pickle in {path.name} has over {_MAX_PICKLE >> 20} MB.", _COPY)
     data = bytes(members.data(pickled[0]))
     return load_pickle(data, CONSTRUCTS, lambda given: _storage(members, prefix, given))
 
@@ -74,14 +71,14 @@ class _Members:
         """The bytes of a member, compared with their checksum."""
         found = self.by_name[name]
         if found.compress_type != zipfile.ZIP_STORED or found.compress_size != found.file_size:
-            raise UnsafeGraph(f"The part {name[:60]} is packed; torch.save packs nothing.", _COPY)
+            raise UnsafePickle(f"The part {name[:60]} is packed; torch.save packs nothing.", _COPY)
         start = found.header_offset
         header = bytes(self.whole[start : start + _LOCAL_HEADER])
         lengths = np.frombuffer(header[26:30], "<u2")
         start += _LOCAL_HEADER + int(lengths.sum())
         held = self.whole[start : start + found.file_size]
         if len(header) < _LOCAL_HEADER or len(held) != found.file_size or _sum(held) != found.CRC:
-            raise GraphError(f"The part {name[:60]} is damaged or cut short.", _COPY)
+            raise PickleError(f"The part {name[:60]} is damaged or cut short.", _COPY)
         return held
 
 
@@ -95,34 +92,14 @@ def _sum(data: memoryview) -> int:
 def _storage(members: _Members, prefix: str, given: tuple[Any, ...]) -> Storage:
     kind, named, key, _, count = given if len(given) == 5 else (None,) * 5
     if kind != "storage" or not isinstance(named, Name) or named.name not in STORAGES:
-        raise UnsafeGraph(f"The file holds data of the kind {str(kind)[:40]}.", _COPY)
+        raise UnsafePickle(f"The file holds data of the kind {str(kind)[:40]}.", _COPY)
     name = f"{prefix}data/{key}"
     if name not in members.by_name:
-        raise GraphError(f"The file lacks the part {name[:60]}.", _COPY)
+        raise PickleError(f"The file lacks the part {name[:60]}.", _COPY)
     dtype = np.dtype(STORAGES[named.name])
     data = members.data(name)
     if type(count) is not int or not 0 <= count * dtype.itemsize <= len(data):
-        raise GraphError(
+        raise PickleError(
             f"The part {name[:60]} has {len(data):,} bytes, not {count} numbers.", _COPY
         )
     return Storage(np.frombuffer(data, dtype, count), named.name == BFLOAT16)
-
-
-@contextmanager
-def saving_torch(path: Path) -> Iterator[dict[Any, Any]]:
-    """A dict to fill; at the end it is written as ``torch.save`` does, its arrays as tensors.
-
-    Records of other tools among the values are written as what they stand for.
-    """
-    held: dict[Any, Any] = {}
-    yield held
-    # Only those who write such a file wait for torch.
-    import torch
-
-    values = {
-        key: torch.from_numpy(np.ascontiguousarray(value))
-        if isinstance(value, np.ndarray)
-        else value
-        for key, value in held.items()
-    }
-    torch.save(values, path, pickle_module=inert)

@@ -1,0 +1,1 @@
+"""Files of sparse dictionaries of other tools: told, read and written."""
