@@ -43,8 +43,8 @@ class ReplacementScores:
     ``kl`` is in nats from the model's own predictions; ``agreement`` the share of positions with
     the same most probable token, ``sure_agreement`` of those where the model gives it more than
     0.9. Cross-entropies are the model's own, the replacement model's, and that of the model whose
-    MLPs write zeros. Tuples have an entry for each layer: what of the MLP's output is explained, features on,
-    dead and dense, as of a dictionary.
+    MLPs write zeros. Tuples have an entry for each layer: what of the MLP's output is explained,
+    features on, dead and dense, as of a dictionary.
     """
 
     kl: float
