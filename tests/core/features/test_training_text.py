@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
 from microtome.features.formats.files import load_dictionary, load_transcoders
 from microtome.features.rules import Settings, Weights
+from microtome.features.training.checkpoints import read_checkpoint
 from microtome.features.training.layers import train_transcoders
 from microtome.features.training.saving import save_trained
 from microtome.features.training.single import train_dictionary
+from microtome.features.training.trainer import Trainer
 from microtome.features.transcoders import Transcoders
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
@@ -156,6 +159,26 @@ def test_what_cannot_be_trained_is_refused(
         train_dictionary(model, text, site, **SHORT, **more)
     with pytest.raises(InputError, match="4 layers"):
         train_transcoders(model, text, **{**SHORT, "k": [3]})
+
+
+def test_ctrl_c_ends_the_command_between_two_steps(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Trainer._figure
+
+    def figure(self: Trainer, variance: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        usual(self, variance)
+
+    monkeypatch.setattr(Trainer, "_figure", figure)
+    asked = ["train", "--model", "words-4l", "--text", str(text), "--site", "resid_post.2"]
+    more = ["--width", "48", "--k", "8", "--steps", "90", "--batch", "64"]
+    kept = ["--checkpoints", str(tmp_path / "kept"), "--out", str(tmp_path / "never")]
+    before = signal.getsignal(signal.SIGINT)
+    assert main([*asked, *more, *kept]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert read_checkpoint(tmp_path / "kept").told["step"] == 25
+    assert not (tmp_path / "never").exists()
 
 
 def test_the_command_writes_a_folder_and_tells_figures(

@@ -201,8 +201,8 @@ METHODS: dict[str, Method] = {
         "JumpReLU",
         _jumprelu,
         "jumprelu",
-        {"b_enc": 0.0, "log_threshold": -2.3},
-        pressure=1.0,
+        {"b_enc": 0.0, "log_threshold": -0.7},
+        pressure=0.5,
         source="Rajamanoharan et al., Jumping Ahead (2024)",
     ),
     "gated": Method(
