@@ -1,12 +1,18 @@
 """All tests in parts of about the same length, for two processes that take one after another.
 
-The parts follow from the files found: a new file or folder of tests needs no entry anywhere.
+The parts follow from the files found: a new file or folder of tests needs no entry anywhere. How
+long each file takes stands in ``seconds.json``, which `bootstrap.py test --timed` writes anew; a
+file that it does not know counts by its bytes.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 WINDOW = "desktop"
 # The tests of the engine check the shapes of all arrays; those of the window, which run it through
@@ -15,6 +21,7 @@ PLAIN = ("--jaxtyping-packages=",)
 # Few: each opens its own window or loads its own models. As many of each kind as run at once, so
 # that no process ends long before the other.
 AT_ONCE = 2
+SECONDS = Path("packaging", "seconds.json")
 
 
 @dataclass(frozen=True)
@@ -28,24 +35,48 @@ class Part:
 
 def parts(root: Path) -> list[Part]:
     """All test files below ``root``, each in one part; those that last longest come first."""
-    files = sorted((root / "tests").rglob("test_*.py"))
-    window = [file for file in files if root / "tests" / WINDOW in file.parents]
-    engine = [file for file in files if file not in window]
+    lengths = expected(root)
+    window = {
+        file: long for file, long in lengths.items() if root / "tests" / WINDOW in file.parents
+    }
+    engine = {file: long for file, long in lengths.items() if file not in window}
     made = [*_divided("window", window, PLAIN), *_divided("engine", engine, ())]
     return [part for part in made if part.files]
 
 
-def _divided(kind: str, files: list[Path], options: tuple[str, ...]) -> list[Part]:
+def expected(root: Path) -> dict[Path, float]:
+    """Seconds that each test file below ``root`` takes, as recorded, else by its bytes."""
+    files = sorted((root / "tests").rglob("test_*.py"))
+    held = root / SECONDS
+    known = json.loads(held.read_text("utf-8")) if held.exists() else {}
+    names = {file: file.relative_to(root).as_posix() for file in files}
+    timed = [file for file in files if names[file] in known]
+    taken, read = sum(known[names[file]] for file in timed), sum(map(_bytes, timed))
+    rate = taken / read if taken else 1.0
+    return {file: known.get(names[file], rate * _bytes(file)) for file in files}
+
+
+def record(root: Path, reports: Iterable[Path]) -> None:
+    """Write down the seconds that each file took, from what pytest reported of all parts."""
+    taken: defaultdict[str, float] = defaultdict(float)
+    for report in reports:
+        for case in ET.parse(report).iter("testcase"):  # noqa: S314  pytest wrote it
+            taken[case.get("classname", "").replace(".", "/") + ".py"] += float(case.get("time", 0))
+    told = {name: round(seconds, 1) for name, seconds in sorted(taken.items())}
+    (root / SECONDS).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+
+
+def _divided(kind: str, lengths: dict[Path, float], options: tuple[str, ...]) -> list[Part]:
     """Deal files out so that each part has about the same length of tests to run."""
     dealt: list[list[Path]] = [[] for _ in range(AT_ONCE)]
-    for file in sorted(files, key=_length, reverse=True):
-        min(dealt, key=lambda part: sum(map(_length, part))).append(file)
+    for file in sorted(lengths, key=lengths.__getitem__, reverse=True):
+        min(dealt, key=lambda part: sum(lengths[each] for each in part)).append(file)
     return [
         Part(f"{kind} {number}", tuple(sorted(part)), options)
         for number, part in enumerate(dealt, 1)
     ]
 
 
-def _length(file: Path) -> int:
-    """How long a file is, in bytes: what is known of its time without running it."""
+def _bytes(file: Path) -> int:
+    """The size of a file: what is known of its time without running it."""
     return file.stat().st_size

@@ -19,6 +19,7 @@ import screen
 USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
+TIMED = "--timed"  # an argument of `test`
 
 # Prints the start example as the arguments of `microtome run`.
 START_EXAMPLE = """
@@ -75,21 +76,32 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests on a screen in memory; all of them in two processes at once, part by part."""
-    if arguments:
+    """Run the tests on a screen in memory; all of them in two processes at once, part by part.
+
+    With ``--timed`` alone all run, and what each file took is written down for the next time.
+    """
+    if arguments not in ([], [TIMED]):
         return _pytest(arguments)
+    all_parts = parts.parts(environment.ROOT)
     with ThreadPoolExecutor(parts.AT_ONCE) as pool:
         statuses = []
-        for output, status in pool.map(_part, parts.parts(environment.ROOT)):
+        for output, status in pool.map(_part, all_parts):
             print(output, flush=True)
             statuses.append(status)
+    if arguments:
+        parts.record(environment.ROOT, map(_report, all_parts))
     return max(statuses)
+
+
+def _report(part: parts.Part) -> Path:
+    return environment.ROOT / ".pytest_cache" / f"{part.name.replace(' ', '-')}.xml"
 
 
 def _part(part: parts.Part) -> tuple[str, int]:
     """The output and exit status of some of the tests, with a screen and a cache of their own."""
-    cache = f"cache_dir=.pytest_cache/{part.name.replace(' ', '-')}"
-    command = [str(environment.PYTHON), "-m", "pytest", *part.options, "-o", cache]
+    report = _report(part)
+    own = ["-o", f"cache_dir={report.with_suffix('')}", f"--junitxml={report}"]
+    command = [str(environment.PYTHON), "-m", "pytest", *part.options, *own]
     with screen.virtual_screen() as variables:
         done = subprocess.run(
             [*command, *map(str, part.files)], cwd=environment.ROOT, env=variables,

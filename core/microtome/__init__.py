@@ -66,6 +66,8 @@ _PUBLIC = {
     "estimate_discovery": "circuits.discovery.estimate",
     "estimate_harvest": "activations.harvest",
     "estimate_sweep": "interventions.sweeps",
+    "evaluate_dictionary": "features.evaluation",
+    "evaluate_transcoders": "features.evaluation",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "feature_card": "records.feature_card",
@@ -111,6 +113,8 @@ _PUBLIC = {
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
     "train_toy": "features.superposition",
+    "train_dictionary": "features.training.single",
+    "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
@@ -170,6 +174,8 @@ __all__ = [
     "estimate_discovery",
     "estimate_harvest",
     "estimate_sweep",
+    "evaluate_dictionary",
+    "evaluate_transcoders",
     "examine",
     "faithfulness",
     "feature_card",
@@ -214,7 +220,9 @@ __all__ = [
     "slice_circuits",
     "stability",
     "trace",
+    "train_dictionary",
     "train_toy",
+    "train_transcoders",
     "verify_session",
     "where_it_fires",
     "write_graph",
@@ -249,6 +257,7 @@ if TYPE_CHECKING:
     from microtome.corpora.reading import Corpus, read_corpus
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
+    from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
     from microtome.features.firing import where_it_fires
     from microtome.features.formats.files import (
         inspect_dictionary,
@@ -269,6 +278,8 @@ if TYPE_CHECKING:
     from microtome.features.neurons import Neurons
     from microtome.features.sharing import shared_features
     from microtome.features.superposition import phase_diagram, train_toy
+    from microtome.features.training.layers import train_transcoders
+    from microtome.features.training.single import train_dictionary
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (

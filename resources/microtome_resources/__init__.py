@@ -1,4 +1,4 @@
-"""Microtome's embedded models and prompt sets: data, and the paths to it."""
+"""Microtome's embedded models, prompt sets, texts and dictionaries: data, and the paths to it."""
 
 import json
 from dataclasses import dataclass
@@ -11,16 +11,22 @@ __all__ = [
     "EmbeddedModel",
     "Example",
     "checkpoints",
+    "dictionary_names",
+    "dictionary_path",
     "embedded_model",
     "model_names",
     "model_path",
     "prompt_set_names",
     "prompt_set_path",
+    "text_names",
+    "text_path",
 ]
 
 _ROOT: Final = Path(__file__).resolve().parent
 _MODELS: Final = _ROOT / "models"
 _PROMPTS: Final = _ROOT / "prompts"
+_TEXTS: Final = _ROOT / "texts"
+_DICTIONARIES: Final = _ROOT / "dictionaries"
 _WEIGHTS: Final = "model.safetensors"
 
 
@@ -132,3 +138,39 @@ def prompt_set_path(name: str) -> Path:
         listed = ", ".join(prompt_set_names())
         raise ValueError(f"No prompt set is called {name!r}; there are {listed}.")
     return _PROMPTS / f"{name}.json"
+
+
+@cache
+def dictionary_names(model: str | None = None) -> tuple[str, ...]:
+    """Return the names of all dictionaries, or of those of one model: ``words-4l/transcoders``."""
+    base = "*" if model is None else _known(model.partition("@")[0])
+    folders = {path.parent for path in _DICTIONARIES.glob(f"{base}/*/README.md")}
+    return tuple(sorted(f"{path.parent.name}/{path.name}" for path in folders))
+
+
+def dictionary_path(name: str) -> Path:
+    """Return the folder of a dictionary, in the format that its card names.
+
+    Raises ValueError, which lists what there is, for an unknown name.
+    """
+    if name not in dictionary_names():
+        listed = ", ".join(dictionary_names())
+        raise ValueError(f"No dictionary is called {name!r}; there are {listed}.")
+    return _DICTIONARIES / name
+
+
+@cache
+def text_names() -> tuple[str, ...]:
+    """Return the names of the texts, each that of the model which it is for."""
+    return tuple(sorted(path.stem for path in _TEXTS.glob("*.txt")))
+
+
+def text_path(name: str) -> Path:
+    """Return a text file, a document a line, of what the model of that name was trained on.
+
+    Raises ValueError, which lists what there is, for an unknown name.
+    """
+    if name not in text_names():
+        listed = ", ".join(text_names())
+        raise ValueError(f"No text is called {name!r}; there are {listed}.")
+    return _TEXTS / f"{name}.txt"

@@ -1,4 +1,4 @@
-"""Make every embedded model and prompt set again, from nothing but seeds.
+"""Make every embedded model, prompt set, text and dictionary again, from nothing but seeds.
 
 `python resources/training/make_models.py` writes into the package beside it and
 takes about a quarter of an hour on one core, nearly all of it for words-4l.
@@ -15,7 +15,7 @@ if __package__ in (None, ""):
     # Run as a script, Python looks beside this file and not for the package it is in.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from training import compile_induction, make_words, prompt_sets
+from training import compile_induction, make_dictionaries, make_words, prompt_sets, texts
 
 _DATA: Final = Path(__file__).resolve().parents[1] / "microtome_resources"
 
@@ -33,16 +33,28 @@ def _prompts(out: Path) -> None:
     prompt_sets.write_all(out / "prompts")
 
 
+def _texts(out: Path) -> None:
+    texts.write(out / "texts")
+
+
+def _dictionaries(out: Path) -> None:
+    make_dictionaries.write(out)
+
+
 PARTS: Final[dict[str, Callable[[Path], None]]] = {
     "exact": _exact,
     "prompts": _prompts,
     "words": _words,
+    "texts": _texts,
+    "dictionaries": _dictionaries,
 }
 
 
 def main() -> None:
     """Make the parts that were asked for, all of them by default."""
-    parser = argparse.ArgumentParser(description="Make the embedded models and prompt sets.")
+    parser = argparse.ArgumentParser(
+        description="Make the embedded models, prompt sets, texts and dictionaries."
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, default=_DATA, help="folder to write into")
     asked = parser.parse_args()

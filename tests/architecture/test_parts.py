@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from fnmatch import fnmatch
 
@@ -50,11 +51,29 @@ def test_a_new_folder_of_tests_is_found(module, tmp_path, pytestconfig):
 
 
 def test_parts_of_one_kind_are_of_about_one_length(module, root):
-    sizes = {}
+    made, lengths = {}, module("parts").expected(root)
     for part in module("parts").parts(root):
-        size = sum(file.stat().st_size for file in part.files)
-        sizes.setdefault(part.options, []).append(size)
-    assert all(len(each) == 2 and max(each) < 1.02 * min(each) for each in sizes.values())
+        made.setdefault(part.options, []).append(sum(lengths[file] for file in part.files))
+    assert all(len(each) == 2 and max(each) < 1.02 * min(each) for each in made.values())
+
+
+def test_recorded_seconds_count_and_bytes_where_there_are_none(module, tmp_path):
+    parts = module("parts")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "packaging").mkdir()
+    files = [tmp_path / "tests" / f"test_{name}.py" for name in "abc"]
+    for file, size in zip(files, (10, 10, 30), strict=True):
+        file.write_text("#" * size)
+    assert parts.expected(tmp_path) == dict(zip(files, (10, 10, 30), strict=True))
+    reports = [tmp_path / "1.xml", tmp_path / "2.xml"]
+    for report, name, seconds in zip(reports, "ab", (3, 1), strict=True):
+        case = f'<testcase classname="tests.test_{name}" name="test" time="{seconds}"/>'
+        report.write_text(f"<testsuites><testsuite>{case}{case}</testsuite></testsuites>")
+    parts.record(tmp_path, reports)
+    assert parts.expected(tmp_path) == dict(zip(files, (6, 2, 12), strict=True))
+    assert [[file.name for file in part.files] for part in parts.parts(tmp_path)] == [
+        ["test_c.py"], ["test_a.py", "test_b.py"],
+    ]  # fmt: skip
 
 
 def test_each_part_is_printed_whole_and_the_worst_status_returned(
@@ -69,10 +88,14 @@ def test_each_part_is_printed_whole_and_the_worst_status_returned(
         file.parent.mkdir(parents=True)
         file.write_text(text)
     (tmp_path / "tests" / "conftest.py").write_text(OPTION)
-    assert tasks.test([]) == 1
+    (tmp_path / "packaging").mkdir()
+    assert tasks.test(["--timed"]) == 1
     window, engine = capsys.readouterr().out.split("test session starts")[1:]
     assert "1 passed" in window
     assert "the engine is broken" in engine
     assert "1 failed" in engine
-    caches = sorted(each.name for each in (tmp_path / ".pytest_cache").iterdir())
+    assert set(json.loads((tmp_path / "packaging" / "seconds.json").read_text())) == {
+        "tests/core/test_core.py", "tests/desktop/test_desktop.py"
+    }  # fmt: skip
+    caches = sorted(each.stem for each in (tmp_path / ".pytest_cache").glob("*.xml"))
     assert caches == ["engine-1", "window-1"]

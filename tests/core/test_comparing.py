@@ -145,6 +145,7 @@ def of_words(folder, text):
         (("A B", "A X B", "A B Z"), {"A": 3, "B": 3, "X": 1, "Z": 1}),
         (("A B", "A X B", "A X B", "A B Z"), {"A": 4, "B": 4, "X": 2, "Z": 1}),
         (("A B", "A X Y B", "A B", "Q A B"), {"A": 4, "B": 4, "X": 1, "Y": 1, "Q": 1}),
+        (("A", "A X", "A X Y"), {"A": 3, "X": 2, "Y": 1}),
     ],
 )
 def test_what_each_text_has_alone_is_one_node_for_each(tmp_path, texts, counts):

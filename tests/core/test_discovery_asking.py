@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
@@ -224,3 +224,18 @@ def test_testing_circuits_tells_how_far_it_is_and_stops(model):
     job = Job(on_progress=cancel)
     with pytest.raises(Cancelled):
         mt.faithfulness(model, circuit, pairs, METRIC, job=job)
+
+
+def test_acdc_tells_how_far_it_is_from_its_first_edges_on(discover):
+    """By what was done and is likely to come: it never falls, and moves within one reader."""
+    heard = []
+    job = Job(on_progress=heard.append, clock=count().__next__)
+    discover([PAIR] * 2, mt.KL(), "acdc", job=job, tau=1e-6)
+    told = [each.fraction for each in heard if each.title == "Taking edges away"]
+    readers = 2 * (3 * 2 + 1) + 1
+    assert len(told) > 1.5 * readers
+    assert told[0] > 0
+    assert all(after >= before for before, after in pairwise(told))
+    assert told[-1] == 1.0
+    middle = told[len(told) // 2]
+    assert 0.15 < middle < 0.95

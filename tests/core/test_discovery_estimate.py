@@ -6,6 +6,7 @@ import pytest
 from tensor_memory import peak
 
 import microtome as mt
+from microtome.circuits.discovery import faithful
 from microtome.circuits.discovery.methods import METHODS
 from microtome.errors import EditError, InputError, PromptError
 
@@ -41,6 +42,24 @@ def test_passes_are_those_of_the_method(model):
     exact = mt.estimate_discovery(model, PAIR, METRIC, "exact")
     # Readers of the last layer take half of the passes that those of the first do.
     assert 2 < exact.passes < 2 + exact.edges
+
+
+def test_the_curve_behind_a_search_is_counted(model, monkeypatch):
+    """Both orders of every size, the whole model and no edge: a run of every example each."""
+    found = mt.estimate_discovery(model, [PAIR] * 4, METRIC, budget=400_000)
+    calls, measured = [], faithful.measure
+    monkeypatch.setattr(
+        faithful,
+        "measure",
+        lambda batch, *given: calls.append(len(batch)) or measured(batch, *given),
+    )
+    circuit = mt.discover_circuit(model, [PAIR] * 4, METRIC)
+    mt.faithfulness(model, circuit, [PAIR] * 4, METRIC)
+    assert found.curve_passes == sum(calls) + 2 * 4  # and the clean and corrupt run of each
+    assert found.curve_seconds > 0
+    monkeypatch.undo()
+    taken = peak(lambda: mt.faithfulness(model, circuit, [PAIR] * 4, METRIC, budget=400_000))
+    assert 0.4 < found.curve_bytes / taken < 2.5
 
 
 def test_a_search_that_may_be_long_says_how_long(model):

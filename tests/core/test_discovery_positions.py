@@ -12,6 +12,7 @@ from microtome.circuits.discovery.methods import METHODS
 from microtome.errors import InputError
 from microtome.jobs import Job
 from microtome.records.discovery import discovery_analysis, discovery_of
+from microtome.records.positions import summed
 
 CLEAN, CORRUPT = (5, 17, 3, 29, 17, 11), (5, 8, 3, 33, 17, 2)
 PAIR, METRIC = mt.PromptPair(CLEAN, CORRUPT), mt.LogitDifference(4, 9)
@@ -119,6 +120,20 @@ def test_what_has_no_positions_is_refused_with_a_way_out(model):
     for method in set(METHODS) - set(KEPT):
         with pytest.raises(InputError, match=rf"{method}.*two-point, eap"):
             mt.discover_circuit(model, PAIR, METRIC, method, by_position=True)
-    circuit = mt.discover_circuit(model, PAIR, METRIC, by_position=True)
-    with pytest.raises(InputError, match="by position"):
-        mt.faithfulness(model, circuit, PAIR, METRIC)
+
+
+def test_what_is_tested_of_positions_are_their_sums(model):
+    """An edge is taken away at all positions at once, and a result says so."""
+    known = ["input->a0.h1<v>", "a0.h1->a1.h0<k>", "a1.h0->logits"]
+    found = [mt.discover_circuit(model, PAIR, METRIC, by_position=kept) for kept in (True, False)]
+    kept, whole = (mt.faithfulness(model, circuit, PAIR, METRIC) for circuit in found)
+    np.testing.assert_allclose(kept.faithfulness, whole.faithfulness, atol=1e-6)
+    np.testing.assert_array_equal(kept.counts, whole.counts)
+    assert (kept.params["summed"], whole.params.get("summed")) == (len(CLEAN), None)
+    assert kept.params["id"] != whole.params["id"]
+    assert mt.edge_auc(found[0], known) == mt.edge_auc(found[1], known)
+    judged, other = (mt.judge_circuit(model, one, PAIR, METRIC, share=0.5) for one in found)
+    np.testing.assert_allclose(judged.gaps, other.gaps, atol=1e-6)
+    sums = summed(found[0])
+    np.testing.assert_allclose(sums.edge_weight, found[1].edge_weight, atol=1e-6)
+    assert summed(sums) is sums

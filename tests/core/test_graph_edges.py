@@ -81,6 +81,12 @@ def test_matrices_of_eap_are_the_same_graph(tmp_path):
         assert torch.equal(again[key], value) if torch.is_tensor(value) else again[key] == value
 
 
+def test_a_file_may_count_the_logits_among_the_nodes(tmp_path):
+    given = matrices() | {"nodes_scores": torch.arange(8.0)}
+    torch.save(given, tmp_path / "a.pt")
+    assert mt.read_graph(tmp_path / "a.pt").node_score[:7].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
 def test_the_opposite_sign_is_turned_told_and_written_back(tmp_path):
     path = samples.write(tmp_path / "a.json", samples.eap(neurons=True))
     plain, turned = mt.read_graph(path), mt.read_graph(path, opposite_sign=True)

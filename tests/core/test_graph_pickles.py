@@ -178,7 +178,9 @@ def test_a_torch_file_cut_short_or_packed_is_refused(saved):
 def test_files_that_are_no_graph_say_what_one_is(tmp_path):
     path = tmp_path / "a.bin"
     for data, told in (
-        (b"\x89PNG....", "begins with"),
+        (b"\x89PNG....", "begins with bytes that are no text"),
+        (b"hello", 'begins with "hello"'),
+        (b" []", "a.bin holds a JSON list"),
         (b"", "is empty"),
         (b"<html/>", "not <graphml>"),
     ):

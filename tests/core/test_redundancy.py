@@ -14,6 +14,7 @@ from microtome import cli
 from microtome.analysis.answering import Asked
 from microtome.errors import Cancelled, InputError, MetricError, UnknownArchitecture
 from microtome.jobs import Job
+from microtome.models.family import part as part_of
 from microtome.models.model import Model
 from microtome.records.redundancy import redundancy_of
 from microtome.records.removal import Part, removal_specs
@@ -89,10 +90,7 @@ def test_the_curve_is_that_of_plain_runs_and_effects_are_those_of_parts_alone(
 def test_batches_of_runs_keep_to_their_bytes_of_logits(tiny_model, monkeypatch):
     model = tiny_model("gpt2")
     suite = right_suite(model, [5, 9, 5, 7])
-    asked = [
-        Asked(model.tokenize(case.prompt), case.answer, case.wrong, at)
-        for at, case in enumerate(suite.cases)
-    ]
+    asked = asked_of(model, suite)
     removals = [frozenset(), frozenset({Part("mlps", 0)}), frozenset({Part("heads", 1, 0)})]
     whole = Masked(model, asked, "zero", (), Job()).measured(removals)
     made, forward = [], Model.forward
@@ -108,6 +106,48 @@ def test_batches_of_runs_keep_to_their_bytes_of_logits(tiny_model, monkeypatch):
     found = Masked(model, asked, "zero", (), Job()).measured(removals)
     np.testing.assert_allclose(found, whole, atol=1e-6)
     assert max(made) <= limit
+
+
+def asked_of(model, suite):
+    """The cases as they are run."""
+    return [
+        Asked(model.tokenize(case.prompt), case.answer, case.wrong, at)
+        for at, case in enumerate(suite.cases)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variant", "how"),
+    [("gpt2", "zero"), ("gpt_neox", "mean"), ("bert", "zero"), ("mixtral", "zero")],
+)
+def test_layers_below_what_differs_are_run_once_and_nothing_changes(
+    tiny_model, monkeypatch, variant, how
+):
+    model = tiny_model(variant)
+    suite = right_suite(model, [5, 9, 5, 7])
+    first, last = Part("mlps", 0), Part("heads", model.identity.n_layers - 1, 1)
+    middle, late = Part("heads", 1, 0), Part("heads", model.identity.n_layers - 1, 0)
+    gone, rounds = frozenset[Part](), []
+    for part in (last, first, middle):  # a change above, at the bottom, and between
+        rounds.append((gone, [gone, *(gone | {one} for one in (first, middle, late))]))
+        gone |= {part}
+    shared = Masked(model, asked_of(model, suite), how, suite.prompts, Job())
+    plain = Masked(model, asked_of(model, suite), how, suite.prompts, Job())
+    shared.measured([frozenset()])  # what a block gives is seen in a whole run
+    seen = []
+    blocks = part_of(model.module, model.family.blocks, model.family.title)
+    hook = blocks[0].register_forward_pre_hook(lambda *_: seen.append("forward" in vars(blocks[0])))
+    for parts, removals in rounds:
+        np.testing.assert_allclose(
+            shared.measured(removals, parts), plain.measured(removals), atol=1e-5
+        )
+    hook.remove()
+    assert True in seen  # some runs went on from a layer above
+    assert not any("forward" in vars(block) for block in blocks)
+    monkeypatch.setattr(masked, "_STREAMS", 0)
+    alone = Masked(model, asked_of(model, suite), how, suite.prompts, Job())
+    for parts, removals in rounds[-1:]:
+        np.testing.assert_array_equal(alone.measured(removals, parts), plain.measured(removals))
 
 
 def plain_cka(first, second):

@@ -149,6 +149,10 @@ def test_suites_are_read_from_files_and_made_of_sets(tmp_path):
         ({"cases": [{"prompt": "x"}]}, "case 0 has no answer"),
         ({"cases": [{"prompt": "", "answer": "x"}]}, "of case 0, The prompt is empty"),
         ({"cases": [{"prompt": "x", "answer": "y", "slices": "z"}]}, "slices"),
+        ({"cases": [{"prompt": "x", "answer": True}]}, "of case 0, answer is True, neither a word"),
+        ({"cases": [{"prompt": "x", "answer": "y", "wrng": "z"}]}, "case 0 has 'wrng', which no"),
+        ({"cases": [{"prompt": "x", "answer": "y", "wrong": "y"}]}, "wrong answer are both 'y'"),
+        ([1], "no list of cases"),
     ],
 )
 def test_a_bad_file_is_refused_by_what_is_wrong(tmp_path, content, told):
@@ -156,6 +160,20 @@ def test_a_bad_file_is_refused_by_what_is_wrong(tmp_path, content, told):
     file.write_text(json.dumps(content))
     with pytest.raises(InputError, match=told):
         mt.load_suite(file)
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        (mt.Case("the " * 300, "she"), "case 1: The prompt has 301 tokens"),
+        (mt.Case("Jane said that", "she he"), "case 1: The answer 'she he' is 2 tokens"),
+        (mt.Case((1, 99_999), "she"), "case 1: The token id 99999"),
+    ],
+)
+def test_a_case_that_the_model_cannot_read_is_named(words, case, told):
+    suite = mt.Suite("who", [mt.Case("Jane said that", "she", "he"), case])
+    with pytest.raises(InputError, match=f"Of the suite who, {told}"):
+        mt.run_suite(words, suite)
 
 
 @pytest.mark.parametrize("remove", ["h1", "a1", "a1.h", "z.1.1"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -12,24 +14,26 @@ from PySide6.QtWidgets import QComboBox
 
 import microtome_resources as resources
 from microtome_desktop.jobs.examine import show_new
-from microtome_desktop.jobs.model_requests import ReadDraft
+from microtome_desktop.jobs.model_requests import ReadDraft, RunChecks
 from microtome_desktop.state.draft import Reading
 from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.state.settings import MemoryStore
-from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.main_window import LAYOUT_VERSION, MainWindow
 from microtome_desktop.views.workbench import Workbench
 
 
 def _neighbour(name):
     """A helper module beside this file; importlib mode puts no test folder on the path."""
     place = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"desktop_{name}", place)
+    spec = importlib.util.spec_from_file_location(name, place)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 sample = _neighbour("sample")
+_neighbour("discovered")
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +62,7 @@ def sample_scrubbed():
 
 @pytest.fixture(scope="module")
 def shared_bench(qapp, sample_session):
+    sheet, shades = qapp.styleSheet(), qapp.palette()
     made = _bench()
     # Some widgets make their pop-ups when they first have something to show.
     show_new(made.desk, sample_session)
@@ -66,6 +71,9 @@ def shared_bench(qapp, sample_session):
         box.view()
     yield made
     _close(made)
+    if qapp.styleSheet() != sheet:  # dressed, every window of other modules would open slowly
+        qapp.setStyleSheet(sheet)
+        qapp.setPalette(shades)
 
 
 @pytest.fixture
@@ -74,7 +82,7 @@ def bench(shared_bench, sample_identity, sample_session):
 
     The tests of a module share the window; each finds it as new.
     """
-    desk, window = shared_bench.desk, shared_bench.window
+    desk = shared_bench.desk
     for toast in list(shared_bench.toasts.shown):
         toast.close()
     desk.notices.history.clear()
@@ -85,9 +93,14 @@ def bench(shared_bench, sample_identity, sample_session):
     desk.workspace.set_model(sample_identity)
     show_new(desk, sample_session)
     desk.workspace.mark_clean()
-    window.reset_layout()
-    _wait(lambda: shared_bench.runner.idle and not shared_bench.updating)
+    _put_in_place(shared_bench)
     return shared_bench
+
+
+@pytest.fixture(scope="session")
+def put_in_place():
+    """``put_in_place(bench)``: every panel where it is at first, and the window at rest."""
+    return _put_in_place
 
 
 @pytest.fixture
@@ -105,6 +118,7 @@ def live_bench(qapp):
     with pytest.MonkeyPatch.context() as patch:
         # A model thread that steps back starves while other tests take every core.
         patch.setattr("microtome_desktop.jobs.worker.step_back", lambda niceness: None)
+        patch.setattr(RunChecks, "perform", _checked_once(RunChecks.perform))
         made = Workbench(window, MemoryStore())
         try:
             window.show()
@@ -145,6 +159,37 @@ def _bench():
     window.activateWindow()
     _wait(window.windowHandle().isExposed)
     return made
+
+
+def _checked_once(perform):
+    """Self-checks that each model goes through once: every test that loads one has them after."""
+    reports = {}
+
+    def checked(request, engine, job):
+        key = request.fingerprint, engine.loaded.identity.dtype
+        if key not in reports:
+            reports[key] = perform(request, engine, job)
+        return reports[key]
+
+    return checked
+
+
+_first = weakref.WeakKeyDictionary()  # of each window its panels' places as it was last reset
+
+
+def _put_in_place(made):
+    """Reset the layout of a window if a test changed it: all of it is painted anew then."""
+    changed = _layout(made.window) != _first.get(made.window)
+    if changed:
+        made.window.reset_layout()
+    _wait(lambda: made.runner.idle and not made.updating)
+    if changed:
+        _first[made.window] = _layout(made.window)
+
+
+def _layout(window):
+    docks, centre = window.saveState(LAYOUT_VERSION).data(), window.centre
+    return docks, centre.front, window.maximising.name, window.size()
 
 
 def _close(made):

@@ -49,7 +49,7 @@ ON_EDITS = {
 }  # fmt: skip
 ON_A_CIRCUIT = {  # that was discovered
     CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
-    CommandId.KNOWN_CIRCUIT, CommandId.ABLATE_OUTSIDE,
+    CommandId.KNOWN_CIRCUIT, CommandId.FORGET_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 ON_SUITES = {

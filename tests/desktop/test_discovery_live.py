@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
@@ -15,8 +17,11 @@ import microtome as mt
 import microtome_resources as resources
 from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
+from microtome.records.edges import edge_names
 from microtome.records.faithfulness import faithfulness_of
 from microtome.records.judgement import JUDGEMENT, STABILITY, judgement_of, stability_of
+from microtome.session.reader import open_session
+from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.discovery_requests import RunDiscovery
 from microtome_desktop.jobs.examine import Examine
@@ -26,6 +31,7 @@ from microtome_desktop.state.discoveries import (
     discoveries_in,
     is_partial,
     judgements_of,
+    search_of,
 )
 from microtome_desktop.state.work import Outcome
 from microtome_desktop.views.discovery_middle import Page
@@ -132,6 +138,79 @@ def test_the_button_finds_what_python_finds_and_a_size_more_is_measured(live, pa
     assert len(live.desk.work.pieces) == count
 
 
+def check_kept_beside_sums(live, panel, qtbot, tmp_path):
+    """A file keeps a circuit by position; one of sums beside it has no page of positions."""
+    held = discoveries_in(live.desk.workspace.session)[0]
+    back = open_session(save_session(tmp_path / "by-position.h5", live.desk.workspace.session))
+    (again,) = discoveries_in(back)
+    assert search_of(again) == Search(PAIR, by_position=True)
+    np.testing.assert_array_equal(again.array("scores"), held.array("scores"))
+    panel.asking.controls.show_search(Search(PAIR))
+    panel.asking.run()
+    rest(live, qtbot)
+    assert panel.middle.page is Page.GRAPH
+    assert not panel.middle.tabs.isTabVisible(Page.POSITIONS)
+    sums = panel.contest.ranked(panel.right.front).scores
+    np.testing.assert_allclose(panel.contest.ranked(held).scores, sums, atol=1e-5)
+    QTest.mouseClick(panel.asking.fold, LEFT)
+
+
+def test_a_circuit_by_position_says_at_which_token_an_edge_works(live, panel, qtbot, tmp_path):
+    controls = panel.asking.controls
+    QTest.mouseClick(panel.asking.fold, LEFT)
+    QTest.mouseClick(controls.by_position, LEFT, pos=QPoint(8, controls.by_position.height() // 2))
+    assert controls.search() == Search(PAIR, by_position=True)
+    assert told(panel, qtbot).startswith("479 edges · 1 example")
+    QTest.mouseClick(panel.asking.run_button, LEFT)
+    qtbot.waitUntil(lambda: panel.right.front is not None, timeout=WAIT)
+    rest(live, qtbot)
+    world = run(panel.exported_lines())
+    circuit, tokens = world["circuit"], world["circuit"].metadata["tokens"]
+    lines = csv.DictReader(io.StringIO(panel.exported_table()().text()))
+    rows = {row["edge"]: row for row in lines}
+    names = edge_names(circuit)
+    assert rows.keys() == set(names)
+    scores = [float(rows[name]["score"]) for name in names]
+    np.testing.assert_allclose(scores, world["values"], atol=1e-6)
+    # The curve is that of the sums, and says so; the page tells the strongest single edges.
+    assert float(panel.rivals.topLevelItem(0).text(1)) == pytest.approx(
+        world["curve"].cpr, abs=0.006
+    )
+    assert "over positions" in panel.right.dial.worth.toolTip()
+    assert "summed over positions" in panel.graph.legend.drawn
+    panel.right.turn_to(479)
+    panel.middle.show_page(Page.POSITIONS)
+    best = int(np.abs(circuit.edge_weight).argmax())
+    at = int(circuit.node_position[circuit.edge_source[best]])
+    places = panel.middle.places
+    assert places.rows[0].position == at
+    assert float(places.rows[0].score.replace("\N{MINUS SIGN}", "-")) == pytest.approx(
+        circuit.edge_weight[best], rel=0.01
+    )
+    assert places.rows[0].token == f"{tokens[at].replace(' ', '␣')} @{at}"
+    places.at.setCurrentIndex(1 + at)
+    assert {row.position for row in places.rows} == {at}
+    box = places.table.visualItemRect(places.table.item(0, 0))
+    QTest.mouseClick(places.table.viewport(), LEFT, pos=box.center())
+    live.runner.turns.finish()
+    assert live.desk.selection.current.position == at
+    check_kept_beside_sums(live, panel, qtbot, tmp_path)
+
+
+def test_what_has_no_positions_is_told_with_a_way_out(panel, qtbot):
+    for search, reason in (
+        (Search(PAIR, "acdc", by_position=True), "at all positions at once"),
+        (Search(None, data="agreement", by_position=True), "Give examples of one length"),
+    ):
+        panel.asking.controls.show_search(search)
+        assert reason in told(panel, qtbot)
+        assert not panel.asking.run_button.isEnabled()
+        button = panel.asking.fixes["by_position", ""]
+        QTest.mouseClick(button, LEFT)
+        assert told(panel, qtbot).startswith("479 edges")
+        assert panel.asking.controls.search().by_position is False
+
+
 def test_a_stopped_search_stays_on_screen_as_far_as_it_came(live, panel, qtbot):
     search = Search(None, "acdc", data="name", count=6, tau=0.0001)
     panel.asking.controls.show_search(search)
@@ -181,7 +260,7 @@ def test_a_flat_metric_is_told_before_the_start_with_two_ways_out(live, panel, q
     panel.asking.controls.show_search(Search(PAIR, "eap", metric="kl"))
     assert "no gradient" in told(panel, qtbot)
     assert not panel.asking.run_button.isEnabled()
-    integrated, logit, _ = panel.asking.fixes.values()
+    integrated, logit, *_ = panel.asking.fixes.values()
     assert integrated.isVisible()
     QTest.mouseClick(logit, LEFT)
     assert panel.asking.controls.search().metric == "logit"
@@ -197,7 +276,7 @@ def test_a_flat_metric_is_told_before_the_start_with_two_ways_out(live, panel, q
         panel.asking.controls.show_search(Search(PAIR, method, metric="rank"))
         told(panel, qtbot)
         assert not panel.asking.run_button.isEnabled()
-        assert [b.isVisible() for b in panel.asking.fixes.values()] == [False, True, False]
+        assert [b.isVisible() for b in panel.asking.fixes.values()] == [False, True, False, False]
 
 
 def test_pairs_of_unequal_length_and_a_missing_corrupt_prompt_are_told(

@@ -6,109 +6,43 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from discovered import (
+    EDGES,
+    WAIT,
+    best_of,
+    drawn,
+    elsewhere,
+    found,
+    named,
+    rest,
+    two_rivals,
+    type_into,
+)  # fmt: skip
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 from scipy.stats import spearmanr
 
 from microtome.records.circuit import HEAD
-from microtome.records.edges import Edges
-from microtome.records.faithfulness import Faithfulness
 from microtome.session.writer import save_session
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.discovery_requests import circuit_analysis, curve_analysis
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters import discovery_judge
 from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED
-from microtome_desktop.state.discoveries import Search, known_analysis
+from microtome_desktop.state.discoveries import known_analysis
 from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.known_dialog import KnownDialog
 
-WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
-EDGES = Edges(4, 4)
-SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 CHECK = Qt.ItemDataRole.CheckStateRole
-
-
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-    bench.runner.turns.finish()
-
-
-def found(session, method, seed):
-    """A circuit and its curve, as the engine would hand them over."""
-    draw = np.random.default_rng(seed)
-    question = session.question
-    told = {
-        "method": method, "title": method, "scale": "change of the metric", "sign": "positive",
-        "aggregated": True, "model": "words-4l", "fingerprint": session.model.fingerprint,
-        "ablation": "resample", "over": [], "metric": "logit", "metrics": ["logit"],
-        "read_at": [-1], "prompts": [question.prompt], "corrupt": [question.corrupt],
-        "seconds": 0.1,
-    }  # fmt: skip
-    scores = draw.standard_normal(EDGES.exists.shape) ** 3
-    circuit = circuit_analysis(Search(question, method), EDGES.as_circuit(scores, told))
-    sizes = np.array(SIZES)
-    rise = 1 - np.exp(-8 * sizes)
-    values = rise[:, None] * np.array([4.0, 5.0, 6.0])
-    curve = Faithfulness(
-        sizes=sizes, counts=(sizes * EDGES.count).astype(int), faithfulness=rise,
-        by_magnitude=rise**0.5, cpr=0.8, cmd=0.1, values=values, whole=np.array([4.0, 5.0, 6.0]),
-        none=np.zeros(3), metric="logit", band=np.stack([rise - 0.1, rise + 0.1]),
-        params={**told, "id": f"faithfulness-{method}", "seed": 0},
-    )  # fmt: skip
-    return circuit, curve_analysis(circuit.id, curve)
 
 
 @pytest.fixture
 def panel(bench, qtbot):
     """Two rivals on the sample session, the later one in front."""
-    workspace = bench.desk.workspace
-    for method, seed in (("two-point", 1), ("eap", 2)):
-        for analysis in found(workspace.session, method, seed):
-            workspace.add_analysis(analysis)
-    bench.window.show_panel("discovery")
-    made = bench.furnishing.panels["discovery"]
-    rest(bench, qtbot)
-    made.middle.show_page(Page.GRAPH)
-    made.right.signed = True
-    made.right.turn_to(20)
-    QApplication.processEvents()
+    made = two_rivals(bench, qtbot)
     yield made
     made.right.count = 0
-
-
-def best_of(panel, count, *, signed):
-    """What is left of the best edges, from the scores alone."""
-    scores = np.asarray(panel.right.front.array("scores"), dtype=float)
-    worth = np.where(EDGES.exists, scores if signed else np.abs(scores), -np.inf)
-    order = np.argsort(-worth, axis=None, kind="stable")[:count]
-    mask = np.zeros(EDGES.exists.shape, dtype=bool)
-    mask.flat[order] = True
-    return EDGES.connected(mask)
-
-
-def drawn(panel):
-    circuit = panel.graph.canvas.drawing.circuit
-    sides = {1: "<q>", 2: "<k>", 0: "<v>"}
-    return {
-        (circuit.node_id[s], circuit.node_id[t] + sides.get(int(k), ""))
-        for s, t, k in zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
-    }
-
-
-def named(mask):
-    rows = zip(*np.nonzero(mask), strict=True)
-    return {(EDGES.writer_names[w], EDGES.reader_names[r]) for w, r in rows}
-
-
-def type_into(line, text):
-    line.setFocus()
-    line.selectAll()
-    QTest.keyClicks(line, text)
-    QTest.keyClick(line, Qt.Key.Key_Return)
 
 
 # ------------------------------------------------------------------- the dial
@@ -253,7 +187,7 @@ def test_two_rivals_in_one_graph(panel, bench):
     assert "only EAP" in legend
 
 
-def test_a_known_circuit_is_typed_and_measured(panel, bench, monkeypatch):
+def test_a_known_circuit_is_typed_and_measured(panel, bench, qtbot, monkeypatch):
     seen = []
 
     def fill(dialog):
@@ -266,7 +200,7 @@ def test_a_known_circuit_is_typed_and_measured(panel, bench, monkeypatch):
 
     monkeypatch.setattr(KnownDialog, "exec", fill)
     bench.window.actions_table.trigger(CommandId.KNOWN_CIRCUIT)
-    bench.runner.turns.finish()
+    rest(bench, qtbot)
     assert "no edge input->m9" in seen[0]
     table = panel.middle.judge.known
     assert table.rowCount() == len(panel.rivals.ticks) == 1
@@ -349,25 +283,26 @@ def test_damaged_results_are_left_out_and_said(panel, bench, qtbot):
     rest(bench, qtbot)
     assert panel.rivals.topLevelItemCount() == 2
     assert panel.note.isVisible()
+    assert panel.note.window() is panel.window()  # below the list, no window of its own
     assert panel.note.text().startswith("3 circuits of this session cannot be read")
     panel.right.turn_to(40)
     assert panel.right.dial.worth.text().startswith("faithfulness")
     panel.middle.show_page(Page.GRAPH)
 
 
-def test_areas_are_computed_once_for_each_circuit_and_not_by_the_dial(panel, bench, monkeypatch):
-    from microtome_desktop.presenters import discovery_judge
-
+def test_areas_are_computed_once_for_each_circuit_and_not_by_the_dial(
+    panel, bench, qtbot, monkeypatch
+):
     calls = []
-    real = discovery_judge.edge_auc
-    monkeypatch.setattr(discovery_judge, "edge_auc", lambda *a: calls.append(a) or real(*a))
+    monkeypatch.setattr(discovery_judge, "edge_auc", elsewhere(calls, discovery_judge.edge_auc))
     known = known_analysis(("input->m0", "m0->logits"), {})
     bench.desk.workspace.add_analysis(known)
     panel.middle.show_page(Page.JUDGE)
-    bench.runner.turns.finish()
+    rest(bench, qtbot)
     for count in (10, 30, 60):
         panel.right.turn_to(count)
-    assert len(calls) == len(panel.rivals.ticks) == 1
+    rest(bench, qtbot)
+    assert calls == [False] * len(panel.rivals.ticks) == [False]
     panel.middle.show_page(Page.GRAPH)
 
 

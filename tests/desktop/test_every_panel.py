@@ -1,4 +1,4 @@
-"""Every panel of the table, in one window that has changed its theme twice before."""
+"""Every panel of the table, in one window that was light for a while."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def rest(bench, qtbot):
 @pytest.fixture(scope="module")
 def redressed(shared_bench):
     """The sample window, after it was light for a while."""
-    shared_bench.dress()
     for theme in ("light", "dark"):
         shared_bench.desk.settings.theme = theme
         shared_bench.runner.turns.finish()

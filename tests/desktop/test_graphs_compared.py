@@ -91,10 +91,10 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     other.close()
     qtbot.waitUntil(lambda: window.graph.found is not None, timeout=WAIT)
     rest(qtbot, bench)
-    counts = dict(
-        zip(window.graph.found.circuit.node_id, window.graph.found.node_counts, strict=True)
-    )
+    found = window.graph.found
+    counts = dict(zip(found.circuit.node_id, found.node_counts, strict=True))
     assert [counts[node] for node in ("0_5_1", "3_70000_3", "3_123_3")] == [3, 2, 1]
+    tells_no_score(window)
     exported(qtbot, bench, window.graph, counts, tmp_path, monkeypatch)
     window.close()
     QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
@@ -104,6 +104,13 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     window.close()
     for _ in range(2):
         bench.desk.book.undo()
+
+
+def tells_no_score(window):
+    """No file here has scores, so that a mean of 0 would be made up."""
+    model = window.nodes.model()
+    assert {model.index(row, 3).data() for row in range(model.rowCount())} == {"–"}
+    assert "score" not in window.graph.canvas.drawing.node_notes(0)
 
 
 def exported(qtbot, bench, shown, counts, folder, monkeypatch):

@@ -54,25 +54,24 @@ def swap_session(bench, qtbot, session, number):
     rest(bench, qtbot)
 
 
-def change_theme(bench, qtbot):
-    for theme in ("light", "dark"):
-        bench.desk.settings.theme = theme
-        rest(bench, qtbot)
+def change_theme(bench, qtbot, theme):
+    bench.desk.settings.theme = theme
+    rest(bench, qtbot)
 
 
-def test_floating_twenty_times_leaves_nothing(bench, qtbot):
+def test_floating_again_and_again_leaves_nothing(bench, qtbot):
     float_and_dock(bench, "attention")
     before = alive()
-    for _ in range(20):
+    for _ in range(6):
         float_and_dock(bench, "attention")
     assert grown(before) == {}
 
 
-def test_twenty_sessions_on_screen_leave_nothing(bench, qtbot, sample_session):
+def test_sessions_on_screen_leave_nothing(bench, qtbot, sample_session):
     for number in range(4):
         swap_session(bench, qtbot, sample_session, number)
     before = alive()
-    for number in range(20):
+    for number in range(6):
         swap_session(bench, qtbot, sample_session, number)
     assert grown(before) == {}
 
@@ -90,10 +89,9 @@ def own_window(request, qapp, sample_session):
 
 
 def test_changes_of_theme_leave_nothing(own_window, qtbot):
-    own_window.dress()
-    change_theme(own_window, qtbot)
+    change_theme(own_window, qtbot, "light")
     before = alive()
-    change_theme(own_window, qtbot)
+    change_theme(own_window, qtbot, "dark")
     assert grown(before) == {}
 
 

@@ -102,7 +102,8 @@ def pupil(qtbot, live):
     made.course.leave()
     live.desk.book.clear_edits()
     live.window.reset_layout()
-    live.handlers.load("words-4l")
+    if live.desk.workspace.model.name != "words-4l":
+        live.handlers.load("words-4l")
     made.rest()
 
 

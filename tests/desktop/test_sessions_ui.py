@@ -13,6 +13,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
 
+from microtome.records.analysis import Analysis
 from microtome.records.hypothesis import Box, Hypothesis
 from microtome.records.marks import Marks
 from microtome.records.paths import PatchedPaths, paths_analysis
@@ -256,6 +257,26 @@ def test_a_flipped_bit_is_told_after_opening(qtbot, bench, tmp_path, sample_sess
     assert notice.level is Level.WARNING
     assert name in notice.what
     assert "damaged.h5 is damaged" in notice.title
+
+
+def test_results_that_cannot_be_read_are_told_once_when_a_session_opens(
+    qtbot, bench, tmp_path, sample_session
+):
+    """Curves and judgements that are damaged, or of another version: not in silence."""
+    odd = {
+        f"{kind}-odd{number}": Analysis(f"{kind}-odd{number}", kind, title, {}, {"metric": "logit"})
+        for kind, title, count in (("faithfulness", "Curve", 2), ("judgement", "Judged", 1))
+        for number in range(count)
+    }
+    session = replace(sample_session, analyses={**sample_session.analyses, **odd})
+    path = save_session(tmp_path / "odd.h5", session)
+    bench.runner.ask(OpenSession(path))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path, timeout=WAIT)
+    (notice,) = bench.desk.notices.history
+    assert notice.level is Level.WARNING
+    assert notice.title == "3 results of odd.h5 cannot be read"
+    assert notice.what == "Curve (2), Judged."
+    assert notice.way_out.endswith("Make them again.")
 
 
 def test_panels_read_nothing_of_the_file_themselves(

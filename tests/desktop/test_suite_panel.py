@@ -76,13 +76,14 @@ def swaps():
     tokens = ("When", "Mary", "and", "John", "went")
     params = {
         "id": "adversarial-1", "answer": "Mary", "tried": 9, "rounds": 1,
-        "swapped_texts": [["bag"], ["door"]], "complete": True,
+        "swapped_texts": [["bag"], ["door"]], "said_before": "Mary", "complete": True,
     }  # fmt: skip
     other = np.array([[0, 1, 0, 0, 0]] * 2, dtype=bool)
     return Adversarial(
         tokens, np.array([[1, 9, 3, 4, 5], [1, 8, 3, 4, 5]]), other,
         ("When bag and John went", ""), np.array([-2.0, 1.0]), np.array([0.1, 0.6]),
-        ("John", "Mary"), 3.0, 0.9, ("T@1", "M2@4"), np.array([5.0, -1.5]), params,
+        ("John", "Mary"), np.array([0.5, np.nan]), 3.0, 0.9,
+        ("T@1", "M2@4"), np.array([5.0, -1.5]), params,
     )  # fmt: skip
 
 
@@ -164,15 +165,45 @@ def test_what_can_go_is_removed_in_one_step_and_comes_back_in_one(bench, panel, 
 def test_a_chosen_swap_becomes_the_corrupt_prompt_by_mouse_and_by_key(bench, panel):
     page(panel, "Swaps")
     table = panel.swaps.table
-    assert not panel.data.isVisible()
+    assert panel.data.isVisible()  # whose words are put in
+    assert not panel.data.limit.isVisible()
     assert column(table, 0) == ["1: Mary → bag", "1: Mary → door"]
-    assert "M2@4 −1.50" in panel.swaps.carriers.text()
+    assert column(table, 1) == ["Mary → John", "Mary"]
+    assert column(table, 2) == ["+3.00 → −2.00", "+3.00 → +1.00"]
+    assert column(table, 3) == ["−5.00", "−2.00"]
+    assert column(table, 4) == ["0.50", ""]
     QTest.mouseClick(table.viewport(), LEFT, pos=table.visualItemRect(table.item(0, 0)).center())
     text = bench.desk.draft.text
     assert (text.prompt, text.corrupt) == ("When Mary and John went", "When bag and John went")
     assert (text.answer, text.wrong) == ("Mary", "John")
     QTest.keyClick(table, Qt.Key.Key_Down)
     assert bench.desk.draft.text.corrupt == "1, 8, 3, 4, 5"  # no text gives these tokens
+
+
+def test_a_node_that_carries_a_swap_is_selected_everywhere_and_marked(bench, panel, qtbot):
+    page(panel, "Swaps")
+    panel.swaps.among.setCurrentText("any token")
+    assert not panel.data.isVisible()
+    panel.swaps.among.setCurrentText("as in the task")
+    assert panel.exported_table()().headers[:3] == ("prompt", "swaps", "flipped")
+    bar, nodes = panel.swaps.lists.tabBar(), panel.swaps.nodes
+    QTest.mouseClick(bar, LEFT, pos=bar.tabRect(1).center())
+    assert [column(nodes, at) for at in (1, 2, 3)] == [
+        ["Mary", "went"], ["+5.00", "−1.50"], ["100 %", "−30 %"],
+    ]  # fmt: skip
+    held = panel.exported_table()()
+    assert (held.headers, held.rows[0]) == (("node", "score", "share"), ("T@1", 5.0, 1.0))
+    QTest.mouseClick(nodes.viewport(), LEFT, pos=nodes.visualItemRect(nodes.item(1, 0)).center())
+    circuit, selected = bench.desk.workspace.session.circuit, bench.desk.selection.current
+    assert (selected.layer, selected.position) == (2, 4)
+    assert selected.node == ("M2@4" if "M2@4" in circuit.node_id else None)
+    bench.desk.selection.update(node="T@1")
+    rest(bench, qtbot)
+    assert [index.row() for index in nodes.selectionModel().selectedRows()] == [0]
+    bench.desk.selection.update(node=None)
+    rest(bench, qtbot)
+    assert not nodes.selectionModel().hasSelection()
+    QTest.mouseClick(bar, LEFT, pos=bar.tabRect(0).center())
 
 
 def test_a_session_is_read_offline_and_keeps_what_was_chosen(bench, panel, qtbot, tmp_path):
@@ -273,7 +304,10 @@ def test_the_tasks_of_another_model_keep_a_row_of_their_own(bench, panel, qtbot)
         desk.library.update(facts=replace(facts, prompt_sets=sets))
         rest(bench, qtbot)
         assert own.data() == Data(("name", "pronoun", "plural"), 10)
+    own.show_data(Data(("name",), 1))
+    assert own.limit.text() == "1 case each"
     own.show_data(Data(("name",), 10))
+    assert own.limit.text() == "10 cases each"
     assert own.choice.currentText() == "Who receives it (name)"
 
 
@@ -293,7 +327,7 @@ def test_a_result_of_another_version_is_passed_over_and_said(bench, panel, qtbot
 def test_another_theme_leaves_what_was_typed_and_which_page_runs(bench, panel, qtbot):
     """The panel is made anew: settings come back, and a job under way is still to be stopped."""
     panel.redundancy.restore_view({"layers": True, "how": "mean", "threshold": 0.8, "picture": 1})
-    panel.swaps.restore_view({"count": 3, "words": "Mary", "at": "2, 5"})
+    panel.swaps.restore_view({"count": 3, "words": "Mary", "at": "2, 5", "among": "words"})
     panel.circuits.choose("task: pronoun", "all")
     held = panel.view_state()
     ask = FindRedundancy(RemovalWish(DATA))

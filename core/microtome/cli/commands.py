@@ -31,6 +31,8 @@ from microtome.cli.patch import add_patch, patch
 from microtome.cli.paths import add_path, patch_paths
 from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
+from microtome.cli.swaps import add_swaps, swaps_command
+from microtome.cli.train import add_train, train_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 1, 130, 141
@@ -82,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     add_path(commands.add_parser("path", help="patch along paths from component to component"))
     add_generate(commands)
     add_suite(commands)
+    add_train(commands)
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
+    add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
     add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
@@ -307,6 +311,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "generate": generate_command,
     "suite": suite_command,
     "redundancy": redundancy_command,
+    "swaps": swaps_command,
+    "train": train_command,
     "import": import_graph,
     "export": export_graph,
     "models": _models,

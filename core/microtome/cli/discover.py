@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
-from microtome.cli.given import add_task_options, expect_writable, load, size
+from microtome.cli.given import add_task_options, expect_results_writable, load, size
 from microtome.cli.judged import Judged
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
+from microtome.records.positions import SUMMED
 
 if TYPE_CHECKING:
     from microtome.jobs import Job, Progress
@@ -36,7 +37,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
     add("--ablate", choices=ABLATIONS, default="resample", help="what takes an edge's place")
     add("--steps", type=int, default=5, help="of integrated gradients")
     add("--tau", type=float, default=0.01, help="of acdc: what an edge may cost")
-    add("--by-position", action="store_true", help="keep positions apart; no curve is drawn then")
+    add("--by-position", action="store_true", help="keep positions apart; the curve is of the sums")
     add("--seed", type=int, default=0, help="of the bootstrap")
     add("--judge", type=float, metavar="SHARE", help="judge the circuit of this share of edges")
     add("--untested", action="store_true", help="leave out the faithfulness curve")
@@ -44,9 +45,7 @@ def add_discover(parser: argparse.ArgumentParser) -> None:
 
 def discover(options: argparse.Namespace) -> int:
     """Look for the circuit, test it, write what was asked for, print the strongest edges."""
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     pairs = given_pairs(options)
     model = load(options)
     found = _found(options, model, pairs)
@@ -97,10 +96,8 @@ def _found(options: argparse.Namespace, model: Any, pairs: list[Question]) -> _F
     asked = KL() if options.method == "acdc" and options.metric is None else metrics
     expect_possible(model, data, asked, options.method, **how, **told)  # before anything is told
     likely = estimate_discovery(model, data, asked, options.method, **how, **told)
-    job = _telling(_expected(likely))
+    job = _telling(_expected(likely, options))
     circuit = discover_circuit(model, data, asked, options.method, job=job, **how, **told)
-    if options.by_position:
-        return _Found(circuit)
     curve = None
     if not options.untested:
         curve = faithfulness(model, circuit, data, metrics, seed=options.seed, **told)
@@ -126,13 +123,17 @@ def _telling(line: str) -> Job:
     return Job(on_progress)
 
 
-def _expected(likely: DiscoveryEstimate) -> str:
-    """What the search will take, in one line."""
-    most = likely.most_seconds
-    longest = f", at most {most:.3g} s" if most > likely.seconds else ""
+def _expected(likely: DiscoveryEstimate, options: argparse.Namespace) -> str:
+    """What the search and its curve will take, in one line."""
+    curve = 0.0 if options.untested else likely.curve_seconds
+    held = likely.bytes if options.untested else max(likely.bytes, likely.curve_bytes)
+    most = likely.most_seconds + curve
+    longest = f", at most {most:.3g} s" if likely.most_seconds > likely.seconds else ""
+    of_curve = f", {curve:.3g} s of them for the curve" if curve else ""
+    judged = "" if options.judge is None else ", and then the judgement"
     return (
-        f"About {likely.seconds:.3g} s{longest} and {likely.bytes / 1e6:.3g} MB: "
-        f"{likely.passes:.4g} passes for {likely.edges} edges on {likely.examples} prompts"
+        f"About {likely.seconds + curve:.3g} s{longest}{of_curve}, and {held / 1e6:.3g} MB: "
+        f"{likely.passes:.4g} passes for {likely.edges} edges on {likely.examples} prompts{judged}"
     )
 
 
@@ -202,7 +203,8 @@ def _text(found: _Found) -> str:
     ]
     lines += [f"  {edge:24} {score:+.4f}" for edge, score in _edges(circuit)[:_SHOWN]]
     if curve is not None:
-        lines.append(f"Kept of {curve.metric}: CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
+        of_sums = ", edges summed over positions" if SUMMED in curve.params else ""
+        lines.append(f"Kept of {curve.metric}{of_sums}: CPR {curve.cpr:.3f}, CMD {curve.cmd:.3f}")
         kept = zip(curve.sizes, curve.by_magnitude, strict=True)
         lines += [f"  {share:6.1%} of edges keep {value:7.1%}" for share, value in kept]
     lines += [] if found.judged is None else found.judged.lines()

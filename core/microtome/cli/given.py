@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def add_task_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that takes a prompt or a set of pairs, and answers."""
+    add_pair_options(parser)
+    add = parser.add_argument
+    add("--budget", help="memory beside the model: 96, 0.5 (MB), 500kB, 1.5GB or 64MiB")
+    add_result_options(parser)
+
+
+def add_pair_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and which pairs of prompts with their answers."""
     add = parser.add_argument
     add("--model", required=True, help="embedded name, folder or hub id")
     add("--set", dest="prompt_set", help="a prompt set (embedded name or file) in prompts' place")
@@ -32,11 +42,22 @@ def add_task_options(parser: argparse.ArgumentParser) -> None:
     add("--answer", help="the word that should follow")
     add("--wrong", help="the word to compare it with")
     add("--over", help="a prompt set that means, or values of other prompts, are taken from")
-    add("--budget", help="memory beside the model: 96, 0.5 (MB), 500kB, 1.5GB or 64MiB")
+
+
+def add_result_options(parser: argparse.ArgumentParser) -> None:
+    """Where a result goes, and the options of every command that loads a model."""
+    add = parser.add_argument
     add("--out", type=Path, help="the session file to write")
     add("--csv", type=Path, help="the table to write")
     add("--json", action="store_true", help="print the whole result as JSON")
     add_model_options(parser)
+
+
+def expect_results_writable(options: argparse.Namespace) -> None:
+    """Refuse places of ``add_result_options`` that cannot be written. Raises InputError."""
+    for path in (options.out, options.csv):
+        if path is not None:
+            expect_writable(path)
 
 
 def load(options: argparse.Namespace) -> Any:
@@ -89,6 +110,14 @@ def expect_writable(path: Path) -> None:
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of plain values as a table of commas; their names are its headers."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def ids(text: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from microtome.cli.given import (
     add_task_options,
     examined,
-    expect_writable,
+    expect_results_writable,
     ids,
     load,
     size,
@@ -50,9 +50,7 @@ def add_patch(parser: argparse.ArgumentParser) -> None:
 
 def patch(options: argparse.Namespace) -> int:
     """Run the sweep, write what was asked for, print the strongest places."""
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     asked = _Asked(options)
     found = asked.sweep()
     if options.csv is not None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS
 from microtome.cli.discover import given_pairs
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import (
+    add_pair_options,
+    add_result_options,
+    expect_results_writable,
+    load,
+    write_rows,
+)
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
 
@@ -24,42 +28,27 @@ _METRICS = ("logit-difference", "log-probability", "probability", "kl", "loss")
 def add_path(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("--model", required=True, help="embedded name, folder or hub id")
-    add("--set", dest="prompt_set", help="a prompt set: embedded name or file")
-    add("--prompt", help="a clean prompt in its place")
-    add("--corrupt", help="the corrupt prompt of the same number of tokens")
-    add("--answer", help="the word that should follow")
-    add("--wrong", help="the word to compare it with")
-    add("--limit", type=int, help="take the first so many pairs of the set")
+    add_pair_options(parser)
     add("--path", action="append", default=[], help="input->a0.h1<v>->logits; may come again")
     add("--from", dest="sender", help="all paths from here, in place of --path")
     add("--to", default="logits", help="where these paths end: logits, m1, a1.h0<k>")
     add("--through", type=int, default=1, help="how many nodes these paths go through at most")
     add("--metric", choices=_METRICS, help="what is measured")
     add("--ablate", choices=ABLATIONS, default="resample", help="what the path carries")
-    add("--over", help="a prompt set that means are taken over")
     add("--seed", type=int, default=0, help="of the bootstrap")
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table of all paths to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
+    add_result_options(parser)
 
 
 def patch_paths(options: argparse.Namespace) -> int:
     """Patch the paths, write what was asked for, print those that carry most."""
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     if bool(options.path) == bool(options.sender):
         raise InputError("Give either --path or --from.")
     pairs = given_pairs(options)
     model = load(options)
     found = _found(options, model, pairs)
     if options.csv is not None:
-        with options.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["path", "effect", "share"])
-            writer.writerows(_rows(found))
+        write_rows(options.csv, _named(found))
     if options.out is not None:
         _save(options, model, pairs[0], found)
     print(json.dumps(_as_json(found), indent=2) if options.json else _text(found))
@@ -102,13 +91,16 @@ def _save(options: argparse.Namespace, model: Any, first: Question, found: Patch
 
 
 def _as_json(found: PatchedPaths) -> dict[str, Any]:
-    names = ("path", "effect", "share")
     return {
         **found.params,
         "whole": found.whole.tolist(),
         "none": found.none.tolist(),
-        "patched": [dict(zip(names, row, strict=True)) for row in _rows(found)],
+        "patched": _named(found),
     }
+
+
+def _named(found: PatchedPaths) -> list[dict[str, Any]]:
+    return [dict(zip(("path", "effect", "share"), row, strict=True)) for row in _rows(found)]
 
 
 def _text(found: PatchedPaths) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import add_result_options, expect_results_writable, load, write_rows
 from microtome.cli.suite import add_suite_options, save_with, suite_given
 from microtome.records.redundancy import CRITERIA
 from microtome.records.removal import KINDS, REMOVALS
@@ -26,10 +24,7 @@ def add_redundancy(parser: argparse.ArgumentParser) -> None:
     add("--criterion", choices=CRITERIA, default="pass rate", help="what must be kept")
     add("--threshold", type=float, default=0.95, help="the share of it that must be kept (0.95)")
     add("--candidates", type=int, default=4, help="parts that are measured before one goes (4)")
-    add("--out", type=Path, help="the session file to write")
-    add("--csv", type=Path, help="the table to write")
-    add("--json", action="store_true", help="print the whole result as JSON")
-    add_model_options(parser)
+    add_result_options(parser)
 
 
 def redundancy_command(options: argparse.Namespace) -> int:
@@ -37,9 +32,7 @@ def redundancy_command(options: argparse.Namespace) -> int:
     from microtome.records.redundancy import redundancy_of
     from microtome.suites.redundancy import redundancy
 
-    for path in (options.out, options.csv):
-        if path is not None:
-            expect_writable(path)
+    expect_results_writable(options)
     suite = suite_given(options)
     model = load(options)
     analysis = redundancy(
@@ -48,19 +41,11 @@ def redundancy_command(options: argparse.Namespace) -> int:
     )  # fmt: skip
     found = redundancy_of(analysis)
     if options.csv is not None:
-        _write_csv(options.csv, found)
+        write_rows(options.csv, found.rows())
     if options.out is not None:
         save_with(options.out, model, suite, [analysis])
     print(json.dumps(_as_json(found), indent=2) if options.json else _as_text(found))
     return 0
-
-
-def _write_csv(path: Path, found: Redundancy) -> None:
-    rows = found.rows()
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _as_json(found: Redundancy) -> dict[str, Any]:

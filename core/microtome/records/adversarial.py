@@ -16,12 +16,13 @@ ADVERSARIAL = "adversarial"  # the kind of its analysis
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adversarial:
-    """Swapped prompts, those that flip first, then by margin, the lowest first.
+    """Swapped prompts: those that flip, the fewest and nearest swaps first, then by margin.
 
     ``margin`` is the logit of the answer minus that of the wrong answer, or of the best other
     token; below 0 the answer is ``flipped``. ``probability`` is that of the answer and ``said``
-    the most probable token. ``ids`` hold the tokens of each prompt and ``swapped`` which of them
-    are other than in the prompt given, whose own numbers are ``margin_before`` and
+    the most probable token; ``nearness`` is the mean cosine of the embeddings of what is swapped,
+    NaN in files that did not know it yet. ``ids`` hold the tokens of each prompt and ``swapped``
+    which of them are other than in the prompt given, whose own numbers are ``margin_before`` and
     ``probability_before``. ``nodes`` carry the change from the prompt to the first of them: their
     ``scores`` are parts of its margin, in the circuit of the pair; empty without one.
     """
@@ -33,6 +34,7 @@ class Adversarial:
     margin: Float[np.ndarray, " prompt"]
     probability: Float[np.ndarray, " prompt"]
     said: tuple[str, ...]
+    nearness: Float[np.ndarray, " prompt"]
     margin_before: float
     probability_before: float
     nodes: tuple[str, ...]
@@ -53,6 +55,11 @@ class Adversarial:
         """A swapped prompt: its text where the tokenizer makes the same tokens of it, else ids."""
         return self.texts[row] or tuple(int(token) for token in self.ids[row])
 
+    @property
+    def said_before(self) -> str:
+        """What the model says to the prompt given; empty in files that did not know it yet."""
+        return str(self.params.get("said_before", ""))
+
     def swaps(self, row: int) -> tuple[tuple[int, str], ...]:
         """Where a prompt is another one, and the token that stands there."""
         texts = self.params["swapped_texts"][row]
@@ -69,11 +76,24 @@ class Adversarial:
                     for at, text in self.swaps(row)
                 ),
                 "flipped": bool(self.flipped[row]),
-                "margin": float(self.margin[row]),
-                "probability": float(self.probability[row]),
+                "said_before": self.said_before.strip(),
                 "said": self.said[row].strip(),
+                "margin_before": self.margin_before,
+                "margin": float(self.margin[row]),
+                "change": float(self.margin[row]) - self.margin_before,
+                "probability_before": self.probability_before,
+                "probability": float(self.probability[row]),
+                "nearness": float(self.nearness[row]),
             }
             for row in range(len(self.texts))
+        ]
+
+    def node_rows(self) -> list[dict[str, Any]]:
+        """The nodes that carry the change to the first prompt, and their shares of it."""
+        whole = self.margin_before - float(self.margin[0]) if len(self.margin) else 0.0
+        return [
+            {"node": name, "score": float(score), "share": float(score) / whole if whole else 0.0}
+            for name, score in zip(self.nodes, self.scores, strict=True)
         ]
 
 
@@ -82,6 +102,7 @@ _NUMBERS = {
     "ids": (("prompt", "position"), "token ids"),
     "margin": (("prompt",), "logit of the answer minus that of the wrong or best other one"),
     "probability": (("prompt",), "probability of the answer"),
+    "nearness": (("prompt",), "mean cosine of the embeddings of what is swapped"),
     "scores": (("node",), "part of the change of the margin"),
 }
 _ENDS = ("margin_before", "probability_before")
@@ -106,7 +127,9 @@ def adversarial_of(analysis: Analysis) -> Adversarial:
     texts: dict[str, Any] = {
         name: tuple(str(text) for text in analysis.array(name)) for name in _TEXTS
     }
-    numbers: dict[str, Any] = {name: analysis.array(name) for name in _NUMBERS}
+    known = [name for name in _NUMBERS if name != "nearness" or name in analysis.arrays]
+    numbers: dict[str, Any] = {name: analysis.array(name) for name in known}
+    numbers.setdefault("nearness", np.full(len(texts["texts"]), np.nan))
     params = dict(analysis.params)
     ends: dict[str, Any] = {name: float(params.pop(name)) for name in _ENDS}
     swapped = analysis.array("swapped").astype(np.bool_)

@@ -28,7 +28,8 @@ class DiscoveryEstimate:
     ``passes`` are passes over one example, forward or back, a part of one as its share of the
     layers; ``bytes`` are beside the model. Of a search whose length depends on what it finds
     (ACDC) ``passes`` and ``seconds`` are likely values, ``most_passes`` and ``most_seconds`` those
-    of the longest search; of all others they are the same.
+    of the longest search; of all others they are the same. ``curve_passes``, ``curve_seconds`` and
+    ``curve_bytes`` are those of the faithfulness curve behind the search, at its usual sizes.
     """
 
     method: str
@@ -39,6 +40,9 @@ class DiscoveryEstimate:
     most_passes: float
     most_seconds: float
     bytes: int
+    curve_passes: float
+    curve_seconds: float
+    curve_bytes: int
 
 
 def discovery_analysis(circuit: Circuit) -> Analysis:

@@ -20,6 +20,7 @@ INPUT = "input"  # token and position embeddings together
 LOGITS = "logits"
 _SIDES = ("q", "k", "v")
 _SIDE_KINDS = {"q": EdgeKind.QUERY, "k": EdgeKind.KEY, "v": EdgeKind.VALUE}
+_SIDE_OF = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Edges:
         found[:, -1] = True
         return found
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of edges."""
         return int(self.exists.sum())
@@ -142,46 +143,74 @@ class Edges:
     def connected(
         self, chosen: Bool[np.ndarray, "writer reader"]
     ) -> Bool[np.ndarray, "writer reader"]:
-        """The chosen edges that lie on a way from the input to the logits."""
-        kept = chosen & self.exists
-        while True:
-            feeds = np.zeros(self.n_writers, dtype=np.bool_)
-            feeds[0] = True
-            np.logical_or.at(feeds, self.node_of[:-1], kept[:, :-1].any(0))
-            ends = kept.any(1)
-            alive = np.append(ends[self.node_of[:-1]], True)
-            smaller: Bool[np.ndarray, "writer reader"] = kept & feeds[:, None] & alive[None]
-            if (smaller == kept).all():
-                return smaller
-            kept = smaller
+        """The chosen edges that lie on a way from the input to the logits.
+
+        One sweep upward finds what the input reaches, one downward what reaches the logits: each
+        reads every edge once, so that a slider can ask for the circuit at any size.
+        """
+        fed, ends = self._fed(chosen), self._leading_on(chosen)
+        alive = np.append(ends[self.node_of[:-1]], True)
+        return np.asarray(chosen & self.exists & fed[:, None] & alive)
+
+    def _fed(self, chosen: Bool[np.ndarray, "writer reader"]) -> Bool[np.ndarray, " writer"]:
+        """What the input reaches along chosen edges."""
+        found = np.zeros(self.n_writers, dtype=np.bool_)
+        found[0] = True
+        for layer in range(self.n_layers):
+            below, mlp = self.first(layer), self.before_mlp(layer)
+            read = chosen[:below, self.head_readers(layer)][found[:below]].any(0)
+            found[self.heads(layer)] = read.reshape(len(_SIDES), self.n_heads).any(0)
+            found[self.mlp(layer)] = chosen[:mlp, self.mlp_reader(layer)][found[:mlp]].any()
+        return found
+
+    def _leading_on(self, chosen: Bool[np.ndarray, "writer reader"]) -> Bool[np.ndarray, " writer"]:
+        """What reaches the logits along chosen edges."""
+        found = chosen[:, -1].copy()
+        for layer in reversed(range(self.n_layers)):
+            below, mlp = self.first(layer), self.before_mlp(layer)
+            if found[self.mlp(layer)]:  # before the heads, which it may read
+                found[:mlp] |= chosen[:mlp, self.mlp_reader(layer)]
+            alive = np.tile(found[self.heads(layer)], len(_SIDES))
+            found[:below] |= (chosen[:below, self.head_readers(layer)] & alive).any(1)
+        return found
 
     def as_circuit(
         self, scores: Float[np.ndarray, "writer reader"], metadata: dict[str, object]
     ) -> Circuit:
         """Columns of all edges, the edges' scores as their weights."""
         writer, reader = np.nonzero(self.exists)
+        # Some may be untried.
+        sums = np.nan_to_num(np.where(self.exists, scores, 0.0)).sum(1)
+        return self.circuit_of(writer, reader, scores[writer, reader], sums, metadata)
+
+    def circuit_of(
+        self,
+        writer: Int[np.ndarray, " edge"],
+        reader: Int[np.ndarray, " edge"],
+        weight: Float[np.ndarray, " edge"],
+        sums: Float[np.ndarray, " writer"],
+        metadata: dict[str, object],
+    ) -> Circuit:
+        """Columns of some edges and of all nodes; ``sums`` are those of each one's out-edges."""
         count = self.n_writers + 1
-        target = np.append(self.node_of[:-1], self.n_writers)[reader]
-        kinds = [self._kind(name) for name in self.reader_names]
-        weight = scores[writer, reader].astype(np.float32)
         nothing = np.full(count, -1, dtype=np.int32)
         zero = np.zeros(count, dtype=np.float32)
-        layer, head, kind = self._node_columns()
+        layer, head, kind = self._node_columns
         return Circuit(
             node_id=(*self.writer_names, LOGITS),
             node_kind=kind,
-            node_layer=layer,
+            node_layer=layer.copy(),
             node_position=nothing,
-            node_head=head,
+            node_head=head.copy(),
             node_feature=nothing.copy(),
             node_label=(*self.writer_names, LOGITS),
-            node_score=self._node_scores(scores),
+            node_score=np.append(sums, 0.0).astype(np.float32),
             node_influence=zero,
             node_bias=zero.copy(),
             edge_source=writer.astype(np.int32),
-            edge_target=target.astype(np.int32),
-            edge_kind=np.array(kinds, dtype=np.int8)[reader],
-            edge_weight=weight,
+            edge_target=self.node_read[reader].astype(np.int32),
+            edge_kind=self._reader_kinds[reader],
+            edge_weight=weight.astype(np.float32),
             edge_influence=np.zeros(len(weight), dtype=np.float32),
             metadata={
                 **metadata,
@@ -191,6 +220,12 @@ class Edges:
             },
         )
 
+    @cached_property
+    def node_read(self) -> Int[np.ndarray, " reader"]:
+        """The node of each reader, the logits behind all writers."""
+        return np.append(self.node_of[:-1], self.n_writers)
+
+    @cached_property
     def _node_columns(self) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         layer, head, kind = [-1], [-1], [INPUT]
         for number in range(self.n_layers):
@@ -200,10 +235,9 @@ class Edges:
         layers, heads = (np.array([*numbers, -1], dtype=np.int32) for numbers in (layer, head))
         return layers, heads, (*kind, OUTPUT)
 
-    def _node_scores(self, scores: Float[np.ndarray, "writer reader"]) -> np.ndarray:
-        """Of each node the sum of its out-edges."""
-        sums = np.nan_to_num(np.where(self.exists, scores, 0.0)).sum(1)  # some may be untried
-        return np.asarray(np.append(sums, 0.0), dtype=np.float32)
+    @cached_property
+    def _reader_kinds(self) -> Int[np.ndarray, " reader"]:
+        return np.array([self._kind(name) for name in self.reader_names], dtype=np.int8)
 
     @staticmethod
     def _kind(reader: str) -> EdgeKind:
@@ -232,29 +266,40 @@ def edges_told(told: Mapping[str, Any]) -> Edges:
 
 def edge_names(circuit: Circuit) -> list[str]:
     """The names of a discovered circuit's edges, for example ``a0.h1->a2.h0<k>``."""
-    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
-    ends = zip(circuit.edge_source, circuit.edge_target, circuit.edge_kind, strict=True)
-    return [
-        f"{circuit.node_id[source]}->{circuit.node_id[target]}{sides.get(int(kind), '')}"
-        for source, target, kind in ends
-    ]
+    return [edge_name(circuit, edge) for edge in range(circuit.n_edges)]
+
+
+def edge_name(circuit: Circuit, edge: int) -> str:
+    """The name of one edge of a discovered circuit."""
+    source, target = circuit.edge_source[edge], circuit.edge_target[edge]
+    side = _SIDE_OF.get(int(circuit.edge_kind[edge]), "")
+    return f"{circuit.node_id[source]}->{circuit.node_id[target]}{side}"
 
 
 def scores_of(circuit: Circuit) -> Float[np.ndarray, "writer reader"]:
-    """The weights of an aggregated circuit as a matrix, 0 where it has no edge."""
-    edges = edges_of(circuit)
+    """The weights of an aggregated circuit as a matrix, 0 where it has no edge.
+
+    Raises KeyError for an edge that its model does not have.
+    """
+    return score_sums(circuit, edges_of(circuit))
+
+
+def score_sums(circuit: Circuit, edges: Edges) -> Float[np.ndarray, "writer reader"]:
+    """The weights of a discovered circuit, those of one edge at several positions summed.
+
+    Raises KeyError for an edge that its model does not have.
+    """
     writers = {name: row for row, name in enumerate(edges.writer_names)}
     readers = {name: row for row, name in enumerate(edges.reader_names)}
-    sides = {int(kind): f"<{side}>" for side, kind in _SIDE_KINDS.items()}
+    names = [name.partition("@")[0] for name in circuit.node_id]
+    kinds, kind = np.unique(circuit.edge_kind, return_inverse=True)
+    sides = [_SIDE_OF.get(int(number), "") for number in kinds]
+    writer_of = np.array([writers.get(name, -1) for name in names])
+    reader_of = np.array([[readers.get(name + side, -1) for side in sides] for name in names])
+    ends = writer_of[circuit.edge_source], reader_of[circuit.edge_target, kind]
+    strange = np.flatnonzero((ends[0] < 0) | (ends[1] < 0))
+    if len(strange):
+        raise KeyError(edge_name(circuit, int(strange[0])))
     found = np.zeros(edges.exists.shape, dtype=np.float64)
-    rows = zip(
-        circuit.edge_source,
-        circuit.edge_target,
-        circuit.edge_kind,
-        circuit.edge_weight,
-        strict=True,
-    )
-    for source, target, kind, weight in rows:
-        reader = circuit.node_id[target] + sides.get(int(kind), "")
-        found[writers[circuit.node_id[source]], readers[reader]] = weight
+    np.add.at(found, ends, circuit.edge_weight.astype(np.float64))
     return found

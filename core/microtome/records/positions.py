@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.records.circuit import Circuit
-from microtome.records.edges import Edges
+from microtome.records.edges import Edges, edges_told, score_sums
 
 BY_POSITION = "by_position"  # whether a circuit's edges are, in its metadata
+SUMMED = "summed"  # over how many positions they were summed
+_OF_POSITIONS = frozenset({BY_POSITION, "n_positions", "read", "tokens"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,3 +102,17 @@ class PositionedScores:
         scores = np.zeros((len(kept), *edges.exists.shape))
         scores[:, writer, reader] = found
         return cls(edges, scores)
+
+
+def summed(circuit: Circuit) -> Circuit:
+    """A discovered circuit by position with its edges summed over all of them.
+
+    Any other circuit is given back as it is.
+    """
+    told = circuit.metadata
+    if not told.get(BY_POSITION):
+        return circuit
+    left = {name: value for name, value in told.items() if name not in _OF_POSITIONS}
+    left |= {"aggregated": True, SUMMED: int(told["n_positions"])}
+    edges = edges_told(left)
+    return edges.as_circuit(score_sums(circuit, edges), left)

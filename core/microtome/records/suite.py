@@ -35,6 +35,10 @@ class Case:
         expect_word(self.answer, "answer")
         if self.wrong is not None:
             expect_word(self.wrong, "wrong")
+        if self.answer == self.wrong:
+            raise InputError(
+                f"Answer and wrong answer are both {self.answer!r}.", "Give two different words."
+            )
         if self.corrupt is not None:
             object.__setattr__(self, "corrupt", as_prompt(self.corrupt))
         example = "Write for example slices=('task: name',)."

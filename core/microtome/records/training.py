@@ -45,9 +45,7 @@ class TrainingCurve:
     @classmethod
     def of(cls, points: list[dict[str, float]], params: Mapping[str, Any]) -> TrainingCurve:
         """A curve of points that hold a number for each figure."""
-        held = {
-            name: np.array([point[name] for point in points], np.float64) for name in _FIGURES
-        }
+        held = {name: np.array([point[name] for point in points], np.float64) for name in _FIGURES}
         steps = np.array([point["step"] for point in points], np.int64)
         return cls(step=steps, **held, params=dict(params))
 

@@ -8,13 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from microtome.errors import InputError, SessionDamaged
 from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.checks import CheckReport, CheckResult, Verdict
-from microtome.records.circuit import Circuit
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
 from microtome.records.session import Session
 from microtome.session.annotations import read_annotations
@@ -22,9 +20,7 @@ from microtome.session.decode_traces import decode_edited, decode_traces
 from microtome.session.dictionaries import read_dictionaries
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
-
-_NODE_NUMBERS = ("layer", "position", "head", "feature")
-_VALUES = ("node_score", "node_influence", "node_bias", "edge_weight", "edge_influence")
+from microtome.session.stored_circuit import read_circuit
 
 
 def decode_session(handle: Handle) -> Session:
@@ -45,7 +41,7 @@ def decode_session(handle: Handle) -> Session:
     with expecting("run with edits"):
         edited = decode_edited(handle, model)
     with expecting("circuit"):
-        circuit = _circuit(handle)
+        circuit = read_circuit(handle)
     with expecting("analyses"):
         analyses = _analyses(handle)
     with expecting("annotations"):
@@ -124,39 +120,6 @@ def _checks(handle: Handle) -> CheckReport | None:
         for one in held["results"]
     )  # fmt: skip
     return CheckReport(held["model"], held["dtype"], results, held["seconds"])
-
-
-def _circuit(handle: Handle) -> Circuit | None:
-    if not handle.members("/circuit"):
-        return None
-    path = "/circuit/{}".format
-    texts = {
-        name: tuple(handle.texts(path(name))) for name in ("node_id", "node_kind", "node_label")
-    }
-    names = [*(f"node_{name}" for name in _NODE_NUMBERS), *_VALUES]
-    edges = ("edge_source", "edge_target", "edge_kind")
-    numbers = {name: handle.read(path(name)) for name in (*names, *edges)}
-    _check_columns(texts, numbers)
-    kinds = numbers["edge_kind"]
-    numbers["edge_kind"] = kinds.view(np.int8) if kinds.itemsize == 1 else kinds.astype(np.int8)
-    metadata = dict(handle.json(path("method_json")))
-    if handle.kind(path("extra_json")):
-        metadata["source"] = handle.json(path("extra_json"))
-    columns: dict[str, Any] = {**texts, **numbers}
-    return Circuit(**columns, metadata=metadata)
-
-
-def _check_columns(texts: dict[str, tuple[str, ...]], numbers: dict[str, NDArray[Any]]) -> None:
-    nodes, edges = len(texts["node_id"]), len(numbers["edge_source"])
-    shapes = {name: (len(column),) for name, column in texts.items()}
-    for name, shape in {**shapes, **{name: held.shape for name, held in numbers.items()}}.items():
-        expected = (nodes,) if name.startswith("node") else (edges,)
-        if shape != expected:
-            raise SessionDamaged(f"The circuit's {name} has the shape {shape}, not {expected}.")
-    for name in ("edge_source", "edge_target"):
-        ends = numbers[name]
-        if ends.dtype.kind not in "iu" or (edges and not 0 <= ends.min() <= ends.max() < nodes):
-            raise SessionDamaged(f"The circuit's {name} names nodes that it does not have.")
 
 
 def _analyses(handle: Handle) -> dict[str, Analysis]:

@@ -9,9 +9,17 @@ from microtome.errors import SessionDamaged
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome.session.lazy import is_stored
+from microtome.session.stored_circuit import StoredCircuit
 
 EACH_AT_MOST = 4 * 2**20  # bytes of one analysis that are read when the file is opened
 TOGETHER_AT_MOST = 64 * 2**20  # bytes of all that are
+
+
+def with_edges(session: Session) -> Session:
+    """The session, the edges of its circuit in memory however many they are."""
+    if isinstance(session.circuit, StoredCircuit):
+        session.circuit.read_edges()
+    return session
 
 
 def with_small_analyses(

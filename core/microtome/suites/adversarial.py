@@ -1,6 +1,7 @@
-"""Token swaps that flip an answer: proposed by the gradient, measured exactly.
+"""Token swaps that flip an answer: the nearest, or what the gradient proposes, measured exactly.
 
-Source: Ebrahimi et al., "HotFlip: White-Box Adversarial Examples for Text Classification" (2018).
+Source of the gradient's proposals: Ebrahimi et al., "HotFlip: White-Box Adversarial Examples for
+Text Classification" (2018).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
@@ -31,29 +32,37 @@ from microtome.models.arithmetic import anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.operations import embedded
-from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.adversarial import Adversarial, adversarial_analysis
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import OUTPUT
+from microtome.suites.choices import ANY, Choices, Ids, choices
+from microtome.suites.flips import Flip, Proposed, Tried
+from microtome.suites.loading import Source
 from microtome.suites.running import measured
 
 _MOST = 200_000  # swaps that an exhaustive search may measure in one round
 _KEPT = 20  # prompts in a result
 _NODES = 12
-_NUMBERS = {"swaps": 1, "beam": 4, "candidates": 64}
-
-Ids = tuple[int, ...]
+_NUMBERS = {"swaps": 1, "beam": 4, "candidates": 200}
+_METHODS = {
+    "exhaustive": "every swap, measured",
+    "nearness": "the nearest, measured",
+    "gradient": "HotFlip, then measured",
+}
+NEAREST, GRADIENT = ORDERS = ("nearness", "gradient")
 
 
 class Options(TypedDict, total=False):
     """How swaps are looked for."""
 
     swaps: int  # at most so many, 1
-    words: Sequence[str | int] | None  # what may be put in; else every token that stands for text
-    positions: Sequence[int] | None  # where; else wherever such a token stands
+    words: Sequence[str | int] | str | None  # what may be put in; "any" for every token of text
+    task: Source | Sequence[Source] | None  # without words: whose prompts; else the model's sets
+    positions: Sequence[int] | None  # where; else wherever text but the answers stands
     beam: int  # prompts that a round goes on from, 4
-    candidates: int  # swaps of each that are run, 64
+    candidates: int  # swaps of each that are run, 200
+    order: str  # which of them: "nearness" or "gradient"
     exhaustive: bool  # run all of them
     job: Job | None
 
@@ -68,140 +77,83 @@ def adversarial_search(
     """Prompts that differ from one in up to ``swaps`` tokens and no longer give its answer.
 
     An answer is flipped when the wrong answer, or without one any other token, is above it. Swaps
-    put ``words`` in at ``positions``. Each round adds a swap to the ``beam`` prompts of lowest
-    margin: of each, the ``candidates`` swaps that the gradient at the embeddings says lower the
-    margin most are run, or all with ``exhaustive``. The search ends with the first round that
-    flips, so that no more swaps are made than it takes. The nodes are those of the circuit of the
-    pair (prompt, first result), by the two-point rule, which carry the change. Partial results are
-    handed out by ``job.partial`` as ``adversarial``, after each round.
+    put ``words`` in at ``positions``: without words what stands at the same place in the other
+    prompts of the ``task``, see ``microtome.suites.choices``; without positions wherever neither
+    the answer nor the wrong answer stands, so that a swap that merely removes one is no finding.
+    Each round adds a swap to the ``beam`` prompts of lowest margin: of each, ``candidates`` swaps
+    are run, those whose embeddings are nearest by cosine, with ``order="gradient"`` those that
+    the gradient at the embeddings says lower the margin most, with ``exhaustive`` all. The search
+    ends with the first round that flips, so that no more swaps are made than it takes. Prompts
+    that flip come first, the nearest of them before all. The nodes are those of the circuit of
+    the pair (prompt, first result), by the two-point rule, which carry the change. Partial
+    results are handed out by ``job.partial`` as ``adversarial``, after each round.
     ``microtome.records.adversarial.adversarial_of`` reads the result as an ``Adversarial``.
     Raises InputError for what cannot be asked, MetricError when the prompt itself does not give
     the answer, AnswerError for an answer that is not one token.
     """
     expect_model(model)
     expect_options(options, Options)
-    expect_known(model, "The gradient that proposes swaps")
-    asked = _Asked.of(model, as_prompt(prompt), answer, wrong)
-    numbers = {name: options.get(name, usual) for name, usual in _NUMBERS.items()}
-    _expect_numbers(numbers)
-    words, positions = options.get("words"), options.get("positions")
-    allowed = _allowed(model, words)
-    places = _places(asked.tokens, positions, model)
-    settings = {
-        **numbers,
-        "exhaustive": bool(options.get("exhaustive", False)),
-        "words": None if words is None else [str(word) for word in words],
-        "positions": None if positions is None else places.tolist(),
+    expect_known(model, "A search for swaps")
+    asked = Flip.of(model, as_prompt(prompt), answer, wrong)
+    settings = _settings(options)
+    words, positions, job = options.get("words"), options.get("positions"), options.get("job")
+    job = job_or_default(job)
+    task, kept = options.get("task"), asked.kept
+    allowed = choices(model, asked.prompt, words, positions, task, kept, job)
+    settings |= {
+        "words": words if words in (None, ANY) else [str(word) for word in words or ()],
+        "task": allowed.task,
+        "positions": None if positions is None else [at % len(asked.ids) for at in positions],
     }
-    search = _Search(asked, allowed, places, settings, job_or_default(options.get("job")))
+    search = _Search(asked, allowed, settings, job)
     search.expect_bounded()
     return adversarial_analysis(search.run())
 
 
-def _expect_numbers(given: Mapping[str, Any]) -> None:
-    for name, number in given.items():
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How the search goes on. Raises InputError."""
+    held = {name: options.get(name, usual) for name, usual in _NUMBERS.items()}
+    for name, number in held.items():
         expect(number, int, name, "a whole number", f"Write for example {name}=1.")
         if number < 1:
             raise InputError(f"{name} is {number}.", "Give 1 or more.")
-
-
-def _allowed(model: Model, words: Sequence[str | int] | None) -> Int[np.ndarray, " token"]:
-    """The tokens that may be put in."""
-    if words is None:
-        return np.array(model.lexicon.ordinary, dtype=np.int64)
-    example = "Write for example words=['Mary', 'John']."
-    expect(words, (tuple, list), "words", "a list of words", example)
-    if not words:
-        raise InputError("The list of words is empty.", example)
-    return np.array([model.lexicon.answer_token(word) for word in words], dtype=np.int64)
-
-
-def _places(
-    tokens: Tokens, positions: Sequence[int] | None, model: Model
-) -> Int[np.ndarray, " place"]:
-    """The positions that may be swapped: those given, or all that hold text."""
-    if positions is None:
-        found = np.flatnonzero(np.isin(tokens.ids, model.lexicon.ordinary))
-    else:
-        example = "Write for example positions=[2, 5]."
-        expect(positions, (tuple, list), "positions", "a list of positions", example)
-        for at in positions:
-            expect(at, int, "position", "a whole number", example)
-            if not -len(tokens) <= at < len(tokens):
-                raise InputError(
-                    f"Position {at} is none of a prompt of {len(tokens)} tokens.",
-                    f"Positions are 0 to {len(tokens) - 1}.",
-                )
-        found = np.unique([at % len(tokens) for at in positions])
-    if not len(found):
-        raise InputError("No position may be swapped.", "Name some that hold text.")
-    return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """The question: a prompt, its answer, and what it is compared with."""
-
-    model: Model
-    prompt: Prompt
-    tokens: Tokens
-    answer: int
-    wrong: int | None
-
-    @classmethod
-    def of(cls, model: Model, prompt: Prompt, answer: Any, wrong: Any) -> _Asked:
-        other = None if wrong is None else model.answer_token(wrong)
-        held = cls(model, prompt, model.tokenize(prompt), model.answer_token(answer), other)
-        if held.answer == other:
-            raise MetricError(
-                f"Answer and wrong answer are both {answer!r}.", "Give two different words."
-            )
-        return held
-
-    @property
-    def ids(self) -> Ids:
-        return tuple(int(token) for token in self.tokens.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """One prompt that was run."""
-
-    ids: Ids
-    margin: float
-    probability: float
-    said: int  # the most probable token
-    other: int  # the token that the answer is compared with
+    order = options.get("order", NEAREST)
+    if order not in ORDERS:
+        raise InputError(f"There is no order {order!r}.", f"Orders: {', '.join(ORDERS)}.")
+    return {**held, "order": order, "exhaustive": bool(options.get("exhaustive", False))}
 
 
 @dataclass(slots=True, eq=False)
 class _Search:
     """What has been tried so far."""
 
-    asked: _Asked
-    allowed: Int[np.ndarray, " token"]
-    places: Int[np.ndarray, " place"]
+    asked: Flip
+    allowed: Choices
     settings: dict[str, Any]
     job: Job
     started: float = field(default_factory=time.perf_counter)
-    start: _Tried = field(init=False)
-    found: list[_Tried] = field(default_factory=list)
+    start: Tried = field(init=False)
+    found: list[Tried] = field(default_factory=list)
     seen: set[Ids] = field(default_factory=set)
     rounds: int = 0
+    ordinary: frozenset[int] = field(init=False)  # tokens that stand for text
+
+    def __post_init__(self) -> None:
+        self.ordinary = frozenset(self.asked.model.lexicon.ordinary)
 
     def expect_bounded(self) -> None:
         """Raise InputError for an exhaustive search that would take too long."""
-        count = len(self.allowed) * len(self.places) * self.settings["beam"]
+        count = len(self.allowed) * self.settings["beam"]
         if self.settings["exhaustive"] and count > _MOST:
             raise InputError(
                 f"An exhaustive round has {count:,} swaps to run.",
-                f"Give words or positions so that at most {_MOST:,} are left, or follow the "
-                "gradient.",
+                f"Give words or positions so that at most {_MOST:,} are left, or leave "
+                "exhaustive out.",
             )
 
     def run(self) -> Adversarial:
         """Rounds until one flips the answer, or none is left."""
-        self.start = self._measured([self.asked.ids])[0]
+        self.start = self._measured([Proposed(self.asked.ids)])[0]
         if self.start.margin < 0:
             said = self.asked.model.token_text(self.start.other).strip()
             raise MetricError(
@@ -215,7 +167,7 @@ class _Search:
             self.job.progress("Swapping tokens", self.rounds, self.settings["swaps"])
             tried = self._measured(list(self._proposed(beam)))
             self.rounds += 1
-            self.found = sorted([*self.found, *tried], key=lambda one: one.margin)[:_KEPT]
+            self.found = sorted([*self.found, *tried], key=lambda one: one.rank)[:_KEPT]
             if self.found and self.found[0].margin < 0:
                 break
             beam = sorted(tried, key=lambda one: one.margin)[: self.settings["beam"]]
@@ -225,48 +177,38 @@ class _Search:
 
     # ------------------------------------------------------------------ proposing
 
-    def _proposed(self, beam: Sequence[_Tried]) -> Iterator[Ids]:
+    def _proposed(self, beam: Sequence[Tried]) -> Iterator[Proposed]:
         """New prompts, one swap further than those of the beam."""
         for member in beam:
             self.job.check()
-            for at, token in self._swaps(member):
+            for swap in self._swaps(member):
+                at, token = int(self.allowed.at[swap]), int(self.allowed.token[swap])
                 ids = (*member.ids[:at], token, *member.ids[at + 1 :])
                 if ids not in self.seen:
                     self.seen.add(ids)
-                    yield ids
+                    yield Proposed(ids, (*member.cosines, float(self.allowed.near[swap])))
 
-    def _swaps(self, member: _Tried) -> Iterable[tuple[int, int]]:
-        """Places and tokens, the most promising first; each position is swapped once."""
-        original = self.asked.ids
-        places = [int(at) for at in self.places if member.ids[at] == original[at]]
-        pairs = [(at, int(token)) for at in places for token in self.allowed]
-        if self.settings["exhaustive"] or not pairs:
-            return [(at, token) for at, token in pairs if token != member.ids[at]]
-        change = self._first_order(member, places)  # [place, token]
-        now = np.array([member.ids[at] for at in places])
-        change[self.allowed[None, :] == now[:, None]] = np.inf
-        best = np.argsort(change, axis=None, kind="stable")[: self.settings["candidates"]]
-        rows, columns = np.unravel_index(best, change.shape)
-        kept = np.isfinite(change[rows, columns])
-        return [
-            (places[row], int(self.allowed[column]))
-            for row, column in zip(rows[kept], columns[kept], strict=True)
-        ]
+    def _swaps(self, member: Tried) -> Int[np.ndarray, " swap"]:
+        """Rows of the choices, the most promising first; each position is swapped once."""
+        allowed, own = self.allowed, np.array(member.ids)
+        left = np.flatnonzero(own[allowed.at] == np.array(self.asked.ids)[allowed.at])
+        count = len(left) if self.settings["exhaustive"] else self.settings["candidates"]
+        if self.settings["order"] == GRADIENT and count < len(left):
+            left = left[np.argsort(self._first_order(member)[left], kind="stable")]
+        return left[:count]  # the nearest come first
 
-    def _first_order(
-        self, member: _Tried, places: Sequence[int]
-    ) -> Float[np.ndarray, "place token"]:
+    def _first_order(self, member: Tried) -> Float[np.ndarray, " swap"]:
         """By how much the margin changes for each swap, as far as the gradient tells."""
-        model = self.asked.model
+        model, allowed = self.asked.model, self.allowed
+        rows, back = np.unique(allowed.token, return_inverse=True)
         with torch.no_grad():
             anatomy = anatomy_in(model.anatomy, precise(model.anatomy.embedding.dtype))
             ids = torch.tensor(member.ids)
             slope = margin_slope(anatomy, ids, self.asked.answer, member.other, self._at(ids))
-            slope = slope[list(places)]
-            there = embedded(anatomy, ids[list(places)].to(slope.device))
-            tokens = embedded(anatomy, torch.from_numpy(self.allowed).to(slope.device))
-            change = slope @ tokens.T - (slope * there).sum(-1, keepdim=True)
-        found: np.ndarray = change.double().cpu().numpy()
+            there = embedded(anatomy, ids.to(slope.device))
+            tokens = embedded(anatomy, torch.from_numpy(rows).to(slope.device))
+            change = slope @ tokens.T - (slope * there).sum(-1, keepdim=True)  # [position, token]
+        found: np.ndarray = change.double().cpu().numpy()[allowed.at, back]
         return found
 
     def _at(self, ids: Tensor) -> int:
@@ -274,14 +216,14 @@ class _Search:
 
     # ------------------------------------------------------------------ measuring
 
-    def _measured(self, prompts: Sequence[Ids]) -> list[_Tried]:
+    def _measured(self, prompts: Sequence[Proposed]) -> list[Tried]:
         """Every prompt, run as it is."""
         model, question = self.asked.model, self.asked
         asked = [
-            Asked(model.tokenize(ids), question.answer, question.wrong, number)
-            for number, ids in enumerate(prompts)
+            Asked(model.tokenize(one.ids), question.answer, question.wrong, number)
+            for number, one in enumerate(prompts)
         ]
-        found: list[_Tried] = []
+        found: list[Tried] = []
         for group in of_one_length(model, asked):
             self.job.progress("Running swapped prompts", len(found), len(asked))
             logits = logits_behind(model, group, {}, self.job)
@@ -290,10 +232,11 @@ class _Search:
                 rivals[question.answer] = -np.inf
                 best = int(rivals.argmax())
                 other = best if question.wrong is None else question.wrong
+                tried = prompts[one.number]
+                said = int(own.argmax())
                 found.append(
-                    _Tried(prompts[one.number], float(row[3]), float(row[2]),
-                           int(own.argmax()), other)
-                )  # fmt: skip
+                    Tried(tried.ids, tried.cosines, float(row[3]), float(row[2]), said, other)
+                )
         return found
 
     # ------------------------------------------------------------------ record
@@ -317,6 +260,7 @@ class _Search:
             margin=np.array([one.margin for one in self.found]),
             probability=np.array([one.probability for one in self.found]),
             said=tuple(model.token_text(one.said) for one in self.found),
+            nearness=np.array([one.near for one in self.found]),
             margin_before=self.start.margin,
             probability_before=self.start.probability,
             nodes=nodes,
@@ -329,8 +273,7 @@ class _Search:
         model = self.asked.model
         if not isinstance(self.asked.prompt, str):
             return ""
-        ordinary = [token for token in ids if token in set(model.lexicon.ordinary)]
-        text = model.lexicon.text(ordinary).strip()
+        text = model.lexicon.text([token for token in ids if token in self.ordinary]).strip()
         again = model.tokenize(text).ids.tolist() if text else []
         return text if again == list(ids) else ""
 
@@ -362,7 +305,11 @@ class _Search:
         return {
             **told,
             "id": f"adversarial-{digest[:12]}",
-            "method": "exhaustive" if self.settings["exhaustive"] else "HotFlip, then measured",
+            "method": _METHODS[
+                "exhaustive" if self.settings["exhaustive"] else self.settings["order"]
+            ],
+            "said_before": model.token_text(self.start.said),
+            "kept": sorted({model.token_text(token).strip() for token in asked.kept}),
             "tried": len(self.seen) - 1,
             "rounds": self.rounds,
             "swapped_texts": texts,

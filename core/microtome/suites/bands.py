@@ -1,7 +1,7 @@
 """How sure a share or a mean over cases is: 95 % intervals.
 
-Sources: Wilson, "Probable inference, the law of succession, and statistical inference" (1927),
-for shares; Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile intervals.
+Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927), for
+shares; means have the bootstrap of ``microtome.bootstrap``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import binomtest
 
-_DRAWS, _ENDS = 1000, (2.5, 97.5)
+from microtome import bootstrap
 
 
 def rate_band(passed: Float[np.ndarray, "case side"]) -> Float[np.ndarray, "side 2"]:
@@ -26,13 +26,9 @@ def rate_band(passed: Float[np.ndarray, "case side"]) -> Float[np.ndarray, "side
 
 def mean_band(values: Float[np.ndarray, "case side"], seed: int) -> Float[np.ndarray, "side 2"]:
     """The bootstrap interval of the mean on each side; NaN without cases."""
-    count = len(values)
-    if not count:
+    if not len(values):
         return np.full((values.shape[1], 2), np.nan)
-    shares = np.full(count, 1 / count)
-    draws = np.random.default_rng(seed).multinomial(count, shares, _DRAWS)
-    means = draws @ values / count  # [draw, side]
-    return np.asarray(np.percentile(means, _ENDS, axis=0).T)
+    return bootstrap.mean_band(values, seed).T
 
 
 def change_band(passed: Float[np.ndarray, "case side"], seed: int) -> Float[np.ndarray, " 2"]:

@@ -51,7 +51,12 @@ def estimate_redundancy(
     every = all_parts(model)
     rounds = sum(part.kind in parts for part in every)
     tried = sum(min(candidates, left) for left in range(1, rounds + 1))
-    return _of_runs(model, suite, 1 + len(every) + tried, job)
+    found = _of_runs(model, suite, 1 + len(every) + tried, job)
+    # From the layer of a part on, of all layers alike; and what is shared is run once a round.
+    layers = model.identity.n_layers
+    share = (layers + 1) / (2 * layers)
+    gone_through = 1 + share * (len(every) + tried + rounds)
+    return replace(found, seconds=found.seconds * gone_through / (1 + len(every) + tried))
 
 
 def estimate_slice_circuits(

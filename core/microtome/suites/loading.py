@@ -15,6 +15,7 @@ from microtome.prompts import Prompt
 from microtome.records.suite import Case, Suite
 
 _COMMON = 5  # cases with the same answer make a slice
+_KEYS = ("prompt", "answer", "wrong", "corrupt", "slices")
 _WAY_OUT = "Each case needs prompt and answer; wrong, corrupt and slices may stand beside them."
 
 Source = str | Path | PromptSet
@@ -76,6 +77,15 @@ def _dict(row: Any) -> dict[str, Any]:
     return row if isinstance(row, dict) else {}
 
 
+def prompts_in(source: Source) -> tuple[Prompt, ...]:
+    """All prompts of a suite file or of a prompt set, clean and corrupt. Raises InputError."""
+    if _is_suite(source):
+        cases = _read(Path(str(source)).expanduser()).cases
+        listed = [prompt for case in cases for prompt in (case.prompt, case.corrupt)]
+        return tuple(prompt for prompt in listed if prompt is not None)
+    return tuple(prompt for pair in _set(source).pairs for prompt in (pair.clean, pair.corrupt))
+
+
 # ---------------------------------------------------------------------- files
 
 
@@ -93,7 +103,13 @@ def _case(path: Path, at: int, row: dict[str, Any]) -> Case:
     for key in ("prompt", "answer"):
         if key not in row:
             raise InputError(f"{path.name} is not a suite: case {at} has no {key}.", _WAY_OUT)
-    held = {key: row[key] for key in ("prompt", "answer", "wrong", "corrupt") if key in row}
+    if unknown := [key for key in row if key not in _KEYS]:
+        told = f"case {at} has {unknown[0]!r}, which no case has"
+        raise InputError(f"{path.name} is not a suite: {told}.", _WAY_OUT)
+    if marked := [key for key in ("answer", "wrong") if isinstance(row.get(key), bool)]:
+        told = f"of case {at}, {marked[0]} is {row[marked[0]]}, neither a word nor a token id"
+        raise InputError(f"{path.name} is not a suite: {told}.", _WAY_OUT)
+    held = {key: row[key] for key in _KEYS[:-1] if key in row}
     held |= {key: tuple(ids) for key, ids in held.items() if isinstance(ids, list)}
     try:
         return Case(**held, slices=row.get("slices", ()))

@@ -146,7 +146,7 @@ class _Work:
         """Take out the part that costs least; what is left to be taken out."""
         gone = frozenset(self.order)
         some = sorted(left, key=lambda part: cost[part])[: self.settings["candidates"]]
-        values = self._values([gone | {part} for part in some])
+        values = self._values([gone | {part} for part in some], gone)
         for part, (rate, metric) in zip(some, values, strict=True):
             last_rate, last_metric = self.curve[-1]
             falls = (last_rate - rate, last_metric - metric)
@@ -156,9 +156,11 @@ class _Work:
         self.curve.append(values[best])
         return [part for part in left if part != some[best]]
 
-    def _values(self, removals: Sequence[frozenset[Part]]) -> list[tuple[float, float]]:
-        """The pass rate and the metric of each choice of parts."""
-        found = self.masked.measured(removals)
+    def _values(
+        self, removals: Sequence[frozenset[Part]], gone: frozenset[Part] = frozenset()
+    ) -> list[tuple[float, float]]:
+        """The pass rate and the metric of each choice of parts, in all of which some are gone."""
+        found = self.masked.measured(removals, gone)
         rates = passes("above", found[..., 0], found[..., 1]).mean(1)
         metrics = found[..., 3].mean(1)
         return list(zip(rates.tolist(), metrics.tolist(), strict=True))

@@ -75,16 +75,21 @@ def _names(remove: Sequence[str]) -> Sequence[str]:
 
 
 def asked_of(model: Model, suite: Suite) -> list[Asked]:
-    """The cases with the tokens of their prompts and answers."""
-    return [
-        Asked(
-            model.tokenize(case.prompt),
-            model.answer_token(case.answer),
-            None if case.wrong is None else model.answer_token(case.wrong),
-            number,
-        )
-        for number, case in enumerate(suite.cases)
-    ]
+    """The cases with the tokens of their prompts and answers.
+
+    Raises InputError that says which case the model cannot read, and why.
+    """
+    return [_asked(model, suite, number) for number in range(len(suite.cases))]
+
+
+def _asked(model: Model, suite: Suite, number: int) -> Asked:
+    case = suite.cases[number]
+    try:
+        wrong = None if case.wrong is None else model.answer_token(case.wrong)
+        return Asked(model.tokenize(case.prompt), model.answer_token(case.answer), wrong, number)
+    except InputError as error:
+        told = f"Of the suite {suite.name}, case {number}: {error.what}"
+        raise type(error)(told, error.way_out) from error
 
 
 def measured(

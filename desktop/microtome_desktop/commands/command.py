@@ -63,6 +63,7 @@ class CommandId(StrEnum):
     COMPARE_CIRCUITS = auto()
     JUDGE_CIRCUIT = auto()
     KNOWN_CIRCUIT = auto()
+    FORGET_CIRCUIT = auto()
     PATCH_PATH = auto()
     WHY_EDGE = auto()
     SUITE = auto()

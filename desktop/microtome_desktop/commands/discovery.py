@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
 
 _ID = CommandId
 _MENU = "Experiments"
@@ -16,7 +17,7 @@ def _no_session(now: Situation) -> str:
 def _cannot_discover(now: Situation) -> str:
     session = now.desk.workspace.session
     if session is not None and now.desk.workspace.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return _no_session(now)
 
 
@@ -47,6 +48,9 @@ DISCOVERY_COMMANDS = (
             "size is complete, minimal and stable", "mdi6.gavel", "", _cannot_measure),
     Command(_ID.KNOWN_CIRCUIT, _MENU, "Known circuit…", "Compare the ticked circuits with edges "
             "that are known", "mdi6.check-decagram-outline", "", _no_discovery),
+    Command(_ID.FORGET_CIRCUIT, _MENU, "Forget this circuit", "Take the circuit that Discovery "
+            "shows off its list, with its curve and judgements; undo brings it back",
+            "mdi6.set-none", "", _no_discovery),
     Command(_ID.MEASURE_SIZE, _MENU, "Measure this size", "Test the discovered circuit of exactly "
             "the size that the dial says", "mdi6.ruler", "", _cannot_measure),
     Command(_ID.ABLATE_OUTSIDE, _MENU, "Ablate what is outside", "Put edits on the list for every "

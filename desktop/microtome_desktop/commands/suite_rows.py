@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
 
 
 def _needs_model(now: Situation) -> str:
@@ -10,7 +11,7 @@ def _needs_model(now: Situation) -> str:
     if session is None:
         return "There is nothing yet: run a prompt first."
     if now.desk.workspace.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return ""
 
 

@@ -10,6 +10,7 @@ from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
+from microtome_desktop.state.made_by import needs_model
 
 MENUS = (
     "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
@@ -67,7 +68,7 @@ def _no_cells(now: Situation) -> str:
 def _cannot_sweep(now: Situation) -> str:
     session = now.desk.workspace.session
     if session is not None and now.desk.workspace.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return _no_session(now)
 
 
@@ -129,7 +130,7 @@ def _offline(now: Situation) -> str:
     if session is None:
         return _no_session(now)
     if now.desk.workspace.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return "" if session.circuit is not None else "There is no circuit yet."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
 
 _ID = CommandId
 _MENU = "Experiments"
@@ -20,7 +21,7 @@ def _cannot_test(now: Situation) -> str:
 def _offline(now: Situation) -> str:
     workspace = now.desk.workspace
     if workspace.session is not None and workspace.offline:
-        return f"Needs the model {workspace.session.model.name}: attach it first."
+        return needs_model(workspace.session)
     return ""
 
 

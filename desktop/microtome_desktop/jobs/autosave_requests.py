@@ -9,7 +9,7 @@ from typing import ClassVar
 from microtome.jobs import Job
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.file_requests import OpenSession, same_content, show_opened
+from microtome_desktop.jobs.file_requests import Opened, OpenSession, same_content, show_opened
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 
@@ -60,6 +60,7 @@ class OpenKept(OpenSession):
         """What is being done, for the status bar."""
         return "Opening what was kept"
 
-    def deliver(self, desk: Desk, result: Session) -> None:
+    def deliver(self, desk: Desk, result: Opened) -> None:
         """Show it without a file: the user says where it goes."""
-        show_opened(desk, result, None)
+        show_opened(desk, result.session, None)
+        result.tell(desk, "what was kept")

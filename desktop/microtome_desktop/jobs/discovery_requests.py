@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from microtome.errors import InputError, MetricError, MicrotomeError
-from microtome.jobs import Job
+from microtome.jobs import Job, QuietPart, Steps
 from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
-from microtome.records.discovery import discovery_analysis
+from microtome.records.discovery import discovery_analysis, discovery_of
 from microtome.records.faithfulness import Faithfulness, faithfulness_analysis, joined
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
@@ -24,7 +25,7 @@ from microtome_desktop.state.sweeps import Wish
 DISCOVERY_SLOT = "discovery"
 # What may mend a search that cannot be made, by the error that it raises.
 _OF_METRIC = (("method", "eap-ig"), ("metric", "logit"))
-_OF_DATA = (("ablation", "zero"),)
+_OF_DATA = (("ablation", "zero"), ("by_position", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def asked_of(model: Any, search: Search) -> Asked:
     metric = metrics_of(model, Wish(None, metric=search.metric), questions)
     over = mean_over(search)
     return Asked(data, metric, {"ablation": search.ablation, **({"over": over} if over else {})})
+
+
+def how_of(search: Search) -> dict[str, Any]:
+    """What a method is told, and tests of its circuit are not."""
+    return {"steps": search.steps, "tau": search.tau, "by_position": search.by_position}
 
 
 def questions_of(search: Search) -> Sequence[Question]:
@@ -97,7 +103,7 @@ class RunDiscovery(Request):
         held = desk.workspace.prepared.get(outlook_key(self.search))
         return held.bytes or None if isinstance(held, Outlook) and not held.problem else None
 
-    def perform(self, engine: Engine, job: Job) -> tuple[Circuit, Faithfulness]:
+    def perform(self, engine: Engine, job: Job) -> tuple[Analysis, Analysis]:
         """Circuit and curve; what is there of them is handed out before."""
         from microtome.circuits.discovery.discover import discover_circuit
         from microtome.circuits.discovery.faithful import faithfulness
@@ -106,35 +112,54 @@ class RunDiscovery(Request):
         asked = asked_of(engine.loaded, search)
         circuit = discover_circuit(
             engine.loaded, asked.data, asked.metric, search.method,
-            steps=search.steps, tau=search.tau, job=job, **asked.options,
+            job=_Parts(job, partial(circuit_analysis, search)),
+            **how_of(search), **asked.options,
         )  # fmt: skip
-        job.partial("found", circuit)
+        found = circuit_analysis(search, circuit)
+        job.partial("found", Part(found))
         curve = faithfulness(
-            engine.loaded, circuit, asked.data, asked.metric, job=job, **asked.options
-        )
-        return circuit, curve
+            engine.loaded, circuit, asked.data, asked.metric,
+            job=_Parts(job, partial(curve_analysis, found.id)), **asked.options,
+        )  # fmt: skip
+        return found, curve_analysis(found.id, curve)
 
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Draw what there is."""
-        if isinstance(value, Circuit):
-            desk.workspace.add_analysis(circuit_analysis(self.search, value))
-        elif isinstance(value, Faithfulness):
-            circuit = _newest(desk, self.search)
-            if circuit is not None:
-                desk.workspace.add_analysis(curve_analysis(circuit.id, value))
+        if isinstance(value, Part):
+            desk.workspace.add_analysis(value.analysis)
 
-    def deliver(self, desk: Desk, result: tuple[Circuit, Faithfulness]) -> None:
+    def deliver(self, desk: Desk, result: tuple[Analysis, Analysis]) -> None:
         """Add both to the session."""
-        circuit = circuit_analysis(self.search, result[0])
-        desk.workspace.add_analysis(circuit)
-        desk.workspace.add_analysis(curve_analysis(circuit.id, result[1]))
+        for analysis in result:
+            desk.workspace.add_analysis(analysis)
 
 
-def _newest(desk: Desk, search: Search) -> Analysis | None:
-    from microtome_desktop.state.discoveries import discoveries_in, search_of
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A partial result as the session holds it: the engine spaces them, so none is left out."""
 
-    held = discoveries_in(desk.workspace.session)
-    return next((one for one in reversed(held) if search_of(one) == search), None)
+    analysis: Analysis
+
+
+class _Parts(QuietPart):
+    """The job, with what it hands out made ready here: a million edges take their time."""
+
+    def __init__(self, whole: Job, make: Callable[[Any], Analysis]) -> None:
+        super().__init__(whole)
+        self._make = make
+
+    @property
+    def hears_partials(self) -> bool:
+        """Whether anybody takes partial results of the whole."""
+        return self._whole.hears_partials
+
+    def progress(self, title: str, done: Steps, total: Steps, unit: str = "") -> None:
+        """Progress of the whole."""
+        self._whole.progress(title, done, total, unit)
+
+    def partial(self, name: str, value: Any) -> None:
+        """A part for the session."""
+        self._whole.partial(name, Part(self._make(value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +205,7 @@ class MeasureSize(Request):
     about_session: ClassVar[bool] = True
 
     search: Search
-    circuit: str  # the id of its analysis
-    found: Circuit
+    circuit: Analysis = field(repr=False)
     curve: Faithfulness
     share: float
 
@@ -196,14 +220,14 @@ class MeasureSize(Request):
 
         asked = asked_of(engine.loaded, self.search)
         point = faithfulness(
-            engine.loaded, self.found, asked.data, asked.metric, sizes=(self.share,), job=job,
-            **asked.options,
+            engine.loaded, discovery_of(self.circuit), asked.data, asked.metric,
+            sizes=(self.share,), job=job, **asked.options,
         )  # fmt: skip
         return joined(self.curve, point)
 
     def deliver(self, desk: Desk, result: Faithfulness) -> None:
         """Put it in the place of the curve."""
-        desk.workspace.add_analysis(curve_analysis(self.circuit, result))
+        desk.workspace.add_analysis(curve_analysis(self.circuit.id, result))
 
 
 def outlook_key(search: Search) -> tuple[str, Search]:
@@ -219,7 +243,8 @@ def fixes_for(
     return tuple(
         (name, value)
         for name, value in offered
-        if getattr(search, name) != value and _possible(model, fixed(search, name, value), job)
+        if fixed(search, name, value) != search
+        and _possible(model, fixed(search, name, value), job)
     )
 
 
@@ -228,7 +253,7 @@ def _possible(model: Any, search: Search, job: Job) -> bool:
 
     try:
         asked = asked_of(model, search)
-        how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+        how: Any = {"job": job, **how_of(search), **asked.options}
         expect_possible(model, asked.data, asked.metric, search.method, **how)
     except MicrotomeError:
         return False
@@ -242,7 +267,11 @@ def foreseen(model: Any, search: Search, job: Job) -> Outlook:
 
     asked = asked_of(model, search)
     given = model, asked.data, asked.metric, search.method
-    how: Any = {"steps": search.steps, "tau": search.tau, "job": job, **asked.options}
+    how: Any = {"job": job, **how_of(search), **asked.options}
     expect_possible(*given, **how)
     found = estimate_discovery(*given, **how)
-    return Outlook(found.edges, found.examples, found.seconds, found.most_seconds, found.bytes)
+    curve = found.curve_seconds
+    return Outlook(
+        found.edges, found.examples, found.seconds + curve, found.most_seconds + curve,
+        max(found.bytes, found.curve_bytes),
+    )  # fmt: skip

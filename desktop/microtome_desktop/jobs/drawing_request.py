@@ -40,6 +40,19 @@ class LayOut(Request):
 
 
 @dataclass(frozen=True, slots=True)
+class ListRows(LayOut):
+    """Sort the nodes and edges of a large circuit into tables; ``take`` gets them."""
+
+    slot: ClassVar[str] = "list rows"
+    replaces: ClassVar[frozenset[str]] = frozenset({"list rows"})
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Listing nodes and edges"
+
+
+@dataclass(frozen=True, slots=True)
 class ProposeGroups(LayOut):
     """Look for nodes that are alike; ``take`` gets the proposals."""
 

@@ -7,15 +7,33 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from microtome.jobs import Job
+from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import SESSION_SLOTS, select_answer
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.unread import unread, unread_text
 
 # The fields of the selection that a file keeps.
 REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that was read, and the titles of its results that no panel can show."""
+
+    session: Session
+    unread: tuple[str, ...] = ()
+
+    def tell(self, desk: Desk, name: str) -> None:
+        """Say what is left out, if anything is."""
+        if self.unread:
+            count = len(self.unread)
+            many = f"{count} result{'s' * (count != 1)} of {name} cannot be read"
+            way_out = "Damaged or of another version: they are left out. Make them again."
+            desk.notices.warn(many, f"{unread_text(self.unread)}.", way_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +53,23 @@ class OpenSession(Request):
         """What is being done, for the status bar."""
         return f"Opening {self.path.name}"
 
-    def perform(self, engine: Engine, job: Job) -> Session:
-        """The session: small results in memory, activations and large ones still in the file."""
-        from microtome.session.nearby import with_small_analyses
+    def perform(self, engine: Engine, job: Job) -> Opened:
+        """The session: its circuit and small results in memory, all else still in the file."""
+        from microtome.session.lazy import is_stored
+        from microtome.session.nearby import with_edges, with_small_analyses
         from microtome.session.reader import open_session
 
-        return with_small_analyses(open_session(self.path))
+        def near(analysis: Analysis) -> bool:
+            return not any(is_stored(one.values) for one in analysis.arrays.values())
 
-    def deliver(self, desk: Desk, result: Session) -> None:
+        session = with_edges(with_small_analyses(open_session(self.path)))
+        return Opened(session, unread(session, among=near))
+
+    def deliver(self, desk: Desk, result: Opened) -> None:
         """Show it; the question appears in the prompt panel."""
-        show_opened(desk, result, self.path)
+        show_opened(desk, result.session, self.path)
         desk.settings.remember_session(self.path)
+        result.tell(desk, self.path.name)
 
 
 def show_opened(desk: Desk, session: Session, path: Path | None) -> None:

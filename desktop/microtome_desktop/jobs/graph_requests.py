@@ -37,6 +37,7 @@ class ImportGraph(Request):
 
     path: Path
     nbytes: int = 0
+    beside: str = ""  # the other of two files that were opened together
 
     @property
     def title(self) -> str:
@@ -70,6 +71,12 @@ class ImportGraph(Request):
             desk.notices.warn(title, " ".join(notes), off)
         else:
             desk.notices.info(title, "Save the session to open it at once the next time.")
+        if self.beside:
+            desk.notices.info(
+                f"Two graphs: {self.beside} and {self.path.name}",
+                f"Choose {self.beside} in History, then Compare: both as one graph, in colours of "
+                "what they share and what each has alone.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import Circuit
+from microtome.records.discovery import discovery_of
 from microtome.records.judgement import (
     Judgement,
     Stability,
@@ -33,8 +33,7 @@ class JudgeCircuit(Request):
     about_session: ClassVar[bool] = True
 
     search: Search
-    circuit: str  # the id of its analysis
-    found: Circuit
+    circuit: Analysis = field(repr=False)
     share: float
     signed: bool
 
@@ -56,7 +55,9 @@ class JudgeCircuit(Request):
         size: Any = {"share": self.share, "signed": self.signed, "job": job}
         job.partial(
             "judged",
-            judge_circuit(model, self.found, asked.data, asked.metric, **size, **asked.options),
+            judge_circuit(
+                model, discovery_of(self.circuit), asked.data, asked.metric, **size, **asked.options
+            ),
         )
         if not isinstance(asked.metric, list) or len(asked.data) < 2:
             return None
@@ -70,12 +71,12 @@ class JudgeCircuit(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
         """Show what there is."""
         if isinstance(value, Judgement):
-            desk.workspace.add_analysis(_of(judgement_analysis(value), self.circuit))
+            desk.workspace.add_analysis(_of(judgement_analysis(value), self.circuit.id))
 
     def deliver(self, desk: Desk, result: Stability | None) -> None:
         """Add the rest to the session."""
         if result is not None:
-            desk.workspace.add_analysis(_of(stability_analysis(result), self.circuit))
+            desk.workspace.add_analysis(_of(stability_analysis(result), self.circuit.id))
 
 
 def _of(analysis: Analysis, circuit: str) -> Analysis:

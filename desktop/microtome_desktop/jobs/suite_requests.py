@@ -30,13 +30,26 @@ REMOVAL_SLOT, SWAPS_SLOT = "removal", "swaps"
 
 @dataclass(frozen=True, slots=True)
 class _Request(Request):
-    """One analysis, handed out in parts: the wish that is asked for goes with each."""
+    """One analysis, handed out in parts: the wish that is asked for goes with each.
+
+    A kind is its ``slot``, which it replaces, the name of its partial results, and a title.
+    """
 
     about_session: ClassVar[bool] = True
-    part: ClassVar[str] = ""  # the name of the partial results
+    part: ClassVar[str] = ""
+    told: ClassVar[str] = ""
 
     wish: Wish
     specs: tuple[EditSpec, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        # One that is asked again takes the place of the one before, and of no other kind.
+        cls.replaces = frozenset({cls.slot})
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return self.told
 
     def part_title(self, name: str, value: Any) -> str:
         """What a partial result is called in the job panel."""
@@ -66,15 +79,10 @@ class RunSuite(_Request):
     """A suite, before and after the edits that act."""
 
     slot: ClassVar[str] = SUITE_SLOT
-    replaces: ClassVar[frozenset[str]] = frozenset({SUITE_SLOT})
     part: ClassVar[str] = "suite"
+    told: ClassVar[str] = "Running the suite"
 
     wish: SuiteWish
-
-    @property
-    def title(self) -> str:
-        """What is being done, for the status bar."""
-        return "Running the suite"
 
     def bound(self, desk: Desk) -> Self:
         """With the edits that act."""
@@ -94,15 +102,10 @@ class CompareSlices(_Request):
     """The circuits of two slices of a suite."""
 
     slot: ClassVar[str] = CIRCUITS_SLOT
-    replaces: ClassVar[frozenset[str]] = frozenset({CIRCUITS_SLOT})
     part: ClassVar[str] = "slice-circuits"
+    told: ClassVar[str] = "Finding the circuits of two slices"
 
     wish: CircuitsWish
-
-    @property
-    def title(self) -> str:
-        """What is being done, for the status bar."""
-        return "Finding the circuits of two slices"
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """Both circuits; the first is handed out before."""
@@ -117,15 +120,10 @@ class FindRedundancy(_Request):
     """Which parts can go; the curve grows with each."""
 
     slot: ClassVar[str] = REMOVAL_SLOT
-    replaces: ClassVar[frozenset[str]] = frozenset({REMOVAL_SLOT})
     part: ClassVar[str] = "redundancy"
+    told: ClassVar[str] = "Taking parts out"
 
     wish: RemovalWish
-
-    @property
-    def title(self) -> str:
-        """What is being done, for the status bar."""
-        return "Taking parts out"
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """Effects, curve and similarity."""
@@ -143,15 +141,10 @@ class SearchSwaps(_Request):
     """Swaps that flip the answer."""
 
     slot: ClassVar[str] = SWAPS_SLOT
-    replaces: ClassVar[frozenset[str]] = frozenset({SWAPS_SLOT})
     part: ClassVar[str] = "adversarial"
+    told: ClassVar[str] = "Searching for swaps"
 
     wish: SwapWish
-
-    @property
-    def title(self) -> str:
-        """What is being done, for the status bar."""
-        return "Searching for swaps"
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """The swapped prompts; those of each round are handed out."""
@@ -161,6 +154,5 @@ class SearchSwaps(_Request):
         if asked.answer is None:
             raise InputError("The answer is not known.", "Type the answer below the prompt.")
         return adversarial_search(
-            engine.loaded, asked.prompt, asked.answer, asked.wrong, swaps=wish.swaps,
-            words=wish.words or None, positions=wish.positions or None, job=job,
-        )  # fmt: skip
+            engine.loaded, asked.prompt, asked.answer, asked.wrong, **wish.asked(), job=job
+        )

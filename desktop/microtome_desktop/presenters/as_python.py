@@ -9,7 +9,7 @@ from __future__ import annotations
 from microtome.prompts import Question
 from microtome.records.session import Session
 from microtome.sites import kind_of
-from microtome_desktop.presenters.circuit_view import View
+from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id
@@ -17,6 +17,7 @@ from microtome_desktop.presenters.path_python import way_lines
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.history import Past
+from microtome_desktop.state.made_by import graph_file
 from microtome_desktop.state.selection import Selected
 
 Lines = tuple[str, ...]
@@ -117,12 +118,32 @@ _EDGE_NAMES = (
 )
 
 
+def of_circuit(session: Session, *lines: str, also: Lines = ()) -> Lines | str:
+    """Lines about ``circuit``: that of the question, or of the file that a graph is from."""
+    if session.question is not None or not graph_file(session):
+        return lines_of(session, *_CIRCUIT, *lines, also=also)
+    return ("import microtome as mt", *also, "",
+            f"circuit = mt.read_graph({graph_file(session)!r})", *lines)  # fmt: skip
+
+
+def _pruning(session: Session, view: View) -> tuple[str, Lines]:
+    """The line that prunes a circuit as the sliders do, and what it needs besides."""
+    rule = Rule.COMPONENTS if session.circuit is None else rule_of(session.circuit)
+    shares = f"{view.node_influence}, {view.edge_influence}"
+    if rule is Rule.COMPONENTS:
+        return f"drawn = mt.prune(circuit, nodes={view.nodes}, edge_share={view.edge_share})", ()
+    if rule is Rule.INFLUENCE:
+        return f"drawn = mt.prune_by_influence(circuit, {shares})", ()
+    needed = "from microtome.circuits.influences import Influences"
+    return f"drawn = circuit.select(*Influences.of(circuit).kept({shares}))", (needed,)
+
+
 def circuit_lines(session: Session, view: View) -> Lines | str:
     """``nodes`` (id, score, influence) and ``edges`` (from, to, kind, weight, influence)."""
-    return lines_of(
+    pruning, also = _pruning(session, view)
+    return of_circuit(
         session,
-        *_CIRCUIT,
-        f"drawn = mt.prune(circuit, nodes={view.nodes}, edge_share={view.edge_share})",
+        pruning,
         "",
         *_EDGE_NAMES,
         "# The influence within the whole circuit; that of drawn is within what is drawn.",
@@ -132,6 +153,7 @@ def circuit_lines(session: Session, view: View) -> Lines | str:
         "nodes = [(name, score, influence[name]) for name, score in scores]",
         "weights = zip(ends(drawn), drawn.edge_weight)",
         "edges = [(*edge, weight, carried[edge]) for edge, weight in weights]",
+        also=also,
     )
 
 
@@ -139,10 +161,9 @@ def listed_lines(session: Session, what: str) -> Lines | str:
     """``rows`` of the whole circuit: its nodes, or its edges."""
     if what == "nodes":
         columns = "circuit.node_id, circuit.node_score, circuit.node_influence"
-        return lines_of(session, *_CIRCUIT, f"rows = list(zip({columns}))")
-    return lines_of(
+        return of_circuit(session, f"rows = list(zip({columns}))")
+    return of_circuit(
         session,
-        *_CIRCUIT,
         "",
         *_EDGE_NAMES,
         "rows = list(zip(ends(circuit), circuit.edge_weight, circuit.edge_influence))",
@@ -256,7 +277,7 @@ def node_lines(
         place = ", ".join(str(why.params[key]) for key in ("layer", "head", "query", "key"))
         lines.append(f'why = attention_sources(model, asked, {place}).array("score")')
     lines += ways
-    return lines_of(session, *_CIRCUIT, *lines, also=tuple(also))
+    return of_circuit(session, *lines, also=tuple(also))
 
 
 def _metric(session: Session) -> str:

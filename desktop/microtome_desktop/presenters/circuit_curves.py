@@ -18,7 +18,7 @@ LEVELS = 8  # of strength; times the hues, so that no edge needs a pen of its ow
 _NAMED = ("INHIBITS", "EXCITES", "TOKEN", "GROUP", "TEXT_DIM")
 ONLY_FIRST, ONLY_SECOND, SHARED, FIRST_RIVAL = 2, 3, 4, 5
 N_HUES = len(_NAMED) + len(colours.POINT_GROUPS)
-_BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
+BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
 _NO_COLUMNS = 40.0  # what edges may take to swing around nodes where there are no columns
 _BOW = 9.0  # the least that an edge within one column swings around the nodes between
@@ -57,6 +57,16 @@ class Curves:
         return np.asarray(np.einsum("nk,ekd->end", weights, self.points))
 
 
+def curve_boxes(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, "edge 4"]:
+    """A box around each curve: left, low, right, high. A curve lies inside its control points."""
+    # Point by point: to reduce an axis of four takes numpy seven times as long.
+    low, high = points[:, 0].copy(), points[:, 0].copy()
+    for each in range(1, 4):
+        np.minimum(low, points[:, each], out=low)
+        np.maximum(high, points[:, each], out=high)
+    return np.concatenate([low, high], axis=1)
+
+
 def hue_colour(hue: int) -> str:
     """The colour of a hue in the theme that is used now."""
     if hue >= FIRST_RIVAL:
@@ -64,36 +74,47 @@ def hue_colour(hue: int) -> str:
     return str(getattr(colours, _NAMED[hue]))
 
 
-def curves(circuit: Circuit, layout: Layout) -> Curves:
+def curves(
+    circuit: Circuit,
+    layout: Layout,
+    *,
+    apart: Float[np.ndarray, " edge"] | None = None,
+    largest: float = 0.0,
+) -> Curves:
     """Curves that leave a node upward and reach the next from below.
 
     A key edge arrives from the left and a query edge from the right; the edges of one pair run
-    side by side as a bundle.
+    side by side as a bundle. For a part of a larger circuit ``apart`` says how far each is shifted
+    in its bundle and ``largest`` is the largest weight of all, so that neither depends on the part.
     """
     strength = np.abs(np.nan_to_num(circuit.edge_weight)).astype(float)
     return Curves(
-        points=_control_points(circuit, layout),
-        level=strength_levels(strength),
+        points=_control_points(circuit, layout, apart),
+        level=strength_levels(strength, largest),
         hue=(circuit.edge_weight > 0).astype(np.int64),
         kind=circuit.edge_kind.astype(np.int64),
         order=np.argsort(-strength, kind="stable"),
     )
 
 
-def strength_levels(strength: Float[np.ndarray, " edge"]) -> Int[np.ndarray, " edge"]:
-    """The level of each edge by the root of its weight's share of the largest.
+def strength_levels(
+    strength: Float[np.ndarray, " edge"], largest: float = 0.0
+) -> Int[np.ndarray, " edge"]:
+    """The level of each edge by the root of its weight's share of the largest, there or given.
 
     Equal shares of the edges a level would draw an edge of a thousandth as wide as one of a
     half; the root keeps width honest and still tells the small ones apart.
     """
-    largest = strength.max(initial=0.0)
+    largest = float(strength.max(initial=largest))
     if largest <= 0:
         return np.zeros(len(strength), dtype=np.int64)
     shares = np.sqrt(strength / largest)
     return np.asarray(np.minimum(LEVELS * shares, LEVELS - 1).astype(np.int64))
 
 
-def _control_points(circuit: Circuit, layout: Layout) -> Float[np.ndarray, "edge 4 2"]:
+def _control_points(
+    circuit: Circuit, layout: Layout, shifts: Float[np.ndarray, " edge"] | None
+) -> Float[np.ndarray, "edge 4 2"]:
     source, target = circuit.edge_source, circuit.edge_target
     start = np.stack([layout.x[source], layout.y[source]], axis=1)
     end = np.stack([layout.x[target], layout.y[target]], axis=1)
@@ -105,7 +126,8 @@ def _control_points(circuit: Circuit, layout: Layout) -> Float[np.ndarray, "edge
     bow = np.array([style.bow for style in styles], dtype=float)[kind]
     detour = bow * _detour(across, up, _room_beside(circuit, layout))
     length = np.maximum(np.hypot(across, up), 1.0)
-    apart = _bundle_offsets(circuit)[:, None] * np.stack([up, -across], axis=1) / length[:, None]
+    shifts = _bundle_offsets(circuit) if shifts is None else shifts
+    apart = shifts[:, None] * np.stack([up, -across], axis=1) / length[:, None]
     reach = side * np.minimum(_SIDE, 0.35 * length)
     first = start + apart + np.stack([detour, rise], axis=1)
     last = end + apart + np.stack([detour + reach, -rise], axis=1)
@@ -144,4 +166,4 @@ def _bundle_offsets(circuit: Circuit) -> Float[np.ndarray, " edge"]:
     firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     place = np.empty(circuit.n_edges)
     place[order] = np.arange(circuit.n_edges) - firsts[group[order]]
-    return (place - (sizes[group] - 1) / 2) * _BUNDLE_GAP
+    return (place - (sizes[group] - 1) / 2) * BUNDLE_GAP

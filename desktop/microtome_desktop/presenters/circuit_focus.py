@@ -48,14 +48,12 @@ def edge_row(circuit: Circuit, edge: tuple[str, str, int] | None) -> int | None:
     if edge is None:
         return None
     source, target, kind = edge
-    for row in np.flatnonzero(circuit.edge_kind == kind):
-        ends = (
-            circuit.node_id[circuit.edge_source[row]],
-            circuit.node_id[circuit.edge_target[row]],
-        )
-        if ends == (source, target):
-            return int(row)
-    return None
+    if source not in circuit.node_id or target not in circuit.node_id:
+        return None
+    rows = np.flatnonzero(circuit.edge_source == circuit.row(source))
+    ends = (circuit.edge_target[rows] == circuit.row(target)) & (circuit.edge_kind[rows] == kind)
+    found = rows[ends]
+    return int(found[0]) if len(found) else None
 
 
 def edge_name(circuit: Circuit, row: int) -> tuple[str, str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,30 +54,48 @@ def place_labels(
     order: Int[np.ndarray, " some"],
     centres: Float[np.ndarray, "node 2"],
     radii: Float[np.ndarray, " node"],
-    widths: Float[np.ndarray, " node"],
+    width_of: Callable[[int], float],
     height: float,
     bounds: tuple[float, float],
 ) -> tuple[Label, ...]:
     """Boxes above, below or beside their nodes, greedily: the first free place wins.
 
     A label that would cover a node, another label or the rim of the canvas is left out.
+    ``width_of`` is asked for the nodes alone for which a place is looked for.
     """
     low, high = centres - radii[:, None], centres + radii[:, None]
     seen = (high > 0).all(axis=1) & (low < bounds).all(axis=1)
-    obstacles = np.concatenate([low, high], axis=1)[seen]  # node 4
+    nodes = _Obstacles(np.concatenate([low, high], axis=1)[seen])
     order = order[seen[order]][:_TRIED]
     placed: list[Label] = []
-    for node in order:
+    taken = np.zeros((0, 4))
+    for node in order.tolist():
         if len(placed) == LABEL_LIMIT:
             break
-        boxes = _places(centres[node], radii[node], widths[node], height)
-        blocked = _collisions(boxes, obstacles) | _outside(boxes, bounds)
+        boxes = _places(centres[node], radii[node], width_of(node), height)
+        blocked = _collisions(boxes, nodes.near(boxes)) | _collisions(boxes, taken)
+        blocked |= _outside(boxes, bounds)
         if blocked.all():
             continue
         x0, y0, x1, y1 = boxes[np.argmin(blocked)]
-        placed.append(Label(int(node), float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
-        obstacles = np.concatenate([obstacles, [[x0, y0, x1, y1]]])
+        placed.append(Label(node, float(x0), float(y0), float(x1 - x0), float(y1 - y0)))
+        taken = np.concatenate([taken, [[x0, y0, x1, y1]]])
     return tuple(placed)
+
+
+class _Obstacles:
+    """Boxes by their left ends, so that those near a place are found among very many."""
+
+    def __init__(self, boxes: Float[np.ndarray, "box 4"]) -> None:
+        self._boxes = boxes[np.argsort(boxes[:, 0])]
+        self._left = self._boxes[:, 0]
+        self._widest = float((boxes[:, 2] - boxes[:, 0]).max(initial=0.0))
+
+    def near(self, places: Float[np.ndarray, "place 4"]) -> Float[np.ndarray, "near 4"]:
+        """The boxes that may reach one of these places, seen along x."""
+        ends = [places[:, 0].min() - self._widest, places[:, 2].max()]
+        first, last = np.searchsorted(self._left, ends)
+        return self._boxes[first:last]
 
 
 def _places(

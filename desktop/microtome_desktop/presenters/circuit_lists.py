@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from microtome.records.circuit import Circuit
 from microtome_desktop.presenters.circuit_kinds import edge_style
-from microtome_desktop.presenters.circuit_text import percent, place_text, signed
+from microtome_desktop.presenters.circuit_text import (
+    percent,
+    place_text,
+    signed,
+    tells_edge_influence,
+    told_number,
+)
 
 _MOST_READ = 50_000  # numbers that are searched as text
 _MOST_LISTED = 200_000  # edges; of more the strongest
@@ -102,12 +108,16 @@ def nodes(circuit: Circuit) -> Listing:
     every = np.arange(circuit.n_nodes)
     names, kinds = Coded(circuit.node_label, every), _coded(circuit.node_kind)
     influence = np.nan_to_num(circuit.node_influence)
+    columns = ("node_score", "node_influence")
+    scored, shared = (every.size and told_number(circuit, name, 0) is not None for name in columns)
     return Listing((
         Column("node", names, names.order(every)),
         Column("at", _places(circuit), circuit.node_position),
         Column("kind", kinds, kinds.order(every)),
-        Column("score", Said(circuit.node_score, signed), np.abs(circuit.node_score), number=True),
-        Column("influence", Said(influence, percent), influence, number=True),
+        Column("score", Said(circuit.node_score, signed if scored else _untold),
+               np.abs(circuit.node_score), number=True),
+        Column("influence", Said(influence, percent if shared else _untold), influence,
+               number=True),
     ), every)  # fmt: skip
 
 
@@ -122,12 +132,13 @@ def edges(circuit: Circuit) -> Listing:
     if len(listed) > _MOST_LISTED:
         listed = strongest(weight, _MOST_LISTED)
     influence = np.nan_to_num(circuit.edge_influence[listed])
+    share = _share if tells_edge_influence(circuit) else _untold
     return Listing((
         Column("from", source, source.order(listed)),
         Column("to", target, target.order(listed)),
         Column("kind", kinds, kinds.order(listed)),
         Column("weight", Said(weight, signed), np.abs(weight[listed]), number=True),
-        Column("influence", Said(circuit.edge_influence, _share), influence, number=True),
+        Column("influence", Said(circuit.edge_influence, share), influence, number=True),
     ), listed)  # fmt: skip
 
 
@@ -140,6 +151,11 @@ def strongest(weight: NDArray[Any], count: int) -> Int[np.ndarray, " count"]:
         likely = np.flatnonzero(size >= least)
         near = likely if len(likely) >= count else near
     return near[np.argpartition(size[near], -count)[-count:]]
+
+
+def _untold(_: float) -> str:
+    """What stands where the file of a graph does not tell a number."""
+    return "–"
 
 
 def _share(value: float) -> str:

@@ -15,9 +15,9 @@ from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.draft import question_of, told_prompt
+from microtome_desktop.state.made_by import graph_file, names_model
 
 _NAMED_CHANGES = 3
-UNKNOWN = "unknown"  # what the model of a graph is called whose file does not name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class NodePair:
 
 def title(session: Session) -> str:
     """For example ``words-4l: When Mary and John … to``, with what its corrupt prompt changes."""
-    prompt, more = prompt_text(session), changed_text(session) or file_of(session)
+    prompt, more = prompt_text(session), changed_text(session) or graph_file(session)
     told = prompt + (f" ({more})" if more and more != prompt else "")
-    return told if session.model.name == UNKNOWN else f"{session.model.name}: {told}"
+    return f"{session.model.name}: {told}" if names_model(session) else told
 
 
 def changed_text(session: Session) -> str:
@@ -67,13 +67,8 @@ def prompt_text(session: Session) -> str:
     """
     question = question_of(session)
     if question is None:
-        return told_prompt(session).strip() or _slug(session) or file_of(session)
+        return told_prompt(session).strip() or _slug(session) or graph_file(session)
     return question.prompt if isinstance(question.prompt, str) else shown_ids(question.prompt)
-
-
-def file_of(session: Session) -> str:
-    """The name of the file that an imported graph is from; empty for a session of runs."""
-    return "" if session.circuit is None else str(session.circuit.metadata.get("file", ""))
 
 
 def _slug(session: Session) -> str:

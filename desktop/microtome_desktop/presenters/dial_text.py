@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Bool
 
 from microtome.records.faithfulness import Faithfulness
+from microtome.records.positions import SUMMED
 from microtome_desktop.presenters.circuit_text import percent
 from microtome_desktop.presenters.discovery_dial import Ranked, Reading, reading_at
 
+_OF_SUMS = " Edges are taken away at all positions at once, by their sums over positions."
 _NUMBER = re.compile(r"\s*([-+\N{MINUS SIGN}]?\d*\.?\d+(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 
 
@@ -37,12 +39,13 @@ def told_at(
     signed: bool,
 ) -> Told:
     """What the dial says of the ``count`` best edges, of which ``kept`` lie on a way."""
-    total, left = ranked.count, int(kept.sum())
+    total, left = ranked.count, int(np.count_nonzero(kept))
     lost = count - left
     said = f"{left:,} of {total:,} edges · {ranked.nodes(kept)} nodes"
     said += f" · {lost:,} lead nowhere" if lost else ""
     read = reading(curve, count, left, total, signed=signed)
     worth, tip = _worth(read, partial=curve is not None and bool(curve.params.get("partial")))
+    tip += _OF_SUMS if curve is not None and SUMMED in curve.params else ""
     return Told(
         share=percent(count / total),
         threshold=f"{ranked.threshold(count, signed=signed):.4g}",

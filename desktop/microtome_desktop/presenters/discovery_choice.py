@@ -43,6 +43,7 @@ FIXES = {
     ("method", "eap-ig"): "Use EAP-IG",
     ("metric", "logit"): "Use the logit difference",
     ("ablation", "zero"): "Use zero ablation",
+    ("by_position", ""): "Sum over positions",
 }
 
 
@@ -62,7 +63,7 @@ def outlook_text(outlook: Outlook) -> str:
     if outlook.seconds:
         likely, most = seconds_text(outlook.seconds), seconds_text(outlook.most)
         longest = f", {most} at most" if most != likely else ""
-        said.append(f"about {likely}{longest}, then the curve")
+        said.append(f"about {likely} with the curve{longest}")
     said += [megabytes(outlook.bytes)] if outlook.bytes else []
     return " · ".join(said)
 
@@ -90,7 +91,6 @@ def rival_of(analysis: Analysis, curve: Faithfulness | None, *, running: bool = 
     told = analysis.params
     method = str(told["method"])
     extra = f" · {told['steps']} steps" if "steps" in told else ""
-    extra += " · by position" if told.get(BY_POSITION) else ""
     extra += f" · τ {told['tau']:g}" if "tau" in told else ""
     part = is_partial(analysis) or bool(curve is not None and curve.params.get("partial"))
     return Rival(
@@ -115,7 +115,8 @@ def _about(analysis: Analysis) -> str:
         data = f"{count} examples"
     metric = "" if search is None or search.metric == "logit" else METRICS[search.metric]
     ablation = "" if told["ablation"] == "resample" else str(told["ablation"])
-    return " · ".join(part for part in (data, metric, ablation) if part)
+    positions = "by position" if told.get(BY_POSITION) else ""
+    return " · ".join(part for part in (data, positions, metric, ablation) if part)
 
 
 def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:
@@ -125,6 +126,8 @@ def _tip(analysis: Analysis, curve: Faithfulness | None) -> str:
         f"sign: {told['sign']}",
         f"metric {told['metric']}, ablation {told['ablation']}, {len(told['prompts'])} examples",
     ]
+    if told.get(BY_POSITION):
+        lines.append("an edge scores at each position by itself; the curve is that of the sums")
     if "examples done" in told:
         lines.append(f"stopped after {told['examples done']} of {told['examples']} examples")
     if "edges done" in told:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from microtome.circuits.discovery.comparing import overlap, rank_correlation
+from microtome.circuits.discovery.comparing import overlap, rank_correlations
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED, hue_colour
 from microtome_desktop.presenters.discovery_dial import Ranked
@@ -19,7 +19,8 @@ class Comparison:
     """Ticked rivals in the order of the list; both tables are symmetric, with 1 on the diagonal.
 
     ``correlation`` is Spearman's of the scores of all edges, signed when the dial goes by score;
-    ``overlap`` the share of the edges of either that both have at the dial's size.
+    ``overlap`` the share of the edges of either that both have at the dial's size. What a worker
+    still computes is not a number.
     """
 
     names: tuple[str, ...]
@@ -29,17 +30,23 @@ class Comparison:
 
 def correlations(rivals: Sequence[Ranked], *, signed: bool) -> Float[np.ndarray, "rival rival"]:
     """Spearman's correlation of each two; of the sizes of the scores unless signed."""
-    found = np.eye(len(rivals))
-    scores = [rival.scores if signed else np.abs(rival.scores) for rival in rivals]
-    for row, first in enumerate(scores):
-        for column in range(row):
-            found[row, column] = found[column, row] = rank_correlation(first, scores[column])
-    return found
+    return rank_correlations([rival.scores if signed else np.abs(rival.scores) for rival in rivals])
+
+
+def overlaps_at(
+    rivals: Sequence[Ranked], count: int, *, signed: bool
+) -> Float[np.ndarray, "rival rival"]:
+    """The overlap of each two rivals at a size."""
+    return overlaps([rival.kept(count, signed=signed) for rival in rivals])
 
 
 def overlaps(kept: Sequence[Bool[np.ndarray, " edge"]]) -> Float[np.ndarray, "rival rival"]:
     """The overlap of each two circuits."""
-    return np.array([[overlap(first, second) for second in kept] for first in kept])
+    found = np.eye(len(kept))
+    for row, first in enumerate(kept):
+        for column in range(row):
+            found[row, column] = found[column, row] = overlap(first, kept[column])
+    return found
 
 
 def groups_of(
@@ -48,8 +55,8 @@ def groups_of(
     places: tuple[int, int],
 ) -> Int[np.ndarray, " edge"]:
     """The group that each edge is coloured by; ``places`` are those of the rivals' colours."""
-    alone = [FIRST_RIVAL + place % len(colours.POINT_GROUPS) for place in places]
-    return np.asarray(np.where(first & second, SHARED, np.where(first, alone[0], alone[1])))
+    own, theirs = (FIRST_RIVAL + place % len(colours.POINT_GROUPS) for place in places)
+    return np.asarray(np.where(first & second, SHARED, np.where(first, own, theirs)))
 
 
 def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from math import prod
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,9 +17,33 @@ from microtome.records.faithfulness import Faithfulness
 
 STEPS = 1000  # of the slider
 _DIMS = 2  # of scores that are summed over positions
+LARGE = 200_000  # scores: sorting more takes longer than a frame
+_FEW = 20_000  # edges that are sorted sooner than looked for among all
 
 
-@dataclass(frozen=True)
+def edges_shown(told: Mapping[str, Any]) -> Edges:
+    """The edges that a discovery's parameters tell of; rivals of one model share them."""
+    return _edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
+
+
+@lru_cache(maxsize=4)
+def _edges(n_layers: int, n_heads: int, parallel: bool) -> Edges:
+    return Edges(n_layers, n_heads, parallel)
+
+
+@lru_cache(maxsize=4)
+def _places(edges: Edges) -> tuple[Int[np.ndarray, " edge"], Int[np.ndarray, " edge"]]:
+    """Writer and reader of each edge, in the order of the writers and then of the readers."""
+    writer, reader = np.nonzero(edges.exists)
+    return writer.astype(np.int32), reader.astype(np.int32)
+
+
+def takes_long(analysis: Analysis) -> bool:
+    """Whether a discovery has to be sorted by a worker."""
+    return prod(analysis.arrays["scores"].values.shape) > LARGE
+
+
+@dataclass(frozen=True, eq=False)
 class Ranked:
     """Edges with their scores [edge], in the order of the writers and then of the readers.
 
@@ -31,52 +58,98 @@ class Ranked:
     @classmethod
     def of(cls, analysis: Analysis) -> Ranked:
         """The edges of a discovery's analysis; of one that kept positions apart their sums."""
-        told = analysis.params
-        edges = Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
-        writer, reader = np.nonzero(edges.exists)
+        edges = edges_shown(analysis.params)
         scores = np.nan_to_num(np.asarray(analysis.array("scores"), dtype=np.float64))
         whole = scores.sum(0) if scores.ndim > _DIMS else scores
-        return cls(edges, writer, reader, whole[writer, reader])
+        return cls(edges, *_places(edges), whole[edges.exists])
+
+    @classmethod
+    def ready(cls, analysis: Analysis) -> Ranked:
+        """The same with all that a turn of the dial needs, so that none has to wait for it."""
+        made = cls.of(analysis)
+        return made.made_ready()
+
+    def made_ready(self) -> Ranked:
+        """Itself, after what is computed once has been."""
+        for signed in (True, False):
+            self._ranks(signed=signed)
+        self.sums, self.strengths  # noqa: B018  # kept from now on
+        return self
 
     @property
+    def large(self) -> bool:
+        """Whether what reads all edges takes longer than a frame."""
+        return self.edges.exists.size > LARGE
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes; writers and readers are shared."""
+        return int(self.scores.nbytes + 4 * self.count * 2 + 4 * self.edges.exists.size * 2)
+
+    @cached_property
     def count(self) -> int:
         """How many edges there are."""
         return len(self.scores)
 
     @cached_property
     def _by_score(self) -> Int[np.ndarray, " edge"]:
-        return np.argsort(-self.scores, kind="stable")
+        return np.argsort(-self.scores, kind="stable").astype(np.int32)
 
     @cached_property
     def by_size(self) -> Int[np.ndarray, " edge"]:
         """The edges by the size of their scores, largest first."""
-        return np.argsort(-np.abs(self.scores), kind="stable")
+        return np.argsort(-np.abs(self.scores), kind="stable").astype(np.int32)
 
     def order(self, *, signed: bool) -> Int[np.ndarray, " edge"]:
         """The edges best first: by score, or by the size of the score."""
         return self._by_score if signed else self.by_size
 
-    def _worth(self, *, signed: bool) -> Float[np.ndarray, " edge"]:
-        """What the order goes by, best first."""
-        worth = self.scores if signed else np.abs(self.scores)
-        return np.asarray(worth[self.order(signed=signed)])
+    @cached_property
+    def _ranks_by_score(self) -> Int[np.ndarray, "writer reader"]:
+        return self._ranked(self._by_score)
+
+    @cached_property
+    def _ranks_by_size(self) -> Int[np.ndarray, "writer reader"]:
+        return self._ranked(self.by_size)
+
+    def _ranks(self, *, signed: bool) -> Int[np.ndarray, "writer reader"]:
+        """The place of each edge in the order."""
+        return self._ranks_by_score if signed else self._ranks_by_size
+
+    def _ranked(self, order: Int[np.ndarray, " edge"]) -> Int[np.ndarray, "writer reader"]:
+        found = np.full(self.edges.exists.shape, np.iinfo(np.int32).max, dtype=np.int32)
+        found[self.writer[order], self.reader[order]] = np.arange(self.count, dtype=np.int32)
+        return found
 
     def threshold(self, count: int, *, signed: bool) -> float:
         """The score of the last of so many best edges; that of the best for none."""
-        worth = self._worth(signed=signed)
-        return float(worth[min(max(count, 1), self.count) - 1])
+        last = self.scores[self.order(signed=signed)[min(max(count, 1), self.count) - 1]]
+        return float(last if signed else abs(last))
 
     def above(self, threshold: float, *, signed: bool) -> int:
         """How many edges reach a score."""
-        worth = self._worth(signed=signed)
-        return int(np.searchsorted(-worth, -threshold, side="right"))
+        worth = self.scores if signed else np.abs(self.scores)
+        return int(np.count_nonzero(worth >= threshold))
 
     def kept(self, count: int, *, signed: bool) -> Bool[np.ndarray, " edge"]:
         """Which of so many best edges lie on a way from the input to the logits."""
-        chosen = np.zeros(self.edges.exists.shape, dtype=np.bool_)
-        best = self.order(signed=signed)[:count]
-        chosen[self.writer[best], self.reader[best]] = True
-        return np.asarray(self.edges.connected(chosen)[self.writer, self.reader])
+        chosen = self._ranks(signed=signed) < count
+        return np.asarray(self.edges.connected(chosen)[self.edges.exists])
+
+    def strongest(self, kept: Bool[np.ndarray, " edge"], most: int) -> Int[np.ndarray, " edge"]:
+        """The rows of the kept edges with the largest scores, largest first."""
+        order, found = self.by_size, []
+        if np.count_nonzero(kept) <= _FEW:
+            rows = np.flatnonzero(kept)
+            return rows[np.argsort(-np.abs(self.scores[rows]), kind="stable")][:most]
+        left, step = most, 16 * most  # among many the first ones come soon
+        for at in range(0, self.count, step):
+            part = order[at : at + step]
+            found.append(part[kept[part]][:left])
+            left -= len(found[-1])
+            if not left:
+                break
+        return np.concatenate(found)
 
     def beside(self, other: Ranked) -> Ranked:
         """Both circuits in one: each edge as strong as it is in the one where it is stronger.
@@ -88,16 +161,27 @@ class Ranked:
         return Ranked(self.edges, self.writer, self.reader, stronger)
 
     def nodes(self, kept: Bool[np.ndarray, " edge"]) -> int:
-        """How many components the kept edges join, input and logits among them."""
-        there = np.zeros(self.edges.n_writers + 1, dtype=np.bool_)
-        there[self.writer[kept]] = True
-        there[self._node_read[self.reader[kept]]] = True
-        return int(there.sum())
+        """How many components the kept edges join, input and logits among them.
+
+        Every kept edge lies on a way to the logits, so that all components but these write one.
+        """
+        starts = np.searchsorted(self.writer, np.arange(self.edges.n_writers))
+        writing = int(np.count_nonzero(np.logical_or.reduceat(kept, starts)))
+        return writing + 1 if writing else 0
 
     @cached_property
-    def _node_read(self) -> Int[np.ndarray, " reader"]:
-        """The node of each reader, the logits behind all writers."""
-        return np.append(self.edges.node_of[:-1], self.edges.n_writers)
+    def sums(self) -> Float[np.ndarray, " writer"]:
+        """Of each writer the sum of its edges' scores."""
+        return np.bincount(self.writer, self.scores, self.edges.n_writers)
+
+    @cached_property
+    def strengths(self) -> Float[np.ndarray, " node"]:
+        """Of each component its strongest edge, in or out, the logits last."""
+        sizes = np.zeros(self.edges.exists.shape)
+        sizes[self.edges.exists] = np.abs(self.scores)
+        found = np.append(sizes.max(1), 0.0)
+        np.maximum.at(found, self.edges.node_read, sizes.max(0))
+        return found
 
 
 def _as_shares(scores: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:

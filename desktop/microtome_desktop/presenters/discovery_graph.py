@@ -2,112 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from microtome.records.circuit import HEAD, MLP, Circuit
+from microtome.records.circuit import HEAD, MLP, Circuit, EdgeKind
 from microtome.records.edges import Edges
 from microtome_desktop.presenters.circuit import Drawing
-from microtome_desktop.presenters.circuit_curves import Curves, curves
+from microtome_desktop.presenters.circuit_curves import BUNDLE_GAP, curves
 from microtome_desktop.presenters.circuit_kinds import edge_style, node_style
 from microtome_desktop.presenters.circuit_layout import Layout
 from microtome_desktop.presenters.circuit_text import short_label, signed
 from microtome_desktop.presenters.discovery_dial import Ranked
 
+Hues = Callable[[Int[np.ndarray, " edge"]], Int[np.ndarray, " edge"]]  # of rows of the edges
 MOST_DRAWN = 1_000  # edges: more show nothing more, and take longer than a turn of the dial
 _MARGIN, _TOP, _BOTTOM, _END_ROWS = 14.0, 20.0, 4.0, 0.62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Board:
-    """All nodes and edges of a model laid out once; a circuit is some of them.
+    """All nodes of a model laid out once; a circuit is some of them and the edges among them.
 
     Nodes stay where they are whatever the dial says.
     """
 
     ranked: Ranked
-    circuit: Circuit
+    circuit: Circuit  # of all nodes, without edges
     layout: Layout
-    curves: Curves
+    texts: tuple[str, ...]
 
     @classmethod
     def of(cls, ranked: Ranked, told: dict[str, object], width: float, height: float) -> Board:
         """The board of a discovered circuit for a canvas of this many pixels."""
-        circuit = _whole(ranked, told)
-        layout = _lay_out(circuit, ranked.edges, width, height)
-        return cls(ranked, circuit, layout, curves(circuit, layout))
+        circuit = _nodes(ranked, told)
+        texts = tuple(short_label(circuit, node) for node in range(circuit.n_nodes))
+        return cls(ranked, circuit, _lay_out(circuit, ranked.edges, width, height), texts)
 
     def drawing(
         self,
         kept: Bool[np.ndarray, " edge"],
-        groups: Int[np.ndarray, " edge"] | None = None,
+        hues: Hues | None = None,
     ) -> Drawing:
         """The kept edges, the strongest at most, and what they join.
 
-        ``groups`` colours edges by what they belong to instead of by their signs.
+        ``hues`` colours edges by what they belong to instead of by their signs.
         """
-        order = self.ranked.by_size
-        rows = order[kept[order]][:MOST_DRAWN]
-        whole = self.circuit
-        source, target = whole.edge_source[rows], whole.edge_target[rows]
-        there = np.zeros(whole.n_nodes, dtype=np.bool_)
-        there[source] = there[target] = True
-        nodes = np.flatnonzero(there)
-        new_row = np.zeros(whole.n_nodes, dtype=np.int32)
-        new_row[nodes] = np.arange(len(nodes))
-        drawn = Circuit(
-            node_id=tuple(whole.node_id[n] for n in nodes),
-            node_kind=tuple(whole.node_kind[n] for n in nodes),
-            node_label=tuple(whole.node_label[n] for n in nodes),
-            edge_source=new_row[source],
-            edge_target=new_row[target],
-            edge_kind=whole.edge_kind[rows],
-            edge_weight=whole.edge_weight[rows],
-            edge_influence=whole.edge_influence[rows],
-            metadata=whole.metadata,
-            **{name: getattr(whole, name)[nodes] for name in _NODE_COLUMNS},
+        ranked, whole, layout = self.ranked, self.circuit, self.layout
+        rows = ranked.strongest(kept, MOST_DRAWN)
+        links = ranked.edges.circuit_of(
+            ranked.writer[rows], ranked.reader[rows], ranked.scores[rows], ranked.sums, {}
         )
-        layout = self.layout
+        there = np.zeros(whole.n_nodes, dtype=np.bool_)
+        there[links.edge_source] = there[links.edge_target] = True
+        drawn = replace(whole, **{name: getattr(links, name) for name in _EDGE_COLUMNS})
+        drawn = drawn.select(there, np.ones(len(rows), dtype=np.bool_))
+        nodes = np.flatnonzero(there)
         held = replace(
             layout, x=layout.x[nodes], y=layout.y[nodes], diameter=layout.diameter[nodes]
         )
-        lines = Curves(
-            points=self.curves.points[rows],
-            level=self.curves.level[rows],
-            hue=self.curves.hue[rows] if groups is None else groups[rows],
-            kind=self.curves.kind[rows],
-            order=np.arange(len(rows)),
-        )
-        texts = tuple(short_label(drawn, node) for node in range(len(nodes)))
-        return Drawing(drawn, held, lines, texts)
+        largest = float(ranked.strengths.max(initial=0.0))
+        lines = curves(drawn, held, apart=_in_their_bundle(drawn), largest=largest)
+        if hues is not None:
+            lines = replace(lines, hue=hues(rows))
+        return Drawing(drawn, held, lines, tuple(self.texts[node] for node in nodes))
 
 
-_NODE_COLUMNS = (
-    "node_layer", "node_position", "node_head", "node_feature", "node_score", "node_influence",
-    "node_bias",
-)  # fmt: skip
+_EDGE_COLUMNS = ("edge_source", "edge_target", "edge_kind", "edge_weight", "edge_influence")
 
 
-def _whole(ranked: Ranked, told: dict[str, object]) -> Circuit:
-    """All edges, nodes named as everywhere in the window, as strong as their strongest edge."""
-    edges = ranked.edges
-    scores = np.zeros(edges.exists.shape)
-    scores[ranked.writer, ranked.reader] = ranked.scores
-    made = edges.as_circuit(scores, dict(told))
-    sizes = np.abs(scores)
-    strongest = np.append(sizes.max(1), sizes[:, -1].max())
-    read = np.zeros(edges.n_writers)
-    np.maximum.at(read, edges.node_of[:-1], sizes[:, :-1].max(0))
-    strongest[:-1] = np.maximum(strongest[:-1], read)
-    largest = strongest.max(initial=0.0)
+def _in_their_bundle(circuit: Circuit) -> Float[np.ndarray, " edge"]:
+    """Shifts of edges as if queries, keys and values of each head were all there, and so at rest.
+
+    Edges of other readers are alone.
+    """
+    kind = circuit.edge_kind.astype(float)
+    return np.where(circuit.edge_kind <= EdgeKind.KEY, (kind - 1.0) * BUNDLE_GAP, 0.0)
+
+
+def _nodes(ranked: Ranked, told: dict[str, object]) -> Circuit:
+    """All nodes, named as everywhere in the window, as strong as their strongest edge."""
+    none = np.zeros(0, dtype=np.int32)
+    made = ranked.edges.circuit_of(none, none, np.zeros(0), ranked.sums, dict(told))
     labels = [
         f"L{layer}H{head}" if kind == HEAD else f"M{layer}" if kind == MLP else name
         for name, kind, layer, head in zip(
             made.node_id, made.node_kind, made.node_layer, made.node_head, strict=True
         )
     ]
+    strongest = ranked.strengths
+    largest = strongest.max(initial=0.0)
     influence = strongest / largest if largest > 0 else strongest
     return replace(made, node_label=tuple(labels), node_influence=influence.astype(np.float32))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import nan
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from microtome.records.judgement import (
     Judgement,
     Stability,
 )
+from microtome_desktop.presenters.preparing import Preparing, at_once
 from microtome_desktop.state.discovery_reading import read_judgement, read_stability
 
 _ENOUGH_GAP, _NOTHING = 0.1, 0.01
@@ -97,39 +100,66 @@ def _taken(judged: Judgement, draw: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """How well a rival finds the circuit that is known."""
+    """How well a rival finds the circuit that is known; no numbers while a worker computes them."""
 
     title: str
-    edge_auc: float
-    node_auc: float
+    edge_auc: float = nan
+    node_auc: float = nan
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """Both areas of a rival against the circuit that is known; none of another model's."""
+
+    edge_auc: float = nan
+    node_auc: float = nan
+    known: bool = True
+
+    @property
+    def nbytes(self) -> int:
+        """Next to nothing."""
+        return 64
+
+
+KNOWN_AREAS = "known areas"  # the first of the keys that they are asked under
 
 
 class KnownAreas:
-    """Both areas of rivals against the circuit that is known, computed once for each."""
+    """The areas of rivals, computed once for each, where ``prepare`` sees fit."""
 
-    def __init__(self) -> None:
-        self._held: dict[str, tuple[Analysis, tuple[str, ...], tuple[float, float] | None]] = {}
+    def __init__(self, prepare: Preparing = at_once) -> None:
+        self._prepare = prepare
+        self._held: dict[str, tuple[Analysis, tuple[str, ...], Areas]] = {}
 
     def rows(
         self, rivals: Sequence[tuple[str, Analysis]], known: tuple[str, ...]
     ) -> tuple[KnownRow, ...]:
         """A row each; none where the edges are not those of its model."""
         found = ((title, self._areas(analysis, known)) for title, analysis in rivals)
-        return tuple(KnownRow(title, *areas) for title, areas in found if areas is not None)
+        return tuple(
+            KnownRow(title) if areas is None else KnownRow(title, areas.edge_auc, areas.node_auc)
+            for title, areas in found
+            if areas is None or areas.known
+        )
 
-    def _areas(self, analysis: Analysis, known: tuple[str, ...]) -> tuple[float, float] | None:
+    def _areas(self, analysis: Analysis, known: tuple[str, ...]) -> Areas | None:
         held = self._held.get(analysis.id)
-        if held is None or held[0] is not analysis or held[1] != known:
-            held = self._held[analysis.id] = analysis, known, _areas_of(analysis, known)
-        return held[2]
+        if held is not None and held[0] is analysis and held[1] == known:
+            return held[2]
+        made: Areas | None = self._prepare(
+            (KNOWN_AREAS, analysis, known), partial(_areas_of, analysis, known)
+        )
+        if made is not None:
+            self._held[analysis.id] = analysis, known, made
+        return made
 
 
-def _areas_of(analysis: Analysis, known: tuple[str, ...]) -> tuple[float, float] | None:
+def _areas_of(analysis: Analysis, known: tuple[str, ...]) -> Areas:
     circuit = discovery_of(analysis)
     try:
-        return edge_auc(circuit, list(known)), node_auc(circuit, list(known))
+        return Areas(edge_auc(circuit, list(known)), node_auc(circuit, list(known)))
     except InputError:  # of another model
-        return None
+        return Areas(known=False)
 
 
 def typed_edges(text: str, edges: Edges) -> tuple[str, ...]:

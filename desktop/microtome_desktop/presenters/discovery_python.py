@@ -59,4 +59,5 @@ def _method(search: Search) -> str:
     given = [repr(search.method)]
     given += [f"steps={search.steps}"] if search.method in WITH_STEPS else []
     given += [f"tau={search.tau!r}"] if search.method in WITH_TAU else []
+    given += ["by_position=True"] if search.by_position else []
     return ", ".join(given)

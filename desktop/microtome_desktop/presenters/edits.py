@@ -13,6 +13,7 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.made_by import needs_model
 
 EFFECT = "edited-metric"  # the analysis that holds the metric before and after
 COUNT = 8
@@ -188,4 +189,4 @@ def said_of(session: Session | None, *, offline: bool) -> str:
         return ""
     if not any(spec.on for spec in session.marks.edits):
         return NO_EDIT
-    return f"{NOT_RUN} Attach the model {session.model.name}." if offline else "Running the edits …"
+    return f"{NOT_RUN} {needs_model(session)}" if offline else "Running the edits …"

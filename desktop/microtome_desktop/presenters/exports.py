@@ -41,6 +41,7 @@ from microtome_desktop.presenters.with_edits import Side, attention_change, side
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import Past
+from microtome_desktop.state.made_by import model_name
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
 
@@ -254,7 +255,7 @@ def runs_table(runs: tuple[Past, ...]) -> Table:
     for run in reversed(runs):
         asked, metric = run.session.question, run.session.metric
         texts = (None, None) if asked is None else (asked.prompt, asked.corrupt)
-        about = (run.number, run.session.model.name, *texts)
+        about = (run.number, model_name(run.session), *texts)
         rows.append((*about, metric.get("name"), metric.get("value")))
     return Table(("run", "model", "prompt", "corrupt", "metric", "value"), rows)
 

@@ -18,6 +18,7 @@ from microtome_desktop.presenters.circuit_text import node_title, signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.state.exports import Table
 
+NO_NUMBER = "–"  # where no file tells one
 PAIR = 2  # circuits, of which each has a colour of its own
 _WIDEST = 4  # level of what all of several have: among so many edges a wide one hides others
 
@@ -55,6 +56,11 @@ def hues(held: Consensus, values: Float[np.ndarray, "circuit part"]) -> Int[np.n
     if len(held.names) == PAIR:
         return np.where(every, SHARED, np.where(there[0], ONLY_FIRST, ONLY_SECOND))
     return np.where(every, SHARED, ONLY_FIRST)
+
+
+def scored(held: Consensus) -> bool:
+    """Whether nodes have scores; most files of other tools tell none, and all are zero then."""
+    return bool(np.nan_to_num(held.node_scores).any())
 
 
 def summary(held: Consensus) -> tuple[tuple[int, str], ...]:
@@ -100,7 +106,10 @@ def whole_table(held: Consensus) -> Table:
 
 
 def _node_note(held: Consensus, node: int) -> str:
-    return f"{node_title(held.circuit, node)}\n{_each(held, held.node_scores[:, node], 'score')}"
+    title, count = node_title(held.circuit, node), int(held.node_counts[node])
+    if not scored(held):
+        return f"{title}\nin {count} of {len(held.names)}"
+    return f"{title}\n{_each(held, held.node_scores[:, node], 'score')}"
 
 
 def _edge_note(held: Consensus, edge: int) -> str:

@@ -215,6 +215,7 @@ class Sources:
 
     caption: str
     rows: tuple[Source, ...]
+    unread: bool = False  # of another version, or damaged
 
 
 def attention_sources(analyses: Mapping[str, Analysis], card: Card) -> Sources | None:
@@ -222,9 +223,21 @@ def attention_sources(analyses: Mapping[str, Analysis], card: Card) -> Sources |
     analysis = analyses.get(f"why/{card.node}")
     if analysis is None:
         return None
+    try:
+        return _sources(analysis)
+    except UNREADABLE:
+        return Sources(_UNREAD, (), unread=True)
+
+
+_UNREAD = "What was found cannot be read. Ask why once more."
+
+
+def _sources(analysis: Analysis) -> Sources:
     table = np.asarray(analysis.array("score"), dtype=float)
     queries = [str(name) for name in analysis.array("query_source")]
     keys = [str(name) for name in analysis.array("key_source")]
+    if table.shape != (len(queries), len(keys)):
+        raise ValueError(f"scores of {table.shape}")
     order = np.argsort(-np.abs(table), axis=None)[:MOST_SOURCES]
     rows = tuple(
         Source(queries[q], keys[k], float(table[q, k]))
@@ -265,7 +278,7 @@ def readers_of(analyses: Mapping[str, Analysis], edge: tuple[str, str, int]) -> 
         )
         total = signed(float(analysis.params["total"]))
     except UNREADABLE:
-        return Readers("What was found cannot be read. Ask why once more.", (), unread=True)
+        return Readers(_UNREAD, (), unread=True)
     told = f"Parts of the weight, {total}, by who reads on what {source} brings to {target}."
     return Readers(told, rows[:MOST_SOURCES])
 

@@ -86,9 +86,7 @@ def swaps_lines(session: Session, analysis: Analysis) -> Lines | str:
     if wish is None:
         return UNASKED
     asked = wish.question
-    given = [f"swaps={wish.swaps}"]
-    given += [f"words={list(wish.words)}"] if wish.words else []
-    given += [f"positions={list(wish.positions)}"] if wish.positions else []
+    given = [f"{name}={value!r}" for name, value in wish.asked().items()]
     return (
         "import microtome as mt",
         "from microtome.records.adversarial import adversarial_of",

@@ -15,7 +15,8 @@ from microtome.records.session import Session
 from microtome.records.slice_circuits import SLICE_CIRCUITS, CircuitDifference, slice_circuits_of
 from microtome.records.suite_result import SUITE, SuiteResult, suite_of
 from microtome.suites.comparing import compare_slices
-from microtome_desktop.presenters.suites import redundancy_text, suite_text, swaps_text
+from microtome_desktop.presenters.suites import redundancy_text, suite_text
+from microtome_desktop.presenters.swaps import node_cells, swap_cells, swaps_text
 from microtome_desktop.state.suites import of_kind
 
 _UNREADABLE = (MicrotomeError, LookupError, AttributeError, TypeError, ValueError)
@@ -73,7 +74,8 @@ def _redundancy(analysis: Analysis) -> Redundancy:
 def _swaps(analysis: Analysis) -> Adversarial:
     found = adversarial_of(analysis)
     swaps_text(found)
-    found.rows()
+    swap_cells(found)
+    node_cells(found)
     return found
 
 

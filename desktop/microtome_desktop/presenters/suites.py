@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.errors import InputError
-from microtome.prompts import Question
-from microtome.records.adversarial import Adversarial
 from microtome.records.edits import EditSpec
 from microtome.records.redundancy import Redundancy
 from microtome.records.removal import HEADS, MLPS, part_of, removal_specs
@@ -20,7 +18,6 @@ from microtome_desktop.state.exports import Table
 
 NO_SUITE = "No suite was run yet: choose the prompts, and run it."
 NO_REDUNDANCY = "It was not asked yet what can go: choose the prompts, and run it."
-NO_SWAPS = "No swaps were searched for yet."
 NO_CIRCUITS = "No two slices were compared yet: run the suite, choose two, and compare them."
 
 
@@ -67,7 +64,8 @@ def suite_text(found: SuiteResult | None) -> str:
         return NO_SUITE
     count = len(found.prompts)
     edits = found.params["edits"]
-    told = f"{count} cases" if found.complete else f"{found.counts[0]} of {count} cases so far"
+    many = f"{count} case{'s' * (count != 1)}"
+    told = many if found.complete else f"{found.counts[0]} of {many} so far"
     told += f" · after: {'; '.join(edits)}" if edits else " · no edit acts"
     rule = "the most probable token" if found.passing == "top" else "above the wrong one"
     told += f" · passes: the answer is {rule}"
@@ -97,7 +95,11 @@ def circuits_text(told: CircuitDifference | None) -> str:
     """How near two circuits are to each other."""
     if told is None:
         return NO_CIRCUITS
-    rank = "no order" if math.isnan(told.correlation) else f"{told.correlation:.2f}"
+    rank = (
+        "no order"
+        if math.isnan(told.correlation)
+        else f"{told.correlation:.2f}".replace("-", "\N{MINUS SIGN}")
+    )
     return f"{told.overlap:.0%} of the strongest edges are in both · rank correlation of all {rank}"
 
 
@@ -162,42 +164,3 @@ def removal_edits(found: Redundancy, there: tuple[EditSpec, ...]) -> tuple[EditS
     if not left:
         raise InputError("All of these parts are taken out already.", "Look at the panel Edits.")
     return left
-
-
-# ---------------------------------------------------------------------- swaps
-
-
-def swaps_text(found: Adversarial | None) -> str:
-    """How the search went."""
-    if found is None:
-        return NO_SWAPS
-    told, flips = found.params, int(found.flipped.sum())
-    many = f"{flips} flip{'s' * (flips == 1)}" if flips else "None flips"
-    shown = f"{many} the answer {told['answer']}"
-    rounds = f"{told['rounds']} round{'s' * (told['rounds'] != 1)}"
-    return f"{shown} · {told['tried']:,} prompts tried in {rounds}"
-
-
-def carriers_text(found: Adversarial | None) -> str:
-    """The nodes that carry the change to the first of the prompts."""
-    if found is None or not found.nodes:
-        return ""
-    listed = zip(found.nodes, found.scores, strict=True)
-    named = [f"{name} {score:+.2f}".replace("-", "\N{MINUS SIGN}") for name, score in listed]
-    return f"Carried by: {'  '.join(named)}"
-
-
-def swaps_table(found: Adversarial) -> Table:
-    """The prompts with their numbers."""
-    rows = found.rows()
-    headers = ("prompt", "swaps", "flipped", "margin", "probability", "said")
-    return Table(headers, [tuple(row[name] for name in headers) for row in rows])
-
-
-def swap_question(found: Adversarial, row: int, asked: Question) -> Question:
-    """The prompt and, as its corrupt prompt, one of the swapped ones."""
-    said = found.said[row].strip()
-    wrong = asked.wrong
-    if wrong is None and bool(found.flipped[row]) and said != str(asked.answer).strip():
-        wrong = said
-    return Question(asked.prompt, found.prompt(row), asked.answer, wrong)

@@ -9,6 +9,7 @@ from typing import Any
 
 from psygnal import Signal
 
+from microtome.records.analysis import Analysis
 from microtome.records.edits import EditSet, EditSpec
 from microtome.records.marks import Marks
 from microtome_desktop.state.workspace import Workspace
@@ -20,12 +21,13 @@ EDITS = "marks/edits"  # the part that changes when nothing but edits do
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that the user did: fields of the marks, or a look, before and after."""
+    """One thing that the user did: fields of the marks, a look, or results, before and after."""
 
     title: str
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     is_look: bool = False
+    order: tuple[str, ...] | None = None  # of results: how all of the session stood before
 
 
 class Book:
@@ -94,6 +96,14 @@ class Book:
         else:
             self._do(Step(title, {name: before}, {name: value}))
         self._open = True
+
+    def put_results(self, title: str, after: Mapping[str, Analysis | None]) -> None:
+        """Put results of the session in place or, with None, take them away, as one step."""
+        session = self._workspace.session
+        if session is not None:
+            before = {name: session.analyses.get(name) for name in after}
+            self._do(Step(title, before, dict(after), order=tuple(session.analyses)))
+            self._open = False
 
     # edits of the model
 
@@ -221,6 +231,9 @@ class Book:
         self.steps_changed.emit()
 
     def _apply(self, step: Step, values: Mapping[str, Any]) -> None:
+        if step.order is not None:
+            self._workspace.put_analyses(values, step.order)
+            return
         if step.is_look:
             self._looks.update(values)
         else:

@@ -31,7 +31,8 @@ class Search:
 
     ``question`` is the pair, or with ``data`` the name of a prompt set whose first ``count``
     pairs are taken instead. ``over`` names the set that means are taken over, else they are taken
-    over the prompts themselves. ``steps`` are of integrated gradients, ``tau`` is ACDC's.
+    over the prompts themselves. ``steps`` are of integrated gradients, ``tau`` is ACDC's. With
+    ``by_position`` edges have a score at each position instead of their sum.
     """
 
     question: Question | None
@@ -43,6 +44,7 @@ class Search:
     over: str = ""
     steps: int = 5
     tau: float = 0.01
+    by_position: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The search as plain JSON values."""
@@ -59,13 +61,19 @@ class Search:
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"This is no search for a circuit: {error}.") from error
         known = search.method in METHODS and search.ablation in ABLATIONS
+        known = known and isinstance(search.by_position, bool)
         if not known or search.metric not in METRICS:
             raise InputError("This is a search by a method, an ablation or a metric of no name.")
         return search
 
 
 def fixed(search: Search, name: str, value: str) -> Search:
-    """The search with one field mended; zero ablation takes EAP where the method needs pairs."""
+    """The search with one field mended; zero ablation takes EAP where the method needs pairs.
+
+    Values are texts: an empty one stands for what is not wanted.
+    """
+    if name == "by_position":
+        return replace(search, by_position=bool(value))
     given = {name: value}
     if name == "ablation" and METHODS[search.method].pairs:
         given["method"] = "eap"
@@ -144,7 +152,7 @@ class Outlook:
     """What a search would take, or why it cannot be made and what would make it possible.
 
     ``fixes`` are fields of a ``Search`` with other values. ``seconds``, those of the
-    longest search (``most``) and ``bytes`` are estimates, without the curve.
+    longest search (``most``) and ``bytes`` are estimates, with the curve.
     """
 
     edges: int = 0
@@ -180,6 +188,14 @@ def _at_size(asked: Any, share: float, *, signed: bool) -> bool:
 
 
 _SAME_SIZE = 1e-9  # shares
+
+
+def results_of(session: Session | None, circuit: Analysis) -> tuple[str, ...]:
+    """The ids of a circuit, its curve, and what was judged of it."""
+    held = () if session is None else session.analyses.values()
+    curve = curve_for(session, circuit)
+    own = {circuit.id} if curve is None else {circuit.id, curve.id}
+    return tuple(one.id for one in held if one.id in own or one.params.get(CIRCUIT) == circuit.id)
 
 
 def known_edges(session: Session | None) -> tuple[str, ...]:

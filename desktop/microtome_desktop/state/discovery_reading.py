@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from microtome.errors import InputError, MicrotomeError
 from microtome.records.analysis import Analysis
@@ -51,13 +51,23 @@ def _check_circuit(analysis: Analysis) -> None:
     told = analysis.params
     lacking = [name for name in _TEXTS if not isinstance(told[name], str)]
     edges = Edges(int(told["n_layers"]), int(told["n_heads"]), bool(told.get("parallel")))
-    shape = analysis.array("scores").shape
+    shape = analysis.arrays["scores"].values.shape  # a large one may still lie in a file
     axes = 3 if told.get(BY_POSITION) else 2
     fits = len(shape) == axes and shape[-2:] == (edges.n_writers, edges.n_readers)
+    if told.get(BY_POSITION):
+        _check_positions(told, shape[0])
     if lacking or not fits or not len(told["prompts"]) or not len(told["corrupt"]):
         raise ValueError(lacking or f"scores of {shape}")
     if told.get("tau") is not None:
         float(told["tau"])
+
+
+def _check_positions(told: Mapping[str, Any], count: int) -> None:
+    tokens, read = told["tokens"], told["read"]
+    if len(tokens) != count or not all(isinstance(token, str) for token in tokens):
+        raise ValueError(f"{len(tokens)} tokens at {count} positions")
+    if not read or not all(isinstance(at, int) and 0 <= at < count for at in read):
+        raise ValueError(f"logits at {read} of {count} positions")
 
 
 def _curve(analysis: Analysis) -> Faithfulness:

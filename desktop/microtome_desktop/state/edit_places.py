@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
 from microtome_desktop.state.library import Library
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.workspace import Workspace
 
@@ -126,9 +128,15 @@ def node_places(session: Session, nodes: Iterable[str | None]) -> tuple[EditPlac
     for node in nodes:
         group = next((g for g in marks.supernodes if node == f"group/{g.name}"), None)
         wanted |= dict.fromkeys((node,) if group is None and node else group.nodes if group else ())
-    rows = {name: row for row, name in enumerate(circuit.node_id)}
+    rows = _rows(circuit)
     found = (node_place(circuit, rows[name]) for name in wanted if name in rows)
     return tuple(place for place in found if place is not None)
+
+
+@lru_cache(maxsize=1)
+def _rows(circuit: Circuit) -> Mapping[str, int]:
+    """Node id -> row. Kept, since a dozen commands ask for each change of the selection."""
+    return {name: row for row, name in enumerate(circuit.node_id)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,7 @@ def why_no_edits(grounds: Grounds) -> str:
     if session is None or session.clean is None or not session.metric:
         return "There is nothing to edit yet: run a prompt first."
     if grounds.offline:
-        return f"Needs the model {session.model.name}: attach it first."
+        return needs_model(session)
     return ""
 
 

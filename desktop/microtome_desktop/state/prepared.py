@@ -29,6 +29,10 @@ class Prepared:
             self._held.move_to_end(key)
         return self._held.get(key)
 
+    def take(self, key: Hashable) -> Any:
+        """The same for good: it is not kept here any longer."""
+        return self._held.pop(key, None)
+
     def wants(self, key: Hashable) -> bool:
         """Whether it has to be asked for: true once, until it comes or fails."""
         new = key not in self._asked

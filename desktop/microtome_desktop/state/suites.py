@@ -59,14 +59,36 @@ class RemovalWish:
         return ("layers",) if self.layers else ("heads", "mlps")
 
 
+TASK, WORDS, ANY = AMONG = ("task", "words", "any")  # what a swap may put in
+
+
 @dataclass(frozen=True, slots=True)
 class SwapWish:
-    """Token swaps that flip the answer of a question; empty lists stand for anything."""
+    """Token swaps that flip the answer of a question.
+
+    ``among`` is what may be put in: what stands in other prompts of the ``sources``, ``words``,
+    or any token. Without positions they are made anywhere but where the answers stand.
+    """
 
     question: Question
     swaps: int = 1
     words: tuple[str, ...] = ()
     positions: tuple[int, ...] = ()
+    among: str = TASK
+    sources: tuple[str, ...] = ()
+
+    def asked(self) -> dict[str, Any]:
+        """The options of ``adversarial_search``. Raises InputError where no words are given."""
+        held: dict[str, Any] = {"swaps": self.swaps}
+        if self.among == WORDS and not self.words:
+            raise InputError("There are no words to put in.", "Type some, with commas between.")
+        if self.among == WORDS:
+            held["words"] = list(self.words)
+        elif self.among == ANY:
+            held["words"] = ANY
+        elif self.sources:
+            held["task"] = list(self.sources)
+        return held | ({"positions": list(self.positions)} if self.positions else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -95,6 +96,24 @@ class Workspace:
         if self._session is not None:
             held = {**self._session.analyses, analysis.id: analysis}
             self.change(f"analyses/{analysis.id}", analyses=MappingProxyType(held))
+
+    def put_analyses(
+        self, wanted: Mapping[str, Analysis | None], order: Sequence[str] = ()
+    ) -> None:
+        """Put analyses in place or, with None, take them away; those back stand as in ``order``."""
+        if self._session is None:
+            return
+        held: dict[str, Analysis | None] = {**self._session.analyses, **wanted}
+        kept = {name: one for name, one in held.items() if one is not None}
+        known = [name for name in order if name in kept]
+        places = iter(known)  # those of the order among themselves, all others where they are
+        names = [next(places) if name in known else name for name in kept]
+        self._session = replace(
+            self._session, analyses=MappingProxyType({name: kept[name] for name in names})
+        )
+        for name in wanted:
+            self.part_changed.emit(f"analyses/{name}")
+        self._set_dirty(True)
 
     def saved(self, path: Path) -> None:
         """The session on screen is in this file now."""

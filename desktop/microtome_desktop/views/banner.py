@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.presenters.comparison import UNKNOWN
+from microtome_desktop.state.made_by import model_name, names_model
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
 
@@ -62,13 +62,12 @@ class OfflineBanner(Panel):
         if session is None:
             return
         name = workspace.path.name if workspace.path else "this session"
-        made_by = "which it does not name" if session.model.name == UNKNOWN else session.model.name
-        if workspace.model is None:
-            why = f"Reviewing {name} without its model, {made_by}."
-        else:
-            loaded = f"{workspace.model.name} is loaded, which did not make it"
-            why = f"Reviewing {name} without its model, {made_by}: {loaded}."
-        self.text.setText(f"{why} All of it is shown; new runs and ablations need the model.")
+        why = f"Reviewing {name} without its model, {session.model.name}"
+        if not names_model(session):
+            why = f"Reviewing the {model_name(session)}, which names no model"
+        elif workspace.model is not None:
+            why += f": {workspace.model.name} is loaded, which did not make it"
+        self.text.setText(f"{why}. All of it is shown; new runs and ablations need the model.")
         loading = self.context.library.shelf.loading
         self.attach.setEnabled(not loading)
         self.attach.setText(f"Loading {loading}…" if loading else "Attach model")

@@ -296,7 +296,9 @@ class CircuitPanel(Panel):
             self.canvas.show_drawing(self._drawing)
             self._followed = None
             self._show_badges(self._drawing.circuit)
-            self._follow()
+            # A turn of its own: dimming thousands of nodes takes as long as showing them.
+            large = self._large is self.explored
+            self.context.later((self, "follow"), self._follow) if large else self._follow()
 
     def _show_empty(self) -> None:
         self._emptying.stop()

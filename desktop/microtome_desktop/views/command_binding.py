@@ -43,4 +43,5 @@ def bind_commands(
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
     for held in tables:
         window.actions_table.bind(held.table())
+    window.may_drop = graphs.are_graphs
     window.dropped.connect(graphs.open_dropped)

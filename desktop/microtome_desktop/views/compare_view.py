@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QAbstractItemView, QLabel, QVBoxLayout, QWidget
@@ -19,6 +20,11 @@ _ROW, _MOST_ROWS = 20, 4
 _TOO_FEW = "Tick two circuits or more in the list to compare them."
 
 
+def _number(value: float) -> str:
+    """What a worker still computes, or what scores that are all the same have not, is a dash."""
+    return "–" if isnan(value) else f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 class CompareView(QWidget):
     """A row for each two ticked circuits; the chosen two colour the graph."""
 
@@ -27,7 +33,7 @@ class CompareView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.table = PlainTable("comparison", "comparison of circuits", _COLUMNS, row_height=_ROW,
-                                widths=(64, 64))  # fmt: skip
+                                widths=(46, 56))  # fmt: skip
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.nothing = QLabel(_TOO_FEW)
@@ -46,8 +52,8 @@ class CompareView(QWidget):
         with QSignalBlocker(self.table):
             self.table.setRowCount(len(rows))
             for number, (first, second, ranks, both) in enumerate(rows):
-                name = f"{first}  ·  {second}"
-                texts = [f"{value:.2f}".replace("-", "\N{MINUS SIGN}") for value in (ranks, both)]
+                name = f"{first} · {second}"
+                texts = [_number(value) for value in (ranks, both)]
                 cells = [(name, colours.TEXT), *((text, colours.TEXT) for text in texts)]
                 self.table.write(number, cells, [name] * 3)
             if rows:

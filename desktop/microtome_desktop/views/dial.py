@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
@@ -23,6 +24,9 @@ from microtome_desktop.views.form_fields import field
 
 _SIGNED = ("by score", "Best scores first, as CPR has it: what raises the metric comes first")
 _SIZED = ("by size", "Largest scores first whatever their sign, as CMD has it")
+
+
+_NARROW = 260  # pixels
 
 
 class Dial(QWidget):
@@ -49,6 +53,7 @@ class Dial(QWidget):
         self.by_score.setChecked(True)
         self.measure = QPushButton("Measure here")
         self.measure.setObjectName("dial_measure")
+        self._names: list[QLabel] = []  # of the two fields
         self.edges, self.worth, self.areas = ElidedLabel(), ElidedLabel(), ElidedLabel()
         self._lay_out()
         self._listen()
@@ -67,8 +72,11 @@ class Dial(QWidget):
         for column, (text, line) in enumerate((("Edges", self.share), ("Score ≥", self.threshold))):
             name = QLabel(text)
             name.setObjectName("dim")
-            name.setFont(text_font(12))
-            line.setFont(mono_font(12))
+            name.setFont(text_font(11))
+            name.setToolTip(line.accessibleName())
+            line.setFont(mono_font(11))
+            line.setStyleSheet("padding: 3px 4px;")
+            self._names.append(name)
             fields.addWidget(name, 0, 2 * column)
             fields.addWidget(line, 0, 2 * column + 1)
         last = QHBoxLayout()
@@ -82,6 +90,11 @@ class Dial(QWidget):
         column_.addWidget(self.edges)
         column_.addLayout(last)
         column_.addWidget(self.areas)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow dial the fields have the room of a word."""
+        super().resizeEvent(event)
+        self._names[1].setText("≥" if self.width() < _NARROW else "Score ≥")
 
     def _listen(self) -> None:
         self.slider.valueChanged.connect(self.stepped)
@@ -132,6 +145,7 @@ class Dial(QWidget):
 def _write(line: QLineEdit, text: str) -> None:
     if line.text() != text:
         line.setText(text)
+        line.setCursorPosition(0)  # a narrow field shows how it begins
     line.setModified(False)
 
 

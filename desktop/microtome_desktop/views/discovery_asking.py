@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from shiboken6 import isValid
 
 from microtome_desktop.commands.command import CommandId
@@ -18,8 +25,9 @@ from microtome_desktop.jobs.discovery_requests import (
 )
 from microtome_desktop.jobs.sweep_requests import ReadPromptSet
 from microtome_desktop.presenters.discovery_choice import FIXES, outlook_text
-from microtome_desktop.presenters.sweep_choice import question_on_screen
+from microtome_desktop.presenters.sweep_choice import question_on_screen, seconds_text
 from microtome_desktop.state.discoveries import Outlook, Search, discovery_for
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views.discovery_controls import DiscoveryControls
 from microtome_desktop.views.elided import ElidedLabel
@@ -28,6 +36,7 @@ from microtome_desktop.views.space_bar import small_button
 
 RUN = "Find the circuit"
 _AFTER_TYPING_MS = 200
+_NARROW, _WIDEST = 1000, 16_777_215  # pixels
 
 
 class DiscoveryAsking(QWidget):
@@ -41,7 +50,7 @@ class DiscoveryAsking(QWidget):
         self.controls = DiscoveryControls()
         self.run_button = QPushButton(RUN)
         self.fold = small_button("mdi6.tune-variant", "Ablation, metric and other settings")
-        self.estimate = ElidedLabel()
+        self.estimate, self.below = ElidedLabel(), QLabel()
         self.fixes = {fix: QPushButton(text) for fix, text in FIXES.items()}
         self.asked: Search | None = None  # its circuit comes on screen when it comes
         self._soon = QTimer(self, singleShot=True, interval=_AFTER_TYPING_MS)
@@ -51,6 +60,10 @@ class DiscoveryAsking(QWidget):
     def _lay_out(self) -> None:
         self.run_button.setObjectName("primary")
         self.estimate.setObjectName("dim")
+        self.below.setObjectName("dim")
+        self.below.setTextFormat(Qt.TextFormat.PlainText)
+        self.below.setWordWrap(True)
+        self.below.hide()
         self.fold.setCheckable(True)
         self.controls.hide()
         top = QHBoxLayout()
@@ -66,6 +79,7 @@ class DiscoveryAsking(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(top)
+        column.addWidget(self.below)
         column.addWidget(self.controls)
 
     def _listen(self) -> None:
@@ -95,7 +109,7 @@ class DiscoveryAsking(QWidget):
         if workspace.session is None:
             return "Run a prompt first."
         if workspace.offline:
-            return f"Needs the model {workspace.session.model.name}: attach it."
+            return needs_model(workspace.session)
         held = self._outlook()
         return held.problem if held is not None else ""
 
@@ -156,6 +170,17 @@ class DiscoveryAsking(QWidget):
         super().showEvent(event)
         self._soon.start()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow panel the estimate, or the reason, stands below and is never cut."""
+        super().resizeEvent(event)
+        self._place_estimate()
+
+    def _place_estimate(self) -> None:
+        narrow = self.width() < _NARROW
+        self.below.setText(self.estimate.text())
+        self.below.setVisible(narrow and bool(self.below.text()))
+        self.estimate.setMaximumWidth(0 if narrow else _WIDEST)
+
     def _outlook(self) -> Outlook | None:
         held = self.context.workspace.prepared.get(outlook_key(self.controls.search()))
         return held if isinstance(held, Outlook) else None
@@ -182,6 +207,7 @@ class DiscoveryAsking(QWidget):
         self.run_button.setEnabled(piece is not None or not reason)
         self.run_button.setToolTip(reason)
         self.estimate.setText(self._said(piece, reason))
+        self._place_estimate()
         held = self._outlook()
         offered = held.fixes if held is not None and piece is None else ()
         for fix, button in self.fixes.items():
@@ -191,7 +217,8 @@ class DiscoveryAsking(QWidget):
         """What the search takes, or how far the one under way is."""
         if piece is not None:
             at = piece.progress
-            return piece.title if at is None else f"{at.title} · {at.fraction:.0%}"
+            told = piece.title if at is None else f"{at.title} · {at.fraction:.0%}"
+            return told + self._in_all
         if reason:
             return reason
         if discovery_for(self.context.workspace.session, self.controls.search()) is not None:
@@ -199,6 +226,15 @@ class DiscoveryAsking(QWidget):
         held = self._outlook()
         told = "Estimating …" if held is None else outlook_text(held)
         return f"Stopped before the first scores · {told}" if self._stopped_early else told
+
+    @property
+    def _in_all(self) -> str:
+        """What the search under way was estimated to take."""
+        held = None
+        if self.asked is not None:
+            held = self.context.workspace.prepared.get(outlook_key(self.asked))
+        likely = held.seconds if isinstance(held, Outlook) else 0.0
+        return f" · about {seconds_text(likely)} in all" if likely else ""
 
     @property
     def _stopped_early(self) -> bool:

@@ -32,8 +32,13 @@ class DiscoveryCommands(QObject):
             CommandId.ABLATE_OUTSIDE: self._act(self._ablate),
             CommandId.COMPARE_CIRCUITS: self._act(lambda panel: panel.compare()),
             CommandId.JUDGE_CIRCUIT: self._act(self._judge),
+            CommandId.FORGET_CIRCUIT: self._act(self._forget),
             CommandId.KNOWN_CIRCUIT: self._act(lambda panel: panel.tests.ask_known()),
         }
+
+    def _forget(self, panel: DiscoveryPanel) -> None:
+        if reason := panel.tests.forget():
+            self._desk.notices.warn("The circuit was not forgotten", reason)
 
     def _discover(self, panel: DiscoveryPanel) -> None:
         panel.run()

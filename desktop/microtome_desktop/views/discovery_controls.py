@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
 from microtome.prompt_sets import PromptSet
@@ -20,6 +20,10 @@ from microtome_desktop.views.text_flow import flow, renew
 FILE = "From a file…"
 _PAIR, _THEMSELVES = "This pair", "The prompts themselves"
 _FIRST_PAIRS = 32
+_BY_POSITION = (
+    "Score each edge at every position by itself instead of their sum: at which tokens it works."
+    "\nNeeds prompts of one length; not for exact patching and ACDC."
+)
 _ABLATION_TIPS = {
     "resample": "A removed edge brings what its writer adds in the corrupt run",
     "zero": "A removed edge brings nothing: furthest from the model's data",
@@ -40,7 +44,7 @@ class DiscoveryControls(QWidget):
         self._sets: tuple[PromptSet, ...] = ()
         self.awaited = ""  # the set that is being read, to be chosen when it is there
         self.data = choice("discovery_data", "prompts", [_PAIR, FILE])
-        self.count = spin("discovery_count", "pairs of the set, from its beginning", 1, 1)
+        self.count = spin("discovery_count", "pairs of the prompt set, from its beginning", 1, 1)
         self.method = choice("discovery_method", "method", SHORT.values())
         self.ablation = choice("discovery_ablation", "what takes an edge's place", ABLATIONS)
         self.measure = choice("discovery_metric", "metric", METRICS.values())
@@ -49,6 +53,7 @@ class DiscoveryControls(QWidget):
         self.over = choice("discovery_over", "mean over", [_THEMSELVES])
         self.steps = spin("discovery_steps", "steps of integrated gradients", 1, 200, 5)
         self.tau = QDoubleSpinBox()
+        self.by_position = QCheckBox("By position")
         self._dress()
         self._lay_out()
         self._listen()
@@ -63,6 +68,9 @@ class DiscoveryControls(QWidget):
         self.tau.setSingleStep(0.01)
         self.tau.setValue(0.01)
         make_plain(self.tau)
+        self.by_position.setObjectName("discovery_by_position")
+        self.by_position.setToolTip(_BY_POSITION)
+        self.by_position.setMinimumHeight(self.ablation.sizeHint().height())  # on one line
         for at, name in enumerate(METHODS):
             self.method.setItemData(at, method_tip(name), Qt.ItemDataRole.ToolTipRole)
         for at, name in enumerate(ABLATIONS):
@@ -78,6 +86,7 @@ class DiscoveryControls(QWidget):
             "answer": _labelled("", self.answer, self.wrong),
             "steps": _labelled("Steps", self.steps),
             "tau": _labelled("τ", self.tau),
+            "by_position": _labelled("", self.by_position),
         }
         for part in self._held.values():
             self._row.addWidget(part)
@@ -86,6 +95,7 @@ class DiscoveryControls(QWidget):
         for box in (self.method, self.ablation, self.measure, self.over):
             box.currentIndexChanged.connect(self._on_change)
         self.data.currentIndexChanged.connect(self._on_data)
+        self.by_position.toggled.connect(self._on_change)
         for number in (self.count, self.steps, self.tau):
             number.valueChanged.connect(self._on_change)
         for line in (self.answer, self.wrong):
@@ -180,6 +190,7 @@ class DiscoveryControls(QWidget):
             over=self._sets[at].name if means and at >= 0 else "",
             steps=self.steps.value() if self._method in WITH_STEPS else 5,
             tau=self.tau.value() if self._method in WITH_TAU else 0.01,
+            by_position=self.by_position.isChecked(),
         )
 
     def show_search(self, search: Search) -> None:
@@ -194,6 +205,7 @@ class DiscoveryControls(QWidget):
             self.count.setValue(search.count or self.count.value())
             self.steps.setValue(search.steps)
             self.tau.setValue(search.tau)
+            self.by_position.setChecked(search.by_position)
             for line, name in ((self.answer, "answer"), (self.wrong, "wrong")):
                 line.setText(as_typed_beside(search.question, self._question, name))
         self._show_fields()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import Signal
+from jaxtyping import Bool
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -20,16 +21,18 @@ from microtome_desktop.presenters.discovery_compare import (
     colouring_of,
     comparison_rows,
     groups_of,
-    overlaps,
 )
-from microtome_desktop.presenters.discovery_dial import count_at, step_at
+from microtome_desktop.presenters.discovery_dial import Ranked, count_at, step_at
 from microtome_desktop.views.dial import Dial
 from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
 from microtome_desktop.views.faithfulness_plot import FaithfulnessPlot, Line
 
 _FIRST_SHARE = 0.05
+_JOINING = "Joining both circuits \N{HORIZONTAL ELLIPSIS}"
+Kept = Bool[np.ndarray, " edge"]
 _NO_WAY = "No way leads from the input to the logits at this size: turn the dial up."
 _LOW = 280  # pixels
+_RESTS_MS = 150  # after the last step
 
 
 class DiscoveryDial(QWidget):
@@ -49,6 +52,8 @@ class DiscoveryDial(QWidget):
         self._two = 0  # which two of the ticked ones are compared
         self._why_no_test = ""
         self.nothing = ""  # why nothing can be asked of this size
+        self._rest = QTimer(self, singleShot=True, interval=_RESTS_MS)
+        self._rest.timeout.connect(self._on_rest)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -64,16 +69,14 @@ class DiscoveryDial(QWidget):
         middle.turned.connect(self.turn)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """On a low screen the curves have the room of what the list and the axis say as well."""
+        """On a low screen the curves have the room of what the list says as well."""
         super().resizeEvent(event)
-        low = self.height() < _LOW
-        self.dial.areas.setVisible(not low)
-        self.plot.getAxis("bottom").showLabel(not low)
+        self.dial.areas.setVisible(self.height() >= _LOW)
 
     @property
     def total(self) -> int:
         """How many edges there are."""
-        return 0 if self.front is None else self.contest.ranked(self.front).count
+        return 0 if self.front is None else self.contest.edges(self.front).count
 
     @property
     def now(self) -> int:
@@ -93,6 +96,7 @@ class DiscoveryDial(QWidget):
             return
         if not self.count:
             self.count = self._first_count(front)
+        self.middle.offer_positions(able=self.contest.places(front) is not None)
         self._draw_curves()
         self.turn()
 
@@ -117,49 +121,88 @@ class DiscoveryDial(QWidget):
         if front is None:
             return
         ranked, curve = self.contest.ranked(front), self.contest.curve(front)
+        if ranked is None:
+            self._wait()
+            return
         kept = ranked.kept(self.now, signed=self.signed)
         self.nothing = "" if kept.any() else _NO_WAY
         told = told_at(ranked, kept, self.now, curve, signed=self.signed)
         step = step_at(self.now, ranked.count)
         self.dial.tell(told, step, signed=self.signed, why_not=self._why_no_test or self.nothing)
-        read = reading(curve, self.now, int(kept.sum()), ranked.count, signed=self.signed)
+        left = int(np.count_nonzero(kept))
+        read = reading(curve, self.now, left, ranked.count, signed=self.signed)
         value = None if read is None else read.value
         self.plot.show_dial(self.share, value, self.contest.colour(front))
+        places = self.contest.places(front)
         if self.middle.page is Page.COMPARE:
-            self._draw_two(front)
+            self._draw_two(front, kept)
+        elif self.middle.page is Page.POSITIONS:
+            self.middle.places.show_places(places, kept)
         else:
-            self.middle.graph.show_circuit(ranked, front)
+            self.middle.graph.show_circuit(ranked, front, places)
             self.middle.graph.show_size(kept)
         self.turned.emit()
 
-    def _draw_two(self, front: Analysis) -> None:
+    def _wait(self) -> None:
+        """A worker sorts the edges; the curves can be looked at meanwhile."""
+        self.nothing = f"Sorting {self.total:,} edges \N{HORIZONTAL ELLIPSIS}"
+        self.dial.tell(None, 0, signed=self.signed)
+        self.dial.edges.setText(self.nothing)
+        self.middle.graph.wait(self.nothing)
+        self.turned.emit()
+
+    def _draw_two(self, front: Analysis, kept: Kept) -> None:
         """Two of the ticked circuits in one graph, coloured by who has which edge."""
-        graph = self.middle.graph
         rivals = self.contest.same_model(front, self.ticks)
-        ranked = [self.contest.ranked(one) for one in rivals]
-        kept = [each.kept(self.now, signed=self.signed) for each in ranked]
-        titles = self.contest.titles()
-        names = tuple(titles[one.id] for one in rivals)
-        related = self.contest.correlations(rivals, signed=self.signed)
-        rows = comparison_rows(Comparison(names, related, overlaps(kept)))
-        self.middle.compare.show_rows(rows, self._two)
+        held = tuple((one, self.contest.ranked(one)) for one in rivals)
+        ranked = tuple(sorted_ for _, sorted_ in held if sorted_ is not None)
+        rivals = tuple(one for one, sorted_ in held if sorted_ is not None)
+        self._tell_alike(rivals, ranked)
         pairs = [(a, b) for a in range(len(rivals)) for b in range(a + 1, len(rivals))]
         if not pairs:
-            graph.show_circuit(ranked[0], front)
-            graph.show_size(kept[0])
+            self.middle.graph.show_circuit(self.contest.ranked(front), front)
+            self.middle.graph.show_size(kept)
             return
         a, b = pairs[min(self._two, len(pairs) - 1)]
-        places = self.contest.place(rivals[a]), self.contest.place(rivals[b])
-        graph.show_circuit(self.contest.beside(rivals[a], rivals[b]), rivals[a])
-        graph.show_size(
-            kept[a] | kept[b],
-            groups_of(kept[a], kept[b], places),
-            colouring_of((names[a], names[b]), places),
+        both = self.contest.beside(ranked[a], ranked[b])
+        if both is None:
+            self.middle.graph.wait(_JOINING)
+            return
+        first, second = (
+            kept if rivals[at] is front else ranked[at].kept(self.now, signed=self.signed)
+            for at in (a, b)
         )
+        places = self.contest.place(rivals[a]), self.contest.place(rivals[b])
+        titles = self.contest.titles()
+        self.middle.graph.show_circuit(both, rivals[a])
+        self.middle.graph.show_size(
+            first | second,
+            lambda rows: groups_of(first[rows], second[rows], places),
+            colouring_of((titles[rivals[a].id], titles[rivals[b].id]), places),
+        )
+
+    def _tell_alike(self, rivals: tuple[Analysis, ...], ranked: tuple[Ranked, ...]) -> None:
+        """The table of each two; of large models it is full when the dial rests."""
+        titles = self.contest.titles()
+        names = tuple(titles[one.id] for one in rivals)
+        related = self.contest.correlations(ranked, signed=self.signed)
+        shared = self.contest.overlaps(
+            ranked, self.now, signed=self.signed, resting=not self._rest.isActive()
+        )
+        self.middle.compare.show_rows(
+            comparison_rows(Comparison(names, related, shared)), self._two
+        )
+
+    def _on_rest(self) -> None:
+        if self.middle.page is Page.COMPARE:
+            self.turn()
 
     def turn_to(self, count: int) -> None:
         """Show another size, as many edges as there are at most."""
         self.count = int(np.clip(count, 1, max(self.total, 1)))
+        ranked = None if self.front is None else self.contest.ranked(self.front)
+        if ranked is not None and ranked.large:
+            self._rest.start()
         self.turn()
 
     def _on_step(self, step: int) -> None:
@@ -173,10 +216,11 @@ class DiscoveryDial(QWidget):
 
     def _on_threshold(self, text: str) -> None:
         threshold, front = typed_threshold(text), self.front
-        if threshold is None or front is None:
+        ranked = None if front is None else self.contest.ranked(front)
+        if threshold is None or ranked is None:
             self.turn()
             return
-        self.turn_to(self.contest.ranked(front).above(threshold, signed=self.signed))
+        self.turn_to(ranked.above(threshold, signed=self.signed))
 
     def _on_order(self, signed: bool) -> None:
         self.signed = signed

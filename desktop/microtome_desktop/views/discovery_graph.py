@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from microtome.records.analysis import Analysis
+from microtome.records.circuit import Circuit
+from microtome.records.edges import edge_name
 from microtome_desktop.presenters.circuit_focus import Focus, focus_of
 from microtome_desktop.presenters.discovery_dial import Ranked
-from microtome_desktop.presenters.discovery_graph import Board, edge_tip, node_tip
+from microtome_desktop.presenters.discovery_graph import Board, Hues, edge_tip, node_tip
+from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_legend import Legend
@@ -21,6 +24,7 @@ from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
 _ROOM_FOR_LEGEND = 200  # pixels of the height
+_LEGEND_PARTS = 5  # of the height, of which the legend takes one at most
 
 
 class DiscoveryGraph(QWidget):
@@ -32,7 +36,7 @@ class DiscoveryGraph(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.canvas, self.legend = CircuitCanvas(), Legend()
-        self.canvas.tips = node_tip, edge_tip
+        self.canvas.tips = node_tip, self._edge_tip
         self.nothing = QLabel(self.canvas.view.viewport(), alignment=Qt.AlignmentFlag.AlignCenter)
         self.nothing.setObjectName("dim")
         self.nothing.setFont(text_font(13))
@@ -41,9 +45,10 @@ class DiscoveryGraph(QWidget):
         self._told: dict[str, object] = {}
         self._board: Board | None = None
         self._kept: Bool[np.ndarray, " edge"] | None = None
-        self._groups: Int[np.ndarray, " edge"] | None = None
+        self._hues: Hues | None = None
         self._colouring: Mapping[str, str] | None = None
         self._picked: str | None = None  # the node that was clicked
+        self._places: Places | None = None
         self._place: tuple[int | None, int | None] = None, None
         self._fitting = QTimer(self, singleShot=True, interval=_AFTER_RESIZE_MS)
         column = QVBoxLayout(self)
@@ -68,27 +73,45 @@ class DiscoveryGraph(QWidget):
     def _room(self) -> tuple[float, float]:
         return self.canvas.room
 
-    def show_circuit(self, ranked: Ranked | None, analysis: Analysis | None) -> None:
-        """Another circuit; it is drawn when its size is told."""
+    def show_circuit(
+        self, ranked: Ranked | None, analysis: Analysis | None, places: Places | None = None
+    ) -> None:
+        """Another circuit; it is drawn when its size is told.
+
+        Tips of its edges say at which ``places`` they work.
+        """
+        self._places = places
         if ranked is self._ranked and ranked is not None:
             return
         self._ranked = ranked
         self._told = {} if analysis is None else dict(analysis.params)
         self._board = None
-        self._kept = self._groups = None
+        self._kept = self._hues = None
         if ranked is None:
             self.canvas.show_drawing(None)
             self.legend.tell(None, "")
 
+    def wait(self, why: str) -> None:
+        """There is nothing to draw yet."""
+        self.show_circuit(None, None)
+        self.nothing.setText(why)
+        self.nothing.show()
+
     def show_size(
         self,
         kept: Bool[np.ndarray, " edge"],
-        groups: Int[np.ndarray, " edge"] | None = None,
+        hues: Hues | None = None,
         colouring: Mapping[str, str] | None = None,
     ) -> None:
-        """Draw the kept edges, coloured by their signs or by groups."""
-        self._kept, self._groups, self._colouring = kept, groups, colouring
+        """Draw the kept edges, coloured by their signs or by ``hues`` of rows."""
+        self._kept, self._hues, self._colouring = kept, hues, colouring
         self._draw()
+
+    def _edge_tip(self, circuit: Circuit, edge: int, change: float | None = None) -> str:
+        told = edge_tip(circuit, edge, change)
+        if self._places is None:
+            return told
+        return f"{told}, summed over positions\n{self._places.told(edge_name(circuit, edge))}"
 
     def _lay_out(self) -> None:
         self._board = None
@@ -100,7 +123,8 @@ class DiscoveryGraph(QWidget):
         self._show_legend()
 
     def _show_legend(self) -> None:
-        self.legend.setVisible(self.height() >= _ROOM_FOR_LEGEND)
+        needs = self.legend.heightForWidth(max(self.width(), 1))
+        self.legend.setVisible(self.height() >= max(_ROOM_FOR_LEGEND, _LEGEND_PARTS * needs))
 
     def _on_resized(self) -> None:
         self._fitting.start()
@@ -111,10 +135,11 @@ class DiscoveryGraph(QWidget):
             return
         if self._board is None:
             self._board = Board.of(self._ranked, self._told, *self._room)
-        drawing = self._board.drawing(self._kept, self._groups)
+        drawing = self._board.drawing(self._kept, self._hues)
         self.canvas.show_drawing(drawing)
-        count, drawn = int(self._kept.sum()), drawing.circuit.n_edges
+        count, drawn = int(np.count_nonzero(self._kept)), drawing.circuit.n_edges
         said = f"{drawn:,} of {count:,} edges drawn" if drawn < count else f"{count:,} edges"
+        said += "" if self._places is None else " · summed over positions"
         self.legend.tell(drawing.circuit, said, 0, self._colouring)
         self._show_legend()
         self.nothing.setText(

@@ -9,13 +9,17 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSplitter, QStackedLayout, QVBoxLayout, QWidget
+from shiboken6 import isValid
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.contest import Contest
+from microtome_desktop.presenters.contest import MOST_COMPARED, TOLD, Contest
+from microtome_desktop.presenters.discovery_judge import KNOWN_AREAS
 from microtome_desktop.presenters.discovery_python import discovery_lines
 from microtome_desktop.presenters.discovery_tables import edge_table
+from microtome_desktop.presenters.edge_places import PlacedEdge
 from microtome_desktop.state.carried import left_behind
 from microtome_desktop.state.discoveries import Search, search_of
 from microtome_desktop.state.exports import Table
@@ -25,12 +29,15 @@ from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import DiscoveryMiddle, Page
 from microtome_desktop.views.discovery_tests import NO_CIRCUIT, DiscoveryTests
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.preparing import prepared_by
 from microtome_desktop.views.reopening import reopen_run
 from microtome_desktop.views.rival_list import RivalList
 from microtome_desktop.views.text_flow import EmptyState
 
 _WIDTHS = (272, 480, 310)  # pixels of the three parts at first
+_LEAST = 150  # pixels of the middle's height
 _FEWEST = 2  # circuits that can be compared
+_PREPARED = TOLD | {KNOWN_AREAS}
 _FOLLOWED = tuple(
     f"analyses/{kind}-" for kind in ("discovery", "faithfulness", "judgement", "stability", "known")
 )
@@ -45,7 +52,7 @@ class DiscoveryPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.contest = Contest()
+        self.contest = Contest(prepared_by(context))
         self.asking, self.rivals = DiscoveryAsking(context), RivalList()
         self.middle = DiscoveryMiddle()
         self.graph = self.middle.graph
@@ -61,11 +68,13 @@ class DiscoveryPanel(Panel):
         self.split = QSplitter(Qt.Orientation.Horizontal)
         self.split.setChildrenCollapsible(False)
         for part, least, share in (
-            (self.rivals, 110, 1), (self.middle, 176, 6), (self.right, 200, 2),
+            (self._beside_note(), 176, 1), (self.middle, 176, 6), (self.right, 212, 2),
         ):  # fmt: skip
             part.setMinimumWidth(least)
             self.split.addWidget(part)
             self.split.setStretchFactor(self.split.count() - 1, share)
+        # Else the panel would grow with its pages, and a laptop's screen would not hold the window.
+        self.middle.setMinimumHeight(_LEAST)
         self.split.setSizes(list(_WIDTHS))
         self._stack = QStackedLayout()
         self._stack.addWidget(self.empty)
@@ -92,10 +101,14 @@ class DiscoveryPanel(Panel):
         self.empty.offered.connect(self._on_reopen)
         self.asking.found.connect(self._on_found)
         self.rivals.chosen.connect(self._on_chosen)
-        self.rivals.ticked.connect(self._show_front)
+        self.rivals.ticked.connect(self._on_ticked)
+        self.rivals.too_many.connect(self._on_too_many)
+        self.rivals.forget_asked.connect(self._on_forget)
         self.graph.chosen.connect(self._on_component)
         self.graph.layer_chosen.connect(self._on_layer)
+        self.middle.places.chosen.connect(self._on_place)
         self.context.work.changed.connect(self._on_work)
+        self.context.workspace.prepared.arrived.connect(self._on_prepared)
 
     def run(self) -> None:
         """Look for the circuit, or show it at once if the session has it."""
@@ -117,6 +130,11 @@ class DiscoveryPanel(Panel):
 
     def _on_work(self) -> None:
         self.context.later((self, "work"), self._show_work)
+
+    def _on_prepared(self, key: object) -> None:
+        # A panel that was replaced hears of it as long as anything holds it.
+        if isValid(self) and isinstance(key, tuple) and key[0] in _PREPARED:
+            self.context.later((self, "prepared"), self._show_front)
 
     def _show_work(self) -> None:
         self._list()
@@ -183,15 +201,31 @@ class DiscoveryPanel(Panel):
 
     def _show_front(self) -> None:
         front = self.contest.find(self.shown_id)
+        self.contest.compare((*self.rivals.ticks, self.shown_id))
         self.right.front = front  # before it is asked what can be done with it
         self.right.show_front(front, self.rivals.ticks, self.tests.why_not)
 
+    def _on_ticked(self) -> None:
+        self._show_front()
+        self._list()
+
+    def _on_too_many(self) -> None:
+        self._tell_note(f"{MOST_COMPARED} circuits at most are compared: untick one first.")
+
+    def _on_forget(self) -> None:
+        self.context.do(CommandId.FORGET_CIRCUIT)
+
     def _list(self) -> None:
         rows = self.contest.rows(running=self.asking.job is not None)
-        colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
-        self.rivals.show_rivals(rows, colouring, self.shown_id)
-        self.note.setText(self._unread)
-        self.note.setVisible(bool(self._unread))
+        for _ in range(2):  # a new row is ticked, and then has a colour
+            self.contest.compare((*self.rivals.ticks, self.shown_id))
+            colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
+            self.rivals.show_rivals(rows, colouring, self.shown_id)
+        self._tell_note(self._unread)
+
+    def _tell_note(self, text: str) -> None:
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
 
     @property
     def _unread(self) -> str:
@@ -216,6 +250,15 @@ class DiscoveryPanel(Panel):
     def _on_component(self, layer: int | None, head: int | None) -> None:
         self.context.selection.update(layer=layer, head=head, neuron=None, node=None, edge=None)
 
+    def _on_place(self, row: PlacedEdge) -> None:
+        front = self.right.front
+        search = None if front is None else search_of(front)
+        here = search is not None and not search.data  # else positions are those of other prompts
+        at = {"position": row.position} if here else {}
+        self.context.selection.update(
+            layer=row.layer, head=row.head, neuron=None, node=None, edge=None, **at
+        )
+
     def _on_layer(self, layer: int) -> None:
         self.context.selection.update(layer=layer, head=None, node=None, edge=None)
 
@@ -235,6 +278,7 @@ class DiscoveryPanel(Panel):
             "signed": self.right.signed,
             "ticked": list(self.rivals.ticks),
             "page": int(self.middle.page),
+            "settings": self.asking.fold.isChecked(),
         }
 
     def restore_view(self, held: dict[str, Any]) -> None:
@@ -245,6 +289,8 @@ class DiscoveryPanel(Panel):
         count, page, ticked = (held.get(name) for name in ("count", "page", "ticked"))
         self.right.count = count if isinstance(count, int) and count > 0 else 0
         self.right.signed = bool(held.get("signed", True))
+        self.asking.fold.setChecked(bool(held.get("settings", False)))
+        self.asking.look()
         self._refresh()
         self.rivals.tick([str(one) for one in ticked] if isinstance(ticked, list) else [])
         if page in set(Page):
@@ -255,7 +301,14 @@ class DiscoveryPanel(Panel):
         front = self.right.front
         if front is None:
             return NO_CIRCUIT if self.context.workspace.session else exports.NO_RUN
-        return partial(edge_table, self.contest.ranked(front), self.right.now, self.right.signed)
+        ranked = self.contest.ranked(front)
+        if ranked is None:
+            return self.right.nothing
+        places = self.contest.places(front)
+        if places is not None:
+            kept = ranked.kept(self.right.now, signed=self.right.signed)
+            return partial(places.table, kept, by_score=self.right.signed)
+        return partial(edge_table, ranked, self.right.now, self.right.signed)
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The search and the curve."""

@@ -9,11 +9,9 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
-from microtome.records.discovery import discovery_of
 from microtome.records.edits import EditSpec
-from microtome.records.positions import BY_POSITION
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.discovery_requests import MeasureSize
+from microtome_desktop.jobs.discovery_requests import DISCOVERY_SLOT, MeasureSize
 from microtome_desktop.jobs.judge_requests import JUDGE_SLOT, JudgeCircuit
 from microtome_desktop.presenters.discovery_edits import edits_outside
 from microtome_desktop.presenters.discovery_judge import KnownAreas, Verdict, verdict_of
@@ -21,14 +19,18 @@ from microtome_desktop.state.discoveries import (
     judgements_of,
     known_analysis,
     known_edges,
+    results_of,
     search_of,
 )
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.discovery_dial import DiscoveryDial
 from microtome_desktop.views.discovery_middle import Page
 from microtome_desktop.views.known_dialog import KnownDialog
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.preparing import prepared_by
 
+_OF_CIRCUITS = frozenset({DISCOVERY_SLOT, JUDGE_SLOT, MeasureSize.slot})
 NO_CIRCUIT = "There is no discovered circuit yet: choose a task and a method, and find one."
 
 
@@ -38,7 +40,7 @@ class DiscoveryTests(QObject):
     def __init__(self, context: PanelContext, right: DiscoveryDial, parent: QWidget) -> None:
         super().__init__(parent)
         self.context, self._right, self._widget = context, right, parent
-        self._areas = KnownAreas()
+        self._areas = KnownAreas(prepared_by(context))
         self._outside: tuple[EditSpec, ...] = ()  # what was put on the list last
         self._contest, self._middle = right.contest, right.middle
         self._middle.judge.asked.connect(self._on_judge)
@@ -52,8 +54,7 @@ class DiscoveryTests(QObject):
         curve = None if front is None else self._contest.curve(front)
         search = None if front is None else search_of(front)
         if front is not None and curve is not None and search is not None and not self.why_not_now:
-            found, share = discovery_of(front), self._right.share
-            self.context.ask(MeasureSize(search, front.id, found, curve, share))
+            self.context.ask(MeasureSize(search, front, curve, self._right.share))
 
     def judge(self) -> None:
         """Ask whether the circuit of the dial's size is complete, minimal and stable."""
@@ -61,8 +62,7 @@ class DiscoveryTests(QObject):
         front, right = self._right.front, self._right
         search = None if front is None else search_of(front)
         if front is not None and search is not None and not self.why_not_now:
-            found = discovery_of(front)
-            self.context.ask(JudgeCircuit(search, front.id, found, right.share, right.signed))
+            self.context.ask(JudgeCircuit(search, front, right.share, right.signed))
 
     def ask_known(self) -> None:
         """Ask for the edges of a circuit that is known."""
@@ -71,13 +71,24 @@ class DiscoveryTests(QObject):
             return
         self._middle.show_page(Page.JUDGE)
         held = known_edges(workspace.session)
-        dialog = KnownDialog(
-            self._contest.ranked(front).edges, held, self.context.settings, self._widget
-        )
+        dialog = KnownDialog(self._contest.edges(front), held, self.context.settings, self._widget)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             model = {"model": workspace.session.model.name}
-            workspace.add_analysis(known_analysis(dialog.edges, model))
+            known = known_analysis(dialog.edges, model)
+            self.context.book.put_results("Known circuit", {known.id: known})
         dialog.deleteLater()
+
+    def forget(self) -> str:
+        """Take the circuit on screen off the list, with all that is known of it; why not."""
+        front, pieces = self._right.front, self.context.work.pieces
+        if front is None:
+            return NO_CIRCUIT
+        if any(p.slot in _OF_CIRCUITS and p.under_way for p in pieces):
+            return "Something is being found out about a circuit: stop it, or wait for it."
+        gone = results_of(self.context.workspace.session, front)
+        title = f"Forget the circuit by {self._contest.titles()[front.id]}"
+        self.context.book.put_results(title, dict.fromkeys(gone))
+        return ""
 
     def ablate_outside(self) -> str:
         """Put edits on the list for what the dial's circuit leaves out; why not, else empty."""
@@ -85,6 +96,8 @@ class DiscoveryTests(QObject):
         if front is None or session is None:
             return NO_CIRCUIT
         ranked = self._contest.ranked(front)
+        if ranked is None:
+            return right.nothing
         kept = ranked.kept(right.now, signed=right.signed)
         made = edits_outside(ranked, kept, session, str(front.params["ablation"]),
                              front.params.get("over", ()))  # fmt: skip
@@ -103,12 +116,10 @@ class DiscoveryTests(QObject):
         workspace, front = self.context.workspace, self._right.front
         if front is None:
             return NO_CIRCUIT
-        if front.params.get(BY_POSITION):
-            return "Its edges are of single positions: find it without positions to test sizes."
         if search_of(front) is None:
             return "This circuit was not found in a window: use mt.faithfulness with sizes=[…]."
         if workspace.offline and workspace.session is not None:
-            return f"Needs the model {workspace.session.model.name}: attach it."
+            return needs_model(workspace.session)
         curve = self._contest.curve(front)
         if curve is None or curve.params.get("partial"):
             return "Its curve is not finished: find the circuit again."

@@ -9,6 +9,7 @@ the product of what each lets through, as if they had been painted one over anot
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
-from microtome_desktop.presenters.circuit_curves import N_HUES, hue_colour
+from microtome_desktop.presenters.circuit_curves import N_HUES, curve_boxes, hue_colour
 
 _AT_ONCE = 40_000  # places of curves that are walked before the clock is asked
 _ROUND, _LONGEST = 32, 2048  # steps along a curve: a multiple, so that many are walked together
@@ -25,34 +26,33 @@ _THICK, _DENSEST = 0.98, 0.9  # the share of covered pixels that no more than so
 _STRIP = 96  # rows of pixels that are coloured at a time
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Some of the curves: their control points in pixels of the picture, opacities and hues."""
+
+    points: Float[np.ndarray, "edge 4 2"]
+    opacity: Float[np.ndarray, " edge"]
+    hue: Int[np.ndarray, " edge"]
+
+
 class Haze:
     """A picture in the making: ``step`` until it is complete, then ``image``."""
 
     def __init__(
-        self,
-        points: Float[np.ndarray, "edge 4 2"],
-        opacity: Float[np.ndarray, " edge"],
-        hue: Int[np.ndarray, " edge"],
-        width: int,
-        height: int,
+        self, blocks: Iterator[Block], hues: Int[np.ndarray, " hue"], width: int, height: int
     ) -> None:
-        """``points`` are control points in pixels of a picture of this size."""
-        self._points, self._opacity = points, opacity
+        """``hues`` are all that the blocks hold; the picture has this size in pixels."""
+        self._blocks, self._hues = blocks, hues
         self._width, self._height = width, height
-        hues, which = np.unique(hue, return_inverse=True)
-        self._hues = hues.tolist()
         self._cover = np.zeros((len(hues), height * width), np.float32)
         self._pixels = np.zeros((height, width, 4), np.uint8)
-        self._length = _length(points)
-        low, high = points.min(axis=1), points.max(axis=1)  # a curve lies among its points
-        inside = (low >= 0).all(axis=1) & (high < [width - 1, height - 1]).all(axis=1)
-        self._waiting = _portions(self._length, which.reshape(-1), inside)
+        self._waiting: list[_Portion] = []
         self._next_row = 0
 
     @property
     def complete(self) -> bool:
         """Whether all of it is walked and coloured."""
-        return not self._waiting and self._next_row >= self._height
+        return self._next_row >= self._height
 
     def step(self, seconds: float) -> None:
         """Go on for about so long."""
@@ -60,6 +60,8 @@ class Haze:
         while not self.complete and time.perf_counter() < deadline:
             if self._waiting:
                 self._walk(self._waiting.pop())
+            elif (block := next(self._blocks, None)) is not None:
+                self._take(block)
             else:
                 self._colour()
 
@@ -68,6 +70,13 @@ class Haze:
         form = QImage.Format.Format_ARGB32_Premultiplied
         picture = QImage(self._pixels.data, self._width, self._height, 4 * self._width, form)
         return picture.copy()  # owns its pixels
+
+    def _take(self, block: Block) -> None:
+        self._points, self._opacity = block.points, block.opacity
+        self._length = _length(block.points)
+        left, low, right, high = curve_boxes(block.points).T
+        inside = (left >= 0) & (low >= 0) & (right < self._width - 1) & (high < self._height - 1)
+        self._waiting = _portions(self._length, np.searchsorted(self._hues, block.hue), inside)
 
     def _walk(self, portion: _Portion) -> None:
         t = np.linspace(0, 1, portion.steps, dtype=np.float32)
@@ -91,7 +100,7 @@ class Haze:
         cover = self._cover.reshape(-1, self._height, self._width)[:, rows]
         total = cover.sum(axis=0)
         opacity = 1 - np.exp(-total)
-        parts = [QColor(hue_colour(hue)) for hue in self._hues]
+        parts = [QColor(hue_colour(hue)) for hue in self._hues.tolist()]
         # Blue, green, red: as little-endian words lie.
         paint = np.array([[c.blue(), c.green(), c.red()] for c in parts], np.float32)
         mixed = np.tensordot(cover / np.maximum(total, 1e-12), paint, axes=(0, 0))

@@ -8,6 +8,7 @@ else waits, the strongest edges first, and shows it when it is better than the o
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -16,10 +17,10 @@ from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
-from microtome_desktop.presenters.circuit_curves import LEVELS, Curves, hue_colour
+from microtome_desktop.presenters.circuit_curves import LEVELS, Curves, curve_boxes, hue_colour
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.drawings import keeps_lines
-from microtome_desktop.views.edge_haze import Haze
+from microtome_desktop.views.edge_haze import Block, Haze
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
@@ -29,6 +30,7 @@ _PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old 
 # of more only the strongest are, and all others are one haze.
 _LINES, _LINES_AT_ONCE = 5_000, 600
 _STRONGEST, _STRONGEST_AT_ONCE = 1_000, 200
+_BLOCK = 10_000  # edges of a haze that are made ready in one go
 _CROWDED_S = 0.4  # between two looks at a half-painted picture of more
 _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panning has edges to show
 
@@ -56,7 +58,7 @@ def _pen(code: str, level: float, dash: tuple[float, ...], faintest: float) -> Q
 
 
 class EdgeLayer(QGraphicsObject):
-    """Draws curves. ``at_once`` paints whole pictures: for a few edges that must not lag."""
+    """Draws curves. ``at_once`` paints whole pictures of few edges: those must not lag."""
 
     renewed = Signal()  # another picture is shown
 
@@ -68,7 +70,7 @@ class EdgeLayer(QGraphicsObject):
         self._boxes = np.zeros((0, 4))
         self._curves: Curves | None = None
         self._faintest = 0.38
-        self._rows: list[int] = []
+        self._rows = np.zeros(0, np.int64)
         self._bounds = QRectF()
         self._shown: EdgePicture | None = None
         self._fresh: EdgePicture | None = None
@@ -86,7 +88,7 @@ class EdgeLayer(QGraphicsObject):
     @property
     def settled(self) -> bool:
         """Whether the picture on screen is whole and belongs to the view as it is."""
-        if self._seen is None or not self._rows:
+        if self._seen is None or not len(self._rows):
             return True
         shown = self._shown
         return shown is not None and shown.complete and shown.transform == self._seen[0]
@@ -107,15 +109,15 @@ class EdgeLayer(QGraphicsObject):
         """Draw these curves (all, or those of a mask), at most ``limit``, strongest first."""
         self.prepareGeometryChange()
         self._bounds = bounds
-        self._rows = []
+        self._rows = np.zeros(0, np.int64)
         if curves is not None:
-            self._points, self._boxes = curves.points, _boxes(curves.points)
+            self._points, self._boxes = curves.points, curve_boxes(curves.points)
             rows = curves.order if edges is None else curves.order[edges[curves.order]]
-            self._rows = rows[:limit].tolist()
+            self._rows = rows[:limit]
             self._curves, self._faintest = curves, _faintest(len(self._rows))
         self._fresh = None
         self._slices.stop()
-        if self._at_once or self._shown is None or not self._rows:
+        if self._at_once or not len(self._rows):
             self._shown = None
         if self._seen is not None:
             self._begin()
@@ -150,7 +152,7 @@ class EdgeLayer(QGraphicsObject):
 
     def _paint_curves(self, painter: QPainter) -> None:
         """All curves as curves, the strongest on top."""
-        for row in reversed(self._rows):
+        for row in self._rows[::-1].tolist():
             painter.setPen(self._pen_of(row))
             painter.drawPath(_path(self._points[row]))
 
@@ -171,7 +173,7 @@ class EdgeLayer(QGraphicsObject):
 
     def _begin(self) -> None:
         """Start a new picture of the view as it is now."""
-        if self._seen is None or not self._rows:
+        if self._seen is None or not len(self._rows):
             return
         transform, port, ratio = self._seen
         margin_x, margin_y = int(port.width() * _MARGIN), int(port.height() * _MARGIN)
@@ -185,34 +187,46 @@ class EdgeLayer(QGraphicsObject):
         )
         lines = len(todo) if len(todo) <= all_ else strongest
         rest, todo = todo[lines:], todo[:lines]
-        self._fresh = EdgePicture(pixmap, QTransform(transform), frame.topLeft(), todo, self._rows)
-        if rest:
-            self._fresh.haze = self._haze(self._fresh, np.array(rest))
+        self._fresh = EdgePicture(
+            pixmap, QTransform(transform), frame.topLeft(), todo.tolist(), self._rows
+        )
+        if len(rest):
+            self._fresh.haze = self._haze(self._fresh, rest)
         self._slices.start()
-        if self._at_once:
+        if self._at_once and not len(rest):
             self._paint_slice(float("inf"))
 
     def _haze(self, picture: EdgePicture, rows: Int[np.ndarray, " some"]) -> Haze | None:
-        curves, to = self._curves, picture.to_pixmap()
-        if curves is None:
+        if self._curves is None:
             return None
+        size, blocks = picture.pixmap.size(), self._blocks(picture, self._curves, rows)
+        return Haze(blocks, np.unique(self._curves.hue[rows]), size.width(), size.height())
+
+    def _blocks(
+        self, picture: EdgePicture, curves: Curves, rows: Int[np.ndarray, " some"]
+    ) -> Iterator[Block]:
+        """What the haze is of, made ready some thousand edges at a time, inside its slices."""
+        points, faintest, to = self._points, self._faintest, picture.to_pixmap()
         ratio = picture.pixmap.devicePixelRatio()
         turn = np.array([[to.m11(), to.m12()], [to.m21(), to.m22()]])
-        points = (self._points[rows] @ turn + [to.dx(), to.dy()]) * ratio
-        level = curves.level[rows] / (LEVELS - 1)
-        opacity = self._faintest + (0.95 - self._faintest) * level
-        size = picture.pixmap.size()
-        return Haze(points, opacity, curves.hue[rows], size.width(), size.height())
+        for first in range(0, len(rows), _BLOCK):
+            some = rows[first : first + _BLOCK]
+            level = curves.level[some] / (LEVELS - 1)
+            yield Block(
+                (points[some] @ turn + [to.dx(), to.dy()]) * ratio,
+                faintest + (0.95 - faintest) * level,
+                curves.hue[some],
+            )
 
-    def _visible(self, transform: QTransform, frame: QRectF) -> list[int]:
+    def _visible(self, transform: QTransform, frame: QRectF) -> Int[np.ndarray, " some"]:
         inverse, invertible = transform.inverted()
         if not invertible:
-            return []
+            return self._rows[:0]
         window = inverse.mapRect(frame)
         left, low, right, high = self._boxes[self._rows].T
         inside = (right >= window.left()) & (left <= window.right())
         inside &= (high >= window.top()) & (low <= window.bottom())
-        return [row for row, wanted in zip(self._rows, inside, strict=True) if wanted]
+        return np.asarray(self._rows[inside])
 
     def _paint_slice(self, seconds: float = _SLICE) -> None:
         picture = self._fresh
@@ -279,8 +293,3 @@ def _path(points: Float[np.ndarray, "4 2"]) -> QPainterPath:
     path.moveTo(x0, y0)
     path.cubicTo(x1, y1, x2, y2, x3, y3)
     return path
-
-
-def _boxes(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, "edge 4"]:
-    """A box around each curve: left, low, right, high. A curve lies inside its control points."""
-    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
+from jaxtyping import Int
 from PySide6.QtCore import QPoint, QRectF, QSizeF
 from PySide6.QtGui import QPainter, QPixmap, QTransform
 
@@ -19,7 +21,7 @@ class EdgePicture:
     transform: QTransform
     corner: QPoint  # of the pixmap, in viewport pixels
     todo: list[int]
-    rows: list[int]  # all edges of the layer when it was begun, in view or not
+    rows: Int[np.ndarray, " edge"]  # all edges of the layer when it was begun, in view or not
     started: float = field(default_factory=time.perf_counter)
     painted: int = 0
     haze: Haze | None = None  # of the edges that no pen draws, until it lies in the picture

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent
 
 from microtome.records.faithfulness import ENOUGH, Faithfulness
+from microtome.records.positions import SUMMED
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
 
@@ -42,7 +43,7 @@ class FaithfulnessPlot(pg.PlotWidget):
         self.hideButtons()
         self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
-        self.setMinimumSize(120, 80)
+        self.setMinimumSize(120, 60)
         self.lines: tuple[Line, ...] = ()
         self._smallest = 0.001
         self._items: list[pg.GraphicsObject] = []
@@ -65,9 +66,17 @@ class FaithfulnessPlot(pg.PlotWidget):
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         ticks = zip(np.log10(_TICKS), _TICK_NAMES, strict=True)
         self.getAxis("bottom").setTicks([list(ticks)])
-        self.getAxis("left").setWidth(30)
-        told = "share of edges (dashed: by size)"
-        self.setLabel("bottom", told, color=colours.TEXT_FAINT, size="8pt")
+        self.getAxis("left").setWidth(44)
+        self.setLabel("left", "faithfulness", color=colours.TEXT_DIM, size="8pt")
+        self._name_axis("share of edges")
+
+    def _name_axis(self, told: str) -> None:
+        axis, text = self.getAxis("bottom"), f"{told} (- -: by size)"
+        if axis.labelText == text:
+            return
+        hidden = bool(axis.labelText) and not axis.label.isVisible()  # on a low screen
+        self.setLabel("bottom", text, color=colours.TEXT_DIM, size="8pt")
+        axis.showLabel(not hidden)
 
     def show_lines(self, lines: Sequence[Line], smallest: float) -> None:
         """Draw these curves; ``smallest`` is the share of a single edge."""
@@ -77,6 +86,8 @@ class FaithfulnessPlot(pg.PlotWidget):
         self._items = []
         for line in sorted(lines, key=lambda line: line.front):
             self._draw(line)
+        sums = any(line.front and SUMMED in line.curve.params for line in lines)
+        self._name_axis("summed edges" if sums else "share of edges")
         values = [v for line in lines for v in _values(line.curve)]
         low = max(min([_LOW, *(v - 0.08 for v in values)]), -_FARTHEST)
         high = min(max([_HIGH, *(v + 0.08 for v in values)]), _FARTHEST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QScrollArea
@@ -46,8 +47,11 @@ class Furnishing(QObject):
             self._make(self._left.pop(0))
         self.done.emit()
 
-    def renew(self) -> None:
-        """Make every panel anew, as each was set: another theme draws with other colours."""
+    def renew(self, dressed: Callable[[], None]) -> None:
+        """Make every panel anew, as each was set: another theme draws with other colours.
+
+        ``dressed`` puts the theme on when the old panels are gone, which nobody sees dressed.
+        """
         held = {name: panel.view_state() for name, panel in self.panels.items()}
         self.panels.clear()
         for body in self._window.bodies.values():
@@ -55,6 +59,7 @@ class Furnishing(QObject):
         # The old panels listen until they are gone, and they are parts of cycles.
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.collect()
+        dressed()
         self._left = list(PLACES)
         self._set_icons()
         while self._left:

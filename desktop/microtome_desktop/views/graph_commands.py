@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.graph_requests import ExportGraph, ImportGraph
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.presenters.graph_comparison import PAIR
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.main_window import MainWindow
@@ -19,6 +20,10 @@ from microtome_desktop.views.main_window import MainWindow
 _ID = CommandId
 _GRAPHS = frozenset({".json", ".pt", ".pth", ".pkl", ".graphml"})
 _FILTER = f"Graphs ({' '.join(f'*{suffix}' for suffix in sorted(_GRAPHS))});;All files (*)"
+
+
+def _is_graph(path: Path) -> bool:
+    return path.suffix.lower() in _GRAPHS and not path.is_dir()
 
 
 class GraphCommands(QObject):
@@ -46,16 +51,21 @@ class GraphCommands(QObject):
         if not paths or not self._handlers.unsaved_is_settled():
             return
         self._desk.settings.folder = str(paths[0].parent)
-        for path in paths:
+        for number, path in enumerate(paths):
             size = path.stat().st_size if path.is_file() else 0
-            self._handlers.patience.ask(ImportGraph(path, size))
+            beside = paths[0].name if number == 1 and len(paths) == PAIR else ""
+            self._handlers.patience.ask(ImportGraph(path, size, beside))
 
-    def open_dropped(self, path: str) -> None:
-        """Open what was dropped on the window: a graph by its ending, else as the shell does."""
-        if Path(path).suffix.lower() in _GRAPHS and not Path(path).is_dir():
-            self.import_paths([Path(path)])
+    def open_dropped(self, paths: list[str]) -> None:
+        """Open what was dropped on the window: graphs by their endings, else as the shell does."""
+        if self.are_graphs(paths):
+            self.import_paths([Path(path) for path in paths])
         else:
-            self._handlers.open_dropped(path)
+            self._handlers.open_dropped(paths[0])
+
+    def are_graphs(self, paths: list[str]) -> bool:
+        """Whether several paths can be dropped at once: all are graphs by their endings."""
+        return all(_is_graph(Path(path)) for path in paths)
 
     def export_graph(self) -> None:
         """Ask for format and file, and write the circuit there."""

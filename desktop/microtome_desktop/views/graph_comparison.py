@@ -37,9 +37,11 @@ from microtome_desktop.presenters.circuit_text import signed
 from microtome_desktop.presenters.circuit_view import View
 from microtome_desktop.presenters.comparison import title
 from microtome_desktop.presenters.graph_comparison import (
+    NO_NUMBER,
     comparison_drawing,
     joined,
     node_table,
+    scored,
     summary,
     whole_table,
 )
@@ -184,13 +186,18 @@ class ConsensusWindow(QDialog):
 
     def _fill(self, found: Consensus) -> None:
         total, circuit = len(found.names), found.circuit
+        told = scored(found)
         self.nodes.set_rows([
             (Cell(f"{label}  {name}", name, colours.ACCENT), Cell(kind, kind, colours.TEXT_DIM),
              Cell(f"{count} of {total}", count, right=True),
-             Cell(signed(float(circuit.node_score[row])), abs(float(circuit.node_score[row])),
-                  right=True))
+             _score(circuit, row, told=told))
             for row, (name, label, kind, count, *_) in enumerate(node_table(found).rows)
         ])  # fmt: skip
+
+
+def _score(circuit: Circuit, row: int, *, told: bool) -> Cell:
+    score = float(circuit.node_score[row])
+    return Cell(signed(score) if told else NO_NUMBER, abs(score), right=True)
 
 
 def _named(sessions: Sequence[Session]) -> tuple[str, ...]:

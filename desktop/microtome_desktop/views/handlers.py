@@ -30,6 +30,7 @@ from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.models import short_name
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.made_by import model_name
 from microtome_desktop.views.coverage_window import CoverageWindow
 from microtome_desktop.views.dialogs import (
     ChecksWindow,
@@ -179,7 +180,7 @@ class Handlers(QObject):
         session = self._desk.workspace.session
         if session is None:
             return
-        name = self._place_of(session.model.name)
+        name = self._place_of(model_name(session))
         if name:
             held = session.model  # numbers agree only with the precision that made them
             self.patience.ask(

@@ -46,7 +46,7 @@ class HypothesisInputs(QWidget):
         self.judged.setObjectName("scrub_judged")
         self.judged.setAccessibleName("what the model is judged by")
         self.judged.setToolTip("The probability of this token is what is to be recovered")
-        self.judged.addItems(["what the model itself says", "the answers of the set"])
+        self.judged.addItems(["what the model itself says", "the answers of the prompt set"])
         self.count = _number("scrub_count", "inputs", 0, _MOST, 64)
         self.count.setSpecialValueText("all")
         self.draws = _number("scrub_draws", "scrubbed runs of each input", 1, 256, 4)

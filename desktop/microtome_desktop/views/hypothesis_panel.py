@@ -38,9 +38,10 @@ from microtome_desktop.presenters.scrubbed import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.hypotheses import ScrubWish
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.hypothesis_acts import HypothesisActs
 from microtome_desktop.views.hypothesis_canvas import HypothesisCanvas, Picked
 from microtome_desktop.views.hypothesis_empty import HypothesisEmpty
@@ -83,7 +84,7 @@ class HypothesisPanel(Panel):
         self.swaps = HypothesisSwaps()
         self.side = QTabWidget()
         self.score = ScoreLine()
-        self.told = ElidedLabel()
+        self.told = TwoLines()
         self.acts = HypothesisActs(context, self)
         self._found: Scrubbed | None = None
         self._analysis: Analysis | None = None  # that it was read from
@@ -187,7 +188,7 @@ class HypothesisPanel(Panel):
             return _NO_RUN if session is None else _NONE
         drawing = self.form.why_not or problem_of(of, session.model)
         offline = self.context.workspace.offline
-        attach = f"Needs the model {session.model.name}: attach it." if offline else ""
+        attach = needs_model(session) if offline else ""
         return drawing or self.inputs.why_not or attach
 
     def run(self) -> None:

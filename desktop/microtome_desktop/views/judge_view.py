@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.discovery_judge import KnownRow, Verdict
 from microtome_desktop.views.plain_table import PlainTable
 
 _ROW, _HEADER, _MOST_ROWS = 20, 28, 9
+_NARROW = 340  # pixels
 _NODES = (
     ("node", "A head or an MLP of the circuit"),
     ("worth", "The most that faithfulness falls when it goes too, whatever was taken out before"),
@@ -57,14 +60,16 @@ class JudgeView(QWidget):
         self.known_button.clicked.connect(self.known_asked)
 
     def _lay_out(self) -> None:
-        line = QHBoxLayout()
+        line = self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         line.addWidget(self.button)
         line.addWidget(self.known_button)
         line.addStretch(1)
-        tables = QHBoxLayout()
+        tables = self._tables = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         top = Qt.AlignmentFlag.AlignTop
-        tables.addWidget(self.nodes, 2, top)
-        tables.addWidget(self.draws, 4, top)
+        tables.addWidget(self.nodes, 2)
+        tables.addWidget(self.draws, 4)
+        for table in (self.nodes, self.draws):
+            tables.setAlignment(table, top)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 0)
         column.setSpacing(5)
@@ -73,6 +78,16 @@ class JudgeView(QWidget):
         column.addLayout(tables)
         column.addWidget(self.known)
         column.addStretch()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow panel one table stands below the other."""
+        super().resizeEvent(event)
+        way, top = QBoxLayout.Direction, Qt.AlignmentFlag.AlignTop
+        narrow = self.width() < _NARROW
+        for row in (self._line, self._tables):
+            row.setDirection(way.TopToBottom if narrow else way.LeftToRight)
+        for table in (self.nodes, self.draws):  # aligned to the top it would not take the width
+            self._tables.setAlignment(table, Qt.AlignmentFlag(0) if narrow else top)
 
     def set_able(self, reason: str, *, running: bool) -> None:
         """Whether the circuit can be judged; the reason where it cannot."""
@@ -99,6 +114,6 @@ def _fill(table: PlainTable, rows: Sequence[tuple[str, Sequence[float]]]) -> Non
     table.setRowCount(len(rows))
     table.setFixedHeight(_HEADER + max(1, min(len(rows), _MOST_ROWS)) * _ROW)
     for number, (name, values) in enumerate(rows):
-        texts = [f"{value:.3f}".replace("-", "\N{MINUS SIGN}") for value in values]
+        texts = ["…" if isnan(v) else f"{v:.3f}".replace("-", "\N{MINUS SIGN}") for v in values]
         cells = [(name, colours.TEXT), *((text, colours.TEXT_DIM) for text in texts)]
         table.write(number, cells, [name] * len(cells))

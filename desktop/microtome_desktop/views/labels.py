@@ -59,7 +59,7 @@ class LabelLayer(QGraphicsObject):
         self._metrics = QFontMetricsF(self._font)
         self._layout: Layout | None = None
         self._texts: Sequence[str] = ()
-        self._widths: Float[np.ndarray, " node"] | None = None  # of the texts, once needed
+        self._widths: dict[int, float] = {}  # of the texts that a place was looked for
         self._labels: tuple[Label, ...] = ()
         self._offsets: list[QPointF] = []
         self._rings: tuple[Ring, ...] = ()
@@ -85,7 +85,7 @@ class LabelLayer(QGraphicsObject):
     def set_nodes(self, layout: Layout | None, texts: Sequence[str]) -> None:
         """Other nodes: nothing is labelled until ``arrange``."""
         self.prepareGeometryChange()
-        self._layout, self._texts, self._widths = layout, texts, None
+        self._layout, self._texts, self._widths = layout, texts, {}
         self._labels, self._offsets, self._rings, self._bright = (), [], (), None
         self._badges = ()
         self.update()
@@ -118,15 +118,11 @@ class LabelLayer(QGraphicsObject):
             return
         centres = self._centres(to_view)
         flipped = np.stack([centres[:, 0], size[1] - centres[:, 1]], axis=1)  # y upward
-        if self._widths is None:
-            advances = [self._metrics.horizontalAdvance(text) for text in self._texts]
-            self._widths = np.array(advances, float)
-        widths = self._widths
         self._labels = place_labels(
             order,
             flipped,
             self._layout.diameters(_scale(to_view)) / 2,
-            widths + 2 * _PAD_X,
+            self._width_of,
             _HEIGHT,
             size,
         )
@@ -205,6 +201,13 @@ class LabelLayer(QGraphicsObject):
                 painter.drawRoundedRect(box, 3, 3)
             painter.setPen(QColor(colours.TEXT if bright else colours.TEXT_FAINT))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._texts[label.node])
+
+    def _width_of(self, node: int) -> float:
+        """Pixels that a node's label takes across; measured for those that may get one."""
+        if node not in self._widths:
+            advance = self._metrics.horizontalAdvance(self._texts[node])
+            self._widths[node] = float(advance) + 2 * _PAD_X
+        return self._widths[node]
 
     def _centre(self, node: int, to_view: QTransform) -> QPointF:
         if self._layout is None:

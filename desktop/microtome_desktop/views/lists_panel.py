@@ -30,10 +30,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome.jobs import Job
 from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.drawing_request import ListRows
 from microtome_desktop.presenters import as_python, exports
-from microtome_desktop.presenters.circuit import selection_of
+from microtome_desktop.presenters.circuit import is_large, selection_of
 from microtome_desktop.presenters.circuit_focus import edge_name, edge_row
 from microtome_desktop.presenters.circuit_lists import Listing, edges, nodes
 from microtome_desktop.state.edit_places import node_places
@@ -44,6 +46,7 @@ from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
 
 _Index = QModelIndex | QPersistentModelIndex
+_Listings = tuple[Listing | None, Listing | None]  # nodes, edges
 _ROW = 21
 _MINUS = "\N{MINUS SIGN}"
 
@@ -259,8 +262,21 @@ class ListsPanel(Panel):
             return
         self._stale = False
         held = self._circuit
-        self.nodes.show_listing(None if held is None else nodes(held))
-        self.edges.show_listing(None if held is None else edges(held))
+        if held is None or is_large(held):
+            self._take((None, None))
+        else:
+            self._take(_listings(held))
+        if held is not None and is_large(held):
+            self.count.setText("being listed …")
+            self.context.ask(ListRows(partial(_listings, held), partial(self._take_of, held)))
+
+    def _take_of(self, circuit: Circuit, made: _Listings) -> None:
+        if circuit is self._circuit:
+            self._take(made)
+
+    def _take(self, made: _Listings) -> None:
+        for table, listing in zip((self.nodes, self.edges), made, strict=True):
+            table.show_listing(listing)
         self._show_groups()
         self._tell()
         self._mark()
@@ -310,3 +326,10 @@ class ListsPanel(Panel):
     def _on_edge(self, row: int) -> None:
         if self._circuit is not None:
             self.context.selection.update(edge=edge_name(self._circuit, row))
+
+
+def _listings(circuit: Circuit, job: Job | None = None) -> _Listings:
+    listed = nodes(circuit)
+    if job is not None:
+        job.check()
+    return listed, edges(circuit)

@@ -44,7 +44,7 @@ class MainWindow(QMainWindow):
     """The shell. ``painted`` comes once, after the first frame."""
 
     painted = Signal()
-    dropped = Signal(str)  # the path of a file or folder
+    dropped = Signal(list)  # the paths of files, or of one folder
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,6 +69,7 @@ class MainWindow(QMainWindow):
         self.maximising = self._make_maximising()
         self.statusBar().showMessage("Starting…")
         self.may_close: Callable[[], bool] | None = None
+        self.may_drop: Callable[[list[str]], bool] | None = None  # several paths at once
         self._seen = False
         self.reset_layout()
 
@@ -207,16 +208,22 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.painted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take one file or folder of this machine."""
-        if _dropped(event) is not None:
+        """Take files of this machine, or a folder."""
+        if self._taken(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hand over what was dropped."""
-        path = _dropped(event)
-        if path is not None:
+        paths = self._taken(event)
+        if paths:
             event.acceptProposedAction()
-            self.dropped.emit(path)
+            self.dropped.emit(paths)
+
+    def _taken(self, event: QDropEvent) -> list[str]:
+        """The local paths of a drag; none where they cannot be opened together."""
+        paths = [url.toLocalFile() for url in event.mimeData().urls()]
+        together = len(paths) == 1 or (self.may_drop is not None and self.may_drop(paths))
+        return paths if together and all(paths) else []
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask whoever holds the work whether the window may close."""
@@ -224,9 +231,3 @@ class MainWindow(QMainWindow):
             event.accept()
         else:
             event.ignore()
-
-
-def _dropped(event: QDropEvent) -> str | None:
-    """The one local path of a drag, None for anything else."""
-    urls = event.mimeData().urls()
-    return urls[0].toLocalFile() or None if len(urls) == 1 else None

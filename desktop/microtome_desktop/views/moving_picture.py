@@ -74,6 +74,8 @@ class MovingPicture(QGraphicsObject):
     def _whole(self) -> QPixmap | None:
         """Edges, edges in focus and nodes, painted once for all frames that show the same."""
         picture, path = self._edges.picture, self._path_edges.picture
+        if path is not None and not path.complete:
+            path = None  # it comes whole, since each look at it paints all nodes again
         opacity = self._edges.opacity()
         of = (picture, path, opacity, self._nodes.version)
         if picture is None or (self._pixmap is not None and of == self._painted_of):

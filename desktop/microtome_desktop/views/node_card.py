@@ -24,7 +24,6 @@ from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.circuit_paths import PathRow, rows_through, unread_paths
 from microtome_desktop.presenters.circuit_text import empty_text
-from microtome_desktop.presenters.comparison import UNKNOWN
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.marking import about, group_of, group_text
 from microtome_desktop.presenters.node_card import (
@@ -38,6 +37,7 @@ from microtome_desktop.presenters.node_card import (
     verification,
 )
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.made_by import names_model
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import text_font
@@ -243,7 +243,7 @@ class NodeCardPanel(Panel):
             return
         offline = self.context.workspace.offline
         self.reason.setVisible(offline)
-        named = session.model.name != UNKNOWN
+        named = names_model(session)
         model = f"the model {session.model.name}, which is not loaded" if named else "its model"
         self.reason.setText(f"Ablating and explaining need {model}.")
         self.node_check.setVisible(card.can_be_ablated)
@@ -283,7 +283,7 @@ class NodeCardPanel(Panel):
     def _tell_sources(self, card: Card, offline: bool) -> None:
         session = self.context.workspace.session
         found = None if session is None else attention_sources(session.analyses, card)
-        self.why.setVisible(card.is_head and found is None)
+        self.why.setVisible(card.is_head and (found is None or found.unread))
         self.why.setEnabled(not offline)
         self.parts.setTabVisible(_WHY, card.is_head and found is not None)
         if found is not None:

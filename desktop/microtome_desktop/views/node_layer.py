@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,19 @@ def _paints(colour: str, negative: bool, dim: bool) -> tuple[QBrush, QPen]:
 
 
 @cache
+def _no_pen() -> QPen:
+    # One for all: glyphs are found again by their pen.
+    return QPen(Qt.PenStyle.NoPen)
+
+
+@cache
 def _made(fill: str, rim: str, negative: bool) -> tuple[QBrush, QPen]:
     pen = QPen(QColor(rim), 1.4 if negative else 1.1)
     pen.setCosmetic(True)  # glyphs are unit shapes, scaled
     return QBrush(QColor(fill)), pen
+
+
+Looks = list[tuple[QBrush, QPen]]
 
 
 class _Scatter(pg.ScatterPlotItem):
@@ -65,6 +75,35 @@ class _Scatter(pg.ScatterPlotItem):
 
     muted = False
     frame: QRectF | None = None  # in layout units: what is painted instead of the view
+
+    looks: tuple[Looks, np.ndarray] | None = None  # brushes and pens, and which each point has
+
+    def paint_with(self, looks: Looks, which: np.ndarray) -> None:
+        """Give each point one of some brushes and pens."""
+        brushes, pens = (np.array([*each, None], object)[:-1] for each in zip(*looks, strict=True))
+        self.looks = looks, which
+        self.data["brush"], self.data["pen"] = brushes[which], pens[which]
+        self.data["sourceRect"] = 0
+        self.updateSpots()
+
+    def updateSpots(self, dataSet: Any = None) -> None:
+        """Find the points' glyphs, once for all that look alike.
+
+        The library asks for every point, which for twenty thousand takes a tenth of a second.
+        """
+        if self.looks is None or len(self.looks[1]) != len(self.data):
+            return  # not told yet how they look
+        looks, which = self.looks
+        sizes, size = np.unique(self.data["size"], return_inverse=True)
+        codes, glyph = np.unique(size * len(looks) + which, return_inverse=True)
+        pairs = [divmod(code, len(looks)) for code in codes.tolist()]
+        styles = [(self.opts["symbol"], sizes[at], *looks[look][::-1]) for at, look in pairs]
+        places = np.empty(len(styles), self.data["sourceRect"].dtype)
+        places[:] = self.fragmentAtlas[styles]
+        self.data["sourceRect"] = places[glyph]
+        self._maybeRebuildAtlas()
+        self._updateMaxSpotSizes(data=self.data)
+        self.invalidate()
 
     def viewRect(self) -> QRectF:
         """What points are painted of."""
@@ -105,19 +144,19 @@ class NodeLayer:
         """Draw other nodes at a zoom, all bright."""
         self._drawing, self._dim = drawing, False
         self.version += 1
-        self._members = {}
+        self._members = {} if drawing is None else _rows_by_kind(drawing)
         if drawing is not None:
             self._step = _step_of(drawing, scale)
         for kind, scatter in self._scatters.items():
-            rows = np.zeros(0, dtype=np.int64) if drawing is None else _rows_of(drawing, kind)
-            self._members[kind] = rows
+            rows = self._members.setdefault(kind, np.zeros(0, np.int64))
             if drawing is None or not len(rows):
                 scatter.clear()
                 continue
             layout = drawing.layout
             size = self._sizes(rows, scatter.opts["symbol"])
-            brushes, pens = self._looks(rows, None)
-            scatter.setData(x=layout.x[rows], y=layout.y[rows], size=size, brush=brushes, pen=pens)
+            scatter.looks = None
+            scatter.setData(x=layout.x[rows], y=layout.y[rows], size=size)
+            scatter.paint_with(*self._looks(rows, None))
 
     def set_scale(self, scale: float) -> None:
         """Follow the zoom: crowded nodes are small at fit and grow to their natural size."""
@@ -140,9 +179,7 @@ class NodeLayer:
         for kind, scatter in self._scatters.items():
             rows = self._members.get(kind)
             if rows is not None and len(rows):
-                brushes, pens = self._looks(rows, nodes)
-                scatter.setBrush(brushes, update=False)
-                scatter.setPen(pens)
+                scatter.paint_with(*self._looks(rows, nodes))
 
     def mute(self, on: bool) -> None:
         """Leave the nodes to something else that draws them, or draw them again."""
@@ -169,24 +206,23 @@ class NodeLayer:
 
     def _looks(
         self, rows: np.ndarray, nodes: Bool[np.ndarray, " node"] | None
-    ) -> tuple[list[QBrush], list[QPen]]:
+    ) -> tuple[Looks, np.ndarray]:
         if self._drawing is None:
-            return [], []
-        circuit = self._drawing.circuit
+            return [], np.zeros(0, np.int64)
+        circuit, hue = self._drawing.circuit, self._drawing.node_hue
         dim = np.zeros(len(rows), bool) if nodes is None else ~nodes[rows]
-        codes = (2 * (circuit.node_score[rows] < 0) + dim).tolist()
-        # Kinds that have no row of their own share a scatter; the glyphs of a crowd are few.
-        made: dict[tuple[str, int], tuple[QBrush, QPen]] = {}
-        hue, looks = self._drawing.node_hue, []
-        for row, code in zip(rows.tolist(), codes, strict=True):
-            key = circuit.node_kind[row] if hue is None else hue_colour(int(hue[row])), code
-            if key not in made:
-                held = node_colour(key[0]) if hue is None else key[0]
-                brush, pen = _paints(held, hue is None and code >= 2, bool(code % 2))
-                # Around the dots of a crowd a rim would be all that is seen.
-                made[key] = brush, pen if self.count <= _CROWD else QPen(Qt.PenStyle.NoPen)
-            looks.append(made[key])
-        return [brush for brush, _ in looks], [pen for _, pen in looks]
+        codes = 2 * (circuit.node_score[rows] < 0) + dim
+        # Kinds that have no row of their own share a scatter.
+        of = np.array(circuit.node_kind)[rows] if hue is None else hue[rows]
+        names, which = np.unique(of, return_inverse=True)
+        plain = [node_colour(str(name)) if hue is None else hue_colour(int(name)) for name in names]
+        # Around the dots of a crowd a rim would be all that is seen.
+        none = _no_pen() if self.count > _CROWD else None
+        looks = []
+        for colour, code in product(plain, range(4)):
+            brush, pen = _paints(colour, hue is None and code >= 2, bool(code % 2))
+            looks.append((brush, none or pen))
+        return looks, 4 * which + codes
 
 
 def _step_of(drawing: Drawing, scale: float) -> int:
@@ -194,12 +230,12 @@ def _step_of(drawing: Drawing, scale: float) -> int:
     return round(20 * math.log(min(scale, 1 / drawing.layout.shrink)))
 
 
-def _rows_of(drawing: Drawing, kind: str) -> np.ndarray:
-    kinds = drawing.circuit.node_kind
-    wanted = [
-        held == kind or (kind == OTHER_NODE.kind and held not in NODE_STYLES) for held in kinds
-    ]
-    return np.flatnonzero(wanted)
+def _rows_by_kind(drawing: Drawing) -> dict[str, np.ndarray]:
+    """The rows of each scatter; kinds that have none of their own share the last."""
+    found: dict[str, list[int]] = {}
+    for row, kind in enumerate(drawing.circuit.node_kind):
+        found.setdefault(kind if kind in NODE_STYLES else OTHER_NODE.kind, []).append(row)
+    return {kind: np.array(rows, np.int64) for kind, rows in found.items()}
 
 
 def glyph(style: NodeStyle, size: int = 11, ratio: float = 1.0) -> QPixmap:

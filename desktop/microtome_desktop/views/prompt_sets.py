@@ -26,7 +26,7 @@ class PromptSetPicker(QWidget):
         self.choice.setToolTip("Prompts with known answers, made for this model")
         self.pair = QSpinBox()
         self.pair.setObjectName("prompt_pair")
-        self.pair.setToolTip("Which pair of the set")
+        self.pair.setToolTip("Which pair of the prompt set")
         self.pair.setKeyboardTracking(False)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -43,9 +43,10 @@ _COLUMNS = (
     ("kept", "The share of the criterion that is kept then"),
     ("parameters", "Parameters that its removal saves"),
 )
-_WIDTHS = (58, 52, 54, 76)
+_WIDTHS = (58, 52, 54, 86)
 _LIST, _PICTURE = 300, 230  # pixels of the list and of what is beside it, to start from
-_LEAST = 236
+_LEAST = 246
+_AXIS = 34  # pixels
 _WAYS = {"to zero": "zero", "to the mean": "mean"}
 _KEEPS = {"pass rate": "pass rate", "metric": "metric"}
 _PARTS = {"heads, MLPs": False, "layers": True}
@@ -201,6 +202,7 @@ class KeptCurve(pg.PlotWidget):
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
         self.getAxis("left").setWidth(34)
         self.getAxis("left").setTicks([[(0.0, "0"), (0.5, "50 %"), (1.0, "100 %")]])
+        self.getAxis("bottom").setHeight(_AXIS)  # the curve is what a low panel has room for
         self.getAxis("bottom").setLabel("parts taken out", color=colours.TEXT_DIM)
         self.setToolTip("What is kept, by the number of parts that are taken out")
         dotted = pg.mkPen(colours.TEXT_FAINT, width=1, style=Qt.PenStyle.DotLine)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QIcon,
+    QKeyEvent,
+    QPainter,
+    QPixmap,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem
 
+from microtome_desktop.presenters.contest import MOST_COMPARED
 from microtome_desktop.presenters.discovery_choice import Rival
 from microtome_desktop.views.fonts import mono_font, text_font
 
@@ -29,6 +38,8 @@ class RivalList(QTreeWidget):
 
     chosen = Signal(str)  # the circuit on screen
     ticked = Signal()
+    too_many = Signal()  # a tick was refused
+    forget_asked = Signal()  # of the circuit on screen
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,13 +47,14 @@ class RivalList(QTreeWidget):
         self.setAccessibleName("discovered circuits")
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
-        self.setFont(text_font(12))
+        self.setFont(text_font(11))
         self.setIndentation(0)
         self.setHeaderLabels(list(_COLUMNS))
         for column, tip in enumerate(_TIPS):
             self.headerItem().setToolTip(column, tip)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._written: bool | None = None  # as for a narrow list
         header, mode = self.header(), QHeaderView.ResizeMode
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(20)
@@ -57,7 +69,7 @@ class RivalList(QTreeWidget):
         self, rivals: Sequence[Rival], colours: Mapping[str, str], current: str
     ) -> None:
         """List these; ticks stay, and what is new comes without one."""
-        ticked = set(self.ticks)
+        ticked = {current, *[name for name in self.ticks if name != current][: MOST_COMPARED - 1]}
         with QSignalBlocker(self):
             if [rival.id for rival in rivals] != self.ids:
                 self.clear()
@@ -67,7 +79,7 @@ class RivalList(QTreeWidget):
                     item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             for item, rival in zip(self._items, rivals, strict=True):
                 self._write(item, rival, colours[rival.id])
-                on = rival.id in ticked or rival.id == current
+                on = rival.id in ticked
                 item.setCheckState(0, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
                 if rival.id == current:
                     self.setCurrentItem(item)
@@ -90,7 +102,8 @@ class RivalList(QTreeWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where columns have no room their numbers stand below the names."""
         super().resizeEvent(event)
-        if self.isColumnHidden(1) != self._narrow:
+        if self._written != self._narrow:
+            self._written = self._narrow
             for column in range(1, len(_COLUMNS)):
                 self.setColumnHidden(column, self._narrow)
             with QSignalBlocker(self):
@@ -126,8 +139,29 @@ class RivalList(QTreeWidget):
             self.chosen.emit(item.data(0, _ID))
 
     def _on_changed(self, item: QTreeWidgetItem, column: int) -> None:
-        if column == 0:
-            self.ticked.emit()
+        if column != 0:
+            return
+        if len(self.ticks) > MOST_COMPARED:
+            with QSignalBlocker(self):
+                item.setCheckState(0, Qt.CheckState.Unchecked)
+            self.too_many.emit()
+            return
+        self.ticked.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Del forgets the circuit on screen."""
+        if event.key() == Qt.Key.Key_Delete:
+            self.forget_asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """The circuit under the mouse, which the press has put on screen, can be forgotten."""
+        if self.itemAt(event.pos()) is not None:
+            menu = QMenu(self)
+            menu.addAction("Forget this circuit").triggered.connect(self.forget_asked)
+            menu.exec(event.globalPos())
+            menu.deleteLater()
 
 
 def _swatch(colour: str) -> QIcon:

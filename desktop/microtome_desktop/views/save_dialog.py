@@ -24,6 +24,7 @@ from microtome_desktop.jobs.file_requests import EstimateSession
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.made_by import graph_file, names_model
 from microtome_desktop.views.fonts import mono_font
 
 SUFFIX = ".h5"
@@ -143,7 +144,8 @@ def _proposed(desk: Desk, session: Session) -> Path:
     if desk.workspace.path is not None:
         return desk.workspace.path
     folder = Path(desk.settings.folder or Path.home())
-    stem = "".join(c if c.isalnum() or c in "-_@" else "-" for c in Path(session.model.name).name)
+    name = Path(session.model.name).name if names_model(session) else Path(graph_file(session)).stem
+    stem = "".join(c if c.isalnum() or c in "-_@" else "-" for c in name)
     for number in range(1, 1000):
         path = folder / f"{stem}-{number}{SUFFIX}"
         if not path.exists():

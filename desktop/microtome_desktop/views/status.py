@@ -15,6 +15,7 @@ from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.work import progress_text
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.made_by import model_name
 
 _MEMORY_EVERY_MS = 2_000
 
@@ -94,7 +95,7 @@ class JobStatus(QWidget):
         if self._runner.under_way:
             return "Working", colours.ACCENT
         if session is not None and workspace.offline:
-            return f"Offline review \N{MIDDLE DOT} {_plain(session.model.name)}", colours.WARM
+            return f"Offline review \N{MIDDLE DOT} {_plain(model_name(session))}", colours.WARM
         if model is None:
             return "No model", colours.WARM
         parts = ["Ready", _plain(model.name)]

@@ -88,6 +88,7 @@ class SuiteData(QWidget):
         """Choose as it was asked."""
         with QSignalBlocker(self.limit):
             self.limit.setValue(data.limit or 0)
+            self._tell_limit()
         self._choose(data.sources)
 
     def _row(self, sources: tuple[str, ...]) -> int:
@@ -118,7 +119,11 @@ class SuiteData(QWidget):
         self.changed.emit()
 
     def _on_change(self, _value: int) -> None:
+        self._tell_limit()
         self.changed.emit()
+
+    def _tell_limit(self) -> None:
+        self.limit.setSuffix(" case each" if self.limit.value() == 1 else " cases each")
 
 
 def _titled(one: PromptSet) -> str:

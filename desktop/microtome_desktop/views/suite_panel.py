@@ -29,7 +29,6 @@ from microtome_desktop.presenters.suites import (
     NO_CIRCUITS,
     NO_REDUNDANCY,
     NO_SUITE,
-    NO_SWAPS,
     circuits_table,
     noted,
     redundancy_table,
@@ -37,13 +36,21 @@ from microtome_desktop.presenters.suites import (
     slice_lines,
     suite_table,
     suite_text,
+)
+from microtome_desktop.presenters.swaps import (
+    NO_NODES,
+    NO_SWAPS,
+    node_selection,
+    nodes_table,
     swap_question,
     swaps_table,
 )
 from microtome_desktop.presenters.sweep_choice import question_on_screen
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.suites import (
     KINDS,
+    TASK,
     CircuitsWish,
     Data,
     RemovalWish,
@@ -102,6 +109,8 @@ class SuitePanel(Panel):
             page.asked.connect(partial(self._on_button, page.slot, wanted))
         self.redundancy.removal_asked.connect(partial(self.context.do, CommandId.REMOVE_PARTS))
         self.swaps.chosen.connect(self._on_chosen)
+        self.swaps.node_chosen.connect(self._on_node)
+        self.swaps.changed.connect(self._show_data)
         self.pages.currentChanged.connect(self._on_page)
         self.data.changed.connect(self.outlooks.look)
         self.redundancy.parts.currentIndexChanged.connect(self.outlooks.look)
@@ -184,7 +193,11 @@ class SuitePanel(Panel):
         if asked is None:
             raise InputError("There is no prompt.", "Run one first.")
         page = self.swaps
-        wish = SwapWish(asked, page.swaps.value(), page.typed_words(), page.typed_positions())
+        wish = SwapWish(
+            asked, page.swaps.value(), page.typed_words(), page.typed_positions(), page.takes,
+            self.data.data().sources if page.takes == TASK else (),
+        )  # fmt: skip
+        wish.asked()
         self.context.ask(SearchSwaps(wish))
 
     def _on_chosen(self, row: int) -> None:
@@ -195,7 +208,18 @@ class SuitePanel(Panel):
         if found is not None and wish is not None:
             self.context.draft.fill(swap_question(found, row, wish.question))
 
+    def _on_node(self, name: str) -> None:
+        """Select a node that carries the change, in the graph and in all plots."""
+        session = self._session
+        chosen = node_selection(None if session is None else session.circuit, name)
+        self.context.selection.update(**chosen, edge=None, others=())
+
     # what is shown
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Mark the node that is selected."""
+        if "node" in changed:
+            self.swaps.mark(selected.node)
 
     @property
     def _session(self) -> Session | None:
@@ -284,10 +308,15 @@ class SuitePanel(Panel):
         if follows and all(self._analysis(kind) is None for kind in KINDS):
             self.data.follow()
 
-    def _on_page(self, index: int) -> None:
-        # Swaps are of the prompt on screen, not of a data set.
-        self.data.setVisible(self.pages.widget(index) is not self.swaps)
+    def _on_page(self, _index: int) -> None:
+        self._show_data()
         self.outlooks.look()
+
+    def _show_data(self) -> None:
+        # Swaps are of the prompt on screen; of the prompts above it is the words that count.
+        on_swaps = self.pages.currentWidget() is self.swaps
+        self.data.setVisible(not on_swaps or self.swaps.takes == TASK)
+        self.data.limit.setVisible(not on_swaps)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Say what it takes once it is looked at."""
@@ -333,7 +362,10 @@ class SuitePanel(Panel):
         if page is self.redundancy:
             return _table(redundancy_table, self._held(REDUNDANCY).found, NO_REDUNDANCY)
         if page is self.swaps:
-            return _table(swaps_table, self._held(ADVERSARIAL).found, NO_SWAPS)
+            found = self._held(ADVERSARIAL).found
+            if self.swaps.on_nodes:
+                return _table(nodes_table, found, NO_NODES)
+            return _table(swaps_table, found, NO_SWAPS)
         return _table(suite_table, self._held(SUITE).found, NO_SUITE)
 
     def exported_lines(self) -> tuple[str, ...] | str:

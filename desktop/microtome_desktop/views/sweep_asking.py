@@ -26,6 +26,7 @@ from microtome_desktop.jobs.sweep_requests import (
     foreseen_key,
 )
 from microtome_desktop.presenters.sweep_choice import foreseen_text, question_on_screen
+from microtome_desktop.state.made_by import needs_model
 from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, sweep_for
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.fonts import text_font
@@ -109,8 +110,7 @@ class SweepAsking(QWidget):
         if workspace.session is None:
             return "Run a prompt first."
         if workspace.offline:
-            name = workspace.session.model.name
-            return f"Needs the model {name}: attach it."
+            return needs_model(workspace.session)
         held = self._foreseen()
         return held.problem if held is not None else ""
 

@@ -90,7 +90,7 @@ class SweepControls(QWidget):
         self.budget.setSuffix(" MiB")
         self.budget.setToolTip("Memory that the sweep may take; less makes it slower")
         self.budget.setKeyboardTracking(False)
-        self.count.setToolTip("How many pairs of the set, from its beginning")
+        self.count.setToolTip("How many pairs of the prompt set, from its beginning")
 
     def _lay_out(self) -> None:
         rows: dict[str, tuple[str, tuple[QWidget, ...]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,7 @@ class Workbench(QObject):
         self.mark.retire()
         del self.exports, self.mark
         colours.use_map(settings.colour_map)
-        theme.apply(application, settings.theme)
-        self.furnishing.renew()
+        self.furnishing.renew(partial(theme.apply, application, settings.theme))
         self.status.show_state()
 
     def _on_furnished(self) -> None:

@@ -76,7 +76,7 @@ def test_labels_cover_neither_nodes_nor_each_other(crowd):
     centres = np.stack([layout.x, layout.y], axis=1)
     radii = layout.diameter / 2
     order = label_order(crowd, None, None)
-    labels = place_labels(order, centres, radii, np.full(crowd.n_nodes, 40.0), 15.0, (1000, 600))
+    labels = place_labels(order, centres, radii, lambda _: 40.0, 15.0, (1000, 600))
     assert 0 < len(labels) <= LABEL_LIMIT
     boxes = [(b.x, b.y, b.x + b.width, b.y + b.height) for b in labels]
     for i, (x0, y0, x1, y1) in enumerate(boxes):

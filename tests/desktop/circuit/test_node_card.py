@@ -208,6 +208,22 @@ def test_the_largest_terms_are_kept_and_come_first(sample_session, head):
     assert [abs(row.score) for row in rows] == pytest.approx(slow)
 
 
+def test_why_that_cannot_be_read_is_told_and_can_be_asked_again(
+    panel, head, context, asked, sample_session
+):
+    held = sample_session.analyses[f"why/{head}"]
+    short = replace(held.arrays["score"], values=held.array("score")[:, :1])
+    for arrays in ({}, {**held.arrays, "score": short}):
+        context.workspace.add_analysis(replace(held, arrays=arrays))
+        assert panel.parts.isTabVisible(panel.parts.indexOf(panel.sources))
+        assert panel.sources.caption.text().startswith("What was found cannot be read")
+        assert cells(panel.sources.table, 0) == []
+        assert not panel.why.isHidden()
+        assert not [row for row in panel.exported_table()().rows if row[0] == "why"]
+    context.workspace.add_analysis(held)
+    assert panel.why.isHidden()
+
+
 def test_asking_why(panel, context, asked, sample_session):
     circuit = sample_session.circuit
     known = {key[4:] for key in sample_session.analyses if key.startswith("why/")}

@@ -132,7 +132,7 @@ def example(live_bench):
 
 
 @pytest.fixture
-def hand(live, example, qtbot, monkeypatch, tmp_path):
+def hand(live, example, put_in_place, qtbot, monkeypatch, tmp_path):
     """The live window, as after its start."""
     made = Hand(live, qtbot, monkeypatch, tmp_path)
     if not example:
@@ -143,7 +143,7 @@ def hand(live, example, qtbot, monkeypatch, tmp_path):
     live.desk.book.set_looks("As at first", {each.name: each.first for each in LOOKS},
                              {each.name: None for each in LOOKS})  # fmt: skip
     live.desk.selection.clear()
-    live.window.reset_layout()
+    put_in_place(live)
     made.rest()
     yield made
     for dialog in live.window.findChildren(QDialog):

@@ -292,6 +292,16 @@ def known_circuit(hand):
     panel.middle.show_page(Page.GRAPH)
 
 
+def forget_circuit(hand):
+    panel = discover(hand)
+    shown, count = panel.shown_id, len(panel.contest.ids)
+    hand.do(_ID.FORGET_CIRCUIT)
+    hand.until(lambda: len(panel.contest.ids) == count - 1)
+    assert shown not in hand.desk.workspace.session.analyses
+    hand.desk.book.undo()
+    hand.until(lambda: len(panel.contest.ids) == count)
+
+
 def ablate_outside(hand):
     panel = discover(hand)
     panel.right.turn_to(20)
@@ -327,6 +337,7 @@ PROMISES = {
     _ID.MEASURE_SIZE: measure_size, _ID.COMPARE_CIRCUITS: compare_circuits,
     _ID.ABLATE_OUTSIDE: ablate_outside, _ID.JUDGE_CIRCUIT: judge_circuit,
     _ID.KNOWN_CIRCUIT: known_circuit,
+    _ID.FORGET_CIRCUIT: forget_circuit,
     _ID.TEST_HYPOTHESIS: try_the_hypothesis,
 }  # fmt: skip
 

@@ -76,6 +76,7 @@ def remove_what_can_go(hand):
 def search_for_swaps(hand):
     panel = hand.panels["suite"]
     panel.swaps.positions.setText("6, 7")
+    panel.swaps.among.setCurrentText("these words")
     panel.swaps.words.setText("Mary John")
     hand.do(_ID.SWAPS)
     found = adversarial_of(latest(hand.session, "adversarial"))
@@ -101,6 +102,7 @@ def asked(hand):
     panel = hand.panels["suite"]
     panel.swaps.positions.clear()
     panel.swaps.words.clear()
+    panel.swaps.among.setCurrentIndex(0)
     panel.pages.setCurrentIndex(0)
     hand.window.reset_layout()
 

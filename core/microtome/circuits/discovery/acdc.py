@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from microtome.records.edges import Edges
 
 # Edges that are tried together before the first answer is known.
 _AT_FIRST, _AT_ONCE = 2, 16
+_TITLE = "Taking edges away"
+LIKELY = 0.4  # of the edges that may be tried: as many are, as far as can be told before
+_READ = 0.4  # layers that reading a metric takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,7 @@ def acdc(task: Task, tau: float, job: Job, *, partials: Partials | None = None) 
         return _Search(task, tau, job, partials).run()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class _Search:
     task: Task
     tau: float
@@ -66,22 +69,23 @@ class _Search:
     kept: dict[int, Batch] = field(init=False, default_factory=dict)
     value: float = field(init=False)
     tried: int = field(init=False, default=0)
+    spent: float = field(init=False, default=0.0)  # layers, by all changes that were tried
 
     def run(self) -> Pruned:
         self.edges = self.task.edges
         self.removed = np.zeros_like(self.edges.exists)
         self.rise = np.where(self.edges.exists, 0.0, np.nan)
         self.value = float(self._values([self.removed], self.edges.n_layers)[0])
+        self.spent = 2.0 * self.edges.n_layers  # the clean and the other runs
         done, total = 0, self.edges.count
         known = np.zeros_like(self.edges.exists)
         for reader in self._order():
-            self.job.progress("Taking edges away", done, total)
-            self._reader(reader)
-            done += int(self.edges.exists[:, reader].sum())
             known[:, reader] = True
+            self._reader(reader, known)
+            done += int(self.edges.exists[:, reader].sum())
             if self.partials is not None and done < total:
                 self.partials.tell(partial(self._so_far, known), edges_done=done, edges=total)
-        self.job.progress("Taking edges away", total, total)
+        self.job.progress(_TITLE, self.spent, self.spent)
         kept = self.edges.exists & ~self.removed
         return Pruned(kept, self.rise, self.tried, self.value)
 
@@ -100,7 +104,25 @@ class _Search:
             order += by_side.T[::-1, ::-1].ravel().tolist()
         return order
 
-    def _reader(self, reader: int) -> None:
+    @cached_property
+    def _layers(self) -> Float[np.ndarray, " reader"]:
+        """What trying an edge into each reader takes: the layers from there on, and the answer."""
+        edges = self.edges
+        above = [edges.n_layers - edges.layer_of(reader) for reader in range(edges.n_readers)]
+        return np.array(above) + _READ
+
+    def _tell(self, known: Bool[np.ndarray, "writer reader"], reader: int, left: int) -> None:
+        """How far it is: what was done, of that and what is likely to come.
+
+        What nothing reads any more will not be tried, so that the total falls as edges go.
+        """
+        alive = (self.edges.exists & ~self.removed).any(1)
+        may = ~known[0] & np.append(alive[self.edges.node_of[:-1]], True)
+        rest = float((self.edges.exists[:, may].sum(0) * self._layers[may]).sum())
+        rest += left * float(self._layers[reader])
+        self.job.progress(_TITLE, self.spent, self.spent + LIKELY * rest)
+
+    def _reader(self, reader: int, known: Bool[np.ndarray, "writer reader"]) -> None:
         writers = np.flatnonzero(self.edges.exists[:, reader])[::-1]
         node = int(self.edges.node_of[reader])
         if node >= 0 and not (self.edges.exists & ~self.removed)[node].any():
@@ -108,8 +130,10 @@ class _Search:
             return
         layer, ahead = self.edges.layer_of(reader), _AT_FIRST
         while len(writers):
+            self._tell(known, reader, len(writers))
             part = writers[:ahead]
             values = self._values(self._steps(part, reader), layer)
+            self.spent += len(part) * float(self._layers[reader])
             rises = np.diff(values, prepend=self.value)
             stays = np.flatnonzero(rises >= self.tau)
             count = len(part) if not len(stays) else int(stays[0])

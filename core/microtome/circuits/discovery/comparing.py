@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from microtome.errors import InputError, expect
 from microtome.records.circuit import Circuit
 from microtome.records.edges import Edges, edges_of, scores_of
+from microtome.records.positions import summed
 
 
 def rank_correlation(
@@ -19,15 +20,28 @@ def rank_correlation(
 
     Not a number where all scores of one of both are the same.
     """
-    one, other = (ranks - ranks.mean() for ranks in (_ranks(first), _ranks(second)))
-    size = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float(one @ other) / size if size > 0 else float("nan")
+    return float(rank_correlations((first, second))[0, 1])
+
+
+def rank_correlations(
+    scores: Sequence[Float[np.ndarray, " edge"]],
+) -> Float[np.ndarray, "circuit circuit"]:
+    """The same of each two of several, with 1 on the diagonal; each is ranked once."""
+    found = np.eye(len(scores))
+    centred = [ranks - ranks.mean() for ranks in map(_ranks, scores)]
+    sizes = [float(np.sqrt((ranks**2).sum())) for ranks in centred]
+    for row, one in enumerate(centred):
+        for column in range(row):
+            size = sizes[row] * sizes[column]
+            value = float(one @ centred[column]) / size if size > 0 else float("nan")
+            found[row, column] = found[column, row] = value
+    return found
 
 
 def overlap(first: Bool[np.ndarray, "*edges"], second: Bool[np.ndarray, "*edges"]) -> float:
     """The share of the edges of either circuit that both have (Jaccard); 1 for two empty ones."""
-    either = int((first | second).sum())
-    return float((first & second).sum()) / either if either else 1.0
+    either = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / either if either else 1.0
 
 
 def _ranks(values: Float[np.ndarray, " edge"]) -> Float[np.ndarray, " edge"]:
@@ -59,9 +73,10 @@ def node_auc(circuit: Circuit, known: Iterable[str]) -> float:
 def _told_apart(circuit: Circuit, known: Iterable[str]) -> tuple[Edges, np.ndarray, np.ndarray]:
     """The edges of a circuit, the sizes of their scores, and which of them are known."""
     expect(known, (list, tuple, set, frozenset), "known", "a list of edges", "['input->m0', …].")
-    edges = aggregated_edges(circuit)
+    whole = aggregated(circuit)
+    edges = edges_of(whole)
     try:
-        sizes = np.abs(np.nan_to_num(scores_of(circuit)))
+        sizes = np.abs(np.nan_to_num(scores_of(whole)))
         return edges, sizes, edges.mask(str(edge) for edge in known)
     except KeyError as error:
         raise InputError(
@@ -81,14 +96,18 @@ def _auc(scores: np.ndarray, true: np.ndarray) -> float:
     return float((_ranks(scores)[true].sum() - least) / (count * (len(true) - count)))
 
 
-def aggregated_edges(circuit: Circuit) -> Edges:
-    """The edges of a discovered circuit; InputError for one by position."""
+def aggregated(circuit: Circuit) -> Circuit:
+    """A discovered circuit, one by position as its sums over positions.
+
+    Raises InputError for a circuit of another kind.
+    """
     way_out = "Make one with discover_circuit(model, pairs)."
     expect(circuit, Circuit, "circuit", "a discovered circuit", way_out)
-    if "n_heads" in circuit.metadata and not (circuit.node_position >= 0).any():
-        return edges_of(circuit)
+    whole = summed(circuit)
+    if "n_heads" in whole.metadata and not (whole.node_position >= 0).any():
+        return whole
     raise InputError(
-        "This is asked of circuits whose edges are summed over positions, and this one is by "
+        "This is asked of circuits that were discovered, and this one is the graph of a prompt by "
         "position.",
         way_out,
     )

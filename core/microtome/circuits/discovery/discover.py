@@ -151,7 +151,7 @@ class Settings:
             able = ", ".join(name for name, row in METHODS.items() if row.positioned)
             raise InputError(
                 f"The method {method} takes an edge away at all positions at once.",
-                f"Take one of {able} to keep positions, or leave by_position out.",
+                f"Take one of {able}, or sum over positions (by_position=False).",
             )
         return cls(method, **given)
 

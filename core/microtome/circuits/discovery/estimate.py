@@ -16,7 +16,9 @@ from typing import Unpack
 import torch
 
 from microtome.circuits.asking import precise
+from microtome.circuits.discovery.acdc import LIKELY
 from microtome.circuits.discovery.discover import Options, Settings
+from microtome.circuits.discovery.faithful import SIZES
 from microtome.circuits.discovery.room import Room
 from microtome.circuits.discovery.task import expect_data
 from microtome.interventions.sweeping.estimate import product_rate, row_flop
@@ -31,14 +33,15 @@ from microtome.records.edges import Edges
 
 # Measured on models of 4 and 12 layers; a test and a benchmark compare with what is taken.
 _USED = 0.6  # of the speed of one large product; the rest are norms, attention and copies
-_EDGES = 1.4  # how much more passes take whose edges are scored
+_EDGES = 1.75  # how much more passes take whose edges are scored
 _BACK = 2.0  # passes that one way back takes, with slopes before it and products behind it
 _REPLACED = 2.4  # how much more rows take whose readers have streams of their own
+_TESTED = 1.2  # how much more rows take that leave out all edges but a circuit's
 _READ = 0.4  # layers that reading a metric takes beside its products
 _TOGETHER = 16  # edges that are taken away at once, on average
 # ACDC: the share of the edges that is tried, edges a round, and what a try takes of a whole pass
 # because of what is not read any more; the longest search tries all, one in a round of two.
-_LIKELY, _LONGEST = (0.3, 2.3, 1.6, 0.35), (1.0, 1.0, 2.0, 1.0)
+_LIKELY, _LONGEST = (LIKELY, 2.3, 1.6, 0.35), (1.0, 1.0, 2.0, 1.0)
 _TRIES, _PATIENCE = 6, 0.3  # passes that are timed, and seconds after which two are enough
 
 
@@ -51,8 +54,9 @@ def estimate_discovery(
 ) -> DiscoveryEstimate:
     """What ``discover_circuit`` with the same arguments will take, before it is started.
 
-    Only shapes and token counts are looked at; one product of matrices and one forward pass over
-    the first example are timed. Raises what ``discover_circuit`` raises before it runs anything.
+    And beside it, what ``faithfulness`` of the circuit at its usual sizes will. Only shapes and
+    token counts are looked at; one product of matrices and one forward pass over the first example
+    are timed. Raises what ``discover_circuit`` raises before it runs anything.
     """
     job = job_or_default(options.get("job"))
     settings = Settings.of(method, options)
@@ -61,7 +65,7 @@ def estimate_discovery(
     examples = sized_examples(model, listed, metric)
     speed = _Speed.of(model, examples[0], job)
     asked = _Asked(model, settings, examples, len(over))
-    likely, most = asked.work(_LIKELY), asked.work(_LONGEST)
+    likely, most, curve = asked.work(_LIKELY), asked.work(_LONGEST), asked.curve()
     return DiscoveryEstimate(
         method,
         asked.edges.count,
@@ -71,6 +75,9 @@ def estimate_discovery(
         most.passes,
         speed.seconds(most),
         asked.bytes(),
+        curve.passes,
+        speed.seconds(curve),
+        asked.curve_bytes(),
     )
 
 
@@ -178,9 +185,20 @@ class _Asked:
         above = [edges.n_layers - edges.layer_of(r) for r in range(edges.n_readers)]
         return float((edges.exists.sum(0) @ above) / edges.count / edges.n_layers)
 
-    def _replaced(self, changes: float, calls: float, read: float, part: float) -> _Work:
-        """So many changes in so many calls; a row of them takes a ``part`` of one of a pass."""
-        layers, share = self.edges.n_layers, self._share_of_layers()
+    def curve(self) -> _Work:
+        """What testing circuits of all sizes, by score and by size of score, takes."""
+        tested = 2 + 2 * len(SIZES)  # the whole model and no edge at all among them
+        return self._replaced(tested, tested, tested * len(self.examples), _TESTED, share=1.0)
+
+    def _replaced(
+        self, changes: float, calls: float, read: float, part: float, share: float | None = None
+    ) -> _Work:
+        """So many changes in so many calls; a row of them takes a ``part`` of one of a pass.
+
+        Each goes through a ``share`` of the layers, that of taking one edge away if none is given.
+        """
+        layers = self.edges.n_layers
+        share = self._share_of_layers() if share is None else share
         runs, count = (2 if self.settings.ablation == "resample" else 1), len(self.examples)
         rows = sum(len(example.base) for example in self.examples)
         return _Work(
@@ -192,15 +210,26 @@ class _Asked:
     def bytes(self) -> int:
         """The most bytes beside the model, as far as the budget lets them grow."""
         edges, anatomy, budget = self.edges, self.model.anatomy, self.settings.budget
-        most = 0
-        for length, examples in self.lengths.items():
-            room = Room.of(anatomy, length, budget)
-            if self.settings.method in ("exact", "acdc"):
-                held = min(examples, room.grounded) * room.ground
-                runs = min(room.replaced, _TOGETHER * examples) * room.changed
-                most = max(most, 2 * held + runs)
-            else:
+        most = self._replaced_bytes(_TOGETHER)
+        if self.settings.method not in ("exact", "acdc"):
+            most = 0
+            for length, examples in self.lengths.items():
+                room = Room.of(anatomy, length, budget)
                 together = min(examples, room.examples(self._at_once))
                 most = max(most, together * (room.example + (self._at_once + 2) * room.run))
         scores = 8 * edges.n_writers * edges.n_readers
         return most + scores * (max(self.lengths) if self.settings.by_position else 1)
+
+    def curve_bytes(self) -> int:
+        """The same of a curve."""
+        return self._replaced_bytes(1)
+
+    def _replaced_bytes(self, together: int) -> int:
+        """Of runs with edges taken away, so many changes of an example at once."""
+        most = 0
+        for length, examples in self.lengths.items():
+            room = Room.of(self.model.anatomy, length, self.settings.budget)
+            held = min(examples, room.grounded) * room.ground
+            runs = min(room.replaced, together * examples) * room.changed
+            most = max(most, 2 * held + runs)
+        return most

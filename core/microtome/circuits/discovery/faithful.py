@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from microtome.bootstrap import ratio_band
 from microtome.circuits.discovery.batches import batches
-from microtome.circuits.discovery.comparing import aggregated_edges
+from microtome.circuits.discovery.comparing import aggregated
 from microtome.circuits.discovery.measuring import measure
 from microtome.circuits.discovery.partial import Partials
 from microtome.circuits.discovery.task import Task, expect_budget, expect_options
@@ -24,12 +25,12 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
-from microtome.records.edges import Edges, scores_of
+from microtome.records.edges import Edges, edges_of, scores_of
 from microtome.records.faithfulness import FAITHFULNESS, Faithfulness
+from microtome.records.positions import SUMMED
 
 # Of MIB's evaluation (Mueller et al. 2025), which its areas are taken over.
 SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-_DRAWS, _INSIDE = 1000, 95.0
 
 
 class Options(TypedDict, total=False):
@@ -58,8 +59,10 @@ def faithfulness(
     handed out by ``job.partial`` as ``faithfulness``, about five a second: size by size over the
     first examples, then over more and more of them; what is not known yet is NaN, and ``params``
     have ``partial``, ``sizes done`` and ``examples done``.
-    Raises InputError for a circuit of another model or by position, and sizes that are none; else
-    what ``discover_circuit`` raises.
+    Of a circuit by position the edges' sums over positions are tested, as an edge is taken away at
+    all positions at once; ``params`` have ``summed`` then.
+    Raises InputError for a circuit of another model, and sizes that are none; else what
+    ``discover_circuit`` raises.
     """
     expect_options(options, Options)
     job, seed = job_or_default(options.get("job")), options.get("seed", 0)
@@ -67,6 +70,7 @@ def faithfulness(
     budget = options.get("budget", BUDGET)
     expect_budget(budget)
     task = replace(Task.of(model, data, metric, ablation, over), budget=budget)
+    circuit = aggregated(circuit)
     edges, scores = edges_and_scores(task, circuit)
     shares = _sizes(options.get("sizes", SIZES))
     by_sign = [best(edges, scores, share, signed=True) for share in shares]
@@ -78,6 +82,7 @@ def faithfulness(
         "method": circuit.metadata.get("method"),
         "sizes": shares.tolist(),
         "seed": seed,
+        **({SUMMED: circuit.metadata[SUMMED]} if SUMMED in circuit.metadata else {}),
         **task.told(),
     }
     asked["id"] = _identity(asked, scores)
@@ -134,13 +139,14 @@ def best(
 def edges_and_scores(
     task: Task, circuit: Circuit
 ) -> tuple[Edges, Float[np.ndarray, "writer reader"]]:
-    """The edges of a task's model, and a circuit's scores of them.
+    """The edges of a task's model, and a circuit's scores of them, summed over positions.
 
-    Raises InputError for a circuit of another model, or by position.
+    Raises InputError for a circuit of another model or another kind.
     """
-    edges, own = task.edges, aggregated_edges(circuit)
+    whole = aggregated(circuit)
+    edges, own = task.edges, edges_of(whole)
     if own == edges:
-        return edges, scores_of(circuit)
+        return edges, scores_of(whole)
     told = (
         f"of {own.n_layers} layers and {own.n_heads} heads, and this one has {edges.n_layers} and "
         f"{edges.n_heads}."
@@ -209,15 +215,10 @@ def expect_different(whole: np.ndarray, none: np.ndarray) -> None:
 def _band(
     values: np.ndarray, whole: np.ndarray, none: np.ndarray, seed: int
 ) -> Float[np.ndarray, "2 size"] | None:
-    """The 95 % bootstrap interval over examples."""
-    count = len(whole)
-    if count < 2:
+    """The interval of the share that is kept, over examples; None for one."""
+    if len(whole) < 2:
         return None
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = (draws @ (values - none).T) / (draws @ (whole - none))[:, None]
-    ends = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
-    return np.asarray(np.percentile(shares, ends, axis=0), dtype=np.float32)
+    return ratio_band((values - none).T, (whole - none)[:, None], seed).astype(np.float32)
 
 
 def _identity(asked: dict[str, Any], scores: np.ndarray) -> str:

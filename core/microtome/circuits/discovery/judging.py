@@ -68,7 +68,8 @@ def judge_circuit(
     first set empty; a node that is taken out loses all its out-edges. Complete: the circuit without
     K does as the model without K. Minimal: every node is worth something on top of some K. Values
     are faithfulness, 1 the whole model and 0 no edge.
-    Raises InputError for a circuit of another model, by position or without any way from the input
+    A circuit by position is judged by the sums of its edges.
+    Raises InputError for a circuit of another model or without any way from the input
     to the logits at this size; else what ``discover_circuit`` raises.
     Source: Wang et al., "Interpretability in the Wild" (2022), section 4.
     """

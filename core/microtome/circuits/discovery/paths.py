@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from microtome.bootstrap import ratio_band
 from microtome.circuits.discovery.batches import Batch, batches
 from microtome.circuits.discovery.faithful import expect_different
 from microtome.circuits.discovery.measuring import measure
@@ -32,8 +33,6 @@ from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.edges import LOGITS, Edges
 from microtome.records.paths import PatchedPaths, Path, Step, paths_of
-
-_DRAWS, _INSIDE = 1000, 95.0
 
 
 class Options(TypedDict, total=False):
@@ -170,15 +169,8 @@ def _only_at(change: Float[Tensor, "example position d_model"], step: Step, path
 def _band(
     lost: Float[np.ndarray, "path example"], all_lost: Float[np.ndarray, " example"], seed: int
 ) -> Float[np.ndarray, "2 path"] | None:
-    """The 95 % bootstrap interval of the shares over examples."""
-    count = len(all_lost)
-    if count < 2:
-        return None
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = (draws @ lost.T) / (draws @ all_lost)[:, None]
-    ends = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
-    return np.asarray(np.nanpercentile(shares, ends, axis=0), dtype=np.float64)
+    """The interval of the shares over examples; None for one."""
+    return None if len(all_lost) < 2 else ratio_band(lost.T, all_lost[:, None], seed)
 
 
 def _identity(asked: dict[str, Any]) -> str:

@@ -145,7 +145,7 @@ class Task:
         if len(lengths) > 1:
             raise InputError(
                 f"Examples of {', '.join(map(str, lengths))} tokens have no positions in common.",
-                "Give examples of one length, or leave by_position out.",
+                "Give examples of one length, or sum over positions (by_position=False).",
             )
 
     def read(self) -> list[int]:

@@ -96,10 +96,24 @@ def _opened(path: Path, start: bytes, job: Job) -> Document:
             raise GraphError(f"{path.name} is a pickle of over {_MAX_PICKLE >> 20} MB.")
         value = load_pickle(path.read_bytes(), CONSTRUCTS)
         return Document(path, Container.PICKLE, value, job)
-    found = "is empty" if not start else f"begins with {start[:8]!r}"
     raise GraphError(
-        f"{path.name} {found}; a graph file is JSON, GraphML, a pickle or a file of torch.save.",
+        f"{path.name} {_beginning(text or start)}; a graph file is a JSON object, "
+        "GraphML, a pickle or a file of torch.save.",
         "Choose another file.",
+    )
+
+
+def _beginning(start: bytes) -> str:
+    """What a file begins with that is no graph, in words."""
+    if not start.strip():
+        return "is empty"
+    if start.startswith(b"["):
+        return "holds a JSON list"
+    letters = start[:8].decode("ascii", "replace")
+    return (
+        f'begins with "{letters}"'
+        if letters.isprintable() and letters.isascii()
+        else ("begins with bytes that are no text")
     )
 
 

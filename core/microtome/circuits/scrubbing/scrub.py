@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from microtome.bootstrap import ratio_band
 from microtome.circuits.asking import precise
 from microtome.circuits.discovery.writers import expect_edges
 from microtome.circuits.scrubbing.binding import Bound, bound
@@ -38,7 +39,6 @@ from microtome.records.edges import Edges
 from microtome.records.hypothesis import Hypothesis, expect_hypothesis
 from microtome.records.scrubbed import Scrubbed
 
-_RESAMPLES, _INSIDE = 1000, 95.0
 _LEAST = 1e-6  # between the model and the baseline
 BUDGET = 2 << 30  # bytes of what is kept
 
@@ -218,13 +218,9 @@ def _recovered(scrubbed: np.ndarray, whole: np.ndarray, baseline: np.ndarray) ->
 def _band(
     scrubbed: np.ndarray, whole: np.ndarray, baseline: np.ndarray, seed: int
 ) -> Float[np.ndarray, " 2"]:
-    """The 95 % bootstrap interval over inputs."""
-    count = len(whole)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = (draws @ (scrubbed - baseline)) / (draws @ (whole - baseline))
-    ends = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
-    return np.asarray(np.nanpercentile(shares, ends), dtype=np.float64)
+    """The interval of the share recovered, over inputs."""
+    found = ratio_band((scrubbed - baseline)[:, None], (whole - baseline)[:, None], seed)
+    return np.asarray(found[:, 0])
 
 
 def _title(examples: Sequence[Example], model: Model) -> str:

@@ -1,16 +1,17 @@
-"""What is asked of a training: a model, text, sites and settings; what comes of it."""
+"""What is asked of a training: a model, text, sites and settings, all of it fit to be used."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict
 
 import numpy as np
 
+import microtome_resources as resources
 from microtome.activations.harvest import harvest
 from microtome.activations.shards import Harvest
 from microtome.corpora.reading import Corpus
@@ -22,7 +23,6 @@ from microtome.features.training.forms import Across, Own
 from microtome.features.training.methods import METHODS
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import preset
-from microtome.features.training.rows import Rows
 from microtome.features.training.trainer import Places, Trainer, Watch
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
@@ -31,19 +31,18 @@ from microtome.models.hooks import layers_of
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.records.dictionary import DictionaryIdentity
-from microtome.records.training import TrainingCurve
 from microtome.sites import Site
 
-Text = Corpus | Path | str | PromptSet | Harvest
+Source = Corpus | Path | str | PromptSet
+Text = Source | Harvest
 _WATCHED = 2_048  # tokens whose cross-entropy is measured as a training goes on
 
 
-class Options(TypedDict, total=False):
-    """How a dictionary is trained; what is left out is the preset's (``Plan`` says what each is)."""
+class Shared(TypedDict, total=False):
+    """How a dictionary is trained; what is left out is the preset's. ``Plan`` says what each is."""
 
     rule: str
     width: int
-    k: int
     steps: int
     batch: int
     rate: float
@@ -65,117 +64,13 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainedDictionary:
-    """A dictionary and how its training went."""
-
-    dictionary: Dictionary
-    curve: TrainingCurve
+def text_file(given: str) -> str:
+    """The file of an embedded text that is asked for by name; else what was given."""
+    return str(resources.text_path(given)) if given in resources.text_names() else given
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainedTranscoders:
-    """Transcoders for all layers and how their training went; one curve where it was one."""
-
-    transcoders: Transcoders
-    curves: tuple[TrainingCurve, ...]
-
-
-def train_dictionary(
-    model: Model,
-    text: Text,
-    site: Site | str,
-    writes: Site | str | None = None,
-    **options: Unpack[Options],
-) -> TrainedDictionary:
-    """Train a sparse dictionary on what a model makes of a text at a site.
-
-    A sparse autoencoder, or with ``writes`` a transcoder from one site to another. ``text`` is a
-    file, a folder, a prompt set or a corpus, or a harvest of the site. ``rule`` is relu, topk,
-    batchtopk, jumprelu, gated or matryoshka. With ``folder`` activations and checkpoints are kept
-    there, and the same call goes on from them. Curves are handed out by ``job.partial`` as
-    ``training-curve``, about five a second.
-    Raises CorpusError for text that cannot be used, SiteMissing for a site that the model lacks,
-    InputError for settings that make no sense, DictionaryError when the training diverges,
-    StorageError when the disk refuses, which loses no checkpoint.
-    """
-    expect_model(model)
-    asked = _Asked.of(model, options)
-    read = _one(model, site)
-    written = read if writes is None else _one(model, writes)
-    with asked.rows(text, [read, written]) as rows:
-        trainer = asked.trainer(rows, read, written)
-        made, curve = trainer.run()
-    assert isinstance(made, Dictionary)  # noqa: S101  of this form
-    return TrainedDictionary(made, curve)
-
-
-def train_transcoders(
-    model: Model,
-    text: Text,
-    kind: str = "per-layer",
-    *,
-    k: int | Sequence[int] | None = None,
-    **options: Unpack[Options],
-) -> TrainedTranscoders:
-    """Train transcoders for all MLPs of a model: from what each reads to what it writes.
-
-    ``kind`` is ``per-layer``, or ``cross-layer``, whose features write all layers from their own
-    on. With ``skip`` each has a linear path beside its features. ``k`` may be a number for each
-    layer of a set. All else is as of ``train_dictionary``, with the same errors.
-    """
-    expect_model(model)
-    kinds = ("per-layer", "cross-layer")
-    if kind not in kinds:
-        raise InputError(f"The kind is {kind!r}.", f"Choose {' or '.join(kinds)}.")
-    asked = _Asked.of(model, options)
-    layers = model.identity.n_layers
-    places = [(Site("mlp_in", layer), Site("mlp_out", layer)) for layer in range(layers)]
-    for site in (each for pair in places for each in pair):
-        layers_of(model, site)
-    each_k = _each_k(k, asked.plan.k, layers)
-    with asked.rows(text, [site for pair in places for site in pair]) as rows:
-        if kind == "cross-layer":
-            return _across(asked.but(k=max(each_k)), rows, places)
-        return _each_layer(asked, rows, places, each_k)
-
-
-def _each_k(k: int | Sequence[int] | None, usual: int, layers: int) -> list[int]:
-    if k is None or isinstance(k, int):
-        return [usual if k is None else k] * layers
-    if len(k) != layers:
-        raise InputError(
-            f"k has {len(k)} numbers, but the model {layers} layers.", "Give one for each."
-        )
-    return list(k)
-
-
-def _each_layer(
-    asked: _Asked, rows: Rows, places: Sequence[tuple[Site, Site]], each_k: Sequence[int]
-) -> TrainedTranscoders:
-    made, curves = [], []
-    for layer, (read, written) in enumerate(places):
-        one = asked.but(k=each_k[layer])
-        one.within = f"layer-{layer}"
-        dictionary, curve = one.trainer(rows, read, written).run()
-        made.append(dictionary)
-        curves.append(curve)
-    return TrainedTranscoders(Transcoders(tuple(made), name=asked.name), tuple(curves))
-
-
-def _across(
-    asked: _Asked, rows: Rows, places: Sequence[tuple[Site, Site]]
-) -> TrainedTranscoders:
-    identity = asked.model.identity
-    form = Across(identity.n_layers, asked.plan.width, identity.d_model, identity.d_model)
-    held = Places(tuple(str(read) for read, _ in places), tuple(str(at) for _, at in places))
-    identities = [asked.identity(read, written) for read, written in places]
-    made, curve = asked.made(rows, held, form, identities).run()
-    return TrainedTranscoders(made, (curve,))
-
-
-def _one(model: Model, given: Site | str) -> Site:
-    """A site that is one place of the model."""
+def one_place(model: Model, given: Site | str) -> Site:
+    """A site that is one place of a model. Raises InputError for more, SiteMissing for none."""
     site = Site.of(given)
     layers = layers_of(model, site)
     if len(layers) != 1:
@@ -185,8 +80,8 @@ def _one(model: Model, given: Site | str) -> Site:
     return site
 
 
-@dataclass(slots=True, eq=False)
-class _Asked:
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
     """The question, every part of it fit to be used."""
 
     model: Model
@@ -199,14 +94,15 @@ class _Asked:
     within: str = ""  # a folder of its own for each of several trainings
 
     @classmethod
-    def of(cls, model: Model, options: Options) -> _Asked:
+    def of(cls, model: Model, options: Mapping[str, Any]) -> Asked:
         """What was asked. Raises InputError for options that there are none of."""
-        unknown = [name for name in options if name not in Options.__annotations__]
+        known = (*Shared.__annotations__, "k")
+        unknown = [name for name in options if name not in known]
         if unknown:
             raise InputError(
-                f"There is no option {unknown[0]!r}.",
-                f"Known are {', '.join(Options.__annotations__)}.",
+                f"There is no option {unknown[0]!r}.", f"Known are {', '.join(known)}."
             )
+        expect_model(model)
         rule = options.get("rule", "topk")
         if rule not in METHODS:
             raise InputError(f"The rule is {rule!r}.", f"Choose one of {', '.join(METHODS)}.")
@@ -224,10 +120,9 @@ class _Asked:
             options.get("watch_every", 500),
         )
 
-    def but(self, **changes: Any) -> _Asked:
-        """The same with another plan."""
-        return _Asked(self.model, self.plan.but(**changes), self.job, self.folder, self.limit,
-                      self.name, self.watch_every)  # fmt: skip
+    def but(self, within: str = "", **changes: Any) -> Asked:
+        """The same with another plan, in a folder of its own."""
+        return replace(self, plan=self.plan.but(**changes), within=within)
 
     @contextmanager
     def rows(self, text: Text, sites: Sequence[Site]) -> Iterator[Harvest]:
@@ -236,12 +131,16 @@ class _Asked:
         if isinstance(text, Harvest):
             yield text
             return
-        kept = {"limit": self.limit, "seed": self.plan.seed, "job": self.job}
         if self.folder is not None:
-            yield harvest(self.model, text, named, self.folder / "activations", **kept)
+            yield self._harvest(text, named, self.folder / "activations")
             return
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            yield harvest(self.model, text, named, folder, **kept)
+            yield self._harvest(text, named, Path(folder))
+
+    def _harvest(self, text: Source, sites: list[str], folder: Path) -> Harvest:
+        source = text_file(text) if isinstance(text, str) else text
+        kept, seed = self.limit, self.plan.seed
+        return harvest(self.model, source, sites, folder, limit=kept, seed=seed, job=self.job)
 
     def trainer(self, rows: Harvest, read: Site, written: Site) -> Trainer:
         """A trainer of one dictionary."""
@@ -268,7 +167,7 @@ class _Asked:
         def watch(made: Dictionary | Transcoders) -> float:
             if isinstance(made, Dictionary):
                 return evaluate_dictionary(self.model, made, few).recovered
-            return 1 - evaluate_transcoders(self.model, made, few).kl
+            return evaluate_transcoders(self.model, made, few).recovered
 
         return watch
 
@@ -278,5 +177,5 @@ class _Asked:
         name = self.name or f"{held.name} {written}"
         return DictionaryIdentity(
             name, "", 0, 0, 0, str(read), str(written), held.name, held.fingerprint,
-            source={"training": self.plan.told()},
+            source={"metadata": {"training": self.plan.told()}},
         )  # fmt: skip

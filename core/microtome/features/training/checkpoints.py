@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"os error (\d+)")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """Tensors by name, and plain values: ``plan``, ``step``, ``rows``, ``points`` …"""
+    """Tensors by name, and plain values: ``question``, ``step``, ``points`` and so on."""
 
     tensors: dict[str, Tensor]
     told: dict[str, Any]
@@ -94,6 +94,4 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 def expect_finite(tensors: dict[str, Tensor]) -> bool:
     """Whether all weights are numbers: nothing else may become a checkpoint."""
-    return all(
-        bool(torch.isfinite(each).all()) for name, each in tensors.items() if name != "cut"
-    )
+    return all(bool(torch.isfinite(each).all()) for name, each in tensors.items() if name != "cut")

@@ -17,7 +17,7 @@ _DENSE = 0.1  # of the rows: a feature that is on in more is called dense
 
 @dataclass(slots=True, eq=False)
 class Window:
-    """Sums since the last figure; part of a checkpoint, so that a continuation has equal figures."""
+    """Sums since the last figure; kept in checkpoints, so that a continuation has equal figures."""
 
     on: Tensor  # [*feature] rows that each was on in
     sums: Tensor = field(default_factory=lambda: torch.zeros(4, dtype=torch.float64))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ def _layer(weights: Mapping[str, Tensor], layer: int) -> dict[str, Tensor]:
     return {**own, "across": weights[f"w_dec.{layer}"]}
 
 
-def folded(  # one formula of all of these
+def folded(
     weights: Mapping[str, Tensor], read: Scale, written: Scale, plan: Plan, cut: float,
     transcodes: bool,
 ) -> Weights:  # fmt: skip
@@ -79,7 +80,7 @@ def folded(  # one formula of all of these
     if "log_threshold" in held:
         made["threshold"] = held["log_threshold"].exp() * size
     elif METHODS[plan.rule].cut:
-        made["threshold"] = torch.full_like(held["b_enc"], (0.0 if cut != cut else cut) * size)
+        made["threshold"] = torch.full_like(held["b_enc"], (0.0 if isnan(cut) else cut) * size)
     if "w_skip" in held:
         made["w_skip"] = held["w_skip"] * (size / read.size)
         b_dec = b_dec - made["w_skip"] @ mean

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from microtome.features.training.plan import Plan
 _OF_DATA = 0.5
 
 
+@runtime_checkable
 class Form(Protocol):
     """What a rule and a trainer need of it."""
 
@@ -56,7 +57,7 @@ def start_vectors(method: Method, shape: tuple[int, ...]) -> dict[str, Tensor]:
 
 def unit(rows: Tensor) -> Tensor:
     """Rows of norm 1; a row of zeros stays."""
-    return rows / rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return functional.normalize(rows, dim=-1)
 
 
 def drawn(

@@ -40,7 +40,9 @@ def dense_gradients(
         held.requires_grad_(True)
         held.grad = None
     pre = form.read(weights, x)
-    step = Step(weights, plan, pre, target, lambda held, codes: form.decode(held, codes, x), pressure)
+    step = Step(
+        weights, plan, pre, target, lambda held, codes: form.decode(held, codes, x), pressure
+    )
     loss = method.loss(step)
     if plan.auxiliary and bool(dead.any()):
         loss = loss + plan.auxiliary * _auxiliary(form, weights, step, dead, x)

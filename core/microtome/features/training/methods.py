@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,13 +82,13 @@ class _Jump(torch.autograd.Function):
     """``pre`` where it is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return pre * (pre > threshold)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, Tensor, None]:
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return given * (pre > threshold), (-threshold * near * given).sum(0), None
@@ -97,13 +98,13 @@ class _Count(torch.autograd.Function):
     """1 where ``pre`` is above a threshold; the threshold's gradient by a rectangle kernel."""
 
     @staticmethod
-    def forward(ctx, pre, threshold, bandwidth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def forward(ctx: Any, pre: Tensor, threshold: Tensor, bandwidth: float) -> Tensor:
         ctx.save_for_backward(pre, threshold)
         ctx.bandwidth = bandwidth
         return (pre > threshold).to(pre.dtype)
 
     @staticmethod
-    def backward(ctx, given):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN205
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, Tensor, None]:
         pre, threshold = ctx.saved_tensors
         near = ((pre - threshold).abs() < ctx.bandwidth / 2) / ctx.bandwidth
         return None, (-near * given).sum(0), None
@@ -178,7 +179,7 @@ METHODS: dict[str, Method] = {
         "ReLU with L1",
         _relu,
         "relu",
-        pressure=1.0,
+        pressure=2.0,
         source="Bricken et al., Towards Monosemanticity (2023)",
     ),
     "topk": Method(
@@ -200,8 +201,8 @@ METHODS: dict[str, Method] = {
         "JumpReLU",
         _jumprelu,
         "jumprelu",
-        {"b_enc": 0.0, "log_threshold": -2.3},
-        pressure=1.0,
+        {"b_enc": 0.0, "log_threshold": -0.7},
+        pressure=0.5,
         source="Rajamanoharan et al., Jumping Ahead (2024)",
     ),
     "gated": Method(
@@ -209,7 +210,7 @@ METHODS: dict[str, Method] = {
         _gated,
         "gated",
         {"b_gate": 0.0, "b_mag": 0.0, "r_mag": 0.0},
-        pressure=1.0,
+        pressure=4.0,
         source="Rajamanoharan et al., Improving Dictionary Learning with Gated SAEs (2024)",
     ),
     "matryoshka": Method(

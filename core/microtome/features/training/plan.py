@@ -40,7 +40,7 @@ class Plan:
     dead_after: int = 50_000
     skip: bool = False
     groups: tuple[int, ...] = ()
-    bandwidth: float = 0.1
+    bandwidth: float = 0.5
     every: int = 25
     seed: int = 0
 
@@ -54,7 +54,9 @@ class Plan:
         for name in (*_SHARES, *_NUMBERS, *(("pressure",) if self.pressure is not None else ())):
             self._expect_number(name, 1.0 if name in _SHARES else math.inf)
         if self.rate == 0:
-            raise InputError("rate is 0, so that nothing would be learned.", "Give for example 1e-3.")
+            raise InputError(
+                "rate is 0, so that nothing would be learned.", "Give for example 1e-3."
+            )
         self._expect_sizes()
 
     def _expect_number(self, name: str, most: float) -> None:

@@ -95,8 +95,9 @@ def expect_rows(rows: Rows, size: int) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """Where the rows of a site lie: ``(x - mean) / size`` has mean 0 and, over all its numbers,
-    mean square 1.
+    """Where the rows of a site lie.
+
+    ``(x - mean) / size`` has mean 0 and, over all its numbers, mean square 1.
     """
 
     mean: Float[Tensor, " d"]
@@ -112,7 +113,8 @@ class Scale:
 
         Raises CorpusError when all rows are the same, or hold NaN or infinity.
         """
-        count, total, squares = 0, np.float64(0), 0.0
+        count, squares = 0, 0.0
+        total: NDArray[np.float64] = np.zeros(1)
         for piece in rows.pieces(site):
             # In blocks, so that no float64 copy of a whole shard is in memory.
             for at in range(0, len(piece), 8_192):

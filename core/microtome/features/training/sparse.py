@@ -1,8 +1,8 @@
-"""The fast path of TopK: gradients from the k codes of each row, never from a dense matrix of codes.
+"""The fast path of TopK: gradients from the k codes of each row, never from a matrix of codes.
 
 One product with the encoder and one search for the largest are left, and Adam. Codes are written
-by weighted sums of decoder rows, and the same pairs of row and feature, sorted by feature, give both
-weight gradients as weighted sums of rows.
+by weighted sums of decoder rows, and the same pairs of row and feature, sorted by feature, give
+both weight gradients as weighted sums of rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def sparse_gradients(
 
     Equal to what ``dense_gradients`` sets, but for rounding.
     """
-    x, target = batch
+    x = batch[0]
     read, features = _largest(weights, x, plan.k)
     codes = read.relu()
     missed, by_code = _written(weights, codes, features, batch)

@@ -85,20 +85,26 @@ class Trainer:
         StorageError when a checkpoint cannot be written (the one before stays), CorpusError for
         rows that cannot be trained on, and Cancelled, with what was done in the checkpoint.
         """
+        for _ in self.steps():
+            pass
+        return self.finished(), self.curve
+
+    def steps(self) -> Iterator[int]:
+        """Train step by step, each when the next is asked for; how many are done."""
         expect_rows(self.rows, self.plan.batch)
         self._begin()
-        batches = self._batches(self._state.step)
+        batches, last = self._batches(self._state.step), self.plan.steps
         self._saved = time.monotonic()
         try:
-            while self._state.step < self.plan.steps:
-                self.job.progress("Training", self._state.step, self.plan.steps)
+            while self._state.step < last:
+                self.job.progress("Training", self._state.step, last)
                 self._one_step(next(batches))
+                yield self._state.step
+            self.job.progress("Training", last, last)
         except Cancelled:
             self._save()
             raise
-        self.job.progress("Training", self.plan.steps, self.plan.steps)
         self._save()
-        return self.finished(), self.curve
 
     @property
     def curve(self) -> TrainingCurve:
@@ -130,7 +136,9 @@ class Trainer:
             self._window = Window.of(held.tensors)
             self.points, self._first = held.told["points"], held.told["first"]
         except KeyError as error:
-            raise DictionaryError("The checkpoint lacks a part.", "Delete it to start anew.") from error
+            raise DictionaryError(
+                "The checkpoint lacks a part.", "Delete it to start anew."
+            ) from error
 
     def _expect_same(self, held: Checkpoint) -> None:
         """Raise DictionaryError unless a checkpoint is of this plan, these sites and rows."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from microtome.bootstrap import ratio_band, weighted_ratios
+
 # Ends nearer than this say nothing about what lies between them.
 NEAR = 1e-3
-_DRAWS, _INSIDE = 1000, 95.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +48,9 @@ def scaled(
     count = len(values)
     by = difference if difference is not None and divide else np.ones(count)
     by = by[:, None] * there if left_out is not None and left_out.any() else by[:, None]
-    band = None
-    if count > 1:
-        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), _DRAWS)
-        band = _percentiles(_ratios(change, by, draws.astype(np.float64)))
-    plain = _ratios(change, by, np.ones((1, count)))[0].astype(np.float32)
-    raw = _ratios(np.where(there > 0, values, 0.0), there, np.ones((1, count)))[0]
+    band = ratio_band(change, by, seed).astype(np.float32) if count > 1 else None
+    plain = weighted_ratios(change, by, np.ones((1, count)))[0].astype(np.float32)
+    raw = weighted_ratios(np.where(there > 0, values, 0.0), there, np.ones((1, count)))[0]
     notes = _NEAR_NOTE if near else "", _partly(there)
     return Scaled(raw, plain, band, divide, tuple(note for note in notes if note))
 
@@ -73,24 +71,3 @@ def _partly(there: Float[np.ndarray, "example cell"]) -> str:
         f"{len(some)} cells have a partner in some of the {len(there)} pairs only: they are the "
         f"ratio of means over those, {int(some.min())} or more."
     )
-
-
-def _percentiles(found: Float[np.ndarray, "draw cell"]) -> Float[np.ndarray, "2 cell"]:
-    """The ends of the interval, over the draws in which a cell has a value."""
-    sides = [(100 - _INSIDE) / 2, (100 + _INSIDE) / 2]
-    ends = np.percentile(found, sides, axis=0)
-    for cell in np.flatnonzero(np.isnan(ends[0])):
-        own = found[np.isfinite(found[:, cell]), cell]
-        if len(own):
-            ends[:, cell] = np.percentile(own, sides)
-    return np.asarray(ends, dtype=np.float32)
-
-
-def _ratios(
-    change: Float[np.ndarray, "example cell"],
-    by: Float[np.ndarray, "example cell_or_one"],
-    weights: Float[np.ndarray, "draw example"],
-) -> Float[np.ndarray, "draw cell"]:
-    """The ratio of the weighted means, for each draw of examples."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((weights @ change) / (weights @ by))
