@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
+from microtome.records.feature_edit import GRAPH_METHOD
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters import circuit_text as text
 from microtome_desktop.views.circuit_bar import FactLine
+from microtome_desktop.views.panel import PanelContext
 
 _VALUES = "Take attention patterns as they were: no key and query edges. Runs again."
 
@@ -22,7 +27,8 @@ def tell_facts(
     measured = text.reproduced_text(reproduced, kept)
     known = text.facts(explored)
     line.tell(text.metric_text(explored), known if measured is None else (*known, measured))
-    imported = bool(explored.metadata.get("format"))
+    told = explored.metadata
+    imported = bool(told.get("format")) or told.get("method") == GRAPH_METHOD
     why = "The model of this session is not loaded." if offline else ""
     line.button.setVisible(measured is None and not imported)
     line.button.setEnabled(not offline)
@@ -30,3 +36,11 @@ def tell_facts(
     line.values_only.setVisible(not imported)
     values_only = bool(explored.metadata.get("values_only"))
     line.set_values_only(values_only, not offline, why or _VALUES)
+
+
+def ask_values_only(context: PanelContext, on: bool) -> None:
+    """Run the question again, with attention patterns as they were or not."""
+    session = context.workspace.session
+    if session is not None and session.question is not None:
+        context.draft.update(values_only=on)  # for the runs to come
+        context.ask(Examine(replace(session.question, values_only=on)))

@@ -153,6 +153,12 @@ def _edits() -> type[Panel]:
     return EditsPanel
 
 
+def _feature_edits() -> type[Panel]:
+    from microtome_desktop.views.feature_edits_panel import FeatureEditsPanel
+
+    return FeatureEditsPanel
+
+
 def _suite() -> type[Panel]:
     from microtome_desktop.views.suite_panel import SuitePanel
 
@@ -179,6 +185,16 @@ PLACES = (
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 54, "detail", scrolls=True
     ),
     Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 54, "detail", scrolls=True),
+    Place(
+        "feature_edits",
+        "Feature edits",
+        "mdi6.hexagon-slice-3",
+        _BOTTOM,
+        _feature_edits,
+        54,
+        "detail",
+        scrolls=True,
+    ),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 54, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 54, "detail"),
     Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 54, "detail"),

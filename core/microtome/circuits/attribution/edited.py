@@ -164,18 +164,19 @@ def edited_text(
     transcoders: Transcoders,
     prompt: Prompt,
     changes: Sequence[FeatureChange],
-    n_tokens: int = 20,
     *,
+    sampling: Mapping[str, Any] | None = None,
     job: Job | None = None,
 ) -> Analysis:
-    """How the model goes on from a prompt without and with changes of features, both likely.
+    """How the model goes on from a prompt without and with changes of features.
 
-    Changes with positions stay there while the text grows; those without act everywhere.
+    ``sampling`` are settings of ``generate``. Changes with positions stay there
+    while the text grows; those without act everywhere.
     Raises what ``generate`` raises, EditError for features that the transcoders do not have.
     """
     edit = FeatureEdit(transcoders, tuple(changes))
     texts = [
-        generate(model, prompt, n_tokens, edits=edits, job=job)
+        generate(model, prompt, edits=edits, job=job, **(sampling or {}))
         for edits in (((), (edit,)) if changes else ((),))
     ]
     return replace(generation_analysis(*texts), id=FEATURE_TEXT)
