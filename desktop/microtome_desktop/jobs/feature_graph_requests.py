@@ -28,6 +28,7 @@ from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import show_new
 from microtome_desktop.jobs.request import Request
+from microtome_desktop.state.carried import carried_analyses
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.feature_sets import set_for, set_of
 from microtome_desktop.state.library import OpenedSet
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _WORDS_OF = 500  # features whose words are told at once
 _MOST_PRODUCTS = 1 << 31  # multiplications that finding them may take
+_OF_RUN = {"logit-lens", "direct-attribution", "head-scores", "projection", "site-statistics"}
 _FREE_SHARE = 0.9  # of the free memory that a graph may take
 
 
@@ -147,11 +149,18 @@ class MakeFeatureGraph(Request):
     ) -> Session:
         return Session(
             model.identity, (run,), circuit,
-            analyses={} if words is None else {words.id: words},
+            analyses=self._kept(model) | ({} if words is None else {words.id: words}),
             question=self.question, metric=metric, uuid=str(uuid.uuid4()),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=model.identity.versions,
         )  # fmt: skip
+
+    def _kept(self, model: Any) -> dict[str, Analysis]:
+        """What is as true of the same run beside another graph."""
+        if self.held is None:
+            return {}
+        own = {one.id: one for one in self.held.analyses.values() if one.kind in _OF_RUN}
+        return carried_analyses(self.held, model.identity.fingerprint) | own
 
     def deliver(self, desk: Desk, result: MadeGraph) -> None:
         """Show it as a run of its own, with groups and names that the graph before it had."""

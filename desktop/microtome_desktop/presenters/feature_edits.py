@@ -77,7 +77,7 @@ def _called(session: Session | None, spec: FeatureEditSpec) -> str:
     node = f"{spec.layer}_{spec.feature}_{at}"
     name = session.marks.names.get(node, plain)
     tokens = circuit.metadata.get("tokens", ())
-    return f"{name} at {tokens[at].strip()} {at}" if 0 <= at < len(tokens) else name
+    return f"{name} at “{tokens[at].strip()}” ({at})" if 0 <= at < len(tokens) else name
 
 
 def feature_effects(session: Session | None) -> tuple[Effect, ...]:

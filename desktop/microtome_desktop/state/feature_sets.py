@@ -57,6 +57,8 @@ def why_no_feature_edits(workspace: Workspace, library: Library) -> str:
         return "There is no graph of features on screen: make one with Feature graph."
     if workspace.offline:
         return needs_model(session)
+    if session.circuit is not None and session.circuit.metadata.get("changes"):
+        return "This graph has edits already: change those of the graph before it, in History."
     if session.clean is None:
         return "The graph has no run: make it again with Feature graph."
     if not set_of(session, library):
