@@ -332,7 +332,7 @@ COMMANDS = (
     *FEATURE_GRAPH_ROWS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
-    Command(_ID.START_PAGE, "Examples", "Start page", "Eight lessons of five minutes, with the "
+    Command(_ID.START_PAGE, "Examples", "Start page", "Nine lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),

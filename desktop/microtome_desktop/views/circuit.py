@@ -14,6 +14,7 @@ from superqt.utils import qdebounced, qthrottled
 from microtome.records.circuit import Circuit
 from microtome.records.feature_edit import FEATURE_EDIT
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.edit_requests import WHOLE
 from microtome_desktop.jobs.requests import ReproducedShare
@@ -107,6 +108,7 @@ class CircuitPanel(Panel):
 
     def _connect(self) -> None:
         self.canvas.resized.connect(self._on_resized)
+        self.facts.features_asked.connect(partial(self.context.do, CommandId.FEATURE_GRAPH))
         self.facts.values_only_asked.connect(partial(ask_values_only, self.context))
         self.context.book.changed.connect(self._on_book)
         controls, book = self.controls, self.context.book
@@ -166,6 +168,8 @@ class CircuitPanel(Panel):
         if part == "circuit":
             self._emptying.stop()
             self._prune()
+        elif part == f"analyses/{FEATURE_EDIT}":
+            self._prune()  # features that edits move have other colours
         elif part == "marks":
             self.canvas.token_axis.set_groups(self.group_colours)
             self._prune()
@@ -173,8 +177,6 @@ class CircuitPanel(Panel):
             self._tell()
         elif part in {EDITS, FEATURE_EDITS}:
             self._mark_edits()
-        elif part == f"analyses/{FEATURE_EDIT}":
-            self._show_moved()
         elif part in {WHOLE, f"analyses/{EDGE_CHANGES}"}:
             self._show_changes()
 
@@ -320,8 +322,7 @@ class CircuitPanel(Panel):
         drawn = text.drawn_text(circuit, explored, n_edges)
         self.legend.tell(circuit, drawn, n_edited(circuit, session.marks))
         kept = inner_nodes(circuit, explored, session.marks)
-        reproduced, offline = session.analyses.get(REPRODUCED), self.context.workspace.offline
-        tell_facts(self.facts, explored, reproduced, kept, offline=offline)
+        tell_facts(self.facts, self.context, explored, session.analyses.get(REPRODUCED), kept)
 
     def _follow(self, *_: object) -> None:
         """Bring focus, rings and bands in line with the selection."""
@@ -357,11 +358,6 @@ class CircuitPanel(Panel):
             changes = changes_of(self.context.workspace.session, drawing.circuit)
             if changes is not None or drawing.changes is not None:
                 self.canvas.show_changes(changes)
-
-    def _show_moved(self) -> None:
-        if self._drawing is not None and self._drawing.circuit is self._circuit:
-            self._drawing = with_changes(self._drawing, self.context.workspace.session)
-            self._show_drawing()
 
     def _mark_place(self) -> None:
         selected = self.context.selection.current

@@ -33,6 +33,7 @@ from microtome_desktop.presenters.feature_edits import (
     moved_nodes,
 )
 from microtome_desktop.presenters.feature_python import feature_edit_lines
+from microtome_desktop.presenters.predictions import heading
 from microtome_desktop.presenters.writing import text_of
 from microtome_desktop.state.book import FEATURE_EDITS
 from microtome_desktop.state.exports import Table
@@ -235,7 +236,8 @@ class FeatureEditsPanel(Panel):
 
     def _show_effect(self) -> None:
         session = self.context.workspace.session
-        self.effect.show_effects(feature_effects(session), None, "")
+        rows = feature_effects(session)
+        self.effect.show_effects(rows, None, heading(session, None) if rows else "")
         self._moved = moved_nodes(session)
         self.moved.setRowCount(len(self._moved))
         for number, row in enumerate(self._moved):

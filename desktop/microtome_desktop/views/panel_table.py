@@ -180,21 +180,14 @@ PLACES = (
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
     Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 50, "maps", scrolls=True),
+    Place(
+        "feature_edits", "Feature edits", "mdi6.hexagon-slice-3", _RIGHT, _feature_edits, 50, "maps"
+    ),
     Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 46),
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 54, "detail", scrolls=True
     ),
     Place("edits", "Edits", "mdi6.needle", _BOTTOM, _edits, 54, "detail", scrolls=True),
-    Place(
-        "feature_edits",
-        "Feature edits",
-        "mdi6.hexagon-slice-3",
-        _BOTTOM,
-        _feature_edits,
-        54,
-        "detail",
-        scrolls=True,
-    ),
     Place("neurons", "Neurons", "mdi6.chart-scatter-plot", _BOTTOM, _neurons, 54, "detail"),
     Place("histogram", "Histogram", "mdi6.chart-histogram", _BOTTOM, _histogram, 54, "detail"),
     Place("heads", "Heads", "mdi6.table-eye", _BOTTOM, _heads, 54, "detail"),
