@@ -107,6 +107,18 @@ def examine(
     )
 
 
+def first_run(
+    model: Model, question: Question, *, budget: int | None = None, job: Job | None = None
+) -> tuple[Trace, Mapping[str, Any]]:
+    """The run of a question's prompt alone, and its metric as a session tells it.
+
+    Raises as ``examine``.
+    """
+    asked = replace(question, corrupt=None)
+    runs = _traces(model, asked, budget, job_or_default(job))
+    return runs[0], _metric(model, asked, runs)[1]
+
+
 def _explain(
     model: Model,
     question: Question,

@@ -17,6 +17,7 @@ from microtome.records.suite_result import suite_of
 from microtome.records.sweep import SWEEP, sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.edits import effects
+from microtome_desktop.presenters.feature_edits import feature_effects
 from microtome_desktop.presenters.lessons import LESSONS, lesson
 from microtome_desktop.presenters.node_card import verification
 from microtome_desktop.presenters.price import price_in, price_lines
@@ -107,8 +108,8 @@ def pupil(qtbot, live):
     made.rest()
 
 
-def test_there_are_eight_lessons_and_each_ends_with_a_text():
-    assert len(LESSONS) == len({each.id for each in LESSONS}) == 8
+def test_there_are_nine_lessons_and_each_ends_with_a_text():
+    assert len(LESSONS) == len({each.id for each in LESSONS}) == 9
     for each in LESSONS:
         assert each.steps[0].question is not None
         assert each.steps[-1].act is Act.READ
@@ -215,6 +216,27 @@ def test_the_bias_as_a_circuit_is_cut_where_nothing_else_passes(pupil):
     assert nurse.tolist() == [pytest.approx(0.75, abs=0.005), pytest.approx(0.65, abs=0.005)]
     others = suite.confidence[[rows[name] for name in tasks if name != "task: nurse"]]
     assert (others[:, 0] - others[:, 1]).max() < 0.06
+
+
+def test_a_feature_graph_and_an_edit_made_from_it(pupil):
+    session = pupil.take("features")
+    circuit = session.circuit
+    assert circuit.metadata["features"] == 1099
+    drawn = pupil.panels["circuit"].shown
+    assert drawn.node_kind.count("feature") == 55
+    row = circuit.row("2_706_14")
+    features = [row for row, kind in enumerate(circuit.node_kind) if kind == "feature"]
+    assert max(features, key=lambda row: circuit.node_influence[row]) == row
+    sources = circuit.edge_source[circuit.incoming(row)][:2]
+    assert {circuit.node_position[source] for source in sources} == {5}
+    mary = [
+        (effects[0].before, effects[0].after)
+        for place in (4, 6, 8, 9)
+        if (effects := feature_effects(pupil.seen.get(place, session)))
+    ]
+    wanted = [0.966, 0.911, 0.664, 0.791]  # one feature, two, three; and these directly
+    assert mary == [pytest.approx((0.988, after), abs=0.0005) for after in wanted]
+    assert session.marks.feature_mode == "frozen"
 
 
 def test_one_neuron_with_many_meanings(pupil):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from microtome.records.edits import EditSet, EditSpec
+from microtome.records.feature_edit import FeatureEditSpec
 from microtome.records.feature_labels import FeatureLabel
 from microtome.records.hypothesis import Hypothesis
 
@@ -61,7 +62,9 @@ class Marks:
     """All that the user has made on one session. Nodes are named by their ids.
 
     ``edits`` are the changes of the model that the window tries on the prompt, in their order;
-    ``hypotheses`` each have a title of their own. ``labels`` are those of features that were typed.
+    ``labels`` are those of features that were typed.
+    ``hypotheses`` each have a title of their own. ``feature_edits`` are those of an attribution
+    graph's features, which act as ``feature_mode`` says, ``free`` or ``frozen``.
     """
 
     notes: tuple[Note, ...] = ()
@@ -75,6 +78,8 @@ class Marks:
     edit_sets: tuple[EditSet, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     labels: tuple[FeatureLabel, ...] = ()
+    feature_edits: tuple[FeatureEditSpec, ...] = ()
+    feature_mode: str = "free"
 
     def note(self, target: str) -> str:
         """The text of a note, empty without one."""

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from microtome.records.feature_edit import FEATURE_MODES
 from microtome.records.hypothesis import Hypothesis, hypothesis_of
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
 from microtome.session.dictionaries import label_rows, read_labels
-from microtome.session.edit_lists import as_json, read_edits, read_sets
+from microtome.session.edit_lists import as_json, read_edits, read_feature_edits, read_sets
 from microtome.session.handle import Handle
 from microtome.session.parts import GroupBuilder, Part
 
@@ -40,6 +41,8 @@ def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
         "edit_sets": [{"name": s.name, "edits": as_json(s.edits)} for s in marks.edit_sets],
         "hypotheses": [each.plain() for each in marks.hypotheses],
         "labels": label_rows(marks.labels),
+        "feature_edits": [each.as_json() for each in marks.feature_edits],
+        "feature_mode": marks.feature_mode,
     })  # fmt: skip
     return group.part("annotations")
 
@@ -73,7 +76,15 @@ def read_annotations(handle: Handle) -> Marks:
         edit_sets=read_sets(held.get("edit_sets", [])),
         hypotheses=_hypotheses(held.get("hypotheses", [])),
         labels=read_labels(held.get("labels", [])),
+        feature_edits=read_feature_edits(held.get("feature_edits", [])),
+        feature_mode=_mode(held.get("feature_mode", Marks().feature_mode)),
     )
+
+
+def _mode(held: Any) -> str:
+    if held not in FEATURE_MODES:
+        raise ValueError(f"{held!r} is no way that edits of features act")
+    return str(held)
 
 
 def _notes(handle: Handle) -> tuple[Note, ...]:

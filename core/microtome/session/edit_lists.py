@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from microtome.records.edits import EditSet, EditSpec
+from microtome.records.feature_edit import FeatureEditSpec
 from microtome.sites import Site
 
 _MOST = 10_000  # edits of one list
@@ -28,6 +29,16 @@ def read_edits(held: Any) -> tuple[EditSpec, ...]:
 def read_sets(held: Any) -> tuple[EditSet, ...]:
     """The named lists of edits."""
     return tuple(EditSet(str(one["name"]), read_edits(one["edits"])) for one in _listed(held))
+
+
+def read_feature_edits(held: Any) -> tuple[FeatureEditSpec, ...]:
+    """The edits of features; fields that a newer version added are left out."""
+    return tuple(
+        FeatureEditSpec(
+            **{name: read(one[name]) for name, read in _OF_FEATURE.items() if name in one}
+        )
+        for one in _listed(held)
+    )
 
 
 def _listed(held: Any) -> list[Any]:
@@ -91,4 +102,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "from_positions": _optional(_each(_whole)), "from_layer": _optional(_whole),
     "strength": _number, "direction": _optional(_direction), "seed": _whole, "on": _flag,
     "neuron": _optional(_whole),
+}  # fmt: skip
+_OF_FEATURE: dict[str, Callable[[Any], Any]] = {
+    "layer": _whole, "feature": _whole, "action": str, "amount": _number,
+    "positions": _optional(_each(_whole)), "on": _flag, "group": str,
 }  # fmt: skip

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
+from microtome_desktop.commands.feature_graph_rows import FEATURE_GRAPH_ROWS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
-from microtome_desktop.state.made_by import needs_model
+from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
     "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
@@ -131,7 +132,9 @@ def _offline(now: Situation) -> str:
         return _no_session(now)
     if now.desk.workspace.offline:
         return needs_model(session)
-    return "" if session.circuit is not None else "There is no circuit yet."
+    if session.circuit is None:
+        return "There is no circuit yet."
+    return "Features cannot be run alone." if shows_features(session) else ""
 
 
 def _no_checks(now: Situation) -> str:
@@ -326,9 +329,10 @@ COMMANDS = (
     *DISCOVERY_COMMANDS,
     *RUN_ROWS,
     *SUITE_COMMANDS,
+    *FEATURE_GRAPH_ROWS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
-    Command(_ID.START_PAGE, "Examples", "Start page", "Eight lessons of five minutes, with the "
+    Command(_ID.START_PAGE, "Examples", "Start page", "Nine lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model
+from microtome_desktop.state.made_by import needs_model, shows_features
 
 _ID = CommandId
 _MENU = "Experiments"
@@ -29,6 +29,8 @@ def _no_circuit(now: Situation) -> str:
     session = now.desk.workspace.session
     if session is None or session.circuit is None:
         return "There is no circuit yet: run a prompt first."
+    if shows_features(session):
+        return "Only in a circuit of heads and MLPs: its run is in the history."
     return _offline(now)
 
 

@@ -20,6 +20,7 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.requests import metric_of
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.made_by import shows_features
 from microtome_desktop.state.notices import Level, Notice
 
 if TYPE_CHECKING:
@@ -211,10 +212,14 @@ class ChangeEdges(Request):
 def can_change_edges(session: Session) -> bool:
     """Whether there is a circuit, and both runs hold in memory what its nodes write."""
     runs = (session.clean, session.edited)
-    return session.circuit is not None and all(
-        run is not None
-        and name in run.activations
-        and isinstance(run.activations[name].values, np.ndarray)
-        for run in runs
-        for name in ("embed", "z", "mlp_out")
+    return (
+        session.circuit is not None
+        and not shows_features(session)
+        and all(
+            run is not None
+            and name in run.activations
+            and isinstance(run.activations[name].values, np.ndarray)
+            for run in runs
+            for name in ("embed", "z", "mlp_out")
+        )
     )

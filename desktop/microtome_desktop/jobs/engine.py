@@ -19,6 +19,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.model: Any = None  # microtome.models.model.Model
+        self.transcoders: dict[str, Any] = {}  # the set in use, by its name or folder
 
     @property
     def loaded(self) -> Any:

@@ -10,6 +10,7 @@ from microtome.prompts import Question
 from microtome.records.session import Session
 from microtome.sites import kind_of
 from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
+from microtome_desktop.presenters.feature_python import graph_lines
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id
@@ -17,7 +18,7 @@ from microtome_desktop.presenters.path_python import way_lines
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.history import Past
-from microtome_desktop.state.made_by import graph_file
+from microtome_desktop.state.made_by import graph_file, shows_features
 from microtome_desktop.state.selection import Selected
 
 Lines = tuple[str, ...]
@@ -119,7 +120,9 @@ _EDGE_NAMES = (
 
 
 def of_circuit(session: Session, *lines: str, also: Lines = ()) -> Lines | str:
-    """Lines about ``circuit``: that of the question, or of the file that a graph is from."""
+    """Lines about ``circuit``: that of the question, its features, or of a graph's file."""
+    if shows_features(session):
+        return lines_of(session, *graph_lines(session), *lines, also=also)
     if session.question is not None or not graph_file(session):
         return lines_of(session, *_CIRCUIT, *lines, also=also)
     return ("import microtome as mt", *also, "",

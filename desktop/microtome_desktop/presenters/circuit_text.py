@@ -202,7 +202,7 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
     elif "unexplored" in held:
         tip = "Nothing flows to the metric: both prompts give it the same value."
         shown.append(Fact("nothing to explain", f"{tip} Change the corrupt prompt.", True))
-    shown += imported_facts(circuit)
+    shown += (*feature_facts(circuit), *imported_facts(circuit))
     rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
     if held.get("values_only"):
         tip = "Attention patterns are taken as they were: no key or query edges."
@@ -215,6 +215,25 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         )
         shown.append(Fact(rule, tip))
     return tuple(shown)
+
+
+def feature_facts(circuit: Circuit) -> list[Fact]:
+    """How much of an attribution graph passes through features, where it was made here."""
+    held, shown = circuit.metadata, []
+    for name, tip in _SCORES.items():
+        share = held.get(f"{name}_score")
+        if share is not None:
+            shown.append(Fact(f"{name} {percent(float(share))}", tip, float(share) < _POOR))
+    if changes := held.get("changes"):
+        shown.append(Fact("edited run", "\n".join(map(str, changes)), True))
+    return shown
+
+
+_POOR = 0.5
+_SCORES = {
+    "replacement": "Of the influence that reaches tokens and errors, the share of tokens.",
+    "completeness": "Of all inputs, by the influence of whose they are, the share without errors.",
+}
 
 
 def imported_facts(circuit: Circuit) -> list[Fact]:

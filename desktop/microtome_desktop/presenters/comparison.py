@@ -15,7 +15,7 @@ from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.draft import question_of, told_prompt
-from microtome_desktop.state.made_by import graph_file, names_model
+from microtome_desktop.state.made_by import graph_file, names_model, shows_features
 
 _NAMED_CHANGES = 3
 
@@ -53,6 +53,8 @@ def title(session: Session) -> str:
 
 def changed_text(session: Session) -> str:
     """What the corrupt prompt has in place of what, for example ``John → Mary``; empty for one."""
+    if shows_features(session) and session.circuit is not None:
+        return "features, edited" if session.circuit.metadata.get("changes") else "features"
     if session.clean is None or session.corrupt is None:
         return ""
     words = zip(session.clean.tokens, session.corrupt.tokens, strict=False)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from microtome.errors import InputError
-from microtome.records.circuit import HEAD, MLP, POSITION, TOKEN, Circuit
+from microtome.records.circuit import FEATURE, HEAD, MLP, POSITION, TOKEN, Circuit
 from microtome.records.edits import EditSpec
+from microtome.records.feature_edit import FEATURE_EDIT, FeatureEditSpec
+from microtome.records.marks import Marks
 from microtome.records.session import Session
 from microtome.sites import Site
-from microtome_desktop.presenters.circuit import edge_names
+from microtome_desktop.presenters.circuit import Drawing, edge_names
+from microtome_desktop.presenters.circuit_curves import SHARED
+from microtome_desktop.presenters.circuit_text import node_tip, signed
+from microtome_desktop.state.made_by import shows_features
 
 EDGE_CHANGES = "edited-edges"  # the analysis with the change of each edge
 _HEADS = {"z", "q", "k", "v", "rot_q", "rot_k", "pattern", "scores", "attn_out"}
@@ -57,7 +65,7 @@ def _nodes_of(circuit: Circuit, spec: EditSpec) -> list[int]:
 
 def changes_of(session: Session | None, drawn: Circuit) -> Float[np.ndarray, " edge"] | None:
     """The change of each drawn edge; NaN for those of a group, None where nothing is known."""
-    held = None if session is None else session.analyses.get(EDGE_CHANGES)
+    held = None if session is None else session.analyses.get(_changes_in(session))
     if session is None or held is None or session.circuit is None:
         return None
     change = held.array("change")
@@ -65,3 +73,65 @@ def changes_of(session: Session | None, drawn: Circuit) -> Float[np.ndarray, " e
         return None
     known = dict(zip(edge_names(session.circuit), change.tolist(), strict=True))
     return np.array([known.get(name, np.nan) for name in edge_names(drawn)])
+
+
+def _changes_in(session: Session) -> str:
+    return FEATURE_EDIT if shows_features(session) else EDGE_CHANGES
+
+
+def edited_features(circuit: Circuit, edits: tuple[FeatureEditSpec, ...]) -> tuple[int, ...]:
+    """Rows of the features that an edit that is on changes, at their positions."""
+    found: set[int] = set()
+    length = len(circuit.metadata.get("tokens", ())) or 1
+    for spec in edits if FEATURE in circuit.node_kind else ():
+        own = (circuit.node_layer == spec.layer) & (circuit.node_feature == spec.feature)
+        own &= np.array(circuit.node_kind) == FEATURE
+        if spec.positions is not None:
+            own &= np.isin(circuit.node_position, [at % length for at in spec.positions])
+        found |= set(np.flatnonzero(own).tolist()) if spec.on else set()
+    return tuple(sorted(found))
+
+
+def n_edited(circuit: Circuit, marks: Marks) -> int:
+    """How many nodes edits change."""
+    features = edited_features(circuit, marks.feature_edits)
+    return len(edited_nodes(circuit, marks.edits)) + len(features)
+
+
+def with_changes(drawing: Drawing, session: Session | None) -> Drawing:
+    """The drawing with what edits change: weights of edges, and activations of features.
+
+    Features that edits raise or lower have a colour of their own, and a tip that tells how much.
+    """
+    circuit = drawing.circuit
+    drawing = replace(drawing, changes=changes_of(session, circuit))
+    held = None if session is None else session.analyses.get(FEATURE_EDIT)
+    if session is None or session.circuit is None or held is None:
+        return replace(drawing, node_hue=None, node_notes=None)
+    before, after = held.array("before"), held.array("after")
+    if len(before) != session.circuit.n_nodes:
+        return drawing
+    rows = {name: row for row, name in enumerate(session.circuit.node_id)}
+    at = np.array([rows.get(name, -1) for name in circuit.node_id])
+    moved = np.where(at >= 0, after[at] - before[at], 0.0)
+    large = np.abs(moved) > _NOTED * np.maximum(np.abs(before[at]), 1e-3)
+    hue = np.where(large, (moved > 0).astype(np.int64), SHARED)  # grey where nothing moves
+    notes = partial(_node_note, circuit, before[at], after[at], large)
+    return replace(drawing, node_hue=hue, node_notes=notes)
+
+
+_NOTED = 0.02  # of an activation: a smaller change is none that one can see
+
+
+def _node_note(
+    circuit: Circuit,
+    before: Float[np.ndarray, " node"],
+    after: Float[np.ndarray, " node"],
+    large: Bool[np.ndarray, " node"],
+    node: int,
+) -> str:
+    tip = node_tip(circuit, node)
+    if not large[node]:
+        return tip
+    ends = (signed(round(float(side[node]), 4)) for side in (before, after))
+    return f"{tip}\nwith edits {' → '.join(ends)}"

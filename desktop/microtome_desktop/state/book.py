@@ -15,8 +15,12 @@ from microtome.records.marks import Marks
 from microtome_desktop.state.workspace import Workspace
 
 _DEPTH = 200  # steps that can be taken back
-_OF_EDITS = {"edits", "edit_sets"}
 EDITS = "marks/edits"  # the part that changes when nothing but edits do
+FEATURE_EDITS = "marks/feature_edits"  # or nothing but edits of features
+_PARTS = {
+    "edits": EDITS, "edit_sets": EDITS,
+    "feature_edits": FEATURE_EDITS, "feature_mode": FEATURE_EDITS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,8 @@ class Book:
             self._looks.update(values)
         else:
             # A slider of an edit must not make every panel read its pins and names again.
-            part = EDITS if _OF_EDITS.issuperset(values) else "marks"
+            parts = {_PARTS.get(name, "marks") for name in values}
+            part = parts.pop() if len(parts) == 1 else "marks"
             self._workspace.change(part, marks=replace(self.marks, **values))
         for name in values:
             self.changed.emit(name)

@@ -41,6 +41,16 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedSet:
+    """Transcoders that were opened: where from, what they are called, and whose they are."""
+
+    path: str
+    name: str
+    model: str  # fingerprint of the model that they fit
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """Everything that the library knows."""
 
@@ -51,6 +61,7 @@ class Shelf:
     coverage: Coverage | None = None  # what of it can be seen
     memory: MemoryNeed | None = None  # what was estimated before it was loaded
     loading: str = ""  # the model that is being loaded
+    transcoders: tuple[OpenedSet, ...] = ()  # opened from files, the newest first
 
 
 class Library:

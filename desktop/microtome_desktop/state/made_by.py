@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtome.records.feature_edit import GRAPH_METHOD
 from microtome.records.session import Session
 
 _UNKNOWN = "unknown"  # the name in the session of a graph whose file names no model
@@ -29,3 +30,9 @@ def needs_model(session: Session) -> str:
     if names_model(session):
         return f"Needs the model {session.model.name}: attach it first."
     return f"Needs a model, which the {model_name(session)} does not name: run a prompt instead."
+
+
+def shows_features(session: Session | None) -> bool:
+    """Whether the session's circuit is a graph of features that was made here."""
+    circuit = None if session is None else session.circuit
+    return circuit is not None and circuit.metadata.get("method") == GRAPH_METHOD

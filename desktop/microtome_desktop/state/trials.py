@@ -29,6 +29,7 @@ class Trials:
         self.problems = _NO_PROBLEMS
         self.norms = _NO_NORMS
         self.running = False
+        self.running_features = False  # the edits of features
         self.generating = False
         self.before: Generation | None = None  # what is being written
         self.after: Generation | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,10 +12,11 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from superqt.utils import qdebounced, qthrottled
 
 from microtome.records.circuit import Circuit
+from microtome.records.feature_edit import FEATURE_EDIT
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.drawing_request import LayOut
 from microtome_desktop.jobs.edit_requests import WHOLE
-from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.requests import ReproducedShare
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters import circuit_look as looks
@@ -33,15 +33,20 @@ from microtome_desktop.presenters.circuit_focus import focus_of
 from microtome_desktop.presenters.circuit_view import View, rule_of
 from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.edited_nodes import EDGE_CHANGES, changes_of, edited_nodes
+from microtome_desktop.presenters.edited_nodes import (
+    EDGE_CHANGES,
+    changes_of,
+    n_edited,
+    with_changes,
+)
 from microtome_desktop.presenters.marking import shown_as, shown_selection
-from microtome_desktop.state.book import EDITS
+from microtome_desktop.state.book import EDITS, FEATURE_EDITS
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
-from microtome_desktop.views.circuit_facts import tell_facts
+from microtome_desktop.views.circuit_facts import ask_values_only, tell_facts
 from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.circuit_menu import ViewsMenu
 from microtome_desktop.views.circuit_picks import CircuitPicks
@@ -103,7 +108,8 @@ class CircuitPanel(Panel):
 
     def _connect(self) -> None:
         self.canvas.resized.connect(self._on_resized)
-        self.facts.values_only_asked.connect(self._ask_values_only)
+        self.facts.features_asked.connect(partial(self.context.do, CommandId.FEATURE_GRAPH))
+        self.facts.values_only_asked.connect(partial(ask_values_only, self.context))
         self.context.book.changed.connect(self._on_book)
         controls, book = self.controls, self.context.book
         controls.nodes_moved.connect(partial(looks.set_nodes, book, controls))
@@ -162,12 +168,14 @@ class CircuitPanel(Panel):
         if part == "circuit":
             self._emptying.stop()
             self._prune()
+        elif part == f"analyses/{FEATURE_EDIT}":
+            self._prune()  # features that edits move have other colours
         elif part == "marks":
             self.canvas.token_axis.set_groups(self.group_colours)
             self._prune()
         elif part == f"analyses/{REPRODUCED}":
             self._tell()
-        elif part == EDITS:
+        elif part in {EDITS, FEATURE_EDITS}:
             self._mark_edits()
         elif part in {WHOLE, f"analyses/{EDGE_CHANGES}"}:
             self._show_changes()
@@ -265,8 +273,7 @@ class CircuitPanel(Panel):
         self._stack.setCurrentIndex(1)
         self._tell(drawing.n_edges)
         self._column.activate()
-        changes = changes_of(self.context.workspace.session, drawing.circuit)
-        self._drawing = replace(drawing, changes=changes)
+        self._drawing = with_changes(drawing, self.context.workspace.session)
         self.context.later((self, "show"), self._show_drawing)
         self._lay_out_soon()
 
@@ -287,8 +294,7 @@ class CircuitPanel(Panel):
         self._column.activate()  # what was told may have left another room
         if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
             drawing = draw(circuit, *self.canvas.room, placing)
-        changes = changes_of(self.context.workspace.session, circuit)
-        self._drawing = replace(drawing, changes=changes)
+        self._drawing = with_changes(drawing, self.context.workspace.session)
         self.context.later((self, "show"), self._show_drawing)
 
     def _show_drawing(self) -> None:
@@ -314,10 +320,9 @@ class CircuitPanel(Panel):
             self.legend.tell(None, "")
             return
         drawn = text.drawn_text(circuit, explored, n_edges)
-        self.legend.tell(circuit, drawn, len(edited_nodes(circuit, session.marks.edits)))
+        self.legend.tell(circuit, drawn, n_edited(circuit, session.marks))
         kept = inner_nodes(circuit, explored, session.marks)
-        reproduced, offline = session.analyses.get(REPRODUCED), self.context.workspace.offline
-        tell_facts(self.facts, explored, reproduced, kept, offline=offline)
+        tell_facts(self.facts, self.context, explored, session.analyses.get(REPRODUCED), kept)
 
     def _follow(self, *_: object) -> None:
         """Bring focus, rings and bands in line with the selection."""
@@ -392,9 +397,3 @@ class CircuitPanel(Panel):
         if self._circuit is not None:
             nodes = inner_nodes(self._circuit, self.explored, self.context.book.marks)
             self.context.ask(ReproducedShare(nodes))
-
-    def _ask_values_only(self, on: bool) -> None:
-        session = self.context.workspace.session
-        if session is not None and session.question is not None:
-            self.context.draft.update(values_only=on)  # for the runs to come
-            self.context.ask(Examine(replace(session.question, values_only=on)))

@@ -48,6 +48,7 @@ class FactLine(QWidget):
 
     reproduce_asked = Signal()
     values_only_asked = Signal(bool)
+    features_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,12 +57,16 @@ class FactLine(QWidget):
         self._told: tuple[Fact, ...] = ()
         self.values_only = QCheckBox("values only")
         self.button = QPushButton("Do these nodes suffice?")
-        for part in (self.headline, self.values_only, self.button):
+        self.features = QPushButton("Feature graph")
+        self.features.hide()
+        for part in (self.headline, self.values_only, self.button, self.features):
             part.setFixedHeight(_LINE)
         self._row = flow(self, top=8)
         self._row.addWidget(self.headline)
         self._row.addWidget(self.values_only)
         self._row.addWidget(self.button)
+        self._row.addWidget(self.features)
+        self.features.clicked.connect(self.features_asked)
         self.button.clicked.connect(self.reproduce_asked)
         # Clicked, not toggled: showing a result's mode must not ask for a run.
         self.values_only.clicked.connect(self.values_only_asked)
@@ -82,7 +87,7 @@ class FactLine(QWidget):
             label.setFixedHeight(_LINE)
             self.facts.append(label)
             self._row.addWidget(label)
-        for last in (self.values_only, self.button):
+        for last in (self.values_only, self.button, self.features):
             self._row.removeWidget(last)
             self._row.addWidget(last)
         renew(self, self._row)

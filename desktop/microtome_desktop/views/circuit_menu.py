@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.shortcuts import keys_of
 from microtome_desktop.commands.table import command
+from microtome_desktop.state.made_by import shows_features
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.panel import PanelContext
 
@@ -17,6 +18,10 @@ _ON_NODES = (
     (_ID.GROUP, _ID.COLLAPSE, _ID.UNGROUP),
     (_ID.HIDE, _ID.SHOW_HIDDEN),
     (_ID.PATCH_PATH, _ID.WHY_EDGE),
+)
+_ON_FEATURES = (
+    *_ON_NODES[:3],
+    (_ID.FEATURE_ABLATE, _ID.FEATURE_SCALE, _ID.FEATURE_SET, _ID.FEATURE_STEER),
 )
 _ON_NOTHING = (
     (_ID.FIT, _ID.SEARCH, _ID.COMPACT, _ID.WEIGHTS),
@@ -29,7 +34,8 @@ def context_menu(context: PanelContext, *, on_node: bool, parent: QWidget) -> QM
     menu = QMenu(parent)
     menu.setObjectName("circuit_menu")
     menu.setToolTipsVisible(True)
-    for block in _ON_NODES if on_node else _ON_NOTHING:
+    on_nodes = _ON_FEATURES if shows_features(context.workspace.session) else _ON_NODES
+    for block in on_nodes if on_node else _ON_NOTHING:
         if not menu.isEmpty():
             menu.addSeparator()
         for wanted in block:

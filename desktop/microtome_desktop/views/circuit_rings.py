@@ -9,7 +9,7 @@ from microtome.records.marks import Marks
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import kin
 from microtome_desktop.presenters.circuit_focus import edge_row
-from microtome_desktop.presenters.edited_nodes import edited_nodes
+from microtome_desktop.presenters.edited_nodes import edited_features, edited_nodes
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.labels import Badge, Ring
 
@@ -36,6 +36,7 @@ def badges_of(circuit: Circuit, marks: Marks) -> tuple[Badge, ...]:
     pinned = [Badge(rows[n], colours.WARM) for n in marks.pins if n in rows]
     notes = [Badge(rows[n.target], colours.ACCENT, left=True)
              for n in marks.notes if n.target in rows]  # fmt: skip
-    edited = [Badge(row, colours.BAD, cross=True)
-              for row in edited_nodes(circuit, marks.edits)]  # fmt: skip
+    rows_edited = (*edited_nodes(circuit, marks.edits),
+                   *edited_features(circuit, marks.feature_edits))  # fmt: skip
+    edited = [Badge(row, colours.BAD, cross=True) for row in rows_edited]
     return (*edited, *pinned, *notes)

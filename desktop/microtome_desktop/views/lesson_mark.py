@@ -7,12 +7,14 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QComboBox, QPushButton, QTabBar, QWidget
 
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.sweep_map import SweepGrid
 from microtome_desktop.state.course import Act, Course, Step
 from microtome_desktop.views.attention_panel import AttentionPanel
 from microtome_desktop.views.circuit import CircuitPanel
 from microtome_desktop.views.discovery_panel import DiscoveryPanel
 from microtome_desktop.views.edits_panel import EditsPanel
+from microtome_desktop.views.feature_edits_panel import FeatureEditsPanel
 from microtome_desktop.views.heatmap_panel import HeatmapPanel
 from microtome_desktop.views.lesson_panel import LessonPanel
 from microtome_desktop.views.main_window import MainWindow
@@ -174,6 +176,10 @@ class LessonMark(QWidget):
         found: dict[str, QPushButton] = {}
         if isinstance(card, NodeCardPanel):
             found |= {"why": card.why, "ablate": card.node_check.button}
+            found["ablate feature"] = card.feature.buttons[CommandId.FEATURE_ABLATE]
+        circuit = self._panels["circuit"]
+        if isinstance(circuit, CircuitPanel):
+            found["feature graph"] = circuit.facts.features
         discovery, suite = (self._panels.get(name) for name in ("discovery", "suite"))
         if isinstance(discovery, DiscoveryPanel):
             found["discover"] = discovery.asking.run_button
@@ -207,6 +213,9 @@ class LessonMark(QWidget):
             found["neurons"] = neurons.layer
         if isinstance(attention, AttentionPanel):
             found["attention"] = attention.layer
+        features = self._panels["feature_edits"]
+        if isinstance(features, FeatureEditsPanel):
+            found["feature mode"] = features.mode
         if self._patching is not None:
             found["patching"] = self._patching.asking.controls.what
         if self._edits is not None:

@@ -23,6 +23,7 @@ from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.state.course import Act, Lesson
+from microtome_desktop.state.made_by import shows_features
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -55,7 +56,7 @@ class LessonPanel(Panel):
         column = QVBoxLayout(inside)
         column.setContentsMargins(12, 10, 12, 10)
         column.setSpacing(10)
-        opening = QLabel("Eight lessons of five minutes, each on a model that is built in.")
+        opening = QLabel("Nine lessons of five minutes, each on a model that is built in.")
         opening.setWordWrap(True)
         opening.setObjectName("dim")
         column.addWidget(opening)
@@ -183,6 +184,11 @@ class LessonPanel(Panel):
             return
         if wanted[step.act] == (step.name if step.act is Act.NODE else step.value):
             self._on_next()
+
+    def show_session(self) -> None:
+        """Go on when the graph that was asked for is there."""
+        if shows_features(self.context.workspace.session):
+            self.pressed("feature graph")
 
     def show_part(self, part: str) -> None:
         """Go on when what was asked for has been measured."""

@@ -29,7 +29,7 @@ from microtome_desktop.views.panel_table import PLACES, Area, Place
 from microtome_desktop.views.search_field import SearchField
 
 # Raised when docks change: an older saved layout would put them in wrong places.
-LAYOUT_VERSION = 9
+LAYOUT_VERSION = 10
 _DEFAULT_SIZE = QSize(1760, 1080)
 _LEAST_LEFT = 266  # below it the prompt's fields are cut off
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88

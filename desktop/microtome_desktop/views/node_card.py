@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome.records.feature_edit import FEATURE_WORDS
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.requests import AblateEdge, AblateNode, ExplainAttention
@@ -37,11 +38,12 @@ from microtome_desktop.presenters.node_card import (
     verification,
 )
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.made_by import names_model
+from microtome_desktop.state.made_by import names_model, shows_features
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.node_card_blocks import Check, Section, Stats
+from microtome_desktop.views.node_card_feature import FeaturePart
 from microtome_desktop.views.node_card_tables import (
     part_cells,
     path_cells,
@@ -72,6 +74,7 @@ class NodeCardPanel(Panel):
         self.heading, self.description = ElidedLabel(), ElidedLabel()
         self._glyph = QLabel()
         self.stats = Stats()
+        self.feature = FeaturePart(context)
         self.node_check = Check("Ablate this node for real")
         self.edge_check = Check("Ablate this edge for real")
         self.reason = QLabel()
@@ -112,8 +115,8 @@ class NodeCardPanel(Panel):
         column.addLayout(head)
         column.addWidget(self.description)
         column.addWidget(self.stats)
-        column.addWidget(self.node_check)
-        column.addWidget(self.edge_check)
+        for part in (self.feature, self.node_check, self.edge_check):
+            column.addWidget(part)
         column.addWidget(self.reason)
         column.addWidget(self.parts, 1)
         self._stack = QStackedLayout(self)
@@ -155,6 +158,8 @@ class NodeCardPanel(Panel):
         """Show a new circuit, names and groups, or what was measured."""
         if part in {"circuit", "marks"}:
             self.show_session()
+        elif part == f"analyses/{FEATURE_WORDS}":
+            self._tell_findings()
         elif part.startswith(("analyses/verification", *_ANSWERS)):
             self._tell_findings()
             tab = next((tab for begin, tab in _ANSWERS.items() if part.startswith(begin)), None)
@@ -246,12 +251,14 @@ class NodeCardPanel(Panel):
         named = names_model(session)
         model = f"the model {session.model.name}, which is not loaded" if named else "its model"
         self.reason.setText(f"Ablating and explaining need {model}.")
-        self.node_check.setVisible(card.can_be_ablated)
+        self.feature.tell(card.node)
+        features = shows_features(session)
+        self.node_check.setVisible(card.can_be_ablated and not features)
         self.node_check.tell("", verification(session.analyses, card.node), not offline)
         edge = self.context.selection.current.edge
         held = about(session.circuit, session.marks, card.node)
         line = None if edge is None else edge_title(held, edge)
-        self.edge_check.setVisible(line is not None)
+        self.edge_check.setVisible(line is not None and not features)
         if edge is not None and line is not None:
             self.edge_check.tell(line, verification(session.analyses, edge), not offline)
         self._tell_sources(card, offline)

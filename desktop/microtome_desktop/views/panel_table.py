@@ -153,6 +153,12 @@ def _edits() -> type[Panel]:
     return EditsPanel
 
 
+def _feature_edits() -> type[Panel]:
+    from microtome_desktop.views.feature_edits_panel import FeatureEditsPanel
+
+    return FeatureEditsPanel
+
+
 def _suite() -> type[Panel]:
     from microtome_desktop.views.suite_panel import SuitePanel
 
@@ -174,6 +180,9 @@ PLACES = (
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
     Place("patching", "Patching", "mdi6.grid-large", _RIGHT, _patching, 50, "maps", scrolls=True),
+    Place(
+        "feature_edits", "Feature edits", "mdi6.hexagon-slice-3", _RIGHT, _feature_edits, 50, "maps"
+    ),
     Place("feature_space", "Feature space", "mdi6.scatter-plot-outline", _BOTTOM, _space, 46),
     Place(
         "node_card", "Node", "mdi6.card-text-outline", _BOTTOM, _node, 54, "detail", scrolls=True

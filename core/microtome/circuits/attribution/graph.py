@@ -28,6 +28,7 @@ from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, as_prompt
 from microtome.records.circuit import Circuit
+from microtome.records.feature_edit import GRAPH_METHOD
 
 MAX_FEATURE_NODES = 7_500  # of circuit-tracer's command line
 DEFAULT_BUDGET = 2 << 30
@@ -163,7 +164,7 @@ class _Making:
 
 def _told(model: Model, transcoders: Transcoders, tokens: Tokens, held: Replaced) -> dict[str, Any]:
     return {
-        "method": "attribution graph",
+        "method": GRAPH_METHOD,
         "model": model.identity.name,
         "prompt": tokens.prompt,
         "tokens": list(tokens.texts),
@@ -171,6 +172,7 @@ def _told(model: Model, transcoders: Transcoders, tokens: Tokens, held: Replaced
         "position": held.frozen.position,
         "n_layers": held.n_layers,
         "transcoders": transcoders.name,
+        "transcoders_fingerprint": transcoders.layers[0].identity.fingerprint,
         "architecture": transcoders.layers[0].architecture,
         "crosses": transcoders.crosses,
         "active_features": held.n_features,
