@@ -198,17 +198,32 @@ def test_a_circuit_by_position_says_at_which_token_an_edge_works(live, panel, qt
 
 
 def test_what_has_no_positions_is_told_with_a_way_out(panel, qtbot):
-    for search, reason in (
-        (Search(PAIR, "acdc", by_position=True), "at all positions at once"),
-        (Search(None, data="agreement", by_position=True), "Give examples of one length"),
-    ):
-        panel.asking.controls.show_search(search)
-        assert reason in told(panel, qtbot)
-        assert not panel.asking.run_button.isEnabled()
-        button = panel.asking.fixes["by_position", ""]
-        QTest.mouseClick(button, LEFT)
-        assert told(panel, qtbot).startswith("479 edges")
-        assert panel.asking.controls.search().by_position is False
+    panel.asking.controls.show_search(Search(PAIR, "acdc", by_position=True))
+    assert "at all positions at once" in told(panel, qtbot)
+    assert not panel.asking.run_button.isEnabled()
+    QTest.mouseClick(panel.asking.fixes["by_position", ""], LEFT)
+    assert told(panel, qtbot).startswith("479 edges")
+    assert panel.asking.controls.search().by_position is False
+
+
+def test_by_position_takes_the_pairs_of_a_set_that_have_one_length(live, panel, qtbot):
+    panel.asking.controls.show_search(Search(None, data="agreement", count=3, by_position=True))
+    held = [pair.clean for pair in load_prompt_set("agreement").pairs]
+    counted = list(map(words_in, held))
+    most = counted.count(max(counted, key=counted.count))
+    assert f"3 examples · of the {most} pairs with" in told(panel, qtbot)
+    panel.asking.run()
+    rest(live, qtbot)
+    taken = panel.right.front.params["prompts"]
+    assert len(taken) == 3
+    assert len({words_in(prompt) for prompt in taken}) == 1
+    lines = panel.exported_lines()
+    assert any("lengths.count" in line for line in lines)
+
+
+def words_in(prompt):
+    """Tokens of a prompt of the example model: words, and commas."""
+    return len(prompt.replace(",", " ,").split())
 
 
 def test_a_stopped_search_stays_on_screen_as_far_as_it_came(live, panel, qtbot):

@@ -16,6 +16,7 @@ from microtome.records.circuit import Circuit
 from microtome.records.discovery import discovery_analysis, discovery_of
 from microtome.records.faithfulness import Faithfulness, faithfulness_analysis, joined
 from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.one_length import of_one_length
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.sweep_requests import metrics_of
 from microtome_desktop.state.desk import Desk
@@ -35,11 +36,12 @@ class Asked:
     data: Any
     metric: Any
     options: dict[str, Any]
+    note: str = ""  # which pairs of a set they are, where it is not the first ones
 
 
 def asked_of(model: Any, search: Search) -> Asked:
     """Prompts, metrics and options of a search. Raises InputError and what the engine raises."""
-    questions = questions_of(search)
+    questions, note = questions_of(model, search)
     pairs = [question.pair for question in questions]
     data = [q.prompt for q in questions] if None in pairs else pairs
     if None in pairs and search.ablation == "resample":
@@ -49,7 +51,8 @@ def asked_of(model: Any, search: Search) -> Asked:
         )
     metric = metrics_of(model, Wish(None, metric=search.metric), questions)
     over = mean_over(search)
-    return Asked(data, metric, {"ablation": search.ablation, **({"over": over} if over else {})})
+    options = {"ablation": search.ablation, **({"over": over} if over else {})}
+    return Asked(data, metric, options, note)
 
 
 def how_of(search: Search) -> dict[str, Any]:
@@ -57,14 +60,17 @@ def how_of(search: Search) -> dict[str, Any]:
     return {"steps": search.steps, "tau": search.tau, "by_position": search.by_position}
 
 
-def questions_of(search: Search) -> Sequence[Question]:
-    """The one pair, or the first pairs of a set."""
+def questions_of(model: Any, search: Search) -> tuple[Sequence[Question], str]:
+    """The one pair, or the first of a set, by position of one length; a note on the choice."""
     if search.data:
-        pairs = load_prompt_set(search.data).pairs[: search.count or None]
-        return [Question(p.clean, p.corrupt, p.answer, p.wrong) for p in pairs]
+        pairs, note = load_prompt_set(search.data).pairs, ""
+        if search.by_position:
+            pairs, note = of_one_length(model, pairs)
+        some = pairs[: search.count or None]
+        return [Question(p.clean, p.corrupt, p.answer, p.wrong) for p in some], note
     if search.question is None:
         raise InputError("There is no task.", "Run a prompt, or choose a prompt set.")
-    return [search.question]
+    return [search.question], ""
 
 
 def circuit_analysis(search: Search, circuit: Circuit) -> Analysis:
@@ -273,5 +279,5 @@ def foreseen(model: Any, search: Search, job: Job) -> Outlook:
     curve = found.curve_seconds
     return Outlook(
         found.edges, found.examples, found.seconds + curve, found.most_seconds + curve,
-        max(found.bytes, found.curve_bytes),
+        max(found.bytes, found.curve_bytes), note=asked.note,
     )  # fmt: skip

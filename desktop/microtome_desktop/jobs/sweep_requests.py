@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep, sweep_analysis
 from microtome_desktop.jobs.engine import Engine
+from microtome_desktop.jobs.one_length import of_one_length
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.sweeps import (
@@ -156,11 +156,7 @@ def _questions(model: Any, wish: Wish) -> _Questions:
         return _Questions((wish.question,))
     pairs, note = load_prompt_set(wish.data).pairs, ""
     if wish.row.by in BY_POSITION:
-        lengths = [len(model.tokenize(pair.clean)) for pair in pairs]
-        length, most = Counter(lengths).most_common(1)[0]
-        if most < len(pairs):
-            note = f"of the {most} pairs with {length} tokens, the commonest length"
-        pairs = tuple(p for p, one in zip(pairs, lengths, strict=True) if one == length)
+        pairs, note = of_one_length(model, pairs)
     some = pairs[: wish.count or None]
     return _Questions(tuple(Question(p.clean, p.corrupt, p.answer, p.wrong) for p in some), note)
 

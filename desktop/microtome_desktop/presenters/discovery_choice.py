@@ -60,6 +60,7 @@ def outlook_text(outlook: Outlook) -> str:
     if outlook.problem:
         return outlook.problem
     said = [f"{outlook.edges:,} edges", f"{outlook.pairs:,} {_pairs(outlook.pairs)}"]
+    said += [outlook.note] if outlook.note else []
     if outlook.seconds:
         likely, most = seconds_text(outlook.seconds), seconds_text(outlook.most)
         longest = f", {most} at most" if most != likely else ""

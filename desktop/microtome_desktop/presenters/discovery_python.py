@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
-from microtome_desktop.presenters.sweep_python import metric_text
+from microtome_desktop.presenters.sweep_python import ONE_LENGTH, metric_text
 from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search, mean_over
 from microtome_desktop.state.sweeps import Wish
 
@@ -32,7 +32,9 @@ def _asked(search: Search) -> Lines:
     if search.data:
         some = f"[:{search.count}]" if search.count else ""
         return (
-            f"held = load_prompt_set({search.data!r}).pairs{some}",
+            f"held = load_prompt_set({search.data!r}).pairs{'' if search.by_position else some}",
+            *(ONE_LENGTH if search.by_position else ()),
+            *((f"held = held{some}",) if some and search.by_position else ()),
             "asked = [one.pair for one in held]",
         )
     question = search.question

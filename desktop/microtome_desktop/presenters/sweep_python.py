@@ -11,7 +11,8 @@ _CLASSES = {
     "kl": "mt.KL", "loss": "mt.Loss", "log-probability": "mt.LogProbability",
     "probability": "mt.Probability", "rank": "mt.Rank",
 }  # fmt: skip
-_ONE_LENGTH = (
+# Of ``held`` the pairs of the commonest length; a ``model`` is there.
+ONE_LENGTH = (
     "lengths = [len(model.tokenize(one.clean)) for one in held]",
     "length = max(lengths, key=lengths.count)",
     "held = [one for one, tokens in zip(held, lengths) if tokens == length]",
@@ -58,7 +59,7 @@ def _asked(wish: Wish) -> Lines:
         by_position = wish.row.by in BY_POSITION
         return (
             f"held = load_prompt_set({wish.data!r}).pairs",
-            *(_ONE_LENGTH if by_position else ()),
+            *(ONE_LENGTH if by_position else ()),
             *((f"held = held{some}",) if some else ()),
             f"asked = [{each} for one in held]",
         )

@@ -162,6 +162,7 @@ class Outlook:
     bytes: int = 0
     problem: str = ""
     fixes: tuple[tuple[str, str], ...] = ()
+    note: str = ""  # which pairs of a set were taken, where it is not the first ones
     nbytes: int = 0  # that it takes itself, as whatever is kept for panels says
 
 

@@ -22,7 +22,8 @@ _PAIR, _THEMSELVES = "This pair", "The prompts themselves"
 _FIRST_PAIRS = 32
 _BY_POSITION = (
     "Score each edge at every position by itself instead of their sum: at which tokens it works."
-    "\nNeeds prompts of one length; not for exact patching and ACDC."
+    "\nOf a prompt set the pairs of the commonest length are taken."
+    "\nNot for exact patching and ACDC."
 )
 _ABLATION_TIPS = {
     "resample": "A removed edge brings what its writer adds in the corrupt run",
