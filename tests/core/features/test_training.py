@@ -37,7 +37,7 @@ def planted(n: int = 6_000) -> tuple[np.ndarray, np.ndarray]:
 
 X, DIRECTIONS = planted()
 ROWS = ArrayRows({SITE: X})
-SMALL = Plan(width=32, k=3, steps=60, batch=64, every=20, dead_after=2_000)
+SMALL = Plan(width=32, k=3, steps=48, batch=64, every=16, dead_after=2_000)
 
 
 def trainer(plan: Plan = SMALL, folder: Path | None = None, job: Job | None = None) -> Trainer:
@@ -61,7 +61,7 @@ def test_a_planted_dictionary_is_found() -> None:
 @pytest.mark.parametrize("rule", METHODS)
 def test_what_is_saved_has_the_codes_of_the_training(rule: str) -> None:
     """Mean and scale are folded into the weights; a threshold stands for a choice of a batch."""
-    work = trainer(Plan(rule=rule, width=32, k=3, steps=80, batch=64))
+    work = trainer(Plan(rule=rule, width=32, k=3, steps=25, batch=64))
     made, _ = work.run()
     scale = work._scales[0][0]
     x = torch.from_numpy(X[:200])
@@ -103,7 +103,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) ->
     for name, held in whole.weights.tensors().items():
         assert torch.equal(held, again.weights.tensors()[name]), name
     np.testing.assert_equal(other.points(), curve.points())
-    assert curve.step.tolist() == [20, 40, 60]
+    assert curve.step.tolist() == [16, 32, 48]
     done, _ = trainer(folder=tmp_path).run()  # a finished one is read back
     assert torch.equal(done.weights.w_dec, whole.weights.w_dec)
 
@@ -140,7 +140,7 @@ def test_curves_are_handed_out_as_they_grow() -> None:
 
 def test_features_that_are_dead_revive() -> None:
     def dead(auxiliary: float) -> float:
-        work = trainer(SMALL.but(auxiliary=auxiliary, steps=150, rate=1e-2, dead_after=500))
+        work = trainer(SMALL.but(auxiliary=auxiliary, steps=100, rate=1e-2, dead_after=500))
         steps = work.steps()
         next(steps)
         work._state.weights["b_enc"][:16] = -8.0
@@ -161,9 +161,9 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_state(tmp_path: 
         if step == 45:
             work._state.weights["w_enc"][3] = torch.inf
             break
-    with pytest.raises(DictionaryError, match=r"diverged at step 46.*step 40 is kept.*rate"):
+    with pytest.raises(DictionaryError, match=r"diverged at step 46.*step 32 is kept.*rate"):
         list(steps)
-    assert read_checkpoint(tmp_path).told["step"] == 40
+    assert read_checkpoint(tmp_path).told["step"] == 32
     with pytest.raises(DictionaryError, match="diverged"):
         trainer(SMALL.but(rate=1e4, warm_up=0.0)).run()
 
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     work.save_every = 0.0
     steps = work.steps()
     for step in steps:
-        if step == 20:
+        if step == 16:
             break
 
     def full(*_: object, **__: object) -> None:
@@ -185,7 +185,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     with pytest.raises(StorageError, match="disk is full"):
         list(steps)
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
-    assert read_checkpoint(tmp_path).told["step"] == 20
+    assert read_checkpoint(tmp_path).told["step"] == 16
 
 
 @pytest.mark.parametrize(
