@@ -7,7 +7,7 @@ from collections.abc import Callable
 from microtome_desktop.commands.command import Command, CommandId, Situation
 
 _ID = CommandId
-_MENU = "Experiments"
+_MENU = "Features"
 
 
 def _no_set(now: Situation) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
 from microtome_desktop.commands.feature_graph_rows import FEATURE_GRAPH_ROWS
+from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
@@ -14,8 +15,8 @@ from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
-    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
-    "Help",
+    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments",
+    "Features", "Examples", "Help",
 )  # fmt: skip
 
 
@@ -330,6 +331,7 @@ COMMANDS = (
     *RUN_ROWS,
     *SUITE_COMMANDS,
     *FEATURE_GRAPH_ROWS,
+    *FEATURE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     Command(_ID.START_PAGE, "Examples", "Start page", "Nine lessons of five minutes, with the "

@@ -10,7 +10,7 @@ from microtome.prompts import Question
 from microtome.records.session import Session
 from microtome.sites import kind_of
 from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
-from microtome_desktop.presenters.feature_python import graph_lines
+from microtome_desktop.presenters.feature_graph_python import graph_lines
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id

@@ -8,6 +8,7 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.feature_commands import FeatureCommands
 from microtome_desktop.views.feature_graph_commands import FeatureGraphCommands
 from microtome_desktop.views.graph_commands import GraphCommands
 from microtome_desktop.views.handlers import Handlers
@@ -40,6 +41,7 @@ def bind_commands(
         HypothesisCommands(window, desk, panels, handlers.patience.ask),
         SuiteCommands(window, desk, panels),
         FeatureGraphCommands(window, desk, runner, handlers),
+        FeatureCommands(window, desk, runner, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})

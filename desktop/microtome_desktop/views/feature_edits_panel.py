@@ -32,7 +32,7 @@ from microtome_desktop.presenters.feature_edits import (
     feature_texts,
     moved_nodes,
 )
-from microtome_desktop.presenters.feature_python import feature_edit_lines
+from microtome_desktop.presenters.feature_graph_python import feature_edit_lines
 from microtome_desktop.presenters.predictions import heading
 from microtome_desktop.presenters.writing import text_of
 from microtome_desktop.state.book import FEATURE_EDITS

@@ -165,6 +165,12 @@ def _suite() -> type[Panel]:
     return SuitePanel
 
 
+def _features() -> type[Panel]:
+    from microtome_desktop.views.features_panel import FeaturesPanel
+
+    return FeaturesPanel
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -176,6 +182,7 @@ PLACES = (
     Place("discovery", "Discovery", "mdi6.set-center", _CENTRE, _discovery),
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
+    Place("features", "Features", "mdi6.creation", _CENTRE, _features),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
