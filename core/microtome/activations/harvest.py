@@ -41,7 +41,7 @@ from microtome.errors import (
 )
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
-from microtome.models.hooks import layers_of, tapping
+from microtome.models.hooks import expect_head, layers_of, tapping
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.session.storage import storing
@@ -165,6 +165,7 @@ def _widths(model: Model, sites: Iterable[Site | str]) -> dict[str, int]:
                 f"{site.name} is not of one position, so that it cannot be harvested.",
                 "Choose for example resid_post, mlp_out or z.",
             )
+        expect_head(model, site)
         for layer in layers_of(model, site):
             shape = shape_of(model, site.name, 1)[1:]
             if site.head is not None:

@@ -183,6 +183,7 @@ def test_special_tokens_and_half_precision_are_choices(
     [
         (["pattern.1"], SiteMissing, "not of one position"),
         (["resid_post.9"], SiteMissing, "no layer 9"),
+        (["z.1.7"], SiteMissing, "no head 7. Its heads are 0 to 3"),
         ([], InputError, "No site was given"),
     ],
 )
