@@ -31,10 +31,17 @@ from microtome.activations.shards import (
 )
 from microtome.corpora.blocks import row_length, tokenise
 from microtome.corpora.reading import Corpus, read_corpus
-from microtome.errors import CorpusError, InputError, SiteMissing, StorageError, megabytes
+from microtome.errors import (
+    CorpusError,
+    InputError,
+    SiteMissing,
+    StorageError,
+    expect,
+    megabytes,
+)
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
-from microtome.models.hooks import layers_of, tapping
+from microtome.models.hooks import expect_head, layers_of, tapping
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.session.storage import storing
@@ -105,6 +112,7 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
     """
     job = job_or_default(job)
     expect_model(model)
+    _expect_numbers(limit, seed)
     widths = _widths(model, sites)
     corpus = source if isinstance(source, Corpus) else read_corpus(source)
     if model.has_encoder:
@@ -129,6 +137,13 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
     return _run(model, path, index, tokens, job)
 
 
+def _expect_numbers(limit: int | None, seed: int) -> None:
+    for name, value, least in (("limit", 1 if limit is None else limit, 1), ("seed", seed, 0)):
+        expect(value, int, name, "a whole number", f"Write for example {name}=1000.")
+        if value < least:
+            raise InputError(f"{name} is {value}.", f"Give {least} or more.")
+
+
 def _known(dtype: str) -> str:
     if dtype not in _DTYPES:
         raise InputError(f"The type {dtype!r} is not kept.", f"Choose {' or '.join(_DTYPES)}.")
@@ -150,6 +165,7 @@ def _widths(model: Model, sites: Iterable[Site | str]) -> dict[str, int]:
                 f"{site.name} is not of one position, so that it cannot be harvested.",
                 "Choose for example resid_post, mlp_out or z.",
             )
+        expect_head(model, site)
         for layer in layers_of(model, site):
             shape = shape_of(model, site.name, 1)[1:]
             if site.head is not None:
@@ -182,6 +198,9 @@ def _begun(folder: Path, index: HarvestIndex) -> HarvestIndex:
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if not (folder / INDEX).exists():
+        # Tokens without an index are of a harvest that never began, perhaps of another text.
+        with storing(folder):
+            (folder / TOKENS).unlink(missing_ok=True)
         return index
     held = open_harvest(folder).index
     one, other = held.question, index.question

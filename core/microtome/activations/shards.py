@@ -98,8 +98,16 @@ class Harvest:
 
     @cached_property
     def tokens(self) -> Int[np.ndarray, "row context"]:
-        """The token ids, memory-mapped, in the order of the text."""
-        flat = np.memmap(self.folder / TOKENS, np.int32, "r")
+        """The token ids, memory-mapped, in the order of the text.
+
+        Raises CorpusError when their file is not there.
+        """
+        try:
+            flat = np.memmap(self.folder / TOKENS, np.int32, "r")
+        except (OSError, ValueError) as error:
+            raise CorpusError(
+                f"The tokens of {self.folder.name} are missing.", "Harvest again."
+            ) from error
         rows = max(1, len(flat) // self.index.context)
         return flat[: rows * self.index.context].reshape(rows, -1)
 
@@ -111,9 +119,15 @@ class Harvest:
     def rows(self, site: str, rows: Int[np.ndarray, " some"]) -> Float[np.ndarray, "some d"]:
         """Some rows of a site, float32, in the order given.
 
-        Raises InputError for a site that was not harvested.
+        Raises InputError for a site that was not harvested, and for rows that there are none of.
         """
         self._expect(site)
+        rows = np.asarray(rows, np.int64)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < self.n):
+            raise InputError(
+                f"Rows {rows.min():,} to {rows.max():,} were asked for, but there are {self.n:,}.",
+                "Count from 0.",
+            )
         taken = np.empty((len(rows), self.index.sites[site]), np.float32)
         start = 0
         for shard in self.index.shards:
@@ -138,10 +152,12 @@ class Harvest:
 
         Rows are shuffled within windows that fit into memory, windows among one another. Each
         pass over the data has another order. The same seed gives the same batches.
-        Raises InputError when a batch needs more rows than there are.
+        Raises InputError when a batch needs more rows than there are, or none.
         """
         for site in sites:
             self._expect(site)
+        if size < 1:
+            raise InputError(f"Batches of {size} rows were asked for.", "Give 1 or more.")
         if size > self.n:
             raise InputError(
                 f"Batches of {size:,} rows were asked for, but there are {self.n:,}.",

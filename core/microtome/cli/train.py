@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 from contextlib import contextmanager
@@ -76,10 +77,19 @@ def train_command(options: argparse.Namespace) -> int:
         "curves": [curve.points()[-1] for curve in curves],
         "scores": _scores(options, model, made).told(),
     }
-    text = json.dumps([curve.points() for curve in curves]).replace("NaN", "null")
+    text = json.dumps(_plain([curve.points() for curve in curves]))
     options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
-    print(json.dumps(told, indent=2).replace("NaN", "null") if options.json else _as_text(told))
+    print(json.dumps(_plain(told), indent=2) if options.json else _as_text(told))
     return 0
+
+
+def _plain(told: Any) -> Any:
+    """The same as strict JSON has it: a number that is none is null."""
+    if isinstance(told, dict):
+        return {name: _plain(value) for name, value in told.items()}
+    if isinstance(told, list | tuple):
+        return [_plain(value) for value in told]
+    return None if isinstance(told, float) and not math.isfinite(told) else told
 
 
 def _expect_asked(options: argparse.Namespace) -> None:

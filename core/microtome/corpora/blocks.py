@@ -15,7 +15,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from microtome.corpora.reading import Corpus
-from microtome.errors import CorpusError
+from microtome.errors import CorpusError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.session.storage import replace_target, storing, temporary_beside
@@ -33,6 +33,7 @@ def row_length(model: Model, context: int | None = None) -> int:
     limit = model.identity.context
     if context is None:
         return min(limit or _CONTEXT, _CONTEXT)
+    expect(context, int, "context", "a whole number", "Write for example context=64.")
     if context < 2 or (limit is not None and context > limit):
         raise CorpusError(
             f"Rows of {context} tokens were asked for, but {model.identity.name} reads 2 to "

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from microtome.corpora.blocks import row_length, tokenise
 from microtome.corpora.reading import Corpus
-from microtome.errors import expect
+from microtome.errors import CorpusError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.tallies import Said, Seen
@@ -53,7 +53,7 @@ def evaluate_dictionary(
 ) -> DictionaryScores:
     """Figures of a dictionary on rows of tokens.
 
-    Raises DictionaryMismatch for a dictionary of another model.
+    Raises DictionaryMismatch for a dictionary of another model, CorpusError for rows without text.
     """
     expect_model(model)
     expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
@@ -146,11 +146,8 @@ class _Running:
         if layer == 0:
             self.inputs, self.codes = [], []
         x = values.flatten(0, 1).float()
-        codes = self.transcoders.layers[layer].encode(x)
-        if self.kept is not None:
-            codes = codes * self.kept.flatten()[:, None]
         self.inputs.append(x)
-        self.codes.append(codes)
+        self.codes.append(self.transcoders.layers[layer].encode(x))
         return values
 
     def write(self, layer: int, values: Tensor) -> Tensor:
@@ -179,6 +176,8 @@ def _passes(
     model: Model, tokens: TokenRows, job: Job, title: str
 ) -> Iterator[tuple[Tensor, Bool[Tensor, "row position"]]]:
     """Rows of tokens, some at a time, and at which positions there is text."""
+    if np.isin(tokens, model.lexicon.special_tokens).all():
+        raise CorpusError("The tokens hold no text to measure on.", "Make them with token_rows.")
     size = max(1, _TOKENS_A_PASS // tokens.shape[1])
     special = torch.tensor(model.lexicon.special_tokens, dtype=torch.int64)
     for at in range(0, len(tokens), size):

@@ -7,7 +7,8 @@ from math import prod
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import DictionaryMismatch
+from microtome.errors import DictionaryMismatch, SiteMissing
+from microtome.models.hooks import expect_head
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import ONE, DictionaryFile
@@ -58,6 +59,10 @@ def _expect_site(named: str, text: str, width: int, model: Model) -> None:
             f"{named} belongs to {text}, which {model.identity.name} does not have.",
             f"It has {layers} layers.",
         )
+    try:
+        expect_head(model, site)
+    except SiteMissing as error:
+        raise DictionaryMismatch(f"{named} belongs to {text}. {error}") from error
     held = width_of(model, site)
     if held != width:
         raise DictionaryMismatch(

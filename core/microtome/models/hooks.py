@@ -46,6 +46,17 @@ def layers_of(model: Model, site: Site) -> tuple[int | None, ...]:
     return (site.layer,)
 
 
+def expect_head(model: Model, site: Site) -> None:
+    """Raise SiteMissing for a site of a head that the model does not have."""
+    identity = model.identity
+    count = identity.n_kv_heads if "kv_head" in site.kind.axes else identity.n_heads
+    if site.head is not None and not 0 <= site.head < count:
+        raise SiteMissing(
+            f"The site {site.name} of {identity.name} has no head {site.head}.",
+            f"Its heads are 0 to {count - 1}.",
+        )
+
+
 @contextmanager
 def tapping(
     model: Model,

@@ -22,13 +22,14 @@ from microtome.sites import Site
 
 IDS = (3, 5, 7, 11, 2, 9)
 # A family for each kind of transcoder: serial with learned positions, grouped heads with a gate
-# and a skip, norms on branches with a soft cap, parallel branches, norms on the stream.
+# and a skip, norms on branches with a soft cap, parallel branches, norms on the stream, an unembedding with a bias.
 KINDS = (
     ("gpt2", {}),
     ("llama", {"skip": True, "rule": "gated"}),
     ("gemma2", {"crosses": True, "reads": "resid_mid", "skip": True}),
     ("gpt_neox", {"rule": "relu", "skip": True, "silent": 0}),
     ("opt_post_norm", {"crosses": True, "skip": True}),
+    ("phi", {}),
 )
 
 

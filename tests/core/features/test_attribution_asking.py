@@ -124,6 +124,11 @@ def test_fewer_features_are_those_with_most_influence(
     np.testing.assert_allclose(
         matrix_of(some), matrix_of(whole)[np.ix_(kept, kept)], rtol=1e-3, atol=1e-5
     )
+    # Influence flows through the nodes that are there, and through no others.
+    outputs = np.where(kinds == "output", some.node_influence, 0.0).astype(float)
+    influence = flowed(scaled(matrix_of(some)), outputs)
+    inner = kinds != "output"
+    np.testing.assert_allclose(some.node_influence[inner], influence[inner], rtol=1e-4, atol=1e-7)
     targets = np.isin(kinds, (FEATURE, "output"))
     sums = matrix_of(some).sum(1) + some.node_bias - some.node_score
     assert np.abs(sums[targets]).max() < 1e-4
@@ -223,6 +228,15 @@ def test_what_cannot_be_asked_is_refused(
         feature_intervention(words, sets, PROMPT, [FeatureChange(0, 1, positions=(99,))])
     with pytest.raises(EditError, match="changes twice"):
         feature_intervention(words, sets, PROMPT, [FeatureChange(0, 1), FeatureChange(0, 1)])
+    last = FeatureChange(0, 1, "set", 6.0, positions=(-1,))
+    length = len(whole.metadata["tokens"])
+    for other in (FeatureChange(0, 1), replace(last, positions=(length - 1,))):
+        for mode in ("frozen", "free"):
+            with pytest.raises(EditError, match="changes twice"):
+                feature_intervention(words, sets, PROMPT, [other, last], mode=mode)
+    for wrong in ({"max_logits": 0}, {"max_feature_nodes": -1}):
+        with pytest.raises(InputError, match="no graph"):
+            estimate_attribution(words, sets, PROMPT, **wrong)
     with pytest.raises(InputError, match="no feature of the graph"):
         changes_of(whole, [whole.node_id[0]])
     with pytest.raises(EditError, match="'double'"):

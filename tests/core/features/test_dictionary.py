@@ -132,6 +132,7 @@ def test_sets_whose_layers_do_not_fit_are_refused() -> None:
         ("mlp_post.0", 512, ""),
         ("resid_post.2", 64, "is for 64 numbers at resid_post.2, but words-4l has 128"),
         ("resid_post.9", 128, "does not have"),
+        ("z.1.4", 32, "no head 4"),
         ("pattern.1", 128, "not of one position"),
         ("", 128, "does not tell which site"),
     ],

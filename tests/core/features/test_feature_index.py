@@ -14,6 +14,7 @@ from plain_text_features import CONTEXT, small_dictionary, some_text
 import microtome as mt
 from microtome.errors import Cancelled, CorpusError, DictionaryMismatch, InputError
 from microtome.features.dictionary import Dictionary
+from microtome.features.effects import alike
 from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Neurons
 from microtome.features.strongest import Strongest
@@ -140,6 +141,13 @@ def test_words_and_likeness_follow_from_directions(
     logits -= logits.mean(1, keepdims=True)
     assert np.array_equal(index.array("raised")[:, 0], logits.argmax(1))
     assert index.array("lowered_by")[:, 0] == pytest.approx(logits.min(1), rel=1e-3)
+
+
+def test_copies_of_a_direction_are_alike_and_none_is_its_own() -> None:
+    numbers, cosines = alike(torch.ones(15, 4), 10, Job())
+    assert not (numbers == np.arange(15)[:, None]).any()
+    assert all(len(set(row)) == 10 for row in numbers.tolist())
+    assert np.allclose(cosines, 1)
 
 
 def test_neurons_have_the_same_index(embedded: Callable, text: Path) -> None:

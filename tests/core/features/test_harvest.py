@@ -87,8 +87,12 @@ def test_batches_are_shuffled_whole_and_repeat(
     assert {row.tobytes() for row in whole_pass} <= rows
     assert len(whole_pass) == each * size
     assert not np.array_equal(first[0][0], first[each][0])
-    with pytest.raises(InputError, match="Batches of 9,999 rows"):
-        next(whole.batches(sites, 9_999))
+    for wrong, told in ((9_999, "Batches of 9,999 rows"), (0, "of 0 rows"), (-1, "of -1 rows")):
+        with pytest.raises(InputError, match=told):
+            next(whole.batches(sites, wrong))
+    for beyond in (-1, whole.n):
+        with pytest.raises(InputError, match=f"there are {whole.n:,}"):
+            whole.rows("z.2", np.array([0, beyond]))
 
 
 def test_a_harvest_goes_on_where_it_was_stopped(
@@ -139,9 +143,26 @@ def test_the_size_is_told_before_and_what_does_not_fit_is_refused(
     told = mt.estimate_harvest(words, text, SITES, tmp_path)
     size = sum((whole.folder / shard.file).stat().st_size for shard in whole.index.shards)
     assert 0.9 < told.n_bytes / size < 1.4
-    monkeypatch.setattr(harvesting, "_free", lambda _folder: 1_000)
-    with pytest.raises(StorageError, match="are free"):
-        mt.harvest(words, text, SITES, tmp_path, context=9)
+    with monkeypatch.context() as full:
+        full.setattr(harvesting, "_free", lambda _folder: 1_000)
+        with pytest.raises(StorageError, match="are free"):
+            mt.harvest(words, text, SITES, tmp_path, context=9)
+    # The way out that was told works in the same folder: no token of the first is left.
+    less = mt.harvest(words, text, SITES, tmp_path, context=9, limit=36)
+    assert less.tokens.shape == (4, 9)
+    other = tmp_path / "other" / "tokens.i32"
+    other.parent.mkdir()
+    np.zeros(18, np.int32).tofile(other)
+    again = mt.harvest(words, text, SITES, other.parent, context=9, limit=36)
+    assert np.array_equal(again.tokens, whole.tokens[:4])
+
+
+@pytest.mark.parametrize(("given", "told"), [({"limit": 0}, "limit is 0"), ({"seed": -1}, "seed")])
+def test_numbers_that_make_no_sense_are_refused(
+    embedded: Callable, text: Path, tmp_path: Path, given: dict, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        mt.harvest(embedded("words-4l"), text, SITES, tmp_path, **given)
 
 
 def test_special_tokens_and_half_precision_are_choices(
@@ -162,6 +183,7 @@ def test_special_tokens_and_half_precision_are_choices(
     [
         (["pattern.1"], SiteMissing, "not of one position"),
         (["resid_post.9"], SiteMissing, "no layer 9"),
+        (["z.1.7"], SiteMissing, "no head 7. Its heads are 0 to 3"),
         ([], InputError, "No site was given"),
     ],
 )

@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+import microtome as mt
 import microtome_resources as resources
 from microtome.cli import main
-from microtome.errors import DictionaryMismatch, InputError, SiteMissing
+from microtome.errors import (
+    CorpusError,
+    DictionaryMismatch,
+    InputError,
+    SiteMissing,
+)
 from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
 from microtome.features.formats.files import load_dictionary, load_transcoders
@@ -90,6 +96,20 @@ def test_cross_entropy_is_that_of_a_plain_run(model: Model, rows: np.ndarray) ->
         if ids[at] not in model.lexicon.special_tokens
     ]
     assert found.cross_entropy == pytest.approx(np.mean(losses), abs=1e-5)
+    traces = [mt.trace(model, tuple(map(int, ids)), sites=["mlp_out.1"]) for ids in rows]
+    held = np.concatenate([run.activation("mlp_out.1") for run in traces]).astype(np.float64)
+    held = held[~np.isin(rows.reshape(-1), model.lexicon.special_tokens)]
+    # What is zero explains less than the mean does.
+    plain = 1 - np.square(held).sum() / np.square(held - held.mean(0)).sum()
+    assert plain < -0.01
+    assert found.explained_variance == pytest.approx(plain, rel=1e-4)
+
+
+def test_what_holds_no_text_is_not_measured(model: Model) -> None:
+    one = whole(model, "mlp_out.1", "mlp_out.1")
+    for tokens in (np.zeros((2, 8), np.int32), np.zeros((0, 8), np.int32)):
+        with pytest.raises(CorpusError, match="no text"):
+            evaluate_dictionary(model, one, tokens)
 
 
 def test_transcoders_that_write_nothing_are_mlps_taken_out(model: Model, rows: np.ndarray) -> None:
@@ -184,12 +204,14 @@ def test_ctrl_c_ends_the_command_between_two_steps(
 def test_the_command_writes_a_folder_and_tells_figures(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    out = tmp_path / "mine"
+    out = tmp_path / "NaN"  # a name that is text, and stays as it is
     asked = ["train", "--model", "words-4l", "--text", str(text), "--site", "resid_post.2"]
     more = ["--width", "48", "--k", "8", "--steps", "30", "--batch", "64", "--out", str(out)]
     assert main([*asked, *more, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
+    assert told["folder"] == str(out)
     assert told["curves"][0]["step"] == 30
+    assert "NaN" not in (tmp_path / "mine.json").read_text()
     assert told["scores"]["l0"] == pytest.approx(8, abs=0.5)
     one = load_dictionary(out)
     assert (one.architecture, one.settings.k, one.d_sae) == ("topk sae", 8, 48)

@@ -68,11 +68,15 @@ class FeatureChange:
     ) -> Float[Tensor, " position"]:
         """Activations of all positions after the change; those of others stay."""
         changed, acting = activation.clone(), ACTIONS[self.action]
-        where: slice | list[int] = slice(silent, None)
-        if self.positions is not None:
-            where = list(counted(_site(self.layer), self.positions, len(activation)))
+        where = self.acts_at(len(activation), silent)
         changed[where] = acting(activation[where], self.amount)
         return changed
+
+    def acts_at(self, length: int, silent: int) -> slice | list[int]:
+        """Where it acts in a prompt of so many tokens. Raises EditError for positions beyond."""
+        if self.positions is None:
+            return slice(silent, None)
+        return list(counted(_site(self.layer), self.positions, length))
 
 
 def _site(layer: int) -> Site:
@@ -115,8 +119,15 @@ def expect_changes(transcoders: Transcoders, changes: Sequence[FeatureChange]) -
         _expect_feature(transcoders, change)
         places = {(change.layer, change.feature, at) for at in change.positions or (None,)}
         if taken & places:
-            raise EditError(f"Feature {change.feature} of layer {change.layer} changes twice.")
+            raise _twice(change)
         taken |= places
+
+
+def _twice(change: FeatureChange) -> EditError:
+    return EditError(
+        f"Feature {change.feature} of layer {change.layer} changes twice at one position.",
+        "Change it once, or at other positions.",
+    )
 
 
 def _expect_feature(transcoders: Transcoders, change: FeatureChange) -> None:
@@ -136,9 +147,18 @@ def _expect_feature(transcoders: Transcoders, change: FeatureChange) -> None:
 def differences(
     changes: Sequence[FeatureChange], codes: Float[Tensor, "position feature"], silent: int
 ) -> dict[int, Float[Tensor, " position"]]:
-    """What changes of one layer add to the codes, by feature."""
+    """What changes of one layer add to the codes, by feature.
+
+    Raises EditError where two act on a feature at the same position: -1 may be another name of 11,
+    and a change without positions acts at all.
+    """
     new = {change.feature: codes[:, change.feature] for change in changes}
+    taken = {feature: torch.zeros(len(codes), dtype=torch.bool) for feature in new}
     for change in changes:
+        where = change.acts_at(len(codes), silent)
+        if bool(taken[change.feature][where].any()):
+            raise _twice(change)
+        taken[change.feature][where] = True
         own = change.new(codes[:, change.feature], silent) - codes[:, change.feature]
         new[change.feature] = new[change.feature] + own
     return {feature: changed - codes[:, feature] for feature, changed in new.items()}

@@ -10,6 +10,7 @@ from microtome.circuits.attribution.explore import row_bytes
 from microtome.circuits.attribution.graph import (
     DEFAULT_BUDGET,
     MAX_FEATURE_NODES,
+    expect_settings,
     replaced_model,
 )
 from microtome.circuits.attribution.targets import chunk_costs, walk_bytes
@@ -65,9 +66,10 @@ def estimate_attribution(
 ) -> AttributionMemory:
     """What ``attribution_graph`` takes: the prompt is run and encoded, nothing is traced back.
 
-    Raises what ``attribution_graph`` raises for a model, transcoders and a prompt.
+    Raises what ``attribution_graph`` raises for a model, transcoders, a prompt and settings.
     """
     budget = DEFAULT_BUDGET if budget is None else budget
+    expect_settings(max_feature_nodes, 1.0, max_logits, budget)
     with torch.no_grad():
         _, held = replaced_model(model, transcoders, prompt, job_or_default(job))
     features = min(max_feature_nodes, held.n_features)

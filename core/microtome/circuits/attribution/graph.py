@@ -69,7 +69,7 @@ def attribution_graph(  # noqa: PLR0913  the settings are named one by one
     job = job_or_default(job)
     started = time.perf_counter()
     budget = DEFAULT_BUDGET if budget is None else budget
-    _expect_settings(max_feature_nodes, probability, max_logits, budget)
+    expect_settings(max_feature_nodes, probability, max_logits, budget)
     with torch.no_grad():
         tokens, held = replaced_model(model, transcoders, prompt, job, changes)
         logits = likely(held.run, held.frozen.position, probability, max_logits)
@@ -113,7 +113,8 @@ def replaced_model(
     return tokens, with_changes(replaced(ran, transcoders, len(tokens) - 1, job), acting)
 
 
-def _expect_settings(features: int, probability: float, logits: int, budget: int) -> None:
+def expect_settings(features: int, probability: float, logits: int, budget: int) -> None:
+    """Raise InputError for settings that make no graph, WrongKind for another type."""
     expect(features, int, "max_feature_nodes", "a whole number", "Write for example 7500.")
     expect(logits, int, "max_logits", "a whole number", "Write for example 10.")
     expect(probability, (int, float), "probability", "a number", "Write for example 0.95.")
