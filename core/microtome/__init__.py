@@ -73,6 +73,8 @@ _PUBLIC = {
     "feature_card": "records.feature_card",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
+    "feature_space": "analysis.feature_space",
+    "feature_splits": "features.splitting",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -112,8 +114,8 @@ _PUBLIC = {
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
-    "train_toy": "features.superposition",
     "train_dictionary": "features.training.single",
+    "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
@@ -181,6 +183,8 @@ __all__ = [
     "feature_card",
     "feature_index",
     "feature_intervention",
+    "feature_space",
+    "feature_splits",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -233,6 +237,7 @@ if TYPE_CHECKING:
     from microtome.activations.harvest import estimate_harvest, harvest
     from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
+    from microtome.analysis.feature_space import feature_space
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
@@ -277,6 +282,7 @@ if TYPE_CHECKING:
     )
     from microtome.features.neurons import Neurons
     from microtome.features.sharing import shared_features
+    from microtome.features.splitting import feature_splits
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
