@@ -94,6 +94,7 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
+    "probe": "analysis.probes",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "propose_label": "features.labelling",
@@ -204,6 +205,7 @@ __all__ = [
     "patching_sweep",
     "path_patching",
     "phase_diagram",
+    "probe",
     "project",
     "propose_groups",
     "propose_label",
@@ -241,6 +243,7 @@ if TYPE_CHECKING:
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
+    from microtome.analysis.probes import probe
     from microtome.analysis.projection import project
     from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
     from microtome.circuits.attribution.estimate import estimate_attribution

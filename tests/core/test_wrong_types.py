@@ -60,6 +60,8 @@ CALLS = {
     "mt.feature_space(None)": ("dictionary", "None"),
     "mt.feature_splits(None, None, None, 'a.txt')": ("model", "None"),
     "mt.feature_splits(model, None, None, 'a.txt')": ("small", "None"),
+    "mt.probe(None, [TEXT], ['a'])": ("model", "None"),
+    "mt.probe(model, TEXT, ['a'])": ("prompts", "Mary"),
     "mt.Neurons(None, 1)": ("model", "None"),
     "mt.train_toy(None)": ("plan", "None"),
     "mt.phase_diagram(squares=None)": ("squares", "None"),
