@@ -73,6 +73,8 @@ _PUBLIC = {
     "feature_card": "records.feature_card",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
+    "feature_space": "analysis.feature_space",
+    "feature_splits": "features.splitting",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -92,6 +94,7 @@ _PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
+    "probe": "analysis.probes",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
     "propose_label": "features.labelling",
@@ -181,6 +184,8 @@ __all__ = [
     "feature_card",
     "feature_index",
     "feature_intervention",
+    "feature_space",
+    "feature_splits",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -200,6 +205,7 @@ __all__ = [
     "patching_sweep",
     "path_patching",
     "phase_diagram",
+    "probe",
     "project",
     "propose_groups",
     "propose_label",
@@ -233,9 +239,11 @@ if TYPE_CHECKING:
     from microtome.activations.harvest import estimate_harvest, harvest
     from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
+    from microtome.analysis.feature_space import feature_space
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
+    from microtome.analysis.probes import probe
     from microtome.analysis.projection import project
     from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
     from microtome.circuits.attribution.estimate import estimate_attribution
@@ -277,6 +285,7 @@ if TYPE_CHECKING:
     )
     from microtome.features.neurons import Neurons
     from microtome.features.sharing import shared_features
+    from microtome.features.splitting import feature_splits
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
