@@ -202,7 +202,16 @@ def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
     assert not panel.look.isEnabled()
 
 
-def test_the_card_leaves_as_rows(panel):
+def test_the_card_leaves_as_rows(panel, bench, qtbot, tmp_path, monkeypatch):
+    click(panel, 4)
+    rest(bench, qtbot)
+    path = tmp_path / "card.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    panel.card_menu.actions()[-1].trigger()
+    qtbot.waitUntil(path.exists, timeout=WAIT)
+    rest(bench, qtbot)
+    held = json.loads(path.read_text("utf-8"))
+    assert {"what": "token", "text": "Mary", "number": 1.0} in held
     rows = card_table(feature_card(panel.table, 1, {}), "mine").rows
     assert ("label", "mine", None) in rows
     assert ("token", "Mary", 1.0) in rows

@@ -23,7 +23,7 @@ from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import INDEX_SLOT
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.feature_card import FeatureCard, feature_card
+from microtome_desktop.presenters.feature_card import FeatureCard, card_table, feature_card
 from microtome_desktop.presenters.feature_python import feature_lines
 from microtome_desktop.presenters.feature_sources import (
     NO_INDEX,
@@ -36,6 +36,7 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.features import index_with, labels_in, with_labels
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
+from microtome_desktop.views.card_export import CardExport
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.feature_card import FeatureCardView
@@ -76,6 +77,7 @@ class FeaturesPanel(Panel):
         self.said = ElidedLabel()
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.card_menu = CardExport(context, self.view.export, self._card_table, self)
         self.empty = EmptyState()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
         self._lay_out()
@@ -369,6 +371,11 @@ class FeaturesPanel(Panel):
             self.context.dictionaries.choose(dictionary)
             if isinstance(feature, int):
                 self.context.selection.update(feature=(dictionary, feature))
+
+    def _card_table(self) -> Callable[[], Table] | None:
+        if self.card is None:
+            return None
+        return partial(card_table, self.card, self.labels.get(self.card.feature, ""))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The rows of the table, sorted and searched as it is."""
