@@ -21,7 +21,7 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
-from microtome_desktop.picturing.experiments import discovered, hypothesis, slimmed
+from microtome_desktop.picturing.experiments import discovered, featured, hypothesis, slimmed
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -310,6 +310,8 @@ SCENES = (
           "size, and two of them in one graph.", discovered),
     _card("suite", "Suite: which heads and MLPs two tasks can do without, how much is kept as they "
           "go one after another, and what it saves.", slimmed),
+    _card("features", "Features: what a sparse dictionary finds in a layer, all of it in a table, "
+          "and where one of them is on.", featured),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "
