@@ -143,3 +143,16 @@ def test_a_record_gives_the_projection_back_and_places_new_rows():
     again = from_analysis(record)
     np.testing.assert_array_equal(again.points, found.points)
     np.testing.assert_allclose(again.apply(data[:5]), found.points[:5], atol=1e-6)
+
+
+def test_a_library_s_way_in_float32_is_wrong_where_means_are_large():
+    """Centre by numpy's float32 mean, decompose in float32: what scikit-learn's ``full`` does."""
+    data = stream_like(100_000, 12)
+    data[:, [1, 4, 7]] += [900.0, -900.0, 900.0]
+    _, singular, vectors = np.linalg.svd(data - data.mean(axis=0), full_matrices=False)
+    expected, found = plain(data, 3), project(data, 3)
+    theirs = singular[:3] ** 2 / (len(data) - 1)
+    np.testing.assert_allclose(found.explained_variance, expected.explained_variance, rtol=1e-5)
+    assert np.abs(theirs / expected.explained_variance - 1).max() > 0.05
+    turned = np.abs((vectors[:3] * expected.components).sum(axis=1)).min()
+    assert turned < 0.99 < np.abs((found.components * expected.components).sum(axis=1)).min()

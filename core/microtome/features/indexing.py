@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import microtome_resources as resources
 from microtome.activations.shards import Harvest
 from microtome.corpora.blocks import row_length, tokenise
 from microtome.corpora.reading import Corpus, read_corpus
@@ -57,8 +58,9 @@ def feature_index(  # noqa: PLR0913  # what an index is of
     """What a text shows of every feature: see ``microtome.records.feature_index``.
 
     ``examples`` places are kept where a feature is strongest, with ``near`` tokens to each side.
-    ``limit`` tokens are read. Of a harvest its text is taken. The tokenizer's own tokens do not
-    count. Tokens and features that are on together are those of all positions up to 2^24 codes,
+    ``limit`` tokens are read; an embedded text is given by its name, and of a harvest its text is
+    taken. The tokenizer's own tokens do not count. Tokens and features that are on together are
+    those of all positions up to 2^24 codes,
     else of as many positions, drawn evenly.
     Raises DictionaryMismatch for a dictionary that does not belong to the model, CorpusError.
     """
@@ -106,6 +108,8 @@ def text_rows(
             )
         rows = max(1, limit // source.index.context)
         return np.array(source.tokens[:rows]), source.index.corpus
+    if isinstance(source, str) and source in resources.text_names():
+        source = str(resources.text_path(source))
     corpus = source if isinstance(source, Corpus) else read_corpus(source)
     long = row_length(model, context)
     mapped = tokenise(model, corpus, folder / "tokens", context=long, limit=limit, job=job)

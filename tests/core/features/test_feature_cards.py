@@ -12,12 +12,14 @@ import torch
 from plain_text_features import CONTEXT, small_dictionary, some_text
 
 import microtome as mt
-from microtome.errors import DictionaryMismatch, InputError
+from microtome.errors import DictionaryMismatch, InputError, SessionDamaged
 from microtome.features.dictionary import Dictionary
 from microtome.features.formats.example_files import open_examples
 from microtome.records.feature_card import QUANTILES, TOP, as_examples
 from microtome.records.feature_index import BIN_EDGES, index_analysis, index_of
 from microtome.records.session import Session
+from microtome.records.superposition import ToyModels, ToyPlan, toy_analysis, toys_of
+from microtome.records.training import TrainingCurve, curve_analysis, curve_of
 
 FEATURE = 7
 
@@ -129,3 +131,40 @@ def test_bars_of_equal_width_keep_what_the_bins_count(index: mt.FeatureIndex) ->
         sure = card.histogram[edges[1:] <= borders[at]].sum()
         possible = card.histogram[edges[:-1] < borders[at]].sum()
         assert sure - 1e-6 <= below <= possible + 1e-6
+
+
+def test_an_index_whose_parts_contradict_one_another_is_refused(index: mt.FeatureIndex) -> None:
+    analysis = index_analysis(index)
+    short = replace(analysis.arrays["peak"], values=index.array("peak")[:-1])
+    with pytest.raises(SessionDamaged, match=r"peak of the index .* has the shape \(29,\)"):
+        index_of(replace(analysis, arrays={**analysis.arrays, "peak": short}))
+    arrays = {name: held for name, held in analysis.arrays.items() if name != "tokens"}
+    with pytest.raises(SessionDamaged, match="has no tokens"):
+        index_of(replace(analysis, arrays=arrays))
+    beyond = replace(analysis.arrays["top_place"], values=index.array("top_place") + 10**6)
+    wrong = index_of(replace(analysis, arrays={**analysis.arrays, "top_place": beyond}))
+    with pytest.raises(SessionDamaged, match="rows of text"):
+        mt.feature_card(wrong, FEATURE)
+
+
+def test_training_curves_and_toy_models_come_back_from_a_session(
+    embedded: Callable, tmp_path: Path
+) -> None:
+    figures = ("loss", "l0", "explained_variance", "dead", "dense", "rate")
+    points = [dict.fromkeys(figures, 0.5) | {"step": n, "recovered": np.nan} for n in (1, 2)]
+    curve = TrainingCurve.of(points, {"name": "mine", "seed": 3})
+    random, plan = np.random.default_rng(0), ToyPlan(sparsity=(0.0, 0.9))
+    toys = ToyModels(
+        plan, random.random((2, 2, 5)), random.random((2, 5)), np.arange(3), random.random((3, 2))
+    )
+    held = {one.id: one for one in (curve_analysis(curve), toy_analysis(toys))}
+    mt.save_session(tmp_path / "t.h5", Session(embedded("words-4l").identity, analyses=held))
+    assert mt.verify_session(tmp_path / "t.h5").good
+    again = mt.open_session(tmp_path / "t.h5").analyses
+    back = curve_of(again[curve_analysis(curve).id])
+    assert back.step.tolist() == [1, 2]
+    assert np.isnan(back.recovered).all()
+    assert back.params == curve.params
+    model = toys_of(again[toy_analysis(toys).id])
+    assert model.plan == plan
+    assert np.array_equal(model.weights, toys.weights)
