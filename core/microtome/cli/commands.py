@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
 
+from microtome.cli.attribute import add_attribute, attribute_command
 from microtome.cli.discover import add_discover, discover
 from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import (
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_train(commands)
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
+    add_attribute(commands.add_parser("attribute", help="say which features carry an answer"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
     add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
@@ -310,6 +312,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "redundancy": redundancy_command,
     "swaps": swaps_command,
     "train": train_command,
+    "attribute": attribute_command,
     "import": import_graph,
     "export": export_graph,
     "models": _models,
