@@ -61,6 +61,10 @@ OF_FEATURES = {
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
+ON_FEATURES = {
+    CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
+    CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
+}  # fmt: skip
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
 }  # fmt: skip
@@ -113,6 +117,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY,
+        *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
     }  # fmt: skip
 
 
@@ -124,6 +129,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
         *AFTER_SUITES, *OF_FEATURES,
+        *ON_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

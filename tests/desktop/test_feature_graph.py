@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 import microtome as mt
 import microtome_resources as resources
+from microtome.circuits.attribution.changes import changes_of as mt_changes
+from microtome.features.dictionary import Dictionary
 from microtome.features.formats.saving import save_transcoders
 from microtome.features.transcoders import Transcoders
 from microtome.records.feature_edit import FEATURE_EDIT, FEATURE_TEXT
@@ -29,7 +31,6 @@ from microtome_desktop.views.transcoders_dialog import TranscodersDialog
 WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
 _ID = CommandId
-_SETS = "words-4l/transcoders"
 STRONGEST = "2_706_14"
 
 
@@ -67,10 +68,24 @@ class Sitting:
         QTest.mouseClick(canvas.view.viewport(), LEFT, pos=place)
         self.rest()
 
-    def result(self):
-        self.qtbot.waitUntil(lambda: FEATURE_EDIT in self.session.analyses, timeout=WAIT)
+    def result(self, mode):
+        def arrived():
+            found = self.session.analyses.get(FEATURE_EDIT)
+            return found is not None and found.params["mode"] == mode
+
+        self.qtbot.waitUntil(arrived, timeout=WAIT)
         self.rest()
         return self.session.analyses[FEATURE_EDIT]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return mt.load_model("words-4l")
+
+
+@pytest.fixture(scope="module")
+def sets():
+    return mt.load_transcoders("words-4l/transcoders")
 
 
 @pytest.fixture
@@ -89,13 +104,12 @@ def resources_question():
     return mt.Question(example.clean, None, example.answer, example.wrong)
 
 
-def test_the_graph_of_the_prompt_is_on_screen_as_a_run_of_its_own(sitting):
+def test_the_graph_of_the_prompt_is_on_screen_as_a_run_of_its_own(sitting, model, sets):
     runs = len(sitting.desk.history.runs)
     began = time.process_time()
     session = sitting.make()
     assert time.process_time() - began < 8  # 0.9 s of both threads alone; others compute here
     drawn = sitting.panels["circuit"].shown
-    model, sets = mt.load_model("words-4l"), mt.load_transcoders(_SETS)
     expected = mt.attribution_graph(model, sets, session.question.prompt)
     assert session.circuit.node_id == expected.node_id
     np.testing.assert_allclose(session.circuit.edge_weight, expected.edge_weight, atol=1e-5)
@@ -120,102 +134,121 @@ def _now(sitting):
     return Situation(sitting.desk)
 
 
-def test_a_feature_is_edited_tried_undone_and_kept(sitting, tmp_path):
+@pytest.fixture
+def small(sitting):
+    """The graph of a short prompt; its two features of most influence, as they are drawn."""
+    sitting.desk.draft.update(**as_typed(mt.Question("The nurse said that", None, "she", "he")))
+    sitting.rest()
     sitting.make()
-    sitting.click(STRONGEST)
+    drawn = sitting.panels["circuit"].shown
+    rows = [row for row, kind in enumerate(drawn.node_kind) if kind == "feature"]
+    rows.sort(key=lambda row: -float(drawn.node_influence[row]))
+    sitting.best = tuple(drawn.node_id[row] for row in rows[:2])
+    return sitting
+
+
+def changes_of(sitting, *action):
+    return mt_changes(sitting.session.circuit, sitting.best, *action)
+
+
+def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets, monkeypatch):
+    """Of the prompt that is typed, not the one on screen."""
+    sitting = small
+    prompt, (node, _) = sitting.session.question.prompt, sitting.best
+    assert prompt == "The nurse said that"
+    assert sitting.session.clean.tokens[-1].strip() == "that"
+    assert sitting.session.metric["wrong"] == "he"
+    sitting.click(node)
     button = sitting.panels["node_card"].feature.buttons[_ID.FEATURE_ABLATE]
     QTest.mouseClick(button, LEFT)
-    found = sitting.result()
-    model, sets = mt.load_model("words-4l"), mt.load_transcoders(_SETS)
-    prompt, change = sitting.session.question.prompt, mt.FeatureChange(2, 706, positions=(14,))
-    for mode in ("free", "frozen"):
-        plain = mt.feature_intervention(model, sets, prompt, [change], mode=mode)
-        shown = {row.token: row.after for row in feature_effects(sitting.session)}
-        assert shown == pytest.approx({word: after for word, _, after in plain.predictions})
-        if mode == "free":
-            held = {row: found for row, found in zip(sitting.session.circuit.node_id,
-                                                     found.array("after"), strict=True)}  # fmt: skip
-            assert held[STRONGEST] == 0
-            _choose(sitting, "direct")
-            found = sitting.result()
+    change = changes_of(sitting)[:1]
+    for mode, name in (("free", "free"), ("frozen", "direct")):
+        _choose(sitting, name)
+        found = sitting.result(mode)
+        plain = mt.feature_intervention(model, sets, prompt, change, mode=mode)
+        assert told(sitting) == pytest.approx({w: after for w, _, after in plain.predictions})
+        assert found.array("after")[sitting.session.circuit.row(node)] == 0
     panel = sitting.panels["feature_edits"]
-    canvas = sitting.panels["circuit"].canvas
-    assert "with edits" in canvas.drawing.node_notes(canvas.drawing.circuit.row(STRONGEST))
+    drawing = sitting.panels["circuit"].canvas.drawing
+    assert "with edits" in drawing.node_notes(drawing.circuit.row(node))
     QTest.mouseClick(panel.writing.button, LEFT)
     sitting.qtbot.waitUntil(lambda: FEATURE_TEXT in sitting.session.analyses, timeout=WAIT)
     file = save_session(tmp_path / "features.h5", sitting.session)
+    listed = [row.what.text() for row in panel.list.rows]
+    assert len(listed) == 1
     sitting.press(_ID.UNDO)
     sitting.press(_ID.UNDO)
     assert sitting.session.marks.feature_edits == ()
     sitting.qtbot.waitUntil(lambda: FEATURE_EDIT not in sitting.session.analyses, timeout=WAIT)
+    monkeypatch.setattr(mt, "load_model", lambda *_: model)
     _lines_run(panel, sitting)
     identity = sitting.desk.workspace.model
     sitting.desk.workspace.set_model(None)
     sitting.bench.runner.ask(OpenSession(file))
     sitting.qtbot.waitUntil(lambda: sitting.desk.workspace.path == file, timeout=WAIT)
     sitting.rest()
-    assert [row.what.text() for row in panel.list.rows] == ["L2 F706 at “to” (14)"]
-    assert panel.effect.table.item(0, 0).text() == "Mary"
+    assert [row.what.text() for row in panel.list.rows] == listed
+    assert panel.effect.table.item(0, 0).text() == "she"
     assert not panel.list.rows[0].on.isEnabled()
     assert "attach it first" in panel.said.text()
     sitting.desk.workspace.set_model(identity)
     sitting.rest()
 
 
+def told(sitting):
+    return {row.token: row.after for row in feature_effects(sitting.session)}
+
+
 def _choose(sitting, text):
     box = sitting.panels["feature_edits"].mode
     box.setFocus()
-    QTest.keyClick(box, Qt.Key.Key_Home)
-    while box.currentText() != text:
-        QTest.keyClick(box, Qt.Key.Key_Down)
-    box.activated.emit(box.currentIndex())
+    if box.currentText() != text:
+        QTest.keyClick(box, Qt.Key.Key_Up if text == "direct" else Qt.Key.Key_Down)
+    assert box.currentText() == text
     sitting.rest()
 
 
 def _lines_run(panel, sitting):
     sitting.press(_ID.REDO)
-    sitting.result()
+    sitting.result("free")
     lines, space = panel.exported_lines(), {}
     exec("\n".join(lines), space)  # noqa: S102  these lines are ours
-    shown = {row.token: row.after for row in feature_effects(sitting.session)}
-    assert shown == pytest.approx({word: after for word, _, after in space["predictions"]})
-    assert panel.exported_table()().rows[0][:2] == ("prediction", "Mary")
+    assert told(sitting) == pytest.approx({word: after for word, _, after in space["predictions"]})
+    assert panel.exported_table()().rows[0][:2] == ("prediction", "she")
 
 
-def test_a_group_is_edited_as_one_and_its_graph_made_anew(sitting):
-    session = sitting.make()
-    sitting.desk.selection.update(node=STRONGEST, others=("3_490_14",))
-    sitting.panels["circuit"].acts.group_as((STRONGEST, "3_490_14"), "names")
+def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
+    sitting, session = small, small.session
+    sitting.desk.selection.update(node=sitting.best[0], others=sitting.best[1:])
+    sitting.panels["circuit"].acts.group_as(sitting.best, "both")
     sitting.rest()
-    assert sitting.desk.selection.current.node == "group/names"
+    assert sitting.desk.selection.current.node == "group/both"
     sitting.press(_ID.FEATURE_SCALE)
-    sitting.result()
+    sitting.result("free")
     panel = sitting.panels["feature_edits"]
     (row,) = panel.list.rows
-    assert row.what.text() == "names (2 features)"
+    assert row.what.text() == "both (2 features)"
     row.amount.setFocus()
     row.amount.selectAll()
     QTest.keyClicks(row.amount, "-1")
     QTest.keyClick(row.amount, Qt.Key.Key_Return)
     sitting.rest()
-    assert [edit.amount for edit in sitting.session.marks.feature_edits] == [-1.0, -1.0]
-    mary = lambda: feature_effects(sitting.session)  # noqa: E731
-    sitting.qtbot.waitUntil(lambda: mary() and mary()[0].token != "Mary", timeout=WAIT)
+    changes = changes_of(sitting, "scale", -1.0)
+    prompt = session.question.prompt
+    plain = mt.feature_intervention(model, sets, prompt, changes, mode="free")
+    wanted = pytest.approx({word: after for word, _, after in plain.predictions})
+    sitting.qtbot.waitUntil(lambda: told(sitting) == wanted, timeout=WAIT)
     sitting.press(_ID.FEATURE_AFTER)
     made = sitting.session
     assert made.uuid != session.uuid
-    assert made.circuit.metadata["changes"] == [
-        "scale -1 L2 F706 at 14", "scale -1 L3 F490 at 14"
-    ]  # fmt: skip
-    edited = made.circuit.row(STRONGEST)
-    before = session.circuit.node_score[session.circuit.row(STRONGEST)]
-    assert made.circuit.node_score[edited] == pytest.approx(-before, rel=1e-4)
+    assert made.circuit.metadata["changes"] == [str(change) for change in changes]
+    edited = made.circuit.row(sitting.best[0])
+    assert made.circuit.node_score[edited] < 0
     assert not len(made.circuit.incoming(edited))
     assert "has edits already" in command(_ID.FEATURE_ABLATE).blocked(_now(sitting))
 
 
-def test_what_does_not_fit_is_refused_by_name(sitting, monkeypatch, tmp_path):
-    sets = mt.load_transcoders(_SETS)
+def test_what_does_not_fit_is_refused_by_name(sitting, sets, monkeypatch, tmp_path):
     few = Transcoders(sets.layers[:2], None, sets.silent, "two")
     save_transcoders(few, tmp_path / "two")
     dialog = _opened(sitting, monkeypatch, tmp_path / "two")
@@ -223,7 +256,11 @@ def test_what_does_not_fit_is_refused_by_name(sitting, monkeypatch, tmp_path):
     assert not dialog.go.isEnabled()
     dialog.close()
     other = tuple(
-        replace(one, identity=replace(one.identity, model="other", model_fingerprint="0" * 64))
+        Dictionary(
+            one.weights,
+            one.settings,
+            replace(one.identity, model="other", model_fingerprint="0" * 64),
+        )
         for one in sets.layers
     )
     save_transcoders(Transcoders(other, None, sets.silent, "other"), tmp_path / "other")
@@ -262,14 +299,3 @@ def _opened(sitting, monkeypatch, folder):
     sitting.qtbot.waitUntil(lambda: not dialog.said.text().startswith("Looking"), timeout=WAIT)
     QApplication.processEvents()
     return dialog
-
-
-def test_the_draft_says_what_the_graph_is_of(sitting):
-    """The prompt that is typed, not the one on screen."""
-    asked = mt.Question("The nurse said that", None, "she", "he")
-    sitting.desk.draft.update(**as_typed(asked))
-    sitting.rest()
-    session = sitting.make()
-    assert session.question.prompt == asked.prompt
-    assert session.clean.tokens[-1].strip() == "that"
-    assert session.metric["wrong"] == "he"

@@ -45,4 +45,5 @@ class FeatureEditSpec:
 
     def as_json(self) -> dict[str, Any]:
         """The edit as plain JSON values."""
-        return asdict(self)
+        positions = None if self.positions is None else list(self.positions)
+        return asdict(self) | {"positions": positions}

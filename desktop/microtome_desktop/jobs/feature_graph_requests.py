@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from microtome.errors import (
     DictionaryMismatch,
     InputError,
-    MemoryExceeded,
     MicrotomeError,
-    megabytes,
 )
 from microtome.jobs import Job
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import Circuit
 from microtome.records.dictionary_file import DictionaryFile
 from microtome.records.feature_edit import FeatureEditSpec
 from microtome.records.marks import Marks
-from microtome.records.memory import free_memory
 from microtome.records.session import Session
-from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import show_new
 from microtome_desktop.jobs.request import Request
@@ -36,10 +30,7 @@ from microtome_desktop.state.library import OpenedSet
 if TYPE_CHECKING:
     from microtome.features.transcoders import Transcoders  # brings torch
 
-_WORDS_OF = 500  # features whose words are told at once
-_MOST_PRODUCTS = 1 << 31  # multiplications that finding them may take
 _OF_RUN = {"logit-lens", "direct-attribution", "head-scores", "projection", "site-statistics"}
-_FREE_SHARE = 0.9  # of the free memory that a graph may take
 
 
 def transcoders_in(engine: Engine, where: str, job: Job) -> Transcoders:
@@ -112,48 +103,24 @@ class MakeFeatureGraph(Request):
 
         Raises what ``attribution_graph`` raises, MemoryExceeded before it is begun.
         """
-        from microtome.circuits.attribution.edited import change_of
-        from microtome.circuits.attribution.estimate import estimate_attribution
-        from microtome.circuits.attribution.feature_words import feature_words, features_in
-        from microtome.circuits.attribution.graph import attribution_graph
-        from microtome.examining import first_run
+        from microtome.attributing import attribute
 
-        model, question = engine.loaded, self.question
+        model, question, held = engine.loaded, self.question, self.held
         if question is None:
             raise InputError("There is no prompt.", "Type one.")
-        job.progress("Reading the transcoders", 0, 3)
         transcoders = transcoders_in(engine, self.where, job)
-        job.progress("Estimating the memory", 1, 3)
-        need = estimate_attribution(model, transcoders, question.prompt, job=job)
-        job.partial("memory", need)
-        _expect_room(need.total)
-        changes = tuple(change_of(spec) for spec in self.edits)
-        job.progress("Following features back", 2, 3)
-        circuit = attribution_graph(model, transcoders, question.prompt, changes=changes, job=job)
-        few = max(1, _MOST_PRODUCTS // (model.identity.d_model * max(1, model.identity.vocabulary)))
-        some = features_in(circuit, min(_WORDS_OF, few))
-        words = feature_words(model, transcoders, some, job=job)
-        if self.held is None or self.held.clean is None:
-            run, metric = first_run(model, question, budget=self.budget, job=job)
-        else:
-            run, metric = self.held.clean, _of_prompt(self.held.metric)
+        ran = None
+        if held is not None and held.clean is not None:
+            ran = held.clean, _of_prompt(held.metric)
+        found = attribute(
+            model, transcoders, question, edits=self.edits, ran=ran, budget=self.budget, job=job
+        )
         identity = transcoders.layers[0].identity
         used = OpenedSet(
             self.where, transcoders.name, model.identity.fingerprint, identity.fingerprint
         )
-        session = self._session(model, _with_edits(circuit, self.edits), run, metric, words)
-        return MadeGraph(session, used)
-
-    def _session(
-        self, model: Any, circuit: Circuit, run: Trace, metric: Any, words: Analysis | None
-    ) -> Session:
-        return Session(
-            model.identity, (run,), circuit,
-            analyses=self._kept(model) | ({} if words is None else {words.id: words}),
-            question=self.question, metric=metric, uuid=str(uuid.uuid4()),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=model.identity.versions,
-        )  # fmt: skip
+        analyses = MappingProxyType(self._kept(model) | dict(found.analyses))
+        return MadeGraph(replace(found, analyses=analyses), used)
 
     def _kept(self, model: Any) -> dict[str, Analysis]:
         """What is as true of the same run beside another graph."""
@@ -190,24 +157,8 @@ def _of_prompt(metric: Any) -> dict[str, Any]:
     return {name: value for name, value in metric.items() if name != "value_corrupt"}
 
 
-def _with_edits(circuit: Circuit, edits: tuple[FeatureEditSpec, ...]) -> Circuit:
-    if not edits:
-        return circuit
-    told = {"feature_edits": [spec.as_json() for spec in edits]}
-    return replace(circuit, metadata={**circuit.metadata, **told})
-
-
 def _groups(marks: Marks) -> Marks:
     return Marks(names=marks.names, supernodes=marks.supernodes, pins=marks.pins)
-
-
-def _expect_room(need: int) -> None:
-    free = free_memory()
-    if free is not None and need > _FREE_SHARE * free:
-        raise MemoryExceeded(
-            f"The graph takes {megabytes(need)}, but {megabytes(free)} are free.",
-            "Use a shorter prompt, or close other programs.",
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
+import microtome_resources as resources
 from microtome.prompts import Question
+from microtome.records.feature_edit import FEATURE_EDIT
 from microtome.records.hypothesis import Arrow
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary
 from microtome_desktop.picturing.stage import Stage
+from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.state.discoveries import Search
 from microtome_desktop.state.suites import Data
 from microtome_desktop.views.discovery_panel import DiscoveryPanel
@@ -16,6 +19,9 @@ from microtome_desktop.views.features_panel import FeaturesPanel
 from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 from microtome_desktop.views.suite_panel import SuitePanel
 
+_EXAMPLE = resources.START_EXAMPLE
+_NAMES = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
+_STRONGEST, _SECOND = "2_706_14", "3_490_14"
 REPEAT = Question("mole jay gnu owl mole jay gnu", "mole jay kiwi owl mole jay gnu", "owl", "dog")
 
 
@@ -42,6 +48,34 @@ def slimmed(stage: Stage) -> QWidget:
         panel.data.show_data(Data(("name", "pronoun"), 10))
     stage.do(CommandId.REDUNDANCY)
     return stage.card("suite")
+
+
+def feature_graph(stage: Stage) -> QWidget:
+    """The features that carry a name, one of them selected."""
+    stage.clear()
+    stage.load(_EXAMPLE.model)
+    stage.run(_NAMES)
+    stage.do(CommandId.FEATURE_GRAPH)
+    session = stage.desk.workspace.session
+    if session is not None and session.circuit is not None:
+        row = session.circuit.node_id.index(_STRONGEST)
+        stage.select(**selection_of(session.circuit, row))
+    return stage.window
+
+
+def feature_edits(stage: Stage) -> QWidget:
+    """That feature and another one that carries the name, ablated."""
+    stage.do(CommandId.FEATURE_ABLATE)
+    stage.select(node=_SECOND)
+    stage.do(CommandId.FEATURE_ABLATE)
+    stage.until(lambda: _tried(stage))
+    stage.rest()
+    return stage.card("feature_edits")
+
+
+def _tried(stage: Stage) -> bool:
+    session = stage.desk.workspace.session
+    return session is not None and FEATURE_EDIT in session.analyses
 
 
 def hypothesis(stage: Stage) -> QWidget:

@@ -21,7 +21,14 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
-from microtome_desktop.picturing.experiments import discovered, featured, hypothesis, slimmed
+from microtome_desktop.picturing.experiments import (
+    discovered,
+    feature_edits,
+    feature_graph,
+    featured,
+    hypothesis,
+    slimmed,
+)
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -349,6 +356,10 @@ SCENES = (
     Scene("saving", "Saving: what goes into the file, and its size, before anything is written.",
           _saving),
     Scene("told", "A prompt that cannot be run: what is wrong stands where it was typed.", _told),
+    Scene("feature_graph", "A graph of features: which of them carry “Mary”, and what the selected "
+          "one comes from and raises.", feature_graph),
+    _card("feature_edits", "Feature edits: two features of the graph ablated, and the predictions "
+          "without and with that.", feature_edits),
     _card("hypothesis", "Hypothesis: how a model continues a repetition, drawn, tested by causal "
           "scrubbing, and what was read from which other input.", hypothesis),
     Scene("offline", "Review without the model: everything is there, and what needs the model "

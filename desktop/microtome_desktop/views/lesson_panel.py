@@ -160,7 +160,10 @@ class LessonPanel(Panel):
         trained = model is not None and model.name == lesson.model
         stepping = lesson.steps[place].act is Act.STEP or lesson.steps[place - 1].act is Act.STEP
         right_model = trained or (stepping and place > 0)
-        if session is not None and session.question == asked[-1] and right_model:
+        graph = any(step.name == "feature graph" for step in lesson.steps[:place])
+        right_circuit = graph or not shows_features(session)
+        there = session is not None and session.question == asked[-1]
+        if there and right_model and right_circuit:
             return
         self.context.draft.fill(asked[-1])
         run = Examine(asked[-1])
