@@ -157,7 +157,8 @@ def coder_of(engine: Engine, fingerprint: str) -> Any:
     return engine.dictionaries[fingerprint]
 
 
-def _path(text: str) -> str:
+def text_path(text: str) -> str:
+    """The file of an embedded text that is asked for by name; else what was given."""
     import microtome_resources as resources
 
     return str(resources.text_path(text)) if text in resources.text_names() else text
@@ -187,7 +188,9 @@ class IndexFeatures(Request):
         from microtome.records.feature_index import index_analysis
 
         coder = coder_of(engine, self.fingerprint)
-        found = feature_index(engine.loaded, coder, _path(self.text), limit=self.tokens, job=job)
+        found = feature_index(
+            engine.loaded, coder, text_path(self.text), limit=self.tokens, job=job
+        )
         # What the file of a session needs, so that the lines of Python read the same text.
         asked = {"text": self.text, "limit": self.tokens}
         return index_analysis(replace(found, params={**found.params, **asked}))
@@ -227,7 +230,7 @@ class ForeseeIndex(Request):
         began = time.perf_counter()
         try:
             coder = coder_of(engine, self.fingerprint)
-            read = feature_index(engine.loaded, coder, _path(self.text), limit=few, job=job)
+            read = feature_index(engine.loaded, coder, text_path(self.text), limit=few, job=job)
         except MicrotomeError as error:
             return Foreseen(problem=str(error))
         seconds = time.perf_counter() - began

@@ -72,6 +72,11 @@ class FeatureTable:
         return len(self.token)
 
     @property
+    def in_memory(self) -> bool:
+        """Whether the arrays of its index are no file's."""
+        return all(isinstance(held, np.ndarray) for held in self.index.arrays.values())
+
+    @property
     def nbytes(self) -> int:
         """What it takes in memory, about."""
         held = (self.token, self.raised, self.searched, self.tokens, *self.figures.values())

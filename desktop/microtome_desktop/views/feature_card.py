@@ -28,7 +28,7 @@ from microtome_desktop.views.token_chips import Chip, TokenChips
 from microtome_desktop.views.token_strip import mixed
 
 _SECTIONS = 6
-_LINKS = (
+LINKS = (
     Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 )
 _WORDS = 8  # of those that are raised or lowered
@@ -112,7 +112,7 @@ class FeatureCardView(QWidget):
         self.accept.clicked.connect(self._on_accept)
         self.chips.clicked.connect(self.position_chosen)
         for label in self.links.values():
-            label.setTextInteractionFlags(_LINKS)
+            label.setTextInteractionFlags(LINKS)
             label.linkActivated.connect(self._on_link)
 
     # what is shown

@@ -213,7 +213,7 @@ class FeaturesPanel(Panel):
             self._offer()
         elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
-        elif part == "traces":
+        elif part == "traces" or part.startswith("analyses/shared-features"):
             self.run.show(self.current, self.feature)
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
@@ -304,7 +304,7 @@ class FeaturesPanel(Panel):
         if self.card is None or self.card.feature != feature or self._card_of is not table:
             key = ("feature card", table, feature)
             make = partial(feature_card, table, feature, self.labels)
-            found = make() if _in_memory(table) else self._prepare(key, make)
+            found = make() if table.in_memory else self._prepare(key, make)
             if not isinstance(found, FeatureCard):
                 return
             self.card, self._card_of = found, table
@@ -392,8 +392,3 @@ class FeaturesPanel(Panel):
             return exports.NO_RUN
         held = None if source is None else index_with(session, source.fingerprint)
         return NO_INDEX if held is None else feature_lines(session, held, self.feature)
-
-
-def _in_memory(table: FeatureTable) -> bool:
-    """Whether its arrays are no file's."""
-    return all(type(held).__module__ == "numpy" for held in table.index.arrays.values())

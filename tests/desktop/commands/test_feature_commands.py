@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 import microtome as mt
 from microtome.records.feature_index import index_of
+from microtome.records.shared_features import shared_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
@@ -120,6 +121,21 @@ def show_a_neuron(hand):
     assert panel.view.title.text() == "Feature 5 · neurons of layer 1"
     held = index_of(index_with(hand.session, neurons_of(1)))
     assert panel.table.n_features == held.n_features == 512
+    hand.bench.runner.ask(OpenDictionary(SMALL))
+    hand.rest()
+    small = panel.current.fingerprint
+    hand.do(_ID.NEURON_CARD)
+    assert panel.current.fingerprint == neurons_of(1)
+    panel.run.sharing.seek.click()
+    hand.rest()
+    shared = shared_of(hand.session.analyses["shared-features-1.5"])
+    first = shared.strongest(1)[0]
+    links = panel.run.sharing.links
+    assert f"{shared.correlation[first]:.2f}" in links.text()
+    links.linkActivated.emit(f"{small}/{first}")
+    hand.rest()
+    assert panel.current.fingerprint == small
+    assert hand.desk.selection.current.feature == (small, first)
 
 
 def accept_labels(hand):
