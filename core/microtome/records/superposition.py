@@ -169,12 +169,11 @@ def phase_analysis(phases: PhaseDiagram) -> Analysis:
 
 def phases_of(analysis: Analysis) -> PhaseDiagram:
     """The phase diagram that an analysis holds, also one from a file."""
-    names = ("density", "importance", "norm", "interference")
-    numbers = ("features", "dimensions", "steps", "seed")
-    return PhaseDiagram(
-        **{name: analysis.array(name) for name in names},
-        **{name: analysis.params[name] for name in numbers},
+    density, importance, norm, shared = (
+        analysis.array(name) for name in ("density", "importance", "norm", "interference")
     )
+    numbers = (analysis.params[name] for name in ("features", "dimensions", "steps", "seed"))
+    return PhaseDiagram(density, importance, norm, shared, *numbers)
 
 
 _SHARED = ("norm", "interference", "dimensionality")

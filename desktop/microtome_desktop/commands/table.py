@@ -10,11 +10,12 @@ from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
+from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
 from microtome_desktop.state.made_by import needs_model
 
 MENUS = (
-    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments", "Examples",
-    "Help",
+    "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments",
+    "Features", "Examples", "Help",
 )  # fmt: skip
 
 
@@ -328,6 +329,7 @@ COMMANDS = (
     *SUITE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
+    *TRAINING_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Eight lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",

@@ -17,6 +17,7 @@ from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
+from microtome_desktop.views.training_commands import TrainingCommands
 
 
 def bind_commands(
@@ -38,6 +39,7 @@ def bind_commands(
         DiscoveryCommands(window, desk, panels),
         HypothesisCommands(window, desk, panels, handlers.patience.ask),
         SuiteCommands(window, desk, panels),
+        TrainingCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
