@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
+from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
@@ -327,6 +328,7 @@ COMMANDS = (
     *DISCOVERY_COMMANDS,
     *RUN_ROWS,
     *SUITE_COMMANDS,
+    *FEATURE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     *TRAINING_COMMANDS,

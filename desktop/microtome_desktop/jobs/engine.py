@@ -19,6 +19,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.model: Any = None  # microtome.models.model.Model
+        self.dictionaries: dict[str, Any] = {}  # fingerprint -> what has codes: a Coder
 
     @property
     def loaded(self) -> Any:
@@ -29,6 +30,10 @@ class Engine:
         if self.model is None:
             raise ModelError("No model is loaded.", "Choose one in the Model menu.")
         return self.model
+
+    def take(self, model: Any) -> None:
+        """Work on another model; what was opened for the one before goes with it."""
+        self.model, self.dictionaries = model, {}
 
 
 def step_back(niceness: int) -> None:

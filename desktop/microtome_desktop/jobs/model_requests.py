@@ -94,7 +94,7 @@ class LoadModel(Request):
                 f"{self.name} is not the model that made this session: its weights differ.",
                 "Choose the folder or checkpoint the session was made with.",
             )
-        engine.model = model
+        engine.take(model)
         return Loaded(model.identity, _facts(model), machine, coverage(model), model.memory)
 
     def deliver(self, desk: Desk, result: Loaded) -> None:

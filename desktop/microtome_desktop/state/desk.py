@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
+from microtome_desktop.state.dictionaries import Dictionaries
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Clip
 from microtome_desktop.state.history import History
@@ -36,6 +37,7 @@ class Desk:
     course: Course = field(default_factory=Course)
     history: History = field(init=False)
     book: Book = field(init=False)
+    dictionaries: Dictionaries = field(init=False)
     sizes: Sizes = field(default_factory=Sizes)
     work: Work = field(default_factory=Work)
     hub: Hub = field(default_factory=Hub)
@@ -46,3 +48,4 @@ class Desk:
     def __post_init__(self) -> None:
         object.__setattr__(self, "history", History(self.workspace))
         object.__setattr__(self, "book", Book(self.workspace))
+        object.__setattr__(self, "dictionaries", Dictionaries(self.workspace))

@@ -15,7 +15,8 @@ class Selected:
     ``node`` is a node id of the circuit; ``edge`` a pair of node ids with the edge kind's
     number; ``prompt`` the row of a prompt set that a point of the feature space belongs to
     (None for the prompt that was run). ``others`` are nodes that are selected beside ``node``,
-    for what is done to several at once.
+    for what is done to several at once. ``feature`` is the fingerprint of a sparse dictionary and
+    the number of a feature in it.
     """
 
     position: int | None = None
@@ -28,6 +29,7 @@ class Selected:
     prompt: int | None = None
     others: tuple[str, ...] = ()
     hovered_position: int | None = None
+    feature: tuple[str, int] | None = None
 
 
 class Selection:

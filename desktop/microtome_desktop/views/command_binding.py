@@ -8,6 +8,7 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
+from microtome_desktop.views.feature_commands import FeatureCommands
 from microtome_desktop.views.graph_commands import GraphCommands
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.head_commands import HeadCommands
@@ -39,6 +40,7 @@ def bind_commands(
         DiscoveryCommands(window, desk, panels),
         HypothesisCommands(window, desk, panels, handlers.patience.ask),
         SuiteCommands(window, desk, panels),
+        FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )

@@ -17,6 +17,7 @@ from microtome_desktop.presenters.point_groups import token_colours
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
+from microtome_desktop.state.dictionaries import Dictionaries
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.history import History
@@ -58,9 +59,12 @@ class PanelContext:
     def __post_init__(self) -> None:
         if self.book is None:
             object.__setattr__(self, "book", Book(self.workspace))
+        if self.dictionaries is None:
+            object.__setattr__(self, "dictionaries", Dictionaries(self.workspace))
 
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
     trials: Trials = field(default_factory=Trials)
+    dictionaries: Dictionaries = None  # type: ignore[assignment]  # as ``book``
 
 
 @dataclass(slots=True)

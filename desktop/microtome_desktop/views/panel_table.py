@@ -159,6 +159,12 @@ def _suite() -> type[Panel]:
     return SuitePanel
 
 
+def _features() -> type[Panel]:
+    from microtome_desktop.views.features_panel import FeaturesPanel
+
+    return FeaturesPanel
+
+
 def _training() -> type[Panel]:
     from microtome_desktop.views.training_panel import TrainingPanel
 
@@ -182,6 +188,7 @@ PLACES = (
     Place("discovery", "Discovery", "mdi6.set-center", _CENTRE, _discovery),
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
+    Place("features", "Features", "mdi6.creation", _CENTRE, _features),
     Place("training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training),
     Place("superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),

@@ -111,6 +111,7 @@ class Workbench(QObject):
             desk.book,
             self.runner.turns.ask,
             desk.trials,
+            desk.dictionaries,
         )
 
     def _connect(self) -> None:

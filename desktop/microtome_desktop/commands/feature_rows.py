@@ -1,0 +1,72 @@
+"""The rows of the table of commands about sparse dictionaries and their features."""
+
+from __future__ import annotations
+
+from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
+
+
+def _no_model(now: Situation) -> str:
+    if now.desk.workspace.model is not None:
+        return ""
+    loading = now.desk.library.shelf.loading
+    return f"{loading} is still being loaded." if loading else "Needs a model: open or attach one."
+
+
+def _offline(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is None:
+        return "There is nothing yet: run a prompt first."
+    return needs_model(session) if now.desk.workspace.offline else ""
+
+
+def _no_dictionary(now: Situation) -> str:
+    """Why the dictionary that is looked at cannot be computed with."""
+    held = now.desk.dictionaries
+    if reason := _offline(now):
+        return reason
+    if not held.current:
+        return "No dictionary is chosen: open one, or choose the neurons of a layer."
+    return "" if held.holds(held.current) else "The dictionary is not open: open it again."
+
+
+def _no_index(now: Situation) -> str:
+    session, current = now.desk.workspace.session, now.desk.dictionaries.current
+    held = () if session is None else session.analyses.values()
+    found = any(
+        one.kind == "feature-index" and one.params.get("fingerprint") == current for one in held
+    )
+    return "" if found else "No text was looked through yet: look through one first."
+
+
+def _no_neuron(now: Situation) -> str:
+    selected = now.desk.selection.current
+    if reason := _offline(now):
+        return reason
+    if selected.neuron is None or selected.layer is None:
+        return "Select a neuron first, for example in the panel Neurons."
+    return ""
+
+
+_ID = CommandId
+_MENU = "Features"
+FEATURE_COMMANDS = (
+    Command(_ID.OPEN_DICTIONARY, _MENU, "Open dictionary…", "Open a sparse autoencoder or "
+            "transcoder of the loaded model, once it is shown what it is",
+            "mdi6.book-open-page-variant-outline", "Ctrl+Alt+D", _no_model),
+    Command(_ID.INDEX_FEATURES, _MENU, "Look through a text…", "Read a text and keep where each "
+            "feature is on", "mdi6.text-search-variant", "Ctrl+Alt+L", _no_dictionary),
+    Command(_ID.FEATURE_DIRECTIONS, _MENU, "Directions in the feature space", "Show what the "
+            "features write as points of the feature space, by their principal components",
+            "mdi6.scatter-plot", "", _no_dictionary),
+    Command(_ID.NEURON_CARD, _MENU, "The selected neuron as a feature", "Show the neurons of its "
+            "layer as a dictionary, with the card of the selected one",
+            "mdi6.chart-scatter-plot", "Ctrl+Alt+N", _no_neuron, starts_group=True),
+    Command(_ID.ACCEPT_LABELS, _MENU, "Accept all proposed labels", "Name every feature without "
+            "a label of its own after the tokens that it is on at; undo takes all of it back",
+            "mdi6.tag-check-outline", "", _no_index, starts_group=True),
+    Command(_ID.IMPORT_LABELS, _MENU, "Import labels…", "Take labels from a CSV or JSON file",
+            "mdi6.tag-arrow-down-outline", "", _no_index),
+    Command(_ID.EXPORT_LABELS, _MENU, "Export labels…", "Write the labels as a CSV or JSON file",
+            "mdi6.tag-arrow-up-outline", "", _no_index),
+)  # fmt: skip

@@ -1,0 +1,92 @@
+"""Which sparse dictionaries are open, which one is looked at, and what was asked of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from psygnal import Signal
+
+from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.dictionary_file import DictionaryFile
+from microtome_desktop.state.workspace import Workspace
+
+_NEURONS = "neurons."  # a layer's neurons are recognised by it and the layer
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What a file of a dictionary is, and why it cannot be used on the loaded model.
+
+    ``absent`` says that only the network could bring it.
+    """
+
+    name: str
+    told: DictionaryFile | None = None
+    problem: str = ""
+    absent: bool = False
+
+
+class Dictionaries:
+    """Those that the model thread holds, by their identity; ``current`` is a fingerprint.
+
+    A layer's neurons are a dictionary too: ``neurons.2`` stands for those of layer 2.
+    """
+
+    changed = Signal()  # what is open, or which one is looked at
+    looked = Signal(object)  # LookedAt
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._held: tuple[DictionaryIdentity, ...] = ()
+        self._current = ""
+        workspace.model_changed.connect(self._on_model)
+
+    @property
+    def held(self) -> tuple[DictionaryIdentity, ...]:
+        """What was opened for the loaded model."""
+        return self._held
+
+    @property
+    def current(self) -> str:
+        """The fingerprint of the one that is looked at, empty for none."""
+        return self._current
+
+    def add(self, *opened: DictionaryIdentity) -> None:
+        """These are in the model thread now; the first of them is looked at."""
+        names = {one.fingerprint for one in opened}
+        kept = tuple(one for one in self._held if one.fingerprint not in names)
+        self._held = (*kept, *opened)
+        self._current = opened[0].fingerprint
+        self.changed.emit()
+
+    def choose(self, fingerprint: str) -> None:
+        """Look at another one."""
+        if fingerprint != self._current:
+            self._current = fingerprint
+            self.changed.emit()
+
+    def show(self, answer: LookedAt) -> None:
+        """What a file is has become known."""
+        self.looked.emit(answer)
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the model thread can compute with it, once the model is there."""
+        return layer_of_neurons(fingerprint) is not None or any(
+            one.fingerprint == fingerprint for one in self._held
+        )
+
+    def _on_model(self, model: object) -> None:
+        # What was opened went with the model that it was opened for.
+        if self._held:
+            self._held = ()
+            self.changed.emit()
+
+
+def neurons_of(layer: int) -> str:
+    """What a layer's neurons are recognised by."""
+    return f"{_NEURONS}{layer}"
+
+
+def layer_of_neurons(fingerprint: str) -> int | None:
+    """The layer whose neurons are meant, None for a dictionary."""
+    layer = fingerprint.removeprefix(_NEURONS)
+    return int(layer) if fingerprint.startswith(_NEURONS) and layer.isdecimal() else None

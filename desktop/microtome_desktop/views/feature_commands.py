@@ -1,0 +1,139 @@
+"""What the commands of the Features menu do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QFileDialog
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.export_requests import SaveTable
+from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.dictionaries import neurons_of
+from microtome_desktop.state.features import with_labels
+from microtome_desktop.views.main_window import MainWindow
+
+if TYPE_CHECKING:
+    # Plots come with their panels, one at a turn.
+    from microtome_desktop.views.features_panel import FeaturesPanel
+    from microtome_desktop.views.panel import Panel
+
+_FILES = "Labels (*.csv *.tsv *.json *.jsonl)"
+
+
+class FeatureCommands(QObject):
+    """Opens dialogs, and asks for what the panel then shows."""
+
+    def __init__(
+        self, window: MainWindow, desk: Desk, runner: JobRunner, panels: dict[str, Panel]
+    ) -> None:
+        super().__init__(window)
+        self._window, self._desk, self._runner, self._panels = window, desk, runner, panels
+
+    def table(self) -> dict[CommandId, Callable[[], None]]:
+        """What each command does."""
+        return {
+            CommandId.OPEN_DICTIONARY: self.open_dictionary,
+            CommandId.INDEX_FEATURES: self.look_through,
+            CommandId.FEATURE_DIRECTIONS: self.show_directions,
+            CommandId.NEURON_CARD: self.show_neuron,
+            CommandId.ACCEPT_LABELS: self.accept_labels,
+            CommandId.IMPORT_LABELS: self.import_labels,
+            CommandId.EXPORT_LABELS: self.export_labels,
+        }
+
+    def _panel(self) -> FeaturesPanel | None:
+        """The panel, in front; there is none before the window is full."""
+        from microtome_desktop.views.features_panel import FeaturesPanel
+
+        panel = self._panels.get("features")
+        self._window.show_panel("features")
+        return panel if isinstance(panel, FeaturesPanel) else None
+
+    def open_dictionary(self) -> None:
+        """Show what there is, and open what is chosen."""
+        from microtome_desktop.views.dictionary_dialog import DictionaryDialog
+
+        self._panel()
+        DictionaryDialog(self._desk, self._runner, self._window).show()
+
+    def look_through(self) -> None:
+        """Ask for a text, and read it."""
+        from microtome_desktop.views.index_dialog import IndexDialog
+
+        panel = self._panel()
+        if panel is not None and panel.current is not None:
+            IndexDialog(self._desk, self._runner, panel.current, self._window).show()
+
+    def show_directions(self) -> None:
+        """Their principal components, as points of the feature space."""
+        from microtome_desktop.jobs.direction_request import ProjectDirections
+
+        panel = self._panel()
+        if panel is not None and panel.current is not None:
+            source = panel.current
+            self._runner.ask(ProjectDirections(source.fingerprint, source.name))
+            self._window.show_panel("feature_space")
+
+    def show_neuron(self) -> None:
+        """The selected neuron's card, or the offer to look through a text for its layer."""
+        selected = self._desk.selection.current
+        if selected.neuron is not None and selected.layer is not None:
+            self._panel()
+            layer = neurons_of(selected.layer)
+            self._desk.dictionaries.choose(layer)
+            self._desk.selection.update(feature=(layer, selected.neuron))
+
+    def accept_labels(self) -> None:
+        """Take every proposal, as one step."""
+        from microtome_desktop.presenters.feature_labels import proposed_labels
+
+        panel = self._panel()
+        if panel is None or panel.table is None or panel.current is None:
+            return
+        found = proposed_labels(panel.table, panel.labels)
+        if not found:
+            self._desk.notices.info("Every feature with a proposal has a label already")
+            return
+        names = with_labels(self._desk.book.marks.names, panel.current.fingerprint, found)
+        self._desk.book.mark(f"Accept {len(found):,} labels", names=names)
+
+    def import_labels(self) -> None:
+        """Take the labels of a file."""
+        from microtome_desktop.jobs.label_requests import ReadLabels
+
+        panel = self._panel()
+        if panel is None or panel.table is None or panel.current is None:
+            return
+        settings = self._desk.settings
+        chosen, _ = QFileDialog.getOpenFileName(
+            self._window, "Import labels", settings.folder, _FILES
+        )
+        if chosen:
+            settings.folder = str(Path(chosen).parent)
+            print_, many = panel.current.fingerprint, panel.table.n_features
+            self._runner.ask(ReadLabels(Path(chosen), print_, many))
+
+    def export_labels(self) -> None:
+        """Write the user's labels."""
+        from microtome_desktop.presenters.feature_labels import labels_table
+
+        panel = self._panel()
+        if panel is None or not panel.labels:
+            self._desk.notices.info("No feature has a label of yours yet")
+            return
+        settings = self._desk.settings
+        suggested = str(Path(settings.folder or Path.home()) / "labels.csv")
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._window, "Export labels", suggested, "CSV (*.csv);;JSON (*.json)"
+        )
+        if chosen:
+            path = Path(chosen)
+            settings.folder = str(path.parent)
+            path = path if path.suffix else path.with_suffix(".csv")
+            self._runner.ask(SaveTable(path, partial(labels_table, panel.labels)))

@@ -1,0 +1,398 @@
+"""The features of a sparse dictionary, or neurons as one: a table of all, and the card of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from microtome.records.session import Session
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.feature_requests import INDEX_SLOT
+from microtome_desktop.presenters import exports
+from microtome_desktop.presenters.feature_card import FeatureCard, feature_card
+from microtome_desktop.presenters.feature_python import feature_lines
+from microtome_desktop.presenters.feature_sources import (
+    NO_INDEX,
+    NO_SOURCE,
+    FeatureSource,
+    feature_sources,
+)
+from microtome_desktop.presenters.feature_table import KEYS, FeatureTable, feature_table
+from microtome_desktop.state.exports import Table
+from microtome_desktop.state.features import index_with, labels_in, with_labels
+from microtome_desktop.state.selection import Selected
+from microtome_desktop.state.work import Piece
+from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.feature_card import FeatureCardView
+from microtome_desktop.views.feature_rows import FeatureRows
+from microtome_desktop.views.feature_run import FeatureRun
+from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.preparing import prepared_by
+from microtome_desktop.views.text_flow import EmptyState
+
+_TYPING_MS = 150  # a search waits for the next letter
+
+
+class FeaturesPanel(Panel):
+    """Which dictionary above, its features at the left, one of them at the right."""
+
+    name = "features"
+    title = "Features"
+    icon = "mdi6.creation"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self._sources: tuple[FeatureSource, ...] = ()
+        self._key: object = None  # of the table that is shown
+        self.table: FeatureTable | None = None
+        self.card: FeatureCard | None = None
+        self._prepare = prepared_by(context)
+        self.source = Choice()
+        self.source.setObjectName("feature_source")
+        self.source.setAccessibleName("dictionary")
+        self.open, self.look = QPushButton("Open dictionary…"), QPushButton()
+        self.open.setObjectName("feature_open")
+        self.look.setObjectName("feature_look")
+        self.search = QLineEdit()
+        self.search.setObjectName("feature_search")
+        self.search.setPlaceholderText("Search labels, tokens, numbers")
+        self.search.setAccessibleName("search features")
+        self.search.setClearButtonEnabled(True)
+        self.said = ElidedLabel()
+        self.rows, self.view = FeatureRows(), FeatureCardView()
+        self.run = FeatureRun(self, context, self.view)
+        self.empty = EmptyState()
+        self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
+        self._lay_out()
+        self._connect()
+        self.show_session()
+
+    def _lay_out(self) -> None:
+        above = QHBoxLayout()
+        above.setSpacing(6)
+        above.addWidget(self.source, 2)
+        above.addWidget(self.open)
+        above.addWidget(self.look)
+        below = QHBoxLayout()
+        below.setSpacing(8)
+        below.addWidget(self.search, 1)
+        below.addWidget(self.said, 2)
+        self.area = QScrollArea()
+        self.area.setObjectName("clear")
+        self.area.setWidgetResizable(True)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setWidget(self.view)
+        self.area.viewport().setAutoFillBackground(False)
+        self.view.setAutoFillBackground(False)
+        self.area.setMinimumWidth(220)
+        self.both = QSplitter(Qt.Orientation.Horizontal)
+        self.both.setChildrenCollapsible(False)
+        self.both.addWidget(self.rows)
+        self.both.addWidget(self.area)
+        self.both.setStretchFactor(0, 5)
+        self.both.setStretchFactor(1, 4)
+        self.full = QWidget()
+        column = QVBoxLayout(self.full)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(below)
+        column.addWidget(self.both, 1)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self.full)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(10, 6, 8, 6)
+        whole.setSpacing(4)
+        whole.addLayout(above)
+        whole.addWidget(self.pages, 1)
+
+    def _connect(self) -> None:
+        self.source.activated.connect(self._on_source)
+        self.open.clicked.connect(partial(self.context.do, CommandId.OPEN_DICTIONARY))
+        self.look.clicked.connect(self._on_look)
+        self.empty.offered.connect(self._on_offered)
+        self.search.textChanged.connect(self._typing.start)
+        self._typing.timeout.connect(self._on_search)
+        self.rows.chosen.connect(self.choose)
+        self.view.feature_chosen.connect(self.choose)
+        self.view.labelled.connect(self._on_labelled)
+        self.view.position_chosen.connect(self._on_position)
+        self.context.dictionaries.changed.connect(self._on_dictionaries)
+        self.context.workspace.prepared.arrived.connect(self._on_prepared)
+        self.context.work.changed.connect(self._on_work)
+
+    # what is chosen
+
+    @property
+    def _session(self) -> Session | None:
+        return self.context.workspace.session
+
+    @property
+    def current(self) -> FeatureSource | None:
+        """The dictionary that is looked at."""
+        wanted = self.context.dictionaries.current
+        return next((one for one in self._sources if one.fingerprint == wanted), None)
+
+    @property
+    def feature(self) -> int | None:
+        """The feature whose card is shown: the selected one, if it is of this dictionary."""
+        held, source = self.context.selection.current.feature, self.current
+        if held is None or source is None or self.table is None or held[0] != source.fingerprint:
+            return None
+        return held[1] if 0 <= held[1] < self.table.n_features else None
+
+    def choose(self, feature: int) -> None:
+        """Select a feature of the dictionary, here and everywhere."""
+        if self.current is not None:
+            self.context.selection.update(feature=(self.current.fingerprint, feature))
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """The user's labels of this dictionary."""
+        source = self.current
+        names = self.context.book.marks.names
+        return {} if source is None else labels_in(names, source.fingerprint)
+
+    def _on_source(self, row: int) -> None:
+        self.context.dictionaries.choose(str(self.source.itemData(row)))
+
+    def _on_look(self) -> None:
+        piece = self._job()
+        if piece is not None:
+            self.context.stop(piece.number)
+        else:
+            self.context.do(CommandId.INDEX_FEATURES)
+
+    def _on_offered(self) -> None:
+        opens = self.current is None
+        self.context.do(CommandId.OPEN_DICTIONARY if opens else CommandId.INDEX_FEATURES)
+
+    def _job(self) -> Piece | None:
+        pieces = (p for p in self.context.work.pieces if p.slot == INDEX_SLOT and p.under_way)
+        return next(pieces, None)
+
+    def _on_search(self) -> None:
+        self.rows.search(self.search.text())
+        self._say()
+
+    def _on_position(self, position: int) -> None:
+        self.context.selection.update(position=position, prompt=None)
+
+    def _on_labelled(self, label: str) -> None:
+        source, feature = self.current, self.feature
+        if source is None or feature is None:
+            return
+        names = with_labels(self.context.book.marks.names, source.fingerprint, {feature: label})
+        self.context.book.mark(f"Label feature {feature}", names=names)
+
+    # what is shown
+
+    def show_session(self) -> None:
+        """Offer what there is, and show what was chosen."""
+        self.restore_once()
+        self._offer()
+
+    def show_model(self) -> None:
+        """Neurons come and go with the model."""
+        self._offer()
+
+    def show_part(self, part: str) -> None:
+        """An index or labels have arrived, or another run."""
+        if part.startswith("analyses/feature-index"):
+            self._offer()
+        elif part == "marks":
+            self._show_labels()
+        elif part == "traces":
+            self.run.show(self.current, self.feature)
+
+    def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
+        """Follow a feature that was selected, also one of another dictionary."""
+        if "feature" in changed:
+            if selected.feature is not None:
+                known = {one.fingerprint for one in self._sources}
+                if selected.feature[0] in known:
+                    self.context.dictionaries.choose(selected.feature[0])
+            self.rows.mark(self.feature)
+            self._show_card()
+        if "position" in changed:
+            self.view.chips.select(selected.position)
+
+    def _on_dictionaries(self) -> None:
+        self.context.later((self, "dictionaries"), self._offer)
+
+    def _on_work(self, *_: object) -> None:
+        self.context.later((self, "work"), self._show_able)
+
+    def _on_prepared(self, key: object) -> None:
+        if isinstance(key, tuple) and key and key[0] in {"feature table", "feature card", "codes"}:
+            self.context.later((self, "prepared"), self._show)
+
+    def _offer(self) -> None:
+        workspace, open_ones = self.context.workspace, self.context.dictionaries
+        model = None if workspace.offline else workspace.model
+        self._sources = feature_sources(self._session, open_ones.held, model)
+        known = [one.fingerprint for one in self._sources]
+        if open_ones.current not in known:
+            indexed = [each for each in known if index_with(self._session, each) is not None]
+            open_ones.choose(indexed[0] if indexed else "")
+        with QSignalBlocker(self.source):
+            self.source.clear()
+            for one in self._sources:
+                self.source.addItem(one.name, one.fingerprint)
+                self.source.setItemData(
+                    self.source.count() - 1, one.told, Qt.ItemDataRole.ToolTipRole
+                )
+            self.source.setPlaceholderText("no dictionary")
+            self.source.setCurrentIndex(
+                known.index(open_ones.current) if open_ones.current in known else -1
+            )
+        self._show()
+
+    def _show(self) -> None:
+        source = self.current
+        held = None if source is None else index_with(self._session, source.fingerprint)
+        self.source.setToolTip("" if source is None else source.told)
+        if held is None:
+            self._show_nothing(source)
+        elif self._key is not held:
+            table = self._prepare(("feature table", held), partial(feature_table, held))
+            if table is None:
+                self._show_nothing(source, "The index is being read…")
+            else:
+                self._key, self.table = held, table
+                self.rows.show_table(table, self.labels)
+                self.rows.mark(self.feature)
+                self.pages.setCurrentWidget(self.full)
+                self._show_card()
+        else:
+            self._show_card()
+        self._say()
+        self._show_able()
+
+    def _show_nothing(self, source: FeatureSource | None, why: str = "") -> None:
+        self._key = self.table = self.card = None
+        self.rows.show_table(None, {})
+        self.pages.setCurrentWidget(self.empty)
+        if source is None:
+            reason = self.context.why_not(CommandId.OPEN_DICTIONARY)
+            self.empty.tell("No dictionary yet", reason or NO_SOURCE,
+                            "" if reason else "Open dictionary…")  # fmt: skip
+        elif why:
+            self.empty.tell(source.name, why)
+        else:
+            reason = self.context.why_not(CommandId.INDEX_FEATURES)
+            advice = f"{source.told}\n{reason or NO_INDEX}"
+            self.empty.tell(source.name, advice, "" if reason else "Look through a text…")
+
+    def _show_card(self) -> None:
+        feature, table, source = self.feature, self.table, self.current
+        self.area.setVisible(feature is not None)
+        if feature is None or table is None or source is None:
+            self.card = None
+            return
+        if self.card is None or self.card.feature != feature or self._card_of is not table:
+            key = ("feature card", table, feature)
+            make = partial(feature_card, table, feature, self.labels)
+            found = make() if _in_memory(table) else self._prepare(key, make)
+            if not isinstance(found, FeatureCard):
+                return
+            self.card, self._card_of = found, table
+            self.view.show_card(found, source.name, self.labels.get(feature, ""))
+            self.area.verticalScrollBar().setValue(0)
+        self.run.show(self.current, self.feature)
+
+    _card_of: FeatureTable | None = None
+
+    def _show_labels(self) -> None:
+        self.rows.show_labels(self.labels)
+        if self.feature is not None:
+            self.view.show_label(self.labels.get(self.feature, ""))
+
+    def _say(self) -> None:
+        table = self.table
+        if table is None:
+            self.said.setText("")
+            return
+        shown, whole = len(self.rows.rows), table.n_features
+        dead = int((table.figures["rate"] == 0).sum())
+        told = f"{shown:,} of {whole:,}" if shown < whole else f"{whole:,} features"
+        params = table.index.params
+        self.said.setText(
+            f"{told} · {dead:,} silent · {table.index.n_positions:,} positions of "
+            f"{params.get('corpus', 'a text')}"
+        )
+
+    def _show_able(self) -> None:
+        stops, reason = self._job() is not None, self.context.why_not(CommandId.INDEX_FEATURES)
+        self.look.setText("Stop" if stops else "Look through a text…")
+        self.look.setEnabled(stops or not reason)
+        tip = "Read a text, and keep where each feature is on"
+        self.look.setToolTip("Stop it" if stops else reason or tip)
+        reason = self.context.why_not(CommandId.OPEN_DICTIONARY)
+        self.open.setEnabled(not reason)
+        self.open.setToolTip(reason or "Open a sparse dictionary of the loaded model")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask for what only matters when it is seen."""
+        super().showEvent(event)
+        self.run.show(self.current, self.feature)
+
+    # what leaves the panel
+
+    def view_state(self) -> dict[str, Any]:
+        """Which dictionary and feature, and how the table is sorted and searched."""
+        key, descending = self.rows.sorted_by()
+        source = self.current
+        return {
+            "dictionary": "" if source is None else source.fingerprint,
+            "feature": self.feature,
+            "sorted": key,
+            "descending": descending,
+            "search": self.search.text(),
+        }
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Set the panel as a session was saved."""
+        dictionary, feature = held.get("dictionary"), held.get("feature")
+        if held.get("sorted") in KEYS:
+            self.rows.sort_by(str(held["sorted"]), descending=held.get("descending") is not False)
+        if isinstance(held.get("search"), str):
+            self.search.setText(held["search"])
+        if isinstance(dictionary, str) and dictionary:
+            self.context.dictionaries.choose(dictionary)
+            if isinstance(feature, int):
+                self.context.selection.update(feature=(dictionary, feature))
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The rows of the table, sorted and searched as it is."""
+        if self._session is None:
+            return exports.NO_RUN
+        return self.rows.exported() or NO_INDEX
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The index, and the row of the selected feature."""
+        session, source = self._session, self.current
+        if session is None:
+            return exports.NO_RUN
+        held = None if source is None else index_with(session, source.fingerprint)
+        return NO_INDEX if held is None else feature_lines(session, held, self.feature)
+
+
+def _in_memory(table: FeatureTable) -> bool:
+    """Whether its arrays are no file's."""
+    return all(type(held).__module__ == "numpy" for held in table.index.arrays.values())
