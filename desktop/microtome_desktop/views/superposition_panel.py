@@ -133,15 +133,11 @@ class SuperpositionPanel(Panel):
     def _real(self) -> QVBoxLayout:
         head = QLabel("A real layer beside it")
         head.setObjectName("section")
-        line = QHBoxLayout()
-        line.setSpacing(6)
-        line.addWidget(self.layer, 1)
-        line.addWidget(self.measure)
         column = QVBoxLayout()
         column.setContentsMargins(0, 6, 0, 0)
         column.setSpacing(4)
-        column.addWidget(head)
-        column.addLayout(line)
+        for part in (head, self.layer, self.measure):
+            column.addWidget(part)
         column.addWidget(self.sharing, 1)
         column.addWidget(self.unmeasured, 1)
         column.addWidget(self.sharing_said)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from microtome.records.superposition import Geometry, PhaseDiagram
@@ -36,7 +36,9 @@ class SmallPlot(pg.PlotWidget):
             axis.setPen(pg.mkPen(None))
             axis.setTextPen(colours.TEXT_DIM)
             axis.setStyle(tickLength=0, tickFont=mono_font(10))
-            axis.setVisible(axes)
+            axis.enableAutoSIPrefix(False)
+            if not axes:
+                self.hideAxis(side)
 
     def say(self, title: str) -> None:
         """A title above it."""
@@ -45,6 +47,9 @@ class SmallPlot(pg.PlotWidget):
 
 class DirectionsPlot(SmallPlot):
     """One toy model: arrows where its directions lie in a plane, else the table of products."""
+
+    # Of the class, because the library lays the plot out while it is being made.
+    _ends: tuple[float, float] | None = None
 
     def __init__(self) -> None:
         super().__init__("directions of the features", axes=False)
@@ -76,9 +81,19 @@ class DirectionsPlot(SmallPlot):
         self._arrows.setData(x, y)
         brushes = [pg.mkBrush(colour) for colour in feature_colours(len(ends))]
         self._heads.setData(ends[:, 0], ends[:, 1], brush=brushes)
-        self.getViewBox().setRange(xRange=(-most, most), yRange=(-most, most), padding=0)
         self.getViewBox().invertY(False)
+        self._frame(-most, most)
         self.setToolTip("Where each feature points; the circle has radius 1")
+
+    def _frame(self, low: float, high: float) -> None:
+        self._ends = low, high
+        self.getViewBox().setRange(xRange=self._ends, yRange=self._ends, padding=0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """All of it stays in view: with one scale for both ways, a range alone does not."""
+        super().resizeEvent(event)
+        if self._ends is not None:
+            self._frame(*self._ends)
 
     def _show_products(self, picture: ToyPicture) -> None:
         held = picture.products
@@ -86,7 +101,7 @@ class DirectionsPlot(SmallPlot):
         count = len(held)
         self.image.setRect(QRectF(0, 0, count, count))
         self.getViewBox().invertY(True)
-        self.getViewBox().setRange(xRange=(0, count), yRange=(0, count), padding=0.02)
+        self._frame(-0.02 * count, 1.02 * count)
         self.setToolTip("WᵀW: what each feature puts on each other; the diagonal is its own length")
 
 
@@ -108,8 +123,8 @@ class SharesPlot(SmallPlot):
             "Bars: the share of a dimension that each feature has. 1 is one of its own, 1/2 one of "
             "an antipodal pair, 2/5 in a pentagon. Dots: the length of its direction"
         )
-        self.getAxis("left").setWidth(30)
-        self.getAxis("left").setTicks([[(0.0, "0"), (0.5, "\u00bd"), (1.0, "1")]])
+        self.getAxis("left").setWidth(32)
+        self.getAxis("left").setTicks([[(0.0, "0"), (0.5, "0.5"), (1.0, "1")]])
         self.getAxis("bottom").setVisible(False)
         self.setMinimumHeight(48)
         dotted = pg.mkPen(colours.TEXT_FAINT, width=1, style=Qt.PenStyle.DotLine)
@@ -212,7 +227,7 @@ class PhasePlot(SmallPlot):
         table = np.array(
             [QColor(getattr(colours, name)).getRgb() for name in STATE_COLOURS], np.uint8
         )
-        self.image.setImage(table[held].transpose(1, 0, 2))
+        self.image.setImage(table[held].transpose(1, 0, 2), levels=(0, 255))
         rows, columns = self._shape = held.shape
         self.image.setRect(QRectF(0, 0, columns, rows))
         self.getAxis("bottom").setTicks([_ticks(phases.density)])

@@ -106,8 +106,9 @@ class TrainingForm(QWidget):
         for title, part in rows:
             form.addRow(title, part)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(0, 0, 6, 0)
         column.addLayout(form)
+        column.addStretch(1)
 
     def _connect(self) -> None:
         self.text.activated.connect(self._on_text)

@@ -101,15 +101,13 @@ class TrainingPanel(Panel):
         buttons.setSpacing(6)
         for button in (self.train, self.pause, self.go_on):
             buttons.addWidget(button, 1)
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 6, 0)
-        column.setSpacing(6)
-        column.addWidget(self.form)
-        column.addLayout(buttons)
-        column.addWidget(self.outlook)
-        column.addWidget(self.problem)
-        column.addStretch(1)
+        left = QVBoxLayout()
+        left.setSpacing(6)
+        left.addWidget(scrolled(self.form, _FORM), 1)
+        left.addLayout(buttons)
+        for label in (self.outlook, self.problem):
+            label.setFixedWidth(_FORM)
+            left.addWidget(label)
         right = QVBoxLayout()
         right.setSpacing(4)
         right.addWidget(self.curves)
@@ -119,7 +117,7 @@ class TrainingPanel(Panel):
         line = QHBoxLayout(self)
         line.setContentsMargins(10, 8, 8, 6)
         line.setSpacing(8)
-        line.addWidget(scrolled(left, _FORM))
+        line.addLayout(left)
         line.addLayout(right, 1)
 
     def _connect(self) -> None:

@@ -12,7 +12,8 @@ from microtome_desktop import palette as colours
 from microtome_desktop.presenters.training import FIGURES, Figure, points
 from microtome_desktop.views.fonts import mono_font
 
-_WIDE = 620  # pixels from which on there are three columns
+_WIDE = 400  # pixels from which on there are three columns
+_MOST_OF = 0.3  # a share above it is drawn on an axis up to 1
 
 
 class FigurePlot(pg.PlotWidget):
@@ -41,7 +42,6 @@ class FigurePlot(pg.PlotWidget):
         for name, colour, _ in figure.lines:
             pen = pg.mkPen(getattr(colours, colour), width=1.6)
             self.curves[name] = self.plot(pen=pen)
-        self.showGrid(y=True, alpha=0.12)
 
     def show_curve(self, curve: TrainingCurve | None, last: int) -> None:
         """Draw it as far as it goes, on an axis of all its steps."""
@@ -55,14 +55,26 @@ class FigurePlot(pg.PlotWidget):
             item.setSymbolPen(None)
             item.setSymbolBrush(item.opts["pen"].color())
             top = max(top, float(y.max(initial=0)))
-        self.setXRange(0, max(1, last), padding=0)
+        self.setXRange(0, max(1, last), padding=0.03)
+        self.getAxis("bottom").setTicks([[(0, "0"), (last, f"{last:,}")] if last else []])
+        self._scale(top)
+
+    def _scale(self, top: float) -> None:
+        """The range upward, and the few numbers that an axis this small has room for."""
+        held = [item.yData for item in self.curves.values() if item.yData is not None]
+        values = np.concatenate(held) if held else np.zeros(0)
         if self.figure.share:
-            high = 1.0 if top > 0.3 else max(0.02, 1.25 * top)
-            low = min((float(item.yData.min()) for item in self.curves.values()
-                       if item.yData is not None and len(item.yData)), default=0.0)  # fmt: skip
-            self.setYRange(max(-1.0, min(0.0, low)), high, padding=0.04)
+            high = 1.0 if top > _MOST_OF else max(0.02, 1.25 * top)
+            low = max(-1.0, min(0.0, float(values.min(initial=0))))
+            marks = [low, (low + high) / 2, high]
+            self.setYRange(low, high, padding=0.04)
         else:
+            marks = [float(values.min()), float(values.max())] if len(values) else []
             self.enableAutoRange(axis="y")
+        near = len(marks) == 2 and marks[1] - marks[0] < 1e-3 * abs(marks[1])
+        places = np.log10(marks) if self.figure.logarithmic and all(marks) else marks
+        ticks = [(float(at), f"{mark:.3g}") for at, mark in zip(places, marks, strict=True)]
+        self.getAxis("left").setTicks([ticks[:1] if near else ticks])
 
 
 def _title(figure: Figure) -> str:
