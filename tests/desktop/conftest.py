@@ -34,6 +34,7 @@ def _neighbour(name):
 
 sample = _neighbour("sample")
 _neighbour("discovered")
+_neighbour("indexed")
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,10 @@ ON_SUITES = {
     CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
     CommandId.SWAPS,
 }  # fmt: skip
+OF_FEATURES = {
+    CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
+    CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
+}  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
@@ -108,7 +112,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
         CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *ON_SUITES,
+        *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY,
     }  # fmt: skip
 
 
@@ -119,7 +123,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *AFTER_SUITES,
+        *AFTER_SUITES, *OF_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
 

@@ -32,10 +32,11 @@ def direction_space(
     common = set(words[np.argsort(-counts, kind="stable")][:_KINDS].tolist())
     tasks = tuple(token if token in common else "others" for token in tokens)
     labels = PointLabels(
-        np.full(many, -1, np.int32), np.arange(many, dtype=np.int32),
+        np.zeros(many, np.int32), np.arange(many, dtype=np.int32),
         np.full(many, -1, np.int32), tokens, tasks,
     )  # fmt: skip
-    made = to_analysis(projection, Site.of(told.writes), labels, ())
+    # As if they were the positions of one prompt that no other set of prompts has.
+    made = to_analysis(projection, Site.of(told.writes), labels, (f"features {told.fingerprint}",))
     site = f"features of {name or told.name}"
     params = {**made.params, "site": site, "layer": None, "features": told.fingerprint}
     params |= {"dictionary": told.name, "model_fingerprint": told.model_fingerprint}

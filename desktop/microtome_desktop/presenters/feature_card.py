@@ -98,7 +98,7 @@ def _figures(table: FeatureTable, feature: int) -> str:
     told = {key: number_text(key, value) for key, value in held.items()}
     return (
         f"on at {told['rate']} % of {table.index.n_positions:,} positions · mean {told['mean']} · "
-        f"peak {told['peak']} · {told['purity']} % on one token · spread over {held['words']:.1f}"
+        f"peak {told['peak']} · {told['purity']} % of it on one token"
     )
 
 

@@ -8,6 +8,7 @@ import microtome_resources as resources
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import Lines, loading
+from microtome_desktop.presenters.space import projection_of
 from microtome_desktop.state.dictionaries import layer_of_neurons
 
 
@@ -31,6 +32,27 @@ def feature_lines(session: Session, analysis: Analysis, feature: int | None) -> 
         f"index = mt.feature_index(model, dictionary, {read}, limit={limit})",
         "table = table_of(index)",
         values,
+    )
+
+
+def directions_of(session: Session | None, site: str) -> Analysis | None:
+    """The directions of features that the feature space calls so, None for a site."""
+    found = projection_of(session, site)
+    return found if found is not None and found.params.get("features") else None
+
+
+def direction_lines(session: Session, site: str) -> Lines | str:
+    """``values`` [feature, component]."""
+    found = directions_of(session, site)
+    if found is None:
+        return "The directions were not projected yet."
+    return (
+        "import microtome as mt",
+        "from microtome.analysis.directions import direction_space",
+        "",
+        loading(session)[0],
+        _made(str(found.params["features"]), str(found.params["dictionary"])),
+        'values = direction_space(dictionary).array("points")',
     )
 
 

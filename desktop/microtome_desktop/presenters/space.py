@@ -45,7 +45,8 @@ class Space:
 
     ``prompts`` is the row of the prompt set, -1 for the prompt that was run. ``labels`` are
     texts at places [label, 3]. ``by`` is what the colours say, of what is ``offered``. ``of``
-    recognises the prompt set; ``by_key`` sorts the points by prompt and position, which
+    recognises the prompt set, ``features`` the dictionary whose features the points are, each at
+    the position of its number; ``by_key`` sorts the points by prompt and position, which
     ``ordered`` holds as one number each.
     """
 
@@ -62,6 +63,7 @@ class Space:
     by: ColourBy = ColourBy.POSITION
     offered: tuple[ColourBy, ...] = ()
     of: str = ""
+    features: str = ""
     by_key: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
     ordered: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -79,6 +81,8 @@ class Space:
         prompt = int(self.prompts[point])
         where = "this prompt" if prompt < 0 else f"prompt {prompt}"
         token, task = shown_token(str(self.tokens[point]), 40), self.tasks[point]
+        if self.features:
+            return f"feature {self.positions[point]} · {token}"
         return f"{token} · {task} · {where}, position {self.positions[point]}"
 
     def rows_of(self, prompts: Int[np.ndarray, " some"], positions: Int[np.ndarray, " some"]) \
@@ -171,16 +175,20 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
         order = np.random.default_rng(0).permutation(len(points))
         points, tints, prompts = points[order], tints[order], prompts[order]
         positions, tokens, tasks = positions[order], tokens[order], tasks[order]
+    told = analysis.params
+    many = _count(len(points))
+    kind = f"\N{MIDDLE DOT} {many} directions" if told.get("features") else f"of {many} tokens"
     numbers = keys(prompts, positions)
     by_key = np.argsort(numbers, kind="stable")
     return Space(
         points, tints.astype(np.float32), prompts, positions, places, texts, legend,
-        caption=f"{analysis.params.get('site', '')} of {_count(len(points))} tokens · {shares}",
+        caption=f"{told.get('site', '')} {kind} · {shares}",
         tokens=tokens,
         tasks=tasks,
         by=by,
         offered=offered,
         of=set_name(analysis),
+        features=str(told.get("features", "")),
         by_key=by_key,
         ordered=numbers[by_key],
     )  # fmt: skip

@@ -14,7 +14,8 @@ from microtome_desktop.presenters.space import Space, keys
 def family(site: str | None) -> tuple[str, int] | None:
     """The name and layer of a site that has layers, for example ``resid_post`` and 2."""
     name, _, layer = (site or "").rpartition(".")
-    return (name, int(layer)) if name and layer.isdigit() and "." not in name else None
+    plain = name and "." not in name and " " not in name  # no sites are directions of features
+    return (name, int(layer)) if plain and layer.isdigit() else None
 
 
 @dataclass(slots=True)

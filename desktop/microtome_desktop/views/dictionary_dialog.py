@@ -100,7 +100,7 @@ class DictionaryDialog(QDialog):
     def _connect(self) -> None:
         self.embedded.currentItemChanged.connect(self._on_item)
         self.embedded.itemActivated.connect(self._on_activated)
-        self.name.textEdited.connect(self._on_typed)
+        self.name.textChanged.connect(self._on_typed)
         self.name.returnPressed.connect(self._on_look)
         self.browse.clicked.connect(self._on_browse)
         self.look.clicked.connect(self._on_look)

@@ -115,7 +115,7 @@ class FeatureCardView(QWidget):
         """Show a feature; ``name`` is what its dictionary is called."""
         self._card = card
         self.title.setText(f"Feature {card.feature} \N{MIDDLE DOT} {name}")
-        self.figures.setText(escape(card.figures))
+        self.figures.setText(escape(card.figures, quote=False))
         self.histogram.show_counts(card.histogram, card.edges)
         self.show_label(label)
         for key, words in (
@@ -154,7 +154,7 @@ class FeatureCardView(QWidget):
         shown = values is not None
         self.strip.setVisible(shown)
         self.run_note.setVisible(not shown)
-        self.run_note.setText(escape(note))
+        self.run_note.setText(escape(note, quote=False))
         if values is None:
             return
         most = float(values.max(initial=0)) or 1.0

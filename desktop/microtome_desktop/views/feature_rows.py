@@ -158,8 +158,11 @@ class FeatureRows(QTableView):
         self._made = set()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """More rows may be in view."""
+        """More rows may be in view, and the words get the room that is left."""
         super().resizeEvent(event)
+        at = KEYS.index("raised")
+        others = sum(self.columnWidth(each) for each in range(len(KEYS)) if each != at)
+        self.setColumnWidth(at, max(_WIDTHS[at], self.viewport().width() - others))
         self._fill()
 
     def _fill(self, *_: object) -> None:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters.feature_python import direction_lines, directions_of
 from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
     ColourBy,
@@ -36,6 +37,7 @@ from microtome_desktop.presenters.space_layers import (
     offered_sites,
     site_beside,
 )
+from microtome_desktop.presenters.space_selected import selected_by, selected_rows
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
@@ -207,13 +209,7 @@ class FeatureSpacePanel(Panel):
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.grouping.ring("")
-        if pane.drawing is None or point < 0:
-            self.context.selection.update(prompt=None)
-            return
-        prompt = int(pane.drawing.prompts[point])
-        self.context.selection.update(
-            position=int(pane.drawing.positions[point]), prompt=prompt if prompt >= 0 else None
-        )
+        self.context.selection.update(**selected_by(pane.drawing, point))
 
     def _on_linked(self, on: bool) -> None:
         self.grid.linked = on
@@ -261,6 +257,8 @@ class FeatureSpacePanel(Panel):
         session, site = self.context.workspace.session, self.site.currentData()
         if session is None or self.drawing is None:
             return exports.NO_RUN if session is None else _FIRST
+        if self.drawing.features:
+            return direction_lines(session, site)
         points = int((self.drawing.prompts >= 0).sum())
         return as_python.space_lines(session, site, points == 0, points)
 
@@ -298,6 +296,9 @@ class FeatureSpacePanel(Panel):
             pane.offer(entries, site, keep=True)
             if empty or pane.name == site or pane.aligned:
                 self.draw(pane)
+        if directions_of(self.context.workspace.session, site):  # asked for to be looked at
+            self.active.choose(site)
+            self.draw(self.active)
         self.walk.show()
 
     def show_model(self) -> None:
@@ -311,7 +312,7 @@ class FeatureSpacePanel(Panel):
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring the tokens that are selected."""
-        if changed & {"position", "prompt"}:
+        if changed & {"position", "prompt", "feature"}:
             self.grouping.ring("")
             for pane in self.panes:
                 self.highlight(pane)
@@ -383,13 +384,7 @@ class FeatureSpacePanel(Panel):
         if drawing is None:
             return
         group = self.grouping.ringed
-        if group is not None:
-            rows = rows_in(drawing, group)
-        elif selected.position is None:
-            rows = np.zeros(0, np.int64)
-        else:
-            prompt = -1 if selected.prompt is None else selected.prompt
-            rows = drawing.rows_of(np.array([prompt]), np.array([selected.position]))
+        rows = selected_rows(drawing, selected) if group is None else rows_in(drawing, group)
         pane.view.highlight(rows)
         parts = (drawing.caption, pane.view.drawn_note(), _flat_reason())
         pane.caption.setText(" · ".join(part for part in parts if part))

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QPoint
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.heatmaps import Missing
 from microtome_desktop.presenters.neurons import layers_of, strongest_neurons
@@ -36,16 +37,20 @@ class NeuronPanel(Panel):
         self.layer = Choice()
         self.layer.setObjectName("neuron_layer")
         self.heading = ElidedLabel()
+        self.as_feature = QPushButton("As a feature")
+        self.as_feature.setObjectName("neuron_as_feature")
         self.map = GridPlot(top_down=True)
         self._shown = 0
         choice = QHBoxLayout()
         choice.addWidget(self.layer)
         choice.addWidget(self.heading, 1)
+        choice.addWidget(self.as_feature)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 6)
         layout.addLayout(choice)
         layout.addWidget(self.map, 1)
         self.layer.activated.connect(self._on_layer)
+        self.as_feature.clicked.connect(partial(self.context.do, CommandId.NEURON_CARD))
         self.map.cell_clicked.connect(self._on_cell)
         self.map.menu_asked.connect(self._on_menu)
         self.show_session()
@@ -86,6 +91,7 @@ class NeuronPanel(Panel):
 
     def show_session(self) -> None:
         """Offer the session's layers and draw the selected MLP."""
+        self._show_able()
         self.map.mark_groups(self.group_colours)
         layers = layers_of(self.context.workspace.session, _SITE)
         self.layer.clear()
@@ -113,6 +119,18 @@ class NeuronPanel(Panel):
             self._draw(selected.layer if selected.layer in layers else self._shown)
         elif "neuron" in changed:
             self._mark()
+        if changed & {"layer", "neuron"}:
+            self._show_able()
+
+    def show_model(self) -> None:
+        """A neuron as a feature needs the model."""
+        self._show_able()
+
+    def _show_able(self) -> None:
+        reason = self.context.why_not(CommandId.NEURON_CARD)
+        self.as_feature.setEnabled(not reason)
+        tip = "The card of the selected neuron, with all neurons of its layer as a dictionary"
+        self.as_feature.setToolTip(reason or tip)
 
     def _draw(self, layer: int) -> None:
         session, arrays = self.context.workspace.session, self.context.workspace.arrays

@@ -28,6 +28,8 @@ _AROUND_NAME = 44  # pixels of the choice beside its text
 def projecting_tip(context: PanelContext, site: str | None) -> str:
     """What the button does, and what it takes of memory."""
     points = context.settings.points
+    if site is not None and " " in site:  # directions of features, which are no site
+        return _PROJECTING
     held = site and space_needs(site, points, context.workspace, context.library)
     return f"{_PROJECTING}: takes about {bytes_text(held)} of memory" if held else _PROJECTING
 

@@ -26,7 +26,8 @@ from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 
 _ID = CommandId
-ELSEWHERE = ("Space", "Run", "Experiments", "Edits")  # test_space_and_run.py, test_edit_commands.py
+# test_space_and_run.py, test_edit_commands.py, test_feature_commands.py
+ELSEWHERE = ("Space", "Run", "Experiments", "Edits", "Features")
 WAYS = {row.id for row in CIRCUIT_ROWS}  # test_ways.py
 
 

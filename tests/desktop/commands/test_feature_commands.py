@@ -1,0 +1,201 @@
+"""Every command of the Features menu does what it promises, on the model and its dictionaries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QFileDialog
+
+import microtome as mt
+from microtome.records.feature_index import index_of
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
+from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
+from microtome_desktop.state.dictionaries import neurons_of
+from microtome_desktop.state.features import index_with
+
+_ID = CommandId
+LEFT = Qt.MouseButton.LeftButton
+SMALL = "words-4l/resid_post.2-small"
+
+
+def opened(hand, name):
+    hand.take(name)
+    hand.until(lambda: any(d.isVisible() for d in hand.window.findChildren(QDialog)))
+    return next(d for d in hand.window.findChildren(QDialog) if d.isVisible())
+
+
+def with_index(hand):
+    """The panel on the small dictionary, with a little text looked through."""
+    hand.bench.runner.ask(OpenDictionary(SMALL))
+    hand.rest()
+    panel = hand.panels["features"]
+    if index_with(hand.session, panel.current.fingerprint) is None:
+        source = panel.current
+        hand.bench.runner.ask(IndexFeatures(source.fingerprint, source.name, "words-4l", 1_500))
+    hand.rest()
+    hand.until(lambda: panel.table is not None)
+    return panel
+
+
+def open_a_dictionary(hand):
+    dialog = opened(hand, _ID.OPEN_DICTIONARY)
+    hand.until(lambda: dialog.embedded.count() >= 3)
+    row = next(r for r in range(dialog.embedded.count()) if SMALL in dialog.embedded.item(r).text())
+    dialog.embedded.setCurrentRow(row)
+    facts = [dialog.facts.itemAt(at).widget().text() for at in range(dialog.facts.count())]
+    assert {"resid_post.2", "128", "256", "topk sae", "words-4l"} <= set(facts)
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    current = hand.panels["features"].current
+    assert current.name == SMALL
+    assert current.told.endswith("256 features")
+
+
+def look_through_a_text(hand):
+    hand.bench.runner.ask(OpenDictionary(SMALL))
+    hand.rest()
+    text = hand.folder / "mine.txt"
+    text.write_text("When Mary and John went to the store , John gave a drink to Mary .\n" * 40)
+    dialog = opened(hand, _ID.INDEX_FEATURES)
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(text), ""))
+    QTest.mouseClick(dialog.file, LEFT)
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    panel = hand.panels["features"]
+    hand.until(lambda: panel.table is not None)
+    held = index_of(index_with(hand.session, panel.current.fingerprint))
+    assert held.params["corpus"] == "mine.txt"
+    hand.until(lambda: panel.table.index.params["corpus"] == "mine.txt")
+    assert panel.rows.rows[0] == int(held.array("count").argmax())
+    panel.choose(int(panel.rows.rows[0]))
+    hand.rest()
+    key = run_key(panel.current.fingerprint, hand.session.clean)
+    hand.until(lambda: hand.desk.workspace.prepared.get(key) is not None)
+    codes = hand.desk.workspace.prepared.get(key).of(panel.feature)
+    model = mt.load_model("words-4l")
+    run = mt.trace(model, hand.session.clean.prompt, sites=["resid_post.2"])
+    read = torch.from_numpy(run.activation("resid_post.2"))
+    wanted = mt.load_dictionary(SMALL).encode(read)[:, panel.feature].numpy()
+    np.testing.assert_allclose(codes, wanted, atol=1e-4)
+
+
+def show_the_directions(hand):
+    panel = with_index(hand)
+    hand.do(_ID.FEATURE_DIRECTIONS)
+    space = hand.panels["feature_space"]
+    assert space.site.currentData() == f"features of {SMALL}"
+    assert len(space.drawing.points) == 256
+    directions = mt.load_dictionary(SMALL).directions.numpy()
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    held = hand.session.analyses[f"projection/features of {SMALL}"]
+    middle = unit - unit.mean(0)
+    spread = np.linalg.svd(middle, compute_uv=False)[:3] ** 2 / (middle**2).sum()
+    np.testing.assert_allclose(held.array("explained_variance_ratio")[:3], spread, rtol=1e-3)
+    point = int(np.flatnonzero(space.drawing.positions == 7)[0])
+    space.grid.clicked.emit(space.active, point)
+    hand.rest()
+    assert panel.feature == 7
+    assert space.drawing.describe(point).startswith("feature 7")
+
+
+def show_a_neuron(hand):
+    hand.desk.selection.update(layer=1, neuron=5)
+    hand.do(_ID.NEURON_CARD)
+    panel = hand.panels["features"]
+    assert panel.current.fingerprint == neurons_of(1)
+    hand.bench.runner.ask(IndexFeatures(neurons_of(1), "neurons of layer 1", "words-4l", 1_500))
+    hand.rest()
+    hand.until(lambda: panel.card is not None)
+    assert panel.view.title.text() == "Feature 5 · neurons of layer 1"
+    held = index_of(index_with(hand.session, neurons_of(1)))
+    assert panel.table.n_features == held.n_features == 512
+
+
+def accept_labels(hand):
+    panel = with_index(hand)
+    wanted = {row: told for row, told in enumerate(panel.table.proposed) if told}
+    hand.do(_ID.ACCEPT_LABELS)
+    assert panel.labels == wanted != {}
+    hand.do(_ID.UNDO)
+    assert panel.labels == {}
+
+
+def import_labels(hand):
+    panel = with_index(hand)
+    path = hand.folder / "labels.csv"
+    path.write_text("feature,label\n12,a name\n")
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
+    hand.do(_ID.IMPORT_LABELS)
+    assert panel.labels == {12: "a name"}
+    hand.do(_ID.UNDO)
+
+
+def export_labels(hand):
+    with_index(hand)
+    import_path = hand.folder / "labels.json"
+    import_path.write_text('{"3": "three"}')
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(import_path), ""))
+    hand.do(_ID.IMPORT_LABELS)
+    path = hand.folder / "out.csv"
+    hand.patch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    hand.do(_ID.EXPORT_LABELS)
+    assert path.read_text() == "feature,label\n3,three\n"
+    hand.do(_ID.UNDO)
+
+
+PROMISES = {
+    _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
+    _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
+    _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
+    _ID.EXPORT_LABELS: export_labels,
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(hand):
+    """The hand on the example, without features that others have left."""
+    hand.desk.selection.update(feature=None)
+    hand.bench.runner.ask(Examine(hand.desk.draft.text.question()))
+    hand.rest()
+    yield hand
+    hand.desk.selection.update(feature=None, neuron=None)
+    hand.window.reset_layout()
+
+
+@pytest.mark.parametrize("wanted", [row.id for row in FEATURE_COMMANDS])
+def test_a_command_does_what_it_promises(asked, wanted):
+    assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
+    PROMISES[wanted](asked)
+
+
+def test_what_does_not_fit_the_model_is_refused_by_name(asked):
+    dialog = opened(asked, _ID.OPEN_DICTIONARY)
+    folder = asked.folder / "other"
+    narrow = mt.load_dictionary(SMALL)
+    held = narrow.weights
+    cut = replace(
+        held, w_dec=held.w_dec[:, :64].clone(), b_dec=held.b_dec[:64].clone(),
+        w_enc=held.w_enc[:, :64].clone(),
+    )  # fmt: skip
+    told = replace(narrow.identity, d_in=64, d_out=64, model_fingerprint="")
+    mt.save_dictionary(type(narrow)(cut, narrow.settings, told), folder)
+    dialog.name.setText(str(folder))
+    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
+    asked.until(lambda: "64 numbers at resid_post.2" in dialog.problem.text())
+    assert "words-4l has 128" in dialog.problem.text()
+    assert not dialog.go.isEnabled()
+    dialog.name.setText("nobody/nothing")
+    QTest.mouseClick(dialog.look, LEFT)
+    asked.until(lambda: dialog.go.text() == "Download")
+    dialog.name.setText(str(asked.folder / "not there"))
+    QTest.mouseClick(dialog.look, LEFT)
+    asked.until(lambda: "There is no dictionary" in dialog.problem.text())
+    dialog.close()

@@ -1,0 +1,245 @@
+"""The Features panel in a real window: a table of all features, and the card of one."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+
+import indexed
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from microtome.errors import InputError
+from microtome.session.reader import open_session
+from microtome.session.writer import save_session
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.feature_card import card_table, feature_card
+from microtome_desktop.presenters.feature_table import KEYS, feature_table
+from microtome_desktop.state.features import label_key
+from microtome_desktop.state.label_files import read_labels
+
+WAIT = 30_000
+LEFT = Qt.MouseButton.LeftButton
+LABEL = KEYS.index("label")
+
+
+def rest(bench, qtbot):
+    bench.runner.turns.finish()
+    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
+    bench.runner.turns.finish()
+    QApplication.processEvents()
+
+
+def shown(bench, qtbot, analysis):
+    """The panel in front, with an index in the session."""
+    bench.desk.workspace.add_analysis(analysis)
+    bench.window.show_panel("features")
+    panel = bench.furnishing.panels["features"]
+    qtbot.waitUntil(lambda: panel.table is not None, timeout=WAIT)
+    rest(bench, qtbot)
+    return panel
+
+
+@pytest.fixture
+def panel(bench, qtbot):
+    bench.desk.selection.update(feature=None)
+    made = shown(bench, qtbot, indexed.index())
+    yield made
+    made.search.clear()
+    made.rows.search("")
+    made.rows.sort_by("rate", descending=True)
+
+
+def click(panel, row, column=0):
+    rows = panel.rows
+    place = rows.visualRect(rows.items.index(row, column)).center()
+    QTest.mouseClick(rows.viewport(), LEFT, pos=place)
+
+
+def cells(panel, column):
+    return [panel.rows.items.item(row, column).text() for row in range(len(panel.rows.rows))]
+
+
+def test_a_click_on_a_column_sorts_by_it_and_what_has_no_value_is_last(panel):
+    assert cells(panel, KEYS.index("feature")) == ["5", "4", "3", "2", "1", "0"]
+    header, at = panel.rows.horizontalHeader(), KEYS.index("purity")
+    place = QPoint(header.sectionViewportPosition(at) + 8, header.height() // 2)
+    panel.rows.horizontalScrollBar().setValue(0)
+    QTest.mouseClick(header.viewport(), LEFT, pos=place)
+    assert panel.rows.sorted_by()[0] == "purity"
+    assert panel.rows.rows[-1] == 0  # silent: it has no purity, whichever way one sorts
+    panel.rows.sort_by("purity", descending=True)
+    assert panel.rows.rows[0] == 1
+    assert panel.rows.items.item(0, at).text() == "100"
+    assert panel.rows.rows[-1] == 0
+
+
+def test_typing_shows_the_features_that_hold_the_text(panel, bench, qtbot):
+    key = label_key(indexed.FINGERPRINT, 4)
+    bench.desk.book.mark("Label", names={key: "a place called zanzibar"})
+    QTest.keyClicks(panel.search, "Zanzi")
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4])
+    assert panel.said.text().startswith("1 of 6")
+    panel.search.setText("5")
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [5])
+    panel.search.setText("Mary")
+    qtbot.waitUntil(lambda: 1 in panel.rows.rows.tolist())
+    bench.desk.book.undo()
+
+
+def test_a_row_shows_its_card_and_links_lead_on(panel, bench, qtbot):
+    click(panel, 4)
+    rest(bench, qtbot)
+    assert bench.desk.selection.current.feature == (indexed.FINGERPRINT, 1)
+    view = panel.view
+    assert view.title.text() == "Feature 1 · by-hand"
+    assert "on at 0.1 % of 1,000 positions" in view.figures.text()
+    assert view.words["token"].text().startswith("Mary")
+    title, lines = view.sections[0]
+    assert title.text() == "Strongest in the text"
+    values = [line.value for line in lines.lines]
+    assert values == sorted(values, reverse=True)
+    line = lines.lines[0]
+    assert line.shares[line.peak] == pytest.approx(1)
+    index = panel.table.index
+    strongest = int(index.row("top_value", 1).argmax())
+    row, position = divmod(int(index.row("top_place", 1)[strongest]), index.context)
+    assert line.tokens[line.peak] == indexed.WORDS[panel.table.tokens[row, position]]
+    view.links["alike"].linkActivated.emit("3")
+    rest(bench, qtbot)
+    assert view.title.text() == "Feature 3 · by-hand"
+    assert panel.rows.items.item(panel.rows.currentIndex().row(), 0).text() == "3"
+    QTest.keyClick(panel.rows, Qt.Key.Key_Down)
+    rest(bench, qtbot)
+    assert view.title.text() == "Feature 2 · by-hand"
+
+
+def test_markup_in_a_token_stays_text(panel):
+    panel.view.show_card(feature_card(panel.table, 2, {}), "by-hand", "")
+    assert panel.view.words["lowered"].text().startswith("&lt;b&gt;")
+
+
+def test_a_label_is_typed_undone_and_seen_in_the_table(panel, bench, qtbot):
+    click(panel, 0)
+    rest(bench, qtbot)
+    QTest.keyClicks(panel.view.label, "a name")
+    QTest.keyClick(panel.view.label, Qt.Key.Key_Return)
+    rest(bench, qtbot)
+    assert bench.desk.book.marks.names[label_key(indexed.FINGERPRINT, 5)] == "a name"
+    assert cells(panel, LABEL)[0] == "a name"
+    bench.window.actions_table.trigger(CommandId.UNDO)
+    rest(bench, qtbot)
+    assert cells(panel, LABEL)[0] != "a name"
+    assert panel.view.label.text() == ""
+
+
+def test_a_proposal_is_taken_alone_or_with_all_others(panel, bench, qtbot):
+    click(panel, 4)
+    rest(bench, qtbot)
+    assert panel.view.label.placeholderText() == "proposed: Mary"
+    QTest.mouseClick(panel.view.accept, LEFT)
+    rest(bench, qtbot)
+    assert panel.labels == {1: "Mary"}
+    bench.desk.book.undo()
+    rest(bench, qtbot)
+    bench.window.actions_table.trigger(CommandId.ACCEPT_LABELS)
+    rest(bench, qtbot)
+    assert panel.labels == {1: "Mary"}
+    bench.desk.book.undo()
+    rest(bench, qtbot)
+    assert panel.labels == {}
+
+
+def test_labels_come_from_files_and_go_into_one(panel, bench, qtbot, tmp_path, monkeypatch):
+    theirs = tmp_path / "theirs.json"
+    theirs.write_text(json.dumps([{"index": "3", "description": "days  of\nthe week"}]))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(theirs), ""))
+    bench.window.actions_table.trigger(CommandId.IMPORT_LABELS)
+    qtbot.waitUntil(lambda: bool(panel.labels), timeout=WAIT)
+    assert panel.labels == {3: "days of the week"}
+    ours = tmp_path / "ours.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(ours), ""))
+    bench.window.actions_table.trigger(CommandId.EXPORT_LABELS)
+    qtbot.waitUntil(ours.exists, timeout=WAIT)
+    rest(bench, qtbot)
+    assert read_labels(ours, 6) == {3: "days of the week"}
+    bench.desk.book.undo()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.json", "{", "cannot be read"), ("b.csv", "x,y\n1,2\n", "holds no labels"),
+        ("c.csv", "feature,label\n9,x\n", "labels feature 9, but the dictionary has 6"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_labels_of_it_are_refused_by_name(tmp_path, name, text, told):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        read_labels(path, 6)
+
+
+def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
+    before = panel.exported_table()().text()
+    file = save_session(tmp_path / "features.h5", bench.desk.workspace.session)
+    assert open_session(file).analyses
+    bench.desk.workspace.set_model(None)
+    bench.runner.ask(OpenSession(file))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == file, timeout=WAIT)
+    rest(bench, qtbot)
+    qtbot.waitUntil(lambda: panel.table is not None, timeout=WAIT)
+    assert panel.exported_table()().text() == before
+    click(panel, 0)
+    rest(bench, qtbot)
+    assert panel.view.title.text() == "Feature 5 · by-hand"
+    assert "Needs the session's model" in panel.view.run_note.text()
+    assert not panel.look.isEnabled()
+
+
+def test_the_card_leaves_as_rows(panel):
+    rows = card_table(feature_card(panel.table, 1, {}), "mine").rows
+    assert ("label", "mine", None) in rows
+    assert ("token", "Mary", 1.0) in rows
+    assert any(what == "Strongest in the text" and "[" in text for what, text, _ in rows)
+
+
+def test_a_hundred_thousand_features_scroll_sort_and_search_without_a_pause(bench, qtbot):
+    panel = shown(bench, qtbot, indexed.index(100_000))
+    bar, took = panel.rows.verticalScrollBar(), []
+    assert len(panel.rows.rows) == 100_000
+    for place in np.linspace(0, bar.maximum(), 25).astype(int):
+        began = time.perf_counter()
+        bar.setValue(int(place))
+        panel.rows.viewport().repaint()
+        took.append(time.perf_counter() - began)
+        row = panel.rows.rowAt(2)
+        assert panel.rows.items.item(row, 0).text() == str(panel.rows.rows[row])
+    assert statistics.median(took) < 0.05
+    made = sum(panel.rows.items.item(row, 0) is not None for row in range(0, 100_000, 10))
+    assert made < 200  # cells of what was seen alone
+    panel.rows.sort_by("mean", descending=False)
+    means = panel.table.figures["mean"][panel.rows.rows]
+    assert (np.diff(means) >= 0).all()
+    panel.rows.search("gave")
+    kept = len(panel.rows.rows)
+    assert 0 < kept <= 100_000
+    panel.rows.search("")
+    panel.rows.sort_by("rate", descending=True)
+
+
+def test_a_table_says_the_same_as_its_index():
+    analysis = indexed.index(50)
+    table = feature_table(analysis)
+    told = table.exported(np.array([7, 3]), {3: "three"})
+    held = [dict(zip(told.headers, row, strict=True)) for row in told.rows]
+    assert [row["feature"] for row in held] == [7, 3]
+    assert held[1]["label"] == "three"
+    assert held[0]["rate"] == pytest.approx(7 / 1_000)
+    assert held[0]["mean"] == pytest.approx(2)
+    assert held[0]["token"] == indexed.WORDS[analysis.array("token")[7, 0]]
