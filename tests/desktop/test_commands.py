@@ -60,6 +60,10 @@ OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
 }  # fmt: skip
+IN_THE_LAB = {
+    CommandId.TRAIN, CommandId.CONTINUE_TRAINING, CommandId.TRAIN_TOY, CommandId.PHASES,
+    CommandId.MEASURE_SHARING,
+}  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
@@ -113,6 +117,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY,
+        *IN_THE_LAB,
     }  # fmt: skip
 
 

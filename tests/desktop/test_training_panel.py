@@ -66,7 +66,7 @@ def test_a_curve_is_drawn_exported_kept_and_drawn_again_without_the_model(bench,
     rest(bench, qtbot)
     loss = panel.plots.plots["loss"].curves["loss"]
     np.testing.assert_array_equal(loss.xData, [25, 50, 75, 100])
-    recovered = panel.plots.plots["cross-entropy recovered"].curves["recovered"]
+    recovered = panel.plots.plots["recovered"].curves["recovered"]
     np.testing.assert_allclose(recovered.yData, [0.0, 0.6])  # where it was measured
     assert "step 100 of 100" in panel.said.text()
     assert "recovered 60.0%" in panel.said.text()

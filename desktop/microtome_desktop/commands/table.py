@@ -332,7 +332,7 @@ COMMANDS = (
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
     *TRAINING_COMMANDS,
-    Command(_ID.START_PAGE, "Examples", "Start page", "Eight lessons of five minutes, with the "
+    Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),

@@ -327,7 +327,7 @@ SCENES = (
     _card("history", "History: every run of this sitting, to open again or to compare.",
           _history),
     _card("jobs", "Jobs: what runs, how long it will take, and what has ended."),
-    _card("lessons", "Lessons: seven of five minutes each."),
+    _card("lessons", "Lessons of five minutes each."),
     Scene("comparison", "Two runs side by side: predictions, and the differences of the heat "
           "maps and of the circuits.", _compared),
     Scene("grouped", "A circuit that was worked on: one head pinned and named, three MLPs drawn "

@@ -1,10 +1,11 @@
-"""Eight lessons on embedded models. Each step's claim is tested on the real model."""
+"""Lessons on embedded models. Each step's claim is tested on the real model."""
 
 from __future__ import annotations
 
 from microtome.prompts import Question
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.lesson_circuit import CUT_AT_THE_SOURCE, NURSE_DOCTOR
+from microtome_desktop.presenters.lesson_superposition import SUPERPOSITION_LIVE
 from microtome_desktop.state.course import Act, Lesson, Step
 
 _NAMES = "When Mary and John went to the store, John gave a drink to"
@@ -285,7 +286,17 @@ _REPAIR = Lesson(
     ),
 )  # fmt: skip
 
-LESSONS = (_NAME, _INDUCTION, _LENS, _BIAS, _REPAIR, CUT_AT_THE_SOURCE, _NEURON, _BRAIN)
+LESSONS = (
+    _NAME,
+    _INDUCTION,
+    _LENS,
+    _BIAS,
+    _REPAIR,
+    CUT_AT_THE_SOURCE,
+    _NEURON,
+    SUPERPOSITION_LIVE,
+    _BRAIN,
+)
 
 
 def lesson(wanted: str) -> Lesson:

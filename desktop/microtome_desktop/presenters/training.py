@@ -54,13 +54,13 @@ FIGURES = (
     Figure("loss", "Mean loss of the rows, where the data have mean square 1",
            (("loss", "ACCENT", ""),), logarithmic=True),
     Figure("L0", "Mean number of features that are on at a token", (("l0", "MLP", ""),)),
-    Figure("explained variance", "Share of the variance that the dictionary gives back",
+    Figure("explained", "Share of the variance that the dictionary gives back",
            (("explained_variance", "GOOD", ""),), share=True),
     Figure("dead and dense", "Shares of features that have not been on for long, and that are on "
            "in more than a tenth of the rows",
            (("dead", "BAD", "dead"), ("dense", "WARM", "dense")), share=True),
-    Figure("cross-entropy recovered", "How much of the model's cross-entropy comes back with the "
-           "dictionary in place of the activations; 0 is with zeros in their place",
+    Figure("recovered", "Cross-entropy recovered: how much of the model's comes back with "
+           "the dictionary in place of the activations; 0 is with zeros in their place",
            (("recovered", "TOKEN", ""),), share=True),
     Figure("learning rate", "The learning rate of each step", (("rate", "TEXT_DIM", ""),)),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from microtome.records.superposition import ToyPlan
 from microtome_desktop.state.superpositions import spread
 from microtome_desktop.views.fonts import mono_font
 
+MODELS = 3  # beside each other at most
 _LABEL, _NUMBER = 82, 40  # pixels
 # Name, title, range, start, what a step of it is, and how it is written.
 _Row = tuple[str, str, tuple[int, int], int, float, str]
@@ -20,9 +21,9 @@ _ROWS: tuple[_Row, ...] = (
     ("dimensions", "dimensions", (1, 30), 2, 1, "{:.0f}"),
     ("low", "sparsity from", (0, 99), 0, 0.01, "{:.2f}"),
     ("high", "to", (0, 99), 90, 0.01, "{:.2f}"),
-    ("models", "models", (1, 4), 3, 1, "{:.0f}"),
+    ("models", "models", (1, MODELS), 3, 1, "{:.0f}"),
     ("importance", "importance", (50, 100), 100, 0.01, "{:.2f}"),
-    ("steps", "steps", (1, 100), 10, 100, "{:,.0f}"),
+    ("steps", "steps", (1, 100), 6, 100, "{:,.0f}"),
     ("seed", "seed", (0, 50), 0, 1, "{:.0f}"),
 )
 _TIPS = {

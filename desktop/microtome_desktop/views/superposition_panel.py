@@ -56,7 +56,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.phase_page import PhasePage
-from microtome_desktop.views.superposition_form import ToyForm
+from microtome_desktop.views.superposition_form import MODELS, ToyForm
 from microtome_desktop.views.superposition_plots import SharingPlot, ToyGallery
 from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.training_form import scrolled
@@ -76,7 +76,7 @@ class SuperpositionPanel(Panel):
         super().__init__(context, parent)
         self.form = ToyForm()
         self.train = QPushButton("Train")
-        self.gallery, self.empty, self.said = ToyGallery(), EmptyState(), TwoLines()
+        self.gallery, self.empty, self.said = ToyGallery(MODELS), EmptyState(), TwoLines()
         self.layer, self.measure = Choice(), QPushButton("Measure")
         self.sharing, self.sharing_said = SharingPlot(), QLabel()
         self.unmeasured = EmptyState()

@@ -148,24 +148,23 @@ class SharesPlot(SmallPlot):
 class ToyGallery(QWidget):
     """A column for each toy model: its directions, and beneath them its features' shares."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: int) -> None:
+        """``models`` are beside each other at most."""
         super().__init__()
-        self.directions: list[DirectionsPlot] = []
-        self.shares: list[SharesPlot] = []
+        # All of them now: each brings menus of its own, which must be there before they are shown.
+        self.directions = [DirectionsPlot() for _ in range(models)]
+        self.shares = [SharesPlot() for _ in range(models)]
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(2)
         self._grid.setRowStretch(0, 3)
         self._grid.setRowStretch(1, 2)
-
-    def show_pictures(self, pictures: Sequence[ToyPicture]) -> None:
-        """Draw as many models as there are."""
-        while len(self.directions) < len(pictures):
-            plot, shares, at = DirectionsPlot(), SharesPlot(), len(self.directions)
-            self.directions.append(plot)
-            self.shares.append(shares)
+        for at, (plot, shares) in enumerate(zip(self.directions, self.shares, strict=True)):
             self._grid.addWidget(plot, 0, at)
             self._grid.addWidget(shares, 1, at)
+
+    def show_pictures(self, pictures: Sequence[ToyPicture]) -> None:
+        """Draw the models that there are."""
         for number, (plot, shares) in enumerate(zip(self.directions, self.shares, strict=True)):
             there = number < len(pictures)
             plot.setVisible(there)
@@ -183,7 +182,7 @@ class SharingPlot(SmallPlot):
         self.setObjectName("sharing_plot")
         self.setToolTip("How many directions have which share of a dimension")
         self.getAxis("left").setWidth(36)
-        self.setLabel("bottom", "share of a dimension", color=colours.TEXT_DIM, size="8pt")
+        self.setLabel("bottom", "dimensions of each", color=colours.TEXT_DIM, size="8pt")
         self.bars = pg.BarGraphItem(x=[], height=[], width=1 / _BINS, brush=colours.MLP, pen=None)
         self.addItem(self.bars)
         self._marks: list[pg.InfiniteLine] = []

@@ -34,7 +34,7 @@ class FigurePlot(pg.PlotWidget):
             axis = self.getAxis(name)
             axis.setPen(pg.mkPen(None))
             axis.setTextPen(colours.TEXT_DIM)
-            axis.setStyle(tickLength=0, tickFont=mono_font(10))
+            axis.setStyle(tickLength=0, tickFont=mono_font(10), hideOverlappingLabels=False)
         self.getAxis("left").setWidth(44)
         self.setLogMode(y=figure.logarithmic)
         self.setTitle(_title(figure), color=colours.TEXT_DIM, size="9pt")
