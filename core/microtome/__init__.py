@@ -21,12 +21,17 @@ _PUBLIC = {
     "Corpus": "corpora.reading",
     "CustomMetric": "metrics",
     "Faithfulness": "records.faithfulness",
+    "FeatureCard": "records.feature_card",
     "FeatureChange": "circuits.attribution.changes",
     "FeatureEdit": "circuits.attribution.changes",
     "FeatureIndex": "records.feature_index",
+    "FeatureLabel": "records.feature_labels",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
     "KL": "metrics",
+    "LabelSet": "records.feature_labels",
+    "Labeller": "features.labelling",
+    "LocalLabeller": "features.labelling",
     "LogProbability": "metrics",
     "LogitDifference": "metrics",
     "LogitOverMean": "metrics",
@@ -65,8 +70,11 @@ _PUBLIC = {
     "evaluate_transcoders": "features.evaluation",
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
+    "feature_card": "records.feature_card",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
+    "feature_space": "analysis.feature_space",
+    "feature_splits": "features.splitting",
     "generate": "interventions.generation",
     "graph_consensus": "circuits.comparing",
     "graph_difference": "circuits.comparing",
@@ -74,28 +82,36 @@ _PUBLIC = {
     "head_scores": "analysis.heads",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
+    "label_detection": "features.labelling",
     "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
+    "meanings": "records.shared_features",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
+    "probe": "analysis.probes",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
+    "propose_label": "features.labelling",
+    "propose_labels": "features.labelling",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
+    "read_labels": "features.label_files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
     "save_session": "session.writer",
     "save_transcoders": "features.formats.saving",
+    "score_label": "features.labelling",
     "self_check": "selfcheck.suite",
+    "shared_features": "features.sharing",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
@@ -103,6 +119,7 @@ _PUBLIC = {
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
+    "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
 }
 
@@ -116,11 +133,16 @@ __all__ = [
     "Corpus",
     "CustomMetric",
     "Faithfulness",
+    "FeatureCard",
     "FeatureChange",
     "FeatureEdit",
     "FeatureIndex",
+    "FeatureLabel",
     "Harvest",
     "Hypothesis",
+    "LabelSet",
+    "Labeller",
+    "LocalLabeller",
     "LogProbability",
     "LogitDifference",
     "LogitOverMean",
@@ -159,8 +181,11 @@ __all__ = [
     "evaluate_transcoders",
     "examine",
     "faithfulness",
+    "feature_card",
     "feature_index",
     "feature_intervention",
+    "feature_space",
+    "feature_splits",
     "generate",
     "graph_consensus",
     "graph_difference",
@@ -168,28 +193,36 @@ __all__ = [
     "head_scores",
     "inspect_dictionary",
     "judge_circuit",
+    "label_detection",
     "load_dictionary",
     "load_model",
     "load_suite",
     "load_transcoders",
     "logit_lens",
+    "meanings",
     "open_harvest",
     "open_session",
     "patching_sweep",
     "path_patching",
     "phase_diagram",
+    "probe",
     "project",
     "propose_groups",
+    "propose_label",
+    "propose_labels",
     "prune",
     "prune_by_influence",
     "read_corpus",
     "read_graph",
+    "read_labels",
     "redundancy",
     "run_suite",
     "save_dictionary",
     "save_session",
     "save_transcoders",
+    "score_label",
     "self_check",
+    "shared_features",
     "slice_circuits",
     "stability",
     "trace",
@@ -197,6 +230,7 @@ __all__ = [
     "train_toy",
     "train_transcoders",
     "verify_session",
+    "where_it_fires",
     "write_graph",
 ]
 
@@ -205,9 +239,11 @@ if TYPE_CHECKING:
     from microtome.activations.harvest import estimate_harvest, harvest
     from microtome.activations.shards import Harvest, open_harvest
     from microtome.analysis.direct import direct_logit_attribution
+    from microtome.analysis.feature_space import feature_space
     from microtome.analysis.heads import head_scores
     from microtome.analysis.lens import logit_lens
     from microtome.analysis.price import edit_price
+    from microtome.analysis.probes import probe
     from microtome.analysis.projection import project
     from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
     from microtome.circuits.attribution.estimate import estimate_attribution
@@ -230,6 +266,7 @@ if TYPE_CHECKING:
     from microtome.errors import MicrotomeError
     from microtome.examining import examine
     from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
+    from microtome.features.firing import where_it_fires
     from microtome.features.formats.files import (
         inspect_dictionary,
         load_dictionary,
@@ -237,7 +274,18 @@ if TYPE_CHECKING:
     )
     from microtome.features.formats.saving import save_dictionary, save_transcoders
     from microtome.features.indexing import feature_index
+    from microtome.features.label_files import read_labels
+    from microtome.features.labelling import (
+        Labeller,
+        LocalLabeller,
+        label_detection,
+        propose_label,
+        propose_labels,
+        score_label,
+    )
     from microtome.features.neurons import Neurons
+    from microtome.features.sharing import shared_features
+    from microtome.features.splitting import feature_splits
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
@@ -264,9 +312,12 @@ if TYPE_CHECKING:
     from microtome.prompts import PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
+    from microtome.records.feature_card import FeatureCard, feature_card
     from microtome.records.feature_index import FeatureIndex
+    from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.session import Session
+    from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep

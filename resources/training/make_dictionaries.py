@@ -86,6 +86,8 @@ def held_out_rows(model: Model) -> np.ndarray:
 
 def _describe(folder: Path, card: str) -> None:
     (folder / "README.md").write_text(card, encoding="utf-8")
+    for path in folder.iterdir():
+        path.chmod(0o644)  # the library makes tensors readable by their owner alone
 
 
 _MADE: Final = """Trained on the embedded text `texts/words-4l.txt` ({steps:,} steps, seed 0,

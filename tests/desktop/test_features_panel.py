@@ -14,14 +14,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from microtome.errors import InputError
+from microtome.records.feature_labels import FeatureLabel
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.feature_card import card_table, feature_card
 from microtome_desktop.presenters.feature_table import KEYS, feature_table
-from microtome_desktop.state.features import label_key
-from microtome_desktop.state.label_files import read_labels
+from microtome_desktop.state.label_files import labels_of_file
 
 WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
@@ -80,8 +80,8 @@ def test_a_click_on_a_column_sorts_by_it_and_what_has_no_value_is_last(panel):
 
 
 def test_typing_shows_the_features_that_hold_the_text(panel, bench, qtbot):
-    key = label_key(indexed.FINGERPRINT, 4)
-    bench.desk.book.mark("Label", names={key: "a place called zanzibar"})
+    label = FeatureLabel(indexed.FINGERPRINT, 4, "a place called zanzibar")
+    bench.desk.book.mark("Label", labels=(label,))
     QTest.keyClicks(panel.search, "Zanzi")
     qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4])
     assert panel.said.text().startswith("1 of 6")
@@ -130,7 +130,7 @@ def test_a_label_is_typed_undone_and_seen_in_the_table(panel, bench, qtbot):
     QTest.keyClicks(panel.view.label, "a name")
     QTest.keyClick(panel.view.label, Qt.Key.Key_Return)
     rest(bench, qtbot)
-    assert bench.desk.book.marks.names[label_key(indexed.FINGERPRINT, 5)] == "a name"
+    assert bench.desk.book.marks.labels == (FeatureLabel(indexed.FINGERPRINT, 5, "a name"),)
     assert cells(panel, LABEL)[0] == "a name"
     bench.window.actions_table.trigger(CommandId.UNDO)
     rest(bench, qtbot)
@@ -157,7 +157,7 @@ def test_a_proposal_is_taken_alone_or_with_all_others(panel, bench, qtbot):
 
 def test_labels_come_from_files_and_go_into_one(panel, bench, qtbot, tmp_path, monkeypatch):
     theirs = tmp_path / "theirs.json"
-    theirs.write_text(json.dumps([{"index": "3", "description": "days  of\nthe week"}]))
+    theirs.write_text(json.dumps([{"index": "3", "description": "days of the week"}]))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(theirs), ""))
     bench.window.actions_table.trigger(CommandId.IMPORT_LABELS)
     qtbot.waitUntil(lambda: bool(panel.labels), timeout=WAIT)
@@ -167,7 +167,7 @@ def test_labels_come_from_files_and_go_into_one(panel, bench, qtbot, tmp_path, m
     bench.window.actions_table.trigger(CommandId.EXPORT_LABELS)
     qtbot.waitUntil(ours.exists, timeout=WAIT)
     rest(bench, qtbot)
-    assert read_labels(ours, 6) == {3: "days of the week"}
+    assert labels_of_file(ours, indexed.FINGERPRINT, 6).as_mapping() == {3: "days of the week"}
     bench.desk.book.undo()
 
 
@@ -182,7 +182,7 @@ def test_files_that_are_no_labels_of_it_are_refused_by_name(tmp_path, name, text
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError, match=told):
-        read_labels(path, 6)
+        labels_of_file(path, indexed.FINGERPRINT, 6)
 
 
 def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
@@ -202,7 +202,16 @@ def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
     assert not panel.look.isEnabled()
 
 
-def test_the_card_leaves_as_rows(panel):
+def test_the_card_leaves_as_rows(panel, bench, qtbot, tmp_path, monkeypatch):
+    click(panel, 4)
+    rest(bench, qtbot)
+    path = tmp_path / "card.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    panel.card_menu.actions()[-1].trigger()
+    qtbot.waitUntil(path.exists, timeout=WAIT)
+    rest(bench, qtbot)
+    held = json.loads(path.read_text("utf-8"))
+    assert {"what": "token", "text": "Mary", "number": 1.0} in held
     rows = card_table(feature_card(panel.table, 1, {}), "mine").rows
     assert ("label", "mine", None) in rows
     assert ("token", "Mary", 1.0) in rows

@@ -1,47 +1,48 @@
-"""The directions that features write, seen along their principal axes."""
+"""The space of a dictionary's features as a projection, with a token for each point."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from microtome.analysis.projection import PointLabels, project, to_analysis
+from microtome.analysis.feature_space import feature_space
 from microtome.features.neurons import Coder
-from microtome.records.analysis import Analysis
+from microtome.jobs import Job
+from microtome.records.analysis import Analysis, Labelled
 from microtome.records.feature_index import FeatureIndex
-from microtome.sites import Site
 
 _KINDS = 40  # tokens that name a group of features; all others are one
 
 
 def direction_space(
-    dictionary: Coder, index: FeatureIndex | None = None, *, name: str = ""
+    dictionary: Coder, index: FeatureIndex | None = None, *, name: str = "", job: Job | None = None
 ) -> Analysis:
-    """The principal components of a dictionary's directions, each brought to length 1.
+    """``feature_space`` as a window shows projections: point i is feature i, its position says so.
 
-    Point i is feature i, and its ``point_position`` says so. With an index its token is the one
-    that the feature is on at most, and its task the same where several features share it.
+    With an index its token is the one that the feature is on at most, and its task the same where
+    several features share it. To the window the features are positions of one prompt that no
+    other set of prompts has.
     """
-    directions = dictionary.directions.detach().float().cpu().numpy()
-    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
-    projection = project(directions / np.where(lengths > 0, lengths, 1.0))
-    told, many = dictionary.identity, len(directions)
+    space, told = feature_space(dictionary, job=job), dictionary.identity
+    many = space.arrays["points"].values.shape[0]
     tokens = _tokens(index, many)
     words, counts = np.unique(tokens, return_counts=True)
     common = set(words[np.argsort(-counts, kind="stable")][:_KINDS].tolist())
-    tasks = tuple(token if token in common else "others" for token in tokens)
-    labels = PointLabels(
-        np.zeros(many, np.int32), np.arange(many, dtype=np.int32),
-        np.full(many, -1, np.int32), tokens, tasks,
-    )  # fmt: skip
-    # As if they were the positions of one prompt that no other set of prompts has.
-    made = to_analysis(projection, Site.of(told.writes), labels, (f"features {told.fingerprint}",))
+    tasks = [token if token in common else "others" for token in tokens]
+    point, numbers = ("point",), np.arange(many, dtype=np.int32)
+    arrays = {
+        **space.arrays,
+        "point_prompt": Labelled(point, np.zeros(many, np.int32)),
+        "point_position": Labelled(point, numbers),
+        "point_layer": Labelled(point, np.full(many, -1, np.int32)),
+        "point_token": Labelled(point, np.asarray(tokens, np.str_)),
+        "point_task": Labelled(point, np.asarray(tasks, np.str_)),
+    }
     site = f"features of {name or told.name}"
-    params = {**made.params, "site": site, "layer": None, "features": told.fingerprint}
-    params |= {"dictionary": told.name, "model_fingerprint": told.model_fingerprint}
-    title = f"Directions of {name or told.name}: principal components"
-    return replace(made, id=f"projection/{site}", title=title, params=params)
+    params = {
+        **space.params, "site": site, "layer": None, "features": told.fingerprint,
+        "writes": told.writes, "prompts": [f"features {told.fingerprint}"],
+    }  # fmt: skip
+    return Analysis(f"projection/{site}", "projection", space.title, arrays, params)
 
 
 def _tokens(index: FeatureIndex | None, many: int) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from microtome.cli.discover import add_discover, discover
+from microtome.cli.features import add_features, features
 from microtome.cli.generate import add_generate, generate_command
 from microtome.cli.given import (
     add_model_options,
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="run a prompt and save the session"))
     add_patch(commands.add_parser("patch", help="sweep over places of a model, one at a time"))
     add_discover(commands.add_parser("discover", help="score every edge of a model on a task"))
+    add_features(commands.add_parser("features", help="say what features of a dictionary mean"))
     add_path(commands.add_parser("path", help="patch along paths from component to component"))
     add_generate(commands)
     add_suite(commands)
@@ -304,6 +306,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "patch": patch,
     "discover": discover,
+    "features": features,
     "path": patch_paths,
     "generate": generate_command,
     "suite": suite_command,

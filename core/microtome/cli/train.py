@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from microtome.cli.given import add_model_options, load
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from microtome.jobs import Job
     from microtome.records.training import TrainingCurve
@@ -62,9 +64,12 @@ def train_command(options: argparse.Namespace) -> int:
     settings = _settings(options)
     from microtome.features.training.saving import expect_form, save_trained
 
-    expect_form(settings["rule"], transcodes=bool(options.transcoders or options.writes))
+    if options.site is not None:
+        transcodes = options.writes is not None
+        expect_form(settings["rule"], transcodes=transcodes, skip=options.skip)
     model = load(options)
-    made, curves = _trained(options, model, settings)
+    with _stopped_between_steps(settings["job"]):
+        made, curves = _trained(options, model, settings)
     save_trained(made, options.out)
     told = {
         "folder": str(options.out),
@@ -72,7 +77,7 @@ def train_command(options: argparse.Namespace) -> int:
         "scores": _scores(options, model, made).told(),
     }
     text = json.dumps([curve.points() for curve in curves]).replace("NaN", "null")
-    (options.out / "training.json").write_text(text + "\n", encoding="utf-8")
+    options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
     print(json.dumps(told, indent=2).replace("NaN", "null") if options.json else _as_text(told))
     return 0
 
@@ -92,6 +97,23 @@ def _expect_asked(options: argparse.Namespace) -> None:
         )
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise InputError(f"{options.out} is not an empty folder.", "Choose another name.")
+
+
+@contextmanager
+def _stopped_between_steps(job: Job) -> Iterator[None]:
+    """Let Ctrl-C end the training where a checkpoint can be written, not in the middle of a step.
+
+    Raises KeyboardInterrupt then, as Ctrl-C does elsewhere.
+    """
+    from microtome.errors import Cancelled
+
+    before = signal.signal(signal.SIGINT, lambda *_: job.cancel())
+    try:
+        yield
+    except Cancelled:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

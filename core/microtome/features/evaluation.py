@@ -5,7 +5,6 @@ What is at the tokenizer's own tokens stays the model's: dictionaries are not tr
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from microtome.corpora.reading import Corpus
 from microtome.errors import expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
+from microtome.features.tallies import Said, Seen
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
@@ -31,8 +31,6 @@ from microtome.records.dictionary_scores import DictionaryScores, ReplacementSco
 from microtome.sites import Site
 
 _TOKENS_A_PASS = 2_048
-_DENSE = 0.1
-_SURE = 0.9
 
 TokenRows = Int[np.ndarray, "row context"]
 
@@ -62,7 +60,7 @@ def evaluate_dictionary(
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)
-    seen, said = _Seen.of(dictionary.d_sae, dictionary.d_out), _Said()
+    seen, said = Seen.of(dictionary.d_sae, dictionary.d_out), Said()
     for ids, kept in _passes(model, tokens, job, "Measuring a dictionary"):
         own = _logits(model, ids, {}, job)
         held: dict[str, Tensor] = {}
@@ -97,8 +95,8 @@ def evaluate_transcoders(
     job = job_or_default(job)
     for one in transcoders.layers:
         expect_fit(one.identity, model)
-    seen = [_Seen.of(one.d_sae, one.d_out) for one in transcoders.layers]
-    said = _Said()
+    seen = [Seen.of(one.d_sae, one.d_out) for one in transcoders.layers]
+    said = Said()
     for ids, kept in _passes(model, tokens, job, "Measuring transcoders"):
         held: dict[str, Tensor] = {}
         taps = {
@@ -109,12 +107,15 @@ def evaluate_transcoders(
         own = _logits(model, ids, taps, job)
         _explain(transcoders, held, kept, seen)
         put = _logits(model, ids, replacing(transcoders, kept), job)
-        said.add(ids, kept, own, put, None)
+        nothing = [Site.of(one.identity.writes) for one in transcoders.layers]
+        zeroed = _logits(model, ids, {site: partial(_zero, kept) for site in nothing}, job)
+        said.add(ids, kept, own, put, zeroed)
     each = [one.told() for one in seen]
     columns = {name: tuple(one[name] for one in each) for name in each[0]}
     return ReplacementScores(
         kl=said.mean("kl"), agreement=said.mean("same"), sure_agreement=said.mean("sure"),
-        cross_entropy=said.mean("own"), replaced=said.mean("put"), **columns,
+        cross_entropy=said.mean("own"), replaced=said.mean("put"), zeroed=said.mean("zeroed"),
+        **columns,
         positions=seen[0].count,
     )  # fmt: skip
 
@@ -160,7 +161,7 @@ class _Running:
 
 
 def _explain(
-    transcoders: Transcoders, held: Mapping[str, Tensor], kept: Tensor, seen: Sequence[_Seen]
+    transcoders: Transcoders, held: Mapping[str, Tensor], kept: Tensor, seen: Sequence[Seen]
 ) -> None:
     """What each layer's output is explained by, on the model's own activations."""
     layers = transcoders.layers
@@ -223,73 +224,5 @@ def _put(whole: Tensor, site: Site, values: Tensor) -> Tensor:
     return new
 
 
-# ------------------------------------------------------------------ sums
-
-
-@dataclass(slots=True, eq=False)
-class _Seen:
-    """Sums over positions of what a dictionary does with activations."""
-
-    on: Tensor
-    sum: Tensor
-    squares: float = 0.0
-    missed: float = 0.0
-    count: int = 0
-
-    @classmethod
-    def of(cls, features: int, width: int) -> _Seen:
-        return cls(
-            torch.zeros(features, dtype=torch.int64), torch.zeros(width, dtype=torch.float64)
-        )
-
-    def add(self, codes: Tensor, written: Tensor, target: Tensor) -> None:
-        wide = target.double()
-        self.on += (codes > 0).sum(0)
-        self.sum += wide.sum(0)
-        self.squares += float(wide.square().sum())
-        self.missed += float((written.double() - wide).square().sum())
-        self.count += len(target)
-
-    def told(self) -> dict[str, float]:
-        variance = self.squares - float(self.sum @ self.sum) / self.count
-        rate = self.on / self.count
-        return {
-            "explained_variance": 1 - self.missed / variance,
-            "l0": float(rate.sum()),
-            "dead": float((self.on == 0).double().mean()),
-            "dense": float((rate > _DENSE).double().mean()),
-        }
-
-
-@dataclass(slots=True, eq=False)
-class _Said:
-    """Sums over positions of what a model predicts, as it is and with something in place."""
-
-    sums: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(
-        self, ids: Tensor, kept: Tensor, own: Tensor, put: Tensor, zeroed: Tensor | None
-    ) -> None:
-        """Take a pass in: each position but the last predicts the token behind it."""
-        asked, behind = kept[:, :-1], ids[:, 1:]
-        right = behind[asked]
-        before = own[:, :-1][asked].log_softmax(-1)
-        after = put[:, :-1][asked].log_softmax(-1)
-        self._take("own", -before.gather(1, right[:, None]))
-        self._take("put", -after.gather(1, right[:, None]))
-        self._take("kl", (before.exp() * (before - after)).sum(1))
-        best = before.max(1)
-        same = (best.indices == after.argmax(1)).double()
-        self._take("same", same)
-        self._take("sure", same[best.values > math.log(_SURE)])
-        if zeroed is not None:
-            chances = zeroed[:, :-1][asked].log_softmax(-1)
-            self._take("zeroed", -chances.gather(1, right[:, None]))
-
-    def _take(self, name: str, values: Tensor) -> None:
-        self.sums[name] = self.sums.get(name, 0.0) + float(values.double().sum())
-        self.counts[name] = self.counts.get(name, 0) + values.numel()
-
-    def mean(self, name: str) -> float:
-        return self.sums[name] / self.counts[name] if self.counts[name] else math.nan
+def _zero(kept: Tensor, values: Tensor) -> Tensor:
+    return values.masked_fill(kept[..., None], 0)

@@ -7,10 +7,10 @@ strength), and what it does around them.
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,27 +23,23 @@ from microtome.corpora.reading import Corpus, read_corpus
 from microtome.errors import CorpusError, InputError, expect
 from microtome.features.effects import alike, on_words
 from microtome.features.fitting import expect_fit
+from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Coder
+from microtome.features.sites_read import read_sites
 from microtome.features.strongest import Strongest
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
-from microtome.models.hooks import tapping
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.records.feature_index import BIN_EDGES, NONE, FeatureIndex
 from microtome.sites import Site
 
 _WORDS, _NEIGHBOURS, _SAMPLES = 10, 10, 40
-# Positions whose codes of all features are in memory at once.
-_CODES_BYTES = 64 << 20
-# Co-firing needs a table of all pairs: beyond so many features it is left out.
-_PAIRS = 8_192
-# Summed activation by feature and token needs a table too.
-_TOKEN_NUMBERS = 1 << 27
-
-
-class _SeenError(Exception):
-    """The site has been seen: the rest of the pass is not needed."""
+# Tokens that the model reads at once, codes of all features that are in memory at once (but for
+# those of a whole row of text), and codes that are on.
+_TOKENS_AT_ONCE = 4_096
+_CODES_BYTES = 32 << 20
+_ON_AT_ONCE = 1 << 20
 
 
 def feature_index(  # noqa: PLR0913  # what an index is of
@@ -62,8 +58,8 @@ def feature_index(  # noqa: PLR0913  # what an index is of
 
     ``examples`` places are kept where a feature is strongest, with ``near`` tokens to each side.
     ``limit`` tokens are read. Of a harvest its text is taken. The tokenizer's own tokens do not
-    count. Beyond 8,192 features those that are on together are left out, and beyond 2^27 pairs of
-    feature and token the tokens.
+    count. Tokens and features that are on together are those of all positions up to 2^24 codes,
+    else of as many positions, drawn evenly.
     Raises DictionaryMismatch for a dictionary that does not belong to the model, CorpusError.
     """
     job = job_or_default(job)
@@ -75,7 +71,7 @@ def feature_index(  # noqa: PLR0913  # what an index is of
             f"{examples} examples, {near} tokens near and {limit} tokens make no sense."
         )
     with TemporaryDirectory() as folder:
-        tokens, named = _text(model, source, Path(folder), context, limit, job)
+        tokens, named = text_rows(model, source, Path(folder), context, limit, job)
         pass_ = _Pass(model, dictionary, tokens, examples, near, seed)
         pass_.read(job)
         params = {
@@ -90,11 +86,11 @@ def feature_index(  # noqa: PLR0913  # what an index is of
             "positions": pass_.positions,
             "seed": seed,
         }
-        arrays = pass_.arrays() | _effects(model, dictionary, job)
+        arrays = pass_.arrays(job) | _effects(model, dictionary, job)
     return FeatureIndex(arrays, params)
 
 
-def _text(
+def text_rows(
     model: Model,
     source: Corpus | Path | str | PromptSet | Harvest,
     folder: Path,
@@ -146,98 +142,76 @@ class _Pass:
         }
         self._top = Strongest(features, examples, columns)
         self._some = Strongest(features, _SAMPLES, columns)
-        self._pairs = np.zeros((features, features), np.int32) if features <= _PAIRS else None
-        self._words = np.unique(tokens)
-        numbers = features * len(self._words)
-        self._by_word = (
-            np.zeros((features, len(self._words)), np.float32)
-            if numbers <= _TOKEN_NUMBERS
-            else None
-        )
+        self._kept = KeptCodes(features)
 
     def read(self, job: Job) -> None:
         """Run all rows, in their order."""
-        long, special = self._tokens.shape[1], self._model.lexicon.special_tokens
-        size = max(1, min(2_048, _CODES_BYTES // (4 * len(self._count))) // long)
+        long = self._tokens.shape[1]
+        size = max(1, _TOKENS_AT_ONCE // long)
         title = "Features in the text"
         for start in range(0, len(self._order), size):
             rows = self._order[start : start + size]
-            ids = self._tokens[rows]
-            counted = ~np.isin(ids, special)
-            codes = self._codes(ids, job) * torch.from_numpy(counted)[..., None]
-            self._see(rows, ids, codes)
+            counted = ~np.isin(self._tokens[rows], self._model.lexicon.special_tokens)
+            for first, last, codes in self._coded(rows, counted, job):
+                self._see(rows[first:last], codes)
             self.positions += int(counted.sum())
             job.progress(title, min(start + size, len(self._order)) * long, self._tokens.size)
 
-    def _codes(self, ids: NDArray[np.int32], job: Job) -> Tensor:
-        """Codes [row, position, feature] of some rows of tokens."""
-        seen: list[Tensor] = []
-        site = Site.of(self._dictionary.identity.reads)
-        try:
-            with tapping(self._model, {site: [partial(_keep, seen, site.head)]}, job.check):
-                self._model.forward(torch.from_numpy(ids))
-        except _SeenError:
-            pass
-        with torch.inference_mode():
-            return self._dictionary.encode(seen[0]).cpu()
+    def _coded(
+        self, rows: NDArray[np.int64], counted: NDArray[np.bool_], job: Job
+    ) -> Iterator[tuple[int, int, _On]]:
+        """The codes of some rows of tokens, as many rows at a time as fit: from, to, codes."""
+        seen = self._activations(self._tokens[rows], job)
+        size = max(1, _CODES_BYTES // (4 * len(self._count) * seen.shape[1]))
+        first, parts, held = 0, list[_On](), 0
+        for start in range(0, len(rows), size):
+            job.check()
+            mask = torch.from_numpy(counted[start : start + size])[..., None]
+            with torch.inference_mode():
+                codes = self._dictionary.encode(seen[start : start + size]).cpu()
+                parts.append(_on(codes.mul_(mask), (start - first) * seen.shape[1]))
+            held += len(parts[-1].at)
+            last = min(start + size, len(rows))
+            if held > _ON_AT_ONCE or last == len(rows):
+                yield first, last, _On(*map(np.concatenate, zip(*parts, strict=True)))
+                first, parts, held = last, [], 0
 
-    def _see(self, rows: NDArray[np.int64], ids: NDArray[np.int32], codes: Tensor) -> None:
-        long, features = ids.shape[1], codes.shape[-1]
-        flat = codes.reshape(-1, features)
-        at, feature = (each.numpy() for each in torch.nonzero(flat > 0, as_tuple=True))
-        value = flat[at, feature].numpy()
+    def _activations(self, ids: NDArray[np.int32], job: Job) -> Tensor:
+        """What the dictionary reads [row, position, d] of some rows of tokens."""
+        site = Site.of(self._dictionary.identity.reads)
+        return read_sites(self._model, ids, [site], job)[site]
+
+    def _see(self, rows: NDArray[np.int64], codes: _On) -> None:
+        long, features = self._tokens.shape[1], len(self._count)
+        at, feature, value = codes
         self._count += np.bincount(feature, minlength=features)
         self._total += np.bincount(feature, value, minlength=features)
-        np.maximum(self._peak, flat.amax(0).numpy(), out=self._peak)
-        binned = np.searchsorted(BIN_EDGES, value)
-        both = feature * self._histogram.shape[1] + binned
-        self._histogram += np.bincount(both, minlength=self._histogram.size).reshape(
-            self._histogram.shape
-        )
-        if self._pairs is not None:
-            on = (flat > 0).float()
-            self._pairs += (on.T @ on).numpy().astype(np.int32)
-        if self._by_word is not None:
-            word = np.searchsorted(self._words, ids.reshape(-1))[at]
-            np.add.at(self._by_word, (feature, word), value)
-        place = rows[at // long] * long + at % long
+        np.maximum.at(self._peak, feature, value)
+        np.add.at(self._histogram, (feature, np.searchsorted(BIN_EDGES, value)), 1)
+        self._kept.add(at, feature, value, self._tokens[rows].reshape(-1))
         keys = self._random.random(len(at), np.float32)
-        self._keep(self._top, feature, value, (place, value, at), codes)
-        self._keep(self._some, feature, keys, (place, value, at), codes)
+        for strongest, key in ((self._top, value), (self._some, keys)):
+            kept = strongest.worth(feature, key)
+            columns = {
+                "place": rows[at[kept] // long] * long + at[kept] % long,
+                "value": value[kept],
+                "window": self._windows(kept, codes),
+            }
+            strongest.add(feature[kept], key[kept], columns)
 
-    def _keep(
-        self,
-        strongest: Strongest,
-        feature: NDArray[np.int64],
-        keys: NDArray[np.float32],
-        entries: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-        codes: Tensor,
-    ) -> None:
-        kept = strongest.worth(feature, keys)
-        place, value, at = (each[kept] for each in entries)
-        columns = {
-            "place": place,
-            "value": value,
-            "window": self._windows(feature[kept], at, codes),
-        }
-        strongest.add(feature[kept], keys[kept], columns)
-
-    def _windows(
-        self, feature: NDArray[np.int64], at: NDArray[np.int64], codes: Tensor
-    ) -> NDArray[np.float32]:
-        """Activations around some positions of a batch; -1 beyond the ends of a row."""
-        long = codes.shape[1]
+    def _windows(self, kept: NDArray[np.int64], codes: _On) -> NDArray[np.float32]:
+        """Activations around some codes of a batch; -1 beyond the ends of a row."""
+        long, features = self._tokens.shape[1], len(self._count)
         near = np.arange(-self._near, self._near + 1)
-        position = (at % long)[:, None] + near
+        every = codes.at * features + codes.feature  # rising
+        wanted = every[kept][:, None] + near * features
+        found = np.searchsorted(every, wanted).clip(0, len(every) - 1)
+        held = np.where(every[found] == wanted, codes.value[found], np.float32(0))
+        position = (codes.at[kept] % long)[:, None] + near
         inside = (position >= 0) & (position < long)
-        held = codes[
-            torch.from_numpy(at // long)[:, None],
-            torch.from_numpy(position.clip(0, long - 1)),
-            torch.from_numpy(feature)[:, None],
-        ].numpy()
         return np.where(inside, held, np.float32(NONE))
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self, job: Job) -> dict[str, NDArray[np.generic]]:
         """What the index holds of the text."""
         top, some = self._top.columns, self._some.columns
         texts = [self._model.token_text(token) for token in range(self._model.identity.reads)]
@@ -251,41 +225,26 @@ class _Pass:
         }
         for name, columns in (("top", top), ("some", some)):
             held |= {f"{name}_{column}": values for column, values in columns.items()}
-        return held | self._word_columns() | self._partners()
-
-    def _word_columns(self) -> dict[str, NDArray[np.generic]]:
-        features = len(self._count)
-        token = np.full((features, _WORDS), NONE, np.int32)
-        share = np.zeros((features, _WORDS), np.float32)
-        if self._by_word is not None:
-            count = min(_WORDS, len(self._words))
-            best = np.argsort(-self._by_word, axis=1, kind="stable")[:, :count]
-            sums = np.take_along_axis(self._by_word, best, axis=1)
-            total = np.maximum(self._total, 1e-30)[:, None]
-            token[:, :count] = np.where(sums > 0, self._words[best], NONE)
-            share[:, :count] = sums / total
-        return {"token": token, "token_share": share}
-
-    def _partners(self) -> dict[str, NDArray[np.generic]]:
-        features = len(self._count)
-        together = np.full((features, _NEIGHBOURS), NONE, np.int32)
-        share = np.zeros((features, _NEIGHBOURS), np.float32)
-        if self._pairs is not None:
-            either = self._count[:, None] + self._count[None, :] - self._pairs
-            jaccard = self._pairs / np.maximum(either, 1)
-            np.fill_diagonal(jaccard, -1)
-            count = min(_NEIGHBOURS, features)
-            best = np.argsort(-jaccard, axis=1, kind="stable")[:, :count]
-            value = np.take_along_axis(jaccard, best, axis=1)
-            together[:, :count] = np.where(value > 0, best, NONE)
-            share[:, :count] = np.maximum(value, 0)
-        return {"together": together, "together_share": share}
+        words, partners = self._kept.words(_WORDS), self._kept.partners(_NEIGHBOURS, job)
+        return held | {
+            "token": words.number, "token_share": words.share,
+            "together": partners.number, "together_share": partners.share,
+        }  # fmt: skip
 
 
-def _keep(seen: list[Tensor], head: int | None, values: Tensor) -> Tensor:
-    kept = values if head is None else values[:, :, head]
-    seen.append(kept.reshape(*kept.shape[:2], -1).float().cpu())
-    raise _SeenError
+class _On(NamedTuple):
+    """Codes that are on: position in the batch, rising, feature, and how strongly."""
+
+    at: NDArray[np.int64]
+    feature: NDArray[np.int64]
+    value: NDArray[np.float32]
+
+
+def _on(codes: Tensor, offset: int) -> _On:
+    """Those of codes [row, position, feature]."""
+    flat = codes.flatten(0, 1)
+    at, feature = torch.nonzero(flat > 0, as_tuple=True)
+    return _On(at.numpy() + offset, feature.numpy(), flat[at, feature].numpy())
 
 
 def _effects(model: Model, dictionary: Coder, job: Job) -> dict[str, NDArray[np.generic]]:

@@ -27,7 +27,11 @@ class Strongest:
 
     def worth(self, groups: NDArray[np.int64], keys: NDArray[np.float32]) -> NDArray[np.int64]:
         """Which of some entries would be kept: their columns need not be made for the others."""
-        return np.flatnonzero(keys > self.keys[groups, -1])
+        able = np.flatnonzero(keys > self.keys[groups, -1])
+        order = able[np.lexsort((able, -keys[able], groups[able]))]
+        sorted_groups = groups[order]
+        first = np.searchsorted(sorted_groups, sorted_groups)
+        return np.sort(order[np.arange(len(order)) - first < self.size])
 
     def add(
         self,

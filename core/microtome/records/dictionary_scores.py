@@ -42,8 +42,9 @@ class ReplacementScores:
 
     ``kl`` is in nats from the model's own predictions; ``agreement`` the share of positions with
     the same most probable token, ``sure_agreement`` of those where the model gives it more than
-    0.9. Tuples have an entry for each layer: what of the MLP's output is explained, features on,
-    dead and dense, as of a dictionary.
+    0.9. Cross-entropies are the model's own, the replacement model's, and that of the model whose
+    MLPs write zeros. Tuples have an entry for each layer: what of the MLP's output is explained,
+    features on, dead and dense, as of a dictionary.
     """
 
     kl: float
@@ -51,12 +52,18 @@ class ReplacementScores:
     sure_agreement: float
     cross_entropy: float
     replaced: float
+    zeroed: float
     explained_variance: tuple[float, ...]
     l0: tuple[float, ...]
     dead: tuple[float, ...]
     dense: tuple[float, ...]
     positions: int
 
+    @property
+    def recovered(self) -> float:
+        """Share of the way from MLPs that write zeros to the model's own cross-entropy."""
+        return (self.zeroed - self.replaced) / (self.zeroed - self.cross_entropy)
+
     def told(self) -> dict[str, Any]:
         """All of it as plain JSON."""
-        return asdict(self)
+        return {**asdict(self), "recovered": self.recovered}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from microtome.errors import SessionDamaged
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import ArraySource
 
@@ -19,6 +20,7 @@ FEATURE_INDEX = "feature-index"
 
 # Activations are counted in bins of a quarter of a power of 2, from 2^-10 to 2^10.
 BIN_EDGES = np.exp2(np.arange(-10, 10.25, 0.25))
+_AGAIN = "Index the text again."
 # Unused places of examples, tokens and neighbours.
 NONE = -1
 
@@ -36,10 +38,10 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "some_window": (("feature", "sample", "near"), "its activations around"),
     "token": (("feature", "word"), "tokens on which it is on, by summed activation"),
     "token_share": (("feature", "word"), "their share of its summed activation"),
-    "raised": (("feature", "word"), "tokens whose logits it raises most"),
-    "raised_by": (("feature", "word"), "logit for an activation of 1, over the mean logit"),
-    "lowered": (("feature", "word"), "tokens whose logits it lowers most"),
-    "lowered_by": (("feature", "word"), "logit for an activation of 1, over the mean logit"),
+    "raised": (("feature", "logit"), "tokens whose logits it raises most"),
+    "raised_by": (("feature", "logit"), "logit for an activation of 1, over the mean logit"),
+    "lowered": (("feature", "logit"), "tokens whose logits it lowers most"),
+    "lowered_by": (("feature", "logit"), "logit for an activation of 1, over the mean logit"),
     "alike": (("feature", "neighbour"), "features that write in nearly the same direction"),
     "alike_cosine": (("feature", "neighbour"), "cosine of the two directions"),
     "together": (("feature", "neighbour"), "features that are on at the same positions"),
@@ -66,8 +68,7 @@ class FeatureIndex:
 
     def row(self, name: str, feature: int) -> NDArray[Any]:
         """What one array holds of one feature; nothing else is read."""
-        held: NDArray[Any] = np.asarray(self.arrays[name][feature : feature + 1])[0]
-        return held
+        return np.asarray(np.asarray(self.arrays[name][feature : feature + 1])[0])
 
     @property
     def n_features(self) -> int:
@@ -97,9 +98,18 @@ def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
     there, ``purity`` the share of its activation on its first token, ``words`` how many tokens
     its activation is spread over evenly (the exponential of the entropy over the tokens kept).
     """
-    count, total = index.array("count"), index.array("total")
+    return figures(index, None)
+
+
+def figures(index: FeatureIndex, feature: int | None) -> dict[str, NDArray[Any]]:
+    """The columns of ``table_of`` of all features, or of one, of which alone is read."""
+    rows = slice(None) if feature is None else slice(feature, feature + 1)
+    count, total, peak, share, token = (
+        np.asarray(index.arrays[name][rows])
+        for name in ("count", "total", "peak", "token_share", "token")
+    )
     on = np.maximum(count, 1)
-    share = index.array("token_share").astype(np.float64)
+    share = share.astype(np.float64)
     rest = np.clip(1 - share.sum(1, keepdims=True), 0, 1)
     spread = np.concatenate([share, rest], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -108,10 +118,10 @@ def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
     return {
         "rate": count / max(1, index.n_positions),
         "mean": np.where(dead, 0, total / on),
-        "peak": index.array("peak"),
+        "peak": peak,
         "purity": np.where(dead, np.nan, share[:, 0]),
         "words": np.where(dead, np.nan, np.exp(entropy)),
-        "token": index.array("token")[:, 0],
+        "token": token[:, 0],
     }
 
 
@@ -130,7 +140,17 @@ def index_analysis(index: FeatureIndex) -> Analysis:
 def index_of(analysis: Analysis) -> FeatureIndex:
     """The index that an analysis holds, also one from a file; nothing is read yet.
 
-    Raises KeyError for an analysis that lacks a part.
+    Raises SessionDamaged for an analysis that lacks a part, or whose parts do not fit together.
     """
+    missing = [name for name in _ARRAYS if name not in analysis.arrays]
+    if missing:
+        raise SessionDamaged(f"The index {analysis.id} has no {', '.join(missing)}.", _AGAIN)
     held = {name: analysis.arrays[name].values for name in _ARRAYS}
+    lengths: dict[str, int] = {}
+    for name, (axes, _) in _ARRAYS.items():
+        for axis, length in zip(axes, held[name].shape, strict=False):
+            if len(axes) != len(held[name].shape) or lengths.setdefault(axis, length) != length:
+                raise SessionDamaged(
+                    f"{name} of the index {analysis.id} has the shape {held[name].shape}.", _AGAIN
+                )
     return FeatureIndex(held, analysis.params)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from microtome.records.edits import EditSet, EditSpec
+from microtome.records.feature_labels import FeatureLabel
 from microtome.records.hypothesis import Hypothesis
 
 OWN_PROMPT = -1  # in place of the row of a prompt set: the prompt that was run
@@ -60,7 +61,7 @@ class Marks:
     """All that the user has made on one session. Nodes are named by their ids.
 
     ``edits`` are the changes of the model that the window tries on the prompt, in their order;
-    ``hypotheses`` each have a title of their own.
+    ``hypotheses`` each have a title of their own. ``labels`` are those of features that were typed.
     """
 
     notes: tuple[Note, ...] = ()
@@ -73,6 +74,7 @@ class Marks:
     edits: tuple[EditSpec, ...] = ()
     edit_sets: tuple[EditSet, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
+    labels: tuple[FeatureLabel, ...] = ()
 
     def note(self, target: str) -> str:
         """The text of a note, empty without one."""

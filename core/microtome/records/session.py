@@ -11,6 +11,7 @@ from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.checks import CheckReport
 from microtome.records.circuit import Circuit
+from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.marks import Marks
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Trace
@@ -32,7 +33,8 @@ class Session:
     ``traces`` holds the clean run first, then the corrupt one if there is one. ``analyses`` is
     keyed by analysis id. ``marks`` is what the user has written onto it. ``view`` is the window's
     state as plain JSON; a reader may ignore it. ``edited`` is the clean prompt run with the edits
-    of the marks that are on, None without any.
+    of the marks that are on, None without any. ``dictionaries`` names those that were used: their
+    tensors stay in their own files, which a fingerprint recognises.
     """
 
     model: Identified
@@ -50,6 +52,7 @@ class Session:
     created: str = ""  # ISO 8601, UTC
     versions: Mapping[str, str] = field(default_factory=dict)
     edited: Trace | None = None
+    dictionaries: tuple[DictionaryIdentity, ...] = ()
 
     def __post_init__(self) -> None:
         # A loaded model may be given in place of its identity.

@@ -11,6 +11,7 @@ import numpy as np
 
 from microtome.records.hypothesis import Hypothesis, hypothesis_of
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
+from microtome.session.dictionaries import label_rows, read_labels
 from microtome.session.edit_lists import as_json, read_edits, read_sets
 from microtome.session.handle import Handle
 from microtome.session.parts import GroupBuilder, Part
@@ -38,6 +39,7 @@ def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
         "edits": as_json(marks.edits),
         "edit_sets": [{"name": s.name, "edits": as_json(s.edits)} for s in marks.edit_sets],
         "hypotheses": [each.plain() for each in marks.hypotheses],
+        "labels": label_rows(marks.labels),
     })  # fmt: skip
     return group.part("annotations")
 
@@ -70,6 +72,7 @@ def read_annotations(handle: Handle) -> Marks:
         edits=read_edits(held.get("edits", [])),
         edit_sets=read_sets(held.get("edit_sets", [])),
         hypotheses=_hypotheses(held.get("hypotheses", [])),
+        labels=read_labels(held.get("labels", [])),
     )
 
 

@@ -14,6 +14,7 @@ from microtome.records.circuit import Circuit
 from microtome.records.marks import Marks
 from microtome.records.session import Session
 from microtome.session.annotations import annotations_part
+from microtome.session.dictionaries import dictionaries_part
 from microtome.session.parts import GroupBuilder, Part, Scale
 from microtome.session.plots import plot_part
 from microtome.session.schema import ROOT_DIMS, creator, fixed_text, safe_name
@@ -67,6 +68,8 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     if session.circuit is not None:
         yield _circuit_part(session.circuit, root)
     yield from _analysis_parts(session.analyses, root)
+    if session.dictionaries:
+        yield dictionaries_part(session.dictionaries, root)
     if session.marks != Marks():
         yield annotations_part(session.marks, root)
     if session.view:

@@ -17,6 +17,7 @@ from microtome.records.model import AS_THEY_ARE, ModelIdentity
 from microtome.records.session import Session
 from microtome.session.annotations import read_annotations
 from microtome.session.decode_traces import decode_edited, decode_traces
+from microtome.session.dictionaries import read_dictionaries
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
 from microtome.session.stored_circuit import read_circuit
@@ -45,12 +46,14 @@ def decode_session(handle: Handle) -> Session:
         analyses = _analyses(handle)
     with expecting("annotations"):
         marks = read_annotations(handle)
+    with expecting("dictionaries"):
+        dictionaries = read_dictionaries(handle)
     view = handle.json("/view/state_json") if handle.kind("/view/state_json") else {}
     return Session(
         model=model, traces=traces, circuit=circuit, analyses=MappingProxyType(analyses),
         question=question, metric=metric, checks=checks, view=view, marks=marks,
         uuid=str(root.get("uuid", "")), created=str(root.get("created", "")), versions=versions,
-        edited=edited,
+        edited=edited, dictionaries=dictionaries,
     )  # fmt: skip
 
 

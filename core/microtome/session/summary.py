@@ -34,6 +34,11 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
             {"id": one.id, "kind": one.kind, "title": one.title}
             for one in session.analyses.values()
         ],
+        "dictionaries": [
+            {"name": one.name, "architecture": one.architecture, "features": one.d_sae,
+             "reads": one.reads, "writes": one.writes, "fingerprint": one.fingerprint}
+            for one in session.dictionaries
+        ],
         "checks": None if session.checks is None else {
             "passed": session.checks.passed, "failed": [r.title for r in session.checks.failures],
         },

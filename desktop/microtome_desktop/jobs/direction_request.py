@@ -43,9 +43,8 @@ class ProjectDirections(Request):
         from microtome.analysis.directions import direction_space
         from microtome.records.feature_index import index_of
 
-        job.progress("Finding principal components", 0, 1)
         index = None if self.index is None else index_of(self.index)
-        return direction_space(coder_of(engine, self.fingerprint), index, name=self.named)
+        return direction_space(coder_of(engine, self.fingerprint), index, name=self.named, job=job)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Show it."""

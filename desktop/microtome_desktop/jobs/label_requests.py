@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from microtome.jobs import Job
+from microtome.records.analysis import Analysis
+from microtome.records.feature_labels import labels_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.features import with_labels
-from microtome_desktop.state.label_files import read_labels
+from microtome_desktop.state.label_files import labels_of_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,14 @@ class ReadLabels(Request):
         """What is being done, for the status bar."""
         return f"Reading {self.path.name}"
 
-    def perform(self, engine: Engine, job: Job) -> dict[int, str]:
+    def perform(self, engine: Engine, job: Job) -> Analysis:
         """The labels. Raises InputError."""
-        return read_labels(self.path, self.n_features)
+        found = labels_of_file(self.path, self.fingerprint, self.n_features)
+        return labels_analysis(found)
 
-    def deliver(self, desk: Desk, result: dict[int, str]) -> None:
-        """Put them among the names."""
-        names = with_labels(desk.book.marks.names, self.fingerprint, result)
-        many = len(result)
-        desk.book.mark(f"Import {many:,} label{'s' * (many != 1)}", names=names)
-        desk.notices.info(f"{many:,} label{'s' * (many != 1)} of {self.path.name}")
+    def deliver(self, desk: Desk, result: Analysis) -> None:
+        """Put them beside what the session holds."""
+        many = result.arrays["feature"].values.shape[0]
+        told = f"{many:,} label{'s' * (many != 1)}"
+        desk.book.put_results(f"Import {told}", {result.id: result})
+        desk.notices.info(f"{told} of {self.path.name}")

@@ -76,7 +76,7 @@ class Train(Request):
         wish = self.wish
         expect_form(wish.rule, transcodes=wish.form != ONE)
         made, curves = _trained(engine.loaded, wish, job)
-        save_trained(made, wish.out)
+        save_trained(made, Path(wish.out))
         opened = _opened(engine, wish)
         return Trained(tuple(curve_of_wish(curve, wish) for curve in curves), opened)
 

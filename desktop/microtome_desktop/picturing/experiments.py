@@ -7,10 +7,12 @@ from PySide6.QtWidgets import QWidget
 from microtome.prompts import Question
 from microtome.records.hypothesis import Arrow
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.state.discoveries import Search
 from microtome_desktop.state.suites import Data
 from microtome_desktop.views.discovery_panel import DiscoveryPanel
+from microtome_desktop.views.features_panel import FeaturesPanel
 from microtome_desktop.views.hypothesis_panel import HypothesisPanel
 from microtome_desktop.views.suite_panel import SuitePanel
 
@@ -56,3 +58,20 @@ def hypothesis(stage: Stage) -> QWidget:
         panel.side.setCurrentWidget(panel.swaps)
     stage.rest()
     return stage.card("hypothesis")
+
+
+def featured(stage: Stage) -> QWidget:
+    """The small dictionary of the example model over a text, with one feature's card."""
+    stage.front("features")
+    panel = stage.panel("features")
+    if not isinstance(panel, FeaturesPanel):
+        raise LookupError("There is no features panel.")  # noqa: TRY004  a part that is missing
+    if panel.table is None:
+        stage.ask(OpenDictionary("words-4l/resid_post.2-small"))
+        source = panel.current
+        if source is not None:
+            stage.ask(IndexFeatures(source.fingerprint, source.name, "words-4l", 20_000))
+    panel.rows.sort_by("purity", descending=True)
+    panel.choose(int(panel.rows.rows[5]))
+    stage.rest()
+    return stage.card("features")

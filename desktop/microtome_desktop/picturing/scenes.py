@@ -21,7 +21,8 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
-from microtome_desktop.picturing.experiments import discovered, hypothesis, slimmed
+from microtome_desktop.picturing.experiments import discovered, featured, hypothesis, slimmed
+from microtome_desktop.picturing.learning import phases, superposed, trained
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -310,6 +311,14 @@ SCENES = (
           "size, and two of them in one graph.", discovered),
     _card("suite", "Suite: which heads and MLPs two tasks can do without, how much is kept as they "
           "go one after another, and what it saves.", slimmed),
+    _card("features", "Features: what a sparse dictionary finds in a layer, all of it in a table, "
+          "and where one of them is on.", featured),
+    Scene("trained", "Training: a sparse dictionary of a layer, its figures as it was trained.",
+          trained, ratio=2, panel="training"),
+    _card("superposition", "Superposition: toy models whose features came to share dimensions, "
+          "and a real layer by the same measures.", superposed),
+    Scene("phases", "When a feature has a dimension of its own, shares one, or is lost.", phases,
+          ratio=2),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "

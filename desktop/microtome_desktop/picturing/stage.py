@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QWidget
 from microtome.prompts import Question
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.request import Request
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.workbench import Workbench
 
@@ -48,6 +49,11 @@ class Stage:
     def do(self, wanted: CommandId) -> None:
         """Run a command, and wait for what comes of it."""
         self.window.actions_table.trigger(wanted)
+        self.rest()
+
+    def ask(self, request: Request) -> None:
+        """Have a request done, and wait for what comes of it."""
+        self.workbench.runner.ask(request)
         self.rest()
 
     def run(self, question: Question) -> None:

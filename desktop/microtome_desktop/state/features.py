@@ -1,15 +1,17 @@
-"""What a session holds of features: indexes of texts, and the labels among the user's names."""
+"""What a session holds of features: indexes of texts, and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from microtome.records.analysis import Analysis
 from microtome.records.feature_index import FEATURE_INDEX
+from microtome.records.feature_labels import FEATURE_LABELS, label_texts
 from microtome.records.session import Session
 
-Labels = Mapping[int, str]  # feature -> what the user calls it
-_KEPT = 12  # letters of a fingerprint that tell dictionaries apart
+Labels = Mapping[int, str]  # feature -> what it is called
 
 
 def indexes(session: Session | None) -> tuple[Analysis, ...]:
@@ -24,27 +26,13 @@ def index_with(session: Session | None, fingerprint: str) -> Analysis | None:
     return next(found, None)
 
 
-def label_key(fingerprint: str, feature: int) -> str:
-    """What the label of a feature is kept under among the names of the marks."""
-    return f"{_start(fingerprint)}{feature}"
+def labels_in(session: Session | None, fingerprint: str) -> dict[int, str]:
+    """Feature -> label of one dictionary: the user's own, and sets that are in memory.
 
-
-def labels_in(names: Mapping[str, str], fingerprint: str) -> dict[int, str]:
-    """Feature -> label, of one dictionary."""
-    start = _start(fingerprint)
-    return {
-        int(key[len(start) :]): name
-        for key, name in names.items()
-        if key.startswith(start) and key[len(start) :].isdecimal()
-    }
-
-
-def with_labels(names: Mapping[str, str], fingerprint: str, labels: Labels) -> dict[str, str]:
-    """The names of the marks with these labels among them; an empty label is taken away."""
-    start = _start(fingerprint)
-    held = {**names, **{f"{start}{row}": label for row, label in labels.items()}}
-    return {key: name for key, name in held.items() if name}
-
-
-def _start(fingerprint: str) -> str:
-    return f"feature/{fingerprint[:_KEPT]}/"
+    A set of labels that is too large to be read with the session stays in its file.
+    """
+    if session is None:
+        return {}
+    sets = (one for one in session.analyses.values() if one.kind == FEATURE_LABELS)
+    near = [one for one in sets if isinstance(one.arrays["text"].values, np.ndarray)]
+    return label_texts(fingerprint, near, session.marks.labels)

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.feature_card import FeatureCard, Link, Section
+from microtome_desktop.views.card import tiny_button
 from microtome_desktop.views.example_lines import ExampleLines
 from microtome_desktop.views.fonts import mono_font, text_font
 from microtome_desktop.views.small_histogram import SmallHistogram
@@ -46,6 +47,8 @@ class FeatureCardView(QWidget):
         self.title, self.figures = QLabel(), _text()
         self.title.setFont(text_font(14))
         self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setMinimumWidth(60)
+        self.export = tiny_button("Export this card")
         self.label = QLineEdit()
         self.label.setObjectName("feature_label")
         self.label.setAccessibleName("label of the feature")
@@ -77,7 +80,10 @@ class FeatureCardView(QWidget):
         self.column = column = QVBoxLayout(self)
         column.setContentsMargins(10, 4, 8, 8)
         column.setSpacing(4)
-        column.addWidget(self.title)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.export)
+        column.addLayout(head)
         column.addLayout(naming)
         for part in (self.figures, heading("Activations"), self.histogram):
             column.addWidget(part)
@@ -96,8 +102,8 @@ class FeatureCardView(QWidget):
         self._link_headings = {
             "alike": heading("Writes nearly the same"), "together": heading("On at the same time"),
         }  # fmt: skip
-        for name, head in self._link_headings.items():
-            column.addWidget(head)
+        for name, title in self._link_headings.items():
+            column.addWidget(title)
             column.addWidget(self.links[name])
         column.addStretch(1)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from microtome.records.feature_labels import LabelSet, labels_analysis
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.export_requests import SaveTable
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.dictionaries import neurons_of
-from microtome_desktop.state.features import with_labels
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from microtome_desktop.views.features_panel import FeaturesPanel
     from microtome_desktop.views.panel import Panel
 
-_FILES = "Labels (*.csv *.tsv *.json *.jsonl)"
+_FILES = "Labels (*.csv *.tsv *.json *.jsonl *.json.gz *.jsonl.gz)"
 
 
 class FeatureCommands(QObject):
@@ -100,8 +100,9 @@ class FeatureCommands(QObject):
         if not found:
             self._desk.notices.info("Every feature with a proposal has a label already")
             return
-        names = with_labels(self._desk.book.marks.names, panel.current.fingerprint, found)
-        self._desk.book.mark(f"Accept {len(found):,} labels", names=names)
+        made = LabelSet.of(panel.current.fingerprint, "token statistics", found)
+        analysis = labels_analysis(made)
+        self._desk.book.put_results(f"Accept {len(found):,} labels", {analysis.id: analysis})
 
     def import_labels(self) -> None:
         """Take the labels of a file."""

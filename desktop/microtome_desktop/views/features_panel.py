@@ -19,11 +19,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome.records.feature_labels import FeatureLabel, with_label
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import INDEX_SLOT
 from microtome_desktop.presenters import exports
-from microtome_desktop.presenters.feature_card import FeatureCard, feature_card
+from microtome_desktop.presenters.feature_card import FeatureCard, card_table, feature_card
 from microtome_desktop.presenters.feature_python import feature_lines
 from microtome_desktop.presenters.feature_sources import (
     NO_INDEX,
@@ -33,9 +34,10 @@ from microtome_desktop.presenters.feature_sources import (
 )
 from microtome_desktop.presenters.feature_table import KEYS, FeatureTable, feature_table
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.features import index_with, labels_in, with_labels
+from microtome_desktop.state.features import index_with, labels_in
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
+from microtome_desktop.views.card_export import CardExport
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.feature_card import FeatureCardView
@@ -76,6 +78,7 @@ class FeaturesPanel(Panel):
         self.said = ElidedLabel()
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.card_menu = CardExport(context, self.view.export, self._card_table, self)
         self.empty = EmptyState()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
         self._lay_out()
@@ -157,8 +160,7 @@ class FeaturesPanel(Panel):
     def labels(self) -> dict[int, str]:
         """The user's labels of this dictionary."""
         source = self.current
-        names = self.context.book.marks.names
-        return {} if source is None else labels_in(names, source.fingerprint)
+        return {} if source is None else labels_in(self._session, source.fingerprint)
 
     def _on_source(self, row: int) -> None:
         self.context.dictionaries.choose(str(self.source.itemData(row)))
@@ -189,8 +191,10 @@ class FeaturesPanel(Panel):
         source, feature = self.current, self.feature
         if source is None or feature is None:
             return
-        names = with_labels(self.context.book.marks.names, source.fingerprint, {feature: label})
-        self.context.book.mark(f"Label feature {feature}", names=names)
+        if self.labels.get(feature, "") != label:
+            new = FeatureLabel(source.fingerprint, feature, label)
+            labels = with_label(self.context.book.marks.labels, new)
+            self.context.book.mark(f"Label feature {feature}", labels=labels)
 
     # what is shown
 
@@ -207,7 +211,7 @@ class FeaturesPanel(Panel):
         """An index or labels have arrived, or another run."""
         if part.startswith("analyses/feature-index"):
             self._offer()
-        elif part == "marks":
+        elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
         elif part == "traces":
             self.run.show(self.current, self.feature)
@@ -369,6 +373,11 @@ class FeaturesPanel(Panel):
             self.context.dictionaries.choose(dictionary)
             if isinstance(feature, int):
                 self.context.selection.update(feature=(dictionary, feature))
+
+    def _card_table(self) -> Callable[[], Table] | None:
+        if self.card is None:
+            return None
+        return partial(card_table, self.card, self.labels.get(self.card.feature, ""))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The rows of the table, sorted and searched as it is."""

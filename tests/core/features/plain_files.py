@@ -71,7 +71,7 @@ Case = Callable[[Path], SimpleNamespace]
 
 
 def told(formula: Formula, architecture: str, reads: str = "resid_post.1", **more: object):
-    more = {"writes": reads, "model": "gpt2", "folder": "", "asked": {}} | more
+    more = {"writes": reads, "model": "gpt2", "folder": "", "asked": {}, "note": ""} | more
     return SimpleNamespace(formula=formula, architecture=architecture, reads=reads, **more)
 
 
@@ -235,7 +235,7 @@ def _flat_topk(folder: Path) -> SimpleNamespace:
         codes = top((x * 0.25 - held.b_dec) @ held.W_enc + held.b_enc)
         return codes, (codes @ held.W_dec + held.b_dec) / 0.25
 
-    return told(formula, "topk sae", "z.1.2", asked={"scale": 0.25})
+    return told(formula, "topk sae", "z.1.2", asked={"scale": 0.25}, note="to an average norm")
 
 
 SAELENS: dict[str, Case] = {

@@ -9,41 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from plain_text_features import CONTEXT, small_dictionary, some_text
 
 import microtome as mt
 from microtome.errors import Cancelled, CorpusError, DictionaryMismatch, InputError
 from microtome.features.dictionary import Dictionary
+from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Neurons
-from microtome.features.rules import Settings, Weights
 from microtome.features.strongest import Strongest
 from microtome.jobs import Job
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.feature_index import BIN_EDGES, index_analysis, index_of, table_of
 
-CONTEXT, NEAR, EXAMPLES = 7, 2, 4
+NEAR, EXAMPLES = 2, 4
 
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("text") / "some.txt"
-    names = ["Mary", "John", "Anna", "Paul", "the", "store"]
-    path.write_text("\n".join(f"{one} went to {two}" for one in names for two in names))
-    return path
+    return some_text(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="module")
 def dictionary() -> Dictionary:
-    random = torch.Generator().manual_seed(0)
-    width, features = 128, 30
-    weights = Weights(
-        w_enc=torch.randn(features, width, generator=random),
-        w_dec=torch.randn(features, width, generator=random),
-        b_enc=torch.full((features,), -5.0),
-        b_dec=torch.zeros(width),
-    )
-    weights.b_enc[3] = -1e6  # never on
-    identity = DictionaryIdentity("mine", "", 0, 0, 0, "resid_post.1", "resid_post.1")
-    return Dictionary(weights, Settings("relu"), identity)
+    return small_dictionary()
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +194,20 @@ def test_what_does_not_fit_is_refused_and_a_stop_stops(
     job = Job(on_progress=lambda progress: job.cancel())
     with pytest.raises(Cancelled):
         mt.feature_index(words, dictionary, text, job=job)
+
+
+def test_what_does_not_fit_is_left_out_and_the_rest_is_counted_exactly() -> None:
+    random = np.random.default_rng(1)
+    on = random.random((60, 40)) < np.linspace(0.02, 0.9, 40)
+    kept = KeptCodes(40, most=int(on[:50].sum()))
+    for start in range(0, 60, 10):
+        at, feature = np.nonzero(on[start : start + 10])
+        words = np.arange(start, start + 10, dtype=np.int32) % 7
+        kept.add(at, feature, np.ones(len(at), np.float32), words)
+    assert kept.positions == 50
+    both = on[:50].T.astype(int) @ on[:50]
+    share = both / np.maximum(both.diagonal()[:, None] + both.diagonal() - both, 1)
+    np.fill_diagonal(share, 0)
+    partners = kept.partners(5, Job())
+    assert partners.share == pytest.approx(np.sort(share, 1)[:, ::-1][:, :5], abs=1e-6)
+    assert (kept.words(5).share[:, 0] <= 1).all()

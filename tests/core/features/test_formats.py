@@ -22,6 +22,7 @@ def test_a_file_is_told_and_gives_what_its_formula_says(name: str, tmp_path: Pat
     path = tmp_path / case.folder
     told = mt.inspect_dictionary(path)
     assert not told.problem
+    assert case.note in " ".join(told.notes)
     held = told.identity
     assert (held.reads, held.writes, held.model) == (case.reads, case.writes, case.model)
     assert (held.d_in, held.d_sae) == (D_IN, D_SAE)

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 import microtome as mt
 from microtome.errors import DictionaryError, UnsafeDictionary
+from microtome.features.formats import npz
 
 WEIGHTS = "sae_weights.safetensors"
 LINEAR = {"encoder.weight": (D_SAE, D_IN), "encoder.bias": (D_SAE,),
@@ -95,10 +96,8 @@ def _npz_member(name: str) -> Callable:
 
 
 def _npz_bomb(folder: Path) -> None:
-    head = io.BytesIO()
-    np.save(head, np.zeros((0, 1), np.float32))
     with zipfile.ZipFile(folder / "params.npz", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("W_enc.npy", bytes(70 << 20))
+        file.writestr("W_enc.npy", bytes(2 << 20))
 
 
 def _npz_short(folder: Path) -> None:
@@ -139,6 +138,15 @@ def _crossing(folder: Path) -> None:
         save_file(written, folder / f"W_dec_{layer}.safetensors")
 
 
+def _huge_layer(folder: Path) -> None:
+    for layer in ("0", "9" * 20):
+        save_file({"W_enc": torch.ones(1, 1)}, folder / f"layer_{layer}.safetensors")
+
+
+def _half(folder: Path) -> None:
+    save_file({"w_enc": torch.ones(D_IN, D_SAE)}, folder / "params.safetensors")
+
+
 NAN = torch.full((D_SAE, D_IN), torch.nan)
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nmodel_kind: *b\n"
 CASES: dict[str, tuple[Callable, str]] = {
@@ -156,6 +164,13 @@ CASES: dict[str, tuple[Callable, str]] = {
     "NaN": (_saelens(held=_with(W_dec=NAN)), "w_dec holds 120 values that are NaN"),
     "rescaled codes": (
         _saelens(held=_with(scaling_factor=torch.full((D_SAE,), 2.0))), "scaling_factor that is not"
+    ),
+    "a list for a word": (_saelens(activation_fn=["relu"]), "is not supported, only relu"),
+    "a layer without end": (_huge_layer, "holds no dictionary of a known format"),
+    "half of Gemma Scope 2": (_half, "lacks W_dec or w_dec; it holds w_enc"),
+    "many thresholds": (
+        _learned("BatchTopKSAE", {**Held(**LINEAR), "b_dec": torch.ones(D_IN),
+                                  "threshold": torch.ones(3)}), "threshold holds 3 numbers"
     ),
     "no k": (_saelens("topk"), "cfg.json says k = None"),
     "whole numbers that are none": (_saelens(d_in=True), "d_in = True; a positive whole number"),
@@ -202,7 +217,10 @@ UNSAFE = {"an object array", "an array elsewhere", "an array that grows", "a pic
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_broken_or_hostile_is_refused_with_its_reason(name: str, tmp_path: Path) -> None:
+def test_what_is_broken_or_hostile_is_refused_with_its_reason(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz, "_ALWAYS", 1 << 20)
     make, told = CASES[name]
     folder = tmp_path / "given"
     folder.mkdir()

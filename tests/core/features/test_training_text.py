@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import microtome_resources as resources
 from microtome.cli import main
-from microtome.errors import DictionaryError, DictionaryMismatch, InputError, SiteMissing
+from microtome.errors import DictionaryMismatch, InputError, SiteMissing
 from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
+from microtome.features.formats.files import load_dictionary, load_transcoders
 from microtome.features.rules import Settings, Weights
+from microtome.features.training.checkpoints import read_checkpoint
 from microtome.features.training.layers import train_transcoders
 from microtome.features.training.saving import save_trained
 from microtome.features.training.single import train_dictionary
+from microtome.features.training.trainer import Trainer
 from microtome.features.transcoders import Transcoders
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
@@ -94,6 +97,7 @@ def test_transcoders_that_write_nothing_are_mlps_taken_out(model: Model, rows: n
     found = evaluate_transcoders(model, Transcoders(tuple(layers)), rows)
     assert found.agreement < 0.5
     assert found.replaced > found.cross_entropy + 1
+    assert found.recovered == pytest.approx(0, abs=1e-5)
     assert all(share < 0.1 for share in found.explained_variance)
     foreign = layers[0].named(replace(layers[0].identity, model="words-5l", model_fingerprint="0"))
     with pytest.raises(DictionaryMismatch, match="words-5l"):
@@ -121,20 +125,22 @@ def test_cross_entropy_is_watched_as_a_training_goes_on(model: Model, text: Path
 
 
 @pytest.mark.parametrize("kind", ["per-layer", "cross-layer"])
-def test_transcoders_of_all_mlps(model: Model, text: Path, tmp_path: Path, kind: str) -> None:
+def test_transcoders_of_all_mlps(
+    model: Model, text: Path, rows: np.ndarray, tmp_path: Path, kind: str
+) -> None:
     asked = {**SHORT, "rule": "batchtopk", "k": [8, 4, 4, 4]}
     made = train_transcoders(model, text, kind, **asked)
     held = made.transcoders
     assert held.crosses == (kind == "cross-layer")
     assert [one.identity.reads for one in held.layers] == [f"mlp_in.{at}" for at in range(4)]
     assert len(made.curves) == (1 if held.crosses else 4)
-    folder = save_trained(held, tmp_path / "set")
-    first = load_file(folder / ("W_dec_0.safetensors" if held.crosses else "layer_0.safetensors"))
-    if held.crosses:
-        assert torch.equal(first["W_dec_0"], held.decoder(0))
-    else:
-        assert torch.equal(first["W_enc"], held.layers[0].weights.w_enc)
-        assert torch.equal(first["activation_function.threshold"], held.layers[0].weights.threshold)
+    save_trained(held, tmp_path / "set")
+    again = load_transcoders(tmp_path / "set")
+    for layer, one in enumerate(held.layers):
+        assert torch.equal(again.decoder(layer), held.decoder(layer))
+        assert torch.equal(again.layers[layer].weights.threshold, one.weights.threshold)
+    scores = evaluate_transcoders(model, again, rows)
+    assert scores.kl == evaluate_transcoders(model, held, rows).kl
 
 
 @pytest.mark.parametrize(
@@ -155,6 +161,26 @@ def test_what_cannot_be_trained_is_refused(
         train_transcoders(model, text, **{**SHORT, "k": [3]})
 
 
+def test_ctrl_c_ends_the_command_between_two_steps(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = Trainer._figure
+
+    def figure(self: Trainer, variance: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        usual(self, variance)
+
+    monkeypatch.setattr(Trainer, "_figure", figure)
+    asked = ["train", "--model", "words-4l", "--text", str(text), "--site", "resid_post.2"]
+    more = ["--width", "48", "--k", "8", "--steps", "90", "--batch", "64"]
+    kept = ["--checkpoints", str(tmp_path / "kept"), "--out", str(tmp_path / "never")]
+    before = signal.getsignal(signal.SIGINT)
+    assert main([*asked, *more, *kept]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert read_checkpoint(tmp_path / "kept").told["step"] == 25
+    assert not (tmp_path / "never").exists()
+
+
 def test_the_command_writes_a_folder_and_tells_figures(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -165,21 +191,14 @@ def test_the_command_writes_a_folder_and_tells_figures(
     told = json.loads(capsys.readouterr().out)
     assert told["curves"][0]["step"] == 30
     assert told["scores"]["l0"] == pytest.approx(8, abs=0.5)
-    cfg = json.loads((out / "cfg.json").read_text())
-    assert (cfg["architecture"], cfg["k"]) == ("topk", 8)
-    assert cfg["metadata"]["hook_name"] == "blocks.2.hook_resid_post"
-    held = load_file(out / "sae_weights.safetensors")
-    assert list(held["W_enc"].shape) == [128, 48]
+    one = load_dictionary(out)
+    assert (one.architecture, one.settings.k, one.d_sae) == ("topk sae", 8, 48)
+    assert one.identity.reads == "resid_post.2"
+    assert one.identity.source["metadata"]["training"]["steps"] == 30
+    assert len(json.loads((tmp_path / "mine.json").read_text())[0]) == 2
     assert main([*asked, *more]) == 2
     assert "not an empty folder" in capsys.readouterr().err
     assert (
         main([*asked, "--writes", "mlp_out.2", "--rule", "topk", "--out", str(tmp_path / "x")]) == 2
     )
     assert "no file format" in capsys.readouterr().err
-
-
-def test_a_form_that_no_other_tool_has_is_not_written(model: Model, tmp_path: Path) -> None:
-    one = whole(model, "mlp_in.1", "mlp_out.1")
-    odd = Dictionary(one.weights, Settings("topk", k=3, centred=False), one.identity)
-    with pytest.raises(DictionaryError, match="topk transcoder"):
-        save_trained(odd, tmp_path / "odd")

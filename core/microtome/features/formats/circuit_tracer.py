@@ -30,8 +30,8 @@ from microtome.records.dictionary_file import SET
 
 __all__ = ["CONFIG", "CROSSING_KIND", "NAME", "SET_KIND", "TITLE", "SetRecipe"]
 
-_LAYER = re.compile(r"(?:.*_)?layer_(\d+)\.(safetensors|npz)")
-_CROSS = re.compile(r"W_enc_(\d+)\.safetensors")
+_LAYER = re.compile(r"(?:.*_)?layer_(\d{1,4})\.(safetensors|npz)")
+_CROSS = re.compile(r"W_enc_(\d{1,4})\.safetensors")
 
 
 def fits(place: Place) -> bool:
@@ -58,7 +58,9 @@ def one(place: Place) -> Recipe:
 def recipe(place: Place) -> SetRecipe:
     """What the folder is. Raises DictionaryError for layers that are missing or do not fit."""
     config = place.yaml(CONFIG) if place.has(CONFIG) else {}
-    kind = config.get("model_kind") or (CROSSING_KIND if _numbered(place, _CROSS) else SET_KIND)
+    kind = str(
+        config.get("model_kind") or (CROSSING_KIND if _numbered(place, _CROSS) else SET_KIND)
+    )
     if kind not in {SET_KIND, CROSSING_KIND}:
         raise DictionaryError(
             f"{CONFIG} says model_kind = {kind!r}; known are {SET_KIND} and {CROSSING_KIND}."

@@ -81,7 +81,7 @@ def _layer(place: Place, config: Mapping[str, Any], at: int, count: int) -> Reci
 def gemma_crossing(place: Place, config: Mapping[str, Any], files: tuple[str, ...]) -> SetRecipe:
     """Gemma Scope 2's: every decoder has a slot for each layer, and writes only from its own on."""
     for file in files:
-        shape = place.header(file)["w_dec"].shape
+        shape = gemma_scope.gathered_entries(place.header(file), file)["w_dec"].shape
         if len(shape) != 3 or shape[1] != len(files):
             raise DictionaryError(
                 f"{file}: w_dec has shape {list(shape)}, but {len(files)} layers were found, so "

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from microtome.errors import DictionaryError
 from microtome.features.formats.place import Place, table, whole
 from microtome.features.formats.recipe import Recipe, Stored, gathered, stored, told
@@ -90,17 +93,26 @@ def recipe(place: Place) -> Recipe:
 def _loaded(place: Place, row: _Class, trainer: Mapping[str, Any]) -> tuple[Weights, Settings]:
     held = place.pickled(_PICKLE)
     made, rule = gathered(held, row.rows, _PICKLE), row.rule
-    height = held.get("threshold")
-    if row.one_threshold and height is not None and float(height) >= 0:
-        made["threshold"] = height.expand(len(made["w_dec"])).clone()
+    height = _single(held, "threshold") if row.one_threshold else None
+    if height is not None and height >= 0:
+        made["threshold"] = torch.full((len(made["w_dec"]),), height)
         rule = "jumprelu"
     k = whole(trainer, "k", _CFG) if rule == "topk" else None
-    if k is not None and "k" in held and int(held["k"]) != k:
+    kept = _single(held, "k") if rule == "topk" else None
+    if kept not in {None, k}:
         raise DictionaryError(
-            f"{_CFG} says k = {k}, but {_PICKLE} holds {int(held['k'])}.",
+            f"{_CFG} says k = {k}, but {_PICKLE} holds {kept:g}.",
             "Take both files from the same place.",
         )
     return Weights(**made), Settings(rule, k=k, centred=row.centred)
+
+
+def _single(held: Mapping[str, Tensor], name: str) -> float | None:
+    """A number among the tensors, None without it. Raises DictionaryError for several."""
+    found = held.get(name)
+    if found is not None and found.numel() != 1:
+        raise DictionaryError(f"{_PICKLE}: {name} holds {found.numel()} numbers, but one belongs.")
+    return None if found is None else float(found)
 
 
 def _site(trainer: Mapping[str, Any]) -> str:

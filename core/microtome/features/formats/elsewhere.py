@@ -56,7 +56,7 @@ def with_layers(place: Place, *, allow_download: bool, job: Job) -> Place:
     if missing and not allow_download:
         raise Offline(
             f"{len(missing)} of {len(layers)} layers of {place.name} are not on this computer.",
-            "Allow the download (allow_download=True in Python, --download on the command line).",
+            "Allow the download (allow_download=True in Python).",
         )
     by_repository: dict[str, list[_Layer]] = defaultdict(list)
     for layer in missing:

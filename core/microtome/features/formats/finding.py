@@ -77,8 +77,8 @@ def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
         if not allow_download:
             raise Offline(
                 f"The dictionary {text} is not on this computer.",
-                "Allow the download (allow_download=True in Python, --download on the command "
-                "line), or give the folder of a local copy.",
+                "Allow the download (allow_download=True in Python), or give the folder of a local "
+                "copy.",
             )
         job.progress(f"Asking the hub for {text}", 0, 1)
         plan = look_up(repository, lambda name, files: _chosen(name, folder, chosen, files))

@@ -75,7 +75,7 @@ def first(place: Place) -> Recipe:
 def second(place: Place) -> Recipe:
     """What Gemma Scope 2 has there."""
     name = _params(place, _SAFE)
-    if len(place.header(name)["w_enc"].shape) != 2 or len(place.header(name)["w_dec"].shape) != 2:
+    if len(gathered_entries(place.header(name), name)["w_dec"].shape) == 3:
         raise DictionaryError(
             f"{place.name} holds a part of a cross-layer transcoder.", "Open the whole folder."
         )

@@ -7,6 +7,8 @@ import re
 from microtome.errors import InputError
 from microtome.sites import Site
 
+_LONGEST = 200
+
 # Names of TransformerLens' newer models, of its optional hooks, and of modules of transformers.
 _ALIASES = (
     (r"blocks\.(\d+)\.hook_in", "resid_pre"),
@@ -33,7 +35,7 @@ def site_of(hook: object, head: object = None) -> str:
 
     ``head`` is one head of a site that has heads; without it all of them, one after another.
     """
-    if not isinstance(hook, str) or not hook:
+    if not isinstance(hook, str) or not 0 < len(hook) <= _LONGEST:
         return ""
     try:
         site = Site.parse(_known(hook))

@@ -33,7 +33,7 @@ def header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def array(path: Path, name: str) -> NDArray[Any]:
-    """One array of the file."""
+    """One array of the file, in float32."""
     with _opened(path) as file:
         part = next(part for part in file.infolist() if _name(part) == name)
         dtype, shape, fortran = _head(file, part)
@@ -41,7 +41,7 @@ def array(path: Path, name: str) -> NDArray[Any]:
             _start(stream)
             data = stream.read()
     found = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    return np.array(found)
+    return np.array(found, np.float32)  # in the byte order of this machine
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def _head(file: zipfile.ZipFile, part: zipfile.ZipInfo) -> tuple[str, tuple[int,
     with file.open(part) as stream:
         shape, fortran, dtype = _start(stream)
         begun = stream.tell()
-    if dtype.hasobject or dtype.kind not in "fiu":
+    if dtype.kind not in "fiu":
         raise UnsafeDictionary(
             f"{part.filename[:60]} holds {dtype}, but numbers were expected.",
             "Save the arrays again as numbers.",

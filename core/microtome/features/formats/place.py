@@ -145,7 +145,7 @@ class Place:
         path = self.path(name)
         with _read(name):
             if path.suffix == ".npz":
-                return {each: torch.from_numpy(npz.array(path, each)).float() for each in wanted}
+                return {each: torch.from_numpy(npz.array(path, each)) for each in wanted}
             with safe_open(path, framework="pt") as file:
                 return {each: file.get_tensor(each).float() for each in wanted}
 
@@ -158,8 +158,11 @@ class Place:
             value = load_torch(self.path(name))
         if not isinstance(value, dict):
             raise DictionaryError(f"{name} holds a {type(value).__name__}, not named tensors.")
-        found = {str(key): each for key, each in value.items() if isinstance(each, np.ndarray)}
-        return {key: torch.from_numpy(np.array(each)).float() for key, each in found.items()}
+        return {
+            str(key): torch.from_numpy(np.array(each, np.float32))
+            for key, each in value.items()
+            if isinstance(each, np.ndarray) and each.dtype.kind in "fiub"
+        }
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from microtome.features.rules import Settings, Weights
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import DictionaryFile
 
+_DEEPEST, _LONGEST = 12, 1_000
 NOT_TOLD = "The site is not told; name it when the dictionary is opened."
 
 
@@ -154,13 +156,26 @@ def told(  # noqa: PLR0913  # a form to fill in
     reads, writes = sites
     identity = DictionaryIdentity(
         place.name, architecture, *sizes, reads=reads, writes=writes, model=model,
-        model_fingerprint=model_fingerprint, source={"format": fmt[0], **(source or {})},
+        model_fingerprint=model_fingerprint, source=_plain({"format": fmt[0], **(source or {})}),
     )  # fmt: skip
     if not reads:
         notes += (NOT_TOLD,)
     return DictionaryFile(
         identity, fmt[0], fmt[1], place.size(files), dtype, problem=problem, notes=notes
     )
+
+
+def _plain(value: Any, deep: int = _DEEPEST) -> Any:
+    """Settings as a session can keep them: JSON values, what is none of them as text."""
+    if deep == 0:
+        return "…"
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each, deep - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, deep - 1) for each in value]
+    finite = not isinstance(value, float) or math.isfinite(value)
+    kept = value is None or isinstance(value, bool | int | float | str)
+    return value if kept and finite else str(value)[:_LONGEST]
 
 
 def with_sites(recipe: Recipe, reads: str, writes: str, model: str) -> Recipe:

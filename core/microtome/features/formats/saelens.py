@@ -134,11 +134,11 @@ def _problem(name: str, cfg: Mapping[str, Any], header: Mapping[str, Entry]) -> 
     if row is None:
         known = ", ".join(ARCHITECTURES)
         return f"The architecture {name!r} is not supported. Supported are {known}."
-    normalise = cfg.get("normalize_activations") or "none"
+    normalise = str(cfg.get("normalize_activations") or "none")
     if normalise not in (*_NORMALISATIONS, _AVERAGE):
         known = ", ".join((*_NORMALISATIONS, _AVERAGE))
         return f"The normalisation {normalise!r} is not supported. Supported are {known}."
-    activation = cfg.get("activation_fn", "relu")
+    activation = str(cfg.get("activation_fn", "relu"))
     if activation not in {"relu", "topk"}:
         return f"The activation function {activation!r} is not supported, only relu and topk."
     if row.across and cfg.get("apply_b_dec_to_input"):

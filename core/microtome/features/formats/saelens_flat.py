@@ -32,7 +32,7 @@ def is_flat(cfg: Mapping[str, Any]) -> bool:
     version = cfg.get("sae_lens_version") or table(cfg, "metadata", "cfg.json").get(
         "sae_lens_version"
     )
-    major = re.match(r"\d+", str(version or ""))
+    major = re.match(r"\d{1,6}", str(version or ""))
     return major is None or int(major[0]) < 6
 
 

@@ -19,16 +19,22 @@ from microtome.features.formats import circuit_tracer, saelens
 from microtome.features.formats.files import folder_named
 from microtome.features.formats.hooks import hook_of, suffix_of
 from microtome.features.formats.recipe import unit_decoder
+from microtome.features.formats.shown_examples import (
+    NO_EXAMPLES,
+    expect_examples,
+    ours,
+    write_shown,
+)
 from microtome.features.formats.whole_folder import whole_folder
 from microtome.features.formats.yaml_text import written_yaml
 from microtome.features.rules import PURSUITS, Settings, Weights
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
+from microtome.records.feature_index import FeatureIndex
 from microtome.sites import Site
 
 # The layout that is written; the tool reads it by this number, not by which program wrote it.
 _LAYOUT = "6.0.0"
-_OURS = ("cfg.json", "sae_weights", "sparsity", "config.yaml", "layer_", "W_enc_", "W_dec_")
 _FORMATS = (saelens.NAME,)
 _BY_NORM = ("topk", "jumprelu")
 
@@ -38,12 +44,14 @@ def save_dictionary(
     folder: str | os.PathLike[str],
     kind: str = saelens.NAME,
     *,
+    examples: FeatureIndex | None = None,
     job: Job | None = None,
 ) -> None:
     """Write a dictionary as a folder that SAELens opens: ``cfg.json``, ``sae_weights.safetensors``.
 
     Numbers are what they are, but where features are compared by decoder norms: then the norms go
-    into the encoder, as SAELens does, and codes are measured by what they write.
+    into the encoder, as SAELens does, and codes are measured by what they write. ``examples`` are
+    written beside it, as circuit-tracer's page reads them.
     Raises DictionaryError for what that tool has no architecture for, InputError for another
     format, StorageError when the disk refuses or the folder holds something else.
     """
@@ -53,13 +61,18 @@ def save_dictionary(
             f"There is no format {kind!r} to write one dictionary in.",
             f"Choose {' or '.join(_FORMATS)}; sets of transcoders have save_transcoders.",
         )
-    job_or_default(job).check()
+    job = job_or_default(job)
+    job.check()
+    layer = Site.of(dictionary.identity.reads).layer if examples is not None else None
+    shown = {} if examples is None else {layer or 0: examples}
+    expect_examples(shown, [dictionary] * (1 + (layer or 0)))
     weights, settings = _unnormed(dictionary)
     cfg = _cfg(dictionary, settings)
     tensors = _stored(saelens.ARCHITECTURES[cfg["architecture"]], weights)
-    with whole_folder(folder_named(folder), _bytes(tensors), _OURS) as fresh:
+    with whole_folder(folder_named(folder), _bytes(tensors), ours(folder)) as fresh:
         save_file(tensors, fresh / saelens.WEIGHTS)
         _write_text(fresh / saelens.CFG, json.dumps(cfg, indent=2, ensure_ascii=False) + "\n")
+        write_shown(fresh, shown, job)
 
 
 def save_transcoders(
@@ -67,26 +80,30 @@ def save_transcoders(
     folder: str | os.PathLike[str],
     *,
     scan: str = "",
+    examples: Mapping[int, FeatureIndex] = NO_EXAMPLES,
     job: Job | None = None,
 ) -> None:
     """Write transcoders as a folder that circuit-tracer opens: ``config.yaml`` and files of layers.
 
-    ``scan`` names their features to pages that show examples. A bias that is subtracted first goes
+    ``scan`` names their features to pages that show examples; ``examples`` are those of layers,
+    written beside them. A bias that is subtracted first goes
     into the encoder's. Raises DictionaryError for what that format has no place for, StorageError
     when the disk refuses or the folder holds something else.
     """
     expect(transcoders, Transcoders, "transcoders", "Transcoders", "Load or train some.")
     job = job_or_default(job)
     _expect_written(transcoders)
+    expect_examples(examples, transcoders.layers)
     parts = [_plain(one) for one in transcoders.layers]
     config = _config(transcoders, parts[0][1], scan)
     files = _crossing(transcoders, parts) if transcoders.crosses else _layers(parts)
     size = sum(_bytes(tensors) for tensors in files.values())
-    with whole_folder(folder_named(folder), size, _OURS) as fresh:
+    with whole_folder(folder_named(folder), size, ours(folder)) as fresh:
         for at, (name, tensors) in enumerate(files.items()):
             job.progress("Saving transcoders", at, len(files))
             save_file(tensors, fresh / name)
         _write_text(fresh / circuit_tracer.CONFIG, written_yaml(config))
+        write_shown(fresh, examples, job)
 
 
 def _unnormed(one: Dictionary) -> tuple[Weights, Settings]:

@@ -117,7 +117,7 @@ def _rule(config: Mapping[str, Any], header: Mapping[str, Entry]) -> str:
     rule = config.get("activation")
     if rule is None:
         return "jumprelu" if "activation_function.threshold" in header else "relu"
-    if rule not in {"relu", "topk", "jumprelu"}:
+    if rule not in ("relu", "topk", "jumprelu"):
         raise DictionaryError(f"{CONFIG} says activation = {rule!r}; known are relu and topk.")
     return str(rule)
 

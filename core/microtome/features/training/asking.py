@@ -174,7 +174,7 @@ class Asked:
         def watch(made: Dictionary | Transcoders) -> float:
             if isinstance(made, Dictionary):
                 return evaluate_dictionary(self.model, made, few).recovered
-            return 1 - evaluate_transcoders(self.model, made, few).kl
+            return evaluate_transcoders(self.model, made, few).recovered
 
         return watch
 
@@ -184,5 +184,5 @@ class Asked:
         name = self.name or f"{held.name} {written}"
         return DictionaryIdentity(
             name, "", 0, 0, 0, str(read), str(written), held.name, held.fingerprint,
-            source={"training": self.plan.told()},
+            source={"metadata": {"training": self.plan.told()}},
         )  # fmt: skip

@@ -179,7 +179,7 @@ METHODS: dict[str, Method] = {
         "ReLU with L1",
         _relu,
         "relu",
-        pressure=1.0,
+        pressure=2.0,
         source="Bricken et al., Towards Monosemanticity (2023)",
     ),
     "topk": Method(
@@ -201,8 +201,8 @@ METHODS: dict[str, Method] = {
         "JumpReLU",
         _jumprelu,
         "jumprelu",
-        {"b_enc": 0.0, "log_threshold": -2.3},
-        pressure=1.0,
+        {"b_enc": 0.0, "log_threshold": -0.7},
+        pressure=0.5,
         source="Rajamanoharan et al., Jumping Ahead (2024)",
     ),
     "gated": Method(
@@ -210,7 +210,7 @@ METHODS: dict[str, Method] = {
         _gated,
         "gated",
         {"b_gate": 0.0, "b_mag": 0.0, "r_mag": 0.0},
-        pressure=1.0,
+        pressure=4.0,
         source="Rajamanoharan et al., Improving Dictionary Learning with Gated SAEs (2024)",
     ),
     "matryoshka": Method(

@@ -40,7 +40,7 @@ class Plan:
     dead_after: int = 50_000
     skip: bool = False
     groups: tuple[int, ...] = ()
-    bandwidth: float = 0.1
+    bandwidth: float = 0.5
     every: int = 25
     seed: int = 0
 

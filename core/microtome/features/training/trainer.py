@@ -101,7 +101,7 @@ class Trainer:
                 self._one_step(next(batches))
                 yield self._state.step
             self.job.progress("Training", last, last)
-        except (Cancelled, KeyboardInterrupt):
+        except Cancelled:
             self._save()
             raise
         self._save()

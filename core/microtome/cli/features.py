@@ -1,0 +1,213 @@
+"""``microtome features``: what a text shows of a dictionary's features, as a table or a card."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.errors import InputError
+
+if TYPE_CHECKING:
+    from microtome.records.feature_card import FeatureCard, Neighbour, Word
+    from microtome.records.feature_index import FeatureIndex
+
+_SHOWN, _EXAMPLES = 20, 8
+_NEURONS = "neurons."
+
+
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("model", help="embedded name, folder or hub id")
+    add("dictionary", help="embedded name, folder or file; or neurons.2: those of a layer")
+    add("--text", required=True, help="a text file, folder, JSON lines or Parquet; or a prompt set")
+    add("--feature", type=int, help="show the card of this feature in place of the table")
+    add("--labels", type=Path, help="a file of published labels")
+    add("--propose", action="store_true", help="label features by the tokens that carry them")
+    add("--sort", choices=("rate", "mean", "peak", "purity", "words"), default="rate")
+    add("--limit", type=int, default=1_000_000, help="read at most so many tokens")
+    add("--context", type=int, help="tokens of a row of text")
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, help="the session (.h5) or table (.csv) to write")
+    add("--json", action="store_true", help="print the table or the card as JSON")
+    add_model_options(parser)
+
+
+def features(options: argparse.Namespace) -> int:
+    """Index the text, write what was asked for, print the table or the card."""
+    from microtome.features.indexing import feature_index
+    from microtome.records.feature_card import feature_card
+
+    if options.out is not None:
+        expect_writable(options.out)
+        if options.out.suffix not in (".h5", ".csv"):
+            raise InputError(
+                f"{options.out.name} is no session or table.", "End it in .h5 or .csv."
+            )
+    model = load(options)
+    dictionary = _dictionary(options.dictionary, model, options.download)
+    known = dictionary.identity
+    if options.feature is not None and not 0 <= options.feature < known.d_sae:
+        raise InputError(f"There is no feature {options.feature} of {known.d_sae:,}.")
+    sets = _given_labels(options, known)
+    index = feature_index(
+        model, dictionary, _text(options.text), context=options.context, limit=options.limit,
+        seed=options.seed, job=_job(),
+    )  # fmt: skip
+    if options.propose:
+        from microtome.features.labelling import propose_labels
+
+        sets.insert(0, propose_labels(index, job=_job()))
+    labels: dict[int, str] = {}
+    for one in sets:
+        labels |= one.as_mapping()
+    rows = _rows(index, labels, options.sort)
+    if options.out is not None:
+        _write(options.out, model, known, index, sets, rows)
+    if options.feature is not None:
+        card = feature_card(index, options.feature, labels=labels)
+        print(json.dumps(_card_json(card), indent=2) if options.json else _card_text(card))
+    else:
+        print(json.dumps(rows, indent=2) if options.json else _table_text(rows, index))
+    return 0
+
+
+def _dictionary(name: str, model: Any, download: bool) -> Any:
+    from microtome.features.formats.files import load_dictionary
+    from microtome.features.neurons import Neurons
+
+    number = name.removeprefix(_NEURONS)
+    if name.startswith(_NEURONS) and number.isdigit():
+        return Neurons(model, int(number))
+    return load_dictionary(name, allow_download=download)
+
+
+def _text(given: str) -> Any:
+    """A path, or the prompt set of that name."""
+    from microtome.prompt_sets import load_prompt_set, prompt_set_names
+
+    if not Path(given).exists() and given in prompt_set_names():
+        return load_prompt_set(given)
+    return given
+
+
+def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:
+    from microtome.features.label_files import read_labels
+
+    if options.labels is None:
+        return []
+    return [read_labels(options.labels, known.fingerprint, n_features=known.d_sae)]
+
+
+def _job() -> Any:
+    """A job that tells how far it is, on a terminal."""
+    from microtome.jobs import Job, Progress
+
+    def on_progress(progress: Progress) -> None:
+        end = "\n" if progress.done >= progress.total else ""
+        print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
+
+    return Job(on_progress if sys.stderr.isatty() else None)
+
+
+def _rows(index: FeatureIndex, labels: Mapping[int, str], sort: str) -> list[dict[str, Any]]:
+    import numpy as np
+
+    from microtome.records.feature_index import table_of
+
+    table, names = table_of(index), index.array("vocabulary")
+    keys = np.nan_to_num(table[sort].astype(np.float64), nan=-1.0)
+    rows = []
+    for feature in np.argsort(-keys, kind="stable").tolist():
+        row: dict[str, Any] = {"feature": feature, "label": labels.get(feature, "")}
+        for name in ("rate", "mean", "peak", "purity", "words"):
+            value = float(table[name][feature])
+            row[name] = None if np.isnan(value) else value
+        token = int(table["token"][feature])
+        rows.append({**row, "token": "" if token < 0 else str(names[token])})
+    return rows
+
+
+def _write(
+    out: Path, model: Any, known: Any, index: FeatureIndex, sets: list[Any], rows: list[Any]
+) -> None:
+    from microtome.records.feature_index import index_analysis
+    from microtome.records.feature_labels import labels_analysis
+    from microtome.records.session import Session
+    from microtome.session.writer import save_session
+
+    if out.suffix == ".csv":
+        with out.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return
+    held = [index_analysis(index), *(labels_analysis(one) for one in sets)]
+    analyses = {one.id: one for one in held}
+    save_session(out, Session(model.identity, analyses=analyses, dictionaries=(known,)))
+
+
+def _table_text(rows: list[dict[str, Any]], index: FeatureIndex) -> str:
+    silent = sum(not row["peak"] for row in rows)
+    lines = [
+        f"{len(rows):,} features over {index.n_positions:,} tokens, {silent:,} never on",
+        f"{'feature':>8} {'rate':>8} {'mean':>8} {'peak':>8} {'purity':>7}  token, label",
+    ]
+    for row in rows[:_SHOWN]:
+        purity = "–" if row["purity"] is None else f"{row['purity']:.0%}"
+        lines.append(
+            f"{row['feature']:>8} {row['rate']:8.3%} {row['mean']:8.3f} {row['peak']:8.3f} "
+            f"{purity:>7}  {row['token']!r} {row['label']}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def _card_text(card: FeatureCard) -> str:
+    lines = [
+        f"Feature {card.feature} of {card.dictionary}" + (f": {card.label}" if card.label else ""),
+        f"on at {card.rate:.3%} of tokens, mean {card.mean:.3f}, peak {card.peak:.3f}",
+    ]
+    if card.dead:
+        return "\n".join([*lines, "It is never on in this text."])
+    lines += [
+        f"tokens: {_words(card.tokens, '.0%')}",
+        f"raises: {_words(card.raised, '+.2f')}",
+        f"lowers: {_words(card.lowered, '+.2f')}",
+        f"alike: {_others(card.alike, '.2f')}",
+        f"fires with: {_others(card.fires_with, '.0%')}",
+    ]
+    for quantile in card.quantiles:
+        lines.append(f"{quantile.name}:")
+        for one in quantile.examples[:_EXAMPLES]:
+            marked = "".join(
+                f"«{token}»" if value > 0 else token
+                for token, value in zip(one.tokens, one.activations, strict=True)
+            )
+            lines.append(f"  {one.activations[one.peak]:7.3f}  {' '.join(marked.split())}")
+    return "\n".join(lines)
+
+
+def _words(words: tuple[Word, ...], form: str) -> str:
+    return ", ".join(f"{word.text!r} {word.value:{form}}" for word in words[:5]) or "–"
+
+
+def _others(others: tuple[Neighbour, ...], form: str) -> str:
+    return ", ".join(f"{one.feature} {one.value:{form}}" for one in others[:5]) or "–"
+
+
+def _card_json(card: FeatureCard) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    held = asdict(card)
+    held["histogram"] = card.histogram.tolist()
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in held.items()
+    }
