@@ -188,7 +188,11 @@ def test_a_training_that_diverges_says_what_to_change(trainer, live, qtbot, tmp_
     assert "diverged" in trainer.problem.text()
     assert "lower learning rate" in trainer.problem.text()
     assert trainer.problem.isVisible()
-    assert not (tmp_path / "made" / "cfg.json").exists()
+    assert not (tmp_path / "made").exists()
+    trainer.form.out.setText(str(tmp_path))  # where the checkpoints are
+    live.window.actions_table.trigger(CommandId.TRAIN)
+    rest(live, qtbot)
+    assert trainer.problem.text().startswith(f"{tmp_path.name} holds other files.")
 
 
 def test_without_a_folder_it_is_asked_for(trainer, live, qtbot, monkeypatch):
@@ -208,4 +212,4 @@ def test_a_curve_goes_into_no_session_of_another_model(bench, qtbot):
     request = Train(WISH, model="another")
     request.deliver_partial(bench.desk, TRAINING, curve())
     assert not curves_in(bench.desk.workspace.session)
-    assert Path(WISH.folder) == Path("/held/small/checkpoints")
+    assert Path(WISH.folder) == Path("/held/small-checkpoints")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from microtome.errors import InputError, MicrotomeError
+from microtome.errors import InputError, MicrotomeError, StorageError
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
@@ -17,6 +17,7 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.trainings import (
+    CHECKPOINTS,
     ONE,
     TRANSCODER,
     WISH,
@@ -75,6 +76,7 @@ class Train(Request):
 
         wish = self.wish
         expect_form(wish.rule, transcodes=wish.form != ONE)
+        _expect_place(Path(wish.out))
         made, curves = _trained(engine.loaded, wish, job)
         save_trained(made, Path(wish.out))
         opened = _opened(engine, wish)
@@ -130,6 +132,15 @@ def _text(wish: TrainWish) -> Any:
     from microtome.activations.shards import open_harvest
 
     return open_harvest(Path(wish.folder) / "activations")
+
+
+def _expect_place(out: Path) -> None:
+    """Raise StorageError now, not after the training, for a folder that nothing can go into."""
+    if not out.parent.is_dir():
+        raise StorageError(f"There is no folder {out.parent}.", "Choose another folder.")
+    ours = ("cfg.json", "config.yaml")
+    if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in ours):
+        raise StorageError(f"{out.name} holds other files.", "Type a new name behind it.")
 
 
 def _keep_asked(wish: TrainWish) -> None:
@@ -235,10 +246,11 @@ class LookAtStopped(Request):
 
 
 def _stopped(given: Path) -> Stopped:
-    """Of the folder of checkpoints, or the one that it lies in."""
+    """Of the folder of checkpoints, or of the one that it lies beside."""
     from microtome.features.training.checkpoints import read_checkpoint
 
-    folder = given if not (given / "checkpoints").is_dir() else given / "checkpoints"
+    beside = given.with_name(f"{given.name}{CHECKPOINTS}")
+    folder = beside if beside.is_dir() else given
     held = read_checkpoint(folder)
     asked = folder / _ASKED
     wish = TrainWish.of(json.loads(asked.read_text("utf-8"))) if asked.exists() else None

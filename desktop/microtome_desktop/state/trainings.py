@@ -11,7 +11,7 @@ from microtome.records.session import Session
 from microtome.records.training import TRAINING
 
 WISH = "wish"  # the parameter of a curve that holds what was asked
-CHECKPOINTS = "checkpoints"  # the folder beside what was trained
+CHECKPOINTS = "-checkpoints"  # of the folder beside what was trained
 ONE, TRANSCODER, LAYERS, ACROSS = FORMS = ("one", "transcoder", "per-layer", "cross-layer")
 _PLAN = ("rule", "width", "k", "steps", "batch", "rate", "seed")
 
@@ -48,7 +48,7 @@ class TrainWish:
     @property
     def folder(self) -> str:
         """Where checkpoints and activations are kept."""
-        return self.kept or (str(Path(self.out) / CHECKPOINTS) if self.out else "")
+        return self.kept or (f"{Path(self.out)}{CHECKPOINTS}" if self.out else "")
 
     @property
     def sites(self) -> tuple[str, str | None]:
