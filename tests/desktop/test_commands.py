@@ -60,6 +60,10 @@ OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
 }  # fmt: skip
+IN_THE_LAB = {
+    CommandId.TRAIN, CommandId.CONTINUE_TRAINING, CommandId.TRAIN_TOY, CommandId.PHASES,
+    CommandId.MEASURE_SHARING,
+}  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
@@ -118,6 +122,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
+        *IN_THE_LAB,
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from microtome_desktop.presenters.feature_edits import feature_effects
 from microtome_desktop.presenters.lessons import LESSONS, lesson
 from microtome_desktop.presenters.node_card import verification
 from microtome_desktop.presenters.price import price_in, price_lines
+from microtome_desktop.presenters.superposition import sharing_in, toys_in
 from microtome_desktop.state.course import Act
 from microtome_desktop.state.suites import Data, latest
 from microtome_desktop.views.lesson_mark import LessonMark
@@ -108,8 +109,8 @@ def pupil(qtbot, live):
     made.rest()
 
 
-def test_there_are_nine_lessons_and_each_ends_with_a_text():
-    assert len(LESSONS) == len({each.id for each in LESSONS}) == 9
+def test_there_are_lessons_and_each_ends_with_a_text():
+    assert len(LESSONS) == len({each.id for each in LESSONS}) == 10
     for each in LESSONS:
         assert each.steps[0].question is not None
         assert each.steps[-1].act is Act.READ
@@ -278,3 +279,20 @@ def test_the_examples_menu_starts_a_lesson(pupil):
     assert pupil.course.lesson is LESSONS[-1]
     assert pupil.panels["lessons"].isVisible()
     assert isinstance(pupil.mark, LessonMark)
+
+
+def test_superposition_live(pupil):
+    lab = pupil.panels["superposition"]
+    lab.form.restore({"features": 5, "dimensions": 2, "low": 0, "high": 90, "models": 3,
+                      "importance": 100, "steps": 6, "seed": 0})  # fmt: skip
+    lab.layer.setCurrentIndex(0)
+    session = pupil.take("superposition")
+    toys, (of, layer) = toys_in(session), sharing_in(session)
+    assert toys.plan.sparsity == (0.0, 0.68, 0.9)
+    dense, pairs, pentagon = (toys.geometry(number) for number in range(3))
+    assert (dense.norm < 0.6).sum() >= 2
+    np.testing.assert_allclose(np.sort(pairs.dimensionality), [0, *[0.5] * 4], atol=0.01)
+    np.testing.assert_allclose(pentagon.dimensionality, 0.4, atol=0.02)
+    assert of == "neurons of layer 0"
+    assert (len(layer.norm), layer.width) == (512, 128)
+    assert np.mean(layer.dimensionality) < 0.25 > np.median(layer.dimensionality)

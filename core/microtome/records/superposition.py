@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from microtome.records.analysis import Analysis, Labelled
 
-TOY, PHASES = "toy-superposition", "superposition-phases"
+TOY, PHASES, SHARING = "toy-superposition", "superposition-phases", "directions-sharing"
 # Rows of the table of all products that are in memory at once.
 _ROWS = 2_048
 # A feature with a shorter direction than this is not represented.
@@ -165,3 +165,31 @@ def phase_analysis(phases: PhaseDiagram) -> Analysis:
     names = ("features", "dimensions", "steps", "seed")
     params = {name: getattr(phases, name) for name in names} | {"source": "Elhage et al. 2022"}
     return Analysis(PHASES, PHASES, "Phases of superposition", arrays, params)
+
+
+def phases_of(analysis: Analysis) -> PhaseDiagram:
+    """The phase diagram that an analysis holds, also one from a file."""
+    density, importance, norm, shared = (
+        analysis.array(name) for name in ("density", "importance", "norm", "interference")
+    )
+    numbers = (analysis.params[name] for name in ("features", "dimensions", "steps", "seed"))
+    return PhaseDiagram(density, importance, norm, shared, *numbers)
+
+
+_SHARED = ("norm", "interference", "dimensionality")
+
+
+def geometry_analysis(found: Geometry, of: str, **params: object) -> Analysis:
+    """How directions share a space as labelled arrays; ``of`` says whose directions they are."""
+    arrays = {
+        name: Labelled(("feature",), getattr(found, name), long_name=f"{name} of each direction")
+        for name in _SHARED
+    }
+    held = {"of": of, "width": found.width, "source": "Elhage et al. 2022", **params}
+    return Analysis(f"{SHARING}-{of}", SHARING, f"How {of} share a space", arrays, held)
+
+
+def geometry_of(analysis: Analysis) -> Geometry:
+    """The measures that an analysis holds, also one from a file."""
+    held = {name: analysis.array(name) for name in _SHARED}
+    return Geometry(**held, width=analysis.params["width"])

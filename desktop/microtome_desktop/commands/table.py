@@ -12,6 +12,7 @@ from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
+from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
 from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
@@ -334,7 +335,8 @@ COMMANDS = (
     *FEATURE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
-    Command(_ID.START_PAGE, "Examples", "Start page", "Nine lessons of five minutes, with the "
+    *TRAINING_COMMANDS,
+    Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",
             "mdi6.book-open-variant", "F1"),

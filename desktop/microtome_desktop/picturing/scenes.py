@@ -29,6 +29,7 @@ from microtome_desktop.picturing.experiments import (
     hypothesis,
     slimmed,
 )
+from microtome_desktop.picturing.learning import phases, superposed, trained
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -319,6 +320,12 @@ SCENES = (
           "go one after another, and what it saves.", slimmed),
     _card("features", "Features: what a sparse dictionary finds in a layer, all of it in a table, "
           "and where one of them is on.", featured),
+    Scene("trained", "Training: a sparse dictionary of a layer, its figures as it was trained.",
+          trained, ratio=2, panel="training"),
+    _card("superposition", "Superposition: toy models whose features came to share dimensions, "
+          "and a real layer by the same measures.", superposed),
+    Scene("phases", "When a feature has a dimension of its own, shares one, or is lost.", phases,
+          ratio=2),
     _card("attention", "Attention: every head of a layer, and where the selected one looks."),
     _card("feature_space", "Feature space: activations of a whole prompt set in three dimensions."),
     _card("node_card", "Node: what goes into the selected part and out of it, and what cutting "
@@ -336,7 +343,7 @@ SCENES = (
     _card("history", "History: every run of this sitting, to open again or to compare.",
           _history),
     _card("jobs", "Jobs: what runs, how long it will take, and what has ended."),
-    _card("lessons", "Lessons: seven of five minutes each."),
+    _card("lessons", "Lessons of five minutes each."),
     Scene("comparison", "Two runs side by side: predictions, and the differences of the heat "
           "maps and of the circuits.", _compared),
     Scene("grouped", "A circuit that was worked on: one head pinned and named, three MLPs drawn "

@@ -1,4 +1,4 @@
-"""Nine lessons on embedded models. Each step's claim is tested on the real model."""
+"""Lessons on embedded models. Each step's claim is tested on the real model."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from microtome.prompts import Question
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.lesson_circuit import CUT_AT_THE_SOURCE, NURSE_DOCTOR
 from microtome_desktop.presenters.lesson_features import FEATURE_GRAPH
+from microtome_desktop.presenters.lesson_superposition import SUPERPOSITION_LIVE
 from microtome_desktop.state.course import Act, Lesson, Step
 
 _NAMES = "When Mary and John went to the store, John gave a drink to"
@@ -295,6 +296,7 @@ LESSONS = (
     CUT_AT_THE_SOURCE,
     _NEURON,
     FEATURE_GRAPH,
+    SUPERPOSITION_LIVE,
     _BRAIN,
 )
 

@@ -13,10 +13,14 @@ from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
 from microtome.records.slice_circuits import SLICE_CIRCUITS
 from microtome.records.suite_result import SUITE
+from microtome.records.superposition import PHASES, SHARING, TOY
+from microtome.records.training import TRAINING
 from microtome_desktop.state.discoveries import CIRCUIT, KNOWN, curve_for, discoveries_in, search_of
 from microtome_desktop.state.history import Past
 
 _OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
+# Of texts, of the model's weights, or of no model at all.
+_OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING})
 _OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
 
 
@@ -36,7 +40,7 @@ def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Anal
         one.id: one
         for one in before.analyses.values()
         if one.id in kept
-        or one.kind in _OF_SETS
+        or one.kind in _OF_SETS | _OF_NO_PROMPT
         or (one.kind in _OF_CIRCUITS and one.params.get(CIRCUIT) in ids)
     }
 

@@ -19,6 +19,7 @@ from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
+from microtome_desktop.views.training_commands import TrainingCommands
 
 
 def bind_commands(
@@ -42,6 +43,7 @@ def bind_commands(
         SuiteCommands(window, desk, panels),
         FeatureGraphCommands(window, desk, runner, handlers),
         FeatureCommands(window, desk, runner, panels),
+        TrainingCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})

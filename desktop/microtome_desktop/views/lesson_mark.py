@@ -24,6 +24,7 @@ from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_table import PLACES
 from microtome_desktop.views.patching_panel import PatchingPanel
 from microtome_desktop.views.suite_panel import SuitePanel
+from microtome_desktop.views.superposition_panel import SuperpositionPanel
 from microtome_desktop.views.token_strip import TokenStrip
 
 _EVERY_MS = 120  # how often the mark follows what it marks
@@ -183,6 +184,9 @@ class LessonMark(QWidget):
         discovery, suite = (self._panels.get(name) for name in ("discovery", "suite"))
         if isinstance(discovery, DiscoveryPanel):
             found["discover"] = discovery.asking.run_button
+        lab = self._panels.get("superposition")
+        if isinstance(lab, SuperpositionPanel):
+            found |= {"train toy": lab.train, "measure": lab.measure}
         if isinstance(suite, SuitePanel):
             found["suite"] = suite.suite.button
         if patching is not None:

@@ -56,7 +56,9 @@ class LessonPanel(Panel):
         column = QVBoxLayout(inside)
         column.setContentsMargins(12, 10, 12, 10)
         column.setSpacing(10)
-        opening = QLabel("Nine lessons of five minutes, each on a model that is built in.")
+        opening = QLabel(
+            f"{len(LESSONS)} lessons of five minutes, each on a model that is built in."
+        )
         opening.setWordWrap(True)
         opening.setObjectName("dim")
         column.addWidget(opening)

@@ -171,6 +171,18 @@ def _features() -> type[Panel]:
     return FeaturesPanel
 
 
+def _training() -> type[Panel]:
+    from microtome_desktop.views.training_panel import TrainingPanel
+
+    return TrainingPanel
+
+
+def _superposition() -> type[Panel]:
+    from microtome_desktop.views.superposition_panel import SuperpositionPanel
+
+    return SuperpositionPanel
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -183,6 +195,8 @@ PLACES = (
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
     Place("features", "Features", "mdi6.creation", _CENTRE, _features),
+    Place("training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training),
+    Place("superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.

@@ -23,9 +23,10 @@ from microtome.features.training.forms import Across, Own
 from microtome.features.training.methods import METHODS
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import preset
+from microtome.features.training.rows import Rows
 from microtome.features.training.trainer import Places, Trainer, Watch
 from microtome.features.transcoders import Transcoders
-from microtome.jobs import Job, job_or_default
+from microtome.jobs import Job, QuietPart, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
@@ -124,6 +125,10 @@ class Asked:
         """The same with another plan, in a folder of its own."""
         return replace(self, plan=self.plan.but(**changes), within=within)
 
+    def quiet(self) -> Asked:
+        """The same to be tried: nothing is kept, watched or told."""
+        return replace(self, job=QuietPart(self.job), folder=None, watch_every=0)
+
     @contextmanager
     def rows(self, text: Text, sites: Sequence[Site]) -> Iterator[Harvest]:
         """The activations: those given, or of a text, kept in the folder where there is one."""
@@ -142,7 +147,7 @@ class Asked:
         kept, seed = self.limit, self.plan.seed
         return harvest(self.model, source, sites, folder, limit=kept, seed=seed, job=self.job)
 
-    def trainer(self, rows: Harvest, read: Site, written: Site) -> Trainer:
+    def trainer(self, rows: Rows, read: Site, written: Site) -> Trainer:
         """A trainer of one dictionary."""
         form = Own(
             self.plan.width, width_of(self.model, read), width_of(self.model, written),
@@ -152,12 +157,14 @@ class Asked:
         return self.made(rows, places, form, [self.identity(read, written)])
 
     def made(
-        self, rows: Harvest, places: Places, form: Own | Across,
+        self, rows: Rows, places: Places, form: Own | Across,
         identities: Sequence[DictionaryIdentity],
     ) -> Trainer:  # fmt: skip
         """A trainer that watches the cross-entropy."""
         folder = None if self.folder is None else self.folder / self.within
-        watch = self._watch(rows.tokens) if self.watch_every else None
+        watch = None
+        if self.watch_every and isinstance(rows, Harvest):
+            watch = self._watch(rows.tokens)
         return Trainer(rows, places, self.plan, form, identities, self.job, folder, watch,
                        self.watch_every)  # fmt: skip
 

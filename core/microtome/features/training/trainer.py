@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ class Trainer:
             pass
         return self.finished(), self.curve
 
-    def steps(self) -> Iterator[int]:
+    def steps(self) -> Generator[int]:
         """Train step by step, each when the next is asked for; how many are done."""
         expect_rows(self.rows, self.plan.batch)
         self._begin()

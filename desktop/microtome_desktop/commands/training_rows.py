@@ -1,0 +1,39 @@
+"""The rows of the table of commands that the panels of training and superposition act on."""
+
+from __future__ import annotations
+
+from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.state.made_by import needs_model
+
+
+def _needs_session(now: Situation) -> str:
+    shown = now.desk.workspace.session
+    return "" if shown is not None else "There is nothing yet: run a prompt first."
+
+
+def _needs_model(now: Situation) -> str:
+    session = now.desk.workspace.session
+    if session is None:
+        return _needs_session(now)
+    return needs_model(session) if now.desk.workspace.offline else ""
+
+
+_ID = CommandId
+_MENU = "Features"
+TRAINING_COMMANDS = (
+    Command(_ID.TRAIN, _MENU, "Train a dictionary", "Train what the Training panel is set to, "
+            "with its figures as they come", "mdi6.chart-bell-curve-cumulative",
+            "Ctrl+Alt+T", _needs_model, starts_group=True),
+    Command(_ID.CONTINUE_TRAINING, _MENU, "Continue a training\N{HORIZONTAL ELLIPSIS}",
+            "Go on from the checkpoint of a training that stopped", "mdi6.play-pause", "",
+            _needs_model),
+    Command(_ID.TRAIN_TOY, _MENU, "Train toy models of superposition", "Train the toy models that "
+            "the Superposition panel is set to", "mdi6.vector-polyline", "Ctrl+Alt+Y",
+            _needs_session, starts_group=True),
+    Command(_ID.PHASES, _MENU, "Phase diagram of superposition", "When a feature has a dimension "
+            "of its own, shares one, or is lost", "mdi6.chart-scatter-plot-hexbin", "",
+            _needs_session),
+    Command(_ID.MEASURE_SHARING, _MENU, "Measure superposition in a layer", "How the directions "
+            "of neurons or of an open dictionary share their space", "mdi6.ruler", "",
+            _needs_model),
+)  # fmt: skip

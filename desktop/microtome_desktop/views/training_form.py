@@ -1,0 +1,298 @@
+"""What is to be trained: text, site, rule and numbers, and the folder that it is saved in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+import microtome_resources as resources
+from microtome.features.training.plan import Plan
+from microtome.records.coverage import Coverage
+from microtome.records.model import ModelIdentity
+from microtome_desktop.presenters.training import FORMS, RULES, presets_of, sites_of, uses_k
+from microtome_desktop.state.trainings import ONE, TrainWish
+from microtome_desktop.views.form_fields import choice, field, make_plain, spin
+
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_FILE, _FOLDER = f"A file{_ELLIPSIS}", f"A folder{_ELLIPSIS}"
+_COLLECTED = "activations that are collected"
+_OWN = "as set below"
+_MOST = 1 << 22
+_TIP = Qt.ItemDataRole.ToolTipRole
+_NUMBERS = (
+    ("width", "features", 1, _MOST, 512),
+    ("k", "features that are on at a token", 1, _MOST, 16),
+    ("steps", "steps", 1, 100_000_000, 2_000),
+    ("batch", "tokens of a step", 2, _MOST, 512),
+    ("seed", "seed", 0, 2**31 - 1, 0),
+)
+_PLANNED = tuple(name for name, *_ in _NUMBERS if name != "seed")
+
+
+class TrainingForm(QWidget):
+    """Fields under each other; ``changed`` when any of them is."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wish = TrainWish("")  # what no field shows
+        self._plans: dict[str, Plan] = {}
+        self._held = ""  # the text that was chosen before a file is looked for
+        self.text = choice("training_text", "text", ())
+        self.form = choice("training_form", "what is trained", FORMS)
+        self.site = choice("training_site", "site", ())
+        self.layer = spin("training_layer", "layer", 0, 0)
+        self.preset = choice("training_preset", "preset", (_OWN,))
+        self.rule = choice("training_rule", "rule of sparsity", RULES)
+        self.numbers = {
+            name: spin(f"training_{name}", said, low, high, start)
+            for name, said, low, high, start in _NUMBERS
+        }
+        self.limit = spin("training_limit", "tokens of the text", 0, 2_000_000_000)
+        self.rate = QDoubleSpinBox()
+        self.out = field("training_out", "folder that it is saved in")
+        self.browse = QPushButton(_ELLIPSIS)
+        self._dress()
+        self._lay_out()
+        self._connect()
+        self.offer_texts()
+
+    def _dress(self) -> None:
+        self.rate.setObjectName("training_rate")
+        self.rate.setAccessibleName("learning rate")
+        self.rate.setToolTip("Learning rate")
+        self.rate.setDecimals(6)
+        self.rate.setRange(1e-6, 10.0)
+        self.rate.setValue(1e-3)
+        make_plain(self.rate)
+        self.limit.setSpecialValueText("all")
+        self.browse.setObjectName("training_browse")
+        self.browse.setAccessibleName("choose the folder that it is saved in")
+        self.browse.setFixedWidth(34)
+        for box in (self.layer, self.limit, *self.numbers.values()):
+            box.setMinimumWidth(52)
+        self.rate.setMinimumWidth(70)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(4)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        number = self.numbers
+        rows: tuple[tuple[str, QWidget | QLayout], ...] = (
+            ("Text", self.text), ("Train", self.form), ("Site", _side(self.site, self.layer)),
+            ("Preset", self.preset), ("Rule", self.rule),
+            ("Width, k", _side(number["width"], number["k"])),
+            ("Steps, batch", _side(number["steps"], number["batch"])),
+            ("Rate, seed", _side(self.rate, number["seed"])), ("Tokens", self.limit),
+            ("Save to", _side(self.out, self.browse)),
+        )  # fmt: skip
+        for title, part in rows:
+            form.addRow(title, part)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 6, 0)
+        column.addLayout(form)
+        column.addStretch(1)
+
+    def _connect(self) -> None:
+        self.text.activated.connect(self._on_text)
+        self.preset.activated.connect(self._on_preset)
+        for box in (self.form, self.site, self.rule):
+            box.currentIndexChanged.connect(self._on_change)
+        for number in (self.layer, self.limit, *self.numbers.values()):
+            number.valueChanged.connect(self._on_number)
+        self.rate.valueChanged.connect(self._on_number)
+        self.rule.currentIndexChanged.connect(self._on_number)
+        self.out.textChanged.connect(self._on_change)
+        self.browse.clicked.connect(self.choose_out)
+
+    # what is on offer
+
+    def offer_texts(self) -> None:
+        """Embedded texts, a file or a folder."""
+        with QSignalBlocker(self.text):
+            self.text.clear()
+            for name in resources.text_names():
+                self.text.addItem(f"embedded text {name}", name)
+            self.text.addItem(_FILE, None)
+            self.text.addItem(_FOLDER, None)
+        self._held = self.text.currentData() or ""
+
+    def offer(self, model: ModelIdentity | None, coverage: Coverage | None) -> None:
+        """The sites, layers and presets of a model; what is chosen stays where it is there."""
+        before, first = self.site.currentData(), not self._plans
+        with QSignalBlocker(self.site), QSignalBlocker(self.layer), QSignalBlocker(self.preset):
+            self.site.clear()
+            for name, title in sites_of(coverage):
+                self.site.addItem(name, name)
+                self.site.setItemData(self.site.count() - 1, title, _TIP)
+            row = self.site.findData(before or "resid_post")
+            self.site.setCurrentIndex(max(0, row))
+            layers = 1 if model is None else model.n_layers
+            self.layer.setRange(0, layers - 1)
+            self._plans = dict(presets_of(model))
+            self.preset.clear()
+            self.preset.addItems([*self._plans, _OWN])
+            self.preset.setCurrentText(_OWN)
+        if first and self._plans:
+            self.layer.setValue((self.layer.maximum() + 1) // 2)
+            self._fill(next(iter(self._plans)))
+        self._mark_preset()
+        self._show_able()
+
+    # what is chosen
+
+    def wish(self) -> TrainWish:
+        """What the fields say."""
+        site = f"{self.site.currentData()}.{self.layer.value()}"
+        plan = self._plans.get(self.preset.currentText())
+        dead_after = self._wish.dead_after if plan is None else None
+        numbers: dict[str, Any] = {name: box.value() for name, box in self.numbers.items()}
+        return replace(
+            self._wish,
+            text=self.text.currentData() or "",
+            form=FORMS[self.form.currentText()],
+            site=site,
+            rule=self.rule.currentText(),
+            rate=round(self.rate.value(), 6),
+            limit=self.limit.value() or None,
+            dead_after=dead_after,
+            out=self.out.text().strip(),
+            **numbers,
+        )
+
+    def show_wish(self, wish: TrainWish) -> None:
+        """Set every field as it was asked."""
+        parts = (self.form, self.site, self.rule, self.layer, self.limit, self.rate, self.out,
+                 *self.numbers.values())  # fmt: skip
+        blockers = [QSignalBlocker(part) for part in parts]
+        self._wish = wish
+        self._choose_text(wish.text)
+        self.form.setCurrentText(next((t for t, f in FORMS.items() if f == wish.form), ""))
+        name, _, layer = wish.site.rpartition(".")
+        self.site.setCurrentIndex(max(0, self.site.findData(name)))
+        self.layer.setValue(int(layer) if layer.isdecimal() else 0)
+        self.rule.setCurrentText(wish.rule)
+        for each, box in self.numbers.items():
+            box.setValue(getattr(wish, each))
+        self.rate.setValue(wish.rate)
+        self.limit.setValue(wish.limit or 0)
+        self.out.setText(wish.out)
+        del blockers
+        self._mark_preset()
+        self._on_change()
+
+    def choose_out(self) -> bool:
+        """Ask for the folder that it is saved in; whether one was chosen."""
+        path = QFileDialog.getExistingDirectory(
+            self, "The folder that the dictionary is saved in", self.out.text()
+        )
+        if path:
+            self.out.setText(str(Path(path)))
+        return bool(path)
+
+    def forget_kept(self) -> None:
+        """Checkpoints lie beside what is trained from now on."""
+        self._wish = replace(self._wish, kept="")
+
+    def _on_text(self, _row: int) -> None:
+        title, held = self.text.currentText(), self._held
+        if title == _FILE:
+            held = QFileDialog.getOpenFileName(
+                self, "A text", "", "Texts (*.txt *.md *.jsonl *.parquet *.json);;All files (*)"
+            )[0]
+        elif title == _FOLDER:
+            held = QFileDialog.getExistingDirectory(self, "A folder of texts")
+        else:
+            held = self.text.currentData() or ""
+        self._choose_text(held or self._held)
+        self._on_change()
+
+    def _choose_text(self, text: str) -> None:
+        row = self.text.findData(text) if text else -1
+        if row < 0:
+            title = Path(text).name if text else _COLLECTED
+            self.text.insertItem(0, title, text or "")
+            self.text.setItemData(0, text, _TIP)
+            row = 0
+        self.text.setCurrentIndex(row)
+        self._held = text
+
+    def _on_preset(self, _row: int) -> None:
+        self._fill(self.preset.currentText())
+        self._on_change()
+
+    def _fill(self, title: str) -> None:
+        plan = self._plans.get(title)
+        if plan is None:
+            return
+        parts = (self.rule, self.rate, *self.numbers.values())
+        blockers = [QSignalBlocker(part) for part in parts]
+        self.rule.setCurrentText(plan.rule)
+        self.rate.setValue(plan.rate)
+        for name in _PLANNED:
+            self.numbers[name].setValue(getattr(plan, name))
+        del blockers
+        self._mark_preset()
+
+    def _mark_preset(self) -> None:
+        """Say which preset the numbers are, if they are one."""
+        found = next((title for title, plan in self._plans.items() if self._is(plan)), _OWN)
+        with QSignalBlocker(self.preset):
+            self.preset.setCurrentText(found)
+
+    def _is(self, plan: Plan) -> bool:
+        numbers = all(self.numbers[n].value() == getattr(plan, n) for n in _PLANNED)
+        rate = abs(self.rate.value() - plan.rate) < 1e-9
+        return numbers and rate and self.rule.currentText() == plan.rule
+
+    def _on_number(self, *_: object) -> None:
+        self._mark_preset()
+        self._on_change()
+
+    def _on_change(self, *_: object) -> None:
+        self._show_able()
+        self.changed.emit()
+
+    def _show_able(self) -> None:
+        form = FORMS.get(self.form.currentText(), ONE)
+        self.site.setEnabled(form == ONE)
+        self.layer.setEnabled(not replace(self._wish, form=form).is_set)
+        self.numbers["k"].setEnabled(uses_k(self.rule.currentText()))
+
+
+def _side(*parts: QWidget) -> QHBoxLayout:
+    line = QHBoxLayout()
+    line.setContentsMargins(0, 0, 0, 0)
+    line.setSpacing(6)
+    for part in parts:
+        line.addWidget(part, 0 if isinstance(part, QPushButton) else 1)
+    return line
+
+
+def scrolled(part: QWidget, width: int) -> QScrollArea:
+    """A column of fields behind a scroll bar, for a window that is lower than it."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(part)
+    area.setFixedWidth(width)
+    part.setAutoFillBackground(False)
+    area.viewport().setAutoFillBackground(False)
+    return area
