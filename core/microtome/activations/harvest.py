@@ -129,6 +129,7 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
         special=special,
         limit=limit,
         sites=widths,
+        corpus_fingerprint=corpus.fingerprint(),
     )
     index = _begun(path, index)
     tokens = tokenise(model, corpus, path / TOKENS, context=index.context, limit=limit, job=job)
@@ -205,6 +206,13 @@ def _begun(folder: Path, index: HarvestIndex) -> HarvestIndex:
     held = open_harvest(folder).index
     one, other = held.question, index.question
     unlike = [name for name, value in other.items() if one[name] != value]
+    if unlike == ["corpus_fingerprint"]:
+        raise CorpusError(
+            f"{folder.name} holds a harvest of another text: {index.corpus} has changed since."
+            if held.corpus_fingerprint
+            else f"{folder.name} holds a harvest that does not tell which text it is of.",
+            "Harvest again: choose another folder, or delete that one.",
+        )
     if unlike:
         name = unlike[0]
         raise CorpusError(

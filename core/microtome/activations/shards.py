@@ -44,7 +44,8 @@ class Shard:
 class HarvestIndex:
     """What a harvest is of: a harvest that differs in any of it is another one.
 
-    ``sites`` are names with their widths.
+    ``sites`` are names with their widths; ``corpus_fingerprint`` is that of the text, "" in an
+    index written before it was kept.
     """
 
     model: str
@@ -57,6 +58,7 @@ class HarvestIndex:
     special: bool
     limit: int | None
     sites: Mapping[str, int]
+    corpus_fingerprint: str = ""
     shards: tuple[Shard, ...] = ()
     blocks: int = 0  # rows of tokens there are in all
     version: int = _VERSION

@@ -6,7 +6,9 @@ a blank line ends a document; in one without blank lines every line is a documen
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,9 @@ from microtome.prompt_sets import PromptSet
 _LOOK = 1 << 16
 # Rows of a Parquet file that are in memory at once.
 _ROWS = 1_024
+# A file up to this size is known by all that is in it, a longer one by its ends and its time.
+_KNOWN_WHOLE = 16 << 20
+_END = 64 << 10
 # A document longer than this is taken for damage: no blank line and no line end in 64 MB.
 _LONGEST = 64 << 20
 
@@ -48,6 +53,19 @@ class Corpus:
     def n_bytes(self) -> int:
         """Its size on disk, by which progress is told."""
         return sum(part.n_bytes for part in self.parts) + sum(map(len, self.texts))
+
+    def fingerprint(self) -> str:
+        """What tells the text from another: SHA-256 over its documents, or its files.
+
+        Files are read whole up to 16 MB; of a longer one stand its size, the time it was changed,
+        and the first and last 64 kB. Raises CorpusError for a file that cannot be read.
+        """
+        told = hashlib.sha256(self.field.encode())
+        for text in self.texts:
+            told.update(hashlib.sha256(text.encode()).digest())
+        for part in self.parts:
+            told.update(_file_digest(part.path))
+        return told.hexdigest()
 
     def documents(self) -> Iterator[tuple[str, int]]:
         """Each document that is not blank, with the number of bytes that were read by then.
@@ -99,6 +117,21 @@ def read_corpus(source: Path | str | PromptSet, field: str = "text") -> Corpus:
 def _part(path: Path) -> Part:
     try:
         return Part(path, path.stat().st_size)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _file_digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            stat = os.fstat(file.fileno())
+            if stat.st_size <= _KNOWN_WHOLE:
+                return hashlib.file_digest(file, "sha256").digest()
+            told = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+            told.update(file.read(_END))
+            file.seek(-_END, os.SEEK_END)
+            told.update(file.read(_END))
+            return told.digest()
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -99,6 +99,20 @@ def test_rows_hold_all_tokens_in_order(embedded: Callable, tmp_path: Path) -> No
     assert np.array_equal(short, [flat[:10]])
 
 
+def test_a_limit_holds_over_all_pieces_of_a_text(
+    embedded: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = embedded("words-4l")
+    path = written(tmp_path, "a.txt", "\n".join(DOCUMENTS * 5))
+    whole = tokenise(words, mt.read_corpus(path), tmp_path / "whole", context=2)
+    monkeypatch.setattr("microtome.corpora.blocks._FLUSH", 10)  # a piece for each document
+    first = len(words.tokenize(DOCUMENTS[0]).ids)
+    for limit in (2 * (first // 2), 16, 30, 10_000):
+        target = tmp_path / f"{limit}"
+        few = tokenise(words, mt.read_corpus(path), target, context=2, limit=limit)
+        assert np.array_equal(few, whole[: limit // 2]), limit
+
+
 def test_rows_longer_than_the_model_reads_are_refused(embedded: Callable) -> None:
     words = embedded("words-4l")
     assert row_length(words) == words.identity.context

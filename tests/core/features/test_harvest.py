@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -155,6 +156,42 @@ def test_the_size_is_told_before_and_what_does_not_fit_is_refused(
     np.zeros(18, np.int32).tofile(other)
     again = mt.harvest(words, text, SITES, other.parent, context=9, limit=36)
     assert np.array_equal(again.tokens, whole.tokens[:4])
+
+
+def test_activations_of_a_text_that_was_edited_are_not_used_again(
+    embedded: Callable, tmp_path: Path
+) -> None:
+    words, path, kept = embedded("words-4l"), tmp_path / "a.txt", tmp_path / "kept"
+    path.write_text("Mary went to the store")
+    mt.harvest(words, path, ["z.1"], kept)
+    time = path.stat().st_mtime_ns
+    path.write_text("John went to the store")  # of the same size, and looks as old
+    os.utime(path, ns=(time, time))
+    with pytest.raises(CorpusError, match=r"a\.txt has changed since.*Harvest again"):
+        mt.harvest(words, path, ["z.1"], kept)
+    path.write_text("Mary went to the store")
+    assert mt.harvest(words, path, ["z.1"], kept).index.whole
+    index = json.loads((kept / "index.json").read_text())
+    del index["corpus_fingerprint"]  # as older ones are
+    (kept / "index.json").write_text(json.dumps(index))
+    assert mt.open_harvest(kept).index.whole
+    with pytest.raises(CorpusError, match="does not tell which text"):
+        mt.harvest(words, path, ["z.1"], kept)
+
+
+def test_long_files_are_known_by_their_ends_and_their_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microtome.corpora.reading._KNOWN_WHOLE", 100_000)
+    path = tmp_path / "a.txt"
+
+    def told(middle: str, time: int) -> str:
+        path.write_text("a" * 70_000 + middle + "b" * 70_000)
+        os.utime(path, ns=(time, time))
+        return mt.read_corpus(path).fingerprint()
+
+    assert told("c", 10**18) == told("c", 10**18)
+    assert told("c", 10**18) != told("d", 2 * 10**18)
 
 
 @pytest.mark.parametrize(("given", "told"), [({"limit": 0}, "limit is 0"), ({"seed": -1}, "seed")])

@@ -16,7 +16,7 @@ from microtome.features.training.checkpoints import CHECKPOINT, read_checkpoint
 from microtome.features.training.forms import Across, Own
 from microtome.features.training.methods import METHODS
 from microtome.features.training.plan import Plan
-from microtome.features.training.rows import ArrayRows, Scale
+from microtome.features.training.rows import ArrayRows, Scale, digest
 from microtome.features.training.trainer import Places, Trainer
 from microtome.jobs import Job
 from microtome.records.dictionary import DictionaryIdentity
@@ -197,6 +197,15 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(
     trainer(SMALL.but(steps=5), tmp_path).run()
     with pytest.raises(DictionaryError, match=told):
         trainer(SMALL.but(steps=5, **changes), tmp_path).run()
+
+
+def test_rows_are_told_from_others_by_their_ends() -> None:
+    kept = digest(ROWS, [SITE])
+    assert digest(ArrayRows({SITE: X.copy()}), [SITE]) == kept
+    for row in (0, -1):
+        other = X.copy()
+        other[row, 2] += 1
+        assert digest(ArrayRows({SITE: other}), [SITE]) != kept
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

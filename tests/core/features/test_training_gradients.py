@@ -10,7 +10,7 @@ from plain_training import plain_gradient, plain_loss, plain_threshold_gradient
 from microtome.features.training.dead import auxiliary_loss
 from microtome.features.training.forms import Across, Own
 from microtome.features.training.gradients import dense_gradients
-from microtome.features.training.methods import METHODS
+from microtome.features.training.methods import METHODS, largest_of_batch
 from microtome.features.training.plan import Plan
 from microtome.features.training.sparse import sparse_gradients
 from microtome.features.training.state import State
@@ -81,6 +81,52 @@ def test_the_sparse_path_has_the_gradients_of_autograd(skip: bool, dead: int) ->
     for name, held in state.weights.items():
         scale = float(dense[name].abs().max())
         assert float((held.grad - dense[name]).abs().max()) < 1e-6 * max(1, scale), name
+
+
+def test_the_threshold_of_a_batch_rule_is_a_running_mean() -> None:
+    state = started("batchtopk")
+    wanted = None
+    for seed in range(4):
+        random = torch.Generator().manual_seed(seed)
+        x = torch.randn(ROWS, D_IN, generator=random).double() * (seed + 1)
+        y = torch.randn(ROWS, D_OUT, generator=random).double()
+        codes = largest_of_batch(state.form.read(state.weights, x), state.plan.k)
+        smallest = float(codes[codes > 0].min())
+        state.advance((x, y))
+        wanted = smallest if wanted is None else 0.99 * wanted + 0.01 * smallest
+        assert float(state.cut) == pytest.approx(wanted, rel=1e-9)
+    assert abs(float(state.cut) - smallest) > 0.01
+
+
+@pytest.mark.parametrize("rule", ["relu", "topk"])
+def test_no_step_lengthens_rows_of_the_decoder(rule: str) -> None:
+    state, sides = started(rule), batch()
+    state.renormalise()
+    rows = state.weights["w_dec"].clone()
+    state.gradients(sides)
+    along = torch.linalg.vecdot(state.weights["w_dec"].grad, rows)
+    assert float(along.abs().max()) > 0.1
+    state.advance(sides)  # with the gradients that Adam was given left in place
+    along = torch.linalg.vecdot(state.weights["w_dec"].grad, rows)
+    assert float(along.abs().max()) < 1e-12
+    assert torch.allclose(state.weights["w_dec"].norm(dim=1), torch.ones(WIDTH).double())
+
+
+def test_rate_and_pressure_rise_and_fall_with_the_steps() -> None:
+    plan = Plan("relu", WIDTH, 2, 100, rate=2.0, warm_up=0.1, decay=0.4, pressure=0.3,
+                pressure_warm_up=0.2)  # fmt: skip
+    rates = [plan.rate_at(step) for step in (0, 4, 9, 60, 80, 99)]
+    assert rates == pytest.approx([0.2, 1.0, 2.0, 2.0, 1.0, 0.05])
+    assert [plan.pressure_at(step, 9.0) for step in (0, 10, 20, 99)] == [0, 0.15, 0.3, 0.3]
+    assert plan.but(pressure=None).pressure_at(10, 9.0) == 4.5
+    state = State.start(Own(WIDTH, D_IN, D_OUT, transcodes=True), plan, batch())
+    state.weights = {name: held.double() for name, held in state.weights.items()}
+    for step, weight in ((0, 0.0), (10, 0.15), (40, 0.3)):
+        state.step = step
+        found = state.gradients(batch())
+        codes = state.form.read(state.weights, batch()[0]).relu()
+        asked = found.error + weight * float(codes.detach().sum(1).mean())
+        assert found.loss == pytest.approx(asked, rel=1e-9)
 
 
 def test_the_auxiliary_loss_is_the_error_that_dead_features_leave() -> None:
