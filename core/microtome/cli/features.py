@@ -170,6 +170,8 @@ def _table_text(rows: list[dict[str, Any]], index: FeatureIndex) -> str:
 
 
 def _card_text(card: FeatureCard) -> str:
+    from microtome.records.feature_examples import joined
+
     lines = [
         f"Feature {card.feature} of {card.dictionary}" + (f": {card.label}" if card.label else ""),
         f"on at {card.rate:.3%} of tokens, mean {card.mean:.3f}, peak {card.peak:.3f}",
@@ -186,9 +188,11 @@ def _card_text(card: FeatureCard) -> str:
     for quantile in card.quantiles:
         lines.append(f"{quantile.name}:")
         for one in quantile.examples[:_EXAMPLES]:
-            marked = "".join(
-                f"«{token}»" if value > 0 else token
-                for token, value in zip(one.tokens, one.activations, strict=True)
+            marked = joined(
+                [
+                    f"«{token}»" if value > 0 else token
+                    for token, value in zip(one.tokens, one.activations, strict=True)
+                ]
             )
             lines.append(f"  {one.activations[one.peak]:7.3f}  {' '.join(marked.split())}")
     return "\n".join(lines)

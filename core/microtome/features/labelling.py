@@ -23,7 +23,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.feature_card import FeatureCard, feature_card
-from microtome.records.feature_examples import Example
+from microtome.records.feature_examples import Example, joined
 from microtome.records.feature_index import FeatureIndex
 from microtome.records.feature_labels import LabelSet
 from microtome.records.label_score import Detection, LabelScore, score_of
@@ -105,7 +105,7 @@ def label_detection(
     held = [one for quantile in card.quantiles[1:] for one in quantile.examples]
     held += list(card.top) if len(held) < pairs else []
     special = {model.token_text(token) for token in model.lexicon.special_tokens}
-    shown = ("".join(each for each in one.tokens if each not in special) for one in held)
+    shown = (joined([each for each in one.tokens if each not in special]) for one in held)
     texts = list(dict.fromkeys(shown))
     if len(texts) < pairs:
         raise InputError(
@@ -216,13 +216,13 @@ def _without(  # what a stretch must not have, and where it is looked for
         stretch = slice(start, start + length)
         if off[stretch].all():
             kept = ids[stretch][~np.isin(ids[stretch], special)]
-            found["".join(str(names[token]) for token in kept)] = None
+            found[joined([str(names[token]) for token in kept])] = None
     raise AssertionError
 
 
 def _marked(example: Example) -> str:
     pairs = zip(example.tokens, example.activations, strict=True)
-    return "".join(f"«{token}»" if value > 0 else token for token, value in pairs).strip()
+    return joined([f"«{token}»" if value > 0 else token for token, value in pairs]).strip()
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+
+def joined(tokens: Sequence[str]) -> str:
+    """Tokens as text: with spaces between where the tokenizer's own have none in front."""
+    between = "" if any(token != token.strip() for token in tokens) else " "
+    return between.join(tokens)
 
 
 @dataclass(frozen=True, slots=True)

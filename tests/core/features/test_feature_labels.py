@@ -16,7 +16,7 @@ import microtome as mt
 from microtome.errors import InputError
 from microtome.features.dictionary import Dictionary
 from microtome.records.feature_card import FeatureCard, Word
-from microtome.records.feature_examples import Example
+from microtome.records.feature_examples import Example, joined
 from microtome.records.feature_labels import label_texts, labels_analysis, labels_of, with_label
 from microtome.records.label_score import score_of
 from microtome.records.marks import Marks
@@ -75,7 +75,8 @@ def test_texts_to_tell_apart_are_half_with_the_feature_and_half_without(
     assert again.texts == held.texts
     special = [words.token_text(token) for token in words.lexicon.special_tokens]
     assert not any(token in text for text in held.texts for token in special)
-    shown = ["".join(one.tokens) for one in mt.feature_card(index, FEATURE).examples]
+    shown = [joined(one.tokens) for one in mt.feature_card(index, FEATURE).examples]
+    assert any(" " in text for text in held.texts)
     for text, fires in zip(held.texts, held.fires, strict=True):
         if fires:
             assert any(text in one for one in shown)
