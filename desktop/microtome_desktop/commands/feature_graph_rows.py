@@ -62,7 +62,7 @@ FEATURE_GRAPH_ROWS = (
             "mdi6.hexagon-multiple-outline", "Ctrl+Alt+F", _no_set, starts_group=True),
     Command(_ID.OPEN_TRANSCODERS, _MENU, "Open transcoders…", "Look at a folder of transcoders "
             "for all layers, and make a graph with them", "mdi6.folder-open-outline",
-            "Ctrl+Alt+T", _no_model),
+            "Ctrl+Alt+C", _no_model),
     Command(_ID.FEATURE_ABLATE, _MENU, "Ablate the feature", "Put 0 in the place of the selected "
             "features' activations", "mdi6.content-cut", "Ctrl+Alt+I", _cannot("ablate"),
             starts_group=True),
