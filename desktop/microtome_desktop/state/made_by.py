@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from microtome.records.session import Session
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Only for the type: the first frame is painted before NumPy is imported.
+    from microtome.records.session import Session
 
 _UNKNOWN = "unknown"  # the name in the session of a graph whose file names no model
 
