@@ -22,6 +22,7 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.carried import carried_analyses
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.features import index_with
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 
@@ -139,7 +140,7 @@ class Examine(Request):
 
 
 def carried_over(before: Session | None, fingerprint: str) -> Marks:
-    """What a new run of the same model takes over from the one on screen: edits and hypotheses.
+    """What a new run of the same model takes over from the one on screen, labels among it.
 
     Edits that speak of positions, or of another prompt's values, were meant for that prompt: they
     come along switched off.
@@ -151,13 +152,21 @@ def carried_over(before: Session | None, fingerprint: str) -> Marks:
         for e in before.marks.edits
     )
     held = before.marks
-    return Marks(edits=edits, edit_sets=held.edit_sets, hypotheses=held.hypotheses)
+    return Marks(
+        edits=edits, edit_sets=held.edit_sets, hypotheses=held.hypotheses, labels=held.labels
+    )
 
 
 def show_new(desk: Desk, session: Session) -> None:
-    """Show a new session, with its answer selected if it has a circuit already."""
+    """Show a new session, with its answer selected if it has a circuit already.
+
+    A feature stays selected where the session has an index of its dictionary.
+    """
+    feature = desk.selection.current.feature
     desk.selection.clear()
     desk.workspace.show(session)
+    if feature is not None and index_with(session, feature[0]) is not None:
+        desk.selection.update(feature=feature)
     select_answer(desk)
 
 

@@ -8,9 +8,12 @@ from typing import Any
 from microtome.records.analysis import Analysis
 from microtome.records.discovery import DISCOVERY
 from microtome.records.faithfulness import FAITHFULNESS
+from microtome.records.feature_index import FEATURE_INDEX
+from microtome.records.feature_labels import FEATURE_LABELS
 from microtome.records.judgement import JUDGEMENT, STABILITY
 from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
+from microtome.records.shared_features import SHARED_FEATURES
 from microtome.records.slice_circuits import SLICE_CIRCUITS
 from microtome.records.suite_result import SUITE
 from microtome.records.superposition import PHASES, SHARING, TOY
@@ -21,14 +24,15 @@ from microtome_desktop.state.history import Past
 _OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
 # Of texts, of the model's weights, or of no model at all.
 _OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING})
+_OF_FEATURES = frozenset({FEATURE_INDEX, FEATURE_LABELS, SHARED_FEATURES})
 _OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
 
 
 def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Analysis]:
     """What a new run of the same model takes over from the session on screen, by id.
 
-    That is what was asked of prompt sets, and the circuit that is known; what was asked of the
-    pair on screen stays with its run.
+    That is what was asked of prompt sets, the circuit that is known, and features; what was
+    asked of the pair on screen stays with its run.
     """
     if before is None or before.model.fingerprint != fingerprint:
         return {}
@@ -40,7 +44,8 @@ def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Anal
         one.id: one
         for one in before.analyses.values()
         if one.id in kept
-        or one.kind in _OF_SETS | _OF_NO_PROMPT
+        or one.kind in _OF_SETS | _OF_NO_PROMPT | _OF_FEATURES
+        or one.params.get("features")  # directions in the feature space
         or (one.kind in _OF_CIRCUITS and one.params.get(CIRCUIT) in ids)
     }
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from microtome.records.feature_edit import GRAPH_METHOD
-from microtome.records.session import Session
+
+if TYPE_CHECKING:
+    # Only for the type: the first frame is painted before NumPy is imported.
+    from microtome.records.session import Session
 
 _UNKNOWN = "unknown"  # the name in the session of a graph whose file names no model
 

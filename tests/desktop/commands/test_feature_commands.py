@@ -16,6 +16,7 @@ from microtome.records.feature_index import index_of
 from microtome.records.shared_features import shared_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
 from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import index_with
@@ -191,6 +192,22 @@ def asked(hand):
 def test_a_command_does_what_it_promises(asked, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](asked)
+
+
+def test_index_labels_and_the_selected_feature_go_along_into_the_next_run(asked):
+    panel = with_index(asked)
+    source, before = panel.current, asked.session
+    index = index_with(before, source.fingerprint)
+    panel.choose(9)
+    asked.rest()
+    panel.view.labelled.emit("nine")
+    asked.bench.runner.ask(Examine(asked.desk.draft.text.question()))
+    asked.rest()
+    assert asked.session is not before
+    assert index_with(asked.session, source.fingerprint) is index
+    assert panel.labels == {9: "nine"}
+    assert panel.feature == 9
+    assert panel.view.label.text() == "nine"
 
 
 def test_what_does_not_fit_the_model_is_refused_by_name(asked):
