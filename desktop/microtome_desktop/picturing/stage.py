@@ -128,6 +128,7 @@ class Stage:
             nonlocal still
             if not runner.idle or not runner.turns.idle or self.workbench.updating:
                 still = time.monotonic()
+                return False  # however late this thread gets its turn
             return time.monotonic() - still > _STILL_S
 
         self.until(settled)

@@ -13,6 +13,7 @@ from microtome_desktop.presenters.training import FIGURES, Figure, points
 from microtome_desktop.views.fonts import mono_font
 
 _WIDE = 400  # pixels from which on there are three columns
+_LEVEL = 1e-2  # of its size that a figure must move by to fill its plot
 _MOST_OF = 0.3  # a share above it is drawn on an axis up to 1
 
 
@@ -36,6 +37,7 @@ class FigurePlot(pg.PlotWidget):
             axis.setTextPen(colours.TEXT_DIM)
             axis.setStyle(tickLength=0, tickFont=mono_font(10), hideOverlappingLabels=False)
         self.getAxis("left").setWidth(44)
+        self.getPlotItem().setContentsMargins(0, 0, 12, 0)  # half of the last number
         self.setLogMode(y=figure.logarithmic)
         self.setTitle(_title(figure), color=colours.TEXT_DIM, size="9pt")
         self.curves: dict[str, pg.PlotDataItem] = {}
@@ -65,16 +67,19 @@ class FigurePlot(pg.PlotWidget):
         values = np.concatenate(held) if held else np.zeros(0)
         if self.figure.share:
             high = 1.0 if top > _MOST_OF else max(0.02, 1.25 * top)
-            low = max(-1.0, min(0.0, float(values.min(initial=0))))
+            low = max(-0.25, min(0.0, float(values.min(initial=0))))
             marks = [low, (low + high) / 2, high]
             self.setYRange(low, high, padding=0.04)
         else:
             marks = [float(values.min()), float(values.max())] if len(values) else []
             self.enableAutoRange(axis="y")
-        near = len(marks) == 2 and marks[1] - marks[0] < 1e-3 * abs(marks[1])
+        if marks and marks[-1] - marks[0] < _LEVEL * abs(marks[-1]):
+            marks = marks[-1:]  # what hardly moves is no mountain
+            if not self.figure.logarithmic:
+                self.setYRange(0, 1.25 * max(marks[0], 1e-9), padding=0)
         places = np.log10(marks) if self.figure.logarithmic and all(marks) else marks
         ticks = [(float(at), f"{mark:.3g}") for at, mark in zip(places, marks, strict=True)]
-        self.getAxis("left").setTicks([ticks[:1] if near else ticks])
+        self.getAxis("left").setTicks([ticks])
 
 
 def _title(figure: Figure) -> str:
