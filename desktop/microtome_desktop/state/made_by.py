@@ -39,5 +39,5 @@ def needs_model(session: Session) -> str:
 
 def shows_features(session: Session | None) -> bool:
     """Whether the session's circuit is a graph of features that was made here."""
-    circuit = None if session is None else session.circuit
-    return circuit is not None and circuit.metadata.get("method") == GRAPH_METHOD
+    told = {} if session is None or session.circuit is None else session.circuit.metadata
+    return told.get("method") == GRAPH_METHOD and not told.get("format")  # no file's
