@@ -133,8 +133,8 @@ def test_a_feature_is_edited_tried_undone_and_kept(sitting, tmp_path):
         shown = {row.token: row.after for row in feature_effects(sitting.session)}
         assert shown == pytest.approx({word: after for word, _, after in plain.predictions})
         if mode == "free":
-            held = {row: found for row, found in zip(sitting.session.circuit.node_id,
-                                                     found.array("after"), strict=True)}  # fmt: skip
+            nodes, after = sitting.session.circuit.node_id, found.array("after")
+            held = dict(zip(nodes, after, strict=True))
             assert held[STRONGEST] == 0
             _choose(sitting, "direct")
             found = sitting.result()

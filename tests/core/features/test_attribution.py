@@ -22,7 +22,8 @@ from microtome.sites import Site
 
 IDS = (3, 5, 7, 11, 2, 9)
 # A family for each kind of transcoder: serial with learned positions, grouped heads with a gate
-# and a skip, norms on branches with a soft cap, parallel branches, norms on the stream, an unembedding with a bias.
+# and a skip, norms on branches with a soft cap, parallel branches, norms on the stream, an
+# unembedding with a bias.
 KINDS = (
     ("gpt2", {}),
     ("llama", {"skip": True, "rule": "gated"}),

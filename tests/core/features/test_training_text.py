@@ -234,13 +234,13 @@ def test_the_command_writes_a_folder_and_tells_figures(
     told = json.loads(capsys.readouterr().out)
     assert told["folder"] == str(out)
     assert told["curves"][0]["step"] == 30
-    assert "NaN" not in (tmp_path / "mine.json").read_text()
+    assert "NaN" not in (tmp_path / "NaN.json").read_text()
     assert told["scores"]["l0"] == pytest.approx(8, abs=0.5)
     one = load_dictionary(out)
     assert (one.architecture, one.settings.k, one.d_sae) == ("topk sae", 8, 48)
     assert one.identity.reads == "resid_post.2"
     assert one.identity.source["metadata"]["training"]["steps"] == 30
-    assert len(json.loads((tmp_path / "mine.json").read_text())[0]) == 2
+    assert len(json.loads((tmp_path / "NaN.json").read_text())[0]) == 2
     assert main([*asked, *more]) == 2
     assert "not an empty folder" in capsys.readouterr().err
     assert (
