@@ -201,6 +201,13 @@ def expect(
         raise WrongKind(f"{name} is {described(value)}, but {wanted} was expected.", way_out)
 
 
+def expect_count(value: object, name: str, least: int = 1) -> None:
+    """Raise WrongKind for what is no whole number, InputError for one that is too small."""
+    expect(value, int, name, "a whole number", f"Write for example {name}=8.")
+    if isinstance(value, int) and value < least:
+        raise InputError(f"{name} is {value}.", f"Give {least} or more.")
+
+
 def file_size(size: int) -> str:
     """A size in bytes as people read it, also of the smallest files."""
     return f"{size} bytes" if size < 1e3 else megabytes(size)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from microtome.corpora.blocks import row_length, tokenise
 from microtome.corpora.reading import Corpus
-from microtome.errors import CorpusError, expect
+from microtome.errors import CorpusError, InputError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.tallies import Said, Seen
@@ -176,6 +176,7 @@ def _passes(
     model: Model, tokens: TokenRows, job: Job, title: str
 ) -> Iterator[tuple[Tensor, Bool[Tensor, "row position"]]]:
     """Rows of tokens, some at a time, and at which positions there is text."""
+    _expect_rows(model, tokens)
     if np.isin(tokens, model.lexicon.special_tokens).all():
         raise CorpusError("The tokens hold no text to measure on.", "Make them with token_rows.")
     size = max(1, _TOKENS_A_PASS // tokens.shape[1])
@@ -184,6 +185,23 @@ def _passes(
         job.progress(title, at, len(tokens))
         ids = torch.from_numpy(np.array(tokens[at : at + size], np.int64))
         yield ids, ~torch.isin(ids, special)
+
+
+def _expect_rows(model: Model, tokens: TokenRows) -> None:
+    """Raise WrongKind or InputError for rows of tokens that a model cannot read."""
+    way = "Make them with token_rows."
+    expect(tokens, np.ndarray, "tokens", "an array of rows of tokens", way)
+    name, context, known = model.identity.name, model.identity.context, model.identity.reads
+    if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
+        raise InputError(
+            f"tokens are an array of {tokens.ndim} axes of {tokens.dtype}, not rows of ids.", way
+        )
+    if context is not None and tokens.shape[1] > context:
+        raise InputError(f"Rows have {tokens.shape[1]} tokens, but {name} reads {context}.", way)
+    if tokens.size and not (tokens.min() >= 0 and tokens.max() < known):
+        raise InputError(
+            f"Tokens are {tokens.min()} to {tokens.max()}, but {name} reads 0 to {known - 1}.", way
+        )
 
 
 def _logits(model: Model, ids: Tensor, taps: Mapping[Site, Tap], job: Job) -> Tensor:

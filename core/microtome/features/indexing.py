@@ -21,7 +21,7 @@ import microtome_resources as resources
 from microtome.activations.shards import Harvest
 from microtome.corpora.blocks import row_length, tokenise
 from microtome.corpora.reading import Corpus, read_corpus
-from microtome.errors import CorpusError, InputError, expect
+from microtome.errors import CorpusError, expect, expect_count
 from microtome.features.effects import alike, on_words
 from microtome.features.fitting import expect_fit
 from microtome.features.kept import KeptCodes
@@ -68,10 +68,10 @@ def feature_index(  # noqa: PLR0913  # what an index is of
     expect_model(model)
     expect(dictionary, Coder, "dictionary", "a Dictionary or Neurons", "Load one first.")
     expect_fit(dictionary.identity, model)
-    if examples < 1 or near < 0 or limit < 2:
-        raise InputError(
-            f"{examples} examples, {near} tokens near and {limit} tokens make no sense."
-        )
+    for name, value, least in (
+        ("examples", examples, 1), ("near", near, 0), ("limit", limit, 2), ("seed", seed, 0)
+    ):  # fmt: skip
+        expect_count(value, name, least)
     with TemporaryDirectory() as folder:
         tokens, named = text_rows(model, source, Path(folder), context, limit, job)
         pass_ = _Pass(model, dictionary, tokens, examples, near, seed)

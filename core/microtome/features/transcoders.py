@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import DictionaryError
+from microtome.errors import DictionaryError, InputError
 from microtome.features.dictionary import Dictionary
 
 
@@ -67,7 +67,12 @@ class Transcoders:
     def encode(
         self, layer: int, x: Float[Tensor, "position d_in"]
     ) -> Float[Tensor, "position feature"]:
-        """Codes of one prompt at a layer."""
+        """Codes of one prompt at a layer. Raises InputError for a layer that there is none of."""
+        if not 0 <= layer < self.n_layers:
+            raise InputError(
+                f"There are no transcoders of layer {layer}.",
+                f"Their layers are 0 to {self.n_layers - 1}.",
+            )
         codes = self.layers[layer].encode(x)
         codes[: self.silent] = 0
         return codes

@@ -103,9 +103,17 @@ def test_a_small_budget_gives_the_same_graph(
     assert len(parts) > 3
     assert small.node_id == whole.node_id
     assert np.abs(matrix_of(small) - matrix_of(whole)).max() < 1e-5
-    with pytest.raises(MemoryExceeded, match="max_feature_nodes="):
-        attribution_graph(words, sets, PROMPT, budget=told.rows // 2)
-    assert not estimate_attribution(words, sets, PROMPT, budget=told.rows // 2).fits
+    assert not estimate_attribution(words, sets, PROMPT, budget=360_000).fits
+    with pytest.raises(MemoryExceeded) as refused:
+        attribution_graph(words, sets, PROMPT, budget=360_000)
+    fitting = int(str(refused.value).split("max_feature_nodes=")[1].split(",")[0])
+    assert 0 < fitting < told.active_features
+    attribution_graph(words, sets, PROMPT, budget=360_000, max_feature_nodes=fitting)
+    with pytest.raises(MemoryExceeded, match=f"max_feature_nodes={fitting},"):
+        attribution_graph(words, sets, PROMPT, budget=360_000, max_feature_nodes=fitting + 1)
+    with pytest.raises(MemoryExceeded, match="or a shorter prompt") as refused:
+        attribution_graph(words, sets, PROMPT, budget=1_000)
+    assert "max_feature_nodes" not in str(refused.value)
 
 
 def test_fewer_features_are_those_with_most_influence(
@@ -222,6 +230,8 @@ def test_what_cannot_be_asked_is_refused(
         attribution_graph(tiny_model("bert"), sets, (2, 3))
     with pytest.raises(InputError, match="no mode 'half'"):
         feature_intervention(words, sets, PROMPT, [], mode="half")
+    with pytest.raises(InputError, match="top_k is -1"):
+        feature_intervention(words, sets, PROMPT, [], top_k=-1)
     with pytest.raises(EditError, match="no feature 16"):
         feature_intervention(words, sets, PROMPT, [FeatureChange(0, 16)])
     with pytest.raises(EditError, match="position 99"):

@@ -194,8 +194,11 @@ def test_what_does_not_fit_is_refused_and_a_stop_stops(
     other = dictionary.named(DictionaryIdentity("x", "", 0, 0, 0, "mlp_post.1", "mlp_post.1"))
     with pytest.raises(DictionaryMismatch, match="is for 128 numbers"):
         mt.feature_index(words, other, text)
-    with pytest.raises(InputError, match="0 examples"):
+    with pytest.raises(InputError, match="examples is 0"):
         mt.feature_index(words, dictionary, text, examples=0)
+    for wrong in ({"near": -1}, {"seed": -1}, {"limit": 1}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            mt.feature_index(words, dictionary, text, **wrong)
     (tmp_path / "none.txt").write_text(" ")
     with pytest.raises(CorpusError, match="holds no text"):
         mt.feature_index(words, dictionary, tmp_path / "none.txt")

@@ -189,14 +189,19 @@ def test_a_full_disk_leaves_the_checkpoint_before(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"), [({"seed": 4}, "seed is 0, not 4"), ({"k": 2}, "k is 3, not 2")]
+    ("changes", "told"),
+    [
+        ({"seed": 4}, "seed is 0, not 4"),
+        ({"k": 2}, "k is 3, not 2"),
+        ({"steps": 9}, r"of 5 steps, not 9.*falls to 0.*steps=5"),
+    ],
 )
 def test_a_checkpoint_of_another_training_is_refused_by_name(
     tmp_path: Path, changes: dict, told: str
 ) -> None:
     trainer(SMALL.but(steps=5), tmp_path).run()
     with pytest.raises(DictionaryError, match=told):
-        trainer(SMALL.but(steps=5, **changes), tmp_path).run()
+        trainer(SMALL.but(**{"steps": 5, **changes}), tmp_path).run()
 
 
 def test_rows_are_told_from_others_by_their_ends() -> None:

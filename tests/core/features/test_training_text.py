@@ -112,6 +112,26 @@ def test_what_holds_no_text_is_not_measured(model: Model) -> None:
             evaluate_dictionary(model, one, tokens)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "told"),
+    [
+        (np.ones((1, 5_000), np.int32), "Rows have 5000 tokens"),
+        (np.full((2, 8), 99_999), "are 99999 to 99999"),
+        (np.full((2, 8), -1), "reads 0 to"),
+    ],
+)
+def test_rows_that_the_model_cannot_read_are_refused(
+    model: Model, tokens: np.ndarray, told: str
+) -> None:
+    sets = Transcoders(tuple(whole(model, f"mlp_in.{at}", f"mlp_out.{at}") for at in range(4)))
+    with pytest.raises(InputError, match=told):
+        evaluate_dictionary(model, whole(model, "mlp_out.1", "mlp_out.1"), tokens)
+    with pytest.raises(InputError, match=told):
+        evaluate_transcoders(model, sets, tokens)
+    with pytest.raises(InputError, match=r"layer 9.*0 to 3"):
+        sets.encode(9, torch.zeros(2, 128))
+
+
 def test_transcoders_that_write_nothing_are_mlps_taken_out(model: Model, rows: np.ndarray) -> None:
     layers = [whole(model, f"mlp_in.{at}", f"mlp_out.{at}", 0.0) for at in range(4)]
     found = evaluate_transcoders(model, Transcoders(tuple(layers)), rows)
@@ -170,13 +190,16 @@ def test_transcoders_of_all_mlps(
         ("resid_post", {}, InputError, "4 places"),
         ("resid_post.1", {"rule": "magic"}, InputError, "'magic'"),
         ("resid_post.1", {"widht": 3}, InputError, "'widht'"),
+        ("resid_post.1", {"watch_every": "5"}, InputError, "watch_every"),
+        ("resid_post.1", {"watch_every": -5}, InputError, "watch_every is -5"),
+        ("resid_post.1", {"name": 5}, InputError, "name"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(
     model: Model, text: Path, site: str, more: dict, error: type, told: str
 ) -> None:
     with pytest.raises(error, match=told):
-        train_dictionary(model, text, site, **SHORT, **more)
+        train_dictionary(model, text, site, **{**SHORT, **more})
     with pytest.raises(InputError, match="4 layers"):
         train_transcoders(model, text, **{**SHORT, "k": [3]})
 
@@ -211,13 +234,13 @@ def test_the_command_writes_a_folder_and_tells_figures(
     told = json.loads(capsys.readouterr().out)
     assert told["folder"] == str(out)
     assert told["curves"][0]["step"] == 30
-    assert "NaN" not in (tmp_path / "mine.json").read_text()
+    assert "NaN" not in (tmp_path / "NaN.json").read_text()
     assert told["scores"]["l0"] == pytest.approx(8, abs=0.5)
     one = load_dictionary(out)
     assert (one.architecture, one.settings.k, one.d_sae) == ("topk sae", 8, 48)
     assert one.identity.reads == "resid_post.2"
     assert one.identity.source["metadata"]["training"]["steps"] == 30
-    assert len(json.loads((tmp_path / "mine.json").read_text())[0]) == 2
+    assert len(json.loads((tmp_path / "NaN.json").read_text())[0]) == 2
     assert main([*asked, *more]) == 2
     assert "not an empty folder" in capsys.readouterr().err
     assert (

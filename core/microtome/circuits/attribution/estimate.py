@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
-from microtome.circuits.attribution.explore import row_bytes
+from microtome.circuits.attribution.explore import row_bytes, target_vectors
 from microtome.circuits.attribution.graph import (
     DEFAULT_BUDGET,
     MAX_FEATURE_NODES,
     expect_settings,
     replaced_model,
 )
-from microtome.circuits.attribution.targets import chunk_costs, walk_bytes
+from microtome.circuits.attribution.rising import carried_bytes, meeting_layer
+from microtome.circuits.attribution.targets import Features, chunk_costs, walk_bytes
 from microtome.errors import megabytes
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
@@ -29,7 +30,8 @@ class AttributionMemory:
     """Bytes beside the model and its transcoders, and what they are for.
 
     ``copies`` are those of weights that are not float32, ``rows`` direct effects, ``walk`` the
-    most that a walk takes at a time, ``edges`` the circuit. ``fits`` tells whether rows and a walk
+    most that a walk takes at a time, ``carried`` the sources of low layers that wait for it (128 MB
+    at most, beside the budget), ``edges`` the circuit. ``fits`` tells whether rows and a walk
     fit the budget.
     """
 
@@ -38,19 +40,21 @@ class AttributionMemory:
     copies: int
     rows: int
     walk: int
+    carried: int
     edges: int
     fits: bool
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.copies + self.rows + self.walk + self.edges
+        return self.copies + self.rows + self.walk + self.carried + self.edges
 
     def __str__(self) -> str:
         return (
             f"{self.active_features:,} active features, {self.nodes:,} nodes: "
             f"{megabytes(self.total)} (direct effects {megabytes(self.rows)}, "
-            f"walk {megabytes(self.walk)}, edges {megabytes(self.edges)})"
+            f"walk {megabytes(self.walk)}, carried {megabytes(self.carried)}, "
+            f"edges {megabytes(self.edges)})"
         )
 
 
@@ -75,6 +79,9 @@ def estimate_attribution(
     features = min(max_feature_nodes, held.n_features)
     kept = row_bytes(held, features, max_logits)
     inner = held.n_columns - held.n_features + features
+    asked = Features.of(held)
+    count = min(features, int((~asked.given).sum()))
+    vectors = target_vectors(held, asked, count, max_logits)
     last = torch.tensor([held.n_positions - 1])
     least = int(chunk_costs(held, last)[0])
     walk = max(least * max_logits, min(walk_bytes(held, features), budget - kept))
@@ -86,6 +93,7 @@ def estimate_attribution(
         _copies(model, transcoders),
         kept,
         walk,
+        carried_bytes(held, meeting_layer(held, vectors)),
         _EDGE * edges,
         fits=kept + least * max_logits <= budget,
     )

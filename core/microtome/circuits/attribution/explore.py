@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float
 
 from microtome.circuits.attribution.replaced import Replaced
 from microtome.circuits.attribution.rising import Risen, risen
@@ -38,7 +40,7 @@ def explored(
     count = min(most, asked)
     room = walking_room(held, count, len(logits.ids), budget)
     everything = count == asked
-    below = risen(held, _vectors(held, features, count, len(logits.ids)))
+    below = risen(held, target_vectors(held, features, count, len(logits.ids)))
     if everything and fits_one_walk(held, features, room):
         _together(rows, held, logits, job, below)
         return rows
@@ -71,7 +73,9 @@ def fits_one_walk(held: Replaced, features: Features, room: int) -> bool:
     return held.n_features == 0 or len(list(features.chunks(held, everything, room))) == 1
 
 
-def _vectors(held: Replaced, features: Features, count: int, words: int) -> torch.Tensor:
+def target_vectors(
+    held: Replaced, features: Features, count: int, words: int
+) -> Float[torch.Tensor, " layer"]:
     """Vectors of the targets of each layer, logits last, where so many features get a row."""
     each = (features.position + 1).double() * count / max(1, held.n_features)
     found = torch.zeros(held.n_layers + 1, dtype=torch.float64)
@@ -116,11 +120,21 @@ def walking_room(held: Replaced, features: int, words: int, budget: int) -> int:
     least = int(chunk_costs(held, last)[0]) * max(1, words)
     kept = row_bytes(held, features, words)
     if kept + least > budget:
-        each = max(1, kept // max(1, features))
-        fitting = max(0, (budget - least) // each)
+        none = row_bytes(held, 0, words) + least
+        fitting = _most_features(held, features, words, budget - least)
+        way_out = (
+            f"Give a larger budget, or max_feature_nodes={fitting}, which fits."
+            if none <= budget
+            else f"Give a budget of {none:,} bytes or more, fewer logits, or a shorter prompt."
+        )
         raise MemoryExceeded(
             f"Direct effects of {features:,} features on {held.n_columns:,} nodes take "
             f"{megabytes(kept + least)}, but the budget is {megabytes(budget)}.",
-            f"Give a larger budget, or max_feature_nodes={fitting}, which fits.",
+            way_out,
         )
     return budget - kept
+
+
+def _most_features(held: Replaced, features: int, words: int, room: int) -> int:
+    """How many features' rows fit, below so many, beside those of the logits."""
+    return max(0, bisect_right(range(features), room, key=lambda n: row_bytes(held, n, words)) - 1)

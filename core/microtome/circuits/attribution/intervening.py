@@ -22,7 +22,7 @@ from microtome.circuits.attribution.changes import (
 from microtome.circuits.attribution.forward import carried
 from microtome.circuits.attribution.graph import replaced_model
 from microtome.circuits.attribution.replaced import Replaced
-from microtome.errors import InputError
+from microtome.errors import InputError, expect_count
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
@@ -92,6 +92,7 @@ def feature_intervention(
     job = job_or_default(job)
     if mode not in MODES:
         raise InputError(f"There is no mode {mode!r}.", f"Choose {' or '.join(MODES)}.")
+    expect_count(top_k, "top_k")
     with torch.no_grad():
         tokens, held = replaced_model(model, transcoders, prompt, job)
         expect_changes(transcoders, changes)

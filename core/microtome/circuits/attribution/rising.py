@@ -51,14 +51,25 @@ def risen(held: Replaced, vectors: Float[Tensor, " layer"]) -> Risen | None:
 
     ``vectors`` are those of the targets of each layer, logits last.
     """
-    layer = min(range(held.n_layers), key=lambda at: _work(held, vectors, at))
+    layer = meeting_layer(held, vectors)
     return carried_to(held, layer) if layer else None
+
+
+def meeting_layer(held: Replaced, vectors: Float[Tensor, " layer"]) -> int:
+    """The layer where sources that are carried upward meet targets; 0 where none are carried."""
+    return min(range(held.n_layers), key=lambda at: _work(held, vectors, at))
+
+
+def carried_bytes(held: Replaced, layer: int) -> int:
+    """Bytes of all sources below a layer, as they are held during walks."""
+    sources = held.first(layer) if layer else 0
+    return 4 * sources * held.n_positions * held.run.embedding.shape[-1]
 
 
 def _work(held: Replaced, vectors: Float[Tensor, " layer"], layer: int) -> float:
     """Products of vectors with a matrix of the stream's width."""
     positions, width = held.n_positions, held.run.embedding.shape[-1]
-    if 4 * held.first(layer) * positions * width > _MOST:
+    if carried_bytes(held, layer) > _MOST:
         return float("inf")
     above = vectors.flip(0).cumsum(0).flip(0)  # with those of all higher layers
     down = sum(2 * float(above[at + 1]) for at in range(layer, held.n_layers))

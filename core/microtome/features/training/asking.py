@@ -15,7 +15,7 @@ import microtome_resources as resources
 from microtome.activations.harvest import harvest
 from microtome.activations.shards import Harvest
 from microtome.corpora.reading import Corpus
-from microtome.errors import InputError, expect
+from microtome.errors import InputError, expect, expect_count
 from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
 from microtome.features.fitting import width_of
@@ -111,14 +111,17 @@ class Asked:
         given = {name: value for name, value in options.items() if name in names}
         folder = options.get("folder")
         expect(folder, (str, Path, type(None)), "folder", "a path", "Write folder='training'.")
+        name, watch_every = options.get("name", ""), options.get("watch_every", 500)
+        expect(name, str, "name", "a text", "Write for example name='mine'.")
+        expect_count(watch_every, "watch_every", 0)
         return cls(
             model,
             preset(model.identity).but(**given),
             job_or_default(options.get("job")),
             None if folder is None else Path(folder).expanduser(),
             options.get("limit"),
-            options.get("name", ""),
-            options.get("watch_every", 500),
+            name,
+            watch_every,
         )
 
     def but(self, within: str = "", **changes: Any) -> Asked:

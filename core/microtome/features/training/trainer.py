@@ -144,12 +144,20 @@ class Trainer:
         """Raise DictionaryError unless a checkpoint is of this plan, these sites and rows."""
         now = self._question()
         for name, value in held.told["question"].items():
-            if value != now.get(name):
+            if value == now.get(name):
+                continue
+            if name == "steps":
                 raise DictionaryError(
-                    f"The checkpoint in {self.folder and self.folder.name} is of a training whose "
-                    f"{name} is {value}, not {now.get(name)}.",
-                    "Choose the same settings and text, or another folder.",
+                    f"The checkpoint in {self.folder and self.folder.name} is of a training of "
+                    f"{value:,} steps, not {self.plan.steps:,}, and cannot be made longer: its "
+                    "learning rate falls to 0 at its last step.",
+                    f"Take steps={value}, or another folder to train anew.",
                 )
+            raise DictionaryError(
+                f"The checkpoint in {self.folder and self.folder.name} is of a training whose "
+                f"{name} is {value}, not {now.get(name)}.",
+                "Choose the same settings and text, or another folder.",
+            )
 
     def _question(self) -> dict[str, Any]:
         return {
