@@ -41,7 +41,7 @@ from microtome.errors import (
 )
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
-from microtome.models.hooks import expect_head, layers_of, tapping
+from microtome.models.hooks import SeenError, expect_head, layers_of, until_seen
 from microtome.models.model import Model
 from microtome.prompt_sets import PromptSet
 from microtome.session.storage import storing
@@ -61,10 +61,6 @@ class HarvestEstimate:
     rows: int
     n_bytes: int
     free: int
-
-
-class _SeenError(Exception):
-    """The last site has been seen: the rest of the pass is not needed."""
 
 
 def estimate_harvest(
@@ -282,11 +278,8 @@ class _Shard:
         for start in range(0, len(self._chosen), size):
             ids = torch.from_numpy(np.array(self._tokens[self._chosen[start : start + size]]))
             self._at, self._seen = start * self._context, set()
-            try:
-                with tapping(self._model, taps, job.check):
-                    self._model.forward(ids)
-            except _SeenError:
-                pass
+            with until_seen(self._model, taps, job.check):
+                self._model.forward(ids)
             yield min(start + size, len(self._chosen))
 
     def _keep(self, name: str, values: Tensor) -> Tensor:
@@ -296,7 +289,7 @@ class _Shard:
         torch.from_numpy(target)[self._at : self._at + len(flat)].copy_(flat)
         self._seen.add(name)
         if len(self._seen) == len(self._arrays):
-            raise _SeenError
+            raise SeenError
         return values
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:

@@ -11,15 +11,11 @@ from torch import Tensor
 from microtome.errors import MemoryExceeded, SiteMissing
 from microtome.jobs import Job, job_or_default
 from microtome.models.devices import memory_ran_out
-from microtome.models.hooks import layers_of, tapping
+from microtome.models.hooks import SeenError, layers_of, until_seen
 from microtome.models.model import Model
 from microtome.prompts import Prompt
 from microtome.records.pattern import HeadPattern, resolutions, thumbnails
 from microtome.sites import Site
-
-
-class _SeenError(Exception):
-    """What was wanted has been seen: the rest of the pass is not needed."""
 
 
 class _Look:
@@ -36,7 +32,7 @@ class _Look:
         # One head after another: all in float32 at once may not fit.
         shrunk = [thumbnails(head.to("cpu", torch.float32).numpy()) for head in pattern[0]]
         self.heads = np.stack(shrunk)
-        raise _SeenError
+        raise SeenError
 
 
 def head_pattern(
@@ -64,10 +60,8 @@ def head_pattern(
         )
     tokens, look = model.tokenize(prompt), _Look(head)
     try:
-        with tapping(model, {site: [look]}, job.check):
+        with until_seen(model, {site: [look]}, job.check):
             model.run(tokens)
-    except _SeenError:
-        pass
     except (MemoryError, RuntimeError) as error:
         if not memory_ran_out(error):
             raise

@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microtome.jobs import Job
-from microtome.models.hooks import tapping
+from microtome.models.hooks import SeenError, until_seen
 from microtome.models.model import Model
 from microtome.sites import Site
-
-
-class _SeenError(Exception):
-    """All sites have been seen: the rest of the pass is not needed."""
 
 
 def read_sites(
@@ -30,11 +26,8 @@ def read_sites(
     held: dict[Site, Tensor] = {}
     wanted = dict.fromkeys(sites)
     taps = {site: [partial(_keep, held, site, len(wanted))] for site in wanted}
-    try:
-        with tapping(model, taps, job.check):
-            model.forward(torch.from_numpy(ids))
-    except _SeenError:
-        pass
+    with until_seen(model, taps, job.check):
+        model.forward(torch.from_numpy(ids))
     return held
 
 
@@ -42,5 +35,5 @@ def _keep(held: dict[Site, Tensor], site: Site, count: int, values: Tensor) -> T
     kept = values if site.head is None else values[:, :, site.head]
     held[site] = kept.reshape(*kept.shape[:2], -1).float().cpu()
     if len(held) == count:
-        raise _SeenError
+        raise SeenError
     return values

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -73,6 +73,21 @@ def tapping(
         if checkpoint is not None:
             _hang_checkpoints(model.module, checkpoint, stack)
         _hang(model, taps, stack)
+        yield
+
+
+class SeenError(Exception):
+    """Raised by a tap when all that was wanted has been seen: the rest of a pass is not needed."""
+
+
+@contextmanager
+def until_seen(
+    model: Model,
+    taps: Mapping[Site, Sequence[Tap]],
+    checkpoint: Callable[[], None] | None = None,
+) -> Iterator[None]:
+    """As ``tapping``, but a tap ends the pass, and the context, by raising SeenError."""
+    with suppress(SeenError), tapping(model, taps, checkpoint):
         yield
 
 

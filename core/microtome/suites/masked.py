@@ -21,7 +21,7 @@ from microtome.errors import MemoryExceeded
 from microtome.interventions.measured import mean_of
 from microtome.jobs import Job
 from microtome.models.devices import memory_ran_out
-from microtome.models.hooks import Tap, tapping
+from microtome.models.hooks import SeenError, Tap, tapping
 from microtome.models.model import Model
 from microtome.models.resuming import Forms
 from microtome.prompts import Prompt
@@ -116,7 +116,7 @@ class Masked:
         taps = self._taps([shared], len(group), below)
         for number in range(below + 1, layer + 1):
             taps[Site("resid_pre", number)] = [partial(_keep, held, number, number == layer)]
-        with suppress(_SeenError):
+        with suppress(SeenError):
             self._forward(group, 1, taps, below, stream)
         return held
 
@@ -216,14 +216,10 @@ def _replace(mask: Tensor, value: Tensor, values: Tensor) -> Tensor:
     return torch.where(mask, value.to(values), values)
 
 
-class _SeenError(Exception):
-    """What was wanted has been seen: the rest of the pass is not needed."""
-
-
 def _keep(held: dict[int, Tensor], number: int, last: bool, values: Tensor) -> Tensor:
     held[number] = values.detach().clone()  # the model may go on to write into the same memory
     if last:
-        raise _SeenError
+        raise SeenError
     return values
 
 
