@@ -106,7 +106,7 @@ def entries(menu):
 def test_layouts_are_saved_used_replaced_and_deleted(bench, window, monkeypatch):
     menu = bench.layouts.menu
     assert entries(menu) == ["None saved yet"]
-    for name in ("attention", "heatmap", "patching"):
+    for name in ("attention", "heatmap", "patching", "feature_edits"):
         window.docks[name].hide()
     QApplication.processEvents()
     wide = in_view(window)

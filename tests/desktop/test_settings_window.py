@@ -152,11 +152,11 @@ def test_new_keys_act_and_are_shown_everywhere(qtbot, bench, opened):
     page = opened.shortcuts
     opened.go_to("shortcuts")
     item = choose(page, "Full screen")
-    press(page, "Ctrl+Alt+F")
+    press(page, "Ctrl+Alt+Shift+F")
     action = bench.window.actions_table.actions[CommandId.FULL_SCREEN]
-    assert action.shortcut() == QKeySequence("Ctrl+Alt+F")
-    assert "Ctrl+Alt+F" in action.toolTip()
-    assert item.text(2) == "Ctrl+Alt+F"
+    assert action.shortcut() == QKeySequence("Ctrl+Alt+Shift+F")
+    assert "Ctrl+Alt+Shift+F" in action.toolTip()
+    assert item.text(2) == "Ctrl+Alt+Shift+F"
     QTest.mouseClick(page.reset, Qt.MouseButton.LeftButton)
     assert action.shortcut() == QKeySequence("F11")
 

@@ -105,8 +105,10 @@ class FeatureEditsPanel(Panel):
         bar.setSpacing(6)
         bar.addWidget(self.mode)
         bar.addWidget(self.said, 1)
-        bar.addWidget(self.after)
-        bar.addWidget(self.clear)
+        acts = QHBoxLayout()  # a row of their own: the panel stands in a narrow column
+        acts.setSpacing(6)
+        acts.addWidget(self.after, 1)
+        acts.addWidget(self.clear)
         parts = QSplitter(Qt.Orientation.Vertical)
         parts.setChildrenCollapsible(False)
         parts.addWidget(self.list)
@@ -117,6 +119,7 @@ class FeatureEditsPanel(Panel):
         column.setContentsMargins(10, 6, 8, 6)
         column.setSpacing(4)
         column.addLayout(bar)
+        column.addLayout(acts)
         column.addWidget(parts, 1)
 
     def _connect(self) -> None:
