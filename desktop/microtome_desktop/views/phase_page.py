@@ -20,6 +20,7 @@ from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.form_fields import spin
 from microtome_desktop.views.superposition_plots import PhasePlot
 from microtome_desktop.views.text_flow import EmptyState
+from microtome_desktop.views.training_form import scrolled
 
 _FORM = 190  # pixels
 _FIELDS = (
@@ -56,9 +57,8 @@ class PhasePage(QWidget):
         for name, title, *_ in _FIELDS:
             form.addRow(title, self.fields[name])
         left = QWidget()
-        left.setFixedWidth(_FORM)
         column = QVBoxLayout(left)
-        column.setContentsMargins(0, 6, 0, 0)
+        column.setContentsMargins(0, 6, 6, 0)
         column.addLayout(form)
         column.addWidget(self.run)
         self.legend.setText(
@@ -78,7 +78,7 @@ class PhasePage(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(10)
-        line.addWidget(left)
+        line.addWidget(scrolled(left, _FORM))
         line.addLayout(right, 1)
 
     def wish(self) -> PhaseWish:
