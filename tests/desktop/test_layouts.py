@@ -165,9 +165,26 @@ def test_the_window_fits_the_screen_of_a_laptop(window):
     front = window.centre.front
     for name in window.centre.cards:
         window.centre.show_card(name)
-        for _ in range(5):  # each layout hears of the one within it in its own turn
-            QApplication.processEvents()
+        settle()
         least = window.minimumSizeHint()
         assert least.width() <= 1100, name
         assert least.height() <= 690, name
     window.centre.show_card(front)
+
+
+def test_a_reset_leaves_a_low_window_as_low_as_it_was(window):
+    before = window.size()
+    window.centre.show_card("circuit")
+    settle()
+    window.resize(1366, 690)
+    settle()
+    window.reset_layout()
+    settle()
+    assert window.height() == 690
+    window.resize(before)
+
+
+def settle():
+    """Each layout hears of the one within it in its own turn."""
+    for _ in range(5):
+        QApplication.processEvents()

@@ -130,6 +130,7 @@ class MainWindow(QMainWindow):
         """Put every dock in its first place, and the circuit in front."""
         self.maximising.restore()
         self.centre.show_card(next(iter(self.centre.cards)))
+        size = self.size()
         for place in PLACES:
             if place.name in self.docks:
                 self._place(place)
@@ -137,6 +138,10 @@ class MainWindow(QMainWindow):
         # Qt leaves tab bars of groups that are no more standing; a restored state has none.
         self._hide_tab_bars()
         self.restoreState(self.saveState(LAYOUT_VERSION), LAYOUT_VERSION)
+        # Before a dock joins its tabs it stands by itself, for which a low window grows.
+        self.layout().activate()
+        if not self.isMaximized() and not self.isFullScreen():
+            self.resize(size)
 
     def _hide_tab_bars(self) -> None:
         here = Qt.FindChildOption.FindDirectChildrenOnly

@@ -22,7 +22,7 @@ from microtome_desktop.views.superposition_plots import PhasePlot
 from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.training_form import scrolled
 
-_FORM = 190  # pixels
+_FORM = 222  # pixels
 _FIELDS = (
     ("features", "features", 2, 12, 2),
     ("dimensions", "dimensions", 1, 8, 1),
