@@ -25,7 +25,7 @@ def add_attribute(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", help="embedded name, folder or hub id")
     add("prompt", help="the prompt, or comma-separated token ids with --ids")
-    add("--transcoders", required=True, help="a set of transcoders: folder or hub id")
+    add("--transcoders", help="a set of transcoders: folder or hub id; else the embedded one")
     add("--out", type=Path, help="the graph (.json) or session (.h5) to write")
     add("--ids", action="store_true", help="the prompt is token ids")
     add("--max-features", type=int, default=7500, help="features that become nodes, at most")
@@ -55,7 +55,8 @@ def attribute(options: argparse.Namespace) -> int:
             raise InputError(f"{options.out.name} is neither .json nor .h5.", "Choose one of them.")
     changes = [read_change(text) for text in options.change]
     budget = None if options.budget is None else size(options.budget)
-    model, transcoders = load(options), _transcoders(options)
+    model = load(options)
+    transcoders = _transcoders(options, model.identity.name)
     prompt: Any = ids(options.prompt) if options.ids else options.prompt
     if options.estimate:
         return _estimate(options, model, transcoders, prompt, budget)
@@ -74,10 +75,18 @@ def attribute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _transcoders(options: argparse.Namespace) -> Any:
+def _transcoders(options: argparse.Namespace, model: str) -> Any:
+    """Those that were given, or those embedded for the model."""
+    import microtome_resources as resources
     from microtome.features.formats.files import load_transcoders
 
-    return load_transcoders(options.transcoders, allow_download=options.download)
+    embedded = f"{model}/transcoders"
+    if options.transcoders is None and embedded not in resources.dictionary_names():
+        raise InputError(
+            f"No transcoders for {model} are part of the package.",
+            "Train some with microtome train, and give their folder with --transcoders.",
+        )
+    return load_transcoders(options.transcoders or embedded, allow_download=options.download)
 
 
 def read_change(text: str) -> FeatureChange:

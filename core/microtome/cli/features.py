@@ -27,6 +27,7 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", help="embedded name, folder or hub id")
     add("dictionary", help="embedded name, folder or file; or neurons.2: those of a layer")
+    add("--layer", type=int, help="which layer of a set of transcoders")
     add("--text", required=True, help="a text file, folder, JSON lines or Parquet; or a prompt set")
     add("--feature", type=int, help="show the card of this feature in place of the table")
     add("--labels", type=Path, help="a file of published labels")
@@ -52,7 +53,7 @@ def features(options: argparse.Namespace) -> int:
                 f"{options.out.name} is no session or table.", "End it in .h5 or .csv."
             )
     model = load(options)
-    dictionary = _dictionary(options.dictionary, model, options.download)
+    dictionary = _dictionary(options, model)
     known = dictionary.identity
     if options.feature is not None and not 0 <= options.feature < known.d_sae:
         raise InputError(f"There is no feature {options.feature} of {known.d_sae:,}.")
@@ -79,14 +80,15 @@ def features(options: argparse.Namespace) -> int:
     return 0
 
 
-def _dictionary(name: str, model: Any, download: bool) -> Any:
+def _dictionary(options: argparse.Namespace, model: Any) -> Any:
     from microtome.features.formats.files import load_dictionary
     from microtome.features.neurons import Neurons
 
+    name = options.dictionary
     number = name.removeprefix(_NEURONS)
     if name.startswith(_NEURONS) and number.isdigit():
         return Neurons(model, int(number))
-    return load_dictionary(name, allow_download=download)
+    return load_dictionary(name, layer=options.layer, allow_download=options.download)
 
 
 def _text(given: str) -> Any:

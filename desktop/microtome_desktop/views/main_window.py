@@ -139,7 +139,9 @@ class MainWindow(QMainWindow):
         self._hide_tab_bars()
         self.restoreState(self.saveState(LAYOUT_VERSION), LAYOUT_VERSION)
         # Before a dock joins its tabs it stands by itself, for which a low window grows.
-        self.layout().activate()
+        layout = self.layout()
+        if layout is not None:
+            layout.activate()
         if not self.isMaximized() and not self.isFullScreen():
             self.resize(size)
 

@@ -81,3 +81,13 @@ def test_bad_input_is_one_line(
     assert told in errors
     assert errors.count("\n") == 1
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_the_embedded_transcoders_are_taken_where_none_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt, out = "The nurse said that", str(tmp_path / "graph.json")
+    assert cli.main(["attribute", "words-4l", prompt, "--out", out]) == 0
+    assert "replacement score" in capsys.readouterr().out
+    assert cli.main(["attribute", "induction-exact", "mole jay", "--out", out]) == 2
+    assert "microtome train" in capsys.readouterr().err

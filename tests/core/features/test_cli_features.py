@@ -44,6 +44,29 @@ def test_a_table_goes_to_a_csv_and_a_card_is_printed(
     assert "Top activations:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["words-4l/none"], "There are words-4l/resid_post.2-large"),
+        (["words-4l/transcoders"], "has 4 layers, but no layer was given"),
+        (["words-4l/transcoders", "--layer", "9"], "but layer 9 was given"),
+    ],
+)
+def test_a_dictionary_that_is_not_there_is_named_with_those_that_are(
+    given: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["features", "words-4l", *given, "--text", "words-4l"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_one_layer_of_a_set_has_its_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["features", "words-4l", "words-4l/transcoders", "--layer", "1"]
+    assert cli.main([*asked, "--text", str(some_text(tmp_path)), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) > 0
+
+
 def test_a_session_is_reviewed_without_torch(saved: list[str], tmp_path: Path) -> None:
     out = tmp_path / "s.h5"
     assert cli.main([*saved, "--propose", "--out", str(out)]) == 0

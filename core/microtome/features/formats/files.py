@@ -170,8 +170,9 @@ def _layer_of(place: Place, layer: int | None) -> Recipe:
         )
     if layer is None or not 0 <= layer < len(held.layers):
         raise DictionaryError(
-            f"{place.name} has {len(held.layers)} layers, but layer = {layer} was given.",
-            "Name one layer, or open all with load_transcoders.",
+            f"{place.name} has {len(held.layers)} layers, but "
+            f"{'no layer' if layer is None else f'layer {layer}'} was given.",
+            "Name one layer (layer=0, --layer 0), or open all with load_transcoders.",
         )
     recipe = held.layers[layer]
     identity = replace(recipe.told.identity, name=f"{place.name}, layer {layer}")

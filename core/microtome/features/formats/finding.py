@@ -74,6 +74,11 @@ def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
     files = [chosen, *texts] if chosen else ["*.safetensors", "*.npz", "ae.pt", *texts]
     found = cached_part(repository, folder, files)
     if found is None or (chosen and not (found / chosen).is_file()):
+        embedded = [one for one in resources.dictionary_names() if one.startswith(f"{parts[0]}/")]
+        if embedded:
+            raise DictionaryError(
+                f"There is no embedded dictionary {text}.", f"There are {', '.join(embedded)}."
+            )
         if not allow_download:
             raise Offline(
                 f"The dictionary {text} is not on this computer.",
