@@ -132,6 +132,7 @@ def trainer(live, qtbot, tmp_path):
         QTest.keyClicks(box, str(number))
         QTest.keyClick(box, Qt.Key.Key_Return)
     assert panel.form.preset.currentText() == "as set below"
+    panel.form.layer.setValue(2)  # a smaller model may have been there, whose last layer stays
     panel.form.limit.setValue(1_500)
     panel.form.out.setText(str(tmp_path / "made"))
     yield panel
