@@ -74,7 +74,7 @@ def features(options: argparse.Namespace) -> int:
     sets = _given_labels(options, known)
     index = feature_index(
         model, dictionary, text_source(options.text), context=options.context, limit=options.limit,
-        seed=options.seed, job=progressprogress_job(),
+        seed=options.seed, job=progress_job(),
     )  # fmt: skip
     if options.propose:
         sets.insert(0, _proposed(options, model, dictionary, index))
