@@ -269,5 +269,5 @@ def test_dialogs_that_are_left_by_escape_hear_nothing_more(bench, panel):
     assert [len(signal) for signal in heard] == [one + 1 for one in before]
     for made in dialogs:
         made.show()
-        QTest.keyClick(made, Qt.Key.Key_Escape)
+        made.reject()  # what Escape does, which is no close
     assert [len(signal) for signal in heard] == before
