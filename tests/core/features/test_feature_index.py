@@ -224,7 +224,7 @@ def test_what_does_not_fit_is_left_out_and_the_rest_is_counted_exactly() -> None
     np.fill_diagonal(share, 0)
     partners = kept.partners(5, Job())
     assert partners.share == pytest.approx(np.sort(share, 1)[:, ::-1][:, :5], abs=1e-6)
-    assert (kept.words(5).share[:, 0] <= 1).all()
+    assert (kept.words(5)[0].share[:, 0] <= 1).all()
 
 
 def test_a_feature_of_many_tokens_counts_all_of_them() -> None:
