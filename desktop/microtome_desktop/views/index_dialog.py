@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -101,6 +100,7 @@ class IndexDialog(QDialog):
         self._soon.timeout.connect(self._foresee)
         self.buttons.accepted.connect(self._on_go)
         self.buttons.rejected.connect(self.close)
+        self.finished.connect(self._on_finished)
         self._desk.workspace.prepared.arrived.connect(self._on_prepared)
 
     def _on_file(self) -> None:
@@ -165,8 +165,7 @@ class IndexDialog(QDialog):
             )
             self.close()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Nobody waits for an estimate any more."""
+    def _on_finished(self, _result: int) -> None:
+        """Nobody waits for an answer any more: closed, or left by Escape, which is no close."""
         self._desk.workspace.prepared.arrived.disconnect(self._on_prepared)
         self._runner.cancel(ForeseeIndex.slot)
-        super().closeEvent(event)

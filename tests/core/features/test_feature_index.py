@@ -131,6 +131,9 @@ def test_tokens_and_partners_are_those_of_counting(
         assert index.array("token")[feature, 0] == best[0]
         share = sums[best[0]] / sum(sums.values())
         assert index.array("token_share")[feature, 0] == pytest.approx(share, rel=1e-3)
+        shares = np.array([each for each in sums.values() if each > 0]) / sum(sums.values())
+        spread = np.exp(-(shares * np.log(shares)).sum())
+        assert table_of(index)["words"][feature] == pytest.approx(spread, rel=1e-4)
         on = np.stack(list(plain.values())).reshape(-1, 30) > 0
         either = (on | on[:, [feature]]).sum(0)
         jaccard = (on & on[:, [feature]]).sum(0) / np.maximum(either, 1)
@@ -239,4 +242,14 @@ def test_what_does_not_fit_is_left_out_and_the_rest_is_counted_exactly() -> None
     np.fill_diagonal(share, 0)
     partners = kept.partners(5, Job())
     assert partners.share == pytest.approx(np.sort(share, 1)[:, ::-1][:, :5], abs=1e-6)
-    assert (kept.words(5).share[:, 0] <= 1).all()
+    assert (kept.words(5)[0].share[:, 0] <= 1).all()
+
+
+def test_a_feature_of_many_tokens_counts_all_of_them() -> None:
+    kept = KeptCodes(2)
+    at = np.arange(40, dtype=np.int64)
+    words = np.arange(40, dtype=np.int32)
+    kept.add(at, np.zeros(40, np.int64), np.full(40, 0.5, np.float32), words)
+    best, spread = kept.words(10)  # ten are named
+    assert best.share[0] == pytest.approx([1 / 40] * 10)
+    assert spread == pytest.approx([40, 1])
