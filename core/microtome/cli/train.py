@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.cli.given import add_model_options, load
 from microtome.errors import InputError
+from microtome.features.training.offers import ONE, RULES, TRANSCODER, expect_offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from microtome.jobs import Job
     from microtome.records.training import TrainingCurve
 
-_RULES = ("topk", "batchtopk", "matryoshka", "relu", "jumprelu", "gated")
 _PLAN = ("rule", "width", "steps", "batch", "rate", "pressure", "seed", "limit")
 _MEASURED = 4_096  # tokens that figures are taken on
 
@@ -41,7 +41,7 @@ def add_train(commands: Any) -> None:
     add(
         "--transcoders", choices=("per-layer", "cross-layer"), help="of all MLPs, in a site's place"
     )
-    add("--rule", choices=_RULES, help="of sparsity; topk without it, batchtopk for transcoders")
+    add("--rule", choices=RULES, help="of sparsity; topk without it, batchtopk for transcoders")
     add("--width", type=int, help="number of features")
     add("--k", help="how many are on: a number, or with --transcoders one a layer, 32,16,16,16")
     add("--steps", type=int)
@@ -63,11 +63,9 @@ def train_command(options: argparse.Namespace) -> int:
     """Train, measure, write the folder, and print what was measured."""
     _expect_asked(options)
     settings = _settings(options)
-    from microtome.features.training.saving import expect_form, save_trained
+    from microtome.features.training.saving import save_trained
 
-    if options.site is not None:
-        transcodes = options.writes is not None
-        expect_form(settings["rule"], transcodes=transcodes, skip=options.skip)
+    expect_offered(_form(options), settings["rule"], skip=options.skip)
     model = load(options)
     with _stopped_between_steps(settings["job"]):
         made, curves = _trained(options, model, settings)
@@ -81,6 +79,12 @@ def train_command(options: argparse.Namespace) -> int:
     options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
     print(json.dumps(_plain(told), indent=2) if options.json else _as_text(told))
     return 0
+
+
+def _form(options: argparse.Namespace) -> str:
+    if options.transcoders is not None:
+        return str(options.transcoders)
+    return ONE if options.writes is None else TRANSCODER
 
 
 def _plain(told: Any) -> Any:

@@ -247,3 +247,8 @@ def test_the_command_writes_a_folder_and_tells_figures(
         main([*asked, "--writes", "mlp_out.2", "--rule", "topk", "--out", str(tmp_path / "x")]) == 2
     )
     assert "no file format" in capsys.readouterr().err
+    many = ["train", "--model", "words-4l", "--text", str(text), "--out", str(tmp_path / "x")]
+    assert main([*many, "--transcoders", "per-layer", "--rule", "gated"]) == 2
+    assert "set of transcoders of the rule gated" in capsys.readouterr().err
+    assert main([*many, "--transcoders", "cross-layer", "--skip"]) == 2
+    assert "Leave the skip out" in capsys.readouterr().err
