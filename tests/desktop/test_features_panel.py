@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from dataclasses import replace
 
 import indexed
 import numpy as np
@@ -12,10 +13,10 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from microtome.errors import InputError
-from microtome.records.feature_labels import FeatureLabel
+from microtome.records.feature_labels import FeatureLabel, LabelSet, labels_analysis
 from microtome.records.marks import Note, feature_target
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
@@ -127,7 +128,7 @@ def test_a_row_shows_its_card_and_links_lead_on(panel, bench, qtbot):
 
 
 def test_markup_in_a_token_stays_text(panel):
-    panel.view.show_card(feature_card(panel.table, 2, {}), "by-hand", "")
+    panel.view.show_card(feature_card(panel.table, 2, {}), "by-hand")
     assert panel.view.words["lowered"].text().startswith("&lt;b&gt;")
 
 
@@ -148,18 +149,75 @@ def test_a_label_is_typed_undone_and_seen_in_the_table(panel, bench, qtbot):
 def test_a_proposal_is_taken_alone_or_with_all_others(panel, bench, qtbot):
     click(panel, 4)
     rest(bench, qtbot)
-    assert panel.view.label.placeholderText() == "proposed: Mary"
+    assert panel.view.label.placeholderText() == "proposed: “Mary”"
     QTest.mouseClick(panel.view.accept, LEFT)
     rest(bench, qtbot)
-    assert panel.labels == {1: "Mary"}
-    bench.desk.book.undo()
-    rest(bench, qtbot)
-    bench.window.actions_table.trigger(CommandId.ACCEPT_LABELS)
-    rest(bench, qtbot)
-    assert panel.labels == {1: "Mary"}
+    assert panel.labels == {1: "“Mary”"}
     bench.desk.book.undo()
     rest(bench, qtbot)
     assert panel.labels == {}
+    bench.window.actions_table.trigger(CommandId.ACCEPT_LABELS)
+    rest(bench, qtbot)
+    assert panel.labels[1] == "“Mary”"
+    assert panel.labels == {row: told for row, told in enumerate(panel.table.proposed) if told}
+    bench.desk.book.undo()
+    rest(bench, qtbot)
+    assert panel.labels == {}
+
+
+def test_proposals_with_scores_are_accepted_and_rejected_and_typed_labels_are_asked_for(
+    panel, bench, qtbot, monkeypatch
+):
+    found = LabelSet.of(indexed.FINGERPRINT, "a small model", {1: "names", 5: "late"})
+    found = replace(found.scored({1: 0.75}), proposed=True, params={"method": "detection of 8"})
+    bench.desk.workspace.add_analysis(labels_analysis(found))
+    rest(bench, qtbot)
+    assert "score" in panel.rows.columns.shown
+    click(panel, 4)
+    rest(bench, qtbot)
+    view, book = panel.view, bench.desk.book
+    assert view.label.placeholderText() == "proposed: names"
+    assert view.worth.said.text() == (
+        "proposed by a small model · 0.75 by detection of 8 (chance 0.50)"
+    )
+    assert cells(panel, KEYS.index("score"))[4] == "0.75"
+    assert panel.labels == {}  # what is proposed names nothing yet
+    QTest.mouseClick(view.accept, LEFT)
+    rest(bench, qtbot)
+    assert panel.labels == {1: "names"}
+    assert view.worth.said.text().startswith("by a small model · 0.75")
+    assert not view.accept.isVisible()
+    view.label.setText("my own")
+    QTest.keyClick(view.label, Qt.Key.Key_Return)
+    rest(bench, qtbot)
+    assert view.worth.said.text().startswith("proposed by a small model: names")
+    for button, wanted in (("Cancel", "my own"), ("Replace", "names")):
+        monkeypatch.setattr(QMessageBox, "exec", lambda box, name=button: press(box, name))
+        QTest.mouseClick(view.accept, LEFT)
+        rest(bench, qtbot)
+        assert panel.labels == {1: wanted}
+    for _ in range(3):
+        book.undo()
+    rest(bench, qtbot)
+    assert panel.labels == {}
+    QTest.mouseClick(view.worth.reject, LEFT)
+    rest(bench, qtbot)
+    assert view.label.placeholderText() == "proposed: “Mary”"
+    book.undo()
+    rest(bench, qtbot)
+    assert view.label.placeholderText() == "proposed: names"
+    book.mark("Label", labels=(FeatureLabel(indexed.FINGERPRINT, 5, "mine"),))
+    bench.window.actions_table.trigger(CommandId.ACCEPT_LABELS)
+    rest(bench, qtbot)
+    assert (panel.labels[1], panel.labels[5]) == ("names", "mine")
+    assert view.worth.said.text().startswith("by accepted proposals · 0.75")
+    book.undo()
+    book.undo()
+    bench.desk.workspace.put_analyses({labels_analysis(found).id: None})
+
+
+def press(box, name):
+    next(b for b in box.buttons() if name in b.text()).click()
 
 
 def test_labels_come_from_files_and_go_into_one(panel, bench, qtbot, tmp_path, monkeypatch):

@@ -84,6 +84,7 @@ class CommandId(StrEnum):
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()
     NEURON_CARD = auto()
+    PROPOSE_LABELS = auto()
     ACCEPT_LABELS = auto()
     IMPORT_LABELS = auto()
     EXPORT_LABELS = auto()

@@ -15,7 +15,8 @@ from plain_text_features import CONTEXT, small_dictionary, some_text
 import microtome as mt
 from microtome.errors import InputError, MicrotomeError
 from microtome.features.dictionary import Dictionary
-from microtome.features.labellers import installed_labellers, labeller_named
+from microtome.features.label_plugins import installed_labellers
+from microtome.features.labellers import labeller_named
 from microtome.features.token_labels import TokenLabeller, token_labels
 from microtome.jobs import Job
 from microtome.records.feature_card import FeatureCard, Word

@@ -21,6 +21,7 @@ from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
 from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import index_with
+from microtome_desktop.state.proposals import proposals_in
 
 _ID = CommandId
 LEFT = Qt.MouseButton.LeftButton
@@ -153,6 +154,42 @@ def show_a_neuron(hand):
     assert hand.desk.selection.current.feature == (neurons_of(layer), number)
 
 
+def propose_labels(hand):
+    panel = with_index(hand)
+    on = np.flatnonzero(panel.table.index.array("count") > 30)[:2].tolist()
+    panel.choose(on[0])
+    hand.rest()
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    assert dialog.which.currentText() == f"feature {on[0]}"
+    dialog.pairs.setValue(3)
+    hand.rest()
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    dialog.who.setCurrentIndex(dialog.who.findData("itself"))
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    source = panel.current
+    held = proposals_in(hand.session, source.fingerprint).newest
+    model, dictionary = mt.load_model("words-4l"), mt.load_dictionary(SMALL)
+    wanted = mt.label_features(
+        model, dictionary, panel.table.index, mt.LocalLabeller(model), on[:1], pairs=3
+    )
+    assert {f: (one.text, one.origin) for f, one in held.items()} == {
+        on[0]: (wanted.text[0], "words-4l")
+    }
+    assert held[on[0]].score == pytest.approx(float(wanted.score[0]))
+    assert panel.table.proposed[on[0]] == wanted.text[0]
+    assert panel.labels == {}
+    # A folder without a model says so, and nothing can be started.
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    hand.patch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(hand.folder))
+    QTest.mouseClick(dialog.folder, LEFT)
+    hand.until(lambda: not dialog.go.isEnabled())
+    assert str(hand.folder.name) in dialog.outlook.text()
+    dialog.reject()
+    hand.rest()
+
+
 def accept_labels(hand):
     panel = with_index(hand)
     wanted = {row: told for row, told in enumerate(panel.table.proposed) if told}
@@ -188,8 +225,8 @@ def export_labels(hand):
 PROMISES = {
     _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
-    _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
-    _ID.EXPORT_LABELS: export_labels,
+    _ID.PROPOSE_LABELS: propose_labels, _ID.ACCEPT_LABELS: accept_labels,
+    _ID.IMPORT_LABELS: import_labels, _ID.EXPORT_LABELS: export_labels,
 }  # fmt: skip
 
 
