@@ -26,9 +26,6 @@ from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.feature_card import card_table, feature_card
 from microtome_desktop.presenters.feature_table import KEYS, feature_table
 from microtome_desktop.state.label_files import labels_of_file
-from microtome_desktop.views.dictionary_dialog import DictionaryDialog
-from microtome_desktop.views.hub_dialog import HubDialog
-from microtome_desktop.views.index_dialog import IndexDialog
 from microtome_desktop.views.panel_picture import RATIO
 
 WAIT = 30_000
@@ -399,19 +396,3 @@ def test_a_table_says_the_same_as_its_index():
     assert held[0]["rate"] == pytest.approx(7 / 1_000)
     assert held[0]["mean"] == pytest.approx(2)
     assert held[0]["token"] == indexed.WORDS[analysis.array("token")[7, 0]]
-
-
-def test_dialogs_that_are_left_by_escape_hear_nothing_more(bench, panel):
-    desk, runner, parent = bench.desk, bench.runner, bench.window
-    heard = desk.dictionaries.looked, desk.workspace.prepared.arrived, desk.hub.changed
-    before = [len(signal) for signal in heard]
-    dialogs = (
-        DictionaryDialog(desk, runner, parent),
-        IndexDialog(desk, runner, panel.current, parent),
-        HubDialog(desk, runner, lambda _: None, parent),
-    )
-    assert [len(signal) for signal in heard] == [one + 1 for one in before]
-    for made in dialogs:
-        made.show()
-        made.reject()  # what Escape does, which is no close
-    assert [len(signal) for signal in heard] == before

@@ -152,7 +152,7 @@ def test_columns_and_cards_find_the_same_token_before(index: mt.FeatureIndex) ->
     for name in (
         "total", "peak", "histogram", "top_value", "some_place", "some_value", "some_window",
         "raised", "raised_by", "lowered", "lowered_by", "alike", "alike_cosine", "together",
-        "together_share",
+        "together_share", "token_spread",
     ):  # fmt: skip
         one = np.asarray(index.arrays[name])[:1] % 6
         held[name] = np.repeat(one, features, axis=0)
