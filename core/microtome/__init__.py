@@ -113,6 +113,7 @@ _PUBLIC = {
     "score_label": "features.labelling",
     "self_check": "selfcheck.suite",
     "shared_features": "features.sharing",
+    "shared_neurons": "features.sharing",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
@@ -225,6 +226,7 @@ __all__ = [
     "score_label",
     "self_check",
     "shared_features",
+    "shared_neurons",
     "slice_circuits",
     "stability",
     "trace",
@@ -285,7 +287,7 @@ if TYPE_CHECKING:
         score_label,
     )
     from microtome.features.neurons import Neurons
-    from microtome.features.sharing import shared_features
+    from microtome.features.sharing import shared_features, shared_neurons
     from microtome.features.splitting import feature_splits
     from microtome.features.superposition import phase_diagram, train_toy
     from microtome.features.token_labels import propose_label, propose_labels

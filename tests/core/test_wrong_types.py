@@ -58,6 +58,8 @@ CALLS = {
     "mt.meanings(None)": ("card", "None"),
     "mt.shared_features(None, (1, 2), None, 'a.txt')": ("model", "None"),
     "mt.shared_features(model, 3, None, 'a.txt')": ("neuron", "3"),
+    "mt.shared_neurons(None, None, 1, 'a.txt')": ("model", "None"),
+    "mt.shared_neurons(model, 3, 1, 'a.txt')": ("dictionary", "3"),
     "mt.feature_space(None)": ("dictionary", "None"),
     "mt.feature_splits(None, None, None, 'a.txt')": ("model", "None"),
     "mt.feature_splits(model, None, None, 'a.txt')": ("small", "None"),

@@ -6,12 +6,17 @@ import argparse
 import csv
 import json
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import (
+    add_model_options,
+    expect_writable,
+    load,
+    progress_job,
+    text_source,
+)
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,8 +73,8 @@ def features(options: argparse.Namespace) -> int:
         raise InputError(f"There is no feature {options.feature} of {known.d_sae:,}.")
     sets = _given_labels(options, known)
     index = feature_index(
-        model, dictionary, _text(options.text), context=options.context, limit=options.limit,
-        seed=options.seed, job=_job(),
+        model, dictionary, text_source(options.text), context=options.context, limit=options.limit,
+        seed=options.seed, job=progress_job(),
     )  # fmt: skip
     if options.propose:
         sets.insert(0, _proposed(options, model, dictionary, index))
@@ -100,15 +105,6 @@ def _dictionary(options: argparse.Namespace, model: Any) -> Any:
     return load_dictionary(name, layer=options.layer, allow_download=options.download)
 
 
-def _text(given: str) -> Any:
-    """A path, or the prompt set of that name."""
-    from microtome.prompt_sets import load_prompt_set, prompt_set_names
-
-    if not Path(given).exists() and given in prompt_set_names():
-        return load_prompt_set(given)
-    return given
-
-
 def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:
     from microtome.features.label_files import read_labels
 
@@ -125,24 +121,13 @@ def _proposed(options: argparse.Namespace, model: Any, dictionary: Any, index: A
     from microtome.features.token_labels import propose_labels
 
     if options.propose == TOKENS and not options.score:
-        return propose_labels(index, job=_job())
+        return propose_labels(index, job=progress_job())
     who = labeller_named(options.propose, model)
     features = None if options.feature is None else [options.feature]
     return label_features(
         model, dictionary, index, who.labeller, features, origin=who.name, pairs=options.score,
-        job=_job(),
+        job=progress_job(),
     )  # fmt: skip
-
-
-def _job() -> Any:
-    """A job that tells how far it is, on a terminal."""
-    from microtome.jobs import Job, Progress
-
-    def on_progress(progress: Progress) -> None:
-        end = "\n" if progress.done >= progress.total else ""
-        print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
-
-    return Job(on_progress if sys.stderr.isatty() else None)
 
 
 def _rows(

@@ -27,7 +27,7 @@ class OpenAndRead(Request):
 
     name: str
     text: str
-    tokens: int = FIRST_TOKENS
+    tokens: int
 
     @property
     def title(self) -> str:

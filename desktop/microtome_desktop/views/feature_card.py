@@ -36,7 +36,7 @@ LINKS = (
 )
 _WORDS = 8  # of those that are raised or lowered
 _NOTE_LINES = 6  # of a note are seen at once
-_NOTE_ROUND = 16  # pixels of its frame
+_NOTE_ROUND = 22  # pixels of its frame
 
 
 class FeatureCardView(QWidget):
@@ -108,6 +108,7 @@ class FeatureCardView(QWidget):
         column.addWidget(self.run_heading)
         column.addWidget(self.run_note)
         column.addWidget(self.strip)
+        self.below_run = column.count()  # where more about the model stands
         titles = {"token": "On at", "raised": "Raises", "lowered": "Lowers"}
         self._word_headings = {name: heading(title) for name, title in titles.items()}
         for name, title in self._word_headings.items():
@@ -136,10 +137,10 @@ class FeatureCardView(QWidget):
 
     # what is shown
 
-    def show_card(self, card: FeatureCard, name: str) -> None:
+    def show_card(self, card: FeatureCard, name: str, *, kind: str = "Feature") -> None:
         """Show a feature; ``name`` is what its dictionary is called."""
         self._card = card
-        self.title.setText(f"Feature {card.feature} \N{MIDDLE DOT} {name}")
+        self.title.setText(f"{kind} {card.feature} \N{MIDDLE DOT} {name}")
         self.figures.setText(escape(card.figures, quote=False))
         self.histogram.show_counts(card.histogram, card.edges)
         for key, words in (

@@ -27,8 +27,8 @@ from microtome_desktop.views.hover_tip import as_plain_tip
 
 _ROW = 21  # pixels
 _WIDTHS = {
-    "feature": 46, "label": 116, "score": 46, "density": 92, "rate": 60, "mean": 54, "peak": 54,
-    "purity": 66, "words": 58, "token": 128, "raised": 170, "lowered": 150, "alike": 82,
+    "feature": 46, "label": 108, "score": 46, "density": 78, "rate": 62, "mean": 56, "peak": 56,
+    "purity": 78, "words": 58, "token": 128, "raised": 170, "lowered": 150, "alike": 82,
     "together": 82, "note": 160,
 }  # fmt: skip
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

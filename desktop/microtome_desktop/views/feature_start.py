@@ -6,7 +6,15 @@ from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 import microtome_resources as resources
 from microtome_desktop import palette as colours
@@ -69,14 +77,24 @@ class FeatureStart(QWidget):
         self.column.addWidget(self.told)
         self.column.addWidget(self.other, 0, Qt.AlignmentFlag.AlignCenter)
         self.column.addStretch(1)
-        middle = QWidget()
+        middle, inside = QWidget(), QWidget()
         middle.setMaximumWidth(_WIDTH)
         middle.setLayout(self.column)
-        row = QHBoxLayout(self)
+        row = QHBoxLayout(inside)
         row.setContentsMargins(0, 0, 0, 0)
         row.addStretch(1)
         row.addWidget(middle, 100)
         row.addStretch(1)
+        area = QScrollArea()  # a low window stays low
+        area.setObjectName("clear")
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inside)
+        area.viewport().setAutoFillBackground(False)
+        inside.setAutoFillBackground(False)
+        whole = QHBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)
 
     # what is shown
 
@@ -173,7 +191,7 @@ class FeatureStart(QWidget):
     # what is done
 
     def _on_offer(self, name: str, _checked: bool = False) -> None:
-        self._context.ask(OpenAndRead(name, self._text()))
+        self._context.ask(OpenAndRead(name, self._text(), FIRST_TOKENS))
 
     def _on_read(self) -> None:
         if self._source is not None:

@@ -28,6 +28,7 @@ from microtome_desktop.presenters.feature_python import feature_lines
 from microtome_desktop.presenters.feature_sources import NO_INDEX, FeatureSource, feature_sources
 from microtome_desktop.presenters.feature_table import KEYS, FeatureTable, feature_table
 from microtome_desktop.presenters.notes import target_title, with_note
+from microtome_desktop.state.dictionaries import layer_of_neurons
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.features import index_with, labels_in, notes_in
 from microtome_desktop.state.selection import Selected
@@ -62,8 +63,8 @@ class FeaturesPanel(Panel):
         self.look = self.bar.look
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.card_menu = CardExport(context, self.view.export, self.view, self._card_table)
         self.naming = FeatureNaming(self, context, self.view)
-        self.card_menu = CardExport(context, self.view.export, self._card_table, self)
         self.start = FeatureStart(context)
         self._lay_out()
         self._connect()
@@ -186,7 +187,7 @@ class FeaturesPanel(Panel):
             self._offer()
         elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
-        elif part == "traces" or part.startswith("analyses/shared-features"):
+        elif part == "traces" or part.startswith("analyses/shared-"):
             self.run.show(self.current, self.feature)
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
@@ -263,7 +264,10 @@ class FeaturesPanel(Panel):
             if not isinstance(found, FeatureCard):
                 return
             self.card, self._card_of = found, table.index
-            self.view.show_card(found, source.name)
+            layer = layer_of_neurons(source.fingerprint)
+            kind = "Feature" if layer is None else "Neuron"
+            name = source.name if layer is None else f"layer {layer}"
+            self.view.show_card(found, name, kind=kind)
             self.naming.show(table, feature)
             self._show_note()
             self.area.verticalScrollBar().setValue(0)
