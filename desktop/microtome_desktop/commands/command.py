@@ -115,6 +115,7 @@ class CommandId(StrEnum):
     TRAIN_TOY = auto()
     PHASES = auto()
     MEASURE_SHARING = auto()
+    PROBE = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
     SHORTCUTS = auto()

@@ -183,6 +183,12 @@ def _superposition() -> type[Panel]:
     return SuperpositionPanel
 
 
+def _probes() -> type[Panel]:
+    from microtome_desktop.views.probe_panel import ProbePanel
+
+    return ProbePanel
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -197,6 +203,7 @@ PLACES = (
     Place("features", "Features", "mdi6.creation", _CENTRE, _features),
     Place("training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training),
     Place("superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition),
+    Place("probes", "Probes", "mdi6.needle", _CENTRE, _probes),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.
