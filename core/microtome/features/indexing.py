@@ -61,10 +61,10 @@ def feature_index(  # noqa: PLR0913  # what an index is of
     ``examples`` places are kept where a feature is strongest, with ``near`` tokens to each side.
     ``limit`` tokens are read; an embedded text is given by its name, and of a harvest its text is
     taken. The tokenizer's own tokens do not count. Tokens and features that are on together are
-    those of all positions up to 2^24 codes,
-    else of as many positions, drawn evenly.
+    those of all positions up to 2^24 codes, else of as many positions, drawn evenly.
     Raises DictionaryMismatch for a dictionary that does not belong to the model, CorpusError.
     """
+    expect_model(model)
     expect(dictionary, Coder, "dictionary", "a Dictionary or Neurons", "Load one first.")
     (found,) = feature_indexes(
         model, (dictionary,), source, examples=examples, near=near, context=context, limit=limit,

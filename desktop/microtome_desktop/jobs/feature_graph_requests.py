@@ -145,7 +145,7 @@ class MakeFeatureGraph(Request):
         if result.used.path != result.used.name:
             others = (one for one in held if one.path != result.used.path)
             desk.library.update(transcoders=(result.used, *others))
-        desk.dictionaries.hold(*result.layers)
+        desk.dictionaries.keep(*result.layers)
         session = result.session
         if self.edits and before is not None:
             session = replace(session, marks=_groups(before.marks))

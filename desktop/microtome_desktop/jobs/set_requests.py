@@ -36,7 +36,7 @@ class HoldSet(Request):
 
     def deliver(self, desk: Desk, result: tuple[DictionaryIdentity, ...]) -> None:
         """They are open."""
-        desk.dictionaries.hold(*result)
+        desk.dictionaries.keep(*result)
 
 
 @dataclass(frozen=True, slots=True)

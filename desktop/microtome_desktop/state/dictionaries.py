@@ -53,21 +53,15 @@ class Dictionaries:
 
     def add(self, *opened: DictionaryIdentity) -> None:
         """These are in the model thread now; the first of them is looked at."""
+        self._current = opened[0].fingerprint
+        self.keep(*opened)
+
+    def keep(self, *opened: DictionaryIdentity) -> None:
+        """These are in the model thread now; what is looked at stays."""
         self._group(opened)
         names = {one.fingerprint for one in opened}
-        kept = tuple(one for one in self._held if one.fingerprint not in names)
-        self._held = (*kept, *opened)
-        self._current = opened[0].fingerprint
+        self._held = (*(one for one in self._held if one.fingerprint not in names), *opened)
         self.changed.emit()
-
-    def hold(self, *opened: DictionaryIdentity) -> None:
-        """These are in the model thread now; what is looked at stays."""
-        known = {one.fingerprint for one in self._held}
-        self._group(opened)
-        if any(one.fingerprint not in known for one in opened):
-            new = tuple(one for one in opened if one.fingerprint not in known)
-            self._held = (*self._held, *new)
-            self.changed.emit()
 
     def set_with(self, fingerprint: str) -> tuple[str, ...]:
         """The dictionaries of a set that this one was opened with, layer by layer; else itself."""
