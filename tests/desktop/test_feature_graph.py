@@ -23,9 +23,14 @@ from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.circuit import edge_names
+from microtome_desktop.presenters.circuit_curves import LEVELS
+from microtome_desktop.presenters.circuit_kinds import FALLS_EDGE
 from microtome_desktop.presenters.exports import circuit_table
 from microtome_desktop.presenters.feature_edits import feature_effects
 from microtome_desktop.state.draft import as_typed
+from microtome_desktop.state.features import indexes
+from microtome_desktop.views.index_dialog import IndexDialog
 from microtome_desktop.views.transcoders_dialog import TranscodersDialog
 
 WAIT = 60_000
@@ -171,14 +176,13 @@ def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets,
     panel = sitting.panels["feature_edits"]
     drawing = sitting.panels["circuit"].canvas.drawing
     assert "with edits" in drawing.node_notes(drawing.circuit.row(node))
+    _sides_are_drawn(sitting, node)
     QTest.mouseClick(panel.writing.button, LEFT)
     sitting.qtbot.waitUntil(lambda: FEATURE_TEXT in sitting.session.analyses, timeout=WAIT)
     file = save_session(tmp_path / "features.h5", sitting.session)
     listed = [row.what.text() for row in panel.list.rows]
-    assert len(listed) == 1
-    sitting.press(_ID.UNDO)
-    sitting.press(_ID.UNDO)
-    assert sitting.session.marks.feature_edits == ()
+    while sitting.session.marks.feature_edits:
+        sitting.press(_ID.UNDO)
     sitting.qtbot.waitUntil(lambda: FEATURE_EDIT not in sitting.session.analyses, timeout=WAIT)
     monkeypatch.setattr(mt, "load_model", lambda *_: model)
     _lines_run(panel, sitting)
@@ -193,6 +197,42 @@ def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets,
     assert "attach it first" in panel.said.text()
     sitting.desk.workspace.set_model(identity)
     sitting.rest()
+
+
+def _sides_are_drawn(sitting, node):
+    """The change of each edge by colour, dash and width; the graph with the edits, and without."""
+    panel, session = sitting.panels["circuit"], sitting.session
+    drawing, held = panel.canvas.drawing, session.analyses[FEATURE_EDIT]
+    whole, circuit = session.circuit, drawing.circuit
+    change = dict(zip(edge_names(whole), held.array("change").tolist(), strict=True))
+    change = np.array([change[name] for name in edge_names(circuit)])
+    np.testing.assert_allclose(drawing.changes, change, rtol=1e-5)
+    out = circuit.edge_source == circuit.row(node)
+    np.testing.assert_allclose(change[out], -circuit.edge_weight[out], rtol=1e-5)  # ablated
+    falls, rises = drawing.curves.kind == FALLS_EDGE, drawing.curves.hue == 1
+    assert (change[falls] < 0).all()
+    assert (change[rises] > 0).all()
+    assert falls.any()
+    assert drawing.curves.level[int(np.abs(change).argmax())] == LEVELS - 1
+    assert drawing.node_shapes[circuit.row(node)] == "falls"
+    assert {"weight rises", "weight falls", "as before"} <= set(panel.legend.entries)
+    weights = circuit.edge_weight
+    for side, shown in (("with the edits", weights + change), ("without", weights)):
+        _choose_in(panel.facts.side, side)
+        sitting.rest()
+        drawn = panel.canvas.drawing
+        assert drawn.node_shapes is None
+        assert (drawn.curves.hue == (shown > 0)).all()
+        assert (np.diff(np.abs(shown[drawn.curves.order])) <= 1e-6).all()
+    _choose_in(panel.facts.side, "what changes")
+    sitting.rest()
+
+
+def _choose_in(box, text):
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Home)
+    while box.currentText() != text:
+        QTest.keyClick(box, Qt.Key.Key_Down)
 
 
 def told(sitting):
@@ -217,6 +257,52 @@ def _lines_run(panel, sitting):
     assert panel.exported_table()().rows[0][:2] == ("prediction", "she")
 
 
+def test_a_node_leads_to_its_features_card_and_the_card_to_its_nodes(small, tmp_path, qtbot):
+    sitting, (node, _) = small, small.best
+    circuit = sitting.session.circuit
+    row = circuit.row(node)
+    layer, number = int(circuit.node_layer[row]), int(circuit.node_feature[row])
+    before = _text_at(sitting, node)
+    assert before.startswith("\N{RIGHTWARDS ARROW}")  # the word that it raises most
+    sitting.click(node)
+    part, panel = sitting.panels["node_card"].feature, sitting.panels["features"]
+    assert "No text" in part.examples.text()
+    QTest.mouseClick(part.full, LEFT)
+    sitting.rest()
+    assert sitting.window.centre.front == "features"
+    assert panel.current.name == f"words-4l/transcoders, layer {layer}"
+    text = tmp_path / "a.txt"
+    text.write_text("The nurse said that she was ill .\n\nMary said that she was late .\n" * 5)
+    sitting.press(_ID.INDEX_FEATURES)
+    (dialog,) = [one for one in sitting.window.findChildren(IndexDialog) if one.isVisible()]
+    assert dialog.whole.isChecked()
+    dialog._take(str(text))
+    QTest.mouseClick(dialog.go, LEFT)
+    known = sitting.session.circuit.metadata["transcoders_fingerprints"]
+    qtbot.waitUntil(lambda: len(indexes(sitting.session)) == len(known), timeout=WAIT)
+    sitting.rest()
+    assert {one.params["fingerprint"] for one in indexes(sitting.session)} == set(known)
+    assert panel.view.title.text().startswith(f"Feature {number} ")
+    assert "[" in part.examples.text()
+    QTest.keyClicks(panel.view.label, "says she")
+    QTest.keyClick(panel.view.label, Qt.Key.Key_Return)
+    sitting.rest()
+    assert _text_at(sitting, node) == "says she"
+    assert sitting.panels["node_card"].heading.text() == f"L{layer} F{number} · says she"
+    sitting.desk.selection.update(node=None)
+    panel.run.nodes.links.linkActivated.emit(str(row))
+    sitting.rest()
+    assert sitting.window.centre.front == "circuit"
+    assert sitting.desk.selection.current.node == node
+    sitting.press(_ID.UNDO)
+    assert _text_at(sitting, node) not in {"says she", before}  # the tokens of the text
+
+
+def _text_at(sitting, node):
+    drawing = sitting.panels["circuit"].canvas.drawing
+    return drawing.texts[drawing.circuit.row(node)]
+
+
 def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
     sitting, session = small, small.session
     sitting.desk.selection.update(node=sitting.best[0], others=sitting.best[1:])
@@ -226,6 +312,7 @@ def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
     sitting.press(_ID.FEATURE_SCALE)
     sitting.result("free")
     panel = sitting.panels["feature_edits"]
+    _group_moves_by_its_members(sitting)
     (row,) = panel.list.rows
     assert row.what.text() == "both (2 features)"
     row.amount.setFocus()
@@ -246,6 +333,18 @@ def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
     assert made.circuit.node_score[edited] < 0
     assert not len(made.circuit.incoming(edited))
     assert "has edits already" in command(_ID.FEATURE_ABLATE).blocked(_now(sitting))
+
+
+def _group_moves_by_its_members(sitting):
+    drawing, held = sitting.panels["circuit"].canvas.drawing, sitting.session.analyses[FEATURE_EDIT]
+    circuit, whole = drawing.circuit, sitting.session.circuit
+    group, last = circuit.row("group/both"), circuit.node_kind.index("output")
+    own = (circuit.edge_source == group) & (circuit.edge_target == last)
+    change = dict(zip(edge_names(whole), held.array("change").tolist(), strict=True))
+    ends = [(node, circuit.node_id[last]) for node in sitting.best]
+    wanted = sum(by for (a, b, _), by in change.items() if (a, b) in ends)
+    assert float(drawing.changes[own].sum()) == pytest.approx(wanted, rel=1e-4)
+    assert drawing.node_shapes[group] == "rises"
 
 
 def test_what_does_not_fit_is_refused_by_name(sitting, sets, monkeypatch, tmp_path):

@@ -80,6 +80,8 @@ class CommandId(StrEnum):
     FEATURE_STEER = auto()
     FEATURE_AFTER = auto()
     FEATURE_CLEAR = auto()
+    FEATURE_CARD = auto()
+    FEATURE_NODE = auto()
     OPEN_DICTIONARY = auto()
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()

@@ -26,13 +26,15 @@ class FeatureSource:
 def feature_sources(
     session: Session | None, held: tuple[DictionaryIdentity, ...], model: ModelIdentity | None
 ) -> tuple[FeatureSource, ...]:
-    """All on offer: open ones first, then what the session has an index of, then neurons."""
+    """All on offer: open ones first, then what the session has of dictionaries, then neurons."""
     found = {one.fingerprint: FeatureSource(one.fingerprint, one.name, _told(one)) for one in held}
     for analysis in indexes(session):
         print_, told = str(analysis.params.get("fingerprint", "")), analysis.params
         name = str(told.get("dictionary", "a dictionary"))
         words = f"{told.get('architecture', '')} at {told.get('reads', '')}"
         found.setdefault(print_, FeatureSource(print_, name, words))
+    for one in () if session is None else session.dictionaries:
+        found.setdefault(one.fingerprint, FeatureSource(one.fingerprint, one.name, _told(one)))
     for layer in range(0 if model is None else model.n_layers):
         print_ = neurons_of(layer)
         source = FeatureSource(print_, f"neurons of layer {layer}", f"mlp_post.{layer}")
