@@ -223,6 +223,9 @@ class JobRunner(QObject):
     def _on_started(self, number: int) -> None:
         self._running.add(number)
         self._desk.work.begin(number)
+        ticket = self._live.get(number)
+        if ticket is not None and not ticket.request.quiet:
+            self.changed.emit()  # only what has begun can be paused
 
     @Slot(int, object)
     def _on_progress(self, number: int, progress: Progress) -> None:
