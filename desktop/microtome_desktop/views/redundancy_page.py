@@ -56,7 +56,6 @@ class RedundancyPage(QWidget):
     """Settings and a button above; beneath, the list beside a curve and a map."""
 
     slot = REMOVAL_SLOT
-    asked = Signal()
     removal_asked = Signal()
 
     def __init__(self) -> None:
@@ -78,7 +77,6 @@ class RedundancyPage(QWidget):
         self.map = GridPlot(bar=False)
         self._dress()
         self._lay_out()
-        self.button.clicked.connect(self.asked)
         self.remove.clicked.connect(self.removal_asked)
 
     def _dress(self) -> None:
