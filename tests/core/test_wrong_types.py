@@ -50,6 +50,7 @@ CALLS = {
     "mt.where_it_fires(model, None, TEXT)": ("dictionary", "None"),
     "mt.LocalLabeller(None)": ("model", "None"),
     "mt.label_detection(None, None, None, 1)": ("model", "None"),
+    "mt.label_features(None, None, None, None)": ("model", "None"),
     "mt.propose_label(None)": ("card", "None"),
     "mt.propose_labels(None)": ("index", "None"),
     "mt.read_labels(None, 'ab')": ("path", "None"),
