@@ -35,6 +35,7 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _DIM = frozenset({"feature", "purity", "words", "lowered", "alike", "together"})
 _TOLD = frozenset({"label", "token", "raised", "lowered", "note"})  # whole in a tool tip
+_FREE = "\N{NO-BREAK SPACE}" * 3
 _FIRST = "rate"  # what the table is sorted by at first
 
 
@@ -56,7 +57,8 @@ class FeatureRows(QTableView):
         self._made: set[int] = set()
         self.items = QStandardItemModel(0, len(COLUMNS), self)
         for at, column in enumerate(COLUMNS):
-            head = QStandardItem(column.title)
+            # The sign of the sorted column stands at the right end.
+            head = QStandardItem(column.title + _FREE * column.right)
             head.setToolTip(column.tip)
             head.setTextAlignment(_RIGHT if column.right else _LEFT)
             self.items.setHorizontalHeaderItem(at, head)

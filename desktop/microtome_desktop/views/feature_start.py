@@ -29,8 +29,8 @@ from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import PanelContext
 
 _ADVICE = (
-    "A neuron often means many things. A sparse dictionary takes what a layer holds apart into "
-    "features, most of which mean one. Choose one: a text is read once, and you see them all."
+    "A sparse dictionary takes what a layer holds apart into features, most of which mean one "
+    "thing. Choose one: a text is read once, and you see them all."
 )
 _WIDTH = 520  # pixels of an offer at most
 
