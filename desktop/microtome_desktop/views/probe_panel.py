@@ -204,7 +204,7 @@ class ProbePanel(Panel):
         self._offer()
         self._show_able()
 
-    def _on_library(self, changed: frozenset[str]) -> None:
+    def _on_library(self, _shelf: object, changed: frozenset[str]) -> None:
         if "coverage" in changed:
             self.context.later((self, "coverage"), self._offer)
 
