@@ -62,13 +62,10 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     target = np.array([names.index(label) for _, label, _ in given])
     word = _word(held.ids, position, len(names))
     types = np.array([ids[word] for ids in held.ids])
-    controls = list(_controls(types, target, seed))
     parts = _folds(target, np.array([group for _, _, group in given]), folds, seed)
     accuracy = np.zeros((len(places), folds))
     control = np.zeros((len(places), CONTROLS, folds))
-    widths = {rows.shape[1] for rows in held.rows}
-    direction = np.zeros((len(places), len(names), *widths)) if len(widths) == 1 else None
-    most = max(int((target == number).sum()) for number in range(len(names)))
+    direction = _room(held.rows, len(names))
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
@@ -80,14 +77,14 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     def found(count: int) -> Probe:
         return Probe(
             tuple(map(str, places[:count])), accuracy[:count].copy(),
-            control[:count].mean(axis=1), most / len(given), params,
+            control[:count].mean(axis=1), float(np.bincount(target).max() / len(given)), params,
             None if direction is None else direction[:count].astype(np.float32),
         )  # fmt: skip
 
     for at, rows in enumerate(held.rows):
         job.progress("Probing", at, len(places))
         accuracy[at] = _accuracies(rows, target, parts, job)
-        for draw, other in enumerate(controls):
+        for draw, other in enumerate(_controls(types, target, seed)):
             control[at, draw] = _accuracies(rows, other, parts, job)
         if direction is not None:
             direction[at] = fit_logistic(rows, target).directions
@@ -102,6 +99,14 @@ class _Held:
 
     rows: list[Float[np.ndarray, "prompt d"]]
     ids: list[Int[np.ndarray, " position"]]
+
+
+def _room(
+    rows: Sequence[Float[np.ndarray, "prompt d"]], labels: int
+) -> Float[np.ndarray, "site label d"] | None:
+    """Where the directions of each site come, if all sites are of one width."""
+    widths = {one.shape[1] for one in rows}
+    return np.zeros((len(rows), labels, *widths)) if len(widths) == 1 else None
 
 
 _Given = list[tuple[Prompt, str, int]]
