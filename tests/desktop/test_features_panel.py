@@ -175,14 +175,14 @@ def test_proposals_with_scores_are_accepted_and_rejected_and_typed_labels_are_as
     view, book = panel.view, bench.desk.book
     assert view.label.placeholderText() == "proposed: names"
     assert view.worth.said.text() == (
-        "proposed by a small model · 0.75 by detection of 8 (chance 0.50)"
+        "0.75 by detection of 8 (chance 0.50) · proposed by a small model"
     )
     assert cells(panel, KEYS.index("score"))[4] == "0.75"
     assert panel.labels == {}  # what is proposed names nothing yet
     QTest.mouseClick(view.accept, LEFT)
     rest(bench, qtbot)
     assert panel.labels == {1: "names"}
-    assert view.worth.said.text().startswith("by a small model · 0.75")
+    assert view.worth.said.text().startswith("0.75 by detection of 8")
     assert not view.accept.isVisible()
     view.label.setText("my own")
     QTest.keyClick(view.label, Qt.Key.Key_Return)
@@ -207,7 +207,7 @@ def test_proposals_with_scores_are_accepted_and_rejected_and_typed_labels_are_as
     bench.window.actions_table.trigger(CommandId.ACCEPT_LABELS)
     rest(bench, qtbot)
     assert (panel.labels[1], panel.labels[5]) == ("names", "mine")
-    assert view.worth.said.text().startswith("by accepted proposals · 0.75")
+    assert view.worth.said.text().endswith("by accepted proposals")
     book.undo()
     book.undo()
     bench.desk.workspace.put_analyses({labels_analysis(found).id: None})

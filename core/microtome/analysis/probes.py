@@ -69,7 +69,9 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
-        "repeats": _repeats(types, parts), "last": str(places[-1]),
+        "repeats": _repeats(types, parts),
+        "unknown": unknown_words(model, [prompt for prompt, _, _ in given]),
+        "last": str(places[-1]),
         "method": "logistic regression, L2, standardised",
         "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip
@@ -209,6 +211,16 @@ def read_rows(
     return _Held([np.stack(held) for held in rows], ids)
 
 
+def unknown_words(model: Model, prompts: Sequence[Prompt]) -> list[str]:
+    """Words of the prompts that the tokenizer does not know: to the model they are all the same."""
+    found: dict[str, None] = {}
+    for prompt in prompts:
+        if isinstance(prompt, str):
+            tokens = model.tokenize(prompt)
+            found |= dict.fromkeys(tokens.texts[at].strip() for at in tokens.unknown)
+    return list(found)
+
+
 def _word(ids: list[Int[np.ndarray, " position"]], position: int, classes: int) -> int:
     """The place whose types of token the control task labels."""
     if len({int(one[position]) for one in ids}) >= 2 * classes:
@@ -230,8 +242,9 @@ def _controls(
     kinds, own = np.unique(types, return_inverse=True)
     ends = np.cumsum(np.bincount(target)) / len(target)
     labels = np.searchsorted(ends, (np.arange(len(kinds)) + 0.5) / len(kinds))
-    if len(kinds) >= len(ends):
-        labels[random.permutation(len(kinds))[: len(ends)]] = np.arange(len(ends))
+    for label in range(len(ends)):
+        if label not in labels and len(kinds) >= len(ends):
+            labels[int(np.flatnonzero(labels == np.bincount(labels).argmax())[0])] = label
     for _ in range(CONTROLS):
         yield random.permutation(labels)[own.reshape(-1)]
 

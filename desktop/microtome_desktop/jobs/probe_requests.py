@@ -83,7 +83,7 @@ class ForeseeProbe(Request):
         """Seconds, or the problem."""
         from microtome.analysis.labelled import parse_labelled
         from microtome.analysis.probe_outlook import foresee_probe
-        from microtome.analysis.probes import sites_of_kind
+        from microtome.analysis.probes import sites_of_kind, unknown_words
 
         wish = self.wish
         try:
@@ -95,7 +95,7 @@ class ForeseeProbe(Request):
             )  # fmt: skip
         except MicrotomeError as error:
             return ProbeOutlook(problem=str(error))
-        return ProbeOutlook(seconds)
+        return ProbeOutlook(seconds, unknown=tuple(unknown_words(model, given.prompts)))
 
     def deliver(self, desk: Desk, result: ProbeOutlook) -> None:
         """Give it to the panel."""

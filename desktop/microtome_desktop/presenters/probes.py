@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from microtome.analysis.labelled import LabelledPrompts, parse_labelled
@@ -56,6 +58,9 @@ def said_of(found: Probe) -> str:
         f"folds, control {control:.0%}, chance {found.chance:.0%}, selectivity "
         f"{found.selectivity[best]:+.0%}"
     )
+    unknown = [str(word) for word in found.params.get("unknown", ())]
+    if unknown:
+        told += f" · {unknown_text(unknown)}"
     if float(found.params.get("repeats", 1)) < _FEW:
         share = float(found.params["repeats"])
         told += (
@@ -63,6 +68,13 @@ def said_of(found: Probe) -> str:
             "the control task can say little"
         )
     return told
+
+
+def unknown_text(words: Sequence[str]) -> str:
+    """That a model cannot tell some words apart."""
+    named = ", ".join(f"“{word}”" for word in words[:3])
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return f"The tokenizer does not know {named}{more}: to the model they are one word"
 
 
 def probe_table(found: Probe) -> Table:

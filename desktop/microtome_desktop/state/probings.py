@@ -49,6 +49,7 @@ class ProbeOutlook:
 
     seconds: float = 0.0
     problem: str = ""
+    unknown: tuple[str, ...] = ()  # words that the tokenizer does not know
     nbytes: int = 64
 
 

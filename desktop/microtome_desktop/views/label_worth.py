@@ -53,9 +53,10 @@ def _plain(proposed: Proposal) -> bool:
 def _told(label: str, proposed: Proposal | None, known: Proposal | None) -> str:
     parts = []
     if label and known is not None:
-        parts.append(" \N{MIDDLE DOT} ".join(filter(None, (f"by {known.origin}", known.worth))))
+        parts.append(" \N{MIDDLE DOT} ".join(filter(None, (known.worth, f"by {known.origin}"))))
     if proposed is not None and proposed.text != label and (not label or not _plain(proposed)):
         said = f"proposed by {proposed.origin}"
         said = f"{said}: {proposed.text}" if label else said
-        parts.append(" \N{MIDDLE DOT} ".join(filter(None, (said, proposed.worth))))
+        both = (said, proposed.worth) if label else (proposed.worth, said)
+        parts.append(" \N{MIDDLE DOT} ".join(filter(None, both)))
     return " \N{MIDDLE DOT} ".join(parts)

@@ -24,6 +24,7 @@ from microtome_desktop.presenters.probes import (
     said_of,
     steerable,
     steering,
+    unknown_text,
 )
 from microtome_desktop.presenters.sizes import seconds_text
 from microtome_desktop.state.exports import Table
@@ -81,6 +82,8 @@ class ProbePanel(Panel):
             told.setWordWrap(True)
             told.setTextFormat(Qt.TextFormat.PlainText)
         self.empty.tell("No probe yet", NO_PROBE)
+        self.label.setMinimumWidth(76)
+        self.place.setMinimumWidth(112)  # the name of a site, whole
 
     def _lay_out(self) -> None:
         left = QWidget()
@@ -271,7 +274,8 @@ class ProbePanel(Panel):
         held = self.context.workspace.prepared.get(outlook_key(self.form.wish()))
         told = ""
         if isinstance(held, ProbeOutlook):
-            told = held.problem or f"About {seconds_text(held.seconds)}."
+            unknown = f" {unknown_text(held.unknown)}." if held.unknown else ""
+            told = held.problem or f"About {seconds_text(held.seconds)}.{unknown}"
         self.outlook.setText(told)
         reason = self.context.why_not(CommandId.ADD_EDIT)
         self.steer.setEnabled(not reason)

@@ -151,7 +151,7 @@ class ProbePlot(QWidget):
         painter.setFont(text_font(11))
         x = float(_LEFT)
         for title, colour, style in (
-            ("accuracy, with its folds and standard error", colours.ACCENT, Qt.PenStyle.SolidLine),
+            ("accuracy ± error, folds", colours.ACCENT, Qt.PenStyle.SolidLine),
             ("control task", colours.WARM, Qt.PenStyle.DashLine),
             ("chance", colours.TEXT_FAINT, Qt.PenStyle.DotLine),
         ):
