@@ -21,6 +21,7 @@ from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.training_requests import TRAINING_SLOT, Train, curve_of_wish
 from microtome_desktop.presenters.training import NO_TRAINING, outlook_text
+from microtome_desktop.presenters.training_python import training_lines
 from microtome_desktop.state.trainings import (
     Stopped,
     TrainingOutlook,
@@ -145,6 +146,15 @@ def test_the_form_offers_what_can_be_saved(bench, qtbot, monkeypatch):
     form.form.setCurrentText("cross-layer transcoders")
     assert not form.wish().skip
     assert not form.layer.isEnabled()
+    assert not form.field.isEnabled()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/held/mine.jsonl", ""))
+    row = form.text.findText("A file…")
+    form.text.setCurrentIndex(row)
+    form.text.activated.emit(row)
+    QTest.keyClicks(form.field, "body")
+    told = curve_of_wish(curve(), form.wish())
+    lines = "\n".join(training_lines(bench.desk.workspace.session, told))
+    assert "mt.train_transcoders(model, mt.read_corpus('/held/mine.jsonl', 'body')," in lines
     form.show_wish(wish)
     assert form.wish() == wish
     form.show_wish(TrainWish("words-4l"))

@@ -36,6 +36,7 @@ def add_train(commands: Any) -> None:
     add = parser.add_argument
     add("--model", required=True, help="embedded name, folder or hub id")
     add("--text", required=True, help="a file, a folder, or an embedded text by name: words-4l")
+    add("--field", default="text", help="of JSON lines and Parquet, the one that holds the text")
     add("--site", help="where it reads: resid_post.2")
     add("--writes", help="where it writes, for a transcoder: mlp_out.2")
     add(
@@ -156,28 +157,34 @@ def _numbers(text: str, *, several: bool) -> int | list[int]:
 def _trained(
     options: argparse.Namespace, model: Any, settings: dict[str, Any]
 ) -> tuple[Any, Sequence[TrainingCurve]]:
+    text = _corpus(options.text, options.field)
     if options.transcoders is not None:
         from microtome.features.training.layers import train_transcoders
 
-        many = train_transcoders(model, options.text, options.transcoders, **settings)
+        many = train_transcoders(model, text, options.transcoders, **settings)
         return many.transcoders, many.curves
     from microtome.features.training.single import train_dictionary
 
-    one = train_dictionary(model, options.text, options.site, options.writes, **settings)
+    one = train_dictionary(model, text, options.site, options.writes, **settings)
     return one.dictionary, (one.curve,)
 
 
-def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
+def _corpus(text: str, field: str) -> Any:
     from microtome.corpora.reading import read_corpus
+    from microtome.features.training.asking import text_file
+
+    return read_corpus(text_file(text), field=field)
+
+
+def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
     from microtome.features.dictionary import Dictionary
     from microtome.features.evaluation import (
         evaluate_dictionary,
         evaluate_transcoders,
         token_rows,
     )
-    from microtome.features.training.asking import text_file
 
-    corpus = read_corpus(text_file(options.measure or options.text))
+    corpus = _corpus(options.measure or options.text, options.field)
     rows = token_rows(model, corpus, limit=_MEASURED)
     if isinstance(made, Dictionary):
         return evaluate_dictionary(model, made, rows)

@@ -132,6 +132,10 @@ def _trained(model: Any, wish: TrainWish, job: Job) -> tuple[Any, tuple[Training
 
 def _text(wish: TrainWish) -> Any:
     """The text; where it is not known, the activations that were taken from it before."""
+    if wish.text and wish.field:
+        from microtome.corpora.reading import read_corpus
+
+        return read_corpus(wish.text, field=wish.field)
     if wish.text:
         return wish.text
     from microtome.activations.shards import open_harvest
@@ -211,7 +215,7 @@ def _foreseen(model: Any, wish: TrainWish, options: Mapping[str, Any]) -> Traini
     if wish.is_set:
         layers = model.identity.n_layers
         sites = ("mlp_in.0", "mlp_out.0")
-    found = estimate_training(model, wish.text, *sites, **options)
+    found = estimate_training(model, _text(wish), *sites, **options)
     return TrainingOutlook(
         found.rows, found.n_bytes * layers, found.free, found.harvest_seconds,
         found.training_seconds * layers,

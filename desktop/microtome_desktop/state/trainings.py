@@ -39,6 +39,7 @@ class TrainWish:
     dead_after: int | None = None
     skip: bool = False
     pressure: float | None = None
+    field: str = ""  # of JSON lines and Parquet that holds the text, text without one
     out: str = ""
     kept: str = ""
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -224,10 +223,8 @@ class SuperpositionPanel(Panel):
             self.gallery.show_pictures(() if toys is None else pictures(toys))
             self.said.setText(toy_text(toys))
             self.said.setToolTip(toy_text(toys))
-        marks = [] if toys is None else [
-            float(np.mean(toys.geometry(number).dimensionality))
-            for number in range(len(toys.plan.sparsity))
-        ]  # fmt: skip
+        numbers = range(0 if toys is None else len(toys.plan.sparsity))
+        marks = [] if toys is None else [toys.geometry(number).share for number in numbers]
         shared = sharing_in(self.context.workspace.session)
         self.sharing.show_sharing(None if shared is None else shared[1], marks)
         for part in (self.sharing, self.sharing_said):
@@ -235,7 +232,7 @@ class SuperpositionPanel(Panel):
         self.unmeasured.setVisible(shared is None)
         self.unmeasured.tell("Nothing measured yet", NO_SHARING)
         self.sharing_said.setText("" if shared is None else sharing_text(shared[1], shared[0]))
-        lines = ", dashed the mean of each toy model" if marks else ""
+        lines = ", dashed the mean of each toy model's represented features" if marks else ""
         self.sharing.setToolTip(f"How many directions have which share of a dimension{lines}")
 
     def _on_work(self) -> None:

@@ -73,6 +73,7 @@ class TrainingForm(QWidget):
         self.limit = spin("training_limit", "tokens of the text", 0, 2_000_000_000)
         self.rate, self.pressure = QDoubleSpinBox(), QDoubleSpinBox()
         self.skip = QCheckBox("linear skip")
+        self.field = field("training_field", "text")
         self.out = field("training_out", "folder that it is saved in")
         self.browse = QPushButton(_ELLIPSIS)
         self._dress()
@@ -95,6 +96,8 @@ class TrainingForm(QWidget):
         self.pressure.setRange(0.0, 1_000.0)
         self.pressure.setSpecialValueText("usual")
         make_plain(self.pressure)
+        self.field.setAccessibleName("field of JSON lines and Parquet that holds the text")
+        self.field.setToolTip("The field of JSON lines and Parquet that holds the text")
         self.skip.setObjectName("training_skip")
         self.skip.setToolTip("A linear path from what is read to what is written, beside features")
         self.limit.setSpecialValueText("all")
@@ -118,7 +121,8 @@ class TrainingForm(QWidget):
             ("Width, k", _side(number["width"], number["k"])),
             ("Steps, batch", _side(number["steps"], number["batch"])),
             ("Pressure", _side(self.pressure, self.skip)),
-            ("Rate, seed", _side(self.rate, number["seed"])), ("Tokens", self.limit),
+            ("Rate, seed", _side(self.rate, number["seed"])),
+            ("Tokens, field", _side(self.limit, self.field)),
             ("Save to", _side(self.out, self.browse)),
         )  # fmt: skip
         for title, part in rows:
@@ -139,7 +143,8 @@ class TrainingForm(QWidget):
             real.valueChanged.connect(self._on_number)
         self.skip.toggled.connect(self._on_change)
         self.rule.currentIndexChanged.connect(self._on_number)
-        self.out.textChanged.connect(self._on_change)
+        for line in (self.out, self.field):
+            line.textChanged.connect(self._on_change)
         self.browse.clicked.connect(self.choose_out)
 
     # what is on offer
@@ -196,13 +201,14 @@ class TrainingForm(QWidget):
             skip=self.skip.isChecked() and self.skip.isEnabled(),
             pressure=self.pressure.value() or None if self.pressure.isEnabled() else None,
             out=self.out.text().strip(),
+            field=self.field.text().strip() if self.field.isEnabled() else "",
             **numbers,
         )
 
     def show_wish(self, wish: TrainWish) -> None:
         """Set every field as it was asked."""
         parts = (self.form, self.site, self.rule, self.layer, self.limit, self.rate, self.out,
-                 self.pressure, self.skip, *self.numbers.values())  # fmt: skip
+                 self.pressure, self.skip, self.field, *self.numbers.values())  # fmt: skip
         blockers = [QSignalBlocker(part) for part in parts]
         self._wish = wish
         self._choose_text(wish.text)
@@ -217,6 +223,7 @@ class TrainingForm(QWidget):
         self.limit.setValue(wish.limit or 0)
         self.pressure.setValue(wish.pressure or 0.0)
         self.skip.setChecked(wish.skip)
+        self.field.setText(wish.field)
         self.out.setText(wish.out)
         del blockers
         self._mark_preset()
@@ -314,6 +321,8 @@ class TrainingForm(QWidget):
         self.numbers["k"].setEnabled(uses_k(rule))
         self.pressure.setEnabled(not uses_k(rule))
         self.skip.setEnabled(form in SKIPPED)
+        own = self.text.currentData()
+        self.field.setEnabled(bool(own) and own not in resources.text_names())
         model = self.rule.model()
         if isinstance(model, QStandardItemModel):
             for row, name in enumerate(RULES):
