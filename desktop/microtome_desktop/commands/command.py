@@ -83,6 +83,7 @@ class CommandId(StrEnum):
     OPEN_DICTIONARY = auto()
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()
+    FEATURE_CARD = auto()
     NEURON_CARD = auto()
     ACCEPT_LABELS = auto()
     IMPORT_LABELS = auto()

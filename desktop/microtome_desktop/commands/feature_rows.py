@@ -48,6 +48,18 @@ def _no_neuron(now: Situation) -> str:
     return ""
 
 
+def _no_graph_feature(now: Situation) -> str:
+    """Why the card of a graph's feature cannot be shown."""
+    from microtome_desktop.state.feature_sets import graph_feature, set_of
+
+    session = now.desk.workspace.session
+    if reason := _offline(now):
+        return reason
+    if session is None or graph_feature(session, now.desk.selection.current) is None:
+        return "Click a feature of a feature graph first."
+    return "" if set_of(session, now.desk.library) else "Its transcoders are not open."
+
+
 _ID = CommandId
 _MENU = "Features"
 FEATURE_COMMANDS = (
@@ -62,6 +74,9 @@ FEATURE_COMMANDS = (
     Command(_ID.NEURON_CARD, _MENU, "The selected neuron as a feature", "Show the neurons of its "
             "layer as a dictionary, with the card of the selected one",
             "mdi6.chart-scatter-plot", "Ctrl+Alt+N", _no_neuron, starts_group=True),
+    Command(_ID.FEATURE_CARD, _MENU, "The selected feature's card", "Open the transcoder of the "
+            "graph's feature, and show the card with its examples in a text",
+            "mdi6.card-search-outline", "", _no_graph_feature),
     Command(_ID.ACCEPT_LABELS, _MENU, "Accept all proposed labels", "Name every feature without "
             "a label of its own after the tokens that it is on at; undo takes all of it back",
             "mdi6.tag-check-outline", "", _no_index, starts_group=True),

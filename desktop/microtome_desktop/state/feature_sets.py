@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import microtome_resources as resources
+from microtome.records.circuit import FEATURE
 from microtome.records.session import Session
 from microtome_desktop.state.library import Library
 from microtome_desktop.state.made_by import needs_model, shows_features
+from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.workspace import Workspace
 
 _SET = "transcoders"  # what an embedded set is called
@@ -38,6 +40,17 @@ def set_of(session: Session, library: Library) -> str:
         if (held.name, held.fingerprint) == (name, fingerprint):
             return held.path
     return name if name in resources.dictionary_names() else ""
+
+
+def graph_feature(session: Session, selected: Selected) -> tuple[int, int] | None:
+    """Layer and number of the feature that is selected in a graph of features."""
+    circuit, node = session.circuit, selected.node
+    if circuit is None or node is None or node not in circuit.node_id:
+        return None
+    row = circuit.row(node)
+    if circuit.node_kind[row] != FEATURE:
+        return None
+    return int(circuit.node_layer[row]), int(circuit.node_feature[row])
 
 
 def why_no_set(workspace: Workspace, library: Library) -> str:

@@ -16,6 +16,7 @@ from microtome_desktop.jobs.export_requests import SaveTable
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.dictionaries import neurons_of
+from microtome_desktop.state.feature_sets import graph_feature, set_of
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class FeatureCommands(QObject):
             CommandId.INDEX_FEATURES: self.look_through,
             CommandId.FEATURE_DIRECTIONS: self.show_directions,
             CommandId.NEURON_CARD: self.show_neuron,
+            CommandId.FEATURE_CARD: self.show_feature,
             CommandId.ACCEPT_LABELS: self.accept_labels,
             CommandId.IMPORT_LABELS: self.import_labels,
             CommandId.EXPORT_LABELS: self.export_labels,
@@ -88,6 +90,17 @@ class FeatureCommands(QObject):
             layer = neurons_of(selected.layer)
             self._desk.dictionaries.choose(layer)
             self._desk.selection.update(feature=(layer, selected.neuron))
+
+    def show_feature(self) -> None:
+        """The card of the feature that is selected in a graph."""
+        from microtome_desktop.jobs.graph_card_request import OpenOfGraph
+
+        session = self._desk.workspace.session
+        if session is None:
+            return
+        found = graph_feature(session, self._desk.selection.current)
+        if found is not None and self._panel() is not None:
+            self._runner.ask(OpenOfGraph(set_of(session, self._desk.library), *found))
 
     def accept_labels(self) -> None:
         """Take every proposal, as one step."""

@@ -16,7 +16,7 @@ from microtome_desktop.views.panel import PanelContext
 _ID = CommandId
 _ACTS = (
     (_ID.FEATURE_ABLATE, "Ablate"), (_ID.FEATURE_SCALE, "Scale"), (_ID.FEATURE_SET, "Set"),
-    (_ID.FEATURE_STEER, "Steer"),
+    (_ID.FEATURE_STEER, "Steer"), (_ID.FEATURE_CARD, "Card"),
 )  # fmt: skip
 
 

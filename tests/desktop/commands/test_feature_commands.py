@@ -153,6 +153,25 @@ def show_a_neuron(hand):
     assert hand.desk.selection.current.feature == (neurons_of(layer), number)
 
 
+def show_a_feature_of_the_graph(hand):
+    hand.do(_ID.FEATURE_GRAPH)
+    hand.until(
+        lambda: hand.session.circuit is not None and "2_706_14" in hand.session.circuit.node_id
+    )
+    hand.desk.selection.update(node="2_706_14")
+    hand.rest()
+    QTest.mouseClick(hand.panels["node_card"].feature.buttons[_ID.FEATURE_CARD], LEFT)
+    hand.rest()
+    panel = hand.panels["features"]
+    assert panel.current.name == "words-4l/transcoders, layer 2"
+    assert panel.pages.currentWidget() is panel.start
+    source = panel.current
+    hand.bench.runner.ask(IndexFeatures(source.fingerprint, source.name, "words-4l", 1_500))
+    hand.rest()
+    hand.until(lambda: panel.card is not None)
+    assert panel.view.title.text() == "Feature 706 · words-4l/transcoders, layer 2"
+
+
 def accept_labels(hand):
     panel = with_index(hand)
     wanted = {row: told for row, told in enumerate(panel.table.proposed) if told}
@@ -188,8 +207,8 @@ def export_labels(hand):
 PROMISES = {
     _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
-    _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
-    _ID.EXPORT_LABELS: export_labels,
+    _ID.FEATURE_CARD: show_a_feature_of_the_graph, _ID.ACCEPT_LABELS: accept_labels,
+    _ID.IMPORT_LABELS: import_labels, _ID.EXPORT_LABELS: export_labels,
 }  # fmt: skip
 
 
