@@ -58,7 +58,8 @@ ON_SUITES = {
 }  # fmt: skip
 OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
-    CommandId.FEATURE_CARD, CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
+    CommandId.FEATURE_CARD, CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS,
+    CommandId.EXPORT_LABELS,
 }  # fmt: skip
 IN_THE_LAB = {
     CommandId.TRAIN, CommandId.CONTINUE_TRAINING, CommandId.TRAIN_TOY, CommandId.PHASES,
