@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from microtome.errors import InputError
 from microtome.records.feature_labels import FeatureLabel, LabelSet, labels_analysis
 from microtome.records.marks import Note, feature_target
+from microtome.records.shared_neurons import SharedNeurons, neurons_analysis
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop import palette as colours
@@ -316,6 +317,10 @@ def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
     target = feature_target(*names)
     book.mark("Label", labels=(FeatureLabel(*names, "mine"),))
     book.mark("Note", notes=(Note(target, "<b>two</b>\nlines"),))
+    numbers = np.array([[0.5, -0.25, 0.75]])
+    told = {"fingerprint": indexed.FINGERPRINT, "positions": 9}
+    shared = neurons_analysis(SharedNeurons(5, (2,), numbers, numbers, numbers, told))
+    bench.desk.workspace.add_analysis(shared)
     click(panel, 0)
     rest(bench, qtbot)
     before, card = panel.exported_table()().text(), panel._card_table()().text()
@@ -334,6 +339,10 @@ def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
     assert panel.view.label.text() == "mine"
     assert panel.view.note.toPlainText() == "<b>two</b>\nlines"
     assert panel.view.sections[0][1].lines
+    sharing = panel.run.sharing
+    found = [line.text() for line in sharing.lines if not line.isHidden()]
+    assert found == ["0.75  2  layer 2", "0.50  0  layer 2", "\N{MINUS SIGN}0.25  1  layer 2"]
+    assert not sharing.seek.isEnabled()
     assert "Needs the session's model" in panel.view.run_note.text()
     assert not panel.look.isEnabled()
 
@@ -367,10 +376,10 @@ def test_a_hundred_thousand_features_scroll_sort_and_search_without_a_pause(benc
     bar, took = panel.rows.verticalScrollBar(), []
     assert len(panel.rows.rows) == 100_000
     for place in np.linspace(0, bar.maximum(), 25).astype(int):
-        began = time.perf_counter()
+        began = time.thread_time()  # of this thread alone: the machine may be busy
         bar.setValue(int(place))
         panel.rows.viewport().repaint()
-        took.append(time.perf_counter() - began)
+        took.append(time.thread_time() - began)
         row = panel.rows.rowAt(2)
         assert panel.rows.items.item(row, 0).text() == str(panel.rows.rows[row])
     assert statistics.median(took) < 0.05
