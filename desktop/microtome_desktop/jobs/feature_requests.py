@@ -10,10 +10,11 @@ from microtome.errors import DictionaryError, MicrotomeError, Offline
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.dictionaries import LookedAt, layer_of_neurons
+from microtome_desktop.state.dictionaries import LookedAt
 
 if TYPE_CHECKING:
     from microtome.records.trace import Trace
@@ -151,7 +152,13 @@ def coder_of(engine: Engine, fingerprint: str) -> Any:
     if layer is not None:
         from microtome.features.neurons import Neurons
 
-        return Neurons(engine.loaded, layer)
+        found = Neurons(engine.loaded, layer)
+        if found.identity.fingerprint != fingerprint:
+            raise DictionaryError(
+                f"These are neurons of another model than {engine.loaded.identity.name}.",
+                "Load the model that the session was made with.",
+            )
+        return found
     if fingerprint not in engine.dictionaries:
         raise DictionaryError("The dictionary is not open.", "Open it from the Features menu.")
     return engine.dictionaries[fingerprint]
