@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 INDEX_SLOT = "feature index"
 _TRIED = 2_048  # tokens that an estimate reads
 
+_TO_FETCH = "Press Download to fetch it from the hub, or choose the folder of a local copy."
+
 
 @dataclass(frozen=True, slots=True)
 class LookAtDictionaries(Request):
@@ -66,7 +68,7 @@ def _looked(name: str, model: Any, job: Job) -> LookedAt:
         told = inspect_dictionary(name, job=job)
         expect_file_fits(told, model)
     except Offline as error:
-        return LookedAt(name, None, str(error), absent=True)
+        return LookedAt(name, None, f"{error.what} {_TO_FETCH}", absent=True)
     except MicrotomeError as error:
         return LookedAt(name, told, str(error))
     return LookedAt(name, told, told.problem)

@@ -269,6 +269,8 @@ def test_what_does_not_fit_the_model_is_refused_by_name(asked):
     dialog.name.setText("nobody/nothing")
     QTest.mouseClick(dialog.look, LEFT)
     asked.until(lambda: dialog.go.text() == "Download")
+    assert "Press Download" in dialog.problem.text()
+    assert "Python" not in dialog.problem.text()
     dialog.name.setText(str(asked.folder / "not there"))
     QTest.mouseClick(dialog.look, LEFT)
     asked.until(lambda: "There is no dictionary" in dialog.problem.text())
