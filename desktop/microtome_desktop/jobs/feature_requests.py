@@ -10,16 +10,19 @@ from microtome.errors import DictionaryError, MicrotomeError, Offline
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.dictionaries import LookedAt, layer_of_neurons
+from microtome_desktop.state.dictionaries import LookedAt
 
 if TYPE_CHECKING:
     from microtome.records.trace import Trace
 
 INDEX_SLOT = "feature index"
 _TRIED = 2_048  # tokens that an estimate reads
+
+_TO_FETCH = "Press Download to fetch it from the hub, or choose the folder of a local copy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def _looked(name: str, model: Any, job: Job) -> LookedAt:
         told = inspect_dictionary(name, job=job)
         expect_file_fits(told, model)
     except Offline as error:
-        return LookedAt(name, None, str(error), absent=True)
+        return LookedAt(name, None, f"{error.what} {_TO_FETCH}", absent=True)
     except MicrotomeError as error:
         return LookedAt(name, told, str(error))
     return LookedAt(name, told, told.problem)
@@ -145,7 +148,13 @@ def coder_of(engine: Engine, fingerprint: str) -> Any:
     if layer is not None:
         from microtome.features.neurons import Neurons
 
-        return Neurons(engine.loaded, layer)
+        found = Neurons(engine.loaded, layer)
+        if found.identity.fingerprint != fingerprint:
+            raise DictionaryError(
+                f"These are neurons of another model than {engine.loaded.identity.name}.",
+                "Load the model that the session was made with.",
+            )
+        return found
     if fingerprint not in engine.dictionaries:
         raise DictionaryError("The dictionary is not open.", "Open it from the Features menu.")
     return engine.dictionaries[fingerprint]

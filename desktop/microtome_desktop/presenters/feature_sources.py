@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import ONE, DictionaryFile
 from microtome.records.model import ModelIdentity
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.session import Session
-from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import indexes
 
 NO_INDEX = "No text was looked through yet."
@@ -35,8 +35,10 @@ def feature_sources(
         found.setdefault(print_, FeatureSource(print_, name, words))
     for one in () if session is None else session.dictionaries:
         found.setdefault(one.fingerprint, FeatureSource(one.fingerprint, one.name, _told(one)))
-    for layer in range(0 if model is None else model.n_layers):
-        print_ = neurons_of(layer)
+    if model is None:
+        return tuple(found.values())
+    for layer in range(model.n_layers):
+        print_ = neurons_fingerprint(layer, model.fingerprint)
         source = FeatureSource(print_, f"neurons of layer {layer}", f"mlp_post.{layer}")
         found.setdefault(print_, source)
     return tuple(found.values())

@@ -8,9 +8,8 @@ from psygnal import Signal
 
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import DictionaryFile
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.state.workspace import Workspace
-
-_NEURONS = "neurons."  # a layer's neurons are recognised by it and the layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class LookedAt:
 class Dictionaries:
     """Those that the model thread holds, by their identity; ``current`` is a fingerprint.
 
-    A layer's neurons are a dictionary too: ``neurons.2`` stands for those of layer 2.
+    A layer's neurons are a dictionary too: ``neurons_fingerprint`` is what it is held by.
     """
 
     changed = Signal()  # what is open, or which one is looked at
@@ -92,14 +91,3 @@ class Dictionaries:
         if self._held:
             self._held, self._sets = (), {}
             self.changed.emit()
-
-
-def neurons_of(layer: int) -> str:
-    """What a layer's neurons are recognised by."""
-    return f"{_NEURONS}{layer}"
-
-
-def layer_of_neurons(fingerprint: str) -> int | None:
-    """The layer whose neurons are meant, None for a dictionary."""
-    layer = fingerprint.removeprefix(_NEURONS)
-    return int(layer) if fingerprint.startswith(_NEURONS) and layer.isdecimal() else None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.export_requests import SaveTable
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -82,10 +82,12 @@ class FeatureCommands(QObject):
 
     def show_neuron(self) -> None:
         """The selected neuron's card, or the offer to look through a text for its layer."""
-        selected = self._desk.selection.current
+        selected, session = self._desk.selection.current, self._desk.workspace.session
+        if session is None:
+            return
         if selected.neuron is not None and selected.layer is not None:
             self._panel()
-            layer = neurons_of(selected.layer)
+            layer = neurons_fingerprint(selected.layer, session.model.fingerprint)
             self._desk.dictionaries.choose(layer)
             self._desk.selection.update(feature=(layer, selected.neuron))
 

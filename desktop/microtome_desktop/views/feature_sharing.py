@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 import microtome_resources as resources
 from microtome.records.analysis import Analysis
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.sharing_request import FindNeurons, FindSharing
@@ -21,7 +22,6 @@ from microtome_desktop.presenters.feature_sharing import (
     sharing_of,
 )
 from microtome_desktop.presenters.feature_sources import FeatureSource
-from microtome_desktop.state.dictionaries import layer_of_neurons
 from microtome_desktop.state.features import index_with
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.feature_card import heading

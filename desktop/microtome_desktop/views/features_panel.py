@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from microtome.records.feature_index import FeatureIndex
 from microtome.records.marks import feature_target
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import INDEX_SLOT
@@ -28,7 +29,6 @@ from microtome_desktop.presenters.feature_python import feature_lines
 from microtome_desktop.presenters.feature_sources import NO_INDEX, FeatureSource, feature_sources
 from microtome_desktop.presenters.feature_table import KEYS, FeatureTable, feature_table
 from microtome_desktop.presenters.notes import target_title, with_note
-from microtome_desktop.state.dictionaries import layer_of_neurons
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.features import index_with, labels_in, notes_in
 from microtome_desktop.state.selection import Selected

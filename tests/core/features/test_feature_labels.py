@@ -22,6 +22,7 @@ from microtome.jobs import Job
 from microtome.records.feature_card import FeatureCard, Word
 from microtome.records.feature_examples import Example, joined
 from microtome.records.feature_labels import (
+    LabelSet,
     label_sets,
     label_texts,
     labels_analysis,
@@ -29,7 +30,8 @@ from microtome.records.feature_labels import (
     with_label,
 )
 from microtome.records.label_score import score_of
-from microtome.records.marks import Marks
+from microtome.records.marks import Marks, Note, feature_target
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
 
 FEATURE, OTHER, PAIRS = 4, 5, 5
@@ -313,3 +315,23 @@ def test_typed_labels_dictionaries_and_sets_are_in_the_session_file(
     assert every[2] == "mine é"
     assert every[FEATURE] == scored.as_mapping()[FEATURE]
     assert with_label(typed, mt.FeatureLabel(known, 2, " ")) == ()
+
+
+def test_neurons_are_those_of_one_model_and_sessions_of_before_keep_what_they_named(
+    embedded: Callable, tmp_path: Path
+) -> None:
+    model, other = embedded("words-4l"), embedded("induction-exact-tiny")
+    now = mt.Neurons(model, 1).identity.fingerprint
+    assert now != mt.Neurons(other, 1).identity.fingerprint
+    assert layer_of_neurons(now) == 1
+    named = labels_analysis(LabelSet.of("neurons.1", "file", {7: "plurals"}))
+    marks = Marks(
+        labels=(mt.FeatureLabel("neurons.1", 3, "colours"),),
+        notes=(Note(feature_target("neurons.1", 3), "often"), Note("token/1", "here")),
+    )
+    before = Session(model.identity, analyses={named.id: named}, marks=marks)
+    mt.save_session(tmp_path / "before.h5", before)
+    again = mt.open_session(tmp_path / "before.h5")
+    kept = label_texts(now, again.analyses.values(), again.marks.labels)
+    assert kept == {7: "plurals", 3: "colours"}
+    assert [one.target for one in again.marks.notes] == [feature_target(now, 3), "token/1"]

@@ -13,13 +13,13 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 
 import microtome as mt
 from microtome.records.feature_index import index_of
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.shared_features import shared_of
 from microtome.records.shared_neurons import neurons_of_analysis
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
-from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import index_with
 from microtome_desktop.state.proposals import proposals_in
 
@@ -117,18 +117,20 @@ def show_a_neuron(hand):
     hand.desk.selection.update(layer=1, neuron=5)
     hand.do(_ID.NEURON_CARD)
     panel = hand.panels["features"]
-    assert panel.current.fingerprint == neurons_of(1)
-    hand.bench.runner.ask(IndexFeatures(neurons_of(1), "neurons of layer 1", "words-4l", 1_500))
+    model = hand.desk.workspace.model.fingerprint
+    of_layer = neurons_fingerprint(1, model)
+    assert panel.current.fingerprint == of_layer
+    hand.bench.runner.ask(IndexFeatures(of_layer, "neurons of layer 1", "words-4l", 1_500))
     hand.rest()
     hand.until(lambda: panel.card is not None)
     assert panel.view.title.text() == "Neuron 5 · layer 1"
-    held = index_of(index_with(hand.session, neurons_of(1)))
+    held = index_of(index_with(hand.session, of_layer))
     assert panel.table.n_features == held.n_features == 512
     hand.bench.runner.ask(OpenDictionary(SMALL))
     hand.rest()
     small = panel.current.fingerprint
     hand.do(_ID.NEURON_CARD)
-    assert panel.current.fingerprint == neurons_of(1)
+    assert panel.current.fingerprint == of_layer
     sharing = panel.run.sharing
     offered = [sharing.coder.itemText(at) for at in range(sharing.coder.count())]
     assert offered[0] == "words-4l/transcoders"  # what stands for the neuron's own layer
@@ -151,7 +153,7 @@ def show_a_neuron(hand):
     layer, number = neurons_of_analysis(hand.session.analyses[named]).strongest(1)[0]
     QTest.mouseClick(sharing.lines[0], LEFT)
     hand.rest()
-    assert hand.desk.selection.current.feature == (neurons_of(layer), number)
+    assert hand.desk.selection.current.feature == (neurons_fingerprint(layer, model), number)
 
 
 def propose_labels(hand):
@@ -304,6 +306,8 @@ def test_what_does_not_fit_the_model_is_refused_by_name(asked):
     dialog.name.setText("nobody/nothing")
     QTest.mouseClick(dialog.look, LEFT)
     asked.until(lambda: dialog.go.text() == "Download")
+    assert "Press Download" in dialog.problem.text()
+    assert "Python" not in dialog.problem.text()
     dialog.name.setText(str(asked.folder / "not there"))
     QTest.mouseClick(dialog.look, LEFT)
     asked.until(lambda: "There is no dictionary" in dialog.problem.text())

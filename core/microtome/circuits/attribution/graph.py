@@ -119,10 +119,13 @@ def expect_settings(features: int, probability: float, logits: int, budget: int)
     expect(logits, int, "max_logits", "a whole number", "Write for example 10.")
     expect(probability, (int, float), "probability", "a number", "Write for example 0.95.")
     expect(budget, int, "budget", "a number of bytes", "Write for example 1 << 30.")
-    if not 0 < probability <= 1 or logits < 1 or features < 0:
+    if features < 1:
         raise InputError(
-            f"{features} features, {logits} logits and a probability of {probability} make no "
-            "graph.",
+            f"A graph of {features} features was asked for.", "Ask for one feature or more."
+        )
+    if not 0 < probability <= 1 or logits < 1:
+        raise InputError(
+            f"{logits} logits and a probability of {probability} make no graph.",
             "Ask for one logit or more, and a probability over 0 and up to 1.",
         )
 
