@@ -11,7 +11,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtTest import QTest
 
-from microtome_desktop.presenters.space import ColourBy, colourings, nearest, space
+from microtome_desktop.presenters.space import colourings, nearest, space
+from microtome_desktop.presenters.space_colours import ColourBy
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views import feature_space_panel

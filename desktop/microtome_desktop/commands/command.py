@@ -83,6 +83,8 @@ class CommandId(StrEnum):
     OPEN_DICTIONARY = auto()
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()
+    FEATURE_UMAP = auto()
+    SPLIT_FEATURES = auto()
     NEURON_CARD = auto()
     ACCEPT_LABELS = auto()
     IMPORT_LABELS = auto()

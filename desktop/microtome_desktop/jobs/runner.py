@@ -42,6 +42,7 @@ class JobRunner(QObject):
     _to_io = Signal(object)
     _to_network = Signal(object)
     _to_drawing = Signal(object)
+    _to_aside = Signal(object)
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +63,7 @@ class JobRunner(QObject):
             Thread.IO: self._to_io,
             Thread.NETWORK: self._to_network,
             Thread.DRAWING: self._to_drawing,
+            Thread.ASIDE: self._to_aside,
         }
         for kind, signal in self._to.items():
             signal.connect(self._workers[kind].perform)

@@ -41,6 +41,7 @@ from microtome_desktop.views.card_export import CardExport
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.feature_card import FeatureCardView
+from microtome_desktop.views.feature_hover import FeatureHover
 from microtome_desktop.views.feature_rows import FeatureRows
 from microtome_desktop.views.feature_run import FeatureRun
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -78,6 +79,7 @@ class FeaturesPanel(Panel):
         self.said = ElidedLabel()
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.hovering = FeatureHover(self, context)
         self.card_menu = CardExport(context, self.view.export, self._card_table, self)
         self.empty = EmptyState()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)

@@ -7,17 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 import microtome as mt
+from microtome.analysis.umap_installed import has_umap
 from microtome.records.feature_index import index_of
 from microtome.records.shared_features import shared_of
+from microtome_desktop import palette
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
+from microtome_desktop.presenters.space_colours import rgba
 from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import index_with
 
@@ -104,11 +107,109 @@ def show_the_directions(hand):
     middle = unit - unit.mean(0)
     spread = np.linalg.svd(middle, compute_uv=False)[:3] ** 2 / (middle**2).sum()
     np.testing.assert_allclose(held.array("explained_variance_ratio")[:3], spread, rtol=1e-3)
-    point = int(np.flatnonzero(space.drawing.positions == 7)[0])
-    space.grid.clicked.emit(space.active, point)
+    assert [str(by) for by in space.drawing.offered] == [
+        "Cluster", "Token", "Firing rate", "Purity"
+    ]  # fmt: skip
+    rates = panel.table.figures["rate"]
+    assert held.array("point_rate") == pytest.approx(rates, rel=1e-6)
+    point, place = lonely_point(space)
+    feature = int(space.drawing.positions[point])
+    QTest.mouseMove(space.view.surface(), place)
+    assert hand.desk.selection.current.hovered_feature == (panel.current.fingerprint, feature)
+    QTest.mouseClick(space.view.surface(), LEFT, pos=place)
     hand.rest()
-    assert panel.feature == 7
-    assert space.drawing.describe(point).startswith("feature 7")
+    assert panel.feature == feature
+    key = run_key(panel.current.fingerprint, hand.session.clean)
+    hand.until(lambda: hand.desk.workspace.prepared.get(key) is not None)
+    told = space.features.told(space.active, point).split("\n")
+    assert told[0].startswith(f"feature {feature}")
+    assert f"on at {100 * rates[feature]:.2g} %" in told[1]
+    codes = hand.desk.workspace.prepared.get(key)
+    on = codes.of(feature)
+    strip = hand.panels["token_strip"]
+    strip.colour_by.setCurrentText("activation of the feature")
+    most = on.max() or 1.0
+    np.testing.assert_allclose(np.nan_to_num(strip.drawing.values), on / most, atol=1e-6)
+    world = {}
+    exec("\n".join(strip.exported_lines()), world)  # noqa: S102  # that is the test
+    np.testing.assert_allclose(world["values"], on, rtol=1e-4, atol=1e-5)
+    coloured_by_what_is_on(hand, space, codes)
+    strip.colour_by.setCurrentIndex(0)
+
+
+def coloured_by_what_is_on(hand, space, codes):
+    """A token that is selected colours the features that are on at it."""
+    box = space.colour_by
+    box.setCurrentText("Active here")
+    box.activated.emit(box.currentIndex())
+    chips = hand.panels["token_strip"].chips
+    QTest.mouseClick(chips, LEFT, pos=chips.column_rect(2).center().toPoint())
+    hand.rest()
+    assert hand.desk.selection.current.position == 2
+    faint = np.array(rgba(palette.TEXT_FAINT), np.float32)
+    lit = ~np.isclose(space.drawing.colours, faint).all(axis=1)
+    at = sorted(space.drawing.positions[lit].tolist())
+    assert at == sorted(codes.feature[codes.position == 2].tolist()) != []
+    box.setCurrentText("Cluster")
+    box.activated.emit(box.currentIndex())
+
+
+def lonely_point(space):
+    """A point that no other covers, away from the controls above, and where it is drawn."""
+    places = space.view.screen_places()
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    room = space.view.surface().rect()
+    inside = (places > (12, 40)).all(1) & (places < (room.width() - 12, room.height() - 12)).all(1)
+    point = int(np.where(inside, apart.min(axis=1), 0).argmax())
+    return point, QPoint(*(round(v) for v in places[point]))
+
+
+def place_by_umap(hand):
+    """Where UMAP is not installed the reason and the way out stand where it is asked for."""
+    if has_umap():
+        pytest.skip("UMAP is installed; what it does is tested in test_feature_splits.py")
+    with_index(hand)
+    hand.do(_ID.FEATURE_DIRECTIONS)
+    action = hand.window.actions_table.actions[_ID.FEATURE_UMAP]
+    assert not action.isEnabled()
+    told = "UMAP is not installed. Install microtome[umap]"
+    assert told in action.toolTip()
+    placed = hand.panels["feature_space"].bar.placed_by
+    assert placed.isVisible()
+    row = placed.findData("umap")
+    assert not placed.model().item(row).isEnabled()
+    assert told in placed.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    assert told in placed.toolTip()
+    hand.panels["feature_space"].look_at("resid_post.2")
+    assert placed.isHidden()
+
+
+def split_the_features(hand):
+    """The embedded pair is opened, looked through and compared by one command."""
+    text = hand.folder / "text.txt"
+    text.write_text("When Mary and John went to the store , John gave a drink to Mary .\n" * 40)
+    panel = hand.panels["splitting"]
+    asking = panel.asking
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(text), ""))
+    asking.text.setCurrentIndex(asking.text.findText("a file…"))
+    asking.text.activated.emit(asking.text.currentIndex())
+    hand.do(_ID.SPLIT_FEATURES)
+    hand.until(lambda: panel.table is not None)
+    small, large = (mt.load_dictionary(name) for name in (SMALL, SMALL.replace("small", "large")))
+    wanted = mt.feature_splits(mt.load_model("words-4l"), small, large, text, limit=20_000)
+    np.testing.assert_array_equal(panel.table.splits.covering, wanted.covering)
+    for one in (small, large):
+        assert index_with(hand.session, one.identity.fingerprint) is not None
+    row = int(np.argmax(panel.table.columns["parts"]))
+    panel.rows.chosen.emit(row)
+    hand.rest()
+    world = {}
+    exec("\n".join(panel.exported_lines()), world)  # noqa: S102  # that is the test
+    shown = [(box.part.feature, box.part.share, box.part.cosine) for box in panel.drawing.boxes()]
+    np.testing.assert_allclose(shown, world["values"][: len(shown)], rtol=1e-5)
+    assert len(shown) > 1
+    assert panel.asking.compare.text() == "Compare again"
 
 
 def show_a_neuron(hand):
@@ -174,6 +275,7 @@ def export_labels(hand):
 PROMISES = {
     _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
+    _ID.FEATURE_UMAP: place_by_umap, _ID.SPLIT_FEATURES: split_the_features,
     _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
     _ID.EXPORT_LABELS: export_labels,
 }  # fmt: skip
