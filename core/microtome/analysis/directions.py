@@ -99,5 +99,5 @@ def _cluster_names(
         counts[words == "silent"] = 0
         best = np.argsort(-(counts**2 / totals), kind="stable")[: 2 if named else 0]
         common = [str(words[at]) for at in best if counts[at]]
-        names.append(f"{group + 1}: {', '.join(common)}" if common else f"{group + 1}")
+        names.append(f"{group + 1}: {' / '.join(common)}" if common else f"{group + 1}")
     return np.asarray(names, np.str_)[groups]

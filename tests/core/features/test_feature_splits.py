@@ -119,7 +119,7 @@ def test_a_point_tells_rate_purity_and_the_tokens_of_its_cluster(
     assert space.id == "projection/features of mine"
     names = space.array("point_cluster")
     assert names[0].split(":")[0] in {str(number) for number in range(1, 13)}
-    first = {name.split(": ")[1].split(",")[0] for name in names if ": " in name}
+    first = {name.split(": ", 1)[1].split(" / ")[0] for name in names if ": " in name}
     assert first <= {*space.array("point_token").tolist()}
     plain = direction_space(one)
     assert "point_rate" not in plain.arrays
