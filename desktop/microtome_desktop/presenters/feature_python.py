@@ -82,7 +82,7 @@ def _name_of(session: Session, fingerprint: str) -> str:
         if fingerprint in {told.get("fingerprint"), told.get("features")}:
             return str(told.get("dictionary", ""))
     told = {} if session.circuit is None else session.circuit.metadata
-    prints = list(told.get("layer_fingerprints", ()))
+    prints = list(told.get("transcoders_fingerprints", ()))
     at = prints.index(fingerprint) if fingerprint in prints else -1
     return f"{told.get('transcoders')}, layer {at}" if at >= 0 else ""
 

@@ -43,7 +43,7 @@ def nodes_of(circuit: Circuit, feature: tuple[str, int]) -> tuple[int, ...]:
 
 
 def _prints(circuit: Circuit) -> tuple[str, ...]:
-    held = circuit.metadata.get("layer_fingerprints")
+    held = circuit.metadata.get("transcoders_fingerprints")
     return tuple(str(each) for each in held) if isinstance(held, list | tuple) else ()
 
 
