@@ -25,7 +25,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.feature_card import card_table, feature_card
-from microtome_desktop.presenters.feature_table import KEYS, feature_table
+from microtome_desktop.presenters.feature_table import KEYS
 from microtome_desktop.state.label_files import labels_of_file
 from microtome_desktop.views.panel_picture import RATIO
 
@@ -393,15 +393,3 @@ def test_a_hundred_thousand_features_scroll_sort_and_search_without_a_pause(benc
     assert 0 < kept <= 100_000
     panel.rows.search("")
     panel.rows.sort_by("rate", descending=True)
-
-
-def test_a_table_says_the_same_as_its_index():
-    analysis = indexed.index(50)
-    table = feature_table(analysis)
-    told = table.exported(np.array([7, 3]), {3: "three"})
-    held = [dict(zip(told.headers, row, strict=True)) for row in told.rows]
-    assert [row["feature"] for row in held] == [7, 3]
-    assert held[1]["label"] == "three"
-    assert held[0]["rate"] == pytest.approx(7 / 1_000)
-    assert held[0]["mean"] == pytest.approx(2)
-    assert held[0]["token"] == indexed.WORDS[analysis.array("token")[7, 0]]

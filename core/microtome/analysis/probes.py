@@ -69,9 +69,8 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
-        "repeats": _repeats(types, parts),
+        "repeats": _repeats(types, parts), "last": str(places[-1]),
         "unknown": unknown_words(model, [prompt for prompt, _, _ in given]),
-        "last": str(places[-1]),
         "method": "logistic regression, L2, standardised",
         "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip

@@ -85,6 +85,8 @@ class CommandId(StrEnum):
     OPEN_DICTIONARY = auto()
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()
+    FEATURE_UMAP = auto()
+    SPLIT_FEATURES = auto()
     NEURON_CARD = auto()
     PROPOSE_LABELS = auto()
     ACCEPT_LABELS = auto()

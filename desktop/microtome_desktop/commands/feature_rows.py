@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtome.analysis.umap_installed import GET_UMAP, NO_UMAP, has_umap
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.state.made_by import needs_model
 
@@ -28,6 +29,18 @@ def _no_dictionary(now: Situation) -> str:
     if not held.current:
         return "No dictionary is chosen: open one, or choose the neurons of a layer."
     return "" if held.holds(held.current) else "The dictionary is not open: open it again."
+
+
+def no_umap(now: Situation) -> str:
+    """Why directions cannot be placed by UMAP."""
+    return _no_dictionary(now) if has_umap() else f"{NO_UMAP} {GET_UMAP}"
+
+
+def no_splits(now: Situation) -> str:
+    """Why no dictionaries can be compared."""
+    from microtome_desktop.state.splits import why_no_pair
+
+    return _offline(now) or why_no_pair(now.desk.workspace, now.desk.dictionaries)
 
 
 def _no_index(now: Situation) -> str:
@@ -63,6 +76,12 @@ FEATURE_COMMANDS = (
     Command(_ID.FEATURE_DIRECTIONS, _MENU, "Directions in the feature space", "Show what the "
             "features write as points of the feature space, by their principal components",
             "mdi6.scatter-plot", "", _no_dictionary),
+    Command(_ID.FEATURE_UMAP, _MENU, "Directions by UMAP", "Place the same points so that near "
+            "directions stay near; takes a minute in a process of its own",
+            "mdi6.chart-bubble", "", no_umap),
+    Command(_ID.SPLIT_FEATURES, _MENU, "How features split", "Show which features of a large "
+            "dictionary those of a small one split into, beside each other; without two open "
+            "ones, those that are embedded", "mdi6.source-branch", "Ctrl+Alt+P", no_splits),
     Command(_ID.NEURON_CARD, _MENU, "The selected neuron as a feature", "Show the neurons of its "
             "layer as a dictionary, with the card of the selected one",
             "mdi6.chart-scatter-plot", "Ctrl+Alt+N", _no_neuron, starts_group=True),

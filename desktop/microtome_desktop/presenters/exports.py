@@ -17,6 +17,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.marks import OWN_PROMPT
 from microtome.records.pattern import HeadPattern
+from microtome.records.run_codes import RunCodes
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
@@ -62,10 +63,12 @@ class Waiting(Arrays):
         return read(self._read_from, ArrayKey(trace, site, layer))
 
 
-def tokens_table(session: Session, by: Colouring, selected: Selected) -> Table:
+def tokens_table(
+    session: Session, by: Colouring, selected: Selected, codes: RunCodes | None = None
+) -> Table:
     """Every token and what it is coloured by, before scaling."""
     clean = _clean(session)
-    values = token_values(session, Waiting(session), by, selected)[0]
+    values = token_values(session, Waiting(session), by, selected, codes=codes)[0]
     shown: Sequence[Any] = [None] * len(clean.tokens) if values is None else list(values)
     rows = [(n, *cells) for n, cells in enumerate(zip(clean.tokens, shown, strict=True))]
     return Table(("position", "token", str(by)), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
-from microtome.records.circuit import FEATURE
+from microtome.records.circuit import FEATURE, Circuit
 from microtome.records.feature_names import feature_names, fingerprint_at, in_memory
 from microtome.records.marks import Marks
 from microtome.records.session import Session
@@ -15,21 +15,23 @@ from microtome_desktop.state.made_by import shows_features
 Feature = tuple[str, int]  # the fingerprint of its dictionary, and its number
 
 
-def feature_at(session: Session | None, node: str | None) -> Feature | None:
-    """The feature of a dictionary that a node of the graph is; None for any other node."""
-    circuit = None if session is None else session.circuit
-    if circuit is None or node is None or node not in circuit.node_id:
-        return None
-    row = circuit.row(node)
+def feature_of(circuit: Circuit, row: int) -> Feature | None:
+    """The feature of a dictionary that a row of a graph is; None for any other node."""
     fingerprint = fingerprint_at(circuit, row)
     return (fingerprint, int(circuit.node_feature[row])) if fingerprint else None
 
 
-def nodes_of(session: Session | None, feature: Feature | None) -> tuple[int, ...]:
-    """The rows of a feature's nodes, one a position, those with most influence first."""
+def feature_at(session: Session | None, node: str | None) -> Feature | None:
+    """The same of a node of the session's graph."""
     circuit = None if session is None else session.circuit
-    held = () if circuit is None else circuit.metadata.get("transcoders_fingerprints", ())
-    if circuit is None or feature is None or feature[0] not in held:
+    if circuit is None or node is None or node not in circuit.node_id:
+        return None
+    return feature_of(circuit, circuit.row(node))
+
+
+def rows_of(circuit: Circuit, feature: Feature) -> tuple[int, ...]:
+    """The rows of a feature's nodes, one a position, those with most influence first."""
+    if feature[0] not in circuit.metadata.get("transcoders_fingerprints", ()):
         return ()
     found = [
         row
@@ -37,6 +39,12 @@ def nodes_of(session: Session | None, feature: Feature | None) -> tuple[int, ...
         if circuit.node_kind[row] == FEATURE and fingerprint_at(circuit, row) == feature[0]
     ]
     return tuple(sorted(found, key=lambda row: -float(circuit.node_influence[row])))
+
+
+def nodes_of(session: Session | None, feature: Feature | None) -> tuple[int, ...]:
+    """The same of the session's graph."""
+    circuit = None if session is None else session.circuit
+    return () if circuit is None or feature is None else rows_of(circuit, feature)
 
 
 def shown_marks(session: Session, marks: Marks | None = None) -> Marks:

@@ -18,6 +18,8 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
+    from microtome_desktop.jobs.direction_request import ProjectDirections
+
     # Plots come with their panels, one at a turn.
     from microtome_desktop.views.features_panel import FeaturesPanel
     from microtome_desktop.views.panel import Panel
@@ -40,6 +42,8 @@ class FeatureCommands(QObject):
             CommandId.OPEN_DICTIONARY: self.open_dictionary,
             CommandId.INDEX_FEATURES: self.look_through,
             CommandId.FEATURE_DIRECTIONS: self.show_directions,
+            CommandId.FEATURE_UMAP: self.show_umap,
+            CommandId.SPLIT_FEATURES: self.show_splits,
             CommandId.NEURON_CARD: self.show_neuron,
             CommandId.PROPOSE_LABELS: self.propose_labels,
             CommandId.ACCEPT_LABELS: self.accept_labels,
@@ -74,11 +78,29 @@ class FeatureCommands(QObject):
         """Their principal components, as points of the feature space."""
         from microtome_desktop.jobs.direction_request import ProjectDirections
 
+        self._place(ProjectDirections)
+
+    def show_umap(self) -> None:
+        """The same directions as UMAP places them."""
+        from microtome_desktop.jobs.direction_request import PlaceByUmap
+
+        self._place(PlaceByUmap)
+
+    def _place(self, kind: type[ProjectDirections]) -> None:
         panel = self._panel()
         if panel is not None and panel.current is not None:
             source = panel.current
-            self._runner.ask(ProjectDirections(source.fingerprint, source.name))
+            self._runner.ask(kind(source.fingerprint, source.name))
             self._window.show_panel("feature_space")
+
+    def show_splits(self) -> None:
+        """The comparison of the chosen pair, which is made where it is not there."""
+        from microtome_desktop.views.splitting_panel import SplittingPanel
+
+        panel = self._panels.get("splitting")
+        self._window.show_panel("splitting")
+        if isinstance(panel, SplittingPanel) and panel.comparison is None:
+            panel.compare()
 
     def show_neuron(self) -> None:
         """The selected neuron's card, or the offer to look through a text for its layer."""

@@ -36,6 +36,7 @@ from microtome_desktop.state.work import Piece
 from microtome_desktop.views.card_export import CardExport
 from microtome_desktop.views.feature_bar import FeatureBar
 from microtome_desktop.views.feature_card import FeatureCardView
+from microtome_desktop.views.feature_hover import FeatureHover
 from microtome_desktop.views.feature_naming import FeatureNaming
 from microtome_desktop.views.feature_rows import FeatureRows
 from microtome_desktop.views.feature_run import FeatureRun
@@ -63,6 +64,7 @@ class FeaturesPanel(Panel):
         self.look = self.bar.look
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.hovering = FeatureHover(self, context)
         self.card_menu = CardExport(context, self.view.export, self.view, self._card_table)
         self.naming = FeatureNaming(self, context, self.view)
         self.start = FeatureStart(context)

@@ -173,6 +173,12 @@ def _features() -> type[Panel]:
     return FeaturesPanel
 
 
+def _splitting() -> type[Panel]:
+    from microtome_desktop.views.splitting_panel import SplittingPanel
+
+    return SplittingPanel
+
+
 def _training() -> type[Panel]:
     from microtome_desktop.views.training_panel import TrainingPanel
 
@@ -203,6 +209,7 @@ PLACES = (
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
     Place("features", "Features", "mdi6.creation", _CENTRE, _features),
+    Place("splitting", "Splitting", "mdi6.source-branch", _CENTRE, _splitting, late=True),
     Place(
         "training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training, late=True
     ),
