@@ -60,8 +60,7 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     places = probed_places(model, sites)
     held = read_rows(model, [prompt for prompt, _, _ in given], places, position, job)
     target = np.array([names.index(label) for _, label, _ in given])
-    word = _word(held.ids, position, len(names))
-    types = np.array([ids[word] for ids in held.ids])
+    word, types = _word(held.ids, position, len(names))
     parts = _folds(target, np.array([group for _, _, group in given]), folds, seed)
     accuracy = np.zeros((len(places), folds))
     control = np.zeros((len(places), CONTROLS, folds))
@@ -220,13 +219,16 @@ def unknown_words(model: Model, prompts: Sequence[Prompt]) -> list[str]:
     return list(found)
 
 
-def _word(ids: list[Int[np.ndarray, " position"]], position: int, classes: int) -> int:
-    """The place whose types of token the control task labels."""
-    if len({int(one[position]) for one in ids}) >= 2 * classes:
-        return position
-    shortest = min(map(len, ids))
-    kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
-    return max(kinds, key=lambda at: (kinds[at], at))
+def _word(
+    ids: list[Int[np.ndarray, " position"]], position: int, classes: int
+) -> tuple[int, Int[np.ndarray, " prompt"]]:
+    """The place whose types of token the control task labels, and the token of each prompt."""
+    at = position
+    if len({int(one[position]) for one in ids}) < 2 * classes:
+        shortest = min(map(len, ids))
+        kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
+        at = max(kinds, key=lambda at: (kinds[at], at))
+    return at, np.array([one[at] for one in ids])
 
 
 def _controls(
