@@ -1,8 +1,8 @@
 """The feature graph of the example prompt in the real window: from the click to the drawn graph.
 
 A window is opened as a newcomer's is: words-4l is loaded and its example has run. The button above
-the circuit is clicked, and the clock stops when nodes and all edges of the graph are painted. In
-each of three windows the first click also reads the transcoders; two more find them in memory.
+the circuit is clicked, and the clock stops when nodes and edges of the graph are painted. In each
+of three windows the first click also reads the transcoders; two more find them in memory.
 Processor time of all threads is told beside the clock, since other programs may be at work.
 """
 
