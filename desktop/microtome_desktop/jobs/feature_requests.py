@@ -45,6 +45,8 @@ class LookAtDictionaries(Request):
 
     def perform(self, engine: Engine, job: Job) -> tuple[LookedAt, ...]:
         """The answers; what is wrong is part of them."""
+        if engine.model is None and not self.names:
+            return ()  # none is built in for no model, and nothing heavy is imported to see it
         from microtome.features.formats.finding import embedded_dictionaries
 
         model = engine.loaded
