@@ -83,6 +83,7 @@ _PUBLIC = {
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
+    "label_features": "features.labelling",
     "load_dictionary": "features.formats.files",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
@@ -97,8 +98,8 @@ _PUBLIC = {
     "probe": "analysis.probes",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",
-    "propose_label": "features.labelling",
-    "propose_labels": "features.labelling",
+    "propose_label": "features.token_labels",
+    "propose_labels": "features.token_labels",
     "prune": "circuits.prune",
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
@@ -112,6 +113,7 @@ _PUBLIC = {
     "score_label": "features.labelling",
     "self_check": "selfcheck.suite",
     "shared_features": "features.sharing",
+    "shared_neurons": "features.sharing",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
     "trace": "activations.capture",
@@ -194,6 +196,7 @@ __all__ = [
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
+    "label_features",
     "load_dictionary",
     "load_model",
     "load_suite",
@@ -223,6 +226,7 @@ __all__ = [
     "score_label",
     "self_check",
     "shared_features",
+    "shared_neurons",
     "slice_circuits",
     "stability",
     "trace",
@@ -279,14 +283,14 @@ if TYPE_CHECKING:
         Labeller,
         LocalLabeller,
         label_detection,
-        propose_label,
-        propose_labels,
+        label_features,
         score_label,
     )
     from microtome.features.neurons import Neurons
-    from microtome.features.sharing import shared_features
+    from microtome.features.sharing import shared_features, shared_neurons
     from microtome.features.splitting import feature_splits
     from microtome.features.superposition import phase_diagram, train_toy
+    from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
     from microtome.interventions.edits import Ablate, Patch, Steer

@@ -56,12 +56,14 @@ def examine(
     *,
     budget: int | None = None,
     edges: int = KEPT_EDGES,
+    circuit: Circuit | None = None,
     job: Job | None = None,
 ) -> Session:
     """Run a question and return all that the window shows of it, as one session.
 
     Each run keeps activations of at most ``budget`` bytes, the most useful sites first; of each
-    node of the circuit the ``edges`` strongest in-edges are kept.
+    node of the circuit the ``edges`` strongest in-edges are kept. A ``circuit`` that is there
+    already takes the place of the one that would be computed.
     Partial results are handed out by ``job.partial`` as they come: ``trace`` and ``corrupt``
     (Trace), ``metric`` (a mapping), ``analysis`` (Analysis), ``circuit`` (Circuit).
     Raises PromptError, AnswerError or MetricError for a question the model cannot be asked, and
@@ -86,8 +88,9 @@ def examine(
     # What a long prompt's activations outgrow the budget for is left out; the panels say so.
     with suppress(SiteMissing):
         keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
-    circuit = None
-    if model.whole:
+    if model.whole and circuit is not None:
+        _direct(metric, traces[0], keep)
+    elif model.whole:
         circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
@@ -107,18 +110,6 @@ def examine(
     )
 
 
-def first_run(
-    model: Model, question: Question, *, budget: int | None = None, job: Job | None = None
-) -> tuple[Trace, Mapping[str, Any]]:
-    """The run of a question's prompt alone, and its metric as a session tells it.
-
-    Raises as ``examine``.
-    """
-    asked = replace(question, corrupt=None)
-    runs = _traces(model, asked, budget, job_or_default(job))
-    return runs[0], _metric(model, asked, runs)[1]
-
-
 def _explain(
     model: Model,
     question: Question,
@@ -130,8 +121,7 @@ def _explain(
     job: Job,
 ) -> Circuit:
     """What is computed from the weights: direct attribution, the circuit, what it reproduces."""
-    with suppress(SiteMissing):
-        keep(direct_analysis(direct_logit_attribution(clean, metric)))
+    _direct(metric, clean, keep)
     asked = _asked(model, question)
     circuit = _circuit(model, question, metric, edges, job)
     job.partial("circuit", circuit)
@@ -140,6 +130,11 @@ def _explain(
         others = references_of(model)
         keep(reproduced_share(model, asked, shown, metric, references=others, job=job))
     return circuit
+
+
+def _direct(metric: LinearMetric, clean: Trace, keep: Callable[[Analysis], None]) -> None:
+    with suppress(SiteMissing):
+        keep(direct_analysis(direct_logit_attribution(clean, metric)))
 
 
 def _asked(model: Model, question: Question) -> Prompt | PromptPair:

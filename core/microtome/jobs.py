@@ -1,7 +1,9 @@
 """A job: how long work reports its progress, hands out partial results, rests and is cancelled.
 
 The engine calls ``check`` at every checkpoint (each hook, each batch, each chunk); whoever
-started the work may call ``pause``, ``resume`` and ``cancel`` from any thread.
+started the work may call ``pause``, ``resume`` and ``cancel`` from any thread. Work that takes
+minutes calls ``give_way`` between its steps, where a model is in nobody's hands: shorter work
+that waits for the same thread is done there.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from microtome.errors import Cancelled, expect
 
@@ -18,6 +20,7 @@ from microtome.errors import Cancelled, expect
 # thread by more than half a second.
 _REPORT_INTERVAL = 1 / 30
 _LOOK_AGAIN = 1.0  # seconds
+_LOOK_FOR_OTHERS = 0.05  # seconds, at rest: others hardly notice
 
 # Both spelled out: the type checker of the tests does not take an int for a float.
 Steps = int | float
@@ -59,11 +62,25 @@ class Progress:
         return max(0.0, self.total - self.done) / self.rate
 
 
+@runtime_checkable
+class Others(Protocol):
+    """Work of others that may go before a job in its thread."""
+
+    def wait(self) -> bool:
+        """Whether there is any."""
+        ...
+
+    def work(self, job: Job) -> None:
+        """Do it, unless ``job`` was cancelled before it was asked for."""
+        ...
+
+
 class Job:
     """One piece of long work: its progress, its partial results, and the wish to rest or stop.
 
     The callbacks run in the thread that does the work. ``on_rest`` is told True when the work
-    has come to a rest at a checkpoint after ``pause``, and False when it goes on.
+    has come to a rest at a checkpoint after ``pause``, and False when it goes on. ``others`` may
+    go first wherever the work calls ``give_way``.
     """
 
     def __init__(
@@ -72,10 +89,12 @@ class Job:
         on_partial: Callable[[str, Any], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_rest: Callable[[bool], None] | None = None,
+        others: Others | None = None,
     ) -> None:
         self._on_progress = on_progress
         self._on_partial = on_partial
         self._on_rest = on_rest
+        self._others = others
         self._clock = clock
         self._stop, self._go = threading.Event(), threading.Event()
         self._go.set()
@@ -108,23 +127,54 @@ class Job:
         self._go.set()
 
     def check(self) -> None:
-        """Rest while a pause is wanted; raise ``Cancelled`` when a stop was requested."""
-        if not self._go.is_set():
-            self._rest()
+        """Rest while a pause is wanted; raise ``Cancelled`` when a stop was requested.
+
+        While others wait there is no rest here: it is taken where they can go first.
+        """
+        if not self._go.is_set() and not self._wanted:
+            self._rest(self._wait)
         if self._stop.is_set():
             raise Cancelled
 
-    def _rest(self) -> None:
-        since = self._clock()
-        if self._on_rest:
-            self._on_rest(True)
-        while not self._go.wait(_LOOK_AGAIN):
-            if self._stop.is_set():  # a pause that came in between a stop's two steps
+    def give_way(self) -> None:
+        """A checkpoint between two steps, with no hooks on a model: others may go first."""
+        if not self._go.is_set():
+            self._rest(self._wait_and_let)
+        elif self._wanted:
+            self._rest(self._let_others)
+        self.check()
+
+    @property
+    def _wanted(self) -> bool:
+        return self._others is not None and self._others.wait()
+
+    def _let_others(self) -> None:
+        if self._others is not None:
+            self._others.work(self)
+
+    def _wait(self) -> None:
+        """Until the work may go on, or others want it to come to where they can go first."""
+        again = _LOOK_AGAIN if self._others is None else _LOOK_FOR_OTHERS
+        while not self._go.wait(again):
+            # A pause may have come in between a stop's two steps.
+            if self._stop.is_set() or self._wanted:
                 break
+
+    def _wait_and_let(self) -> None:
+        while not self._go.is_set() and not self._stop.is_set():
+            self._wait()
+            self._let_others()
+
+    def _rest(self, how: Callable[[], None]) -> None:
+        """Time that passes meanwhile is no time of work."""
+        since, tell = self._clock(), self._on_rest if self.paused else None
+        if tell:
+            tell(True)
+        how()
         title, start, begun = self._stage
         self._stage = title, start + self._clock() - since, begun
-        if self._on_rest:
-            self._on_rest(False)
+        if tell:
+            tell(False)
 
     def progress(self, title: str, done: Steps, total: Steps, unit: str = "") -> None:
         """Report progress at most 30 times a second, and be a checkpoint.
@@ -175,6 +225,10 @@ class QuietPart(Job):
         """A checkpoint of the whole."""
         self._whole.check()
         super().check()
+
+    def give_way(self) -> None:
+        """A checkpoint; what is timed quietly lets nobody go first."""
+        self.check()
 
 
 def job_or_default(job: Job | None) -> Job:

@@ -10,18 +10,22 @@ import indexed
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from microtome.errors import InputError
 from microtome.records.feature_labels import FeatureLabel
+from microtome.records.marks import Note, feature_target
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
+from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.feature_card import card_table, feature_card
 from microtome_desktop.presenters.feature_table import KEYS, feature_table
 from microtome_desktop.state.label_files import labels_of_file
+from microtome_desktop.views.panel_picture import RATIO
 
 WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
@@ -171,6 +175,70 @@ def test_labels_come_from_files_and_go_into_one(panel, bench, qtbot, tmp_path, m
     bench.desk.book.undo()
 
 
+def test_a_note_is_written_found_listed_and_taken_back(panel, bench, qtbot):
+    click(panel, 1)
+    rest(bench, qtbot)
+    note, shown = panel.view.note, panel.rows.columns.shown
+    assert "note" not in shown
+    note.setFocus()
+    QTest.keyClicks(note, "Ships & harbours")
+    QTest.keyClick(note, Qt.Key.Key_Return)
+    QTest.keyClicks(note, "see 3")
+    click(panel, 0)  # what was written counts when another card comes
+    rest(bench, qtbot)
+    assert panel.notes == {4: "Ships & harbours\nsee 3"}
+    assert note.toPlainText() == ""
+    assert panel.rows.columns.shown == (*shown, "note")
+    assert cells(panel, KEYS.index("note")) == ["", "Ships & harbours", "", "", "", ""]
+    QTest.keyClicks(panel.search, "HARBOURS")
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4])
+    notes = bench.furnishing.panels["notes"]
+    listed = [notes.list.item(row).text() for row in range(notes.list.count())]
+    line = "feature 4 of by-hand\nShips & harbours …"
+    assert line in listed
+    notes.list.itemClicked.emit(notes.list.item(listed.index(line)))
+    rest(bench, qtbot)
+    assert panel.feature == 4
+    assert note.toPlainText() == "Ships & harbours\nsee 3"
+    told = panel.exported_table()()
+    assert dict(zip(told.headers, told.rows[0], strict=True))["note"] == "Ships & harbours\nsee 3"
+    bench.window.actions_table.trigger(CommandId.UNDO)
+    rest(bench, qtbot)
+    assert panel.notes == {}
+    assert note.toPlainText() == ""
+
+
+def test_every_row_has_a_histogram_and_columns_are_chosen(panel):
+    table = panel.table
+    heights = table.densities.heights
+    assert heights[0].tolist() == [0] * heights.shape[1]  # silent
+    assert (heights[1:].max(axis=1) == 255).all()
+    at = KEYS.index("density")
+    painted = [panel.rows.visualRect(panel.rows.items.index(row, at)) for row in (0, 5)]
+    picture = panel.rows.viewport().grab().toImage()
+    blue = QColor(colours.ACCENT).rgb()
+    full, silent = (
+        sum(picture.pixelColor(x, y).rgb() == blue
+            for x in range(box.left(), box.right()) for y in range(box.top(), box.bottom()))
+        for box in painted
+    )  # fmt: skip
+    assert full > 20 > silent == 0
+    menu = panel.rows.columns.menu()
+    wanted = {action.text(): action for action in menu.actions()}
+    assert not wanted["spread"].isChecked()
+    wanted["spread"].trigger()
+    wanted["density"].trigger()
+    assert "words" in panel.rows.columns.shown
+    assert "density" not in panel.rows.columns.shown
+    held = panel.view_state()["columns"]
+    wanted["spread"].trigger()
+    wanted["density"].trigger()
+    panel.rows.columns.restore(held)
+    assert "density" not in panel.rows.columns.shown
+    panel.rows.columns.restore({"off": ["words"]})
+    menu.deleteLater()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
@@ -186,7 +254,13 @@ def test_files_that_are_no_labels_of_it_are_refused_by_name(tmp_path, name, text
 
 
 def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
-    before = panel.exported_table()().text()
+    book, names = bench.desk.book, (indexed.FINGERPRINT, 5)
+    target = feature_target(*names)
+    book.mark("Label", labels=(FeatureLabel(*names, "mine"),))
+    book.mark("Note", notes=(Note(target, "<b>two</b>\nlines"),))
+    click(panel, 0)
+    rest(bench, qtbot)
+    before, card = panel.exported_table()().text(), panel._card_table()().text()
     file = save_session(tmp_path / "features.h5", bench.desk.workspace.session)
     assert open_session(file).analyses
     bench.desk.workspace.set_model(None)
@@ -198,6 +272,10 @@ def test_it_is_reviewed_offline_from_a_file(panel, bench, qtbot, tmp_path):
     click(panel, 0)
     rest(bench, qtbot)
     assert panel.view.title.text() == "Feature 5 · by-hand"
+    assert panel._card_table()().text() == card
+    assert panel.view.label.text() == "mine"
+    assert panel.view.note.toPlainText() == "<b>two</b>\nlines"
+    assert panel.view.sections[0][1].lines
     assert "Needs the session's model" in panel.view.run_note.text()
     assert not panel.look.isEnabled()
 
@@ -212,6 +290,14 @@ def test_the_card_leaves_as_rows(panel, bench, qtbot, tmp_path, monkeypatch):
     rest(bench, qtbot)
     held = json.loads(path.read_text("utf-8"))
     assert {"what": "token", "text": "Mary", "number": 1.0} in held
+    for ending, begins in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        file = tmp_path / f"card.{ending}"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, to=file: (str(to), ""))
+        wanted = f"Save the card as {ending.upper()}…"
+        next(a for a in panel.card_menu.actions() if a.text() == wanted).trigger()
+        rest(bench, qtbot)
+        assert file.read_bytes().startswith(begins)
+    assert QImage(str(tmp_path / "card.png")).height() == RATIO * panel.view.height()
     rows = card_table(feature_card(panel.table, 1, {}), "mine").rows
     assert ("label", "mine", None) in rows
     assert ("token", "Mary", 1.0) in rows

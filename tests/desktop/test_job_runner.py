@@ -23,6 +23,7 @@ from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.jobs.worker import Pace
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.notices import Level
+from microtome_desktop.state.work import Outcome
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,59 @@ def test_what_waits_in_the_queue_is_cancelled_unperformed(qtbot, runner):
     runner.cancel_visible()
     qtbot.waitUntil(lambda: runner.idle)
     assert performed == []
+
+
+@dataclass(frozen=True)
+class Long(Work):
+    gives_way: ClassVar[bool] = True
+    slot: ClassVar[str] = "long"
+    replaces: ClassVar[frozenset[str]] = frozenset({"long"})
+
+
+@pytest.fixture
+def long(qtbot, runner):
+    """Work that takes until it is stopped, and is begun."""
+    running, ended = threading.Event(), []
+
+    def act(job):
+        try:
+            while True:
+                job.check()  # as within a pass
+                job.give_way()
+                running.set()
+        finally:
+            ended.append(threading.get_ident())
+
+    work = Long(act, ended)
+    runner.ask(work)
+    qtbot.waitUntil(running.is_set)
+    yield work
+    runner.cancel_visible()
+    qtbot.waitUntil(lambda: runner.idle)
+
+
+def test_work_that_gives_way_lets_others_go_first_in_its_thread(qtbot, runner, long):
+    other = Work(lambda job: "quick")
+    runner.ask(other)
+    qtbot.waitUntil(lambda: other.delivered == ["quick"])
+    assert runner.under_way == (long,)
+    assert other.threads["perform"] == long.threads["perform"]
+    (piece,) = [p for p in runner._desk.work.pieces if p.slot == "long"]
+    runner.pause(piece.number)
+    qtbot.waitUntil(lambda: runner._desk.work.find(piece.number).rest)
+    again = Work(lambda job: "while it rests")
+    runner.ask(again)
+    qtbot.waitUntil(lambda: again.delivered == ["while it rests"])
+    assert runner._desk.work.find(piece.number).outcome is Outcome.PAUSED
+    assert long.delivered == []
+
+
+def test_what_replaces_work_that_gives_way_begins_when_that_has_ended(qtbot, runner, long):
+    here = Long(lambda job: list(long.delivered))
+    runner.ask(here)
+    qtbot.waitUntil(lambda: len(here.delivered) == 1)
+    assert here.delivered == [long.delivered]
+    assert len(long.delivered) == 1  # the old one was left before the new one began
 
 
 def test_an_error_becomes_a_notice_with_details(qtbot, runner):

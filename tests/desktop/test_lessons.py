@@ -13,6 +13,9 @@ from microtome.prompt_sets import load_prompt_set
 from microtome.records.discovery import DISCOVERY, discovery_of
 from microtome.records.edges import edges_of, scores_of
 from microtome.records.edits import EditSpec
+from microtome.records.feature_index import index_of
+from microtome.records.shared_features import shared_of
+from microtome.records.shared_neurons import SHARED_NEURONS, neurons_of_analysis
 from microtome.records.suite_result import suite_of
 from microtome.records.sweep import SWEEP, sweep_of
 from microtome_desktop.commands.command import CommandId
@@ -23,6 +26,7 @@ from microtome_desktop.presenters.node_card import verification
 from microtome_desktop.presenters.price import price_in, price_lines
 from microtome_desktop.presenters.superposition import sharing_in, toys_in
 from microtome_desktop.state.course import Act
+from microtome_desktop.state.features import indexes as indexes_of
 from microtome_desktop.state.suites import Data, latest
 from microtome_desktop.views.lesson_mark import LessonMark
 
@@ -246,12 +250,29 @@ def test_a_feature_graph_and_an_edit_made_from_it(pupil):
 
 
 def test_one_neuron_with_many_meanings(pupil):
-    pupil.take("neuron")
-    for place, wanted in ((3, {4, 8, 12, 16}), (6, {3})):
+    session = pupil.take("neuron")
+    for place, wanted in ((3, {":"}), (6, {"Everyone", "was"})):
         trace = pupil.seen[place].clean
-        active = trace.activation("mlp_post.2")[:, 45]
-        assert set(np.flatnonzero(active > 0.6 * active.max()).tolist()) == wanted
-        assert {trace.tokens[i] for i in wanted} == ({","} if len(wanted) > 1 else {"of"})
+        active = trace.activation("mlp_post.2")[:, 49]
+        strongest = np.flatnonzero(active > 0.6 * active.max())
+        assert {trace.tokens[at] for at in strongest} == wanted
+    indexes = {held.params["dictionary"]: index_of(held) for held in indexes_of(session)}
+    card = mt.feature_card(indexes["neurons of layer 2"], 49)
+    assert indexes["neurons of layer 2"].n_features == 512
+    tokens = [(word.text, word.value) for word in card.tokens[:3]]
+    wanted = [(":", 0.42), ("was", 0.23), ("Everyone", 0.09)]
+    assert tokens == [(text, pytest.approx(share, abs=0.01)) for text, share in wanted]
+    shared = shared_of(session.analyses["shared-features-2.49"])
+    assert shared.strongest(4) == (227, 53, 208, 269)
+    features = indexes["words-4l/transcoders, layer 2"]
+    assert features.n_features == 768
+    first = [mt.feature_card(features, each).tokens[0] for each in shared.strongest(4)]
+    assert [word.text for word in first] == [":", "Everyone", ":", "was"]
+    assert first[-1].value == pytest.approx(0.87, abs=0.005)
+    found = next(a for a in session.analyses.values() if a.kind == SHARED_NEURONS)
+    neurons = neurons_of_analysis(found)
+    assert neurons.strongest(6).index((2, 49)) == 5
+    assert neurons.correlation.max() == pytest.approx(0.73, abs=0.005)
 
 
 def test_lesion_stimulation_and_imaging(pupil):

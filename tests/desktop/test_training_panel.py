@@ -156,6 +156,12 @@ def test_it_trains_rests_stops_goes_on_and_opens_what_was_made(trainer, live, qt
     qtbot.waitUntil(lambda: trainer.piece.rest, timeout=WAIT)
     live.runner.turns.finish()
     assert trainer.pause.text() == "Go on"
+    before = live.desk.workspace.session.uuid
+    live.window.actions_table.trigger(CommandId.RUN)  # others need not wait for it
+    qtbot.waitUntil(lambda: live.desk.workspace.session.uuid != before, timeout=WAIT)
+    examined = [p for p in work.pieces if p.slot == "examine"][-1].number
+    qtbot.waitUntil(lambda: work.find(examined).outcome is Outcome.DONE, timeout=WAIT)
+    assert trainer.piece.outcome is Outcome.PAUSED
     QTest.mouseClick(trainer.train, LEFT)
     rest(live, qtbot)
     assert trainer.piece.outcome is Outcome.STOPPED

@@ -244,6 +244,7 @@ def _run(
         shard = _Shard(model, index, tokens, chosen)
         for done in shard.run(job):
             job.progress(title, (index.done + done) * index.context, len(order) * index.context)
+            job.give_way()
         index = write_shard(folder, index, shard.arrays(), len(chosen))
         job.partial("harvest", Harvest(folder, index))
     return Harvest(folder, index)

@@ -6,12 +6,17 @@ import argparse
 import csv
 import json
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load
+from microtome.cli.given import (
+    add_model_options,
+    expect_writable,
+    load,
+    progress_job,
+    text_source,
+)
 from microtome.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +36,16 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     add("--text", required=True, help="a text file, folder, JSON lines or Parquet; or a prompt set")
     add("--feature", type=int, help="show the card of this feature in place of the table")
     add("--labels", type=Path, help="a file of published labels")
-    add("--propose", action="store_true", help="label features by the tokens that carry them")
+    add(
+        "--propose",
+        nargs="?",
+        const="tokens",
+        metavar="WHO",
+        help="propose labels: tokens, the "
+        "default, are those that carry a feature; itself, an installed labeller, or a model",
+    )
+    add("--score", type=int, default=0, metavar="PAIRS", help="score what is proposed by so many "
+        "texts with the feature, and as many without")  # fmt: skip
     add("--sort", choices=("rate", "mean", "peak", "purity", "words"), default="rate")
     add("--limit", type=int, default=1_000_000, help="read at most so many tokens")
     add("--context", type=int, help="tokens of a row of text")
@@ -59,17 +73,17 @@ def features(options: argparse.Namespace) -> int:
         raise InputError(f"There is no feature {options.feature} of {known.d_sae:,}.")
     sets = _given_labels(options, known)
     index = feature_index(
-        model, dictionary, _text(options.text), context=options.context, limit=options.limit,
-        seed=options.seed, job=_job(),
+        model, dictionary, text_source(options.text), context=options.context, limit=options.limit,
+        seed=options.seed, job=progress_job(),
     )  # fmt: skip
     if options.propose:
-        from microtome.features.labelling import propose_labels
-
-        sets.insert(0, propose_labels(index, job=_job()))
+        sets.insert(0, _proposed(options, model, dictionary, index))
     labels: dict[int, str] = {}
+    scores: dict[int, float] = {}
     for one in sets:
         labels |= one.as_mapping()
-    rows = _rows(index, labels, options.sort)
+        scores |= dict.fromkeys(one.as_mapping(), math.nan) | one.scores()
+    rows = _rows(index, labels, scores, options.sort)
     if options.out is not None:
         _write(options.out, model, known, index, sets, rows)
     if options.feature is not None:
@@ -91,15 +105,6 @@ def _dictionary(options: argparse.Namespace, model: Any) -> Any:
     return load_dictionary(name, layer=options.layer, allow_download=options.download)
 
 
-def _text(given: str) -> Any:
-    """A path, or the prompt set of that name."""
-    from microtome.prompt_sets import load_prompt_set, prompt_set_names
-
-    if not Path(given).exists() and given in prompt_set_names():
-        return load_prompt_set(given)
-    return given
-
-
 def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:
     from microtome.features.label_files import read_labels
 
@@ -108,18 +113,24 @@ def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:
     return [read_labels(options.labels, known.fingerprint, n_features=known.d_sae)]
 
 
-def _job() -> Any:
-    """A job that tells how far it is, on a terminal."""
-    from microtome.jobs import Job, Progress
+def _proposed(options: argparse.Namespace, model: Any, dictionary: Any, index: Any) -> Any:
+    from microtome.features.labellers import TOKENS, labeller_named
+    from microtome.features.labelling import label_features
+    from microtome.features.token_labels import propose_labels
 
-    def on_progress(progress: Progress) -> None:
-        end = "\n" if progress.done >= progress.total else ""
-        print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
+    if options.propose == TOKENS and not options.score:
+        return propose_labels(index, job=progress_job())
+    who = labeller_named(options.propose, model)
+    features = None if options.feature is None else [options.feature]
+    return label_features(
+        model, dictionary, index, who.labeller, features, origin=who.name, pairs=options.score,
+        job=progress_job(),
+    )  # fmt: skip
 
-    return Job(on_progress if sys.stderr.isatty() else None)
 
-
-def _rows(index: FeatureIndex, labels: Mapping[int, str], sort: str) -> list[dict[str, Any]]:
+def _rows(
+    index: FeatureIndex, labels: Mapping[int, str], scores: Mapping[int, float], sort: str
+) -> list[dict[str, Any]]:
     import numpy as np
 
     from microtome.records.feature_index import table_of
@@ -129,6 +140,8 @@ def _rows(index: FeatureIndex, labels: Mapping[int, str], sort: str) -> list[dic
     rows = []
     for feature in np.argsort(-keys, kind="stable").tolist():
         row: dict[str, Any] = {"feature": feature, "label": labels.get(feature, "")}
+        score = scores.get(feature, math.nan)
+        row["score"] = None if math.isnan(score) else round(score, 4)
         for name in ("rate", "mean", "peak", "purity", "words"):
             value = float(table[name][feature])
             row[name] = None if np.isnan(value) else value
@@ -164,9 +177,10 @@ def _table_text(rows: list[dict[str, Any]], index: FeatureIndex) -> str:
     ]
     for row in rows[:_SHOWN]:
         purity = "–" if row["purity"] is None else f"{row['purity']:.0%}"
+        score = "" if row["score"] is None else f" (detection {row['score']:.2f})"
         lines.append(
             f"{row['feature']:>8} {row['rate']:8.3%} {row['mean']:8.3f} {row['peak']:8.3f} "
-            f"{purity:>7}  {row['token']!r} {row['label']}".rstrip()
+            f"{purity:>7}  {row['token']!r} {row['label']}{score}".rstrip()
         )
     return "\n".join(lines)
 

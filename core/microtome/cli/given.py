@@ -99,6 +99,26 @@ def _download_job() -> Any:
     return Job(on_progress if sys.stderr.isatty() else None, on_partial)
 
 
+def progress_job() -> Any:
+    """A job that tells how far it is, on a terminal."""
+    from microtome.jobs import Job, Progress
+
+    def on_progress(progress: Progress) -> None:
+        end = "\n" if progress.done >= progress.total else ""
+        print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
+
+    return Job(on_progress if sys.stderr.isatty() else None)
+
+
+def text_source(given: str) -> Any:
+    """A text as typed: a path, the name of an embedded text, or the prompt set of that name."""
+    from microtome.prompt_sets import load_prompt_set, prompt_set_names
+
+    if not Path(given).exists() and given in prompt_set_names():
+        return load_prompt_set(given)
+    return given
+
+
 def expect_writable(path: Path) -> None:
     """Refuse a place that cannot be written before the work, not after it.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from microtome.cli.given import expect_writable
+from microtome.cli.given import expect_writable, progress_job
 
 
 def add_import(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def import_graph(options: argparse.Namespace) -> int:
     from microtome.session.writer import save_session
 
     expect_writable(options.out)
-    job = _job()
+    job = progress_job()
     circuit = read_graph(options.graph, opposite_sign=options.opposite_sign, job=job)
     save_session(options.out, session_of(circuit, Path(options.graph).name), job=job)
     _tell(circuit, options)
@@ -54,7 +53,7 @@ def export_graph(options: argparse.Namespace) -> int:
     expect_writable(options.graph)
     circuit = circuit_to_write(open_session(options.session))
     chosen = format_for(options.graph, circuit, options.format)
-    write_graph(options.graph, circuit, chosen.name, job=_job())
+    write_graph(options.graph, circuit, chosen.name, job=progress_job())
     _tell(circuit, options, format=chosen.name)
     return 0
 
@@ -73,14 +72,3 @@ def _tell(circuit: Any, options: argparse.Namespace, **more: str) -> None:
         print(f"note: {note}")
     print(f"{found['format']}: {found['nodes']:,} nodes, {found['edges']:,} edges")
     print(f"saved to {found['file']}")
-
-
-def _job() -> Any:
-    """A job that tells how far it is, on a terminal."""
-    from microtome.jobs import Job, Progress
-
-    def on_progress(progress: Progress) -> None:
-        end = "\n" if progress.done >= progress.total else ""
-        print(f"\r{progress.title}: {progress.fraction:4.0%}", end=end, file=sys.stderr)
-
-    return Job(on_progress if sys.stderr.isatty() else None)

@@ -22,7 +22,7 @@ from microtome.session.storage import replace_target, storing, temporary_beside
 
 # What a model that names no limit is given.
 _CONTEXT = 1_024
-_FLUSH = 1 << 20  # characters that are tokenised together
+_FLUSH = 1 << 18  # characters that are tokenised together: others wait so long at most
 
 
 def row_length(model: Model, context: int | None = None) -> int:
@@ -83,6 +83,7 @@ def _pieces(
         size += len(text)
         if size >= _FLUSH:
             job.progress(title, read, corpus.n_bytes, "B")
+            job.give_way()
             piece = _joined(model, texts)[:left]
             yield piece
             left = None if left is None else left - len(piece)

@@ -7,10 +7,10 @@ strength), and what it does around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ _WORDS, _NEIGHBOURS, _SAMPLES = 10, 10, 40
 # Tokens that the model reads at once, codes of all features that are in memory at once (but for
 # those of a whole row of text), and codes that are on.
 _TOKENS_AT_ONCE = 4_096
+_SITES_AT_ONCE = 8  # of more, fewer tokens
 _CODES_BYTES = 32 << 20
 _ON_AT_ONCE = 1 << 20
 
@@ -60,36 +61,67 @@ def feature_index(  # noqa: PLR0913  # what an index is of
     ``examples`` places are kept where a feature is strongest, with ``near`` tokens to each side.
     ``limit`` tokens are read; an embedded text is given by its name, and of a harvest its text is
     taken. The tokenizer's own tokens do not count. Tokens and features that are on together are
-    those of all positions up to 2^24 codes,
-    else of as many positions, drawn evenly.
+    those of all positions up to 2^24 codes, else of as many positions, drawn evenly.
     Raises DictionaryMismatch for a dictionary that does not belong to the model, CorpusError.
+    """
+    expect_model(model)
+    expect(dictionary, Coder, "dictionary", "a Dictionary or Neurons", "Load one first.")
+    (found,) = feature_indexes(
+        model, (dictionary,), source, examples=examples, near=near, context=context, limit=limit,
+        seed=seed, job=job,
+    )  # fmt: skip
+    return found
+
+
+def feature_indexes(  # noqa: PLR0913  # what an index is of
+    model: Model,
+    dictionaries: Sequence[Coder],
+    source: Corpus | Path | str | PromptSet | Harvest,
+    *,
+    examples: int = 20,
+    near: int = 8,
+    context: int | None = None,
+    limit: int = 1_000_000,
+    seed: int = 0,
+    job: Job | None = None,
+) -> tuple[FeatureIndex, ...]:
+    """What a text shows of the features of several dictionaries, such as a set of transcoders.
+
+    The model reads the text once for all of them; each index is that of ``feature_index``.
+    Raises as ``feature_index``.
     """
     job = job_or_default(job)
     expect_model(model)
-    expect(dictionary, Coder, "dictionary", "a Dictionary or Neurons", "Load one first.")
-    expect_fit(dictionary.identity, model)
+    for dictionary in dictionaries:
+        expect_fit(dictionary.identity, model)
     for name, value, least in (
         ("examples", examples, 1), ("near", near, 0), ("limit", limit, 2), ("seed", seed, 0)
     ):  # fmt: skip
         expect_count(value, name, least)
     with TemporaryDirectory() as folder:
         tokens, named = text_rows(model, source, Path(folder), context, limit, job)
-        pass_ = _Pass(model, dictionary, tokens, examples, near, seed)
-        pass_.read(job)
-        params = {
-            "dictionary": dictionary.identity.name,
-            "architecture": dictionary.identity.architecture,
-            "fingerprint": dictionary.identity.fingerprint,
-            "reads": dictionary.identity.reads,
-            "writes": dictionary.identity.writes,
-            "model": model.identity.name,
-            "model_fingerprint": model.identity.fingerprint,
-            "corpus": named,
-            "positions": pass_.positions,
-            "seed": seed,
-        }
-        arrays = pass_.arrays(job) | _effects(model, dictionary, job)
-    return FeatureIndex(arrays, params)
+        passes = [_Pass(model, one, tokens, examples, near, seed) for one in dictionaries]
+        _read(model, passes, tokens, job)
+        return tuple(
+            FeatureIndex(pass_.arrays(job) | _effects(model, one, job),
+                         {**_told(model, one), "corpus": named, "positions": pass_.positions,
+                          "seed": seed})
+            for pass_, one in zip(passes, dictionaries, strict=True)
+        )  # fmt: skip
+
+
+def _told(model: Model, dictionary: Coder) -> dict[str, Any]:
+    """What an index says of its dictionary and model."""
+    known = dictionary.identity
+    return {
+        "dictionary": known.name,
+        "architecture": known.architecture,
+        "fingerprint": known.fingerprint,
+        "reads": known.reads,
+        "writes": known.writes,
+        "model": model.identity.name,
+        "model_fingerprint": model.identity.fingerprint,
+    }
 
 
 def text_rows(
@@ -118,6 +150,22 @@ def text_rows(
     return held, corpus.name
 
 
+def _read(model: Model, passes: Sequence[_Pass], tokens: NDArray[np.int32], job: Job) -> None:
+    """Run all rows, in the order that their seed gives; every pass sees them."""
+    if not passes:
+        return
+    order, long = passes[0].order, tokens.shape[1]
+    sites = tuple(dict.fromkeys(one.site for one in passes))
+    size = max(1, _TOKENS_AT_ONCE // (long * (1 + len(sites) // _SITES_AT_ONCE)))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        counted = ~np.isin(tokens[rows], model.lexicon.special_tokens)
+        seen = read_sites(model, tokens[rows], sites, job)
+        for one in passes:
+            one.see(rows, counted, seen[one.site], job)
+        job.progress("Features in the text", min(start + size, len(order)) * long, tokens.size)
+
+
 class _Pass:
     """One pass over a text, and what it has seen so far."""
 
@@ -132,7 +180,8 @@ class _Pass:
     ) -> None:
         self._model, self._dictionary, self._tokens, self._near = model, dictionary, tokens, near
         self._random = np.random.default_rng(seed)
-        self._order = self._random.permutation(len(tokens))
+        self.order = self._random.permutation(len(tokens))
+        self.site = Site.of(dictionary.identity.reads)
         features = dictionary.identity.d_sae
         self.positions = 0
         self._count = np.zeros(features, np.int64)
@@ -148,24 +197,18 @@ class _Pass:
         self._some = Strongest(features, _SAMPLES, columns)
         self._kept = KeptCodes(features)
 
-    def read(self, job: Job) -> None:
-        """Run all rows, in their order."""
-        long = self._tokens.shape[1]
-        size = max(1, _TOKENS_AT_ONCE // long)
-        title = "Features in the text"
-        for start in range(0, len(self._order), size):
-            rows = self._order[start : start + size]
-            counted = ~np.isin(self._tokens[rows], self._model.lexicon.special_tokens)
-            for first, last, codes in self._coded(rows, counted, job):
-                self._see(rows[first:last], codes)
-            self.positions += int(counted.sum())
-            job.progress(title, min(start + size, len(self._order)) * long, self._tokens.size)
+    def see(
+        self, rows: NDArray[np.int64], counted: NDArray[np.bool_], seen: Tensor, job: Job
+    ) -> None:
+        """Some rows of tokens, and what the dictionary reads there: [row, position, d]."""
+        for first, last, codes in self._coded(rows, counted, seen, job):
+            self._see(rows[first:last], codes)
+        self.positions += int(counted.sum())
 
     def _coded(
-        self, rows: NDArray[np.int64], counted: NDArray[np.bool_], job: Job
+        self, rows: NDArray[np.int64], counted: NDArray[np.bool_], seen: Tensor, job: Job
     ) -> Iterator[tuple[int, int, _On]]:
         """The codes of some rows of tokens, as many rows at a time as fit: from, to, codes."""
-        seen = self._activations(self._tokens[rows], job)
         size = max(1, _CODES_BYTES // (4 * len(self._count) * seen.shape[1]))
         first, parts, held = 0, list[_On](), 0
         for start in range(0, len(rows), size):
@@ -179,11 +222,6 @@ class _Pass:
             if held > _ON_AT_ONCE or last == len(rows):
                 yield first, last, _On(*map(np.concatenate, zip(*parts, strict=True)))
                 first, parts, held = last, [], 0
-
-    def _activations(self, ids: NDArray[np.int32], job: Job) -> Tensor:
-        """What the dictionary reads [row, position, d] of some rows of tokens."""
-        site = Site.of(self._dictionary.identity.reads)
-        return read_sites(self._model, ids, [site], job)[site]
 
     def _see(self, rows: NDArray[np.int64], codes: _On) -> None:
         long, features = self._tokens.shape[1], len(self._count)

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from microtome.errors import DictionaryError, InputError
 from microtome.features.dictionary import Dictionary
+from microtome.features.neurons import Coder
+from microtome.records.dictionary import DictionaryIdentity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,18 +66,31 @@ class Transcoders:
         own = self.layers[layer].weights.w_dec[:, None]
         return own if self.onward is None else torch.cat([own, self.onward[layer]], dim=1)
 
+    def coder(self, layer: int) -> Coder:
+        """The features of a layer as a dictionary of their own, for cards and indexes.
+
+        The direction of a cross-layer feature is the sum of what it writes to all layers, which is
+        what reaches the logits directly. Raises InputError for a layer that there is none of.
+        """
+        self._expect_layer(layer)
+        one = self.layers[layer]
+        return one if self.onward is None else AcrossLayers(one, self.decoder(layer).sum(dim=1))
+
     def encode(
         self, layer: int, x: Float[Tensor, "position d_in"]
     ) -> Float[Tensor, "position feature"]:
         """Codes of one prompt at a layer. Raises InputError for a layer that there is none of."""
+        self._expect_layer(layer)
+        codes = self.layers[layer].encode(x)
+        codes[: self.silent] = 0
+        return codes
+
+    def _expect_layer(self, layer: int) -> None:
         if not 0 <= layer < self.n_layers:
             raise InputError(
                 f"There are no transcoders of layer {layer}.",
                 f"Their layers are 0 to {self.n_layers - 1}.",
             )
-        codes = self.layers[layer].encode(x)
-        codes[: self.silent] = 0
-        return codes
 
     def outputs(
         self,
@@ -99,3 +114,23 @@ class Transcoders:
         for before, behind in enumerate((self.onward or ())[:layer]):
             output = output + codes[before] @ behind[:, layer - before - 1]
         return output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcrossLayers:
+    """A layer's features of a cross-layer transcoder: a ``Coder``.
+
+    ``directions`` [feature, d_out] are what they write to all layers, added up.
+    """
+
+    layer: Dictionary
+    directions: Float[Tensor, "feature d_out"]
+
+    @property
+    def identity(self) -> DictionaryIdentity:
+        """That of the layer."""
+        return self.layer.identity
+
+    def encode(self, x: Float[Tensor, "*n d_in"]) -> Float[Tensor, "*n feature"]:
+        """How active each feature is."""
+        return self.layer.encode(x)

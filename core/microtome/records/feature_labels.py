@@ -1,7 +1,8 @@
 """Names of features: typed by the user, imported, or proposed with a score.
 
 What the user types is a mark of the session and is undone like all marks. Sets that come from a
-file or a labeller are analyses, as large as a dictionary.
+file or a labeller are analyses, as large as a dictionary. A set of proposals names nothing until
+its labels are accepted.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class LabelSet:
 
     ``origin`` says where they are from: a file's name, ``token statistics``, a labeller.
     ``score`` is the accuracy of detection, -1 where it was not measured, and ``chance`` what
-    guessing reaches.
+    guessing reaches. Those that are ``proposed`` name no feature before they are accepted.
     """
 
     dictionary: str
@@ -60,6 +61,7 @@ class LabelSet:
     score: Float[np.ndarray, " label"]
     chance: float = 0.5
     params: Mapping[str, Any] = field(default_factory=dict)
+    proposed: bool = False
 
     @classmethod
     def of(cls, dictionary: str, origin: str, labels: Mapping[int, str]) -> LabelSet:
@@ -78,6 +80,25 @@ class LabelSet:
         """Labels by feature."""
         return dict(zip(self.feature.tolist(), self.text, strict=True))
 
+    def scores(self) -> dict[int, float]:
+        """Accuracies of detection by feature, of those that were measured."""
+        pairs = zip(self.feature.tolist(), self.score.tolist(), strict=True)
+        return {feature: score for feature, score in pairs if score != UNSCORED}
+
+    def joined(self, newer: LabelSet) -> LabelSet:
+        """Both together, as the newer says where both label a feature."""
+        labels = self.as_mapping() | newer.as_mapping()
+        kept = {f: s for f, s in self.scores().items() if f not in newer.as_mapping()}
+        both = LabelSet.of(newer.dictionary, newer.origin, labels).scored(kept | newer.scores())
+        return replace(both, chance=newer.chance, params=newer.params, proposed=newer.proposed)
+
+    def without(self, features: Iterable[int]) -> LabelSet:
+        """The same without the labels of some features."""
+        gone = set(features)
+        rows = [row for row, one in enumerate(self.feature.tolist()) if one not in gone]
+        texts = tuple(self.text[row] for row in rows)
+        return replace(self, feature=self.feature[rows], text=texts, score=self.score[rows])
+
 
 def labels_analysis(labels: LabelSet) -> Analysis:
     """A set as labelled arrays, for files and exports."""
@@ -88,8 +109,16 @@ def labels_analysis(labels: LabelSet) -> Analysis:
     }
     params = {**labels.params, "dictionary": labels.dictionary, "origin": labels.origin,
               "chance": labels.chance}  # fmt: skip
-    named = f"{FEATURE_LABELS}-{labels.dictionary[:12]}-{labels.origin}"
-    return Analysis(named, FEATURE_LABELS, f"Labels of features: {labels.origin}", arrays, params)
+    if labels.proposed:
+        params["proposed"] = True
+    what = "Proposed labels" if labels.proposed else "Labels"
+    named = labels_id(labels.dictionary, labels.origin, proposed=labels.proposed)
+    return Analysis(named, FEATURE_LABELS, f"{what} of features: {labels.origin}", arrays, params)
+
+
+def labels_id(dictionary: str, origin: str, *, proposed: bool = False) -> str:
+    """What the analysis of a set is called."""
+    return f"{FEATURE_LABELS}-{dictionary[:12]}-{'proposed by ' if proposed else ''}{origin}"
 
 
 def labels_of(analysis: Analysis) -> LabelSet:
@@ -103,16 +132,28 @@ def labels_of(analysis: Analysis) -> LabelSet:
         raise SessionDamaged(f"The labels {analysis.id} do not fit one another.")
     texts = tuple(str(one) for one in text.tolist())
     dictionary, origin = str(told.pop("dictionary", "")), str(told.pop("origin", ""))
-    chance = float(told.pop("chance", 0.5))
-    return LabelSet(dictionary, origin, feature, texts, score, chance, told)
+    chance, proposed = float(told.pop("chance", 0.5)), told.pop("proposed", False) is True
+    return LabelSet(dictionary, origin, feature, texts, score, chance, told, proposed)
 
 
 def label_texts(
     dictionary: str, analyses: Iterable[Analysis], typed: Iterable[FeatureLabel]
 ) -> dict[int, str]:
-    """All labels of a dictionary by feature; what the user typed stands before all sets."""
+    """All labels of a dictionary by feature; what the user typed stands before all sets.
+
+    Proposals are none.
+    """
     found: dict[int, str] = {}
-    for analysis in analyses:
-        if analysis.kind == FEATURE_LABELS and analysis.params.get("dictionary") == dictionary:
-            found |= labels_of(analysis).as_mapping()
+    for labels in label_sets(dictionary, analyses):
+        if not labels.proposed:
+            found |= labels.as_mapping()
     return found | {one.feature: one.text for one in typed if one.dictionary == dictionary}
+
+
+def label_sets(dictionary: str, analyses: Iterable[Analysis]) -> tuple[LabelSet, ...]:
+    """The sets of labels of a dictionary, proposals among them, in the order they came."""
+    return tuple(
+        labels_of(analysis)
+        for analysis in analyses
+        if analysis.kind == FEATURE_LABELS and analysis.params.get("dictionary") == dictionary
+    )

@@ -14,11 +14,16 @@ from microtome.records.hypothesis import Hypothesis
 
 OWN_PROMPT = -1  # in place of the row of a prompt set: the prompt that was run
 SESSION_NOTE = ""  # the target of the note on the whole session
+_FEATURE = "feature/"
+_DIGITS = 9  # of the number of a feature
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text on a node (its id), on a token (``token/3``), or on the session (empty target)."""
+    """A text on a node (its id), a token (``token/3``), or the session (empty target).
+
+    On a feature it is ``feature/``, its dictionary's fingerprint, ``/`` and its number.
+    """
 
     target: str
     text: str
@@ -93,3 +98,17 @@ class Marks:
 def token_target(position: int) -> str:
     """What a note on a token names as its target."""
     return f"token/{position}"
+
+
+def feature_target(dictionary: str, feature: int) -> str:
+    """What a note on a feature names as its target; ``dictionary`` is a fingerprint."""
+    return f"{_FEATURE}{dictionary}/{feature}"
+
+
+def feature_of(target: str) -> tuple[str, int] | None:
+    """The dictionary and number of the feature that a note is on, None for another target."""
+    dictionary, _, number = target.removeprefix(_FEATURE).rpartition("/")
+    named = target.startswith(_FEATURE) and bool(dictionary)
+    # Of a strange file a number may be anything.
+    usable = named and number.isascii() and number.isdecimal() and len(number) <= _DIGITS
+    return (dictionary, int(number)) if usable else None

@@ -22,7 +22,7 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.carried import carried_analyses
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.features import index_with
+from microtome_desktop.state.features import feature_notes, index_with
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 
@@ -140,7 +140,7 @@ class Examine(Request):
 
 
 def carried_over(before: Session | None, fingerprint: str) -> Marks:
-    """What a new run of the same model takes over from the one on screen, labels among it.
+    """What a new run of the same model takes over: labels and notes of features among it.
 
     Edits that speak of positions, or of another prompt's values, were meant for that prompt: they
     come along switched off.
@@ -153,8 +153,9 @@ def carried_over(before: Session | None, fingerprint: str) -> Marks:
     )
     held = before.marks
     return Marks(
-        edits=edits, edit_sets=held.edit_sets, hypotheses=held.hypotheses, labels=held.labels
-    )
+        notes=feature_notes(held), edits=edits, edit_sets=held.edit_sets,
+        hypotheses=held.hypotheses, labels=held.labels,
+    )  # fmt: skip
 
 
 def show_new(desk: Desk, session: Session) -> None:

@@ -36,6 +36,8 @@ class Request:
     quiet: ClassVar[bool] = False  # too short for the status bar
     # Why it cannot rest, empty when it can: it has no checkpoints between start and end.
     restless: ClassVar[str] = ""
+    # Whether it lets others of its thread go first, between its steps and when it rests.
+    gives_way: ClassVar[bool] = False
 
     @property
     def title(self) -> str:

@@ -38,10 +38,6 @@ class JobRunner(QObject):
     finished = Signal(object)  # Request: its answer is in the state
     failed = Signal(object, object)  # Request, Failure
     stopped = Signal(object)  # Request
-    _to_model = Signal(object)
-    _to_io = Signal(object)
-    _to_network = Signal(object)
-    _to_drawing = Signal(object)
 
     def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -57,14 +53,6 @@ class JobRunner(QObject):
             for thread in Thread
         }
         self._threads = {thread: self._start(thread) for thread in Thread}
-        self._to = {
-            Thread.MODEL: self._to_model,
-            Thread.IO: self._to_io,
-            Thread.NETWORK: self._to_network,
-            Thread.DRAWING: self._to_drawing,
-        }
-        for kind, signal in self._to.items():
-            signal.connect(self._workers[kind].perform)
 
     def _start(self, kind: Thread) -> QThread:
         thread, worker = QThread(), self._workers[kind]
@@ -123,12 +111,13 @@ class JobRunner(QObject):
         self.cancel(*bound.replaces)
         self._number += 1
         worker = self._workers[bound.thread]
-        ticket = Ticket(self._number, bound, self._session(), job_for(worker, self._number))
+        job = job_for(worker, self._number, bound)
+        ticket = Ticket(self._number, bound, self._session(), job)
         self._live[ticket.number] = ticket
         if not bound.quiet:
             self._tell_of(ticket)
         bound.started(self._desk)
-        self._to[bound.thread].emit(ticket)
+        worker.put(ticket)
         self.changed.emit()
 
     def _tell_of(self, ticket: Ticket) -> None:
@@ -143,7 +132,10 @@ class JobRunner(QObject):
         )
 
     def pause(self, number: int) -> None:
-        """Let one job rest at its next checkpoint; jobs behind it in its thread wait with it."""
+        """Let one job rest at its next checkpoint; what waits behind it waits with it.
+
+        Nothing waits for a job that gives way.
+        """
         ticket, piece = self._live.get(number), self._desk.work.find(number)
         if ticket is None or piece is None or piece.restless or piece.outcome != Outcome.RUNNING:
             return

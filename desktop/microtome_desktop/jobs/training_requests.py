@@ -50,6 +50,7 @@ class Train(Request):
 
     slot: ClassVar[str] = TRAINING_SLOT
     replaces: ClassVar[frozenset[str]] = frozenset({TRAINING_SLOT})
+    gives_way: ClassVar[bool] = True
 
     wish: TrainWish
     model: str = ""
@@ -77,9 +78,11 @@ class Train(Request):
         wish = self.wish
         expect_form(wish.rule, transcodes=wish.form != ONE)
         _expect_place(Path(wish.out))
-        made, curves = _trained(engine.loaded, wish, job)
+        model = engine.loaded
+        made, curves = _trained(model, wish, job)
         save_trained(made, Path(wish.out))
-        opened = _opened(engine, wish)
+        # Another model may have been loaded meanwhile: what was trained would be refused for it.
+        opened = _opened(engine, wish) if engine.model is model else ()
         return Trained(tuple(curve_of_wish(curve, wish) for curve in curves), opened)
 
     def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from microtome.errors import Cancelled
 from microtome.jobs import Job, Progress
@@ -33,7 +34,11 @@ class Ticket:
 
 
 class Worker(QObject):
-    """Performs tickets in the thread it was moved to; all signals carry the ticket's number."""
+    """Performs tickets in the thread it was moved to; all signals carry the ticket's number.
+
+    A job that gives way between its steps is where others wait for: they are performed inside it,
+    so that whatever needs the model has it to itself.
+    """
 
     started = Signal(int)
     progressed = Signal(int, object)  # Progress
@@ -42,18 +47,42 @@ class Worker(QObject):
     failed = Signal(int, object)  # Failure
     stopped = Signal(int)
     rested = Signal(int, bool)  # whether the job has come to a rest, or goes on
+    _wake = Signal()
 
     def __init__(self, engine: Engine, niceness: int) -> None:
         super().__init__()
         self._engine, self._niceness = engine, niceness
+        self._waiting: deque[Ticket] = deque()
+        self._deep = 0  # jobs that are begun
+        self._wake.connect(self._next, Qt.ConnectionType.QueuedConnection)
+
+    def put(self, ticket: Ticket) -> None:
+        """Let a request wait for its turn; from any thread."""
+        self._waiting.append(ticket)
+        self._wake.emit()
 
     @Slot()
     def prepare(self) -> None:
         """The first thing in the thread."""
         step_back(self._niceness)
 
-    @Slot(object)
-    def perform(self, ticket: Ticket) -> None:
+    def wait(self) -> bool:
+        """Whether requests wait that may go before the job that runs; inside others none may."""
+        return self._deep == 1 and bool(self._waiting)
+
+    def work(self, job: Job) -> None:
+        """Do what waits. What was asked for after ``job`` was cancelled may be in its place."""
+        while self.wait() and not job.cancelled:
+            self._next()
+
+    @Slot()
+    def _next(self) -> None:
+        if self._waiting:  # else it was performed inside another
+            self._deep += 1
+            self._perform(self._waiting.popleft())
+            self._deep -= 1
+
+    def _perform(self, ticket: Ticket) -> None:
         """Do one request. This is the job boundary: every error becomes a signal here."""
         number, request, job = ticket.number, ticket.request, ticket.job
         if job.cancelled:
@@ -94,7 +123,7 @@ class Pace:
         return True
 
 
-def job_for(worker: Worker, number: int) -> Job:
+def job_for(worker: Worker, number: int, request: Request) -> Job:
     """A job that reports through the worker's signals."""
     pace = Pace(_PICTURE_EVERY)
 
@@ -108,4 +137,5 @@ def job_for(worker: Worker, number: int) -> Job:
     def on_rest(resting: bool) -> None:
         worker.rested.emit(number, resting)
 
-    return Job(on_progress, on_partial, on_rest=on_rest)
+    others = worker if request.gives_way else None
+    return Job(on_progress, on_partial, on_rest=on_rest, others=others)

@@ -165,10 +165,11 @@ def _line(
     )
 
 
-def card_table(card: FeatureCard, label: str) -> Table:
+def card_table(card: FeatureCard, label: str, note: str = "") -> Table:
     """The card as rows: what, text, number."""
     rows: list[tuple[str, str, float | int | None]] = [
-        ("feature", "", card.feature), ("label", label, None), ("figures", card.figures, None),
+        ("feature", "", card.feature), ("label", label, None), ("note", note, None),
+        ("figures", card.figures, None),
     ]  # fmt: skip
     for name, words in (
         ("token", card.tokens), ("raised", card.raised), ("lowered", card.lowered),

@@ -11,7 +11,6 @@ from microtome.records.session import Session
 from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import indexes
 
-NO_SOURCE = "Open a dictionary, or choose the neurons of a layer."
 NO_INDEX = "No text was looked through yet."
 
 

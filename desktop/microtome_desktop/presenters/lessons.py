@@ -6,6 +6,7 @@ from microtome.prompts import Question
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.lesson_circuit import CUT_AT_THE_SOURCE, NURSE_DOCTOR
 from microtome_desktop.presenters.lesson_features import FEATURE_GRAPH
+from microtome_desktop.presenters.lesson_neuron import ONE_NEURON
 from microtome_desktop.presenters.lesson_superposition import SUPERPOSITION_LIVE
 from microtome_desktop.state.course import Act, Lesson, Step
 
@@ -15,8 +16,6 @@ _PAIR = Question(_NAMES, _NAMES_CHANGED, "Mary", "John")
 _SINGLE = Question(_NAMES, None, "Mary", "John")
 _REPEAT = Question("mole jay gnu owl mole jay gnu", None, "owl", "dog")
 _NURSE = Question("The nurse said that", None, "she", "he")
-_CAPITALS = Question("Russia: Moscow, Greece: Athens, Portugal: Lisbon, Iran: Tehran, Czechia:")
-_SPAIN = Question("The people of Spain speak")
 
 _NAME = Lesson(
     "name",
@@ -158,40 +157,6 @@ _BIAS = Lesson(
     ),
 )  # fmt: skip
 
-_NEURON = Lesson(
-    "neuron",
-    "One neuron with many meanings",
-    "The same neuron answers to things that have nothing in common: superposition.",
-    "words-4l",
-    (
-        Step(
-            "A list of countries and capitals. Neurons are shown in the panel behind the node "
-            "card. Open the tab Neurons.",
-            Act.TAB, "neurons", question=_CAPITALS,
-        ),
-        Step("Click a comma in the token strip: the panel lists the neurons that answer to it.",
-             Act.TOKEN, value=4),
-        Step("Choose MLP 2 in the list of layers.", Act.CHOOSE, "neurons", brings="MLP 2"),
-        Step(
-            "Each row is a neuron, each column a token. Neuron 45 is bright at the commas: it "
-            "might be called a comma neuron. Click its row.",
-            Act.NEURON, value=45,
-        ),
-        Step(
-            "Now another sentence, without any comma. Click the word of.",
-            Act.TOKEN, value=3, question=_SPAIN,
-        ),
-        Step("The panel follows the circuit's strongest head. Choose MLP 2 again.",
-             Act.CHOOSE, "neurons", brings="MLP 2"),
-        Step("The same neuron is active again, at of. Click its row.", Act.NEURON, value=45),
-        Step(
-            "Comma in a list, of before a country: one neuron, several meanings. There are more "
-            "features than neurons, so they share. This is why single neurons are hard to read, "
-            "and why sparse dictionaries look for directions instead.",
-        ),
-    ),
-)  # fmt: skip
-
 _BRAIN = Lesson(
     "brain",
     "Lesion, stimulation and imaging",
@@ -294,7 +259,7 @@ LESSONS = (
     _BIAS,
     _REPAIR,
     CUT_AT_THE_SOURCE,
-    _NEURON,
+    ONE_NEURON,
     FEATURE_GRAPH,
     SUPERPOSITION_LIVE,
     _BRAIN,

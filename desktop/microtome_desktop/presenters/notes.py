@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microtome.records.marks import SESSION_NOTE, Marks, Note, token_target
+from microtome.records.marks import SESSION_NOTE, Marks, Note, feature_of, token_target
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_text import node_title
 from microtome_desktop.presenters.marking import group_id, named
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.features import index_with, labels_in
 from microtome_desktop.state.selection import Selected
 
 ON_SESSION = "the session"
@@ -41,6 +42,9 @@ def target_title(session: Session, target: str) -> str:
         tokens = () if session.clean is None else session.clean.tokens
         token = f"“{shown_token(tokens[position])}” " if position < len(tokens) else ""
         return f"token {token}({position})"
+    feature = feature_of(target)
+    if feature is not None:
+        return _feature_title(session, *feature)
     groups = [group for group in session.marks.supernodes if group_id(group.name) == target]
     if groups:
         return f"group “{groups[0].name}”"
@@ -48,6 +52,13 @@ def target_title(session: Session, target: str) -> str:
     if circuit is None or target not in circuit.node_id:
         return target
     return node_title(named(circuit, session.marks.names), circuit.row(target))
+
+
+def _feature_title(session: Session, fingerprint: str, feature: int) -> str:
+    index = index_with(session, fingerprint)
+    of = "a dictionary" if index is None else str(index.params.get("dictionary", "a dictionary"))
+    label = labels_in(session, fingerprint).get(feature, "")
+    return f"feature {feature} of {of}" + (f", “{label}”" if label else "")
 
 
 def lines(session: Session | None) -> tuple[Line, ...]:
@@ -63,6 +74,9 @@ def selects(session: Session, target: str) -> dict[str, object]:
     position = _position(target)
     if position is not None:
         return {"position": position, "node": None, "edge": None, "others": ()}
+    feature = feature_of(target)
+    if feature is not None:
+        return {"feature": feature}
     circuit = session.circuit
     if circuit is not None and target in circuit.node_id:
         return {**selection_of(circuit, circuit.row(target)), "edge": None, "others": ()}

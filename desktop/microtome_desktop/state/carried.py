@@ -14,6 +14,7 @@ from microtome.records.judgement import JUDGEMENT, STABILITY
 from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
 from microtome.records.shared_features import SHARED_FEATURES
+from microtome.records.shared_neurons import SHARED_NEURONS
 from microtome.records.slice_circuits import SLICE_CIRCUITS
 from microtome.records.suite_result import SUITE
 from microtome.records.superposition import PHASES, SHARING, TOY
@@ -24,7 +25,7 @@ from microtome_desktop.state.history import Past
 _OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
 # Of texts, of the model's weights, or of no model at all.
 _OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING})
-_OF_FEATURES = frozenset({FEATURE_INDEX, FEATURE_LABELS, SHARED_FEATURES})
+_OF_FEATURES = frozenset({FEATURE_INDEX, FEATURE_LABELS, SHARED_FEATURES, SHARED_NEURONS})
 _OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
 
 

@@ -52,10 +52,13 @@ class Dictionaries:
 
     def add(self, *opened: DictionaryIdentity) -> None:
         """These are in the model thread now; the first of them is looked at."""
-        names = {one.fingerprint for one in opened}
-        kept = tuple(one for one in self._held if one.fingerprint not in names)
-        self._held = (*kept, *opened)
         self._current = opened[0].fingerprint
+        self.keep(*opened)
+
+    def keep(self, *opened: DictionaryIdentity) -> None:
+        """These are in the model thread now; what is looked at stays."""
+        names = {one.fingerprint for one in opened}
+        self._held = (*(one for one in self._held if one.fingerprint not in names), *opened)
         self.changed.emit()
 
     def choose(self, fingerprint: str) -> None:

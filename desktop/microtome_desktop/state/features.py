@@ -9,9 +9,11 @@ import numpy as np
 from microtome.records.analysis import Analysis
 from microtome.records.feature_index import FEATURE_INDEX
 from microtome.records.feature_labels import FEATURE_LABELS, label_texts
+from microtome.records.marks import Marks, Note, feature_of
 from microtome.records.session import Session
 
 Labels = Mapping[int, str]  # feature -> what it is called
+Notes = Mapping[int, str]  # feature -> what was written on it
 
 
 def indexes(session: Session | None) -> tuple[Analysis, ...]:
@@ -36,3 +38,15 @@ def labels_in(session: Session | None, fingerprint: str) -> dict[int, str]:
     sets = (one for one in session.analyses.values() if one.kind == FEATURE_LABELS)
     near = [one for one in sets if isinstance(one.arrays["text"].values, np.ndarray)]
     return label_texts(fingerprint, near, session.marks.labels)
+
+
+def notes_in(session: Session | None, fingerprint: str) -> dict[int, str]:
+    """Feature -> what the user wrote on it, of one dictionary."""
+    held = () if session is None else feature_notes(session.marks)
+    places = ((feature_of(note.target), note.text) for note in held)
+    return {at[1]: text for at, text in places if at is not None and at[0] == fingerprint}
+
+
+def feature_notes(marks: Marks) -> tuple[Note, ...]:
+    """The notes that are on features: they mean the same in another run of the model."""
+    return tuple(note for note in marks.notes if feature_of(note.target) is not None)

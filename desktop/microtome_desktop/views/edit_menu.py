@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.shortcuts import keys_of
+from microtome_desktop.commands.table import command
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.edit_places import Act, EditPlace, Grounds, spec_of, why_not_act
 from microtome_desktop.views.panel import PanelContext
@@ -51,9 +52,17 @@ def _do(
 
 
 def offer_edits(
-    context: PanelContext, places: tuple[EditPlace, ...], at: QPoint, parent: QWidget
+    context: PanelContext,
+    places: tuple[EditPlace, ...],
+    at: QPoint,
+    parent: QWidget,
+    *,
+    also: tuple[CommandId, ...] = (),
 ) -> None:
-    """Open the menu at a point of the screen, headed by what it is about."""
+    """Open the menu at a point of the screen, headed by what it is about.
+
+    ``also`` are commands about what is selected, which stand below.
+    """
     if not places:
         return
     menu = edit_menu(context, places, parent)
@@ -61,5 +70,12 @@ def offer_edits(
     head.setEnabled(False)
     menu.insertAction(menu.actions()[0], head)
     menu.insertSeparator(menu.actions()[1])
+    for wanted in also:
+        menu.addSeparator()
+        action = menu.addAction(command(wanted).title)
+        reason = context.why_not(wanted)
+        action.setEnabled(not reason)
+        action.setToolTip(reason or command(wanted).tip)
+        action.triggered.connect(partial(context.do, wanted))
     menu.aboutToHide.connect(menu.deleteLater)
     menu.popup(at)

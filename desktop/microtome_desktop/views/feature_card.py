@@ -23,6 +23,7 @@ from microtome_desktop.presenters.feature_card import FeatureCard, Link, Section
 from microtome_desktop.views.card import tiny_button
 from microtome_desktop.views.example_lines import ExampleLines
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.note_field import NoteField
 from microtome_desktop.views.small_histogram import SmallHistogram
 from microtome_desktop.views.token_chips import Chip, TokenChips
 from microtome_desktop.views.token_strip import mixed
@@ -32,12 +33,15 @@ LINKS = (
     Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 )
 _WORDS = 8  # of those that are raised or lowered
+_NOTE_LINES = 6  # of a note are seen at once
+_NOTE_ROUND = 22  # pixels of its frame
 
 
 class FeatureCardView(QWidget):
     """Shows a card; emits what the user does with it."""
 
     labelled = Signal(str)
+    noted = Signal(str, str)  # the target of the note, its text
     feature_chosen = Signal(int)
     position_chosen = Signal(int)
 
@@ -56,6 +60,8 @@ class FeatureCardView(QWidget):
         self.accept = QPushButton("Accept")
         self.accept.setObjectName("feature_accept")
         self.accept.setToolTip("Take the proposal, which is made of its tokens, as the label")
+        self._target = ""  # of the note
+        self.note = NoteField("feature_note", "A note of your own", self._on_note)
         self.histogram = SmallHistogram()
         self.chips = TokenChips(font_pixels=11)
         self.run_note = _text()
@@ -85,12 +91,17 @@ class FeatureCardView(QWidget):
         head.addWidget(self.export)
         column.addLayout(head)
         column.addLayout(naming)
+        self.note.setFont(text_font(12))
+        self.note.document().documentLayout().documentSizeChanged.connect(self._fit_note)
+        column.addWidget(self.note)
+        self._fit_note()
         for part in (self.figures, heading("Activations"), self.histogram):
             column.addWidget(part)
         self.run_heading = heading("In this prompt")
         column.addWidget(self.run_heading)
         column.addWidget(self.run_note)
         column.addWidget(self.strip)
+        self.below_run = column.count()  # where more about the model stands
         titles = {"token": "On at", "raised": "Raises", "lowered": "Lowers"}
         self._word_headings = {name: heading(title) for name, title in titles.items()}
         for name, title in self._word_headings.items():
@@ -117,10 +128,10 @@ class FeatureCardView(QWidget):
 
     # what is shown
 
-    def show_card(self, card: FeatureCard, name: str, label: str) -> None:
+    def show_card(self, card: FeatureCard, name: str, label: str, *, kind: str = "Feature") -> None:
         """Show a feature; ``name`` is what its dictionary is called."""
         self._card = card
-        self.title.setText(f"Feature {card.feature} \N{MIDDLE DOT} {name}")
+        self.title.setText(f"{kind} {card.feature} \N{MIDDLE DOT} {name}")
         self.figures.setText(escape(card.figures, quote=False))
         self.histogram.show_counts(card.histogram, card.edges)
         self.show_label(label)
@@ -143,6 +154,18 @@ class FeatureCardView(QWidget):
         hint = f"proposed: {proposed}" if proposed else "a label of your own"
         self.label.setPlaceholderText(hint)
         self.accept.setVisible(bool(proposed) and not label)
+
+    def show_note(self, target: str, text: str) -> None:
+        """Show the note on a feature; what was written on another is kept first."""
+        if target != self._target:
+            self.note.flush()
+        self._target = target
+        self.note.show_text(text)
+
+    def _fit_note(self, *_: object) -> None:
+        """As high as what is written, up to some lines."""
+        lines = max(1, min(_NOTE_LINES, int(self.note.document().size().height())))
+        self.note.setFixedHeight(lines * self.note.fontMetrics().lineSpacing() + _NOTE_ROUND)
 
     def _show_sections(self, sections: Sequence[Section]) -> None:
         for at, (title, lines) in enumerate(self.sections):
@@ -173,6 +196,9 @@ class FeatureCardView(QWidget):
 
     def _on_label(self) -> None:
         self.labelled.emit(self.label.text().strip())
+
+    def _on_note(self, text: str) -> None:
+        self.noted.emit(self._target, text)
 
     def _on_accept(self) -> None:
         if self._card is not None:

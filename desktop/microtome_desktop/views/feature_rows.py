@@ -17,16 +17,24 @@ from PySide6.QtGui import QBrush, QColor, QResizeEvent, QStandardItem, QStandard
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.feature_table import COLUMNS, KEYS, FeatureTable
+from microtome_desktop.presenters.feature_table import COLUMNS, KEYS, NOTHING, FeatureTable
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.features import Labels
+from microtome_desktop.state.features import Labels, Notes
+from microtome_desktop.views.density_bars import DensityBars
+from microtome_desktop.views.feature_columns import FeatureColumns
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.hover_tip import as_plain_tip
 
 _ROW = 21  # pixels
-_WIDTHS = (48, 128, 58, 52, 52, 64, 92, 190, 52, 52)
+_WIDTHS = {
+    "feature": 46, "label": 108, "density": 78, "rate": 62, "mean": 56, "peak": 56, "purity": 78,
+    "words": 58, "token": 128, "raised": 170, "lowered": 150, "alike": 82, "together": 82,
+    "note": 160,
+}  # fmt: skip
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_DIM = frozenset({"feature", "purity", "alike", "together"})
+_DIM = frozenset({"feature", "purity", "words", "lowered", "alike", "together"})
+_TOLD = frozenset({"label", "token", "raised", "lowered", "note"})  # whole in a tool tip
 _FIRST = "rate"  # what the table is sorted by at first
 
 
@@ -42,6 +50,7 @@ class FeatureRows(QTableView):
         self.table: FeatureTable | None = None
         self.rows: Int[np.ndarray, " row"] = np.zeros(0, np.int64)  # shown row -> feature
         self._labels: Labels = {}
+        self._notes: Notes = NOTHING
         self._search, self._quiet = "", False
         self._feature: int | None = None
         self._made: set[int] = set()
@@ -49,11 +58,14 @@ class FeatureRows(QTableView):
         for at, column in enumerate(COLUMNS):
             head = QStandardItem(column.title)
             head.setToolTip(column.tip)
+            head.setTextAlignment(_RIGHT if column.right else _LEFT)
             self.items.setHorizontalHeaderItem(at, head)
         self.setModel(self.items)
-        for at, width in enumerate(_WIDTHS):
-            self.setColumnWidth(at, width)
+        for at, key in enumerate(KEYS):
+            self.setColumnWidth(at, _WIDTHS[key])
         self._dress()
+        self.columns = FeatureColumns(self.horizontalHeader())
+        self.setItemDelegateForColumn(KEYS.index("density"), DensityBars(self._bars, self))
         self.verticalScrollBar().valueChanged.connect(self._fill)
         self.horizontalHeader().sortIndicatorChanged.connect(self._on_sorted)
         self.selectionModel().currentRowChanged.connect(self._on_current)
@@ -80,14 +92,18 @@ class FeatureRows(QTableView):
 
     # what is shown
 
-    def show_table(self, table: FeatureTable | None, labels: Labels) -> None:
+    def show_table(
+        self, table: FeatureTable | None, labels: Labels, notes: Notes = NOTHING
+    ) -> None:
         """Show the features of another index, or none."""
-        self.table, self._labels = table, labels
+        self.table, self._labels, self._notes = table, labels, notes
+        self.columns.show_notes(there=bool(notes))
         self._arrange()
 
-    def show_labels(self, labels: Labels) -> None:
-        """Some labels differ; the order stays until it is asked for again."""
-        self._labels = labels
+    def show_labels(self, labels: Labels, notes: Notes = NOTHING) -> None:
+        """Some labels or notes differ; the order stays until it is asked for again."""
+        self._labels, self._notes = labels, notes
+        self.columns.show_notes(there=bool(notes))
         self._forget_cells()
         self._fill()
 
@@ -128,7 +144,7 @@ class FeatureRows(QTableView):
         """What makes the table of the shown rows, in their order."""
         if self.table is None:
             return None
-        return partial(self.table.exported, self.rows, dict(self._labels))
+        return partial(self.table.exported, self.rows, dict(self._labels), dict(self._notes))
 
     def _on_sorted(self, *_: object) -> None:
         self._arrange()
@@ -140,8 +156,10 @@ class FeatureRows(QTableView):
             self.rows = np.zeros(0, np.int64)
         else:
             key, descending = self.sorted_by()
-            kept = table.matching(self._search, self._labels)
-            self.rows = table.order(key, descending=descending, labels=self._labels, rows=kept)
+            kept = table.matching(self._search, self._labels, self._notes)
+            self.rows = table.order(
+                key, descending=descending, labels=self._labels, rows=kept, notes=self._notes
+            )
         self._renew(len(self.rows))
         self.scrollToTop()
         self.mark(self._feature)
@@ -162,7 +180,7 @@ class FeatureRows(QTableView):
         super().resizeEvent(event)
         at = KEYS.index("raised")
         others = sum(self.columnWidth(each) for each in range(len(KEYS)) if each != at)
-        self.setColumnWidth(at, max(_WIDTHS[at], self.viewport().width() - others))
+        self.setColumnWidth(at, max(_WIDTHS["raised"], self.viewport().width() - others))
         self._fill()
 
     def _fill(self, *_: object) -> None:
@@ -184,14 +202,19 @@ class FeatureRows(QTableView):
     def _make(self, row: int, feature: int, table: FeatureTable) -> None:
         named = bool(self._labels.get(feature))
         for at, column in enumerate(COLUMNS):
-            item = QStandardItem(table.cell(feature, column.key, self._labels))
+            item = QStandardItem(table.cell(feature, column.key, self._labels, self._notes))
             item.setTextAlignment(_RIGHT if column.right else _LEFT)
             faint = column.key == "label" and not named
             tone = colours.TEXT_FAINT if faint else colours.TEXT
             item.setForeground(QBrush(QColor(colours.TEXT_DIM if column.key in _DIM else tone)))
-            if column.key in {"label", "raised"}:
-                item.setToolTip(item.text().replace("<", "\N{FULLWIDTH LESS-THAN SIGN}"))
+            if column.key in _TOLD:
+                told = self._notes.get(feature, "") if column.key == "note" else item.text()
+                item.setToolTip(as_plain_tip(told))
             self.items.setItem(row, at, item)
+
+    def _bars(self, row: int) -> np.ndarray | None:
+        table = self.table
+        return None if table is None else table.densities.heights[self.rows[row]]
 
     def _on_current(self, index: QModelIndex, _before: QModelIndex) -> None:
         if index.isValid() and not self._quiet:

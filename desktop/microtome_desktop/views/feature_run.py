@@ -19,7 +19,7 @@ class FeatureRun:
     def __init__(self, panel: QWidget, context: PanelContext, view: FeatureCardView) -> None:
         self._panel, self._context, self._view = panel, context, view
         self.sharing = FeatureSharing(context)
-        view.column.insertWidget(view.column.count() - 1, self.sharing)
+        view.column.insertWidget(view.below_run, self.sharing)
 
     def show(self, source: FeatureSource | None, feature: int | None) -> None:
         """Show where a feature is on, now or once it is known."""

@@ -1,107 +1,179 @@
-"""On the card of a neuron: the features of an open dictionary that share it."""
+"""On a card: the features that share a neuron, or the neurons that share a feature."""
 
 from __future__ import annotations
 
-from html import escape
+from functools import partial
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+import microtome_resources as resources
 from microtome.records.analysis import Analysis
-from microtome.records.shared_features import SHARED_FEATURES, shared_of
 from microtome_desktop import palette as colours
-from microtome_desktop.jobs.sharing_request import FindSharing
+from microtome_desktop.jobs.request import Request
+from microtome_desktop.jobs.sharing_request import FindNeurons, FindSharing
+from microtome_desktop.presenters.feature_sharing import (
+    SHOWN,
+    Coder,
+    Sharer,
+    coders,
+    sharers,
+    sharing_of,
+)
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.state.dictionaries import layer_of_neurons
-from microtome_desktop.state.features import index_with, labels_in
-from microtome_desktop.views.feature_card import LINKS, heading
+from microtome_desktop.state.features import index_with
+from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.feature_card import heading
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import PanelContext
 
-_SHOWN = 10
+_MOST = 100_000  # tokens that are read
 
 
 class FeatureSharing(QWidget):
-    """Nothing for a feature; for a neuron a button, and then links with correlations."""
+    """A button, and then a line for each, which leads to its card."""
+
+    led = Signal(str)  # to the card of which line
 
     def __init__(self, context: PanelContext) -> None:
         super().__init__()
         self._context = context
-        self._neuron = (0, 0)
-        self.title = heading("Features that share it")
+        self._fingerprint, self._feature = "", 0
+        self._found: tuple[Sharer, ...] = ()
+        self.title = heading("")
+        self.lines = tuple(_line() for _ in range(SHOWN))
         self.seek = QPushButton("Find them")
         self.seek.setObjectName("feature_sharing")
-        self.links = QLabel()
-        self.links.setFont(mono_font(11))
-        self.links.setWordWrap(True)
-        self.links.setTextFormat(Qt.TextFormat.RichText)
-        self.links.setTextInteractionFlags(LINKS)
+        self.coder = Choice()
+        self.coder.setObjectName("feature_sharing_dictionary")
+        self.coder.setAccessibleName("dictionary whose features may share the neuron")
+        self.told = QLabel()
+        self.told.setObjectName("dim")
+        self.told.setTextFormat(Qt.TextFormat.PlainText)
+        self.told.setWordWrap(True)
+        self._lay_out()
+        self.seek.clicked.connect(self._on_find)
+        for at, line in enumerate(self.lines):
+            line.clicked.connect(partial(self._on_line, at))
+
+    def _lay_out(self) -> None:
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
+        column.setSpacing(1)
         column.addWidget(self.title)
-        column.addWidget(self.links)
-        column.addWidget(self.seek, 0, Qt.AlignmentFlag.AlignLeft)
-        self.seek.clicked.connect(self._on_find)
-        self.links.linkActivated.connect(self._on_link)
+        for line in self.lines:
+            column.addWidget(line, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self.told)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 3, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(self.seek)
+        row.addWidget(self.coder)
+        row.addStretch(1)
+        column.addLayout(row)
 
     def show_for(self, source: FeatureSource | None, feature: int | None) -> None:
-        """Show what is known of a neuron."""
-        layer = None if source is None else layer_of_neurons(source.fingerprint)
-        self.setVisible(layer is not None and feature is not None)
-        if layer is None or feature is None:
+        """Show what is known of a neuron, or of a feature."""
+        self.setVisible(source is not None and feature is not None)
+        if source is None or feature is None:
             return
-        self._neuron = (layer, feature)
-        held, reason = self._held(), self._why_not()
-        self.links.setVisible(held is not None)
-        if held is not None:
-            self.links.setText(self._text(held))
+        self._fingerprint, self._feature = source.fingerprint, feature
+        session, layer = self._context.workspace.session, layer_of_neurons(source.fingerprint)
+        self.title.setText("Neurons that share it" if layer is None else "Features that share it")
+        held = sharing_of(session, source.fingerprint, feature)
+        found = () if held is None or session is None else sharers(session, held)
+        self._found = found
+        for at, line in enumerate(self.lines):
+            line.setVisible(at < len(found))
+            if at < len(found):
+                _fill(line, found[at])
+        self.told.setVisible(held is not None)
+        self.told.setText("" if held is None else _told(held, layer))
+        self._offer(layer)
+        reason = self._why_not()
         self.seek.setText("Find them again" if held is not None else "Find them")
         self.seek.setEnabled(not reason)
-        tip = "Correlate it with every feature of the dictionary that was opened last"
-        self.seek.setToolTip(reason or tip)
+        self.seek.setToolTip(reason or "Correlate their activities over the text of the index")
 
-    def _held(self) -> Analysis | None:
-        session = self._context.workspace.session
-        layer, neuron = self._neuron
-        held = () if session is None else session.analyses.values()
-        return next(
-            (
-                one for one in held
-                if one.kind == SHARED_FEATURES
-                and (one.params.get("layer"), one.params.get("neuron")) == (layer, neuron)
-            ),
-            None,
-        )  # fmt: skip
+    def _offer(self, layer: int | None) -> None:
+        """The dictionaries that a neuron can be compared with; what was chosen stays."""
+        model = self._context.workspace.model
+        usable = layer is not None and model is not None and not self._context.workspace.offline
+        self.coder.setVisible(usable)
+        if not usable or layer is None or model is None:
+            return
+        name = model.name.partition("@")[0]
+        embedded = name in {each.partition("/")[0] for each in resources.dictionary_names()}
+        built_in = resources.dictionary_names(name) if embedded else ()
+        found = coders(self._context.dictionaries.held, built_in, layer)
+        before = self.coder.currentText()
+        with QSignalBlocker(self.coder):
+            self.coder.clear()
+            for one in found:
+                self.coder.addItem(one.name, one)
+            self.coder.setCurrentIndex(max(0, self.coder.findText(before)))
 
     def _why_not(self) -> str:
-        if self._context.workspace.offline:
+        context = self._context
+        if context.workspace.offline:
             return "Needs the session's model: attach it."
-        return "" if self._context.dictionaries.held else "Open a dictionary first."
+        if layer_of_neurons(self._fingerprint) is not None:
+            return "" if self.coder.count() else "Open a dictionary first."
+        open_now = context.dictionaries.holds(self._fingerprint)
+        return "" if open_now else "The dictionary is not open: open it again."
 
-    def _text(self, held: Analysis) -> str:
-        shared, print_ = shared_of(held), str(held.params.get("fingerprint", ""))
-        labels = labels_in(self._context.workspace.session, print_)
-        style = f"color:{colours.ACCENT}; text-decoration:none"
-        parts = []
-        for feature in shared.strongest(_SHOWN):
-            told = f"{feature} {escape(labels.get(feature, ''))}".strip()
-            value = f"{shared.correlation[feature]:.2f}".replace("-", "\N{MINUS SIGN}")
-            dim = f'<span style="color:{colours.TEXT_DIM}">{value}</span>'
-            parts.append(f'<a href="{print_}/{feature}" style="{style}">{told}</a>&nbsp;{dim}')
-        of = escape(str(held.params.get("dictionary", "a dictionary")))
-        return f"{' &nbsp; '.join(parts)}<br>of {of}, by correlation"
+    def _asked(self) -> Request | None:
+        index = index_with(self._context.workspace.session, self._fingerprint)
+        if index is None:
+            return None
+        text = str(index.params.get("text") or index.params.get("corpus"))
+        tokens = min(_MOST, int(index.params.get("limit", _MOST)))
+        layer, coder = layer_of_neurons(self._fingerprint), self.coder.currentData()
+        if layer is None:
+            return FindNeurons(self._fingerprint, self._feature, text, tokens)
+        if not isinstance(coder, Coder):
+            return None
+        return FindSharing(layer, self._feature, coder.fingerprint, coder.name, text, tokens)
 
     def _on_find(self) -> None:
-        layer, neuron = self._neuron
-        session, opened = self._context.workspace.session, self._context.dictionaries.held
-        index = index_with(session, f"neurons.{layer}")
-        if index is None or not opened:
-            return
-        text = str(index.params.get("text") or index.params.get("corpus"))
-        tokens = min(100_000, int(index.params.get("limit", 100_000)))
-        self._context.ask(FindSharing(layer, neuron, opened[-1].fingerprint, text, tokens))
+        asked = self._asked()
+        if asked is not None:
+            self._context.ask(asked)
 
-    def _on_link(self, target: str) -> None:
-        print_, _, feature = target.rpartition("/")
-        self._context.selection.update(feature=(print_, int(feature)))
+    def _on_line(self, at: int, _checked: bool = False) -> None:
+        sharer = self._found[at]
+        self._context.selection.update(feature=(sharer.dictionary, sharer.feature))
+        self.led.emit(f"sharer {sharer.feature}")
+
+    @property
+    def buttons(self) -> dict[str, QPushButton]:
+        """What a lesson can point at."""
+        lines = zip(self._found, self.lines, strict=False)
+        return {"find sharing": self.seek} | {f"sharer {s.feature}": line for s, line in lines}
+
+
+def _line() -> QPushButton:
+    made = QPushButton()
+    made.setObjectName("feature_sharer")
+    made.setFlat(True)
+    made.setFont(mono_font(11))
+    made.setCursor(Qt.CursorShape.PointingHandCursor)
+    made.setStyleSheet(
+        f"QPushButton {{ color: {colours.ACCENT}; background: transparent; border: none;"
+        f" padding: 1px 0; text-align: left; }} QPushButton:hover {{ color: {colours.TEXT}; }}"
+    )
+    return made
+
+
+def _fill(line: QPushButton, one: Sharer) -> None:
+    number = f"{one.correlation:.2f}".replace("-", "\N{MINUS SIGN}")
+    line.setText(f"{number}  {one.title}".replace("&", "&&"))
+    line.setToolTip(f"Correlation {number}; {one.share:.0%} of the activity falls together")
+
+
+def _told(held: Analysis, layer: int | None) -> str:
+    of = str(held.params.get("dictionary", "a dictionary"))
+    positions = int(held.params.get("positions", 0))
+    what = "neurons" if layer is None else f"features of {of}"
+    return f"{what}, by correlation over {positions:,} positions"

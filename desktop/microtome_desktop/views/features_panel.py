@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
     QScrollArea,
     QSplitter,
     QStackedWidget,
@@ -20,34 +18,29 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.records.feature_labels import FeatureLabel, with_label
+from microtome.records.marks import feature_target
 from microtome.records.session import Session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import INDEX_SLOT
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.feature_card import FeatureCard, card_table, feature_card
 from microtome_desktop.presenters.feature_python import feature_lines
-from microtome_desktop.presenters.feature_sources import (
-    NO_INDEX,
-    NO_SOURCE,
-    FeatureSource,
-    feature_sources,
-)
+from microtome_desktop.presenters.feature_sources import NO_INDEX, FeatureSource, feature_sources
 from microtome_desktop.presenters.feature_table import KEYS, FeatureTable, feature_table
+from microtome_desktop.presenters.notes import target_title, with_note
+from microtome_desktop.state.dictionaries import layer_of_neurons
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.features import index_with, labels_in
+from microtome_desktop.state.features import index_with, labels_in, notes_in
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.card_export import CardExport
-from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.feature_bar import FeatureBar
 from microtome_desktop.views.feature_card import FeatureCardView
 from microtome_desktop.views.feature_rows import FeatureRows
 from microtome_desktop.views.feature_run import FeatureRun
+from microtome_desktop.views.feature_start import FeatureStart
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.preparing import prepared_by
-from microtome_desktop.views.text_flow import EmptyState
-
-_TYPING_MS = 150  # a search waits for the next letter
 
 
 class FeaturesPanel(Panel):
@@ -64,35 +57,18 @@ class FeaturesPanel(Panel):
         self.table: FeatureTable | None = None
         self.card: FeatureCard | None = None
         self._prepare = prepared_by(context)
-        self.source = Choice()
-        self.source.setObjectName("feature_source")
-        self.source.setAccessibleName("dictionary")
-        self.open, self.look = QPushButton("Open…"), QPushButton()
-        self.open.setObjectName("feature_open")
-        self.look.setObjectName("feature_look")
-        self.search = QLineEdit()
-        self.search.setObjectName("feature_search")
-        self.search.setPlaceholderText("Search labels, tokens, numbers")
-        self.search.setAccessibleName("search features")
-        self.search.setClearButtonEnabled(True)
-        self.said = ElidedLabel()
+        self.bar = FeatureBar()
+        self.source, self.search, self.said = self.bar.source, self.bar.search, self.bar.said
+        self.look = self.bar.look
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
-        self.card_menu = CardExport(context, self.view.export, self._card_table, self)
-        self.empty = EmptyState()
-        self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
+        self.card_menu = CardExport(context, self.view.export, self.view, self._card_table)
+        self.start = FeatureStart(context)
         self._lay_out()
         self._connect()
         self.show_session()
 
     def _lay_out(self) -> None:
-        above = QHBoxLayout()
-        above.setSpacing(6)
-        above.addWidget(self.source, 3)
-        above.addWidget(self.search, 3)
-        above.addWidget(self.said, 2)
-        above.addWidget(self.open)
-        above.addWidget(self.look)
         self.area = QScrollArea()
         self.area.setObjectName("clear")
         self.area.setWidgetResizable(True)
@@ -108,24 +84,23 @@ class FeaturesPanel(Panel):
         self.both.setStretchFactor(0, 5)
         self.both.setStretchFactor(1, 4)
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.empty)
+        self.pages.addWidget(self.start)
         self.pages.addWidget(self.both)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(10, 6, 8, 6)
         whole.setSpacing(4)
-        whole.addLayout(above)
+        whole.addWidget(self.bar)
         whole.addWidget(self.pages, 1)
 
     def _connect(self) -> None:
-        self.source.activated.connect(self._on_source)
-        self.open.clicked.connect(partial(self.context.do, CommandId.OPEN_DICTIONARY))
+        self.bar.chosen.connect(self.context.dictionaries.choose)
+        self.bar.open.clicked.connect(partial(self.context.do, CommandId.OPEN_DICTIONARY))
         self.look.clicked.connect(self._on_look)
-        self.empty.offered.connect(self._on_offered)
-        self.search.textChanged.connect(self._typing.start)
-        self._typing.timeout.connect(self._on_search)
+        self.bar.searched.connect(self._on_search)
         self.rows.chosen.connect(self.choose)
         self.view.feature_chosen.connect(self.choose)
         self.view.labelled.connect(self._on_labelled)
+        self.view.noted.connect(self._on_noted)
         self.view.position_chosen.connect(self._on_position)
         self.context.dictionaries.changed.connect(self._on_dictionaries)
         self.context.workspace.prepared.arrived.connect(self._on_prepared)
@@ -162,8 +137,11 @@ class FeaturesPanel(Panel):
         source = self.current
         return {} if source is None else labels_in(self._session, source.fingerprint)
 
-    def _on_source(self, row: int) -> None:
-        self.context.dictionaries.choose(str(self.source.itemData(row)))
+    @property
+    def notes(self) -> dict[int, str]:
+        """What the user wrote on features of this dictionary."""
+        source = self.current
+        return {} if source is None else notes_in(self._session, source.fingerprint)
 
     def _on_look(self) -> None:
         piece = self._job()
@@ -172,16 +150,12 @@ class FeaturesPanel(Panel):
         else:
             self.context.do(CommandId.INDEX_FEATURES)
 
-    def _on_offered(self) -> None:
-        opens = self.current is None
-        self.context.do(CommandId.OPEN_DICTIONARY if opens else CommandId.INDEX_FEATURES)
-
     def _job(self) -> Piece | None:
         pieces = (p for p in self.context.work.pieces if p.slot == INDEX_SLOT and p.under_way)
         return next(pieces, None)
 
-    def _on_search(self) -> None:
-        self.rows.search(self.search.text())
+    def _on_search(self, text: str) -> None:
+        self.rows.search(text)
         self._say()
 
     def _on_position(self, position: int) -> None:
@@ -195,6 +169,13 @@ class FeaturesPanel(Panel):
             new = FeatureLabel(source.fingerprint, feature, label)
             labels = with_label(self.context.book.marks.labels, new)
             self.context.book.mark(f"Label feature {feature}", labels=labels)
+
+    def _on_noted(self, target: str, text: str) -> None:
+        session, book = self._session, self.context.book
+        if session is not None:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            title = f"Note on {target_title(session, target)}"
+            book.mark(title, notes=with_note(book.marks, target, text, now))
 
     # what is shown
 
@@ -213,7 +194,7 @@ class FeaturesPanel(Panel):
             self._offer()
         elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
-        elif part == "traces" or part.startswith("analyses/shared-features"):
+        elif part == "traces" or part.startswith("analyses/shared-"):
             self.run.show(self.current, self.feature)
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
@@ -246,17 +227,7 @@ class FeaturesPanel(Panel):
         if open_ones.current not in known:
             indexed = [each for each in known if index_with(self._session, each) is not None]
             open_ones.choose(indexed[0] if indexed else "")
-        with QSignalBlocker(self.source):
-            self.source.clear()
-            for one in self._sources:
-                self.source.addItem(one.name, one.fingerprint)
-                self.source.setItemData(
-                    self.source.count() - 1, one.told, Qt.ItemDataRole.ToolTipRole
-                )
-            self.source.setPlaceholderText("no dictionary")
-            self.source.setCurrentIndex(
-                known.index(open_ones.current) if open_ones.current in known else -1
-            )
+        self.bar.offer(self._sources, open_ones.current)
         self._show()
 
     def _show(self) -> None:
@@ -271,7 +242,7 @@ class FeaturesPanel(Panel):
                 self._show_nothing(source, "The index is being read…")
             else:
                 self._key, self.table = held, table
-                self.rows.show_table(table, self.labels)
+                self.rows.show_table(table, self.labels, self.notes)
                 self.rows.mark(self.feature)
                 self.pages.setCurrentWidget(self.both)
                 self._show_card()
@@ -283,17 +254,8 @@ class FeaturesPanel(Panel):
     def _show_nothing(self, source: FeatureSource | None, why: str = "") -> None:
         self._key = self.table = self.card = None
         self.rows.show_table(None, {})
-        self.pages.setCurrentWidget(self.empty)
-        if source is None:
-            reason = self.context.why_not(CommandId.OPEN_DICTIONARY)
-            self.empty.tell("No dictionary yet", reason or NO_SOURCE,
-                            "" if reason else "Open dictionary…")  # fmt: skip
-        elif why:
-            self.empty.tell(source.name, why)
-        else:
-            reason = self.context.why_not(CommandId.INDEX_FEATURES)
-            advice = f"{source.told}\n{reason or NO_INDEX}"
-            self.empty.tell(source.name, advice, "" if reason else "Look through a text…")
+        self.start.show_for(source, why)
+        self.pages.setCurrentWidget(self.start)
 
     def _show_card(self) -> None:
         feature, table, source = self.feature, self.table, self.current
@@ -308,16 +270,27 @@ class FeaturesPanel(Panel):
             if not isinstance(found, FeatureCard):
                 return
             self.card, self._card_of = found, table
-            self.view.show_card(found, source.name, self.labels.get(feature, ""))
+            layer = layer_of_neurons(source.fingerprint)
+            kind = "Feature" if layer is None else "Neuron"
+            name = source.name if layer is None else f"layer {layer}"
+            self.view.show_card(found, name, self.labels.get(feature, ""), kind=kind)
+            self._show_note()
             self.area.verticalScrollBar().setValue(0)
         self.run.show(self.current, self.feature)
 
     _card_of: FeatureTable | None = None
 
     def _show_labels(self) -> None:
-        self.rows.show_labels(self.labels)
+        self.rows.show_labels(self.labels, self.notes)
         if self.feature is not None:
             self.view.show_label(self.labels.get(self.feature, ""))
+            self._show_note()
+
+    def _show_note(self) -> None:
+        source, feature = self.current, self.feature
+        if source is not None and feature is not None:
+            target = feature_target(source.fingerprint, feature)
+            self.view.show_note(target, self.context.book.marks.note(target))
 
     def _say(self) -> None:
         table = self.table
@@ -334,14 +307,12 @@ class FeaturesPanel(Panel):
         )
 
     def _show_able(self) -> None:
-        stops, reason = self._job() is not None, self.context.why_not(CommandId.INDEX_FEATURES)
-        self.look.setText("Stop" if stops else "Look through…")
-        self.look.setEnabled(stops or not reason)
-        tip = "Read a text, and keep where each feature is on"
-        self.look.setToolTip("Stop it" if stops else reason or tip)
-        reason = self.context.why_not(CommandId.OPEN_DICTIONARY)
-        self.open.setEnabled(not reason)
-        self.open.setToolTip(reason or "Open a sparse dictionary of the loaded model")
+        piece, why_not = self._job(), self.context.why_not
+        self.bar.show_able(
+            stops=piece is not None, why_no_index=why_not(CommandId.INDEX_FEATURES),
+            why_no_open=why_not(CommandId.OPEN_DICTIONARY),
+        )  # fmt: skip
+        self.start.show_work(piece)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Ask for what only matters when it is seen."""
@@ -360,6 +331,7 @@ class FeaturesPanel(Panel):
             "sorted": key,
             "descending": descending,
             "search": self.search.text(),
+            "columns": self.rows.columns.state(),
         }
 
     def restore_view(self, held: dict[str, Any]) -> None:
@@ -367,6 +339,7 @@ class FeaturesPanel(Panel):
         dictionary, feature = held.get("dictionary"), held.get("feature")
         if held.get("sorted") in KEYS:
             self.rows.sort_by(str(held["sorted"]), descending=held.get("descending") is not False)
+        self.rows.columns.restore(held.get("columns"))
         if isinstance(held.get("search"), str):
             self.search.setText(held["search"])
         if isinstance(dictionary, str) and dictionary:
@@ -377,7 +350,10 @@ class FeaturesPanel(Panel):
     def _card_table(self) -> Callable[[], Table] | None:
         if self.card is None:
             return None
-        return partial(card_table, self.card, self.labels.get(self.card.feature, ""))
+        feature = self.card.feature
+        return partial(
+            card_table, self.card, self.labels.get(feature, ""), self.notes.get(feature, "")
+        )
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The rows of the table, sorted and searched as it is."""

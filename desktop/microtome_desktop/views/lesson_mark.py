@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QPushButton, QTabBar, QWidget
+from PySide6.QtWidgets import QComboBox, QPushButton, QScrollArea, QTabBar, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
@@ -15,6 +15,7 @@ from microtome_desktop.views.circuit import CircuitPanel
 from microtome_desktop.views.discovery_panel import DiscoveryPanel
 from microtome_desktop.views.edits_panel import EditsPanel
 from microtome_desktop.views.feature_edits_panel import FeatureEditsPanel
+from microtome_desktop.views.features_panel import FeaturesPanel
 from microtome_desktop.views.heatmap_panel import HeatmapPanel
 from microtome_desktop.views.lesson_panel import LessonPanel
 from microtome_desktop.views.main_window import MainWindow
@@ -43,6 +44,7 @@ class LessonMark(QWidget):
         self.hide()
         self._follow = QTimer(self, interval=_EVERY_MS)
         self._follow.timeout.connect(self.place)
+        self._brought = False  # what is marked was scrolled to
         course.changed.connect(self._on_course)
         for name, box in self._lists().items():
             box.setProperty("lesson_list", name)
@@ -59,6 +61,11 @@ class LessonMark(QWidget):
         discovery = panels.get("discovery")
         if isinstance(discovery, DiscoveryPanel):
             discovery.asking.found.connect(self._on_circuit)
+        neurons = panels.get("neurons")
+        if isinstance(neurons, NeuronPanel):
+            neurons.as_feature.clicked.connect(self._on_as_feature)
+        if self._features is not None:
+            self._features.run.sharing.led.connect(self._on_sharer)
 
     @property
     def _lessons(self) -> Panel | None:
@@ -74,6 +81,11 @@ class LessonMark(QWidget):
         panel = self._panels["patching"]
         return panel if isinstance(panel, PatchingPanel) else None
 
+    @property
+    def _features(self) -> FeaturesPanel | None:
+        panel = self._panels.get("features")
+        return panel if isinstance(panel, FeaturesPanel) else None
+
     def retire(self) -> None:
         """Mark nothing any more, for another mark on other panels."""
         self._follow.stop()
@@ -85,7 +97,7 @@ class LessonMark(QWidget):
         self.deleteLater()
 
     def _on_course(self, lesson: object, place: int) -> None:
-        step = self._course.step
+        step, self._brought = self._course.step, False
         if step is not None and place == 0:
             self._window.show_panel("circuit")  # where most of the clicks are
         if step is None or step.act is Act.READ:
@@ -106,6 +118,12 @@ class LessonMark(QWidget):
             self.hide()
             return
         widget, rect = found
+        if widget.visibleRegion().isEmpty() and not self._brought:
+            _scroll_to(widget)
+        if widget.visibleRegion().isEmpty():
+            self.hide()
+            return
+        self._brought = True
         corner = widget.mapTo(self._window, rect.topLeft())
         self.setGeometry(QRect(corner, rect.size()).adjusted(-_AROUND, -_AROUND, _AROUND, _AROUND))
         self.show()
@@ -115,6 +133,9 @@ class LessonMark(QWidget):
         """Whether a list or a tab is as the step wants it, so that there is nothing to do."""
         edits, patching = self._edits, self._patching
         if step.act is Act.PRESS:
+            features = self._features
+            if step.name == "read text":
+                return features is not None and features.table is not None
             return step.name == "add edit" and edits is not None and edits.add.isChecked()
         if step.act is Act.CELL:
             now = None if patching is None else patching.context.selection.current
@@ -178,6 +199,11 @@ class LessonMark(QWidget):
         if isinstance(card, NodeCardPanel):
             found |= {"why": card.why, "ablate": card.node_check.button}
             found["ablate feature"] = card.feature.buttons[CommandId.FEATURE_ABLATE]
+        neurons, features = self._panels["neurons"], self._features
+        if isinstance(neurons, NeuronPanel):
+            found["as feature"] = neurons.as_feature
+        if features is not None:
+            found |= {"read text": features.start.read, **features.run.sharing.buttons}
         circuit = self._panels["circuit"]
         if isinstance(circuit, CircuitPanel):
             found["feature graph"] = circuit.facts.features
@@ -276,6 +302,14 @@ class LessonMark(QWidget):
         if isinstance(self._lessons, LessonPanel):
             self._lessons.pressed("discover")
 
+    def _on_as_feature(self) -> None:
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.pressed("as feature")
+
+    def _on_sharer(self, name: str) -> None:
+        if isinstance(self._lessons, LessonPanel):
+            self._lessons.pressed(name)
+
     def _on_page(self, number: int) -> None:
         if self._edits is not None and isinstance(self._lessons, LessonPanel):
             self._lessons.opened(f"edits/{self._edits.pages.tabText(number)}")
@@ -290,6 +324,15 @@ class LessonMark(QWidget):
             painter.setPen(QPen(colour, width))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(3, 3, -3, -3), 5, 5)
         painter.end()
+
+
+def _scroll_to(widget: QWidget) -> None:
+    """Bring a part of a longer page into view."""
+    above = widget.parentWidget()
+    while above is not None:
+        if isinstance(above, QScrollArea):
+            above.ensureWidgetVisible(widget)
+        above = above.parentWidget()
 
 
 def _around(middle: QPoint, reach: int) -> QRect:

@@ -65,11 +65,12 @@ class NeuronPanel(Panel):
             neuron = grid.layers[row]
             self.context.selection.update(position=column, layer=self._shown, neuron=neuron)
 
-    def _on_menu(self, row: int, _column: int, at: QPoint) -> None:
+    def _on_menu(self, row: int, column: int, at: QPoint) -> None:
         grid = self.map.grid
         if grid is not None:
             place = neuron_place(self._shown, grid.layers[row])
-            offer_edits(self.context, (place,), at, self)
+            self._on_cell(row, column)
+            offer_edits(self.context, (place,), at, self, also=(CommandId.NEURON_CARD,))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The neurons that are shown."""

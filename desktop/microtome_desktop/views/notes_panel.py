@@ -6,14 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QFocusEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPlainTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -32,51 +30,11 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.note_field import NoteField
 from microtome_desktop.views.panel import Panel, PanelContext
 
-_PAUSE_MS = 900  # of typing, after which what is written is kept
 _TARGET = Qt.ItemDataRole.UserRole
 _NOTHING = "Run a prompt first: notes belong to a session."
-
-
-class NoteField(QPlainTextEdit):
-    """A note; tells when it was written, after a pause and when the keyboard leaves."""
-
-    def __init__(self, name: str, hint: str, keep: Callable[[str], None]) -> None:
-        super().__init__()
-        self.setObjectName(name)
-        self.setAccessibleName(hint)
-        self.setPlaceholderText(hint)
-        self.setTabChangesFocus(True)
-        self.setMinimumHeight(44)
-        self._keep, self._shown = keep, ""
-        self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
-        self._pause.timeout.connect(self.flush)
-        self.textChanged.connect(self._on_text)
-
-    def show_text(self, text: str) -> None:
-        """Show another text, which is kept already."""
-        self._shown = text
-        self._pause.stop()
-        if text != self.toPlainText():
-            self.setPlainText(text)
-            self._pause.stop()
-
-    def flush(self) -> None:
-        """Keep what was written."""
-        self._pause.stop()
-        text = self.toPlainText()
-        if text != self._shown:
-            self._shown = text
-            self._keep(text)
-
-    def _on_text(self) -> None:
-        self._pause.start()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """What is written counts when one goes elsewhere."""
-        super().focusOutEvent(event)
-        self.flush()
 
 
 class NotesPanel(Panel):

@@ -1,4 +1,4 @@
-"""A panel as a picture, and as a drawing of lines and text."""
+"""A panel, or a part of one, as a picture, and as a drawing of lines and text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXACT = QPageSize.SizeMatchPolicy.ExactMatch
 _FLAGS = QWidget.RenderFlag.DrawWindowBackground | QWidget.RenderFlag.DrawChildren
 
 
-def picture_of(panel: Panel) -> QImage:
+def picture_of(panel: QWidget) -> QImage:
     """The panel at twice the resolution of the screen."""
     image = QImage(panel.size() * RATIO, QImage.Format.Format_ARGB32_Premultiplied)
     image.setDevicePixelRatio(RATIO)
@@ -32,12 +32,12 @@ def picture_of(panel: Panel) -> QImage:
     return image
 
 
-def _paint(panel: Panel, image: QImage) -> None:
+def _paint(panel: QWidget, image: QImage) -> None:
     image.fill(QColor(colours.CARD))
     panel.render(image, QPoint(), panel.rect(), _FLAGS)
 
 
-def drawing_of(panel: Panel) -> bytes:
+def drawing_of(panel: QWidget, title: str = "") -> bytes:
     """The panel as SVG: text is text, and only what are pixels on screen are pixels there."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -45,18 +45,18 @@ def drawing_of(panel: Panel) -> bytes:
     generator.setOutputDevice(buffer)
     generator.setSize(panel.size())
     generator.setViewBox(QRect(QPoint(), panel.size()))
-    generator.setTitle(f"Microtome: {panel.title}")
+    generator.setTitle(f"Microtome: {title or _named(panel)}")
     generator.setDescription(f"{_DESCRIPTION} embedded pictures.")
     _draw(panel, generator)
     return bytes(buffer.data().data())
 
 
-def document_of(panel: Panel) -> bytes:
+def document_of(panel: QWidget, title: str = "") -> bytes:
     """The panel as a page of PDF of its own size, drawn as the SVG is."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     writer = QPdfWriter(buffer)
-    writer.setTitle(f"Microtome: {panel.title}")
+    writer.setTitle(f"Microtome: {title or _named(panel)}")
     # A pixel of the screen is a step of the page, so that text keeps its size beside lines.
     dots = panel.logicalDpiX()
     writer.setResolution(dots)
@@ -67,7 +67,11 @@ def document_of(panel: Panel) -> bytes:
     return bytes(buffer.data().data())
 
 
-def _draw(panel: Panel, device: QPaintDevice) -> None:
+def _named(panel: QWidget) -> str:
+    return panel.title if isinstance(panel, Panel) else panel.accessibleName()
+
+
+def _draw(panel: QWidget, device: QPaintDevice) -> None:
     with _exporting(panel):
         painter = QPainter(device)
         painter.fillRect(panel.rect(), QColor(colours.CARD))
@@ -76,7 +80,7 @@ def _draw(panel: Panel, device: QPaintDevice) -> None:
 
 
 @contextmanager
-def _exporting(panel: Panel) -> Iterator[None]:
+def _exporting(panel: QWidget) -> Iterator[None]:
     """Plots draw shapes where they would copy pictures of them."""
     views = panel.findChildren(pg.GraphicsView)
     items = [item for view in views for item in view.scene().items()]

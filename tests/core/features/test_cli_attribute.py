@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from plain_attribution import random_set
 
 import microtome as mt
 from microtome import cli
 from microtome.cli import attribute as command
 from microtome.features.formats.saving import save_transcoders
+from microtome.records.feature_card import feature_card
+from microtome.records.feature_edit import FEATURE_EDIT
+from microtome.records.feature_index import FEATURE_INDEX, index_of
+from microtome.records.feature_names import feature_names
 
 PROMPT = "the keys to the old cabinet"
 
@@ -39,14 +47,66 @@ def test_a_graph_file_is_pruned_and_a_session_holds_it(
     assert read.metadata["changes"] == ["set 50 L2 F3 at -1"]
     rows = told["changed"]["predictions"]
     assert any(abs(row["before"] - row["after"]) > 0.01 for row in rows)
-    file = tmp_path / "graph.h5"
-    assert cli.main([*given, "--out", str(file), "--whole"]) == 0
-    text = capsys.readouterr().out
+
+
+def test_a_session_holds_the_graph_its_cards_and_what_changes_do(
+    embedded: Callable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """With a cross-layer set, as a researcher trains one."""
+    model = embedded("words-4l")
+    monkeypatch.setattr(command, "load", lambda _options: model)
+    sets = random_set(model, rule="relu", d_sae=16, crosses=True)
+    save_transcoders(sets, tmp_path / "set")
+    text, labels, file = (tmp_path / name for name in ("a.txt", "labels.json", "graph.h5"))
+    text.write_text("Mary and John went to the store .\n\nthe keys to the old cabinet .\n" * 9)
+    labels.write_text(json.dumps({str(number): f"label {number}" for number in range(16)}))
+    change = ["--change", "set:2.3@-1=50", "--write", "3"]
+    more = ["--text", str(text), "--labels", f"1={labels}", "--answer", "is", "--wrong", "are"]
+    asked = ["attribute", "words-4l", PROMPT, "--transcoders", str(tmp_path / "set")]
+    assert cli.main([*asked, "--out", str(file), *change, *more]) == 0
+    printed = capsys.readouterr().out
     session = mt.open_session(file)
-    assert session.circuit is not None
-    assert f"{session.circuit.n_edges:,} edges" in text
-    assert session.circuit.metadata["method"] == "attribution graph"
-    assert session.clean is not None
+    circuit = session.circuit
+    assert circuit is not None
+    assert f"{circuit.n_edges:,} edges" in printed
+    assert (circuit.metadata["method"], circuit.metadata["crosses"]) == ("attribution graph", True)
+    assert circuit.metadata["changes"] == []
+    assert (session.metric["answer"].strip(), session.checks.passed) == ("is", True)
+    kinds = {analysis.kind for analysis in session.analyses.values()}
+    assert {"logit-lens", "feature-words", FEATURE_EDIT, "generation"} <= kinds
+    (edit,) = session.marks.feature_edits
+    assert (edit.layer, edit.feature, edit.amount) == (2, 3, 50)
+    moved = session.analyses[FEATURE_EDIT]
+    assert np.nanmax(np.abs(moved.array("after") - moved.array("before"))) > 1
+    prints = circuit.metadata["transcoders_fingerprints"]
+    assert [one.fingerprint for one in session.dictionaries] == prints
+    held = {
+        a.params["fingerprint"]: a for a in session.analyses.values() if a.kind == FEATURE_INDEX
+    }
+    assert set(held) == set(prints)
+    written = sets.decoder(1)[5].sum(dim=0)  # to all layers
+    raised = feature_card(index_of(held[prints[1]]), 5).raised[0].text
+    assert raised == raised_most(model, written)
+    names = feature_names(circuit, session.analyses.values(), ())
+    labelled = [name for node, name in names.items() if node.startswith("1_")]
+    assert labelled
+    assert all(re.fullmatch(r"L1 F(\d+) \N{MIDDLE DOT} label \1", name) for name in labelled)
+    others = [name for node, name in names.items() if node.startswith("2_")]
+    assert others
+    assert all(" \N{MIDDLE DOT} " in name for name in others)
+    graph = tmp_path / "graph.json"
+    assert cli.main([*asked, "--out", str(graph), "--whole", *more[:4]]) == 0
+    assert set(labelled) <= set(mt.read_graph(graph).node_label)
+    assert cli.main([*asked, "--out", str(file), "--labels", "9=x"]) == 2
+    assert "names no labels of a layer" in capsys.readouterr().err
+
+
+def raised_most(model: Any, written: torch.Tensor) -> str:
+    """The word that a direction raises most, by hand."""
+    anatomy = model.anatomy
+    written = (written - written.mean()).double() * anatomy.final_norm.weight.double()
+    return str(model.token_text(int((anatomy.unembedding.double() @ written).argmax())))
 
 
 def test_memory_is_told_without_a_graph(

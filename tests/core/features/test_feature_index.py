@@ -15,6 +15,7 @@ import microtome as mt
 from microtome.errors import Cancelled, CorpusError, DictionaryMismatch, InputError
 from microtome.features.dictionary import Dictionary
 from microtome.features.effects import alike
+from microtome.features.indexing import feature_indexes
 from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Neurons
 from microtome.features.strongest import Strongest
@@ -74,6 +75,23 @@ def test_figures_of_all_features_are_those_of_single_runs(
     assert index.n_positions == positions
     assert table["rate"][0] == pytest.approx((codes[:, 0] > 0).mean() * len(codes) / positions)
     assert np.isnan(table["purity"][3])
+
+
+def test_one_pass_over_a_text_for_several_dictionaries_finds_what_each_finds_alone(
+    embedded: Callable, text: Path, dictionary: Dictionary, index: mt.FeatureIndex
+) -> None:
+    words, neurons = embedded("words-4l"), Neurons(embedded("words-4l"), 3)
+    settings = {"examples": EXAMPLES, "near": NEAR, "context": CONTEXT}
+    both = feature_indexes(words, (dictionary, neurons), text, **settings)
+    alone = index, mt.feature_index(words, neurons, text, **settings)
+    for one, wanted in zip(both, alone, strict=True):
+        assert one.params == wanted.params
+        for name in wanted.arrays:
+            held = wanted.array(name)
+            if held.dtype.kind in "iuU":
+                np.testing.assert_array_equal(one.array(name), held)
+            else:
+                np.testing.assert_allclose(one.array(name), held, rtol=1e-5, atol=1e-6)
 
 
 def test_examples_are_the_strongest_places_with_what_is_around(

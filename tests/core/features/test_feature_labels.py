@@ -13,16 +13,25 @@ import pytest
 from plain_text_features import CONTEXT, small_dictionary, some_text
 
 import microtome as mt
-from microtome.errors import InputError
+from microtome.errors import InputError, MicrotomeError
 from microtome.features.dictionary import Dictionary
+from microtome.features.labellers import installed_labellers, labeller_named
+from microtome.features.token_labels import TokenLabeller, token_labels
+from microtome.jobs import Job
 from microtome.records.feature_card import FeatureCard, Word
 from microtome.records.feature_examples import Example, joined
-from microtome.records.feature_labels import label_texts, labels_analysis, labels_of, with_label
+from microtome.records.feature_labels import (
+    label_sets,
+    label_texts,
+    labels_analysis,
+    labels_of,
+    with_label,
+)
 from microtome.records.label_score import score_of
 from microtome.records.marks import Marks
 from microtome.records.session import Session
 
-FEATURE, PAIRS = 4, 5
+FEATURE, OTHER, PAIRS = 4, 5, 5
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +126,132 @@ def test_token_statistics_name_what_carries_a_feature(index: mt.FeatureIndex) ->
     assert mt.propose_label(mt.feature_card(index, 3)) == ""
     every = mt.propose_labels(index).as_mapping()
     assert 3 not in every
-    assert every[FEATURE] == mt.propose_label(card)
+    cards = [mt.feature_card(index, feature) for feature in range(index.n_features)]
+    named = {card.feature: mt.propose_label(card) for card in cards}
+    assert every == {feature: text for feature, text in named.items() if text} != {}
+
+
+def test_columns_and_cards_find_the_same_token_before(index: mt.FeatureIndex) -> None:
+    """Texts of few tokens: repetitions, ties, rows' ends and gaps all occur."""
+    random, features, examples, near = np.random.default_rng(1), 300, 7, 2
+    tokens = random.choice(6, (9, 12), p=[0.03, 0.05, 0.75, 0.1, 0.05, 0.02]).astype(np.int32)
+    place = random.choice(tokens.size, (features, examples))
+    at = place[..., None] % 12 + np.arange(-near, near + 1)
+    window = np.where((at >= 0) & (at < 12), 1.0, -1.0).astype(np.float32)
+    place[random.random(place.shape) < 0.2] = -1
+    alike = random.choice([0.3, 9.0], features)[:, None]
+    share = random.gamma(alike, size=(features, 6)).astype(np.float32)
+    share /= share.sum(1, keepdims=True)
+    held = {
+        **index.arrays, "count": np.ones(features, np.int64), "tokens": tokens,
+        "token": np.argsort(random.random((features, 6)), 1).astype(np.int32),
+        "token_share": -np.sort(-share, axis=1), "top_place": place, "top_window": window,
+        "vocabulary": np.array([" a", "a", " b", "", "\n", " c"]),
+    }  # fmt: skip
+    for name in (
+        "total", "peak", "histogram", "top_value", "some_place", "some_value", "some_window",
+        "raised", "raised_by", "lowered", "lowered_by", "alike", "alike_cosine", "together",
+        "together_share",
+    ):  # fmt: skip
+        one = np.asarray(index.arrays[name])[:1] % 6
+        held[name] = np.repeat(one, features, axis=0)
+    held["top_value"] = np.ones((features, examples), np.float32)
+    held["some_place"] = np.full_like(held["some_place"], -1)
+    made = mt.FeatureIndex(held, index.params)
+    every = token_labels(made)
+    assert every == tuple(mt.propose_label(mt.feature_card(made, f)) for f in range(features))
+    assert sum(" after " in text for text in every) > 3
+    assert any(text.startswith("after") for text in every)
+
+
+def test_token_statistics_tell_texts_by_the_tokens_that_they_quote() -> None:
+    texts = ["he went to it", "to go he went", "a tomato", "none"]
+    knows = TokenLabeller().detect
+    assert knows("“to” after “went”", texts).tolist() == [1, 0, 0, 0]
+    assert knows("“to”, “none”", texts).tolist() == [1, 1, 0.5, 1]
+    assert knows("go tom", texts).tolist() == [0, 1, 0.5, 0]
+
+
+def test_proposals_are_scored_one_by_one_and_handed_out_as_they_come(
+    embedded: Callable, dictionary: Dictionary, index: mt.FeatureIndex,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("microtome.features.labelling._TOLD_EVERY", 0.0)
+    words, parts = embedded("words-4l"), []
+    job = Job(on_partial=lambda name, value: parts.append((name, value)))
+    wanted = [FEATURE, 3, OTHER]
+    found = mt.label_features(
+        words, dictionary, index, OfTokens(), wanted, origin="mine", pairs=PAIRS, job=job
+    )
+    assert (found.origin, found.proposed) == ("mine", True)
+    assert found.params["method"] == "detection of 10 texts"
+    texts = {f: mt.feature_card(index, f).tokens[0].text.strip() for f in (FEATURE, OTHER)}
+    assert found.as_mapping() == texts  # 3 is never on
+    held = mt.label_detection(words, dictionary, index, FEATURE, pairs=PAIRS)
+    alone = mt.score_label(OfTokens(), texts[FEATURE], held).accuracy
+    assert found.scores()[FEATURE] == pytest.approx(alone)
+    assert {name for name, _ in parts} == {"labels"}
+    whole = parts[0][1]
+    for _, part in parts[1:]:
+        whole = whole.joined(part)
+    assert whole.as_mapping() == found.as_mapping()
+    assert whole.scores() == found.scores()
+    few = mt.label_features(words, dictionary, index, OfTokens(), wanted, pairs=400)
+    assert (few.scores(), few.origin) == ({}, "OfTokens")  # the text has not so many places
+    analyses = [labels_analysis(found)]
+    assert label_texts(found.dictionary, analyses, ()) == {}
+    (back,) = label_sets(found.dictionary, analyses)
+    assert back.proposed
+    assert back.without([OTHER]).as_mapping() == {FEATURE: texts[FEATURE]}
+
+
+def test_what_a_labeller_must_not_answer(
+    embedded: Callable, dictionary: Dictionary, index: mt.FeatureIndex
+) -> None:
+    class Wrong(OfTokens):
+        def propose(self, card: FeatureCard) -> str:
+            return None  # type: ignore[return-value]
+
+        def detect(self, label: str, texts: Sequence[str]) -> np.ndarray:
+            return np.ones(3)
+
+    words = embedded("words-4l")
+    with pytest.raises(InputError, match=r"Wrong\.propose gave None for feature 4"):
+        mt.label_features(words, dictionary, index, Wrong(), [FEATURE])
+    held = mt.label_detection(words, dictionary, index, FEATURE, pairs=PAIRS)
+    with pytest.raises(InputError, match="no finite number for each of the 10 texts"):
+        mt.score_label(Wrong(), "x", held)
+
+
+def test_an_installed_labeller_is_offered_by_name_and_made_when_it_is_chosen(
+    embedded: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "mine-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (told / "entry_points.txt").write_text(
+        "[microtome.labellers]\nby-letters = letters_of_mine:Letters\n"
+        "broken = letters_of_mine:Missing\nnone = letters_of_mine:nothing\n"
+    )
+    (tmp_path / "letters_of_mine.py").write_text(
+        "class Letters:\n    def propose(self, card):\n        return 'x'\n"
+        "    def detect(self, label, texts):\n        return [len(text) for text in texts]\n"
+        "def nothing():\n    return 3\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = embedded("words-4l")
+    assert {"by-letters", "broken", "none"} <= set(installed_labellers())
+    named = labeller_named("by-letters", words)
+    assert (named.name, named.labeller.propose(None)) == ("by-letters", "x")  # type: ignore[arg-type]
+    for who, message in (
+        ("broken", "cannot be made"),
+        ("none", "Labeller"),
+        ("no such", "no such"),
+    ):
+        with pytest.raises(MicrotomeError, match=message):
+            labeller_named(who, words)
+    assert labeller_named("tokens", words).name == "token statistics"
+    assert labeller_named("itself", words).name == "words-4l"
 
 
 def test_published_labels_are_read_in_all_their_forms(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import microtome as mt
 from microtome.errors import InputError
 from microtome.records.feature_examples import Example
 from microtome.records.shared_features import shared_analysis, shared_of
+from microtome.records.shared_neurons import neurons_analysis, neurons_of_analysis
 
 NEURON = (1, 5)
 
@@ -48,6 +49,20 @@ def test_features_go_with_a_neuron_as_single_runs_have_it(
     assert np.array_equal(shared_of(shared_analysis(found)).share, found.share)
     with pytest.raises(InputError, match="none of number 9999"):
         mt.shared_features(words, (1, 9999), dictionary, text)
+    back = mt.shared_neurons(words, dictionary, 7, text, context=CONTEXT)
+    assert back.layers == (0, 1)
+    wanted = found.correlation[7]
+    assert back.correlation_of(*NEURON) == pytest.approx(wanted, abs=1e-9)
+    assert back.cosine[NEURON] == pytest.approx(found.cosine[7], abs=1e-6)
+    at = all_codes[activity > 0, 7].sum() / all_codes[:, 7].sum()
+    assert back.share[NEURON] == pytest.approx(at, abs=1e-4)
+    first = back.strongest(1)[0]
+    assert back.correlation_of(*first) == back.correlation.max()
+    again = neurons_of_analysis(neurons_analysis(back))
+    assert (again.feature, again.layers) == (7, (0, 1))
+    assert np.array_equal(again.correlation, back.correlation)
+    with pytest.raises(InputError, match="no feature 999"):
+        mt.shared_neurons(words, dictionary, 999, text)
 
 
 def test_a_neuron_of_two_meanings_has_two(embedded: Callable, tmp_path: Path) -> None:

@@ -108,6 +108,35 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) ->
     assert torch.equal(done.weights.w_dec, whole.weights.w_dec)
 
 
+def test_a_stop_in_the_middle_of_a_measurement_leaves_no_gap(tmp_path: Path) -> None:
+    class Watched:
+        def __init__(self, job: Job) -> None:
+            self.job, self.at = job, 0
+
+        def __call__(self, made: object) -> float:
+            self.at += 1
+            if self.at == 2:
+                self.job.cancel()
+            self.job.check()
+            return 0.5
+
+    def watched(folder: Path | None, watch: Watched) -> Trainer:
+        work = trainer(folder=folder, job=watch.job)
+        work.watch, work.watch_every = watch, 16
+        return work
+
+    with pytest.raises(Cancelled):
+        watched(tmp_path, Watched(Job())).run()
+    assert read_checkpoint(tmp_path).told["step"] == 32
+    calm = Watched(Job())
+    calm.at = 9
+    _, curve = watched(tmp_path, calm).run()
+    assert curve.step.tolist() == [16, 32, 48]
+    _, plain = trainer().run()
+    np.testing.assert_equal(curve.loss, plain.loss)
+    assert curve.recovered.tolist() == [0.5, 0.5, 0.5]
+
+
 def test_seeds_choose_the_start_and_the_order() -> None:
     first, same, other = (
         trainer(SMALL.but(seed=seed)).run()[0].weights.w_dec for seed in (0, 0, 1)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 import microtome as mt
 from microtome.records.feature_index import index_of
 from microtome.records.shared_features import shared_of
+from microtome.records.shared_neurons import neurons_of_analysis
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.jobs.examine import Examine
@@ -119,7 +120,7 @@ def show_a_neuron(hand):
     hand.bench.runner.ask(IndexFeatures(neurons_of(1), "neurons of layer 1", "words-4l", 1_500))
     hand.rest()
     hand.until(lambda: panel.card is not None)
-    assert panel.view.title.text() == "Feature 5 · neurons of layer 1"
+    assert panel.view.title.text() == "Neuron 5 · layer 1"
     held = index_of(index_with(hand.session, neurons_of(1)))
     assert panel.table.n_features == held.n_features == 512
     hand.bench.runner.ask(OpenDictionary(SMALL))
@@ -127,16 +128,29 @@ def show_a_neuron(hand):
     small = panel.current.fingerprint
     hand.do(_ID.NEURON_CARD)
     assert panel.current.fingerprint == neurons_of(1)
-    panel.run.sharing.seek.click()
+    sharing = panel.run.sharing
+    offered = [sharing.coder.itemText(at) for at in range(sharing.coder.count())]
+    assert offered[0] == "words-4l/transcoders"  # what stands for the neuron's own layer
+    sharing.coder.setCurrentIndex(offered.index(SMALL))
+    QTest.mouseClick(sharing.seek, LEFT)
     hand.rest()
     shared = shared_of(hand.session.analyses["shared-features-1.5"])
     first = shared.strongest(1)[0]
-    links = panel.run.sharing.links
-    assert f"{shared.correlation[first]:.2f}" in links.text()
-    links.linkActivated.emit(f"{small}/{first}")
+    assert sharing.lines[0].text().startswith(f"{shared.correlation[first]:.2f}  {first}")
+    QTest.mouseClick(sharing.lines[0], LEFT)
     hand.rest()
     assert panel.current.fingerprint == small
     assert hand.desk.selection.current.feature == (small, first)
+    with_index(hand)
+    assert panel.view.title.text() == f"Feature {first} · {SMALL}"
+    panel.area.ensureWidgetVisible(sharing.seek)
+    QTest.mouseClick(sharing.seek, LEFT)  # and back to its neurons
+    hand.rest()
+    named = f"shared-neurons-{small[:12]}.{first}"
+    layer, number = neurons_of_analysis(hand.session.analyses[named]).strongest(1)[0]
+    QTest.mouseClick(sharing.lines[0], LEFT)
+    hand.rest()
+    assert hand.desk.selection.current.feature == (neurons_of(layer), number)
 
 
 def accept_labels(hand):
@@ -201,6 +215,8 @@ def test_index_labels_and_the_selected_feature_go_along_into_the_next_run(asked)
     panel.choose(9)
     asked.rest()
     panel.view.labelled.emit("nine")
+    panel.view.note.setPlainText("a ninth\nof all")
+    panel.view.note.flush()
     asked.bench.runner.ask(Examine(asked.desk.draft.text.question()))
     asked.rest()
     assert asked.session is not before
@@ -208,6 +224,28 @@ def test_index_labels_and_the_selected_feature_go_along_into_the_next_run(asked)
     assert panel.labels == {9: "nine"}
     assert panel.feature == 9
     assert panel.view.label.text() == "nine"
+    assert panel.notes == {9: "a ninth\nof all"}
+
+
+def test_a_newcomer_sees_features_after_one_click(asked):
+    panel = asked.panels["features"]
+    asked.desk.dictionaries.choose("")
+    for name, held in asked.session.analyses.items():
+        if held.kind == "feature-index":
+            asked.desk.book.put_results("Forget", {name: None})
+    asked.window.show_panel("features")
+    asked.until(lambda: len(panel.start.offers) == 4)
+    asked.rest()
+    assert panel.pages.currentWidget() is panel.start
+    button = panel.start.offers[SMALL]
+    assert "256 features" in button.text()
+    asked.patch.setattr("microtome_desktop.views.feature_start.FIRST_TOKENS", 1_500)
+    QTest.mouseClick(button, LEFT)
+    asked.until(lambda: panel.table is not None)
+    asked.rest()
+    assert panel.current.name == SMALL
+    assert len(panel.rows.rows) == 256
+    assert panel.table.index.params["corpus"] == "words-4l.txt"
 
 
 def test_what_does_not_fit_the_model_is_refused_by_name(asked):

@@ -174,6 +174,7 @@ def _told(model: Model, transcoders: Transcoders, tokens: Tokens, held: Replaced
         "n_layers": held.n_layers,
         "transcoders": transcoders.name,
         "transcoders_fingerprint": transcoders.layers[0].identity.fingerprint,
+        "transcoders_fingerprints": [one.identity.fingerprint for one in transcoders.layers],
         "architecture": transcoders.layers[0].architecture,
         "crosses": transcoders.crosses,
         "active_features": held.n_features,

@@ -173,11 +173,12 @@ class Asked:
 
     def _watch(self, tokens: np.ndarray) -> Watch:
         few = np.array(tokens[: max(1, _WATCHED // tokens.shape[1])])
+        quiet = QuietPart(self.job)
 
         def watch(made: Dictionary | Transcoders) -> float:
             if isinstance(made, Dictionary):
-                return evaluate_dictionary(self.model, made, few).recovered
-            return evaluate_transcoders(self.model, made, few).recovered
+                return evaluate_dictionary(self.model, made, few, job=quiet).recovered
+            return evaluate_transcoders(self.model, made, few, job=quiet).recovered
 
         return watch
 

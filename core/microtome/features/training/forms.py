@@ -31,6 +31,11 @@ class Form(Protocol):
         """Of a vector with one number a feature."""
         ...
 
+    @property
+    def written(self) -> int:
+        """How many numbers are written for a row: its variance in training units."""
+        ...
+
     def start(
         self, plan: Plan, method: Method, first: tuple[Tensor, Tensor], random: torch.Generator
     ) -> dict[str, Tensor]:
@@ -81,6 +86,11 @@ class Own:
         """Of a vector with one number a feature."""
         return (self.width,)
 
+    @property
+    def written(self) -> int:
+        """How many numbers are written for a row."""
+        return self.d_out
+
     def start(
         self, plan: Plan, method: Method, first: tuple[Tensor, Tensor], random: torch.Generator
     ) -> dict[str, Tensor]:
@@ -129,6 +139,11 @@ class Across:
     def shape(self) -> tuple[int, ...]:
         """Of a vector with one number a feature."""
         return (self.layers, self.width)
+
+    @property
+    def written(self) -> int:
+        """How many numbers are written for a row."""
+        return self.layers * self.d_out
 
     def start(
         self, plan: Plan, method: Method, first: tuple[Tensor, Tensor], random: torch.Generator

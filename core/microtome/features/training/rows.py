@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microtome.errors import CorpusError, InputError
+from microtome.jobs import Job, job_or_default
 
 _ENDS = 32  # rows at each end of a piece that tell it from others: few, as a disk is read for them
 
@@ -110,7 +111,7 @@ class Scale:
         return (x - self.mean).mul_(1 / self.size)
 
     @classmethod
-    def of(cls, rows: Rows, site: str) -> Scale:
+    def of(cls, rows: Rows, site: str, job: Job | None = None) -> Scale:
         """The scale of all rows of a site, summed in float64.
 
         Raises CorpusError when all rows are the same, or hold NaN or infinity.
@@ -120,6 +121,7 @@ class Scale:
         for piece in rows.pieces(site):
             # In blocks, so that no float64 copy of a whole shard is in memory.
             for at in range(0, len(piece), 8_192):
+                job_or_default(job).give_way()
                 block = np.asarray(piece[at : at + 8_192], np.float64)
                 count += len(block)
                 total = total + block.sum(0)

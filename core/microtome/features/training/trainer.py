@@ -96,9 +96,12 @@ class Trainer:
         batches, last = self._batches(self._state.step), self.plan.steps
         self._saved = time.monotonic()
         try:
+            self._figure_due()  # which the stop may have been in the middle of
             while self._state.step < last:
                 self.job.progress("Training", self._state.step, last)
+                self.job.give_way()
                 self._one_step(next(batches))
+                self._figure_due()
                 yield self._state.step
             self.job.progress("Training", last, last)
         except Cancelled:
@@ -120,7 +123,7 @@ class Trainer:
     # ------------------------------------------------------------------ beginning
 
     def _begin(self) -> None:
-        scales = {site: Scale.of(self.rows, site) for site in self.places.all}
+        scales = {site: Scale.of(self.rows, site, self.job) for site in self.places.all}
         self._scales = (
             [scales[site] for site in self.places.reads],
             [scales[site] for site in self.places.writes],
@@ -187,15 +190,17 @@ class Trainer:
     # ------------------------------------------------------------------ one step
 
     def _one_step(self, batch: tuple[Tensor, Tensor]) -> None:
-        found = self._state.advance(batch)
-        variance = float(batch[1][0].numel())
+        found, variance = self._state.advance(batch), float(self.form.written)
         self._first = found.error if math.isinf(self._first) else self._first
         if not found.loss <= math.inf or found.error > _PAST_HOPE * max(self._first, variance):
             raise self._diverged(found.loss)
         self._window.add(found, len(batch[0]))
-        step = self._state.step
-        if step % self.plan.every == 0 or step == self.plan.steps:
-            self._figure(variance)
+
+    def _figure_due(self) -> None:
+        """Take a figure where one is due and not taken yet, and save in a while."""
+        step, taken = self._state.step, self.points[-1]["step"] if self.points else 0
+        if step > taken and (step % self.plan.every == 0 or step == self.plan.steps):
+            self._figure(float(self.form.written))
             if time.monotonic() - self._saved >= self.save_every:
                 self._save()
 
