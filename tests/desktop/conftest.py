@@ -45,6 +45,8 @@ sample = _neighbour("sample")
 _neighbour("acts")
 _neighbour("discovered")
 _neighbour("indexed")
+_neighbour("sittings")
+_neighbour("featured", "commands")
 _neighbour("graph_samples", "../core")
 
 

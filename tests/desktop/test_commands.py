@@ -60,6 +60,7 @@ OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.FEATURE_UMAP,
     CommandId.NEURON_CARD,
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
+    CommandId.PROPOSE_LABELS,
 }  # fmt: skip
 IN_THE_LAB = {
     CommandId.TRAIN, CommandId.CONTINUE_TRAINING, CommandId.TRAIN_TOY, CommandId.PHASES,
@@ -124,7 +125,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
-        *IN_THE_LAB,
+        *IN_THE_LAB, CommandId.PROBE,
     }  # fmt: skip
 
 
