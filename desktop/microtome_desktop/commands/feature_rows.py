@@ -61,6 +61,10 @@ def _no_neuron(now: Situation) -> str:
     return ""
 
 
+def _cannot_propose(now: Situation) -> str:
+    return _no_dictionary(now) or _no_index(now)
+
+
 _ID = CommandId
 _MENU = "Features"
 FEATURE_COMMANDS = (
@@ -81,9 +85,12 @@ FEATURE_COMMANDS = (
     Command(_ID.NEURON_CARD, _MENU, "The selected neuron as a feature", "Show the neurons of its "
             "layer as a dictionary, with the card of the selected one",
             "mdi6.chart-scatter-plot", "Ctrl+Alt+N", _no_neuron, starts_group=True),
+    Command(_ID.PROPOSE_LABELS, _MENU, "Propose labels…", "Have labels proposed and scored by "
+            "token statistics, a local model or a labeller of your own", "mdi6.tag-plus-outline",
+            "Ctrl+Alt+B", _cannot_propose, starts_group=True),
     Command(_ID.ACCEPT_LABELS, _MENU, "Accept all proposed labels", "Name every feature without "
-            "a label of its own after the tokens that it is on at; undo takes all of it back",
-            "mdi6.tag-check-outline", "", _no_index, starts_group=True),
+            "a label by what is proposed for it; undo takes all of it back",
+            "mdi6.tag-check-outline", "", _no_index),
     Command(_ID.IMPORT_LABELS, _MENU, "Import labels…", "Take labels from a CSV or JSON file",
             "mdi6.tag-arrow-down-outline", "", _no_index),
     Command(_ID.EXPORT_LABELS, _MENU, "Export labels…", "Write the labels as a CSV or JSON file",

@@ -41,6 +41,7 @@ from microtome_desktop.presenters.strip import Colouring, token_values
 from microtome_desktop.presenters.with_edits import Side, attention_change, sided, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.history import Past
 from microtome_desktop.state.made_by import model_name
 from microtome_desktop.state.selection import Selected
@@ -76,7 +77,7 @@ def tokens_table(
 def circuit_table(session: Session, view: View) -> Table:
     """The nodes that are drawn, then the edges; the first column tells them apart."""
     circuit = _circuit(session)
-    drawn = pruned(circuit, view, session.marks)
+    drawn = pruned(circuit, view, shown_marks(session))
     first = ("what", "id", "label", "kind", "layer", "head", "position", "from", "to")
     nodes = [("node", *cells) for cells in node_rows(drawn)]
     edges = [("edge", *cells) for cells in edge_rows(drawn)]

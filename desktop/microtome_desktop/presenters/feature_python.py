@@ -6,10 +6,10 @@ import re
 
 import microtome_resources as resources
 from microtome.records.analysis import Analysis
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import Lines, lines_of, loading
 from microtome_desktop.presenters.space import projection_of
-from microtome_desktop.state.dictionaries import layer_of_neurons
 
 
 def feature_lines(session: Session, analysis: Analysis, feature: int | None) -> Lines:

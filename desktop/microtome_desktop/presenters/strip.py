@@ -16,7 +16,7 @@ from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
-from microtome_desktop.state.feature_nodes import nodes_of
+from microtome_desktop.state.feature_nodes import rows_of
 from microtome_desktop.state.selection import Selected
 
 
@@ -199,7 +199,7 @@ def _feature(about: _About) -> _Values:
     if about.codes is not None:
         found = about.codes.of(shown[1])
         return found, "", said if found.any() else f"{said}: off in this prompt"
-    rows = () if circuit is None else nodes_of(circuit, shown)
+    rows = () if circuit is None else rows_of(circuit, shown)
     if circuit is None or not rows:
         return None, "", "Open the feature's dictionary, with the model, to see where it is on."
     values = np.zeros(len(about.clean.tokens), np.float32)

@@ -1,85 +1,63 @@
-"""A feature of a dictionary and the nodes of a graph that are it: selected together."""
+"""Features of the graph on screen as features of dictionaries, and the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
+from dataclasses import replace
+from types import MappingProxyType
 
 from microtome.records.circuit import FEATURE, Circuit
-from microtome_desktop.state.selection import Selected
-from microtome_desktop.state.workspace import Workspace
+from microtome.records.feature_names import feature_names, fingerprint_at, in_memory
+from microtome.records.marks import Marks
+from microtome.records.session import Session
+from microtome_desktop.state.foreign import UNREADABLE
+from microtome_desktop.state.made_by import shows_features
+
+Feature = tuple[str, int]  # the fingerprint of its dictionary, and its number
 
 
-def feature_of(circuit: Circuit, node: str | None) -> tuple[str, int] | None:
-    """The dictionary and the number of a node that is a feature, None for any other node.
+def feature_of(circuit: Circuit, row: int) -> Feature | None:
+    """The feature of a dictionary that a row of a graph is; None for any other node."""
+    fingerprint = fingerprint_at(circuit, row)
+    return (fingerprint, int(circuit.node_feature[row])) if fingerprint else None
 
-    None as well in graphs that do not tell the fingerprints of their transcoders by layer.
-    """
-    if node is None or not _prints(circuit) or node not in circuit.node_id:
+
+def feature_at(session: Session | None, node: str | None) -> Feature | None:
+    """The same of a node of the session's graph."""
+    circuit = None if session is None else session.circuit
+    if circuit is None or node is None or node not in circuit.node_id:
         return None
-    return feature_at(circuit, circuit.node_id.index(node))
+    return feature_of(circuit, circuit.row(node))
 
 
-def feature_at(circuit: Circuit, row: int) -> tuple[str, int] | None:
-    """The same of a row of the graph."""
-    prints, layer = _prints(circuit), int(circuit.node_layer[row])
-    if circuit.node_kind[row] != FEATURE or not 0 <= layer < len(prints):
-        return None
-    return prints[layer], int(circuit.node_feature[row])
-
-
-def nodes_of(circuit: Circuit, feature: tuple[str, int]) -> tuple[int, ...]:
-    """Rows of the nodes that are a feature, one a position, that with most influence first."""
-    prints = _prints(circuit)
-    if feature[0] not in prints:
+def rows_of(circuit: Circuit, feature: Feature) -> tuple[int, ...]:
+    """The rows of a feature's nodes, one a position, those with most influence first."""
+    if feature[0] not in circuit.metadata.get("transcoders_fingerprints", ()):
         return ()
-    layer, number = prints.index(feature[0]), feature[1]
-    numbers, layers = np.asarray(circuit.node_feature), np.asarray(circuit.node_layer)
-    rows = np.flatnonzero((numbers == number) & (layers == layer))
-    found = [int(row) for row in rows if circuit.node_kind[row] == FEATURE]
+    found = [
+        row
+        for row in (circuit.node_feature == feature[1]).nonzero()[0].tolist()
+        if circuit.node_kind[row] == FEATURE and fingerprint_at(circuit, row) == feature[0]
+    ]
     return tuple(sorted(found, key=lambda row: -float(circuit.node_influence[row])))
 
 
-def _prints(circuit: Circuit) -> tuple[str, ...]:
-    held = circuit.metadata.get("transcoders_fingerprints")
-    return tuple(str(each) for each in held) if isinstance(held, list | tuple) else ()
+def nodes_of(session: Session | None, feature: Feature | None) -> tuple[int, ...]:
+    """The same of the session's graph."""
+    circuit = None if session is None else session.circuit
+    return () if circuit is None or feature is None else rows_of(circuit, feature)
 
 
-class FeatureNodes:
-    """Says what else is selected with a node or with a feature of the graph on screen."""
+def shown_marks(session: Session, marks: Marks | None = None) -> Marks:
+    """The session's marks, with a name for each feature of which something is known.
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    def follow(self, before: Selected, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The feature of a node that is being selected, or the node of a feature.
-
-        Of the positions of a feature the selected one counts, else that where it carries most.
-        A feature that the graph lacks leaves no other feature's node selected.
-        """
-        session = self._workspace.session
-        circuit = None if session is None else session.circuit
-        if circuit is None or len({"node", "feature"} & changes.keys()) != 1:
-            return {}
-        if "node" in changes:
-            found = feature_of(circuit, changes["node"])
-            return {} if found is None else {"feature": found}
-        feature = changes["feature"]
-        return {} if feature is None else _node_of(circuit, before, feature)
-
-
-def _node_of(circuit: Circuit, before: Selected, feature: tuple[str, int]) -> dict[str, Any]:
-    held = feature_of(circuit, before.node)
-    if held == feature:
-        return {}
-    rows = nodes_of(circuit, feature)
-    if not rows:
-        return {} if held is None else {"node": None, "edge": None, "others": ()}
-    here = (row for row in rows if int(circuit.node_position[row]) == before.position)
-    row = next(here, rows[0])
-    return {
-        "node": circuit.node_id[row], "layer": int(circuit.node_layer[row]), "head": None,
-        "position": int(circuit.node_position[row]), "prompt": None, "edge": None, "others": (),
-    }  # fmt: skip
+    What the user called a node stands before what its feature is called.
+    """
+    marks = session.marks if marks is None else marks
+    if session.circuit is None or not shows_features(session):
+        return marks
+    near = [one for one in session.analyses.values() if in_memory(one)]
+    try:
+        names = feature_names(session.circuit, near, marks.labels)
+    except UNREADABLE:
+        return marks
+    return replace(marks, names=MappingProxyType({**names, **marks.names})) if names else marks

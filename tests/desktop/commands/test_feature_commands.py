@@ -2,51 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
+from featured import LEFT, SMALL, left_clean, opened, with_index
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 import microtome as mt
 from microtome.analysis.umap_installed import has_umap
 from microtome.records.feature_index import index_of
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.shared_features import shared_of
 from microtome.records.shared_neurons import neurons_of_analysis
 from microtome_desktop import palette
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
-from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
 from microtome_desktop.presenters.space_colours import rgba
-from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import index_with
+from microtome_desktop.state.proposals import proposals_in
 
 _ID = CommandId
-LEFT = Qt.MouseButton.LeftButton
-SMALL = "words-4l/resid_post.2-small"
-
-
-def opened(hand, name):
-    hand.take(name)
-    hand.until(lambda: any(d.isVisible() for d in hand.window.findChildren(QDialog)))
-    return next(d for d in hand.window.findChildren(QDialog) if d.isVisible())
-
-
-def with_index(hand):
-    """The panel on the small dictionary, with a little text looked through."""
-    hand.bench.runner.ask(OpenDictionary(SMALL))
-    hand.rest()
-    panel = hand.panels["features"]
-    if index_with(hand.session, panel.current.fingerprint) is None:
-        source = panel.current
-        hand.bench.runner.ask(IndexFeatures(source.fingerprint, source.name, "words-4l", 1_500))
-    hand.rest()
-    hand.until(lambda: panel.table is not None)
-    return panel
 
 
 def open_a_dictionary(hand):
@@ -217,18 +195,20 @@ def show_a_neuron(hand):
     hand.desk.selection.update(layer=1, neuron=5)
     hand.do(_ID.NEURON_CARD)
     panel = hand.panels["features"]
-    assert panel.current.fingerprint == neurons_of(1)
-    hand.bench.runner.ask(IndexFeatures(neurons_of(1), "neurons of layer 1", "words-4l", 1_500))
+    model = hand.desk.workspace.model.fingerprint
+    of_layer = neurons_fingerprint(1, model)
+    assert panel.current.fingerprint == of_layer
+    hand.bench.runner.ask(IndexFeatures(of_layer, "neurons of layer 1", "words-4l", 1_500))
     hand.rest()
     hand.until(lambda: panel.card is not None)
     assert panel.view.title.text() == "Neuron 5 · layer 1"
-    held = index_of(index_with(hand.session, neurons_of(1)))
+    held = index_of(index_with(hand.session, of_layer))
     assert panel.table.n_features == held.n_features == 512
     hand.bench.runner.ask(OpenDictionary(SMALL))
     hand.rest()
     small = panel.current.fingerprint
     hand.do(_ID.NEURON_CARD)
-    assert panel.current.fingerprint == neurons_of(1)
+    assert panel.current.fingerprint == of_layer
     sharing = panel.run.sharing
     offered = [sharing.coder.itemText(at) for at in range(sharing.coder.count())]
     assert offered[0] == "words-4l/transcoders"  # what stands for the neuron's own layer
@@ -251,7 +231,43 @@ def show_a_neuron(hand):
     layer, number = neurons_of_analysis(hand.session.analyses[named]).strongest(1)[0]
     QTest.mouseClick(sharing.lines[0], LEFT)
     hand.rest()
-    assert hand.desk.selection.current.feature == (neurons_of(layer), number)
+    assert hand.desk.selection.current.feature == (neurons_fingerprint(layer, model), number)
+
+
+def propose_labels(hand):
+    panel = with_index(hand)
+    on = np.flatnonzero(panel.table.index.array("count") > 30)[:2].tolist()
+    panel.choose(on[0])
+    hand.rest()
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    assert dialog.which.currentText() == f"feature {on[0]}"
+    dialog.pairs.setValue(3)
+    hand.rest()
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    dialog.who.setCurrentIndex(dialog.who.findData("itself"))
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    source = panel.current
+    held = proposals_in(hand.session, source.fingerprint).newest
+    model, dictionary = mt.load_model("words-4l"), mt.load_dictionary(SMALL)
+    wanted = mt.label_features(
+        model, dictionary, panel.table.index, mt.LocalLabeller(model), on[:1], pairs=3
+    )
+    assert {f: (one.text, one.origin) for f, one in held.items()} == {
+        on[0]: (wanted.text[0], "words-4l")
+    }
+    assert held[on[0]].score == pytest.approx(float(wanted.score[0]))
+    assert panel.table.proposed[on[0]] == wanted.text[0]
+    assert panel.labels == {}
+    # A folder without a model says so, and nothing can be started.
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    hand.patch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(hand.folder))
+    QTest.mouseClick(dialog.folder, LEFT)
+    hand.until(lambda: not dialog.go.isEnabled())
+    assert str(hand.folder.name) in dialog.outlook.text()
+    dialog.reject()
+    hand.rest()
 
 
 def accept_labels(hand):
@@ -290,86 +306,17 @@ PROMISES = {
     _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
     _ID.FEATURE_UMAP: place_by_umap, _ID.SPLIT_FEATURES: split_the_features,
-    _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
-    _ID.EXPORT_LABELS: export_labels,
+    _ID.PROPOSE_LABELS: propose_labels, _ID.ACCEPT_LABELS: accept_labels,
+    _ID.IMPORT_LABELS: import_labels, _ID.EXPORT_LABELS: export_labels,
 }  # fmt: skip
 
 
 @pytest.fixture
 def asked(hand):
-    """The hand on the example, without features that others have left."""
-    hand.desk.selection.update(feature=None)
-    yield hand
-    hand.desk.selection.update(feature=None, neuron=None)
-    hand.window.reset_layout()
+    yield from left_clean(hand)
 
 
 @pytest.mark.parametrize("wanted", [row.id for row in FEATURE_COMMANDS])
 def test_a_command_does_what_it_promises(asked, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](asked)
-
-
-def test_index_labels_and_the_selected_feature_go_along_into_the_next_run(asked):
-    panel = with_index(asked)
-    source, before = panel.current, asked.session
-    index = index_with(before, source.fingerprint)
-    panel.choose(9)
-    asked.rest()
-    panel.view.labelled.emit("nine")
-    panel.view.note.setPlainText("a ninth\nof all")
-    panel.view.note.flush()
-    asked.bench.runner.ask(Examine(asked.desk.draft.text.question()))
-    asked.rest()
-    assert asked.session is not before
-    assert index_with(asked.session, source.fingerprint) is index
-    assert panel.labels == {9: "nine"}
-    assert panel.feature == 9
-    assert panel.view.label.text() == "nine"
-    assert panel.notes == {9: "a ninth\nof all"}
-
-
-def test_a_newcomer_sees_features_after_one_click(asked):
-    panel = asked.panels["features"]
-    asked.desk.dictionaries.choose("")
-    for name, held in asked.session.analyses.items():
-        if held.kind == "feature-index":
-            asked.desk.book.put_results("Forget", {name: None})
-    asked.window.show_panel("features")
-    asked.until(lambda: len(panel.start.offers) == 4)
-    asked.rest()
-    assert panel.pages.currentWidget() is panel.start
-    button = panel.start.offers[SMALL]
-    assert "256 features" in button.text()
-    asked.patch.setattr("microtome_desktop.views.feature_start.FIRST_TOKENS", 1_500)
-    QTest.mouseClick(button, LEFT)
-    asked.until(lambda: panel.table is not None)
-    asked.rest()
-    assert panel.current.name == SMALL
-    assert len(panel.rows.rows) == 256
-    assert panel.table.index.params["corpus"] == "words-4l.txt"
-
-
-def test_what_does_not_fit_the_model_is_refused_by_name(asked):
-    dialog = opened(asked, _ID.OPEN_DICTIONARY)
-    folder = asked.folder / "other"
-    narrow = mt.load_dictionary(SMALL)
-    held = narrow.weights
-    cut = replace(
-        held, w_dec=held.w_dec[:, :64].clone(), b_dec=held.b_dec[:64].clone(),
-        w_enc=held.w_enc[:, :64].clone(),
-    )  # fmt: skip
-    told = replace(narrow.identity, d_in=64, d_out=64, model_fingerprint="")
-    mt.save_dictionary(type(narrow)(cut, narrow.settings, told), folder)
-    dialog.name.setText(str(folder))
-    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    asked.until(lambda: "64 numbers at resid_post.2" in dialog.problem.text())
-    assert "words-4l has 128" in dialog.problem.text()
-    assert not dialog.go.isEnabled()
-    dialog.name.setText("nobody/nothing")
-    QTest.mouseClick(dialog.look, LEFT)
-    asked.until(lambda: dialog.go.text() == "Download")
-    dialog.name.setText(str(asked.folder / "not there"))
-    QTest.mouseClick(dialog.look, LEFT)
-    asked.until(lambda: "There is no dictionary" in dialog.problem.text())
-    dialog.close()
