@@ -116,6 +116,7 @@ _PUBLIC = {
     "shared_neurons": "features.sharing",
     "slice_circuits": "suites.slices",
     "stability": "circuits.discovery.judging",
+    "superposition": "features.superposition",
     "trace": "activations.capture",
     "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
@@ -229,6 +230,7 @@ __all__ = [
     "shared_neurons",
     "slice_circuits",
     "stability",
+    "superposition",
     "trace",
     "train_dictionary",
     "train_toy",
@@ -289,7 +291,7 @@ if TYPE_CHECKING:
     from microtome.features.neurons import Neurons
     from microtome.features.sharing import shared_features, shared_neurons
     from microtome.features.splitting import feature_splits
-    from microtome.features.superposition import phase_diagram, train_toy
+    from microtome.features.superposition import phase_diagram, superposition, train_toy
     from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary

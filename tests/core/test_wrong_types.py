@@ -68,6 +68,7 @@ CALLS = {
     "mt.Neurons(None, 1)": ("model", "None"),
     "mt.train_toy(None)": ("plan", "None"),
     "mt.phase_diagram(squares=None)": ("squares", "None"),
+    "mt.superposition(None)": ("of", "None"),
     "mt.read_corpus(None)": ("corpus", "None"),
     "mt.harvest(None, 'a.txt', ['z'], 'x')": ("model", "None"),
     "mt.harvest(model, None, ['z'], 'x')": ("corpus", "None"),

@@ -51,7 +51,7 @@ def front(bench, qtbot):
     panel.pages.setCurrentIndex(0)
     panel.form.restore({
         "features": 5, "dimensions": 2, "low": 0, "high": 90, "models": 2, "importance": 100,
-        "steps": 1, "seed": 0,
+        "steps": 3, "starts": 2, "seed": 0,
     })  # fmt: skip
     return panel
 
@@ -72,9 +72,9 @@ def test_toy_models_are_drawn_as_they_form_and_are_the_engine_s(lab, bench, qtbo
     QTest.mouseClick(lab.train, LEFT)
     rest(bench, qtbot)
     bench.desk.workspace.part_changed.disconnect(seen.append)
-    assert seen.count(f"analyses/{TOY}") > 5
+    assert seen.count(f"analyses/{TOY}") > 2
     toys = toys_in(bench.desk.workspace.session)
-    plan = ToyPlan(5, 2, (0.0, 0.9), steps=100, seed=1)
+    plan = ToyPlan(5, 2, (0.0, 0.9), 1.0, steps=300, seed=1, starts=2)
     assert toys.plan == plan
     np.testing.assert_array_equal(toys.weights, mt.train_toy(plan).weights)
     heads = np.stack(lab.gallery.directions[1]._heads.getData(), 1)
@@ -124,8 +124,12 @@ def test_each_square_of_the_phases_has_one_of_three_colours(lab, bench, qtbot):
     lab.pages.setCurrentIndex(1)
     for name, number in (("squares", 2), ("repeats", 1), ("steps", 10)):
         lab.phases.fields[name].setValue(number)
+    seen = []
+    bench.desk.workspace.part_changed.connect(seen.append)
     QTest.mouseClick(lab.phases.run, LEFT)
     rest(bench, qtbot)
+    bench.desk.workspace.part_changed.disconnect(seen.append)
+    assert seen.count(f"analyses/{PHASES}") > 1  # as it forms
     found = phases_in(bench.desk.workspace.session)
     again = mt.phase_diagram(squares=2, repeats=1, steps=10)
     np.testing.assert_array_equal(found.norm, again.norm)

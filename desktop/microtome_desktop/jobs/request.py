@@ -37,6 +37,8 @@ class Request:
     quiet: ClassVar[bool] = False  # too short for the status bar
     # Why it cannot rest, empty when it can: it has no checkpoints between start and end.
     restless: ClassVar[str] = ""
+    # Partial results of which the newest alone is shown, when several have come before their turn.
+    newest_parts: ClassVar[frozenset[str]] = frozenset()
     # Whether it lets others of its thread go first, between its steps and when it rests.
     gives_way: ClassVar[bool] = False
 

@@ -45,6 +45,7 @@ class JobRunner(QObject):
         self._desk = desk
         self._number = 0
         self._live: dict[int, Ticket] = {}
+        self._newest: dict[tuple[int, str], Any] = {}  # partial results that wait for their turn
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
         engine = Engine()
@@ -240,7 +241,13 @@ class JobRunner(QObject):
 
     @Slot(int, str, object)
     def _on_partial(self, number: int, name: str, value: Any) -> None:
-        self._later(lambda: self._deliver_partial(number, name, value))
+        ticket = self._live.get(number)
+        if ticket is None or name not in ticket.request.newest_parts:
+            self._later(lambda: self._deliver_partial(number, name, value))
+            return
+        key = number, name
+        self._newest[key] = value
+        self.turns.ask(key, lambda: self._deliver_partial(*key, self._newest.pop(key)))
 
     @Slot(int, object)
     def _on_finished(self, number: int, result: Any) -> None:

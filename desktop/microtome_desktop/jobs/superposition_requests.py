@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from microtome.errors import DictionaryError
@@ -30,6 +30,8 @@ class TrainToy(Request):
     slot: ClassVar[str] = TOY_SLOT
     replaces: ClassVar[frozenset[str]] = frozenset({TOY_SLOT})
     about_session: ClassVar[bool] = True
+
+    newest_parts: ClassVar[frozenset[str]] = frozenset({"toy"})
 
     plan: ToyPlan
 
@@ -66,6 +68,8 @@ class FindPhases(Request):
     replaces: ClassVar[frozenset[str]] = frozenset({PHASE_SLOT})
     about_session: ClassVar[bool] = True
 
+    newest_parts: ClassVar[frozenset[str]] = frozenset({"phases"})
+
     wish: PhaseWish
 
     @property
@@ -73,20 +77,27 @@ class FindPhases(Request):
         """What is being done, for the status bar."""
         return "Phases of superposition"
 
-    def perform(self, engine: Engine, job: Job) -> Analysis:
+    def perform(self, engine: Engine, job: Job) -> Any:
         """The diagram. Raises InputError for a plan that cannot be trained."""
         from microtome.features.superposition import phase_diagram
 
         asked: Mapping[str, Any] = asdict(self.wish)
-        found = phase_analysis(phase_diagram(**asked, job=job))
-        return Analysis(
-            found.id, found.kind, found.title, found.arrays,
-            {**found.params, "repeats": self.wish.repeats},
-        )  # fmt: skip
+        return phase_diagram(**asked, job=job)
 
-    def deliver(self, desk: Desk, result: Analysis) -> None:
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return "the diagram as it forms" if name == "phases" else ""
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Show the diagram as far as it is."""
+        if name == "phases":
+            self.deliver(desk, value)
+
+    def deliver(self, desk: Desk, result: Any) -> None:
         """Add it to the session."""
-        desk.workspace.add_analysis(result)
+        found = phase_analysis(result)
+        told = {**found.params, "repeats": self.wish.repeats}
+        desk.workspace.add_analysis(replace(found, params=told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +118,11 @@ class MeasureSharing(Request):
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
         """The measures. Raises DictionaryError for what is not open, DictionaryMismatch."""
-        from microtome.records.superposition import geometry
+        from microtome.features.superposition import superposition
 
         coder = self._coder(engine)
         job.check()
-        found = geometry(coder.directions.numpy())
+        found = superposition(coder)
         return geometry_analysis(
             found, self.wish.title, fingerprint=self.wish.fingerprint, layer=self.wish.layer
         )

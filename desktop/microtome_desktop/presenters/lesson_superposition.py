@@ -25,8 +25,9 @@ SUPERPOSITION_LIVE = Lesson(
             Act.PRESS, "train toy", brings="analyses/toy-superposition",
         ),
         Step(
-            "Without zeros all features are there at once and get in each other's way: some come "
-            "through in part only. With 68 % zeros four of them stand in two opposite pairs, half "
+            "Without zeros all features are there at once and would get in each other's way: the "
+            "two that count most get a dimension each, and the rest is given up. With 68 % zeros "
+            "four of them stand in two opposite pairs, half "
             "a dimension each, and the fifth is given up. With 90 % all five make a pentagon: two "
             "fifths of a dimension each. The bars below show these shares.",
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,18 +83,16 @@ def _kept(measured: Geometry) -> int:
     return int((measured.norm > REPRESENTED).sum())
 
 
-def toy_text(toys: ToyModels | None) -> str:
+def toy_text(toys: ToyModels, drawn: Sequence[ToyPicture]) -> str:
     """Where the toy models stand, in a line."""
-    if toys is None or not len(toys.step):
+    if not len(toys.step):
         return ""
-    shares = ", ".join(
-        f"{toys.geometry(number).dimensions_per_feature:.2f}"
-        for number in range(len(toys.plan.sparsity))
-    )
+    shares = ", ".join(f"{each.measured.dimensions_per_feature:.2f}" for each in drawn)
+    best = f" \N{MIDDLE DOT} best of {toys.plan.starts} starts" if toys.plan.starts > 1 else ""
     return (
         f"step {int(toys.step[-1]):,} of {toys.plan.steps:,} \N{MIDDLE DOT} "
         f"{toys.plan.features} features in {toys.plan.dimensions} dimensions \N{MIDDLE DOT} "
-        f"dimensions per feature {shares} \N{MIDDLE DOT} seed {toys.plan.seed}"
+        f"dimensions per feature {shares}{best} \N{MIDDLE DOT} seed {toys.plan.seed}"
     )
 
 
@@ -107,8 +105,11 @@ def phase_text(phases: PhaseDiagram | None) -> str:
         f"{name} {(held == state).mean():.0%}"
         for state, name in zip(STATES, STATE_NAMES, strict=True)
     )
+    after = (
+        "" if phases.done >= phases.steps else f"after {phases.done:,} of {phases.steps:,} steps: "
+    )
     return (
-        f"{phases.features} features in {phases.dimensions} "
+        f"{after}{phases.features} features in {phases.dimensions} "
         f"dimension{'s' * (phases.dimensions != 1)}: {shares} \N{MIDDLE DOT} seed {phases.seed}"
     )
 

@@ -13,11 +13,10 @@ def toy_lines(toys: ToyModels) -> Lines:
     plan = toys.plan
     return (
         "import microtome as mt",
-        "from microtome.records.superposition import ToyPlan",
         "",
-        f"plan = ToyPlan({plan.features}, {plan.dimensions}, {plan.sparsity!r},",
+        f"plan = mt.ToyPlan({plan.features}, {plan.dimensions}, {plan.sparsity!r},",
         f"    importance={plan.importance!r}, steps={plan.steps}, batch={plan.batch},",
-        f"    rate={plan.rate!r}, seed={plan.seed})",
+        f"    rate={plan.rate!r}, seed={plan.seed}, starts={plan.starts})",
         "values = mt.train_toy(plan).weights",
     )
 
@@ -41,10 +40,7 @@ def sharing_lines(session: Session, analysis: Analysis) -> Lines | str:
         return UNASKED  # of a dictionary that only this window had open
     return (
         "import microtome as mt",
-        "from microtome.features.neurons import Neurons",
-        "from microtome.records.superposition import geometry",
         "",
         loading(session)[0],
-        f"found = geometry(Neurons(model, {layer}).directions.numpy())",
-        "values = found.dimensionality",
+        f"values = mt.superposition(mt.Neurons(model, {layer})).dimensionality",
     )

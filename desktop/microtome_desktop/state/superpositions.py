@@ -21,8 +21,8 @@ class PhaseWish:
     features: int = 2
     dimensions: int = 1
     squares: int = 12
-    repeats: int = 3
-    steps: int = 1_500
+    repeats: int = 5
+    steps: int = 1_000
     seed: int = 0
 
 

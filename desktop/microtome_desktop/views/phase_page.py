@@ -27,8 +27,8 @@ _FIELDS = (
     ("features", "features", 2, 12, 2),
     ("dimensions", "dimensions", 1, 8, 1),
     ("squares", "squares a side", 2, 24, 12),
-    ("repeats", "starts of each", 1, 8, 3),
-    ("steps", "steps", 1, 100_000, 1_500),
+    ("repeats", "starts of each", 1, 8, 5),
+    ("steps", "steps", 1, 100_000, 1_000),
     ("seed", "seed", 0, 2**31 - 1, 0),
 )
 
@@ -48,6 +48,7 @@ class PhasePage(QWidget):
             PhasePlot(), EmptyState(), TwoLines(), QLabel(),
         )  # fmt: skip
         self._phases: PhaseDiagram | None = None
+        self._under_way = ""  # how far the one is that is being found
         self._lay_out()
         self.plot.hovered.connect(self._on_hover)
 
@@ -98,17 +99,27 @@ class PhasePage(QWidget):
     def show_phases(self, phases: PhaseDiagram | None) -> None:
         """Draw a diagram, or say how to get one."""
         self._phases = phases
-        for part in (self.plot, self.legend, self.said):
+        for part in (self.plot, self.legend):
             part.setVisible(phases is not None)
         self.empty.setVisible(phases is None)
         self.empty.tell("No phase diagram yet", NO_PHASES)
         if phases is not None:
             self.plot.show_phases(phases)
-        self.said.setText(phase_text(phases))
+        self._tell()
+
+    def show_progress(self, under_way: str) -> None:
+        """Say how far the diagram is that is being found; nothing when none is."""
+        if under_way != self._under_way:
+            self._under_way = under_way
+            self._tell()
+
+    def _tell(self) -> None:
+        parts = [self._under_way, phase_text(self._phases)]
+        self.said.setText(" \N{MIDDLE DOT} ".join(part for part in parts if part))
+        self.said.setVisible(any(parts))
 
     def _on_hover(self, row: int, column: int) -> None:
-        if self._phases is not None:
-            inside = row >= 0
-            self.said.setText(
-                square_text(self._phases, row, column) if inside else phase_text(self._phases)
-            )
+        if self._phases is not None and row >= 0:
+            self.said.setText(square_text(self._phases, row, column))
+        else:
+            self._tell()

@@ -22,8 +22,9 @@ _ROWS: tuple[_Row, ...] = (
     ("low", "sparsity from", (0, 99), 0, 0.01, "{:.2f}"),
     ("high", "to", (0, 99), 90, 0.01, "{:.2f}"),
     ("models", "models", (1, MODELS), 3, 1, "{:.0f}"),
-    ("importance", "importance", (50, 100), 100, 0.01, "{:.2f}"),
-    ("steps", "steps", (1, 100), 6, 100, "{:,.0f}"),
+    ("importance", "importance", (50, 100), 85, 0.01, "{:.2f}"),
+    ("steps", "steps", (1, 100), 10, 100, "{:,.0f}"),
+    ("starts", "starts of each", (1, 12), 6, 1, "{:.0f}"),
     ("seed", "seed", (0, 50), 0, 1, "{:.0f}"),
 )
 _TIPS = {
@@ -34,6 +35,8 @@ _TIPS = {
     "models": "How many models between these sparsities are trained at once",
     "importance": "How much the error of each next feature counts, beside the one before",
     "steps": "Steps of the training",
+    "starts": "How often each model is trained from elsewhere; the one with the smallest loss "
+    "is shown, because a single run often ends in another arrangement than the best",
     "seed": "Where everything random starts",
 }
 
@@ -94,7 +97,7 @@ class ToyForm(QWidget):
         return ToyPlan(
             whole("features"), whole("dimensions"),
             spread(self.value("low"), self.value("high"), whole("models")),
-            self.value("importance"), whole("steps"), seed=whole("seed"),
+            self.value("importance"), whole("steps"), seed=whole("seed"), starts=whole("starts"),
         )  # fmt: skip
 
     def state(self) -> dict[str, int]:
@@ -119,7 +122,8 @@ class ToyForm(QWidget):
         plan = self.plan()
         shares = ", ".join(f"{each:g}" for each in plan.sparsity)
         counts = f"; each next counts {plan.importance:g} times" if plan.importance < 1 else ""
+        best = f"; the best of {plan.starts} starts each" if plan.starts > 1 else ""
         self.exact.setText(
             f"{plan.features} features in {plan.dimensions} dimensions, zeros with probability "
-            f"{shares}{counts}"
+            f"{shares}{counts}{best}"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome.errors import InputError
-from microtome.records.superposition import PHASES, SHARING, TOY
+from microtome.records.superposition import PHASES, SHARING, TOY, ToyModels
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.superposition_requests import (
     PHASE_SLOT,
@@ -32,6 +32,7 @@ from microtome_desktop.presenters.superposition import (
     NO_PHASES,
     NO_SHARING,
     NO_TOY,
+    ToyPicture,
     measurable,
     phase_table,
     phases_in,
@@ -48,6 +49,7 @@ from microtome_desktop.presenters.superposition_python import (
     sharing_lines,
     toy_lines,
 )
+from microtome_desktop.presenters.work import progress_text
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.superpositions import newest
 from microtome_desktop.views.choice import Choice
@@ -79,6 +81,7 @@ class SuperpositionPanel(Panel):
         self.layer, self.measure = Choice(), QPushButton("Measure")
         self.sharing, self.sharing_said = SharingPlot(), QLabel()
         self.unmeasured = EmptyState()
+        self._drawn: Sequence[ToyPicture] = ()
         self.phases = PhasePage()
         self.pages = QTabWidget()
         self._dress()
@@ -212,34 +215,52 @@ class SuperpositionPanel(Panel):
             self.layer.setCurrentIndex(max(0, self.layer.findText(before)))
 
     def _show(self, kind: str) -> None:
+        session = self.context.workspace.session
         if kind == PHASES:
-            self.phases.show_phases(phases_in(self.context.workspace.session))
+            self.phases.show_phases(phases_in(session))
             return
-        toys = toys_in(self.context.workspace.session)
+        toys = toys_in(session)
+        drawn = () if toys is None else pictures(toys)
         if kind == TOY:
-            self.gallery.setVisible(toys is not None)
-            self.empty.setVisible(toys is None)
-            self.empty.tell("No toy models yet", NO_TOY)
-            self.gallery.show_pictures(() if toys is None else pictures(toys))
-            self.said.setText(toy_text(toys))
-            self.said.setToolTip(toy_text(toys))
-        numbers = range(0 if toys is None else len(toys.plan.sparsity))
-        marks = [] if toys is None else [toys.geometry(number).share for number in numbers]
+            self._show_toys(toys, drawn)
+        else:
+            self._show_layer()
+        self.sharing.mark([each.measured.share for each in drawn])
+        lines = ", dashed the mean of each toy model's represented features" if drawn else ""
+        self.sharing.setToolTip(f"How many directions have which share of a dimension{lines}")
+
+    def _show_toys(self, toys: ToyModels | None, drawn: Sequence[ToyPicture]) -> None:
+        self.gallery.setVisible(toys is not None)
+        self.empty.setVisible(toys is None)
+        self.empty.tell("No toy models yet", NO_TOY)
+        # A turn for each: all at once would take longer than a frame.
+        self._drawn = drawn
+        for number in range(MODELS):
+            self.context.later((self, "model", number), partial(self._show_model, number))
+        text = "" if toys is None else toy_text(toys, drawn)
+        self.said.setText(text)
+        self.said.setToolTip(text)
+
+    def _show_model(self, number: int) -> None:
+        self.gallery.show_picture(number, (*self._drawn, *[None] * MODELS)[number])
+
+    def _show_layer(self) -> None:
         shared = sharing_in(self.context.workspace.session)
-        self.sharing.show_sharing(None if shared is None else shared[1], marks)
+        self.sharing.show_sharing(None if shared is None else shared[1])
         for part in (self.sharing, self.sharing_said):
             part.setVisible(shared is not None)
         self.unmeasured.setVisible(shared is None)
         self.unmeasured.tell("Nothing measured yet", NO_SHARING)
         self.sharing_said.setText("" if shared is None else sharing_text(shared[1], shared[0]))
-        lines = ", dashed the mean of each toy model's represented features" if marks else ""
-        self.sharing.setToolTip(f"How many directions have which share of a dimension{lines}")
 
     def _on_work(self) -> None:
         self.context.later((self, "work"), self._show_able)
 
     def _show_able(self) -> None:
         self.buttons.show()
+        finding = self.buttons.job_of(PHASE_SLOT)
+        told = None if finding is None else finding.progress
+        self.phases.show_progress("" if told is None else progress_text(told))
 
     # what leaves the panel
 
@@ -280,7 +301,7 @@ class SuperpositionPanel(Panel):
             return exports.NO_RUN
         if self.pages.currentIndex() == 1:
             phases, held = phases_in(session), newest(session, PHASES)
-            repeats = 3 if held is None else int(held.params.get("repeats", 3))
+            repeats = 5 if held is None else int(held.params.get("repeats", 3))
             return NO_PHASES if phases is None else phase_lines(phases, repeats)
         toys, shared = toys_in(session), newest(session, SHARING)
         if toys is not None:

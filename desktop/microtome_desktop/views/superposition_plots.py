@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtGui import QBrush, QColor, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from microtome.records.superposition import Geometry, PhaseDiagram
@@ -18,6 +18,7 @@ from microtome_desktop.views.fonts import mono_font
 
 _CIRCLE = np.linspace(0, 2 * np.pi, 97)
 _BINS = 40
+_HIGH = 1.15  # of an axis of shares and lengths, while nothing is longer
 
 
 class SmallPlot(pg.PlotWidget):
@@ -39,9 +40,13 @@ class SmallPlot(pg.PlotWidget):
             if not axes:
                 self.hideAxis(side)
 
+    _title = ""  # of the class, because the library lays the plot out while it is being made
+
     def say(self, title: str) -> None:
         """A title above it."""
-        self.setTitle(title, color=colours.TEXT_DIM, size="9pt")
+        if title != self._title:  # laying out a title takes longer than drawing the model
+            self._title = title
+            self.setTitle(title, color=colours.TEXT_DIM, size="9pt")
 
 
 class DirectionsPlot(SmallPlot):
@@ -78,13 +83,15 @@ class DirectionsPlot(SmallPlot):
         ends, most = picture.directions, picture.limit
         x, y = (np.stack([np.zeros(len(ends)), ends[:, axis]], 1).ravel() for axis in (0, 1))
         self._arrows.setData(x, y)
-        brushes = [pg.mkBrush(colour) for colour in feature_colours(len(ends))]
+        brushes = feature_brushes(len(ends))
         self._heads.setData(ends[:, 0], ends[:, 1], brush=brushes)
         self.getViewBox().invertY(False)
         self._frame(-most, most)
         self.setToolTip("Where each feature points; the circle has radius 1")
 
-    def _frame(self, low: float, high: float) -> None:
+    def _frame(self, low: float, high: float, *, again: bool = False) -> None:
+        if self._ends == (low, high) and not again:
+            return
         self._ends = low, high
         self.getViewBox().setRange(xRange=self._ends, yRange=self._ends, padding=0)
 
@@ -92,7 +99,7 @@ class DirectionsPlot(SmallPlot):
         """All of it stays in view: with one scale for both ways, a range alone does not."""
         super().resizeEvent(event)
         if self._ends is not None:
-            self._frame(*self._ends)
+            self._frame(*self._ends, again=True)
 
     def _show_products(self, picture: ToyPicture) -> None:
         held = picture.products
@@ -111,6 +118,11 @@ def feature_colours(count: int) -> list[QColor]:
     shares = np.linspace(0, 1, max(2, count))[:count, None]
     mixed = (1 - shares) * ends[0] + shares * ends[1]
     return [QColor.fromRgbF(*(float(part) for part in each)) for each in mixed]
+
+
+def feature_brushes(count: int) -> list[QBrush]:
+    """What the features are filled with."""
+    return [pg.mkBrush(each) for each in feature_colours(count)]
 
 
 class SharesPlot(SmallPlot):
@@ -133,15 +145,19 @@ class SharesPlot(SmallPlot):
         self._dots = pg.ScatterPlotItem(size=5, pen=None, brush=pg.mkBrush(colours.TEXT))
         self.addItem(self.bars)
         self.addItem(self._dots)
+        self._room = (0, 0.0)  # features and height that are in view
 
     def show_measured(self, found: Geometry) -> None:
         """Draw the features of a model."""
         at = np.arange(len(found.norm), dtype=np.float64)
-        brushes = [pg.mkBrush(each) for each in feature_colours(len(at))]
+        brushes = feature_brushes(len(at))
         self.bars.setOpts(x=at, height=found.dimensionality, width=0.7, brushes=brushes, pen=None)
         self._dots.setData(at, found.norm)
-        top = max(1.15, 1.05 * float(found.norm.max(initial=0)))
-        self.getViewBox().setRange(xRange=(-0.7, len(at) - 0.3), yRange=(0, top), padding=0)
+        room = len(at), max(_HIGH, 1.05 * float(found.norm.max(initial=0)))
+        if room != self._room:
+            self._room = room
+            ends = (-0.7, len(at) - 0.3), (0, room[1])
+            self.getViewBox().setRange(xRange=ends[0], yRange=ends[1], padding=0)
 
 
 class ToyGallery(QWidget):
@@ -162,15 +178,14 @@ class ToyGallery(QWidget):
             self._grid.addWidget(plot, 0, at)
             self._grid.addWidget(shares, 1, at)
 
-    def show_pictures(self, pictures: Sequence[ToyPicture]) -> None:
-        """Draw the models that there are."""
-        for number, (plot, shares) in enumerate(zip(self.directions, self.shares, strict=True)):
-            there = number < len(pictures)
-            plot.setVisible(there)
-            shares.setVisible(there)
-            if there:
-                plot.show_picture(pictures[number])
-                shares.show_measured(pictures[number].measured)
+    def show_picture(self, number: int, picture: ToyPicture | None) -> None:
+        """Draw one model; None takes its column away."""
+        plot, shares = self.directions[number], self.shares[number]
+        plot.setVisible(picture is not None)
+        shares.setVisible(picture is not None)
+        if picture is not None:
+            plot.show_picture(picture)
+            shares.show_measured(picture.measured)
 
 
 class SharingPlot(SmallPlot):
@@ -185,19 +200,35 @@ class SharingPlot(SmallPlot):
         self.bars = pg.BarGraphItem(x=[], height=[], width=1 / _BINS, brush=colours.MLP, pen=None)
         self.addItem(self.bars)
         self._marks: list[pg.InfiniteLine] = []
+        self._shares, self._most = np.zeros(0), 0.0  # what is drawn, and how wide
 
-    def show_sharing(self, found: Geometry | None, marks: Sequence[float]) -> None:
-        """Draw a layer, and beside it the mean shares of the toy models as lines."""
-        shares = np.zeros(0) if found is None else found.dimensionality
-        most = 1.0 if not len(shares) else min(1.0, max(1.3 * float(shares.max()), *marks, 0.02))
-        counts, edges = np.histogram(shares, _BINS, (0, most))
-        self.bars.setOpts(x=(edges[1:] + edges[:-1]) / 2, height=counts, width=most / _BINS)
-        for line in self._marks:
-            self.removeItem(line)
+    def show_sharing(self, found: Geometry | None) -> None:
+        """Draw a layer."""
+        self._shares = np.zeros(0) if found is None else found.dimensionality
+        self._most = 0.0  # so that it is drawn
+        self.mark([line.value() for line in self._marks])
+
+    def mark(self, marks: Sequence[float]) -> None:
+        """Lines at the mean shares of the toy models; they move while these are trained."""
+        while len(self._marks) > len(marks):
+            self.removeItem(self._marks.pop())
         pen = pg.mkPen(colours.WARM, width=1.4, style=Qt.PenStyle.DashLine)
-        self._marks = [pg.InfiniteLine(mark, 90, pen=pen) for mark in marks]
-        for line in self._marks:
-            self.addItem(line)
+        while len(self._marks) < len(marks):
+            self._marks.append(pg.InfiniteLine(0, 90, pen=pen))
+            self.addItem(self._marks[-1])
+        for line, mark in zip(self._marks, marks, strict=True):
+            line.setValue(mark)
+        self._draw(max(marks, default=0.0))
+
+    def _draw(self, mark: float) -> None:
+        """The histogram, wide enough for the marks; again only where its width has changed."""
+        held = self._shares
+        most = 1.0 if not len(held) else min(1.0, max(1.3 * float(held.max()), 1.05 * mark, 0.02))
+        if most == self._most:
+            return
+        self._most = most
+        counts, edges = np.histogram(held, _BINS, (0, most))
+        self.bars.setOpts(x=(edges[1:] + edges[:-1]) / 2, height=counts, width=most / _BINS)
         top = max(1, int(counts.max(initial=0)))
         self.getViewBox().setRange(xRange=(0, most), yRange=(0, top), padding=0.03)
 
@@ -226,6 +257,8 @@ class PhasePlot(SmallPlot):
             [QColor(getattr(colours, name)).getRgb() for name in STATE_COLOURS], np.uint8
         )
         self.image.setImage(table[held].transpose(1, 0, 2), levels=(0, 255))
+        if held.shape == self._shape:
+            return
         rows, columns = self._shape = held.shape
         self.image.setRect(QRectF(0, 0, columns, rows))
         self.getAxis("bottom").setTicks([_ticks(phases.density)])
