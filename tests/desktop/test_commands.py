@@ -58,11 +58,12 @@ ON_SUITES = {
 }  # fmt: skip
 OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
-    CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
+    CommandId.PROPOSE_LABELS, CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS,
+    CommandId.EXPORT_LABELS,
 }  # fmt: skip
 IN_THE_LAB = {
     CommandId.TRAIN, CommandId.CONTINUE_TRAINING, CommandId.TRAIN_TOY, CommandId.PHASES,
-    CommandId.MEASURE_SHARING,
+    CommandId.MEASURE_SHARING, CommandId.PROBE,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 ON_FEATURES = {
