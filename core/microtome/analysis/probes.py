@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -64,11 +65,6 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     types = np.array([ids[word] for ids in held.ids])
     controls = list(_controls(types, target, seed))
     parts = _folds(target, np.array([group for _, _, group in given]), folds, seed)
-    accuracy = np.zeros((len(places), folds))
-    control = np.zeros((len(places), CONTROLS, folds))
-    widths = {rows.shape[1] for rows in held.rows}
-    direction = np.zeros((len(places), len(names), *widths)) if len(widths) == 1 else None
-    most = max(int((target == number).sum()) for number in range(len(names)))
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
@@ -79,14 +75,32 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
         "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip
 
+    return probe_analysis(_fitted(places, held.rows, target, controls, parts, params, job))
+
+
+def _fitted(
+    places: list[Site],
+    every: list[Float[np.ndarray, "prompt d"]],
+    target: Int[np.ndarray, " prompt"],
+    controls: list[Int[np.ndarray, " prompt"]],
+    parts: Int[np.ndarray, " prompt"],
+    params: dict[str, Any],
+    job: Job,
+) -> Probe:
+    """Accuracies and directions of all sites, handed out one after another."""
+    folds, counts, widths = int(parts.max()) + 1, np.bincount(target), {x.shape[1] for x in every}
+    accuracy = np.zeros((len(places), folds))
+    control = np.zeros((len(places), len(controls), folds))
+    direction = np.zeros((len(places), len(counts), *widths)) if len(widths) == 1 else None
+
     def found(count: int) -> Probe:
         return Probe(
             tuple(map(str, places[:count])), accuracy[:count].copy(),
-            control[:count].mean(axis=1), most / len(given), params,
+            control[:count].mean(axis=1), int(counts.max()) / len(target), params,
             None if direction is None else direction[:count].astype(np.float32),
         )  # fmt: skip
 
-    for at, rows in enumerate(held.rows):
+    for at, rows in enumerate(every):
         job.progress("Probing", at, len(places))
         accuracy[at] = _accuracies(rows, target, parts, job)
         for draw, other in enumerate(controls):
@@ -95,7 +109,7 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
             direction[at] = fit_logistic(rows, target).directions
         job.partial(PROBE, found(at + 1))
     job.progress("Probing", len(places), len(places))
-    return probe_analysis(found(len(places)))
+    return found(len(places))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
