@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -60,37 +61,55 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     places = probed_places(model, sites)
     held = read_rows(model, [prompt for prompt, _, _ in given], places, position, job)
     target = np.array([names.index(label) for _, label, _ in given])
-    word, types = _word(held.ids, position, len(names))
+    word = _word(held.ids, position, len(names))
+    types = np.array([ids[word] for ids in held.ids])
+    controls = list(_controls(types, target, seed))
     parts = _folds(target, np.array([group for _, _, group in given]), folds, seed)
-    accuracy = np.zeros((len(places), folds))
-    control = np.zeros((len(places), CONTROLS, folds))
-    direction = _room(held.rows, len(names))
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
-        "repeats": _repeats(types, parts), "last": str(places[-1]),
+        "repeats": _repeats(types, parts),
         "unknown": unknown_words(model, [prompt for prompt, _, _ in given]),
+        "last": str(places[-1]),
         "method": "logistic regression, L2, standardised",
         "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip
 
+    return probe_analysis(_fitted(places, held.rows, target, controls, parts, params, job))
+
+
+def _fitted(
+    places: list[Site],
+    every: list[Float[np.ndarray, "prompt d"]],
+    target: Int[np.ndarray, " prompt"],
+    controls: list[Int[np.ndarray, " prompt"]],
+    parts: Int[np.ndarray, " prompt"],
+    params: dict[str, Any],
+    job: Job,
+) -> Probe:
+    """Accuracies and directions of all sites, handed out one after another."""
+    folds, counts, widths = int(parts.max()) + 1, np.bincount(target), {x.shape[1] for x in every}
+    accuracy = np.zeros((len(places), folds))
+    control = np.zeros((len(places), len(controls), folds))
+    direction = np.zeros((len(places), len(counts), *widths)) if len(widths) == 1 else None
+
     def found(count: int) -> Probe:
         return Probe(
             tuple(map(str, places[:count])), accuracy[:count].copy(),
-            control[:count].mean(axis=1), float(np.bincount(target).max() / len(given)), params,
+            control[:count].mean(axis=1), int(counts.max()) / len(target), params,
             None if direction is None else direction[:count].astype(np.float32),
         )  # fmt: skip
 
-    for at, rows in enumerate(held.rows):
+    for at, rows in enumerate(every):
         job.progress("Probing", at, len(places))
         accuracy[at] = _accuracies(rows, target, parts, job)
-        for draw, other in enumerate(_controls(types, target, seed)):
+        for draw, other in enumerate(controls):
             control[at, draw] = _accuracies(rows, other, parts, job)
         if direction is not None:
             direction[at] = fit_logistic(rows, target).directions
         job.partial(PROBE, found(at + 1))
     job.progress("Probing", len(places), len(places))
-    return probe_analysis(found(len(places)))
+    return found(len(places))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,14 +118,6 @@ class _Held:
 
     rows: list[Float[np.ndarray, "prompt d"]]
     ids: list[Int[np.ndarray, " position"]]
-
-
-def _room(
-    rows: Sequence[Float[np.ndarray, "prompt d"]], labels: int
-) -> Float[np.ndarray, "site label d"] | None:
-    """Where the directions of each site come, if all sites are of one width."""
-    widths = {one.shape[1] for one in rows}
-    return np.zeros((len(rows), labels, *widths)) if len(widths) == 1 else None
 
 
 _Given = list[tuple[Prompt, str, int]]
@@ -219,16 +230,13 @@ def unknown_words(model: Model, prompts: Sequence[Prompt]) -> list[str]:
     return list(found)
 
 
-def _word(
-    ids: list[Int[np.ndarray, " position"]], position: int, classes: int
-) -> tuple[int, Int[np.ndarray, " prompt"]]:
-    """The place whose types of token the control task labels, and the token of each prompt."""
-    at = position
-    if len({int(one[position]) for one in ids}) < 2 * classes:
-        shortest = min(map(len, ids))
-        kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
-        at = max(kinds, key=lambda at: (kinds[at], at))
-    return at, np.array([one[at] for one in ids])
+def _word(ids: list[Int[np.ndarray, " position"]], position: int, classes: int) -> int:
+    """The place whose types of token the control task labels."""
+    if len({int(one[position]) for one in ids}) >= 2 * classes:
+        return position
+    shortest = min(map(len, ids))
+    kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
+    return max(kinds, key=lambda at: (kinds[at], at))
 
 
 def _controls(

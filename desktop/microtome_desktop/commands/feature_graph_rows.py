@@ -84,7 +84,7 @@ FEATURE_GRAPH_ROWS = (
             "of the graph is on, and what it writes: its card in the tab Features",
             "mdi6.card-text-outline", "Ctrl+Alt+A", _no_feature, starts_group=True),
     Command(_ID.FEATURE_NODE, _MENU, "The feature in the graph", "Go from the card of a feature to "
-            "its nodes in the graph", "mdi6.graph-outline", "Ctrl+Alt+B",
+            "its nodes in the graph", "mdi6.graph-outline", "Ctrl+Alt+J",
             _not_in_graph),
     Command(_ID.FEATURE_ABLATE, _MENU, "Ablate the feature", "Put 0 in the place of the selected "
             "features' activations", "mdi6.content-cut", "Ctrl+Alt+I", _cannot("ablate"),
