@@ -231,6 +231,8 @@ def live_bench(qapp):
             _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
             assert [notice.as_text for notice in made.desk.notices.history] == []
             _wait(lambda: made.runner.idle)
+            for name in made.furnishing.panels.names:  # a late one would come within a test
+                assert made.furnishing.panels[name].isWidgetType()
             for box in window.findChildren(QComboBox):
                 box.view()  # a list makes its pop-up when it is first used
             yield made

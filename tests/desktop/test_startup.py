@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+
+from PySide6.QtCore import Qt
 
 from microtome_desktop.wiring import Opening
 
@@ -106,4 +109,36 @@ def test_the_example_is_on_screen_without_anybody_asking(qtbot, monkeypatch):
         bench.furnishing.panels.clear()
         bench.handlers.focus_prompt = None
         opening.window.close()
+        opening.window.deleteLater()
+
+
+def test_a_late_panel_is_made_when_its_tab_is_clicked_as_the_session_has_it(
+    qtbot, tmp_path, sample_session
+):
+    from microtome.session.writer import save_session
+
+    kept = {"page": 1}
+    session = dataclasses.replace(sample_session, view={"superposition": kept})
+    opening = Opening(save_session(tmp_path / "late.h5", session), None)
+    opening.window.show()
+    with qtbot.waitSignal(opening.settled, timeout=100_000):
+        pass
+    bench, tabs = opening.workbench, opening.window.centre.tabs
+    panels = bench.furnishing.panels
+    try:
+        assert not {"training", "superposition"} & set(panels)
+        assert bench.handlers.panel_views()["superposition"] == kept
+        place = [tabs.tabText(number) for number in range(tabs.count())].index("Superposition")
+        left = Qt.MouseButton.LeftButton
+        qtbot.mouseClick(tabs, left, pos=tabs.tabRect(place).center())
+        qtbot.waitUntil(lambda: "superposition" in panels and panels["superposition"].isVisible())
+        assert panels["superposition"].pages.currentIndex() == 1
+        assert bench.handlers.panel_views()["superposition"]["page"] == 1
+        assert "training" not in panels
+    finally:
+        opening.close()
+        bench.desk.workspace.mark_clean()
+        opening.window.close()
+        panels.clear()
+        bench.handlers.forget_panels()
         opening.window.deleteLater()

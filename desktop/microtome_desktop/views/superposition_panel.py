@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -51,11 +50,11 @@ from microtome_desktop.presenters.superposition_python import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.superpositions import newest
-from microtome_desktop.state.work import Piece
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.phase_page import PhasePage
+from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.superposition_form import MODELS, ToyForm
 from microtome_desktop.views.superposition_plots import SharingPlot, ToyGallery
 from microtome_desktop.views.text_flow import EmptyState
@@ -144,26 +143,17 @@ class SuperpositionPanel(Panel):
         return column
 
     def _connect(self) -> None:
-        self.train.clicked.connect(partial(self._on_button, TOY_SLOT, CommandId.TRAIN_TOY))
-        self.measure.clicked.connect(
-            partial(self._on_button, SHARING_SLOT, CommandId.MEASURE_SHARING)
-        )
-        self.phases.run.clicked.connect(partial(self._on_button, PHASE_SLOT, CommandId.PHASES))
+        self.buttons = RunButtons(
+            self.context,
+            RunButton(self.train, TOY_SLOT, CommandId.TRAIN_TOY, "Train",
+                      "Train them from the start, and watch how their geometry forms"),
+            RunButton(self.measure, SHARING_SLOT, CommandId.MEASURE_SHARING, "Measure",
+                      "Measure how these directions share their space"),
+            RunButton(self.phases.run, PHASE_SLOT, CommandId.PHASES, "Find phases",
+                      "Train a model in every square, all at once"),
+        )  # fmt: skip
         self.context.work.changed.connect(self._on_work)
         self.context.dictionaries.changed.connect(self._on_dictionaries)
-
-    def _on_button(self, slot: str, wanted: CommandId) -> None:
-        """Stop what runs of a kind, or run it."""
-        piece = self.job_of(slot)
-        if piece is not None:
-            self.context.stop(piece.number)
-        else:
-            self.context.do(wanted)
-
-    def job_of(self, slot: str) -> Piece | None:
-        """The job of this kind that is under way."""
-        pieces = (p for p in self.context.work.pieces if p.slot == slot and p.under_way)
-        return next(pieces, None)
 
     # acts
 
@@ -233,10 +223,8 @@ class SuperpositionPanel(Panel):
             self.gallery.show_pictures(() if toys is None else pictures(toys))
             self.said.setText(toy_text(toys))
             self.said.setToolTip(toy_text(toys))
-        marks = [] if toys is None else [
-            float(np.mean(toys.geometry(number).dimensionality))
-            for number in range(len(toys.plan.sparsity))
-        ]  # fmt: skip
+        numbers = range(0 if toys is None else len(toys.plan.sparsity))
+        marks = [] if toys is None else [toys.geometry(number).share for number in numbers]
         shared = sharing_in(self.context.workspace.session)
         self.sharing.show_sharing(None if shared is None else shared[1], marks)
         for part in (self.sharing, self.sharing_said):
@@ -244,26 +232,14 @@ class SuperpositionPanel(Panel):
         self.unmeasured.setVisible(shared is None)
         self.unmeasured.tell("Nothing measured yet", NO_SHARING)
         self.sharing_said.setText("" if shared is None else sharing_text(shared[1], shared[0]))
-        lines = ", dashed the mean of each toy model" if marks else ""
+        lines = ", dashed the mean of each toy model's represented features" if marks else ""
         self.sharing.setToolTip(f"How many directions have which share of a dimension{lines}")
 
     def _on_work(self) -> None:
         self.context.later((self, "work"), self._show_able)
 
     def _show_able(self) -> None:
-        rows = (
-            (self.train, TOY_SLOT, CommandId.TRAIN_TOY, "Train",
-             "Train them from the start, and watch how their geometry forms"),
-            (self.measure, SHARING_SLOT, CommandId.MEASURE_SHARING, "Measure",
-             "Measure how these directions share their space"),
-            (self.phases.run, PHASE_SLOT, CommandId.PHASES, "Find phases",
-             "Train a model in every square, all at once"),
-        )  # fmt: skip
-        for button, slot, wanted, title, tip in rows:
-            reason, stops = self.context.why_not(wanted), self.job_of(slot) is not None
-            button.setText("Stop" if stops else title)
-            button.setEnabled(stops or not reason)
-            button.setToolTip("Stop it" if stops else reason or tip)
+        self.buttons.show()
 
     # what leaves the panel
 

@@ -19,6 +19,7 @@ from microtome.errors import (
     CorpusError,
     DictionaryMismatch,
     InputError,
+    MemoryExceeded,
     SiteMissing,
 )
 from microtome.features.dictionary import Dictionary
@@ -193,6 +194,7 @@ def test_transcoders_of_all_mlps(
         ("resid_post.1", {"watch_every": "5"}, InputError, "watch_every"),
         ("resid_post.1", {"watch_every": -5}, InputError, "watch_every is -5"),
         ("resid_post.1", {"name": 5}, InputError, "name"),
+        ("resid_post.1", {"width": 10**9}, MemoryExceeded, r"about \d.*smaller width \(at most"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(
@@ -202,6 +204,8 @@ def test_what_cannot_be_trained_is_refused(
         train_dictionary(model, text, site, **{**SHORT, **more})
     with pytest.raises(InputError, match="4 layers"):
         train_transcoders(model, text, **{**SHORT, "k": [3]})
+    with pytest.raises(MemoryExceeded, match="smaller width"):
+        train_transcoders(model, text, "cross-layer", **{**SHORT, "width": 10**8})
 
 
 def test_ctrl_c_ends_the_command_between_two_steps(
@@ -247,3 +251,13 @@ def test_the_command_writes_a_folder_and_tells_figures(
         main([*asked, "--writes", "mlp_out.2", "--rule", "topk", "--out", str(tmp_path / "x")]) == 2
     )
     assert "no file format" in capsys.readouterr().err
+    many = ["train", "--model", "words-4l", "--text", str(text), "--out", str(tmp_path / "x")]
+    assert main([*many, "--transcoders", "per-layer", "--rule", "gated"]) == 2
+    assert "set of transcoders of the rule gated" in capsys.readouterr().err
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"text": "the tree"}\n')
+    other = ["--transcoders", "per-layer", "--text", str(lines), "--field", "body"]
+    assert main([*many, *other]) == 2
+    assert "no text in 'body'; it has text" in capsys.readouterr().err
+    assert main([*many, "--transcoders", "cross-layer", "--skip"]) == 2
+    assert "Leave the skip out" in capsys.readouterr().err

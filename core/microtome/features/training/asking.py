@@ -20,6 +20,7 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
 from microtome.features.fitting import width_of
 from microtome.features.training.forms import Across, Own
+from microtome.features.training.memory import TrainingSize, expect_room
 from microtome.features.training.methods import METHODS
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import preset
@@ -61,7 +62,7 @@ class Shared(TypedDict, total=False):
     folder: Path | str | None  # for checkpoints and activations, which are kept there
     limit: int | None  # tokens of the text
     name: str
-    watch_every: int  # steps between measures of the cross-entropy, 0 for none
+    watch_every: int  # steps between measures of the cross-entropy: a tenth of all; 0 for none
     job: Job | None
 
 
@@ -111,12 +112,13 @@ class Asked:
         given = {name: value for name, value in options.items() if name in names}
         folder = options.get("folder")
         expect(folder, (str, Path, type(None)), "folder", "a path", "Write folder='training'.")
-        name, watch_every = options.get("name", ""), options.get("watch_every", 500)
+        plan, name = preset(model.identity).but(**given), options.get("name", "")
+        watch_every = options.get("watch_every", max(plan.every, plan.steps // 10))
         expect(name, str, "name", "a text", "Write for example name='mine'.")
         expect_count(watch_every, "watch_every", 0)
         return cls(
             model,
-            preset(model.identity).but(**given),
+            plan,
             job_or_default(options.get("job")),
             None if folder is None else Path(folder).expanduser(),
             options.get("limit"),
@@ -149,6 +151,11 @@ class Asked:
         source = text_file(text) if isinstance(text, str) else text
         kept, seed = self.limit, self.plan.seed
         return harvest(self.model, source, sites, folder, limit=kept, seed=seed, job=self.job)
+
+    def expect_room(self, read: Site, written: Site) -> None:
+        """Raise MemoryExceeded where a dictionary takes more than is free."""
+        sizes = width_of(self.model, read), width_of(self.model, written)
+        expect_room(self.plan, TrainingSize(*sizes))
 
     def trainer(self, rows: Rows, read: Site, written: Site) -> Trainer:
         """A trainer of one dictionary."""
