@@ -103,6 +103,9 @@ def test_graphs_without_an_order_are_refused_and_shown_by_size():
     turned = replace(circuit, metadata={"cyclic": True})
     with pytest.raises(InputError, match="cycles"):
         mt.prune_by_influence(turned)
+    for shares in ((7, 0.9), (0.8, -1), (float("nan"), 0.9)):
+        with pytest.raises(InputError, match="from 0 to 1"):
+            mt.prune_by_influence(circuit, *shares)
     nodes, edges = Influences.of(turned).kept(0.5, 0.5)
     size = np.abs(circuit.edge_weight)
     share = size[edges].sum() / size[nodes[circuit.edge_source] & nodes[circuit.edge_target]].sum()

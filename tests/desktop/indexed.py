@@ -31,6 +31,7 @@ def index(features=6, *, model="", rows=4, context=10, near=2, examples=3, seed=
         "top_place": place, "top_value": value, "top_window": window,
         "some_place": place, "some_value": value, "some_window": window,
         "token": token, "token_share": share,
+        "token_spread": np.where(np.arange(features) == 1, 1.0, 20.0),
         "raised": token[:, ::-1].copy(), "raised_by": share, "lowered": token, "lowered_by": -share,
         "alike": other, "alike_cosine": np.full((features, 2), 0.5, np.float32),
         "together": other, "together_share": np.full((features, 2), 0.25, np.float32),

@@ -31,6 +31,15 @@ _DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
 _WINDOW_BYTES = 256 << 20
 
 
+def expect_enough(n: int, size: int) -> None:
+    """Raise InputError when a text has given fewer rows than a batch takes."""
+    if size > n:
+        raise InputError(
+            f"The text is too short: {n:,} of its tokens can be used, but a batch takes {size:,}.",
+            f"Give more text, at least {size:,} tokens of it, or take smaller batches.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """One file: how many rows of activations, made of how many rows of tokens."""
@@ -160,11 +169,7 @@ class Harvest:
             self._expect(site)
         if size < 1:
             raise InputError(f"Batches of {size} rows were asked for.", "Give 1 or more.")
-        if size > self.n:
-            raise InputError(
-                f"Batches of {size:,} rows were asked for, but there are {self.n:,}.",
-                "Take smaller batches or more text.",
-            )
+        expect_enough(self.n, size)
         width = 4 * sum(self.index.sites[site] for site in sites)
         window = max(size, _WINDOW_BYTES // width // size * size)
         each = self.n // size

@@ -65,9 +65,14 @@ def prune_by_influence(
 
     The shares go from 0 to 1; tokens and outputs always stay. Influences of what is kept are as
     they were. Outputs begin with their probability, which is their ``node_influence``. Raises
-    InputError for a graph with cycles or without an output.
+    InputError for a graph with cycles or without an output, and for other shares.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Read one with read_graph.")
+    if not (0 <= node_share <= 1 and 0 <= edge_share <= 1):
+        raise InputError(
+            f"Shares of {node_share} of nodes and {edge_share} of edges are not both from 0 to 1.",
+            "Give for example 0.8 and 0.98.",
+        )
     if reason := why_no_order(circuit):
         raise InputError(reason, "Choose nodes and edges by their weights.")
     return circuit.select(*Influences.of(circuit).kept(node_share, edge_share))

@@ -267,9 +267,10 @@ class _Pass:
         }
         for name, columns in (("top", top), ("some", some)):
             held |= {f"{name}_{column}": values for column, values in columns.items()}
-        words, partners = self._kept.words(_WORDS), self._kept.partners(_NEIGHBOURS, job)
+        words, spread = self._kept.words(_WORDS)
+        partners = self._kept.partners(_NEIGHBOURS, job)
         return held | {
-            "token": words.number, "token_share": words.share,
+            "token": words.number, "token_share": words.share, "token_spread": spread,
             "together": partners.number, "together_share": partners.share,
         }  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import xlogy
 
 from microtome.jobs import Job
 from microtome.records.feature_index import NONE
@@ -62,8 +63,11 @@ class KeptCodes:
         self._parts.append((counts, feature.astype(np.int32), value, words))
         self.positions += len(words)
 
-    def words(self, count: int) -> Best:
-        """The tokens on which each feature is on, by their share of its summed activation."""
+    def words(self, count: int) -> tuple[Best, NDArray[np.float32]]:
+        """The tokens on which each feature is on, by their share of its summed activation.
+
+        Also over how many tokens it is spread evenly: the exponential of the entropy over all.
+        """
         codes, words = self._codes()
         vocabulary, token = np.unique(words, return_inverse=True)
         on = sparse.csr_matrix(
@@ -74,7 +78,10 @@ class KeptCodes:
         total = np.maximum(np.asarray(sums.sum(axis=1)).reshape(-1), 1e-30)
         share = sums.data / np.repeat(total, np.diff(sums.indptr)).astype(np.float32)
         number = vocabulary[sums.indices].astype(np.int32)
-        return _best(sums.indptr, number, share.astype(np.float32), count)
+        row = np.repeat(np.arange(self.features), np.diff(sums.indptr))
+        entropy = -np.bincount(row, xlogy(share, share), minlength=self.features)
+        best = _best(sums.indptr, number, share.astype(np.float32), count)
+        return best, np.exp(entropy).astype(np.float32)
 
     def partners(self, count: int, job: Job) -> Best:
         """Features that are on at the same positions, by their share of the positions of either."""

@@ -13,6 +13,7 @@ from microtome.models.anatomy import Mlp
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.sites import Site
 
 
@@ -62,7 +63,7 @@ class Neurons:
             writes=str(Site("mlp_out", layer)),
             model=model.identity.name,
             model_fingerprint=model.identity.fingerprint,
-            fingerprint=f"neurons.{layer}",
+            fingerprint=neurons_fingerprint(layer, model.identity.fingerprint),
         )
 
     def encode(self, x: Float[Tensor, "*n d_in"]) -> Float[Tensor, "*n feature"]:

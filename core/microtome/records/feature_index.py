@@ -38,6 +38,7 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "some_window": (("feature", "sample", "near"), "its activations around"),
     "token": (("feature", "word"), "tokens on which it is on, by summed activation"),
     "token_share": (("feature", "word"), "their share of its summed activation"),
+    "token_spread": (("feature",), "tokens that its activation is spread over evenly"),
     "raised": (("feature", "logit"), "tokens whose logits it raises most"),
     "raised_by": (("feature", "logit"), "logit for an activation of 1, over the mean logit"),
     "lowered": (("feature", "logit"), "tokens whose logits it lowers most"),
@@ -49,6 +50,9 @@ _ARRAYS: dict[str, tuple[tuple[str, ...], str]] = {
     "tokens": (("row", "position"), "the text"),
     "vocabulary": (("token",), "how tokens read"),
 }
+
+# What indexes of before do not hold.
+_LATER = {"token_spread"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +100,8 @@ def table_of(index: FeatureIndex) -> dict[str, NDArray[Any]]:
 
     ``rate`` is the share of positions at which a feature is on, ``mean`` its mean activation
     there, ``purity`` the share of its activation on its first token, ``words`` how many tokens
-    its activation is spread over evenly (the exponential of the entropy over the tokens kept).
+    its activation is spread over evenly: the exponential of the entropy over all its tokens (NaN
+    in an index that was made before it was kept).
     """
     return figures(index, None)
 
@@ -109,18 +114,15 @@ def figures(index: FeatureIndex, feature: int | None) -> dict[str, NDArray[Any]]
         for name in ("count", "total", "peak", "token_share", "token")
     )
     on = np.maximum(count, 1)
-    share = share.astype(np.float64)
-    rest = np.clip(1 - share.sum(1, keepdims=True), 0, 1)
-    spread = np.concatenate([share, rest], axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        entropy = -np.nansum(np.where(spread > 0, spread * np.log(spread), 0), axis=1)
+    held = index.arrays.get("token_spread")
+    spread = np.full(len(count), np.nan) if held is None else np.asarray(held[rows], np.float64)
     dead = count == 0
     return {
         "rate": count / max(1, index.n_positions),
         "mean": np.where(dead, 0, total / on),
         "peak": peak,
-        "purity": np.where(dead, np.nan, share[:, 0]),
-        "words": np.where(dead, np.nan, np.exp(entropy)),
+        "purity": np.where(dead, np.nan, share[:, 0].astype(np.float64)),
+        "words": np.where(dead, np.nan, spread),
         "token": token[:, 0],
     }
 
@@ -142,15 +144,16 @@ def index_of(analysis: Analysis) -> FeatureIndex:
 
     Raises SessionDamaged for an analysis that lacks a part, or whose parts do not fit together.
     """
-    missing = [name for name in _ARRAYS if name not in analysis.arrays]
+    missing = [name for name in _ARRAYS if name not in analysis.arrays and name not in _LATER]
     if missing:
         raise SessionDamaged(f"The index {analysis.id} has no {', '.join(missing)}.", _AGAIN)
-    held = {name: analysis.arrays[name].values for name in _ARRAYS}
+    held = {name: analysis.arrays[name].values for name in _ARRAYS if name in analysis.arrays}
     lengths: dict[str, int] = {}
-    for name, (axes, _) in _ARRAYS.items():
-        for axis, length in zip(axes, held[name].shape, strict=False):
-            if len(axes) != len(held[name].shape) or lengths.setdefault(axis, length) != length:
+    for name, values in held.items():
+        axes, _ = _ARRAYS[name]
+        for axis, length in zip(axes, values.shape, strict=False):
+            if len(axes) != len(values.shape) or lengths.setdefault(axis, length) != length:
                 raise SessionDamaged(
-                    f"{name} of the index {analysis.id} has the shape {held[name].shape}.", _AGAIN
+                    f"{name} of the index {analysis.id} has the shape {values.shape}.", _AGAIN
                 )
     return FeatureIndex(held, analysis.params)

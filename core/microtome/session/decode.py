@@ -14,6 +14,7 @@ from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
+from microtome.records.neuron_prints import analysis_of_now, marks_of_now
 from microtome.records.session import Session
 from microtome.session.annotations import read_annotations
 from microtome.session.decode_traces import decode_edited, decode_traces
@@ -43,9 +44,12 @@ def decode_session(handle: Handle) -> Session:
     with expecting("circuit"):
         circuit = read_circuit(handle)
     with expecting("analyses"):
-        analyses = _analyses(handle)
+        analyses = {
+            name: analysis_of_now(each, model.fingerprint)
+            for name, each in _analyses(handle).items()
+        }
     with expecting("annotations"):
-        marks = read_annotations(handle)
+        marks = marks_of_now(read_annotations(handle), model.fingerprint)
     with expecting("dictionaries"):
         dictionaries = read_dictionaries(handle)
     view = handle.json("/view/state_json") if handle.kind("/view/state_json") else {}

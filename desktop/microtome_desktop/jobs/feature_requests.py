@@ -10,16 +10,19 @@ from microtome.errors import DictionaryError, MicrotomeError, Offline
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.state.dictionaries import LookedAt, layer_of_neurons
+from microtome_desktop.state.dictionaries import LookedAt
 
 if TYPE_CHECKING:
     from microtome.records.trace import Trace
 
 INDEX_SLOT = "feature index"
 _TRIED = 2_048  # tokens that an estimate reads
+
+_TO_FETCH = "Press Download to fetch it from the hub, or choose the folder of a local copy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class LookAtDictionaries(Request):
 
     def perform(self, engine: Engine, job: Job) -> tuple[LookedAt, ...]:
         """The answers; what is wrong is part of them."""
+        if engine.model is None and not self.names:
+            return ()  # none is built in for no model, and nothing heavy is imported to see it
         from microtome.features.formats.finding import embedded_dictionaries
 
         model = engine.loaded
@@ -65,7 +70,7 @@ def _looked(name: str, model: Any, job: Job) -> LookedAt:
         told = inspect_dictionary(name, job=job)
         expect_file_fits(told, model)
     except Offline as error:
-        return LookedAt(name, None, str(error), absent=True)
+        return LookedAt(name, None, f"{error.what} {_TO_FETCH}", absent=True)
     except MicrotomeError as error:
         return LookedAt(name, told, str(error))
     return LookedAt(name, told, told.problem)
@@ -120,21 +125,15 @@ class OpenDictionary(Request):
             load_dictionary,
             load_transcoders,
         )
-        from microtome.records.dictionary_file import CROSSING, ONE
+        from microtome.records.dictionary_file import ONE
 
         model, told = engine.loaded, inspect_dictionary(self.name, job=job)
         expect_file_fits(told, model)
-        if told.kind == CROSSING:
-            raise DictionaryError(
-                f"{self.name} writes across layers: its features have no single direction to show.",
-                "Open it for an attribution graph instead.",
-            )
-        one = told.kind == ONE
-        opened = (
-            (load_dictionary(self.name, job=job),)
-            if one
-            else load_transcoders(self.name, job=job).layers
-        )
+        if told.kind == ONE:
+            opened: tuple[Any, ...] = (load_dictionary(self.name, job=job),)
+        else:
+            found = load_transcoders(self.name, job=job)
+            opened = tuple(found.coder(layer) for layer in range(found.n_layers))
         for held in opened:
             expect_fit(held.identity, model)
             engine.dictionaries[held.identity.fingerprint] = held
@@ -151,7 +150,13 @@ def coder_of(engine: Engine, fingerprint: str) -> Any:
     if layer is not None:
         from microtome.features.neurons import Neurons
 
-        return Neurons(engine.loaded, layer)
+        found = Neurons(engine.loaded, layer)
+        if found.identity.fingerprint != fingerprint:
+            raise DictionaryError(
+                f"These are neurons of another model than {engine.loaded.identity.name}.",
+                "Load the model that the session was made with.",
+            )
+        return found
     if fingerprint not in engine.dictionaries:
         raise DictionaryError("The dictionary is not open.", "Open it from the Features menu.")
     return engine.dictionaries[fingerprint]

@@ -9,11 +9,11 @@ import numpy as np
 
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.neuron_prints import layer_of_neurons, neurons_fingerprint
 from microtome.records.session import Session
 from microtome.records.shared_features import SHARED_FEATURES, shared_of
 from microtome.records.shared_neurons import SHARED_NEURONS, neurons_of_analysis
 from microtome_desktop.presenters.tokens import shown_token
-from microtome_desktop.state.dictionaries import layer_of_neurons, neurons_of
 from microtome_desktop.state.features import index_with, labels_in
 
 SHOWN = 8
@@ -73,9 +73,11 @@ def sharing_of(session: Session | None, fingerprint: str, feature: int) -> Analy
 
 
 def sharers(session: Session, held: Analysis) -> tuple[Sharer, ...]:
-    """The strongest of them."""
+    """The strongest of them; none where a file would have to be read for it."""
+    if not all(isinstance(one.values, np.ndarray) for one in held.arrays.values()):
+        return ()
     if held.kind == SHARED_NEURONS:
-        return _neurons(held)
+        return _neurons(held, session.model.fingerprint)
     shared, print_ = shared_of(held), str(held.params.get("fingerprint", ""))
     labels, index = labels_in(session, print_), index_with(session, print_)
     return tuple(
@@ -87,11 +89,12 @@ def sharers(session: Session, held: Analysis) -> tuple[Sharer, ...]:
     )  # fmt: skip
 
 
-def _neurons(held: Analysis) -> tuple[Sharer, ...]:
+def _neurons(held: Analysis, model: str) -> tuple[Sharer, ...]:
     shared = neurons_of_analysis(held)
     return tuple(
         Sharer(
-            neurons_of(layer), neuron, f"layer {layer}", shared.correlation_of(layer, neuron),
+            neurons_fingerprint(layer, model), neuron, f"layer {layer}",
+            shared.correlation_of(layer, neuron),
             float(shared.share[shared.layers.index(layer), neuron]),
         )
         for layer, neuron in shared.strongest(SHOWN)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import ONE, DictionaryFile
 from microtome.records.model import ModelIdentity
+from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.session import Session
-from microtome_desktop.state.dictionaries import neurons_of
 from microtome_desktop.state.features import indexes
 
 NO_INDEX = "No text was looked through yet."
@@ -26,15 +26,19 @@ class FeatureSource:
 def feature_sources(
     session: Session | None, held: tuple[DictionaryIdentity, ...], model: ModelIdentity | None
 ) -> tuple[FeatureSource, ...]:
-    """All on offer: open ones first, then what the session has an index of, then neurons."""
+    """All on offer: open ones first, then what the session has of dictionaries, then neurons."""
     found = {one.fingerprint: FeatureSource(one.fingerprint, one.name, _told(one)) for one in held}
     for analysis in indexes(session):
         print_, told = str(analysis.params.get("fingerprint", "")), analysis.params
         name = str(told.get("dictionary", "a dictionary"))
         words = f"{told.get('architecture', '')} at {told.get('reads', '')}"
         found.setdefault(print_, FeatureSource(print_, name, words))
-    for layer in range(0 if model is None else model.n_layers):
-        print_ = neurons_of(layer)
+    for one in () if session is None else session.dictionaries:
+        found.setdefault(one.fingerprint, FeatureSource(one.fingerprint, one.name, _told(one)))
+    if model is None:
+        return tuple(found.values())
+    for layer in range(model.n_layers):
+        print_ = neurons_fingerprint(layer, model.fingerprint)
         source = FeatureSource(print_, f"neurons of layer {layer}", f"mlp_post.{layer}")
         found.setdefault(print_, source)
     return tuple(found.values())

@@ -8,9 +8,8 @@ from psygnal import Signal
 
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import DictionaryFile
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.state.workspace import Workspace
-
-_NEURONS = "neurons."  # a layer's neurons are recognised by it and the layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class LookedAt:
 class Dictionaries:
     """Those that the model thread holds, by their identity; ``current`` is a fingerprint.
 
-    A layer's neurons are a dictionary too: ``neurons.2`` stands for those of layer 2.
+    A layer's neurons are a dictionary too: ``neurons_fingerprint`` is what it is held by.
     """
 
     changed = Signal()  # what is open, or which one is looked at
@@ -38,6 +37,7 @@ class Dictionaries:
     def __init__(self, workspace: Workspace) -> None:
         self._held: tuple[DictionaryIdentity, ...] = ()
         self._current = ""
+        self._sets: dict[str, tuple[str, ...]] = {}  # fingerprint -> those opened with it
         workspace.model_changed.connect(self._on_model)
 
     @property
@@ -57,9 +57,18 @@ class Dictionaries:
 
     def keep(self, *opened: DictionaryIdentity) -> None:
         """These are in the model thread now; what is looked at stays."""
+        self._group(opened)
         names = {one.fingerprint for one in opened}
         self._held = (*(one for one in self._held if one.fingerprint not in names), *opened)
         self.changed.emit()
+
+    def set_with(self, fingerprint: str) -> tuple[str, ...]:
+        """The dictionaries of a set that this one was opened with, layer by layer; else itself."""
+        return self._sets.get(fingerprint, (fingerprint,))
+
+    def _group(self, opened: tuple[DictionaryIdentity, ...]) -> None:
+        prints = tuple(one.fingerprint for one in opened)
+        self._sets |= dict.fromkeys(prints, prints)
 
     def choose(self, fingerprint: str) -> None:
         """Look at another one."""
@@ -80,16 +89,5 @@ class Dictionaries:
     def _on_model(self, model: object) -> None:
         # What was opened went with the model that it was opened for.
         if self._held:
-            self._held = ()
+            self._held, self._sets = (), {}
             self.changed.emit()
-
-
-def neurons_of(layer: int) -> str:
-    """What a layer's neurons are recognised by."""
-    return f"{_NEURONS}{layer}"
-
-
-def layer_of_neurons(fingerprint: str) -> int | None:
-    """The layer whose neurons are meant, None for a dictionary."""
-    layer = fingerprint.removeprefix(_NEURONS)
-    return int(layer) if fingerprint.startswith(_NEURONS) and layer.isdecimal() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -106,6 +105,7 @@ class DictionaryDialog(QDialog):
         self.look.clicked.connect(self._on_look)
         self.buttons.accepted.connect(self._on_go)
         self.buttons.rejected.connect(self.close)
+        self.finished.connect(self._on_finished)
         self._desk.dictionaries.looked.connect(self._on_looked)
 
     def _on_item(self, item: QListWidgetItem | None, _before: QListWidgetItem | None) -> None:
@@ -188,8 +188,7 @@ class DictionaryDialog(QDialog):
             self._runner.ask(OpenDictionary(self._shown))
             self.close()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Nobody waits for an answer any more."""
+    def _on_finished(self, _result: int) -> None:
+        """Nobody waits for an answer any more: closed, or left by Escape, which is no close."""
         self._desk.dictionaries.looked.disconnect(self._on_looked)
         self._runner.cancel(LookAtDictionaries.slot, FetchDictionary.slot)
-        super().closeEvent(event)

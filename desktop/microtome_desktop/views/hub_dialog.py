@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -59,6 +58,7 @@ class HubDialog(QDialog):
         self.ask.clicked.connect(self._on_ask)
         self.buttons.accepted.connect(self._on_go)
         self.buttons.rejected.connect(self.close)
+        self.finished.connect(self._on_finished)
         desk.hub.changed.connect(self._on_looked)
         self._show()
 
@@ -126,8 +126,7 @@ class HubDialog(QDialog):
             self._load(self._shown.name)
         self.close()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Nobody waits for an answer any more."""
+    def _on_finished(self, _result: int) -> None:
+        """Nobody waits for an answer any more: closed, or left by Escape, which is no close."""
         self._desk.hub.changed.disconnect(self._on_looked)
         self._runner.cancel(LookUp.slot)
-        super().closeEvent(event)

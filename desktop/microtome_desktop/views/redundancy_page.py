@@ -185,12 +185,11 @@ class KeptCurve(pg.PlotWidget):
     """What is kept as parts go, the threshold, and what can go filled."""
 
     def __init__(self) -> None:
-        super().__init__(background=colours.CARD)
+        super().__init__(background=colours.CARD, enableMenu=False)
         self.setObjectName("kept_curve")
         self.setAccessibleName("what is kept as parts go")
         self.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.hideButtons()
-        self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
         self.setMinimumSize(120, 70)
         for name in ("left", "bottom"):

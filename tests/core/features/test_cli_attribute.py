@@ -130,6 +130,7 @@ def test_memory_is_told_without_a_graph(
         (["--out", "x.json", "--change", "scale:1.2"], "needs a number"),
         (["--out", "x.json", "--change", "L1F2"], "no change of a feature"),
         (["--out", "x.json", "--budget", "1kB"], "the budget is 1.0 kB"),
+        (["--out", "x.json", "--max-features", "0"], "graph of 0 features"),
     ],
 )
 def test_bad_input_is_one_line(

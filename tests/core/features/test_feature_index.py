@@ -19,7 +19,7 @@ from microtome.features.indexing import feature_indexes
 from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Neurons
 from microtome.features.strongest import Strongest
-from microtome.jobs import Job
+from microtome.jobs import Job, Progress
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.feature_index import BIN_EDGES, index_analysis, index_of, table_of
 
@@ -131,6 +131,9 @@ def test_tokens_and_partners_are_those_of_counting(
         assert index.array("token")[feature, 0] == best[0]
         share = sums[best[0]] / sum(sums.values())
         assert index.array("token_share")[feature, 0] == pytest.approx(share, rel=1e-3)
+        shares = np.array([each for each in sums.values() if each > 0]) / sum(sums.values())
+        spread = np.exp(-(shares * np.log(shares)).sum())
+        assert table_of(index)["words"][feature] == pytest.approx(spread, rel=1e-4)
         on = np.stack(list(plain.values())).reshape(-1, 30) > 0
         either = (on | on[:, [feature]]).sum(0)
         jaccard = (on & on[:, [feature]]).sum(0) / np.maximum(either, 1)
@@ -166,6 +169,33 @@ def test_copies_of_a_direction_are_alike_and_none_is_its_own() -> None:
     assert not (numbers == np.arange(15)[:, None]).any()
     assert all(len(set(row)) == 10 for row in numbers.tolist())
     assert np.allclose(cosines, 1)
+
+
+def test_likeness_over_many_blocks_is_that_of_the_whole_table() -> None:
+    directions = torch.randn(2_300, 6, generator=torch.Generator().manual_seed(0))
+    directions[2_200] = directions[3]
+    numbers, cosines = alike(directions, 10, Job())
+    unit = directions.double().numpy()
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    table = unit @ unit.T
+    np.fill_diagonal(table, -2)
+    best = -np.sort(np.partition(-table, 10, axis=1)[:, :10], axis=1)
+    np.testing.assert_allclose(cosines, best, atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(table, numbers, 1), cosines, atol=1e-6)
+    assert numbers[3, 0] == 2_200
+
+
+def test_likeness_can_be_cancelled_between_blocks() -> None:
+    told: list[str] = []
+
+    def hear(progress: Progress) -> None:
+        told.append(progress.title)
+        job.cancel()
+
+    job = Job(hear)
+    with pytest.raises(Cancelled):
+        alike(torch.randn(4_500, 6), 10, job)
+    assert len(told) == 1
 
 
 def test_neurons_have_the_same_index(embedded: Callable, text: Path) -> None:
@@ -239,4 +269,14 @@ def test_what_does_not_fit_is_left_out_and_the_rest_is_counted_exactly() -> None
     np.fill_diagonal(share, 0)
     partners = kept.partners(5, Job())
     assert partners.share == pytest.approx(np.sort(share, 1)[:, ::-1][:, :5], abs=1e-6)
-    assert (kept.words(5).share[:, 0] <= 1).all()
+    assert (kept.words(5)[0].share[:, 0] <= 1).all()
+
+
+def test_a_feature_of_many_tokens_counts_all_of_them() -> None:
+    kept = KeptCodes(2)
+    at = np.arange(40, dtype=np.int64)
+    words = np.arange(40, dtype=np.int32)
+    kept.add(at, np.zeros(40, np.int64), np.full(40, 0.5, np.float32), words)
+    best, spread = kept.words(10)  # ten are named
+    assert best.share[0] == pytest.approx([1 / 40] * 10)
+    assert spread == pytest.approx([40, 1])

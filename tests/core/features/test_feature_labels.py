@@ -15,12 +15,14 @@ from plain_text_features import CONTEXT, small_dictionary, some_text
 import microtome as mt
 from microtome.errors import InputError, MicrotomeError
 from microtome.features.dictionary import Dictionary
-from microtome.features.labellers import installed_labellers, labeller_named
+from microtome.features.label_plugins import installed_labellers
+from microtome.features.labellers import labeller_named
 from microtome.features.token_labels import TokenLabeller, token_labels
 from microtome.jobs import Job
 from microtome.records.feature_card import FeatureCard, Word
 from microtome.records.feature_examples import Example, joined
 from microtome.records.feature_labels import (
+    LabelSet,
     label_sets,
     label_texts,
     labels_analysis,
@@ -28,7 +30,8 @@ from microtome.records.feature_labels import (
     with_label,
 )
 from microtome.records.label_score import score_of
-from microtome.records.marks import Marks
+from microtome.records.marks import Marks, Note, feature_target
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
 
 FEATURE, OTHER, PAIRS = 4, 5, 5
@@ -151,7 +154,7 @@ def test_columns_and_cards_find_the_same_token_before(index: mt.FeatureIndex) ->
     for name in (
         "total", "peak", "histogram", "top_value", "some_place", "some_value", "some_window",
         "raised", "raised_by", "lowered", "lowered_by", "alike", "alike_cosine", "together",
-        "together_share",
+        "together_share", "token_spread",
     ):  # fmt: skip
         one = np.asarray(index.arrays[name])[:1] % 6
         held[name] = np.repeat(one, features, axis=0)
@@ -312,3 +315,23 @@ def test_typed_labels_dictionaries_and_sets_are_in_the_session_file(
     assert every[2] == "mine é"
     assert every[FEATURE] == scored.as_mapping()[FEATURE]
     assert with_label(typed, mt.FeatureLabel(known, 2, " ")) == ()
+
+
+def test_neurons_are_those_of_one_model_and_sessions_of_before_keep_what_they_named(
+    embedded: Callable, tmp_path: Path
+) -> None:
+    model, other = embedded("words-4l"), embedded("induction-exact-tiny")
+    now = mt.Neurons(model, 1).identity.fingerprint
+    assert now != mt.Neurons(other, 1).identity.fingerprint
+    assert layer_of_neurons(now) == 1
+    named = labels_analysis(LabelSet.of("neurons.1", "file", {7: "plurals"}))
+    marks = Marks(
+        labels=(mt.FeatureLabel("neurons.1", 3, "colours"),),
+        notes=(Note(feature_target("neurons.1", 3), "often"), Note("token/1", "here")),
+    )
+    before = Session(model.identity, analyses={named.id: named}, marks=marks)
+    mt.save_session(tmp_path / "before.h5", before)
+    again = mt.open_session(tmp_path / "before.h5")
+    kept = label_texts(now, again.analyses.values(), again.marks.labels)
+    assert kept == {7: "plurals", 3: "colours"}
+    assert [one.target for one in again.marks.notes] == [feature_target(now, 3), "token/1"]

@@ -261,7 +261,10 @@ def test_sites_that_a_file_does_not_tell_are_the_user_s_to_say(tmp_path: Path) -
 
 def test_a_folder_of_dictionaries_names_those_beneath(tmp_path: Path) -> None:
     _saelens()(tmp_path / "all" / "first")
-    with pytest.raises(DictionaryError, match="choose first"):
+    harvested = tmp_path / "all" / "activations" / "shard-0.safetensors"
+    harvested.parent.mkdir()
+    save_file({"resid_post.1": torch.zeros(2, 3)}, harvested)
+    with pytest.raises(DictionaryError, match=r"choose first\.$"):
         mt.load_dictionary(tmp_path / "all")
     with pytest.raises(DictionaryError, match=r"is one dictionary .* load_dictionary"):
         mt.load_transcoders(tmp_path / "all" / "first")

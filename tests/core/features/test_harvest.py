@@ -88,7 +88,7 @@ def test_batches_are_shuffled_whole_and_repeat(
     assert {row.tobytes() for row in whole_pass} <= rows
     assert len(whole_pass) == each * size
     assert not np.array_equal(first[0][0], first[each][0])
-    for wrong, told in ((9_999, "Batches of 9,999 rows"), (0, "of 0 rows"), (-1, "of -1 rows")):
+    for wrong, told in ((9_999, "a batch takes 9,999"), (0, "of 0 rows"), (-1, "of -1 rows")):
         with pytest.raises(InputError, match=told):
             next(whole.batches(sites, wrong))
     for beyond in (-1, whole.n):

@@ -19,6 +19,7 @@ from microtome.errors import (
     CorpusError,
     DictionaryMismatch,
     InputError,
+    MemoryExceeded,
     SiteMissing,
 )
 from microtome.features.dictionary import Dictionary
@@ -193,6 +194,7 @@ def test_transcoders_of_all_mlps(
         ("resid_post.1", {"watch_every": "5"}, InputError, "watch_every"),
         ("resid_post.1", {"watch_every": -5}, InputError, "watch_every is -5"),
         ("resid_post.1", {"name": 5}, InputError, "name"),
+        ("resid_post.1", {"width": 10**9}, MemoryExceeded, r"about \d.*smaller width \(at most"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(
@@ -202,6 +204,8 @@ def test_what_cannot_be_trained_is_refused(
         train_dictionary(model, text, site, **{**SHORT, **more})
     with pytest.raises(InputError, match="4 layers"):
         train_transcoders(model, text, **{**SHORT, "k": [3]})
+    with pytest.raises(MemoryExceeded, match="smaller width"):
+        train_transcoders(model, text, "cross-layer", **{**SHORT, "width": 10**8})
 
 
 def test_ctrl_c_ends_the_command_between_two_steps(

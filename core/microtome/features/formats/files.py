@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from microtome.errors import DictionaryError, MemoryExceeded, expect, megabytes
+from microtome.errors import (
+    DictionaryError,
+    MemoryExceeded,
+    UnsafeDictionary,
+    expect,
+    megabytes,
+)
 from microtome.features.dictionary import Dictionary
 from microtome.features.formats import (
     circuit_tracer,
@@ -28,6 +34,7 @@ from microtome.records.dictionary_file import CROSSING, DictionaryFile
 from microtome.records.memory import free_memory
 from microtome.sites import Site
 
+_LOOKED_INTO = 64  # folders, for the names that are offered in place of a wrong one
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
 
 
@@ -194,7 +201,7 @@ def _one_of(place: Place) -> Recipe:
 
 
 def _beneath(place: Place) -> list[str]:
-    """Folders in this one that hold what may be a dictionary, two levels down."""
+    """Folders in this one that hold a dictionary, two levels down."""
     endings = {".safetensors", ".npz", ".pt"}
     found = {
         str(path.parent.relative_to(place.folder))
@@ -202,7 +209,17 @@ def _beneath(place: Place) -> list[str]:
         for path in place.folder.glob(pattern)
         if path.suffix in endings
     }
-    return sorted(found)
+    return [name for name in sorted(found)[:_LOOKED_INTO] if _holds_one(place, name)]
+
+
+def _holds_one(place: Place, inner: str) -> bool:
+    """Whether a folder is of a known format: activations and checkpoints lie in such files too."""
+    beneath = Place(inner, place.folder / inner, trail=(*place.trail, *inner.split("/")))
+    try:
+        fits = any(row.fits(beneath) for row in FORMATS.values())
+        return fits or circuit_tracer.fits(beneath)
+    except (DictionaryError, UnsafeDictionary):
+        return False
 
 
 def _expect_memory(told: DictionaryFile) -> None:

@@ -20,6 +20,7 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
 from microtome.features.fitting import width_of
 from microtome.features.training.forms import Across, Own
+from microtome.features.training.memory import TrainingSize, expect_room
 from microtome.features.training.methods import METHODS
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import preset
@@ -150,6 +151,11 @@ class Asked:
         source = text_file(text) if isinstance(text, str) else text
         kept, seed = self.limit, self.plan.seed
         return harvest(self.model, source, sites, folder, limit=kept, seed=seed, job=self.job)
+
+    def expect_room(self, read: Site, written: Site) -> None:
+        """Raise MemoryExceeded where a dictionary takes more than is free."""
+        sizes = width_of(self.model, read), width_of(self.model, written)
+        expect_room(self.plan, TrainingSize(*sizes))
 
     def trainer(self, rows: Rows, read: Site, written: Site) -> Trainer:
         """A trainer of one dictionary."""

@@ -11,6 +11,7 @@ from microtome.errors import InputError
 from microtome.features.dictionary import Dictionary
 from microtome.features.training.asking import Asked, Shared, Text
 from microtome.features.training.forms import Across
+from microtome.features.training.memory import TrainingSize, expect_room
 from microtome.features.training.trainer import Places
 from microtome.features.transcoders import Transcoders
 from microtome.models.hooks import layers_of
@@ -54,6 +55,8 @@ def train_transcoders(
     for site in (each for pair in places for each in pair):
         layers_of(model, site)
     each_k = _each_k(k, asked.plan.k, layers)
+    wide = model.identity.d_model
+    expect_room(asked.plan, TrainingSize(wide, wide, layers, across=kind == "cross-layer"))
     with asked.rows(text, [site for pair in places for site in pair]) as rows:
         if kind == "cross-layer":
             return _across(asked.but(k=max(each_k)), rows, places)

@@ -59,6 +59,7 @@ def estimate_training(
     asked = Asked.of(model, options)
     read = one_place(model, site)
     written = read if writes is None else one_place(model, writes)
+    asked.expect_room(read, written)
     sites = list(dict.fromkeys((str(read), str(written))))
     source = text_file(text) if isinstance(text, str) else text
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as held:

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from microtome.errors import CorpusError, InputError
+from microtome.activations.shards import expect_enough
+from microtome.errors import CorpusError
 from microtome.jobs import Job, job_or_default
 
 _ENDS = 32  # rows at each end of a piece that tell it from others: few, as a disk is read for them
@@ -73,7 +74,7 @@ class ArrayRows:
         self, sites: Sequence[str], size: int, seed: int = 0, start: int = 0
     ) -> Iterator[tuple[NDArray[np.float32], ...]]:
         """Shuffled batches without end; each pass over the rows has another order."""
-        expect_rows(self, size)
+        expect_enough(self.n, size)
         each = self.n // size
         held = [self._arrays[site] for site in sites]
         for turn in range(start // each, 1 << 62):
@@ -85,15 +86,6 @@ class ArrayRows:
     def pieces(self, site: str) -> Iterator[NDArray[Any]]:
         """All rows of a site."""
         yield self._arrays[site]
-
-
-def expect_rows(rows: Rows, size: int) -> None:
-    """Raise InputError when there are fewer rows than a batch has."""
-    if size > rows.n:
-        raise InputError(
-            f"Batches of {size:,} rows were asked for, but there are {rows.n:,}.",
-            "Take smaller batches or more text.",
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

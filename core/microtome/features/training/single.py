@@ -42,11 +42,13 @@ def train_dictionary(
     ``job.partial`` as ``training-curve``, about five a second.
     Raises CorpusError for text that cannot be used, SiteMissing for a site that the model lacks,
     InputError for settings that make no sense, DictionaryError when the training diverges,
-    StorageError when the disk refuses, which loses no checkpoint.
+    StorageError when the disk refuses, which loses no checkpoint, MemoryExceeded for what takes
+    more memory than is free.
     """
     asked = Asked.of(model, options)
     read = one_place(model, site)
     written = read if writes is None else one_place(model, writes)
+    asked.expect_room(read, written)
     with asked.rows(text, [read, written]) as rows:
         trainer = asked.trainer(rows, read, written)
         made, curve = trainer.run()

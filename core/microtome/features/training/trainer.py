@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from microtome.activations.shards import expect_enough
 from microtome.errors import Cancelled, DictionaryError
 from microtome.features.dictionary import Dictionary
 from microtome.features.training.checkpoints import (
@@ -24,7 +25,7 @@ from microtome.features.training.figures import Window
 from microtome.features.training.folding import Identities, finished
 from microtome.features.training.forms import Form, Own
 from microtome.features.training.plan import Plan
-from microtome.features.training.rows import Rows, Scale, digest, expect_rows
+from microtome.features.training.rows import Rows, Scale, digest
 from microtome.features.training.state import State
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job
@@ -91,7 +92,7 @@ class Trainer:
 
     def steps(self) -> Generator[int]:
         """Train step by step, each when the next is asked for; how many are done."""
-        expect_rows(self.rows, self.plan.batch)
+        expect_enough(self.rows.n, self.plan.batch)
         self._begin()
         batches, last = self._batches(self._state.step), self.plan.steps
         self._saved = time.monotonic()
