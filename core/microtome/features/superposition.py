@@ -135,7 +135,7 @@ def phase_diagram(
     return found(run.judged(repeats), steps)
 
 
-def superposition(of: Coder | Float[np.ndarray, "feature d"]) -> Geometry:
+def superposition(of: Coder | np.ndarray) -> Geometry:
     """How directions share a space: of a layer's neurons, of a dictionary, or any that are given.
 
     ``of`` is ``Neurons(model, layer)``, a ``Dictionary``, or an array. Of each direction there are

@@ -17,6 +17,7 @@ from microtome_desktop.presenters.superposition import STATE_COLOURS, ToyPicture
 from microtome_desktop.views.fonts import mono_font
 
 _CIRCLE = np.linspace(0, 2 * np.pi, 97)
+_TITLE = 125  # pixels that a whole title takes
 _BINS = 40
 _HIGH = 1.15  # of an axis of shares and lengths, while nothing is longer
 
@@ -43,10 +44,11 @@ class SmallPlot(pg.PlotWidget):
     _title = ""  # of the class, because the library lays the plot out while it is being made
 
     def say(self, title: str) -> None:
-        """A title above it."""
+        """A title above it, which has no part in how wide the plot is."""
         if title != self._title:  # laying out a title takes longer than drawing the model
             self._title = title
             self.setTitle(title, color=colours.TEXT_DIM, size="9pt")
+            self.getPlotItem().titleLabel.setMinimumWidth(0)
 
 
 class DirectionsPlot(SmallPlot):
@@ -69,7 +71,8 @@ class DirectionsPlot(SmallPlot):
 
     def show_picture(self, picture: ToyPicture) -> None:
         """Draw a model as it is now."""
-        self.say(picture.title)
+        narrow = self.width() < _TITLE
+        self.say(picture.title.replace(" zeros", "") if narrow else picture.title)
         flat = picture.is_flat
         for item in (self._circle, self._arrows, self._heads):
             item.setVisible(flat)
@@ -196,7 +199,7 @@ class SharingPlot(SmallPlot):
         self.setObjectName("sharing_plot")
         self.setToolTip("How many directions have which share of a dimension")
         self.getAxis("left").setWidth(36)
-        self.setLabel("bottom", "dimensions of each", color=colours.TEXT_DIM, size="8pt")
+        self.setLabel("bottom", "dimensions each", color=colours.TEXT_DIM, size="8pt")
         self.bars = pg.BarGraphItem(x=[], height=[], width=1 / _BINS, brush=colours.MLP, pen=None)
         self.addItem(self.bars)
         self._marks: list[pg.InfiniteLine] = []

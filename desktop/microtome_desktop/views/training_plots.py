@@ -13,7 +13,9 @@ from microtome_desktop.presenters.training import FIGURES, Figure, points
 from microtome_desktop.views.fonts import mono_font
 
 _WIDE = 400  # pixels from which on there are three columns
+_HIGH = 330  # pixels: three rows need as much
 _LEVEL = 1e-2  # of its size that a figure must move by to fill its plot
+_LOW = 130  # pixels of a plot with room for two numbers beside its axis
 _MOST_OF = 0.3  # a share above it is drawn on an axis up to 1
 
 
@@ -67,7 +69,7 @@ class FigurePlot(pg.PlotWidget):
         if self.figure.share:
             high = 1.0 if top > _MOST_OF else max(0.02, 1.25 * top)
             low = max(-0.25, min(0.0, float(values.min(initial=0))))
-            marks = [low, (low + high) / 2, high]
+            marks = [low, (low + high) / 2, high] if self.height() > _LOW else [low, high]
             self.setYRange(low, high, padding=0.04)
         else:
             marks = [float(values.min()), float(values.max())] if len(values) else []
@@ -91,7 +93,7 @@ def _title(figure: Figure) -> str:
 
 
 class TrainingPlots(QWidget):
-    """All figures: three columns where there is room, two where there is less."""
+    """All figures: three columns where there is room or little height, two where it is narrow."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +115,7 @@ class TrainingPlots(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many columns as there is room for."""
         super().resizeEvent(event)
-        self._arrange(3 if self.width() >= _WIDE else 2)
+        self._arrange(3 if self.width() >= _WIDE or self.height() < _HIGH else 2)
 
     def _arrange(self, columns: int) -> None:
         if columns == self._columns:

@@ -70,6 +70,15 @@ def test_a_planted_dictionary_is_found() -> None:
     assert float(missed) == pytest.approx(1 - curve.last["explained_variance"], abs=0.02)
 
 
+@pytest.mark.parametrize("rule", ["relu", "jumprelu", "gated"])
+def test_rules_without_k_are_as_good_with_what_is_usual_of_them(rule: str) -> None:
+    plan = Plan(rule=rule, width=32, k=3, steps=200, batch=128, rate=1e-2, dead_after=2_000)
+    last = trainer(plan).run()[1].last
+    assert last["explained_variance"] > 0.88  # topk: 0.91
+    assert last["l0"] < 5
+    assert last["dead"] < 0.1
+
+
 @pytest.mark.parametrize("rule", METHODS)
 def test_what_is_saved_has_the_codes_of_the_training(rule: str) -> None:
     """Mean and scale are folded into the weights; a threshold stands for a choice of a batch."""
