@@ -89,12 +89,12 @@ def test_typing_shows_the_features_that_hold_the_text(panel, bench, qtbot):
     label = FeatureLabel(indexed.FINGERPRINT, 4, "a place called zanzibar")
     bench.desk.book.mark("Label", labels=(label,))
     QTest.keyClicks(panel.search, "Zanzi")
-    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4])
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4], timeout=WAIT)
     assert panel.said.text().startswith("1 of 6")
     panel.search.setText("5")
-    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [5])
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [5], timeout=WAIT)
     panel.search.setText("Mary")
-    qtbot.waitUntil(lambda: 1 in panel.rows.rows.tolist())
+    qtbot.waitUntil(lambda: 1 in panel.rows.rows.tolist(), timeout=WAIT)
     bench.desk.book.undo()
 
 
@@ -250,7 +250,7 @@ def test_a_note_is_written_found_listed_and_taken_back(panel, bench, qtbot):
     assert panel.rows.columns.shown == (*shown, "note")
     assert cells(panel, KEYS.index("note")) == ["", "Ships & harbours", "", "", "", ""]
     QTest.keyClicks(panel.search, "HARBOURS")
-    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4])
+    qtbot.waitUntil(lambda: panel.rows.rows.tolist() == [4], timeout=WAIT)
     notes = bench.furnishing.panels["notes"]
     listed = [notes.list.item(row).text() for row in range(notes.list.count())]
     line = "feature 4 of by-hand\nShips & harbours …"
