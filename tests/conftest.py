@@ -54,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="Qt's offscreen platform has no OpenGL"))
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collector what stays to the end anyway: all modules, and what they hold."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Give Qt a private runtime folder where the session has none, as in a container."""

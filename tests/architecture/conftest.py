@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,11 +20,12 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Source:
-    """One Python file: its path from the root, its text and its syntax tree."""
+    """One Python file: its path from the root, its text, its syntax tree and all nodes of that."""
 
     path: Path
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]
 
     @property
     def name(self) -> str:
@@ -31,13 +33,19 @@ class Source:
 
 
 def parse(*folders: Path) -> list[Source]:
-    return [_parsed(file) for folder in folders for file in sorted(folder.rglob("*.py"))]
+    gc.disable()  # trees are many objects, and all of them stay: looking for garbage is in vain
+    try:
+        return [_parsed(file) for folder in folders for file in sorted(folder.rglob("*.py"))]
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @cache
 def _parsed(file: Path) -> Source:
     text = file.read_text(encoding="utf-8")
-    return Source(file, text, ast.parse(text))
+    tree = ast.parse(text)
+    return Source(file, text, tree, tuple(ast.walk(tree)))
 
 
 @pytest.fixture(scope="session")

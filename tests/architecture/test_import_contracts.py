@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -40,46 +41,75 @@ PLANTED = [
 ]
 
 
-@pytest.fixture
-def tree(tmp_path: Path, root: Path, packages: dict[str, Path]) -> Path:
-    """Return a copy of the packages' source, side by side, with the contracts."""
+# Given rows of contract, module and sin: commits one sin after another in the copy of the packages
+# that it is started in, and tells the exit status and the words of the linter for each.
+CHILD = """
+import contextlib, io, json, sys
+from pathlib import Path
+from importlinter.cli import lint_imports_command as lint
+
+def linted(*contracts):
+    said = io.StringIO()
+    chosen = [f"--contract={contract}" for contract in contracts]
+    with contextlib.redirect_stdout(said):
+        try:
+            lint(["--no-cache", "--no-logo", *chosen], standalone_mode=False)
+            status = 0
+        except SystemExit as end:
+            status = end.code
+    return [int(status or 0), said.getvalue()]
+
+def planted(contract, module, sin):
+    file = Path(module)
+    file.parent.mkdir(exist_ok=True)
+    before = file.read_text(encoding="utf-8") if file.exists() else None
+    file.write_text((before or "") + "\\n" + sin + "\\n", encoding="utf-8")
+    found = linted(contract)
+    if before is None:
+        file.unlink()
+    else:
+        file.write_text(before, encoding="utf-8")
+    return found
+
+print(json.dumps([linted(), *(planted(*row) for row in json.loads(sys.argv[1])), linted()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory, root: Path, packages: dict[str, Path]) -> list[tuple[int, str]]:
+    """What the linter says of a copy of the packages: as it is, after each sin, and at last."""
+    tree = tmp_path_factory.mktemp("tree")
     only_source = shutil.ignore_patterns("__pycache__", "models", "prompts", "*.png", "*.h5")
     for name, folder in packages.items():
         ignore = only_source if name == "microtome_resources" else None
-        shutil.copytree(folder, tmp_path / name, ignore=ignore)
-    shutil.copy(root / "pyproject.toml", tmp_path)
-    return tmp_path
-
-
-def lint(tree: Path, *contracts: str) -> subprocess.CompletedProcess[str]:
-    chosen = [f"--contract={contract}" for contract in contracts]
-    entry = "from importlinter.cli import lint_imports_command as lint; lint()"
-    return subprocess.run(
-        [sys.executable, "-c", entry, "--no-cache", "--no-logo", *chosen],
+        shutil.copytree(folder, tree / name, ignore=ignore)
+    shutil.copy(root / "pyproject.toml", tree)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps(PLANTED)],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         check=False,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [(status, said) for status, said in json.loads(done.stdout.splitlines()[-1])]
 
 
-def test_all_contracts_are_kept(tree):
-    outcome = lint(tree)
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "0 broken" in outcome.stdout
+@pytest.mark.parametrize("at", [0, -1], ids=["before", "after"])
+def test_all_contracts_are_kept(outcomes, at):
+    status, said = outcomes[at]
+    assert status == 0, said
+    assert "0 broken" in said
 
 
-@pytest.mark.parametrize(("contract", "module", "sin"), PLANTED)
-def test_a_planted_violation_breaks_its_contract(tree, contract, module, sin):
-    file = tree / module
-    file.parent.mkdir(exist_ok=True)
-    before = file.read_text(encoding="utf-8") if file.exists() else ""
-    file.write_text(f"{before}\n{sin}\n", encoding="utf-8")
-    outcome = lint(tree, contract)
-    assert outcome.returncode == 1, outcome.stdout + outcome.stderr
-    assert "0 kept, 1 broken" in outcome.stdout
-    assert module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") in outcome.stdout
+@pytest.mark.parametrize("number", range(len(PLANTED)), ids=[f"{c}-{m}" for c, m, _ in PLANTED])
+def test_a_planted_violation_breaks_its_contract(outcomes, number):
+    _, module, _ = PLANTED[number]
+    status, said = outcomes[1 + number]
+    assert status == 1, said
+    assert "0 kept, 1 broken" in said
+    assert module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") in said
 
 
 def test_every_contract_has_a_planted_violation(root):

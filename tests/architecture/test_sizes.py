@@ -27,7 +27,7 @@ def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def functions(source):
-    return [node for node in ast.walk(source.tree) if isinstance(node, FUNCTIONS)]
+    return [node for node in source.nodes if isinstance(node, FUNCTIONS)]
 
 
 def catches_all(handler: ast.ExceptHandler) -> bool:
@@ -67,7 +67,7 @@ def test_everything_is_caught_in_two_places_only(shipped_sources):
     catching = [
         source.name
         for source in shipped_sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.ExceptHandler) and catches_all(node)
     ]
     assert set(catching) <= CATCH_ALL
@@ -78,7 +78,7 @@ def test_only_the_command_line_prints(package_sources):
     printing = {
         source.name
         for source in package_sources
-        for node in ast.walk(source.tree)
+        for node in source.nodes
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     }
     assert all(name.startswith("core/microtome/cli") for name in printing)

@@ -25,6 +25,7 @@ def _neighbour(name: str) -> None:
 
 
 _neighbour("sweep_work")
+_neighbour("peer_projection")
 
 NEAR = 1.05  # reached means within 5 %
 _QUIET = 0.05  # seconds without a repaint after which nothing more is coming

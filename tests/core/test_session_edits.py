@@ -47,31 +47,42 @@ def saved(session, tmp_path, name="session.h5"):
     return open_session(save_session(tmp_path / name, session))
 
 
-def with_marks_json(tmp_path, held):
-    path = save_session(tmp_path / "marks.h5", replace(full_session(), marks=MARKS))
-    with h5py.File(path, "a") as file:
-        del file["annotations/marks_json"]
-        file["annotations/marks_json"] = np.frombuffer(held.encode(), np.uint8)
-    return path
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A session's file with edits and sets of them; shared, so read only."""
+    return save_session(tmp_path_factory.mktemp("marked") / "marks.h5",
+                        replace(full_session(), marks=MARKS))  # fmt: skip
 
 
-def test_edits_and_their_named_sets_come_back(tmp_path):
-    found = saved(replace(full_session(), marks=MARKS), tmp_path)
+@pytest.fixture
+def with_marks_json(marked, tmp_path):
+    def written(held):
+        path = Path(shutil.copy(marked, tmp_path / "marks.h5"))
+        with h5py.File(path, "a") as file:
+            del file["annotations/marks_json"]
+            file["annotations/marks_json"] = np.frombuffer(held.encode(), np.uint8)
+        return path
+
+    return written
+
+
+def test_edits_and_their_named_sets_come_back(marked, tmp_path):
+    found = open_session(marked)
     assert found.marks == MARKS
     assert saved(found, tmp_path, "again.h5").marks == MARKS
 
 
 @pytest.mark.parametrize("held", BAD_EDITS)
-def test_edits_that_cannot_be_understood_are_damage(tmp_path, held):
-    path = with_marks_json(tmp_path, NO_MARKS % f', "edits": [{held}]')
+def test_edits_that_cannot_be_understood_are_damage(with_marks_json, held):
+    path = with_marks_json(NO_MARKS % f', "edits": [{held}]')
     with pytest.raises(SessionDamaged, match="annotations"):
         open_session(path)
 
 
-def test_marks_from_before_there_were_edits_and_fields_of_a_newer_version_are_read(tmp_path):
-    assert open_session(with_marks_json(tmp_path, NO_MARKS % "")).marks.edits == ()
+def test_marks_from_before_there_were_edits_and_fields_of_a_newer_version_are_read(with_marks_json):
+    assert open_session(with_marks_json(NO_MARKS % "")).marks.edits == ()
     newer = EDIT.replace("}", ', "colour": 3}')
-    path = with_marks_json(tmp_path, NO_MARKS % f', "edits": [{newer}]')
+    path = with_marks_json(NO_MARKS % f', "edits": [{newer}]')
     assert open_session(path).marks.edits == (EditSpec("z.0.1", "zero"),)
 
 

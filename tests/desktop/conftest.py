@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+    QTabWidget,
+)
+from shiboken6 import getCppPointer
 
 import microtome_resources as resources
 from microtome_desktop.jobs.examine import show_new
@@ -22,9 +31,9 @@ from microtome_desktop.views.main_window import LAYOUT_VERSION, MainWindow
 from microtome_desktop.views.workbench import Workbench
 
 
-def _neighbour(name):
-    """A helper module beside this file; importlib mode puts no test folder on the path."""
-    place = Path(__file__).with_name(f"{name}.py")
+def _neighbour(name, folder="."):
+    """A helper module near this file; importlib mode puts no test folder on the path."""
+    place = Path(__file__).parent / folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, place)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -33,8 +42,10 @@ def _neighbour(name):
 
 
 sample = _neighbour("sample")
+_neighbour("acts")
 _neighbour("discovered")
 _neighbour("indexed")
+_neighbour("graph_samples", "../core")
 
 
 @pytest.fixture(scope="session")
@@ -61,41 +72,134 @@ def sample_scrubbed():
     return sample.scrubbed
 
 
+@pytest.fixture(scope="session")
+def sample_window(qapp, sample_session):
+    """The window of the sample session, which goes from one module of tests to the next."""
+    kept = KeptWindow(qapp, sample_session)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture(scope="module")
-def shared_bench(qapp, sample_session):
-    sheet, shades = qapp.styleSheet(), qapp.palette()
-    made = _bench()
-    # Some widgets make their pop-ups when they first have something to show.
-    show_new(made.desk, sample_session)
-    _wait(lambda: made.runner.idle)
-    for box in made.window.findChildren(QComboBox):
-        box.view()
-    yield made
-    _close(made)
-    if qapp.styleSheet() != sheet:  # dressed, every window of other modules would open slowly
-        qapp.setStyleSheet(sheet)
-        qapp.setPalette(shades)
+def shared_bench(sample_window):
+    yield sample_window.take()
+    sample_window.give_back()
 
 
 @pytest.fixture
-def bench(shared_bench, sample_identity, sample_session):
+def bench(shared_bench, sample_session):
     """A whole window on the sample session, with threads but without a model in them.
 
-    The tests of a module share the window; each finds it as new.
+    The tests share the window; each finds it as new.
     """
-    desk = shared_bench.desk
-    for toast in list(shared_bench.toasts.shown):
+    _renew(shared_bench, sample_session)
+    return shared_bench
+
+
+def _renew(made, session):
+    """Show the sample session as if nothing had been done in this window."""
+    desk = made.desk
+    for toast in list(made.toasts.shown):
         toast.close()
     desk.notices.history.clear()
     desk.library.update(checks=None, loading="", facts=ModelFacts(sample.VOCABULARY))
-    desk.draft.fill(sample_session.question)
+    desk.draft.fill(session.question)
     desk.draft.update(as_ids=False)
     desk.draft.read(Reading())
-    desk.workspace.set_model(sample_identity)
-    show_new(desk, sample_session)
+    desk.workspace.set_model(session.model)
+    show_new(desk, session)
     desk.workspace.mark_clean()
-    _put_in_place(shared_bench)
-    return shared_bench
+    _put_in_place(made)
+
+
+class KeptWindow:
+    """One window for many modules: opening it takes longer than most of their tests.
+
+    After a module that left other settings, another theme or another form in it, it is closed.
+    """
+
+    def __init__(self, application, session):
+        self._application, self._session = application, session
+        self._sheet, self._shades = application.styleSheet(), application.palette()
+        self._made = None
+        self._first = self._controls = {}
+
+    def take(self):
+        """The window, on screen."""
+        if self._made is None:
+            self._made = _bench()
+            # Some widgets make their pop-ups when they first have something to show.
+            _renew(self._made, self._session)
+            for box in self._made.window.findChildren(QComboBox):
+                box.view()
+            self._first, self._controls = self._state(), self._stand()
+        self._made.window.show()
+        _wait(self._made.window.windowHandle().isExposed)
+        self._made.window.activateWindow()
+        return self._made
+
+    def give_back(self):
+        """Put the window away until somebody takes it, or close it if it is not as it was."""
+        _renew(self._made, self._session)
+        self._forget()
+        controls = self._stand()
+        moved = [
+            at for at in controls.keys() & self._controls if controls[at] != self._controls[at]
+        ]
+        if moved or self._state() != self._first:
+            self.close()
+        else:
+            self._made.window.hide()
+
+    def _forget(self):
+        """Take back what a window remembers of the past without showing it."""
+        kept, first = self._made.desk.settings._store._values, self._first["settings"]
+        for name in [name for name in kept if name.startswith(("recent/", "files/"))]:
+            kept.pop(name)
+        kept.update({name: first[name] for name in first.keys() - kept.keys()})
+        self._made.desk.settings.recent_changed.emit()
+        history = self._made.desk.history
+        del history._runs[1:]
+        history.changed.emit()
+
+    def close(self):
+        """End the window, and undress the application as it was."""
+        if self._made is not None:
+            _close(self._made)
+            self._made = None
+        if self._application.styleSheet() != self._sheet:
+            # Dressed, every window of other modules would open slowly.
+            self._application.setStyleSheet(self._sheet)
+            self._application.setPalette(self._shades)
+
+    def _state(self):
+        """What tests may leave behind that nothing takes back before the next one."""
+        desk, panels = self._made.desk, self._made.furnishing.panels
+        return {
+            "settings": dict(desk.settings._store._values),
+            "runs": [run.session.uuid for run in desk.history.runs],
+            "sheet": self._application.styleSheet(),
+            "views": {name: panel.view_state() for name, panel in panels.items()},
+        }
+
+    def _stand(self):
+        """What the controls of the forms stand at; those of lists come and go with the lists."""
+        return {
+            getCppPointer(widget): value(widget)
+            for kind, value in CONTROLS.items()
+            for widget in self._made.window.findChildren(kind)
+        }
+
+
+CONTROLS = {  # of a form, and what they stand at
+    QAbstractButton: QAbstractButton.isChecked,
+    QSlider: QSlider.value,
+    QAbstractSpinBox: QAbstractSpinBox.text,
+    QComboBox: QComboBox.currentText,
+    QLineEdit: QLineEdit.text,
+    QPlainTextEdit: QPlainTextEdit.toPlainText,
+    QTabWidget: QTabWidget.currentIndex,
+}
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +231,8 @@ def live_bench(qapp):
             _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
             assert [notice.as_text for notice in made.desk.notices.history] == []
             _wait(lambda: made.runner.idle)
+            for name in made.furnishing.panels.names:  # a late one would come within a test
+                assert made.furnishing.panels[name].isWidgetType()
             for box in window.findChildren(QComboBox):
                 box.view()  # a list makes its pop-up when it is first used
             yield made
@@ -143,12 +249,12 @@ def live(live_bench):
     desk.notices.history.clear()
     if desk.workspace.model is None or desk.workspace.model.name != example.model:
         live_bench.handlers.load(example.model)
-    _wait(lambda: live_bench.runner.idle)
+    _wait(lambda: _at_rest(live_bench))
     desk.draft.update(
         prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong
     )
     live_bench.runner.ask(ReadDraft(desk.draft.text))
-    _wait(lambda: live_bench.runner.idle and not live_bench.updating)
+    _wait(lambda: _at_rest(live_bench))
     return live_bench
 
 
@@ -183,9 +289,15 @@ def _put_in_place(made):
     changed = _layout(made.window) != _first.get(made.window)
     if changed:
         made.window.reset_layout()
-    _wait(lambda: made.runner.idle and not made.updating)
+    _wait(lambda: _at_rest(made))
     if changed:
         _first[made.window] = _layout(made.window)
+
+
+def _at_rest(made):
+    """Whether all is done; what waits for its turn is done at once, and painted only once."""
+    made.runner.turns.finish()
+    return made.runner.idle and not made.updating
 
 
 def _layout(window):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -18,12 +19,6 @@ from microtome_desktop.views.discovery_middle import Page
 WAIT = 30_000
 EDGES = Edges(4, 4)
 SIZES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-
-
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-    bench.runner.turns.finish()
 
 
 def found(session, method, seed):

@@ -57,7 +57,8 @@ ON_SUITES = {
     CommandId.SWAPS,
 }  # fmt: skip
 OF_FEATURES = {
-    CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.NEURON_CARD,
+    CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.FEATURE_UMAP,
+    CommandId.NEURON_CARD,
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
 }  # fmt: skip
 IN_THE_LAB = {
@@ -68,6 +69,7 @@ AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
     CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
+    CommandId.FEATURE_CARD, CommandId.FEATURE_NODE,
 }  # fmt: skip
 IN_THE_SPACE = {
     CommandId.LASSO, CommandId.BOX, CommandId.PLAY_LAYERS, CommandId.SITE_BESIDE,
@@ -120,7 +122,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
         CommandId.DISCOVER, *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY,
+        *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
         *IN_THE_LAB,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from acts import rest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -41,12 +42,6 @@ LEFT = Qt.MouseButton.LeftButton
 EXAMPLE = resources.START_EXAMPLE
 PAIR = Question(EXAMPLE.clean, EXAMPLE.corrupt, EXAMPLE.answer, EXAMPLE.wrong)
 FOUND = ("discovery", "faithfulness", "judgement", "stability")
-
-
-def rest(live, qtbot):
-    live.runner.turns.finish()
-    qtbot.waitUntil(lambda: live.runner.idle and not live.updating, timeout=WAIT)
-    live.runner.turns.finish()
 
 
 def cleared(live):

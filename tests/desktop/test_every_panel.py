@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from acts import rest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtTest import QTest
@@ -17,12 +18,6 @@ WAIT = 30_000
 LEFT = Qt.MouseButton.LeftButton
 PANELS = [place.name for place in PLACES]
 DOCKS = [place.name for place in PLACES if place.area.value in {"left", "right", "bottom"}]
-
-
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-    bench.runner.turns.finish()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +66,7 @@ def is_drawn(panel):
 
 
 @pytest.mark.parametrize("name", PANELS)
-def test_it_opens_draws_and_says_what_it_has(window, name):
+def test_it_opens_draws_says_what_it_has_and_goes_everywhere(window, name):
     panel = front(window, name)
     assert in_view(window, name)
     assert is_drawn(panel)
@@ -81,10 +76,11 @@ def test_it_opens_draws_and_says_what_it_has(window, name):
     menu.copy_picture.trigger()
     assert QGuiApplication.clipboard().image().width() == 2 * panel.width()
     assert menu.copy_table.isEnabled() or menu.copy_table.toolTip().endswith(".")
+    if name in DOCKS:
+        floats_becomes_a_tab_closes_and_comes_back(window, name)
 
 
-@pytest.mark.parametrize("name", DOCKS)
-def test_it_floats_becomes_a_tab_closes_and_comes_back(window, name):
+def floats_becomes_a_tab_closes_and_comes_back(window, name):
     dock, other = window.window.docks[name], window.window.docks["heatmap"]
     panel = front(window, name)
     QTest.mouseClick(dock.bar.floating, LEFT)

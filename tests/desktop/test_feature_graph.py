@@ -8,74 +8,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
+from sittings import ID, LEFT, STRONGEST, WAIT, at_the_window, resources_question
 
 import microtome as mt
-import microtome_resources as resources
 from microtome.circuits.attribution.changes import changes_of as mt_changes
 from microtome.features.dictionary import Dictionary
 from microtome.features.formats.saving import save_transcoders
 from microtome.features.transcoders import Transcoders
 from microtome.records.feature_edit import FEATURE_EDIT, FEATURE_TEXT
 from microtome.session.writer import save_session
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.circuit import edge_names
+from microtome_desktop.presenters.circuit_curves import LEVELS
+from microtome_desktop.presenters.circuit_kinds import FALLS_EDGE
 from microtome_desktop.presenters.exports import circuit_table
 from microtome_desktop.presenters.feature_edits import feature_effects
 from microtome_desktop.state.draft import as_typed
+from microtome_desktop.state.features import indexes
+from microtome_desktop.views.index_dialog import IndexDialog
 from microtome_desktop.views.transcoders_dialog import TranscodersDialog
-
-WAIT = 60_000
-LEFT = Qt.MouseButton.LeftButton
-_ID = CommandId
-STRONGEST = "2_706_14"
-
-
-class Sitting:
-    """The live window, worked with mouse and keyboard."""
-
-    def __init__(self, qtbot, bench) -> None:
-        self.qtbot, self.bench, self.desk = qtbot, bench, bench.desk
-        self.panels, self.window = bench.furnishing.panels, bench.window
-
-    def rest(self):
-        self.bench.runner.turns.finish()
-        ready = lambda: self.bench.runner.idle and not self.bench.updating  # noqa: E731
-        self.qtbot.waitUntil(ready, timeout=WAIT)
-        self.bench.runner.turns.finish()
-
-    def press(self, wanted):
-        self.window.activateWindow()
-        self.window.setFocus()
-        self.qtbot.waitUntil(self.window.isActiveWindow, timeout=WAIT)
-        QTest.keySequence(self.window, QKeySequence(command(wanted).shortcut))
-        self.rest()
-
-    def make(self):
-        self.press(_ID.FEATURE_GRAPH)
-        return self.session
-
-    @property
-    def session(self):
-        return self.desk.workspace.session
-
-    def click(self, node):
-        canvas = self.panels["circuit"].canvas
-        place = canvas.place_of(canvas.drawing.circuit.row(node)).toPoint()
-        QTest.mouseClick(canvas.view.viewport(), LEFT, pos=place)
-        self.rest()
-
-    def result(self, mode):
-        def arrived():
-            found = self.session.analyses.get(FEATURE_EDIT)
-            return found is not None and found.params["mode"] == mode
-
-        self.qtbot.waitUntil(arrived, timeout=WAIT)
-        self.rest()
-        return self.session.analyses[FEATURE_EDIT]
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +44,7 @@ def sets():
 
 @pytest.fixture
 def sitting(qtbot, live):
-    made = Sitting(qtbot, live)
-    live.desk.draft.fill(resources_question())
-    made.rest()
-    yield made
-    live.desk.library.update(transcoders=())
-    live.window.reset_layout()
-    made.rest()
-
-
-def resources_question():
-    example = resources.START_EXAMPLE
-    return mt.Question(example.clean, None, example.answer, example.wrong)
+    yield from at_the_window(qtbot, live)
 
 
 def test_the_graph_of_the_prompt_is_on_screen_as_a_run_of_its_own(sitting, model, sets):
@@ -124,7 +67,7 @@ def test_the_graph_of_the_prompt_is_on_screen_as_a_run_of_its_own(sitting, model
     assert sitting.desk.selection.current.node == STRONGEST
     assert part.isVisible()
     assert "Mary" in part.raised.text()
-    assert "Only in a circuit" in command(_ID.WHY_EDGE).blocked(_now(sitting))
+    assert "Only in a circuit" in command(ID.WHY_EDGE).blocked(_now(sitting))
     assert len(list(circuit_table(session, sitting.panels["circuit"]._view).rows)) > 50
 
 
@@ -159,7 +102,7 @@ def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets,
     assert sitting.session.clean.tokens[-1].strip() == "that"
     assert sitting.session.metric["wrong"] == "he"
     sitting.click(node)
-    button = sitting.panels["node_card"].feature.buttons[_ID.FEATURE_ABLATE]
+    button = sitting.panels["node_card"].feature.buttons[ID.FEATURE_ABLATE]
     QTest.mouseClick(button, LEFT)
     change = changes_of(sitting)[:1]
     for mode, name in (("free", "free"), ("frozen", "direct")):
@@ -171,14 +114,13 @@ def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets,
     panel = sitting.panels["feature_edits"]
     drawing = sitting.panels["circuit"].canvas.drawing
     assert "with edits" in drawing.node_notes(drawing.circuit.row(node))
+    _sides_are_drawn(sitting, node)
     QTest.mouseClick(panel.writing.button, LEFT)
     sitting.qtbot.waitUntil(lambda: FEATURE_TEXT in sitting.session.analyses, timeout=WAIT)
     file = save_session(tmp_path / "features.h5", sitting.session)
     listed = [row.what.text() for row in panel.list.rows]
-    assert len(listed) == 1
-    sitting.press(_ID.UNDO)
-    sitting.press(_ID.UNDO)
-    assert sitting.session.marks.feature_edits == ()
+    while sitting.session.marks.feature_edits:
+        sitting.press(ID.UNDO)
     sitting.qtbot.waitUntil(lambda: FEATURE_EDIT not in sitting.session.analyses, timeout=WAIT)
     monkeypatch.setattr(mt, "load_model", lambda *_: model)
     _lines_run(panel, sitting)
@@ -195,6 +137,42 @@ def test_a_feature_is_edited_tried_undone_and_kept(small, tmp_path, model, sets,
     sitting.rest()
 
 
+def _sides_are_drawn(sitting, node):
+    """The change of each edge by colour, dash and width; the graph with the edits, and without."""
+    panel, session = sitting.panels["circuit"], sitting.session
+    drawing, held = panel.canvas.drawing, session.analyses[FEATURE_EDIT]
+    whole, circuit = session.circuit, drawing.circuit
+    change = dict(zip(edge_names(whole), held.array("change").tolist(), strict=True))
+    change = np.array([change[name] for name in edge_names(circuit)])
+    np.testing.assert_allclose(drawing.changes, change, rtol=1e-5)
+    out = circuit.edge_source == circuit.row(node)
+    np.testing.assert_allclose(change[out], -circuit.edge_weight[out], rtol=1e-5)  # ablated
+    falls, rises = drawing.curves.kind == FALLS_EDGE, drawing.curves.hue == 1
+    assert (change[falls] < 0).all()
+    assert (change[rises] > 0).all()
+    assert falls.any()
+    assert drawing.curves.level[int(np.abs(change).argmax())] == LEVELS - 1
+    assert drawing.node_shapes[circuit.row(node)] == "falls"
+    assert {"weight rises", "weight falls", "as before"} <= set(panel.legend.entries)
+    weights = circuit.edge_weight
+    for side, shown in (("with the edits", weights + change), ("without", weights)):
+        _choose_in(panel.facts.side, side)
+        sitting.rest()
+        drawn = panel.canvas.drawing
+        assert drawn.node_shapes is None
+        assert (drawn.curves.hue == (shown > 0)).all()
+        assert (np.diff(np.abs(shown[drawn.curves.order])) <= 1e-6).all()
+    _choose_in(panel.facts.side, "what changes")
+    sitting.rest()
+
+
+def _choose_in(box, text):
+    box.setFocus()
+    QTest.keyClick(box, Qt.Key.Key_Home)
+    while box.currentText() != text:
+        QTest.keyClick(box, Qt.Key.Key_Down)
+
+
 def told(sitting):
     return {row.token: row.after for row in feature_effects(sitting.session)}
 
@@ -209,12 +187,58 @@ def _choose(sitting, text):
 
 
 def _lines_run(panel, sitting):
-    sitting.press(_ID.REDO)
+    sitting.press(ID.REDO)
     sitting.result("free")
     lines, space = panel.exported_lines(), {}
     exec("\n".join(lines), space)  # noqa: S102  these lines are ours
     assert told(sitting) == pytest.approx({word: after for word, _, after in space["predictions"]})
     assert panel.exported_table()().rows[0][:2] == ("prediction", "she")
+
+
+def test_a_node_leads_to_its_features_card_and_the_card_to_its_nodes(small, tmp_path, qtbot):
+    sitting, (node, _) = small, small.best
+    circuit = sitting.session.circuit
+    row = circuit.row(node)
+    layer, number = int(circuit.node_layer[row]), int(circuit.node_feature[row])
+    before = _text_at(sitting, node)
+    assert before.startswith("\N{RIGHTWARDS ARROW}")  # the word that it raises most
+    sitting.click(node)
+    part, panel = sitting.panels["node_card"].feature, sitting.panels["features"]
+    assert "No text" in part.examples.text()
+    QTest.mouseClick(part.full, LEFT)
+    sitting.rest()
+    assert sitting.window.centre.front == "features"
+    assert panel.current.name == f"words-4l/transcoders, layer {layer}"
+    text = tmp_path / "a.txt"
+    text.write_text("The nurse said that she was ill .\n\nMary said that she was late .\n" * 5)
+    sitting.press(ID.INDEX_FEATURES)
+    (dialog,) = [one for one in sitting.window.findChildren(IndexDialog) if one.isVisible()]
+    assert dialog.whole.isChecked()
+    dialog._take(str(text))
+    QTest.mouseClick(dialog.go, LEFT)
+    known = sitting.session.circuit.metadata["transcoders_fingerprints"]
+    qtbot.waitUntil(lambda: len(indexes(sitting.session)) == len(known), timeout=WAIT)
+    sitting.rest()
+    assert {one.params["fingerprint"] for one in indexes(sitting.session)} == set(known)
+    assert panel.view.title.text().startswith(f"Feature {number} ")
+    assert "[" in part.examples.text()
+    QTest.keyClicks(panel.view.label, "says she")
+    QTest.keyClick(panel.view.label, Qt.Key.Key_Return)
+    sitting.rest()
+    assert _text_at(sitting, node) == "says she"
+    assert sitting.panels["node_card"].heading.text() == f"L{layer} F{number} · says she"
+    sitting.desk.selection.update(node=None)
+    panel.run.nodes.links.linkActivated.emit(str(row))
+    sitting.rest()
+    assert sitting.window.centre.front == "circuit"
+    assert sitting.desk.selection.current.node == node
+    sitting.press(ID.UNDO)
+    assert _text_at(sitting, node) not in {"says she", before}  # the tokens of the text
+
+
+def _text_at(sitting, node):
+    drawing = sitting.panels["circuit"].canvas.drawing
+    return drawing.texts[drawing.circuit.row(node)]
 
 
 def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
@@ -223,9 +247,10 @@ def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
     sitting.panels["circuit"].acts.group_as(sitting.best, "both")
     sitting.rest()
     assert sitting.desk.selection.current.node == "group/both"
-    sitting.press(_ID.FEATURE_SCALE)
+    sitting.press(ID.FEATURE_SCALE)
     sitting.result("free")
     panel = sitting.panels["feature_edits"]
+    _group_moves_by_its_members(sitting)
     (row,) = panel.list.rows
     assert row.what.text() == "both (2 features)"
     row.amount.setFocus()
@@ -238,14 +263,26 @@ def test_a_group_is_edited_as_one_and_its_graph_made_anew(small, model, sets):
     plain = mt.feature_intervention(model, sets, prompt, changes, mode="free")
     wanted = pytest.approx({word: after for word, _, after in plain.predictions})
     sitting.qtbot.waitUntil(lambda: told(sitting) == wanted, timeout=WAIT)
-    sitting.press(_ID.FEATURE_AFTER)
+    sitting.press(ID.FEATURE_AFTER)
     made = sitting.session
     assert made.uuid != session.uuid
     assert made.circuit.metadata["changes"] == [str(change) for change in changes]
     edited = made.circuit.row(sitting.best[0])
     assert made.circuit.node_score[edited] < 0
     assert not len(made.circuit.incoming(edited))
-    assert "has edits already" in command(_ID.FEATURE_ABLATE).blocked(_now(sitting))
+    assert "has edits already" in command(ID.FEATURE_ABLATE).blocked(_now(sitting))
+
+
+def _group_moves_by_its_members(sitting):
+    drawing, held = sitting.panels["circuit"].canvas.drawing, sitting.session.analyses[FEATURE_EDIT]
+    circuit, whole = drawing.circuit, sitting.session.circuit
+    group, last = circuit.row("group/both"), circuit.node_kind.index("output")
+    own = (circuit.edge_source == group) & (circuit.edge_target == last)
+    change = dict(zip(edge_names(whole), held.array("change").tolist(), strict=True))
+    ends = [(node, circuit.node_id[last]) for node in sitting.best]
+    wanted = sum(by for (a, b, _), by in change.items() if (a, b) in ends)
+    assert float(drawing.changes[own].sum()) == pytest.approx(wanted, rel=1e-4)
+    assert drawing.node_shapes[group] == "rises"
 
 
 def test_what_does_not_fit_is_refused_by_name(sitting, sets, monkeypatch, tmp_path):
@@ -279,14 +316,14 @@ def test_what_does_not_fit_is_refused_by_name(sitting, sets, monkeypatch, tmp_pa
     long = "Mary " * 2_000
     sitting.desk.draft.fill(mt.Question(long))
     sitting.rest()
-    sitting.press(_ID.FEATURE_GRAPH)
+    sitting.press(ID.FEATURE_GRAPH)
     (told,) = sitting.desk.notices.history
     assert "tokens" in told.what
     sitting.desk.notices.history.clear()
     model = replace(sitting.desk.workspace.model, name="gpt2", fingerprint="1" * 64)
     held = sitting.desk.workspace.model
     sitting.desk.workspace.set_model(model)
-    reason = command(_ID.FEATURE_GRAPH).blocked(_now(sitting))
+    reason = command(ID.FEATURE_GRAPH).blocked(_now(sitting))
     sitting.desk.workspace.set_model(held)
     assert "no transcoders for gpt2" in reason
     assert "microtome train" in reason
@@ -294,7 +331,7 @@ def test_what_does_not_fit_is_refused_by_name(sitting, sets, monkeypatch, tmp_pa
 
 def _opened(sitting, monkeypatch, folder):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    sitting.press(_ID.OPEN_TRANSCODERS)
+    sitting.press(ID.OPEN_TRANSCODERS)
     (dialog,) = [one for one in sitting.window.findChildren(TranscodersDialog) if one.isVisible()]
     sitting.qtbot.waitUntil(lambda: not dialog.said.text().startswith("Looking"), timeout=WAIT)
     QApplication.processEvents()

@@ -11,7 +11,10 @@ from PySide6.QtGui import QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtTest import QTest
 
-from microtome_desktop.presenters.space import ColourBy, colourings, nearest, space
+from microtome.records.analysis import Analysis, Labelled
+from microtome_desktop import palette
+from microtome_desktop.presenters.space import colourings, nearest, space
+from microtome_desktop.presenters.space_colours import ColourBy, rgba
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views import feature_space_panel
@@ -201,3 +204,57 @@ def test_the_colouring_opens_as_the_session_was_saved(qtbot, context, sample_ses
         assert panel.colour_by.currentText() == str(ColourBy.POSITION)
         assert panel.site.currentData() == view[first.name]["site"]
         assert panel.drawing is not None
+
+
+def of_features(method="pca", features=6):
+    """Directions of features as the engine hands them out, placed by hand."""
+    random = np.random.default_rng(len(method))
+    point, many = ("point",), features
+    site = "features of mine" + ("" if method == "pca" else " (UMAP)")
+    words = np.array([f"w{number}" for number in range(many)])
+    arrays = {
+        "points": (("point", "component"), random.normal(size=(many, 3)).astype(np.float32)),
+        "explained_variance_ratio": (("component",), np.array([0.5, 0.3, 0.1])),
+        "point_prompt": (point, np.zeros(many, np.int32)),
+        "point_position": (point, np.arange(many, dtype=np.int32)),
+        "point_layer": (point, np.full(many, -1, np.int32)),
+        "point_token": (point, words), "point_task": (point, words),
+        "point_cluster": (point, np.array(["1: w0", "2: w1"] * (many // 2))),
+        "point_rate": (point, np.geomspace(1e-4, 0.1, many).astype(np.float32) * (words != "w0")),
+    }  # fmt: skip
+    params = {"site": site, "features": "f" * 64, "method": method, "seed": 4, "dictionary": "mine",
+              "prompts": ["features f"]}  # fmt: skip
+    held = {name: Labelled(*each) for name, each in arrays.items()}
+    return Analysis(f"projection/{site}", "projection", "Directions", held, params)
+
+
+def test_both_layouts_of_features_are_reviewed_without_model_and_umap(
+    qtbot, context, flat, analysis
+):
+    made = {one.id: one for one in (of_features(), of_features("umap"))}
+    session = context.workspace.session
+    context.workspace.show(replace(session, analyses={**session.analyses, **made}))
+    panel = shown(qtbot, context)
+    panel.look_at(analysis.params["site"])
+    assert panel.bar.placed_by.isHidden()  # tokens are shown
+    panel.look_at("features of mine")
+    placed = panel.bar.placed_by
+    assert placed.isVisible()
+    assert placed.currentData() == "pca"
+    before = panel.drawing.points
+    QTest.keyClick(placed, Qt.Key.Key_Down)  # both were kept, so both can be had
+    assert panel.site.currentData() == "features of mine (UMAP)"
+    assert "near ones are alike · seed 4" in panel.drawing.caption
+    assert not np.array_equal(panel.drawing.points, before)
+    context.selection.update(feature=("f" * 64, 3))
+    assert panel.view._marks.points()[0].pos().x() == pytest.approx(panel.drawing.points[3, 0])
+
+
+def test_rates_are_coloured_by_their_logarithm_and_silent_ones_are_grey():
+    drawing = space(of_features(), ColourBy.RATE)
+    assert [text for _, text in drawing.legend] == ["on at 10 %", "on at 0.04 %", "silent"]
+    assert np.allclose(drawing.colours[0], rgba(palette.TEXT_FAINT))
+    tints = {tuple(tint) for tint in drawing.colours.tolist()}
+    assert len(tints) == 6  # equal ratios of rates are equal steps of colour
+    assert ColourBy.TASK not in drawing.offered
+    assert drawing.offered[0] is ColourBy.CLUSTER

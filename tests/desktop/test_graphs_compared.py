@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
+import graph_samples as samples
+from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -17,22 +17,6 @@ from microtome_desktop.views.comparison_window import ComparisonWindow
 from microtome_desktop.views.graph_comparison import ConsensusWindow
 
 WAIT = 30_000
-
-
-def _samples():
-    place = Path(__file__).parents[1] / "core" / "graph_samples.py"
-    spec = importlib.util.spec_from_file_location("graph_samples", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples = _samples()
-
-
-def rest(qtbot, bench):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
 
 
 def second():
@@ -62,7 +46,7 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     graph = samples.write(tmp_path / "a.json", samples.current())
     for path in (graph, samples.write(tmp_path / "b.json", second()), graph):
         bench.runner.ask(ImportGraph(path))
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     bench.window.docks["history"].raise_()
     panel = bench.furnishing.panels["history"]
     qtbot.waitUntil(lambda: not panel.visibleRegion().isEmpty(), timeout=WAIT)
@@ -71,7 +55,7 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     (window,) = bench.window.findChildren(ComparisonWindow)
     window.tabs.setCurrentWidget(window.graph)
     qtbot.waitUntil(lambda: window.graph.canvas.drawing is not None, timeout=WAIT)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     drawing = window.graph.canvas.drawing
     hue = dict(zip(drawing.circuit.node_id, drawing.node_hue.tolist(), strict=True))
     assert hue["3_70000_3"] == ONLY_FIRST
@@ -90,7 +74,7 @@ def test_two_files_are_one_graph_in_colours_and_many_are_counted(
     qtbot.waitUntil(lambda: other.graph.found is not None, timeout=WAIT)  # both get their answer
     other.close()
     qtbot.waitUntil(lambda: window.graph.found is not None, timeout=WAIT)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     found = window.graph.found
     counts = dict(zip(found.circuit.node_id, found.node_counts, strict=True))
     assert [counts[node] for node in ("0_5_1", "3_70000_3", "3_123_3")] == [3, 2, 1]
@@ -119,7 +103,7 @@ def exported(qtbot, bench, shown, counts, folder, monkeypatch):
         chosen = str(folder / name), ""
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, chosen=chosen: chosen)
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
-        rest(qtbot, bench)
+        rest(bench, qtbot)
     told = json.loads((folder / "held.json").read_text())
     assert {node["id"]: node["count"] for node in told["nodes"]} == counts
     lines = (folder / "held.csv").read_text().splitlines()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
+import graph_samples as samples
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication
+from acts import drop, rest
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.graph_requests import ImportGraph
@@ -16,17 +12,6 @@ from microtome_desktop.presenters.circuit_lists import nodes as listed_nodes
 
 WAIT = 30_000
 _ID = CommandId
-
-
-def _samples():
-    place = Path(__file__).parents[1] / "core" / "graph_samples.py"
-    spec = importlib.util.spec_from_file_location("graph_samples", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples = _samples()
 
 
 @pytest.fixture
@@ -38,30 +23,17 @@ def graph(tmp_path):
 def bring(qtbot, bench):
     def act(path):
         bench.runner.ask(ImportGraph(path))
-        rest(qtbot, bench)
+        rest(bench, qtbot)
         return bench.furnishing.panels["circuit"]
 
     return act
-
-
-def rest(qtbot, bench):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-
-
-def drop(window, *paths):
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier(0)
-    QApplication.sendEvent(window, QDragEnterEvent(QPoint(300, 300), copy, data, left, none))
-    QApplication.sendEvent(window, QDropEvent(QPointF(300, 300), copy, data, left, none))
 
 
 def test_several_graphs_are_dropped_at_once(qtbot, bench, graph, tmp_path):
     eap = samples.write(tmp_path / "eap.json", samples.eap())
     before = len(bench.desk.history.runs)
     drop(bench.window, graph, eap)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     files = [run.session.circuit.metadata["file"] for run in bench.desk.history.runs[before:]]
     assert files == ["austin.json", "eap.json"]
     notice = bench.desk.notices.history[-1]
@@ -70,7 +42,7 @@ def test_several_graphs_are_dropped_at_once(qtbot, bench, graph, tmp_path):
     bench.desk.workspace.mark_clean()
     drop(bench.window, graph, tmp_path)  # a folder among them: not taken
     assert bench.desk.notices.history[-1] is notice
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     assert len(bench.desk.history.runs) == before + 2
 
 
@@ -94,11 +66,11 @@ def test_lines_of_python_read_the_graph_again(qtbot, bench, bring, graph, tmp_pa
         assert f"circuit = mt.read_graph('{path.name}')" in lines
         held = {}
         exec("\n".join(lines), held)  # noqa: S102 - it is what is handed to the user
-        rest(qtbot, bench)
+        rest(bench, qtbot)
         assert {name for name, *_ in held["nodes"]} <= set(held["circuit"].node_id)
         assert len(held["edges"]) == held["drawn"].n_edges
     bench.desk.book.mark("None", pins=(), supernodes=())
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     qtbot.waitUntil(lambda: len(panel.shown.node_id) == len(held["nodes"]), timeout=WAIT)
     assert panel.shown.node_id == held["drawn"].node_id
     listed = bench.furnishing.panels["lists"].exported_lines()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
+import graph_samples as samples
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
+from acts import drop, rest
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
@@ -38,17 +38,6 @@ WAIT = 30_000
 _ID = CommandId
 
 
-def _samples():
-    place = Path(__file__).parents[1] / "core" / "graph_samples.py"
-    spec = importlib.util.spec_from_file_location("graph_samples", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-samples = _samples()
-
-
 @pytest.fixture
 def graph(tmp_path):
     return samples.write(tmp_path / "austin.json", samples.current())
@@ -62,15 +51,10 @@ def bring(qtbot, bench, monkeypatch):
         chosen = [str(path) for path in paths]
         monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: (chosen, ""))
         press(qtbot, bench, _ID.IMPORT_GRAPH)
-        rest(qtbot, bench)
+        rest(bench, qtbot)
         return bench.furnishing.panels["circuit"]
 
     return act
-
-
-def rest(qtbot, bench):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
 
 
 def press(qtbot, bench, wanted):
@@ -140,14 +124,14 @@ def test_a_large_graph_is_laid_out_by_a_worker(qtbot, bench, bring, graph, monke
     )
     panel = bring(graph)
     bench.desk.book.mark("None", pins=(), supernodes=())
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     qtbot.waitUntil(lambda: panel.canvas.drawing is not None, timeout=WAIT)
     assert asked
     before = panel.shown
     panel.controls.edges.setFocus()
     QTest.keyClick(panel.controls.edges, Qt.Key.Key_Home)
     qtbot.waitUntil(lambda: panel.shown is not before, timeout=WAIT)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     assert panel.shown.n_edges < before.n_edges
     bench.desk.book.undo()
 
@@ -176,19 +160,6 @@ def test_what_the_reader_left_out_stays_to_be_read(qtbot, bench, bring, tmp_path
     qtbot.waitUntil(lambda: panel.shown is not None and panel.shown.n_nodes == 7, timeout=WAIT)
     for _ in range(2):
         bench.desk.book.undo()
-
-
-def drop(window, path):
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    given = (
-        Qt.DropAction.CopyAction,
-        data,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    QApplication.sendEvent(window, QDragEnterEvent(QPoint(300, 300), *given))
-    QApplication.sendEvent(window, QDropEvent(QPointF(300, 300), *given))
 
 
 def test_a_damaged_graph_that_is_dropped_loses_nothing(qtbot, bench, tmp_path):
@@ -244,7 +215,7 @@ def export(qtbot, bench, fill):
     QTimer.singleShot(10, answer)
     click(bench, _ID.EXPORT_GRAPH)
     qtbot.waitUntil(lambda: bool(seen), timeout=WAIT)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
 
 
 def test_a_graph_is_written_back_with_what_the_user_made(qtbot, bench, bring, graph, tmp_path):
@@ -308,13 +279,13 @@ def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench, monkeypa
     )
     desk, panel = bench.desk, bench.furnishing.panels["circuit"]
     press(qtbot, bench, _ID.PROPOSE_GROUPS)
-    rest(qtbot, bench)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
+    rest(bench, qtbot)
     window = bench.window.findChild(QDialog, "group_proposals")
     window.likeness.setFocus()
     for _ in range(2):
         QTest.keyClick(window.likeness, Qt.Key.Key_PageDown)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     shown = set(panel.shown.node_id)
     circuit, run = desk.workspace.session.circuit, desk.workspace.session.clean
     least = window.likeness.value() / 100
@@ -337,7 +308,7 @@ def test_proposed_groups_are_looked_at_named_and_accepted(qtbot, bench, monkeypa
     QTest.mouseClick(window.accept_one, Qt.MouseButton.LeftButton)
     (group,) = desk.book.marks.supernodes
     assert (group.name, group.nodes) == ("movers", wanted[1].nodes)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     assert "group/movers" in panel.shown.node_id
     QTest.mouseClick(window.leave_one, Qt.MouseButton.LeftButton)
     assert window.list.topLevelItemCount() == count - 2
@@ -367,7 +338,7 @@ def test_an_imported_graph_is_named_everywhere(qtbot, bench, bring, graph, tmp_p
     place = runs.visualItemRect(runs.topLevelItem(1)).center()
     QTest.mouseClick(runs.viewport(), Qt.MouseButton.LeftButton, pos=place)
     QTest.mouseClick(panel.reopen, Qt.MouseButton.LeftButton)
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     assert prompt.prompt.toPlainText() == "<bos> The capital is"
     assert prompt.answer.text() == ""
 
@@ -381,7 +352,7 @@ def test_components_stand_by_head_without_numbers_of_no_file(qtbot, bench, bring
     assert place["input"] == place["logits"] == layout.width / 2
     circuit, card = bench.desk.workspace.session.circuit, bench.furnishing.panels["node_card"]
     bench.desk.selection.update(node="logits")
-    rest(qtbot, bench)
+    rest(bench, qtbot)
     assert [card.stats.value(name) for name in ("score", "influence", "bias")] == ["–"] * 3
     sizes = np.abs(circuit.edge_weight[circuit.incoming(circuit.row("logits"))])
     shares = [part.share for part in card._card.incoming]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from acts import rest, write
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
@@ -21,12 +22,6 @@ WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
 
 
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-    bench.runner.turns.finish()
-
-
 @pytest.fixture
 def panel(bench, qtbot):
     """The panel in front of a window without a model; the session has no hypothesis."""
@@ -34,13 +29,6 @@ def panel(bench, qtbot):
     bench.window.show_panel("hypothesis")
     rest(bench, qtbot)
     return bench.furnishing.panels["hypothesis"]
-
-
-def write(field, text):
-    field.setFocus()
-    field.selectAll()
-    QTest.keyClicks(field, text)
-    QTest.keyClick(field, Qt.Key.Key_Return)
 
 
 def test_an_old_score_is_said_to_be_old_while_a_box_is_wrong(panel, bench, qtbot, sample_scrubbed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from acts import rest, write
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
@@ -26,12 +27,6 @@ LEFT = Qt.MouseButton.LeftButton
 REPEAT = Question("mole jay gnu owl mole jay gnu", "mole jay kiwi owl mole jay gnu", "owl", "dog")
 
 
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=WAIT)
-    bench.runner.turns.finish()
-
-
 @pytest.fixture
 def panel(bench, qtbot):
     """The panel in front of a window without a model; the session has no hypothesis."""
@@ -39,13 +34,6 @@ def panel(bench, qtbot):
     bench.window.show_panel("hypothesis")
     rest(bench, qtbot)
     return bench.furnishing.panels["hypothesis"]
-
-
-def write(field, text):
-    field.setFocus()
-    field.selectAll()
-    QTest.keyClicks(field, text)
-    QTest.keyClick(field, Qt.Key.Key_Return)
 
 
 def add_box(panel, name, nodes, claim):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import shiboken6
+from acts import rest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -35,12 +36,6 @@ def alive():
 def grown(before):
     """What there is more of than before."""
     return dict(alive() - before)
-
-
-def rest(bench, qtbot):
-    bench.runner.turns.finish()
-    qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=30_000)
-    bench.runner.turns.finish()
 
 
 def float_and_dock(bench, name):

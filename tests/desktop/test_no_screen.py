@@ -12,13 +12,20 @@ import pytest
 from PySide6.QtGui import QImage, QPixmap
 
 from microtome.errors import StorageError
+from microtome.session.writer import save_session
 from microtome_desktop import wiring
 from microtome_desktop.screen import has_screen
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="only Linux runs without a screen"
 )
-_PROGRAM = "import sys; from microtome.cli import main; sys.exit(main())"
+_PROGRAM = """
+import sys
+from microtome.cli import main
+status = main()
+print("torch" in sys.modules)
+sys.exit(status)
+"""
 _SCREENS = {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"}
 
 
@@ -38,13 +45,8 @@ def without_screen(*arguments, **named):
 
 
 @pytest.fixture(scope="module")
-def session_file(tmp_path_factory):
-    import microtome as mt
-
-    path = tmp_path_factory.mktemp("screen") / "session.h5"
-    run = mt.trace(mt.load_model("induction-exact-tiny"), [0, 1, 2, 1])
-    mt.save_session(path, mt.Session(model=run.model, traces=(run,)))
-    return path
+def session_file(tmp_path_factory, sample_session):
+    return save_session(tmp_path_factory.mktemp("screen") / "session.h5", sample_session)
 
 
 @pytest.mark.parametrize("named", [{}, _DEAD], ids=["none", "dead"])
@@ -52,7 +54,12 @@ def test_a_session_is_drawn(session_file, tmp_path, named):
     picture = tmp_path / "picture.png"
     done = without_screen("render", str(session_file), "--out", str(picture), **named)
     assert (done.returncode, done.stderr) == (0, "")
-    assert QImage(str(picture)).width() >= 1400
+    assert done.stdout.splitlines()[-1] == "False"  # torch was not needed
+    drawn = QImage(str(picture))
+    assert drawn.width() >= 1400
+    assert drawn.height() >= 900
+    colours = {drawn.pixel(x, y) for x in range(0, 1400, 7) for y in range(0, 900, 7)}
+    assert len(colours) > 150  # curves, maps and text, not an empty frame
 
 
 def test_a_picture_that_does_not_fit_leaves_the_old_one(qapp, tmp_path, monkeypatch):

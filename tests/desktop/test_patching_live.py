@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
@@ -59,12 +60,6 @@ def panel(live, qtbot):
 def front(live):
     live.window.docks["patching"].show()
     live.window.docks["patching"].raise_()
-
-
-def rest(live, qtbot):
-    live.runner.turns.finish()
-    qtbot.waitUntil(lambda: live.runner.idle and not live.updating, timeout=WAIT)
-    live.runner.turns.finish()
 
 
 def told(panel, qtbot):

@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from acts import drop
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QMessageBox
 
 from microtome.records.analysis import Analysis
@@ -335,19 +335,6 @@ def test_a_whole_file_is_verified_on_request(qtbot, bench, tmp_path, sample_sess
     qtbot.waitUntil(lambda: bool(bench.desk.notices.history), timeout=WAIT)
     assert bench.desk.notices.history[0].title == "whole.h5 is whole"
     assert "MB: all as they were written" in bench.desk.notices.history[0].what
-
-
-def drop(window, *paths):
-    """Drag files over the window and let them go, as a file manager does."""
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    keys = Qt.KeyboardModifier.NoModifier
-    action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
-    enter = QDragEnterEvent(QPoint(300, 300), action, data, button, keys)
-    QApplication.sendEvent(window, enter)
-    if enter.isAccepted():
-        QApplication.sendEvent(window, QDropEvent(QPointF(300, 300), action, data, button, keys))
-    return enter.isAccepted()
 
 
 def test_a_session_file_is_opened_by_dropping_it(qtbot, bench, tmp_path, sample_session):

@@ -20,7 +20,8 @@ from microtome_desktop.presenters.point_groups import (
     rows_in,
     token_colours,
 )
-from microtome_desktop.presenters.space import ColourBy, rgba, space
+from microtome_desktop.presenters.space import space
+from microtome_desktop.presenters.space_colours import ColourBy, rgba
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views import feature_space_panel

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 
-import pytest
+from PySide6.QtCore import Qt
 
 from microtome_desktop.wiring import Opening
 
@@ -111,29 +112,33 @@ def test_the_example_is_on_screen_without_anybody_asking(qtbot, monkeypatch):
         opening.window.deleteLater()
 
 
-@pytest.mark.parametrize("platform", ["xcb", "offscreen"])
-def test_render_writes_a_picture_of_the_whole_window(tmp_path, sample_session, platform):
+def test_a_late_panel_is_made_when_its_tab_is_clicked_as_the_session_has_it(
+    qtbot, tmp_path, sample_session
+):
     from microtome.session.writer import save_session
 
-    if platform == "xcb" and os.environ.get("QT_QPA_PLATFORM") == "offscreen":
-        pytest.skip("Qt has no screen here")
-    path = save_session(tmp_path / "in.h5", sample_session)
-    script = (
-        "import sys, json\nfrom pathlib import Path\nfrom microtome_desktop.wiring import render\n"
-        "render(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-        "from PySide6.QtGui import QImage\nimage = QImage(sys.argv[2])\n"
-        "places = range(0, 1000, 7)\n"
-        "colours = {image.pixel(x, y) for x in range(0, 1700, 7) for y in places}\n"
-        "print(json.dumps([image.width(), image.height(), len(colours), 'torch' in sys.modules]))"
-    )
-    environment = {**os.environ, "QT_QPA_PLATFORM": platform}
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(path), str(tmp_path / "out.png")],
-        capture_output=True, text=True, check=False, env=environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    width, height, colours, torch = json.loads(done.stdout.splitlines()[-1])
-    assert width >= 1400
-    assert height >= 900
-    assert colours > 150  # curves, maps and text, not an empty frame
-    assert not torch
+    kept = {"page": 1}
+    session = dataclasses.replace(sample_session, view={"superposition": kept})
+    opening = Opening(save_session(tmp_path / "late.h5", session), None)
+    opening.window.show()
+    with qtbot.waitSignal(opening.settled, timeout=100_000):
+        pass
+    bench, tabs = opening.workbench, opening.window.centre.tabs
+    panels = bench.furnishing.panels
+    try:
+        assert not {"training", "superposition"} & set(panels)
+        assert bench.handlers.panel_views()["superposition"] == kept
+        place = [tabs.tabText(number) for number in range(tabs.count())].index("Superposition")
+        left = Qt.MouseButton.LeftButton
+        qtbot.mouseClick(tabs, left, pos=tabs.tabRect(place).center())
+        qtbot.waitUntil(lambda: "superposition" in panels and panels["superposition"].isVisible())
+        assert panels["superposition"].pages.currentIndex() == 1
+        assert bench.handlers.panel_views()["superposition"]["page"] == 1
+        assert "training" not in panels
+    finally:
+        opening.close()
+        bench.desk.workspace.mark_clean()
+        opening.window.close()
+        panels.clear()
+        bench.handlers.forget_panels()
+        opening.window.deleteLater()

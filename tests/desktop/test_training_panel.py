@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 import microtome as mt
+from microtome.features.training.offers import LAYERS, RULES, TRANSCODER
 from microtome.records.training import TRAINING, TrainingCurve, curve_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.training_requests import TRAINING_SLOT, Train, curve_of_wish
 from microtome_desktop.presenters.training import NO_TRAINING, outlook_text
+from microtome_desktop.presenters.training_python import training_lines
 from microtome_desktop.state.trainings import (
-    LAYERS,
     Stopped,
     TrainingOutlook,
     TrainWish,
@@ -120,6 +123,43 @@ def test_what_it_takes_and_where_it_stopped_are_told(bench, qtbot):
     assert panel.form.numbers["seed"].value() == 7
 
 
+def test_the_form_offers_what_can_be_saved(bench, qtbot, monkeypatch):
+    form = front(bench, qtbot).form
+    form.preset.setCurrentIndex(0)
+    form.preset.activated.emit(0)
+    assert (form.rule.currentText(), form.pressure.isEnabled()) == ("topk", False)
+    form.form.setCurrentText("transcoder of a layer")
+    assert form.rule.currentText() == "batchtopk"
+    assert form.preset.currentIndex() == 0  # the same numbers
+    enabled = {name: form.rule.model().item(form.rule.findText(name)).isEnabled() for name in RULES}
+    assert [name for name, able in enabled.items() if not able] == ["topk", "gated"]
+    form.skip.click()
+    form.rule.setCurrentText("jumprelu")
+    assert not form.numbers["k"].isEnabled()
+    form.pressure.setFocus()
+    form.pressure.selectAll()
+    QTest.keyClicks(form.pressure, "0.25")
+    QTest.keyClick(form.pressure, Qt.Key.Key_Return)
+    wish = form.wish()
+    assert (wish.form, wish.rule, wish.skip, wish.pressure) == (TRANSCODER, "jumprelu", True, 0.25)
+    assert {"skip", "pressure"} <= set(wish.options())
+    form.form.setCurrentText("cross-layer transcoders")
+    assert not form.wish().skip
+    assert not form.layer.isEnabled()
+    assert not form.field.isEnabled()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/held/mine.jsonl", ""))
+    row = form.text.findText("A file…")
+    form.text.setCurrentIndex(row)
+    form.text.activated.emit(row)
+    QTest.keyClicks(form.field, "body")
+    told = curve_of_wish(curve(), form.wish())
+    lines = "\n".join(training_lines(bench.desk.workspace.session, told))
+    assert "mt.train_transcoders(model, mt.read_corpus('/held/mine.jsonl', 'body')," in lines
+    form.show_wish(wish)
+    assert form.wish() == wish
+    form.show_wish(TrainWish("words-4l"))
+
+
 @pytest.fixture
 def trainer(live, qtbot, tmp_path):
     """The panel on words-4l, set to a training of a second by keys."""
@@ -200,6 +240,52 @@ def test_a_training_that_diverges_says_what_to_change(trainer, live, qtbot, tmp_
     live.window.actions_table.trigger(CommandId.TRAIN)
     rest(live, qtbot)
     assert trainer.problem.text().startswith(f"{tmp_path.name} holds other files.")
+
+
+@pytest.mark.parametrize(
+    ("form", "n"), [("transcoder of a layer", 1), ("cross-layer transcoders", 0)]
+)
+def test_other_kinds_are_trained_saved_and_opened(form, n, trainer, live, qtbot, tmp_path):
+    trainer.form.form.setCurrentText(form)
+    if n:
+        trainer.form.skip.click()
+    before = len(live.desk.dictionaries.held)
+    QTest.mouseClick(trainer.train, LEFT)
+    rest(live, qtbot)
+    told = [] if n else ["The transcoders made are saved"]
+    assert [note.title for note in live.desk.notices.history] == told
+    made = mt.inspect_dictionary(tmp_path / "made")
+    if n:
+        assert made.identity.architecture == "jumprelu skip transcoder"
+        assert (made.identity.reads, made.identity.writes) == ("mlp_in.2", "mlp_out.2")
+    else:
+        assert (made.kind, made.n_layers) == ("cross-layer transcoder", 4)
+    assert len(live.desk.dictionaries.held) - before == n
+    assert curve_of(curves_in(live.desk.workspace.session)[0]).last["step"] == 50
+
+
+def test_a_disk_that_fills_stops_it_and_loses_nothing(
+    trainer, live, qtbot, tmp_path, monkeypatch
+):  # fmt: skip
+    from microtome.activations import shards
+    from microtome.features.training import checkpoints
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = tmp_path / "made-checkpoints"
+    for module, said in ((shards, "harvest"), (checkpoints, "training")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "save_file", full)
+            live.window.actions_table.trigger(CommandId.TRAIN)
+            rest(live, qtbot)
+        assert trainer.piece.outcome is Outcome.FAILED, said
+        assert "disk is full" in trainer.problem.text()
+        assert not list(kept.rglob("*.tmp*"))
+    assert (kept / "activations" / "index.json").exists()
+    live.window.actions_table.trigger(CommandId.TRAIN)
+    rest(live, qtbot)
+    assert trainer.piece.outcome is Outcome.DONE
 
 
 def test_without_a_folder_it_is_asked_for(trainer, live, qtbot, monkeypatch):

@@ -2,9 +2,10 @@
 
 The obvious ways go wrong on real residual streams, whose means reach 100 standard deviations
 in a few dimensions: a float32 mean over 100,000 rows was off by 0.07, which adds a component
-that is not there. Here every block is shifted by its own float64 mean, multiplied in float32,
-and summed in float64 (pairwise update of Chan, Golub and LeVeque, 1979); the eigenvectors come
-from a float64 solver. Blocks can be streamed, and two halves of a stream can be merged.
+that is not there. Here every block is shifted by its own mean, whose sums are float64, multiplied
+in float32, and summed in float64 (pairwise update of Chan, Golub and LeVeque, 1979); the
+eigenvectors come from a float64 solver. Blocks can be streamed, and two halves of a stream can be
+merged.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SIGN_RULE = "the entry of largest magnitude of each component is positive"
 
 # 16,384 rows keep the float32 sums of a block short and its products large enough for BLAS.
 BLOCK = 16_384
+_FEW = 64  # rows whose sum float32 holds to 1e-6 of their size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +46,11 @@ class Axes:
         shift, across = self.mean.astype(np.float32), self.components.T
         rest = ((self.mean - shift) @ across).astype(np.float32)
         narrow = across.astype(np.float32)
-        return np.concatenate([_shifted(block, shift) @ narrow - rest for block in _cut(rows)])
+        points, room = np.empty((len(rows), narrow.shape[1]), np.float32), _room(rows)
+        for block, placed in zip(_cut(rows), _cut(points), strict=True):
+            np.matmul(_shifted(block, shift, room), narrow, out=placed)
+        points -= rest
+        return points
 
 
 class Covariance:
@@ -62,12 +68,13 @@ class Covariance:
         """
         if rows.ndim != 2 or rows.shape[1] != len(self.mean):
             raise InputError(f"Rows of {len(self.mean)} numbers were expected, not {rows.shape}.")
+        room = _room(rows)
         for block in _cut(rows):
-            shift = block.mean(axis=0, dtype=np.float64).astype(np.float32)
-            shifted = _shifted(block, shift)
-            left = shifted.sum(axis=0, dtype=np.float64)  # what rounding the shift left over
             with np.errstate(over="ignore", invalid="ignore"):
-                scatter = (shifted.T @ shifted).astype(np.float64)
+                shift = (_sums(block) / len(block)).astype(np.float32)
+                shifted = _shifted(block, shift, room)
+                left = _sums(shifted)  # what rounding the shift left over
+                scatter = (shifted.T @ shifted).astype(np.float64)  # BLAS makes half of it
             if not np.isfinite(np.trace(scatter)):
                 raise InputError("The activations hold values that are not finite, or above 1e19.")
             scatter -= np.outer(left, left) / len(block)
@@ -110,8 +117,25 @@ def _cut(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield rows[start : start + BLOCK]
 
 
-def _shifted(rows: NDArray[Any], shift: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(rows - shift, dtype=np.float32)
+def _room(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Where a block is shifted: pages that are taken anew for each cost as much as shifting."""
+    return np.empty((min(len(rows), BLOCK), rows.shape[1]), np.float32)
+
+
+def _shifted(
+    rows: NDArray[Any], shift: NDArray[np.float32], room: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    shifted = room[: len(rows)]
+    np.subtract(rows, shift, out=shifted, casting="same_kind")
+    return shifted
+
+
+def _sums(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """The sum of each column: of few rows in float32, which is fast, of those in float64."""
+    whole, narrow = len(rows) // _FEW * _FEW, np.result_type(rows, np.float32)
+    parts = rows[:whole].reshape(-1, _FEW, rows.shape[1]).sum(axis=1, dtype=narrow)
+    rest = rows[whole:].sum(axis=0, dtype=np.float64)
+    return np.asarray(parts.sum(axis=0, dtype=np.float64) + rest)
 
 
 def _with_fixed_sign(components: NDArray[np.float64]) -> NDArray[np.float64]:

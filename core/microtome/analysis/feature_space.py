@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from microtome.activations.principal import SIGN_RULE
+from microtome.analysis.neighbours import umap_points
 from microtome.analysis.projection import Projection, project
 from microtome.errors import InputError, expect
 from microtome.features.neurons import Coder
@@ -36,31 +37,19 @@ def feature_space(
     expect(dictionary, Coder, "dictionary", "a Dictionary or Neurons", "Load one first.")
     if method not in METHODS:
         raise InputError(f"There is no method {method!r}.", f"Choose {' or '.join(METHODS)}.")
-    directions = dictionary.directions.detach().float().cpu().numpy()
-    norms = np.linalg.norm(directions, axis=1, keepdims=True)
-    unit = directions / np.where(norms > 0, norms, 1)
+    unit = unit_directions(dictionary)
     job.progress("Feature space", 0, 1)
     found = project(unit, components)
-    points = found.points if method == "pca" else _umap(unit, components, seed)
+    points = found.points if method == "pca" else umap_points(unit, components, seed, job)
     job.progress("Feature space", 1, 1)
     return _analysis(found, points, dictionary, method, seed)
 
 
-def _umap(
-    unit: Float[np.ndarray, "feature d"], components: int, seed: int
-) -> Float[np.ndarray, "feature component"]:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise InputError(
-            "UMAP is not installed.", "Install microtome[umap], or take the principal components."
-        ) from error
-    first = project(unit, min(50, unit.shape[1])).points
-    neighbours = min(15, len(unit) - 1)
-    machine = UMAP(n_components=components, n_neighbors=neighbours, metric="cosine",
-                   random_state=seed, n_jobs=1)  # fmt: skip
-    placed: NDArray[np.float32] = np.asarray(machine.fit_transform(first), np.float32)
-    return placed
+def unit_directions(dictionary: Coder) -> Float[np.ndarray, "feature d"]:
+    """What each feature writes, of length 1; zeros stay zeros."""
+    directions = dictionary.directions.detach().float().cpu().numpy()
+    norms = np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.asarray(directions / np.where(norms > 0, norms, 1))
 
 
 def _analysis(

@@ -23,6 +23,16 @@ class Logistic:
         """What speaks for each class."""
         return np.asarray((rows - self.mean) / self.scale @ self.weights.T + self.bias)
 
+    @property
+    def directions(self) -> Float[np.ndarray, "class d"]:
+        """Where each class lies in the space of the inputs, against all others, at length 1.
+
+        That is the gradient of its logit less the mean of all logits.
+        """
+        found = (self.weights - self.weights.mean(axis=0)) / self.scale
+        length = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(found / np.where(length > 0, length, 1.0))
+
     def predict(self, rows: Float[np.ndarray, "n d"]) -> Int[np.ndarray, " n"]:
         """The most probable class of each row."""
         return np.asarray(self.logits(rows).argmax(axis=1))

@@ -22,10 +22,11 @@ from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis
-from microtome.records.probe import Probe, probe_analysis
+from microtome.records.probe import PROBE, Probe, probe_analysis
 from microtome.sites import Site
 
-_CONTROLS = 5  # drawings of the control task
+CONTROLS = 5  # drawings of the control task
+STREAM = "resid"  # the residual stream before the first layer and behind each
 
 
 def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
@@ -48,41 +49,48 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     are never on both sides of a cross-validation, or else a probe that knows nothing is wrong more
     often than chance. The control task labels the type of the token at that position; where that
     hardly varies, of the one that varies most, counted from the end. The L2 penalty is that of
-    ``fit_logistic``.
+    ``fit_logistic``. Partial results ``probe`` are a Probe of the sites so far.
     Raises InputError for labels that do not fit, too few prompts, or a position beyond a prompt,
     and what ``trace`` raises.
     """
     job = job_or_default(job)
     expect_model(model)
-    expect(prompts, (list, tuple), "prompts", "a list of prompts", "Write ['…', '…'].")
-    expect(labels, (list, tuple), "labels", "a list of names", "Give one for each prompt.")
-    given = _once(prompts, labels, range(len(prompts)) if groups is None else groups)
-    names = sorted({label for _, label, _ in given})
-    _expect_enough(given, names, folds)
-    places = _places(model, sites)
-    held = _read(model, [prompt for prompt, _, _ in given], places, position, job)
+    given = given_once(prompts, labels, groups)
+    names = expect_enough(given, folds)
+    places = probed_places(model, sites)
+    held = read_rows(model, [prompt for prompt, _, _ in given], places, position, job)
     target = np.array([names.index(label) for _, label, _ in given])
-    word = _word(held.ids, position, len(names))
-    types = np.array([ids[word] for ids in held.ids])
-    controls = list(_controls(types, len(names), seed))
+    word, types = _word(held.ids, position, len(names))
     parts = _folds(target, np.array([group for _, _, group in given]), folds, seed)
     accuracy = np.zeros((len(places), folds))
-    control = np.zeros((len(places), _CONTROLS, folds))
-    for at, rows in enumerate(held.rows):
-        job.progress("Probing", at, len(places))
-        accuracy[at] = _accuracies(rows, target, parts, job)
-        for draw, other in enumerate(controls):
-            control[at, draw] = _accuracies(rows, other, parts, job)
-    most = max(int((target == number).sum()) for number in range(len(names)))
+    control = np.zeros((len(places), CONTROLS, folds))
+    direction = _room(held.rows, len(names))
     params = {
         "labels": names, "position": position, "control_word": word, "folds": folds, "seed": seed,
         "prompts": len(given), "types": len(set(types.tolist())), "model": model.identity.name,
+        "repeats": _repeats(types, parts), "last": str(places[-1]),
+        "unknown": unknown_words(model, [prompt for prompt, _, _ in given]),
         "method": "logistic regression, L2, standardised",
+        "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip
+
+    def found(count: int) -> Probe:
+        return Probe(
+            tuple(map(str, places[:count])), accuracy[:count].copy(),
+            control[:count].mean(axis=1), float(np.bincount(target).max() / len(given)), params,
+            None if direction is None else direction[:count].astype(np.float32),
+        )  # fmt: skip
+
+    for at, rows in enumerate(held.rows):
+        job.progress("Probing", at, len(places))
+        accuracy[at] = _accuracies(rows, target, parts, job)
+        for draw, other in enumerate(_controls(types, target, seed)):
+            control[at, draw] = _accuracies(rows, other, parts, job)
+        if direction is not None:
+            direction[at] = fit_logistic(rows, target).directions
+        job.partial(PROBE, found(at + 1))
     job.progress("Probing", len(places), len(places))
-    return probe_analysis(
-        Probe(tuple(map(str, places)), accuracy, control.mean(axis=1), most / len(given), params)
-    )
+    return probe_analysis(found(len(places)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +101,24 @@ class _Held:
     ids: list[Int[np.ndarray, " position"]]
 
 
+def _room(
+    rows: Sequence[Float[np.ndarray, "prompt d"]], labels: int
+) -> Float[np.ndarray, "site label d"] | None:
+    """Where the directions of each site come, if all sites are of one width."""
+    widths = {one.shape[1] for one in rows}
+    return np.zeros((len(rows), labels, *widths)) if len(widths) == 1 else None
+
+
 _Given = list[tuple[Prompt, str, int]]
 
 
-def _once(prompts: Sequence[Prompt], labels: Sequence[str], groups: Sequence[int]) -> _Given:
+def given_once(
+    prompts: Sequence[Prompt], labels: Sequence[str], groups: Sequence[int] | None
+) -> _Given:
+    """Each prompt once, with its label and group. Raises InputError for labels that do not fit."""
+    expect(prompts, (list, tuple), "prompts", "a list of prompts", "Write ['…', '…'].")
+    expect(labels, (list, tuple), "labels", "a list of names", "Give one for each prompt.")
+    groups = range(len(prompts)) if groups is None else groups
     for what, held in (("labels", labels), ("groups", groups)):
         if len(prompts) != len(held):
             raise InputError(
@@ -110,7 +132,9 @@ def _once(prompts: Sequence[Prompt], labels: Sequence[str], groups: Sequence[int
     return [(prompt, *told) for prompt, told in found.items()]
 
 
-def _expect_enough(given: _Given, names: list[str], folds: int) -> None:
+def expect_enough(given: _Given, folds: int) -> list[str]:
+    """The names of the labels. Raises InputError for too few prompts of one of them."""
+    names = sorted({label for _, label, _ in given})
     if len(names) < 2:
         raise InputError(f"All prompts are labelled {''.join(names)!r}.", "Give two or more.")
     if folds < 2:
@@ -122,19 +146,52 @@ def _expect_enough(given: _Given, names: list[str], folds: int) -> None:
                 f"{held} different prompts or groups are labelled {name}, for {folds} folds.",
                 "Give more prompts, or ask for fewer folds.",
             )
+    return names
 
 
-def _places(model: Model, sites: Sequence[Site | str] | None) -> list[Site]:
+def probed_places(model: Model, sites: Sequence[Site | str] | None) -> list[Site]:
+    """The sites; the residual stream by default. Raises InputError for one without vectors."""
     if sites is None:
         layers = range(model.identity.n_layers)
         return [Site("resid_pre", 0), *(Site("resid_post", layer) for layer in layers)]
     expect(sites, (list, tuple), "sites", "a list of sites", "Write ['resid_post.2'].")
-    return [Site.of(one) for one in sites]
+    found = [Site.of(one) for one in sites]
+    if not found:
+        raise InputError("No site was given.", "Write ['resid_post.2'].")
+    for site in found:
+        _expect_vector(model, site)
+    return found
 
 
-def _read(
+def sites_of_kind(kind: str, layers: int) -> list[str]:
+    """A kind of site at every layer; ``resid`` is the stream before the first and behind each."""
+    if kind == STREAM:
+        return ["resid_pre.0", *(f"resid_post.{layer}" for layer in range(layers))]
+    site = Site.parse(kind)
+    open_layer = site.kind.per_layer and site.layer is None
+    return [f"{kind}.{layer}" for layer in range(layers)] if open_layer else [kind]
+
+
+def _expect_vector(model: Model, site: Site) -> None:
+    """Refuse a site that has no vector at each position, or that names no layer."""
+    if site.kind.axes[0] != "position" or len(site.kind.axes) < 2:
+        raise InputError(
+            f"{site} holds no vector at each position that could be probed.",
+            "Choose for example resid_post, attn_out, z or mlp_post.",
+        )
+    if site.kind.per_layer and site.layer is None:
+        raise InputError(f"{site} names no layer.", f"Write for example {site.name}.0.")
+    if site.layer is not None and site.layer >= model.identity.n_layers:
+        raise InputError(
+            f"{site} is in no layer of {model.identity.name}, which has {model.identity.n_layers}.",
+            "Count layers from 0.",
+        )
+
+
+def read_rows(
     model: Model, prompts: list[Prompt], places: list[Site], position: int, job: Job
 ) -> _Held:
+    """What stands at a position of each site. Raises InputError for a position beyond a prompt."""
     rows: list[list[np.ndarray]] = [[] for _ in places]
     ids = []
     for done, prompt in enumerate(prompts):
@@ -152,23 +209,58 @@ def _read(
     return _Held([np.stack(held) for held in rows], ids)
 
 
-def _word(ids: list[Int[np.ndarray, " position"]], position: int, classes: int) -> int:
-    """The place whose types of token the control task labels."""
-    if len({int(one[position]) for one in ids}) >= 2 * classes:
-        return position
-    shortest = min(map(len, ids))
-    kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
-    return max(kinds, key=lambda at: (kinds[at], at))
+def unknown_words(model: Model, prompts: Sequence[Prompt]) -> list[str]:
+    """Words of the prompts that the tokenizer does not know: to the model they are all the same."""
+    found: dict[str, None] = {}
+    for prompt in prompts:
+        if isinstance(prompt, str):
+            tokens = model.tokenize(prompt)
+            found |= dict.fromkeys(tokens.texts[at].strip() for at in tokens.unknown)
+    return list(found)
+
+
+def _word(
+    ids: list[Int[np.ndarray, " position"]], position: int, classes: int
+) -> tuple[int, Int[np.ndarray, " prompt"]]:
+    """The place whose types of token the control task labels, and the token of each prompt."""
+    at = position
+    if len({int(one[position]) for one in ids}) < 2 * classes:
+        shortest = min(map(len, ids))
+        kinds = {-at: len({int(one[-at]) for one in ids}) for at in range(1, shortest + 1)}
+        at = max(kinds, key=lambda at: (kinds[at], at))
+    return at, np.array([one[at] for one in ids])
 
 
 def _controls(
-    types: Int[np.ndarray, " prompt"], classes: int, seed: int
+    types: Int[np.ndarray, " prompt"], target: Int[np.ndarray, " prompt"], seed: int
 ) -> Iterator[Int[np.ndarray, " prompt"]]:
-    """Random labels of types of words, each label for as many types."""
+    """Random labels of types of words, as often as the concept's own, each at least once.
+
+    Hewitt and Liang draw them independently from these frequencies; drawn without replacement, few
+    types have both labels as well.
+    """
     random = np.random.default_rng(seed)
     kinds, own = np.unique(types, return_inverse=True)
-    for _ in range(_CONTROLS):
-        yield random.permutation(np.arange(len(kinds)) % classes)[own]
+    ends = np.cumsum(np.bincount(target)) / len(target)
+    labels = np.searchsorted(ends, (np.arange(len(kinds)) + 0.5) / len(kinds))
+    for label in range(len(ends)):
+        if label not in labels and len(kinds) >= len(ends):
+            labels[int(np.flatnonzero(labels == np.bincount(labels).argmax())[0])] = label
+    for _ in range(CONTROLS):
+        yield random.permutation(labels)[own.reshape(-1)]
+
+
+def _repeats(types: Int[np.ndarray, " prompt"], parts: Int[np.ndarray, " prompt"]) -> float:
+    """The share of prompts whose word is in another fold too: the control tells of those alone."""
+    elsewhere = [
+        (parts[types == kind] != part).any() for kind, part in zip(types, parts, strict=True)
+    ]
+    return float(np.mean(elsewhere))
+
+
+def _plain(prompt: Prompt) -> str | list[int]:
+    """As JSON has it."""
+    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
 
 
 def _folds(

@@ -30,6 +30,7 @@ from microtome.cli.given import (
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.patch import add_patch, patch
 from microtome.cli.paths import add_path, patch_paths
+from microtome.cli.probe import add_probe, probe_command
 from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
 from microtome.cli.swaps import add_swaps, swaps_command
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_generate(commands)
     add_suite(commands)
     add_train(commands)
+    add_probe(commands.add_parser("probe", help="say at which layer a concept can be read off"))
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
@@ -313,6 +315,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "attribute": attribute,
     "generate": generate_command,
     "suite": suite_command,
+    "probe": probe_command,
     "redundancy": redundancy_command,
     "swaps": swaps_command,
     "train": train_command,

@@ -110,7 +110,9 @@ def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:
 
     if options.labels is None:
         return []
-    return [read_labels(options.labels, known.fingerprint, n_features=known.d_sae)]
+    return [
+        read_labels(options.labels, known.fingerprint, n_features=known.d_sae, reads=known.reads)
+    ]
 
 
 def _proposed(options: argparse.Namespace, model: Any, dictionary: Any, index: Any) -> Any:

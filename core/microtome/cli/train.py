@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.cli.given import add_model_options, load
 from microtome.errors import InputError
+from microtome.features.training.offers import ONE, RULES, TRANSCODER, expect_offered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from microtome.jobs import Job
     from microtome.records.training import TrainingCurve
 
-_RULES = ("topk", "batchtopk", "matryoshka", "relu", "jumprelu", "gated")
 _PLAN = ("rule", "width", "steps", "batch", "rate", "pressure", "seed", "limit")
 _MEASURED = 4_096  # tokens that figures are taken on
 
@@ -36,12 +36,13 @@ def add_train(commands: Any) -> None:
     add = parser.add_argument
     add("--model", required=True, help="embedded name, folder or hub id")
     add("--text", required=True, help="a file, a folder, or an embedded text by name: words-4l")
+    add("--field", default="text", help="of JSON lines and Parquet, the one that holds the text")
     add("--site", help="where it reads: resid_post.2")
     add("--writes", help="where it writes, for a transcoder: mlp_out.2")
     add(
         "--transcoders", choices=("per-layer", "cross-layer"), help="of all MLPs, in a site's place"
     )
-    add("--rule", choices=_RULES, help="of sparsity; topk without it, batchtopk for transcoders")
+    add("--rule", choices=RULES, help="of sparsity; topk without it, batchtopk for transcoders")
     add("--width", type=int, help="number of features")
     add("--k", help="how many are on: a number, or with --transcoders one a layer, 32,16,16,16")
     add("--steps", type=int)
@@ -63,11 +64,9 @@ def train_command(options: argparse.Namespace) -> int:
     """Train, measure, write the folder, and print what was measured."""
     _expect_asked(options)
     settings = _settings(options)
-    from microtome.features.training.saving import expect_form, save_trained
+    from microtome.features.training.saving import save_trained
 
-    if options.site is not None:
-        transcodes = options.writes is not None
-        expect_form(settings["rule"], transcodes=transcodes, skip=options.skip)
+    expect_offered(_form(options), settings["rule"], skip=options.skip)
     model = load(options)
     with _stopped_between_steps(settings["job"]):
         made, curves = _trained(options, model, settings)
@@ -81,6 +80,12 @@ def train_command(options: argparse.Namespace) -> int:
     options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
     print(json.dumps(_plain(told), indent=2) if options.json else _as_text(told))
     return 0
+
+
+def _form(options: argparse.Namespace) -> str:
+    if options.transcoders is not None:
+        return str(options.transcoders)
+    return ONE if options.writes is None else TRANSCODER
 
 
 def _plain(told: Any) -> Any:
@@ -152,28 +157,34 @@ def _numbers(text: str, *, several: bool) -> int | list[int]:
 def _trained(
     options: argparse.Namespace, model: Any, settings: dict[str, Any]
 ) -> tuple[Any, Sequence[TrainingCurve]]:
+    text = _corpus(options.text, options.field)
     if options.transcoders is not None:
         from microtome.features.training.layers import train_transcoders
 
-        many = train_transcoders(model, options.text, options.transcoders, **settings)
+        many = train_transcoders(model, text, options.transcoders, **settings)
         return many.transcoders, many.curves
     from microtome.features.training.single import train_dictionary
 
-    one = train_dictionary(model, options.text, options.site, options.writes, **settings)
+    one = train_dictionary(model, text, options.site, options.writes, **settings)
     return one.dictionary, (one.curve,)
 
 
-def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
+def _corpus(text: str, field: str) -> Any:
     from microtome.corpora.reading import read_corpus
+    from microtome.features.training.asking import text_file
+
+    return read_corpus(text_file(text), field=field)
+
+
+def _scores(options: argparse.Namespace, model: Any, made: Any) -> Any:
     from microtome.features.dictionary import Dictionary
     from microtome.features.evaluation import (
         evaluate_dictionary,
         evaluate_transcoders,
         token_rows,
     )
-    from microtome.features.training.asking import text_file
 
-    corpus = read_corpus(text_file(options.measure or options.text))
+    corpus = _corpus(options.measure or options.text, options.field)
     rows = token_rows(model, corpus, limit=_MEASURED)
     if isinstance(made, Dictionary):
         return evaluate_dictionary(model, made, rows)

@@ -207,4 +207,7 @@ def _check_tensor(name: str, tensor: Tensor, weights: Weights) -> None:
         )
     if not torch.isfinite(tensor).all():
         bad = int((~torch.isfinite(tensor)).sum())
-        raise DictionaryError(f"{name} holds {bad:,} values that are NaN or infinite.")
+        raise DictionaryError(
+            f"{name} holds {bad:,} values that are NaN or infinite.",
+            "It is of a training that diverged, or damaged: take another file.",
+        )

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from microtome.features.nearest import nearest
 from microtome.jobs import Job
 from microtome.models.anatomy import Mlp
 from microtome.models.model import Model
@@ -81,15 +82,12 @@ def alike(
     """For each direction those of the largest cosine with it, and the cosines."""
     norms = directions.norm(dim=1, keepdim=True)
     unit = directions / torch.where(norms > 0, norms, 1.0)
-    kept = min(count + 1, len(unit))
-    found = _extremes(unit, unit, kept, job, "Features alike")
+    kept = min(count, len(unit) - 1)
     numbers = np.full((len(unit), count), NONE, np.int32)
     cosines = np.zeros((len(unit), count), np.float32)
-    # A direction is most like itself, or like a copy that stands before it.
-    own = found.largest == np.arange(len(unit))[:, None]
-    own[~own.any(axis=1), -1] = True
-    numbers[:, : kept - 1] = found.largest[~own].reshape(len(unit), kept - 1)
-    cosines[:, : kept - 1] = found.largest_by[~own].reshape(len(unit), kept - 1)
+    if kept > 0:
+        others, products = nearest(unit, kept, job, "Features alike")
+        numbers[:, :kept], cosines[:, :kept] = others.cpu().numpy(), products.cpu().numpy()
     return numbers, cosines
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -34,24 +35,27 @@ def read_labels(
     *,
     layer: str = "",
     n_features: int | None = None,
+    reads: str = "",
 ) -> LabelSet:
     """The labels of a file, or of all files of a folder, for the dictionary of a fingerprint.
 
-    ``layer`` picks a source where a file has several. Of several labels of a feature the first
-    stays. Raises InputError for what is no such file, for labels of several sources, and for
-    numbers beyond ``n_features``.
+    ``layer`` picks a source where a file has several; ``reads``, the site of the dictionary, does
+    so by the number of its layer. Of several labels of a feature the first stays.
+    Raises InputError for what is no such file, for labels of several sources or of another layer,
+    and for numbers beyond ``n_features``.
     """
     expect(path, (str, os.PathLike), "path", "a file's path", _WAY_OUT)
-    place, found, layers = Path(path).expanduser(), dict[int, str](), set[str]()
+    place, sources = Path(path).expanduser(), dict[str, dict[int, str]]()
     for held in islice(_entries(place), _MOST):
         source = str(held.get("layer", ""))
-        if layer and source != layer:
-            continue
-        layers.add(source)
-        found.setdefault(*_label(held, place.name))
-    if len(layers) > 1:
-        named = ", ".join(sorted(layers)[:5])
+        if not layer or source == layer:
+            sources.setdefault(source, {}).setdefault(*_label(held, place.name))
+    if reads and not layer:
+        sources = _of_layer(sources, reads, place.name)
+    if len(sources) > 1:
+        named = ", ".join(sorted(sources)[:5])
         raise InputError(f"{place.name} has labels of {named}.", "Say which by layer=….")
+    found = next(iter(sources.values()), {})
     if not found:
         raise InputError(f"{place.name} holds no labels{layer and f' of {layer}'}.", _WAY_OUT)
     beyond = [feature for feature in found if n_features is not None and feature >= n_features]
@@ -61,6 +65,28 @@ def read_labels(
             "Choose the labels of this dictionary.",
         )
     return LabelSet.of(dictionary, place.name, found)
+
+
+def _of_layer(
+    sources: dict[str, dict[int, str]], reads: str, name: str
+) -> dict[str, dict[int, str]]:
+    """The sources of the layer that a dictionary reads; those without a number fit any."""
+    layer = re.search(r"\.(\d+)", reads)
+    numbers = {source: re.match(r"(\d+)-", source) for source in sources}
+    if layer is None:
+        return sources
+    kept = {
+        source: sources[source]
+        for source, number in numbers.items()
+        if number is None or int(number[1]) == int(layer[1])
+    }
+    if sources and not kept:
+        named = ", ".join(sorted(sources)[:5])
+        raise InputError(
+            f"{name} has labels of {named}, but the dictionary reads {reads}.",
+            f"Choose labels of layer {layer[1]}.",
+        )
+    return kept
 
 
 def _label(held: Mapping[str, Any], name: str) -> tuple[int, str]:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
 from microtome.errors import InputError, expect
+from microtome.features.label_plugins import offered_labellers
 from microtome.features.labelling import Labeller, LocalLabeller
 from microtome.features.token_labels import TOKEN_STATISTICS, TokenLabeller
 from microtome.jobs import Job, job_or_default
 from microtome.models.loading import load_model
 from microtome.models.model import Model
 
-GROUP = "microtome.labellers"
 TOKENS, ITSELF = "tokens", "itself"
 
 
@@ -27,11 +27,6 @@ class Named:
 
     labeller: Labeller
     name: str
-
-
-def installed_labellers() -> tuple[str, ...]:
-    """The names of labellers that installed packages offer; none of them is loaded."""
-    return tuple(sorted(_offered()))
 
 
 def labeller_named(who: str, model: Model, *, job: Job | None = None) -> Named:
@@ -48,14 +43,11 @@ def labeller_named(who: str, model: Model, *, job: Job | None = None) -> Named:
         return Named(TokenLabeller(), TOKEN_STATISTICS)
     if who == ITSELF:
         return Named(LocalLabeller(model, job=job), model.identity.name)
-    if who in _offered():
-        return Named(_made(_offered()[who]), who)
+    offered = offered_labellers()
+    if who in offered:
+        return Named(_made(offered[who]), who)
     chosen = load_model(who)
     return Named(LocalLabeller(chosen, job=job), chosen.identity.name)
-
-
-def _offered() -> dict[str, EntryPoint]:
-    return {one.name: one for one in entry_points(group=GROUP)}
 
 
 def _made(offered: EntryPoint) -> Labeller:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from microtome.errors import InputError, expect
+from microtome.errors import InputError, PromptError, expect
 from microtome.features.detection import RowsOfText, TooFewTexts, detection
 from microtome.features.neurons import Coder
 from microtome.features.token_labels import propose_label
@@ -30,7 +30,8 @@ from microtome.records.feature_index import FeatureIndex
 from microtome.records.feature_labels import LabelSet
 from microtome.records.label_score import Detection, LabelScore, score_of
 
-_SHOWN = 8
+# How many examples are shown, and how many tokens to each side: as the model has room.
+_SIZES = ((8, 99), (4, 99), (2, 99), (2, 4), (1, 4), (1, 1))
 _TOLD_EVERY = 0.3  # seconds between partial results
 _TOKENS = 12
 
@@ -96,10 +97,11 @@ class LocalLabeller:
 
     def propose(self, card: FeatureCard) -> str:
         """What the model writes behind the examples; else what token statistics say."""
-        shown = "\n".join(f"- {_marked(one)}" for one in card.top[:_SHOWN])
-        asked = f"Words in «» have one thing in common.\n{shown}\nIn one phrase, they are:"
-        written = generate(self.model, asked, _TOKENS, job=self._job)
-        lines = written.text.strip().splitlines()
+        written = generate(self.model, self._asked(card), _TOKENS, job=self._job)
+        text = written.text
+        for token in self.model.lexicon.special_tokens:
+            text = text.replace(self.model.token_text(token), "")
+        lines = text.strip().splitlines()
         return lines[0].strip(" .-") if lines and lines[0].strip(" .-") else propose_label(card)
 
     def detect(self, label: str, texts: Sequence[str]) -> Float[np.ndarray, " text"]:
@@ -107,11 +109,34 @@ class LocalLabeller:
         sure = []
         for done, text in enumerate(texts):
             self._job.progress("Testing a label", done, len(texts))
-            sure.append(self._after(f"Text: {text}\nIn one phrase, it has:", f" {label}"))
+            sure.append(self._after(text.split(" "), f" {label}"))
         return np.array(sure)
 
-    def _after(self, asked: str, label: str) -> float:
-        tokens = self.model.tokenize(asked + label)
+    def _asked(self, card: FeatureCard) -> str:
+        """The question with as many examples, and as much of each, as the model reads."""
+        room = self.model.identity.context
+        for shown, near in _SIZES:
+            lines = "\n".join(f"- {_marked(one, near)}" for one in card.top[:shown])
+            asked = f"Words in «» have one thing in common.\n{lines}\nIn one phrase, they are:"
+            try:
+                if room is None or len(self.model.tokenize(asked)) + _TOKENS <= room:
+                    return asked
+            except PromptError:
+                continue
+        raise InputError(
+            f"{self.model.identity.name} reads at most {room} tokens: too few to be asked for a "
+            "label.",
+            "Choose a model that reads more.",
+        )
+
+    def _after(self, words: list[str], label: str) -> float:
+        asked = f"Text: {' '.join(words)}\nIn one phrase, it has:"
+        try:
+            tokens = self.model.tokenize(asked + label)
+        except PromptError:
+            if len(words) < 2:
+                raise
+            return self._after(words[len(words) // 2 :], label)  # the end of what is too long
         start = min(len(self.model.tokenize(asked)), len(tokens) - 1)
         with torch.inference_mode():
             logits = self.model.run(tokens).float().log_softmax(-1)
@@ -186,6 +211,7 @@ def _proposed(labeller: Labeller, card: FeatureCard) -> str:
     return " ".join(text.split())
 
 
-def _marked(example: Example) -> str:
-    pairs = zip(example.tokens, example.activations, strict=True)
+def _marked(example: Example, near: int) -> str:
+    stretch = slice(max(0, example.peak - near), example.peak + near + 1)
+    pairs = zip(example.tokens[stretch], example.activations[stretch], strict=True)
     return joined([f"«{token}»" if value > 0 else token for token, value in pairs]).strip()

@@ -24,6 +24,7 @@ from microtome.records.feature_labels import FEATURE_LABELS, FeatureLabel, label
 _BETWEEN = " \N{MIDDLE DOT} "
 RAISES = "\N{RIGHTWARDS ARROW}"  # before a word that a feature raises
 _COVERED, _MOST = 0.8, 3  # share of activation that the tokens of a name carry, and how many
+_SOME = 2  # of those of a feature that more tokens carry
 # What names are made of, by the kind of the analysis.
 _READ = {
     FEATURE_INDEX: ("token", "token_share", "count", "vocabulary"),
@@ -95,7 +96,7 @@ def _columns(index: Analysis) -> Mapping[str, NDArray[Any]]:
 
 
 def _carriers(index: Mapping[str, NDArray[Any]] | None, feature: int) -> str:
-    """The few tokens that carry four fifths of a feature's activation, else the first of them."""
+    """The few tokens that carry four fifths of a feature's activation, else the first two."""
     if index is None or not 0 <= feature < len(index["count"]) or not index["count"][feature]:
         return ""
     vocabulary, tokens = index["vocabulary"], index["token"][feature].tolist()
@@ -105,7 +106,8 @@ def _carriers(index: Mapping[str, NDArray[Any]] | None, feature: int) -> str:
     reached = np.cumsum(index["token_share"][feature][: len(held)])
     many = int(np.searchsorted(reached, _COVERED)) + 1
     few = many <= min(_MOST, len(held))
-    return " / ".join(held[:many]) if few else f"{held[0]} \N{HORIZONTAL ELLIPSIS}"
+    told = ", ".join(held[: many if few else _SOME])
+    return told if few else f"{told}\N{HORIZONTAL ELLIPSIS}"
 
 
 def _raised(words: Analysis) -> dict[tuple[int, int], str]:

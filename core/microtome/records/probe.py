@@ -18,7 +18,8 @@ PROBE = "probe"
 class Probe:
     """Accuracies (0 to 1) of linear probes, by site and fold; those of the control task as means.
 
-    ``chance`` is what the most frequent label alone reaches.
+    ``chance`` is what the most frequent label alone reaches. ``direction`` is where each label lies
+    in each site's space, at length 1; None for sites of different widths.
     """
 
     sites: tuple[str, ...]
@@ -26,6 +27,12 @@ class Probe:
     control: Float[np.ndarray, "site fold"]
     chance: float
     params: Mapping[str, Any] = field(default_factory=dict)
+    direction: Float[np.ndarray, "site label d"] | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels, in the order of ``direction``."""
+        return tuple(map(str, self.params.get("labels", ())))
 
     @property
     def mean(self) -> Float[np.ndarray, " site"]:
@@ -59,9 +66,14 @@ def probe_analysis(found: Probe) -> Analysis:
         ),
         "selectivity": Labelled(("site",), found.selectivity, long_name="difference of both"),
     }
+    if found.direction is not None:
+        axes = ("site", "label", "d")
+        arrays["direction"] = Labelled(axes, found.direction, long_name="where a label lies")
     params = {**found.params, "chance": found.chance, "source": "Hewitt and Liang 2019"}
-    labels = ", ".join(map(str, params.get("labels", ())))
-    return Analysis(f"{PROBE}-{labels}"[:80], PROBE, f"Linear probes: {labels}", arrays, params)
+    labels = ", ".join(found.labels)
+    where = f"{params.get('last', found.sites[-1])} at {params.get('position', -1)}"
+    named = f"{PROBE}-{labels[:60]}-{where}"
+    return Analysis(named, PROBE, f"Linear probes: {labels} ({where})", arrays, params)
 
 
 def probe_of(analysis: Analysis) -> Probe:
@@ -69,4 +81,5 @@ def probe_of(analysis: Analysis) -> Probe:
     params = dict(analysis.params)
     sites = tuple(str(one) for one in analysis.array("site").tolist())
     chance = float(params.pop("chance"))
-    return Probe(sites, analysis.array("accuracy"), analysis.array("control"), chance, params)
+    held = analysis.array("direction") if "direction" in analysis.arrays else None
+    return Probe(sites, analysis.array("accuracy"), analysis.array("control"), chance, params, held)

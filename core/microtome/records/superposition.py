@@ -82,6 +82,15 @@ class Geometry:
         return int((self.norm > REPRESENTED * self.norm.max(initial=0)).sum())
 
     @property
+    def share(self) -> float:
+        """The mean share of a dimension of the represented features; 0 without any.
+
+        Of all features it would be the width by their number, however they lie.
+        """
+        held = self.norm > REPRESENTED * self.norm.max(initial=0)
+        return float(self.dimensionality[held].mean()) if held.any() else 0.0
+
+    @property
     def dimensions_per_feature(self) -> float:
         """The width shared by the squared lengths of all directions; NaN without any."""
         total = float(np.square(self.norm).sum())

@@ -44,6 +44,23 @@ def _cannot(act: str) -> Callable[[Situation], str]:
     return blocked
 
 
+def _no_feature(now: Situation) -> str:
+    from microtome_desktop.state.feature_nodes import feature_at
+
+    session, node = now.desk.workspace.session, now.desk.selection.current.node
+    return "" if feature_at(session, node) else "Click a feature of a feature graph first."
+
+
+def _not_in_graph(now: Situation) -> str:
+    from microtome_desktop.state.feature_nodes import nodes_of
+
+    feature = now.desk.selection.current.feature
+    if feature is None:
+        return "Choose a feature in the tab Features first."
+    found = nodes_of(now.desk.workspace.session, feature)
+    return "" if found else "The graph on screen has no node of this feature."
+
+
 def _nothing_edited(now: Situation) -> str:
     edits = now.desk.book.marks.feature_edits
     return "" if edits else "No feature is edited yet."
@@ -63,6 +80,12 @@ FEATURE_GRAPH_ROWS = (
     Command(_ID.OPEN_TRANSCODERS, _MENU, "Open transcoders…", "Look at a folder of transcoders "
             "for all layers, and make a graph with them", "mdi6.folder-open-outline",
             "Ctrl+Alt+C", _no_model),
+    Command(_ID.FEATURE_CARD, _MENU, "Card of the feature", "Where in a text the selected feature "
+            "of the graph is on, and what it writes: its card in the tab Features",
+            "mdi6.card-text-outline", "Ctrl+Alt+A", _no_feature, starts_group=True),
+    Command(_ID.FEATURE_NODE, _MENU, "The feature in the graph", "Go from the card of a feature to "
+            "its nodes in the graph", "mdi6.graph-outline", "Ctrl+Alt+B",
+            _not_in_graph),
     Command(_ID.FEATURE_ABLATE, _MENU, "Ablate the feature", "Put 0 in the place of the selected "
             "features' activations", "mdi6.content-cut", "Ctrl+Alt+I", _cannot("ablate"),
             starts_group=True),

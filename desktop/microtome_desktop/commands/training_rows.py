@@ -36,4 +36,7 @@ TRAINING_COMMANDS = (
     Command(_ID.MEASURE_SHARING, _MENU, "Measure superposition in a layer", "How the directions "
             "of neurons or of an open dictionary share their space", "mdi6.ruler", "",
             _needs_model),
+    Command(_ID.PROBE, _MENU, "Probe a concept", "At which layer a concept of labelled prompts can "
+            "be read off: probe the prompts that the panel Probes has, beside a control task",
+            "mdi6.needle", "Ctrl+Alt+K", _needs_model, starts_group=True),
 )  # fmt: skip

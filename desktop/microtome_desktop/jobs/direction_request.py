@@ -9,7 +9,7 @@ from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.feature_requests import coder_of
-from microtome_desktop.jobs.request import Request
+from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.features import index_with
 
@@ -18,12 +18,13 @@ from microtome_desktop.state.features import index_with
 class ProjectDirections(Request):
     """The principal components of the decoder's directions, each of length 1.
 
-    Points are coloured by the tokens that features are on at, where a text was looked through.
+    Tokens, firing rates and names of clusters come with it where a text was looked through.
     """
 
     slot: ClassVar[str] = "directions"
     replaces: ClassVar[frozenset[str]] = frozenset({"directions"})
     about_session: ClassVar[bool] = True
+    method: ClassVar[str] = "pca"
 
     fingerprint: str
     named: str
@@ -39,13 +40,30 @@ class ProjectDirections(Request):
         return replace(self, index=index_with(desk.workspace.session, self.fingerprint))
 
     def perform(self, engine: Engine, job: Job) -> Analysis:
-        """The projection. Raises DictionaryError."""
+        """The projection. Raises DictionaryError, and InputError where UMAP is not installed."""
         from microtome.analysis.directions import direction_space
         from microtome.records.feature_index import index_of
 
         index = None if self.index is None else index_of(self.index)
-        return direction_space(coder_of(engine, self.fingerprint), index, name=self.named, job=job)
+        coder = coder_of(engine, self.fingerprint)
+        return direction_space(coder, index, method=self.method, name=self.named, job=job)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Show it."""
         desk.workspace.add_analysis(result)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceByUmap(ProjectDirections):
+    """The same directions placed by UMAP, in a process of its own; the model stays free."""
+
+    thread: ClassVar[Thread] = Thread.ASIDE
+    slot: ClassVar[str] = "umap"
+    replaces: ClassVar[frozenset[str]] = frozenset({"umap"})
+    method: ClassVar[str] = "umap"
+    restless: ClassVar[str] = "UMAP runs in a process of its own, which can only be stopped."
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Placing the directions of {self.named} by UMAP"

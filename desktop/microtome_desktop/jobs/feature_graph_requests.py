@@ -15,6 +15,7 @@ from microtome.errors import (
 from microtome.jobs import Job
 from microtome.prompts import Question
 from microtome.records.analysis import Analysis
+from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.dictionary_file import DictionaryFile
 from microtome.records.feature_edit import FeatureEditSpec
 from microtome.records.marks import Marks
@@ -44,12 +45,21 @@ def transcoders_in(engine: Engine, where: str, job: Job) -> Transcoders:
     return held
 
 
+def hold_layers(engine: Engine, transcoders: Transcoders) -> tuple[DictionaryIdentity, ...]:
+    """Keep each layer's features as a dictionary of their own, for cards; what they are."""
+    for layer in range(transcoders.n_layers):
+        coder = transcoders.coder(layer)
+        engine.dictionaries[coder.identity.fingerprint] = coder
+    return tuple(one.identity for one in transcoders.layers)
+
+
 @dataclass(frozen=True, slots=True)
 class MadeGraph:
     """A session with a graph of features, and the set that it was made with."""
 
     session: Session
     used: OpenedSet
+    layers: tuple[DictionaryIdentity, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +125,12 @@ class MakeFeatureGraph(Request):
         found = attribute(
             model, transcoders, question, edits=self.edits, ran=ran, budget=self.budget, job=job
         )
-        identity = transcoders.layers[0].identity
+        layers = hold_layers(engine, transcoders)
         used = OpenedSet(
-            self.where, transcoders.name, model.identity.fingerprint, identity.fingerprint
+            self.where, transcoders.name, model.identity.fingerprint, layers[0].fingerprint
         )
         analyses = MappingProxyType(self._kept(model) | dict(found.analyses))
-        return MadeGraph(replace(found, analyses=analyses), used)
+        return MadeGraph(replace(found, analyses=analyses), used, layers)
 
     def _kept(self, model: Any) -> dict[str, Analysis]:
         """What is as true of the same run beside another graph."""
@@ -135,6 +145,7 @@ class MakeFeatureGraph(Request):
         if result.used.path != result.used.name:
             others = (one for one in held if one.path != result.used.path)
             desk.library.update(transcoders=(result.used, *others))
+        desk.dictionaries.keep(*result.layers)
         session = result.session
         if self.edits and before is not None:
             session = replace(session, marks=_groups(before.marks))

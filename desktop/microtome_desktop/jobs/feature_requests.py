@@ -45,6 +45,8 @@ class LookAtDictionaries(Request):
 
     def perform(self, engine: Engine, job: Job) -> tuple[LookedAt, ...]:
         """The answers; what is wrong is part of them."""
+        if engine.model is None and not self.names:
+            return ()  # none is built in for no model, and nothing heavy is imported to see it
         from microtome.features.formats.finding import embedded_dictionaries
 
         model = engine.loaded
@@ -123,21 +125,15 @@ class OpenDictionary(Request):
             load_dictionary,
             load_transcoders,
         )
-        from microtome.records.dictionary_file import CROSSING, ONE
+        from microtome.records.dictionary_file import ONE
 
         model, told = engine.loaded, inspect_dictionary(self.name, job=job)
         expect_file_fits(told, model)
-        if told.kind == CROSSING:
-            raise DictionaryError(
-                f"{self.name} writes across layers: its features have no single direction to show.",
-                "Open it for an attribution graph instead.",
-            )
-        one = told.kind == ONE
-        opened = (
-            (load_dictionary(self.name, job=job),)
-            if one
-            else load_transcoders(self.name, job=job).layers
-        )
+        if told.kind == ONE:
+            opened: tuple[Any, ...] = (load_dictionary(self.name, job=job),)
+        else:
+            found = load_transcoders(self.name, job=job)
+            opened = tuple(found.coder(layer) for layer in range(found.n_layers))
         for held in opened:
             expect_fit(held.identity, model)
             engine.dictionaries[held.identity.fingerprint] = held

@@ -18,6 +18,7 @@ class Thread(Enum):
     IO = "io"  # all files
     DRAWING = "drawing"  # layouts of large circuits: a slider waits for no file
     NETWORK = "network"  # downloads: nothing else waits for them
+    ASIDE = "aside"  # waits for another process
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from microtome.errors import InputError, MicrotomeError, StorageError
+from microtome.features.training.offers import ONE, TRANSCODER, expect_offered
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
@@ -18,8 +19,6 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.trainings import (
     CHECKPOINTS,
-    ONE,
-    TRANSCODER,
     WISH,
     Stopped,
     TrainingOutlook,
@@ -73,10 +72,10 @@ class Train(Request):
 
     def perform(self, engine: Engine, job: Job) -> Trained:
         """Train. Raises what the engine raises; the folder of checkpoints keeps what was done."""
-        from microtome.features.training.saving import expect_form, save_trained
+        from microtome.features.training.saving import save_trained
 
         wish = self.wish
-        expect_form(wish.rule, transcodes=wish.form != ONE)
+        expect_offered(wish.form, wish.rule, skip=wish.skip)
         _expect_place(Path(wish.out))
         model = engine.loaded
         made, curves = _trained(model, wish, job)
@@ -96,6 +95,9 @@ class Train(Request):
             self._add(desk, curve)
         if result.opened:
             desk.dictionaries.add(*result.opened)
+        if self.wish.is_set:
+            what = "Open transcoders\N{HORIZONTAL ELLIPSIS} makes graphs of features with them."
+            desk.notices.info(f"The transcoders {self.wish.name} are saved", what)
 
     def _add(self, desk: Desk, curve: Analysis) -> None:
         session = desk.workspace.session
@@ -130,6 +132,10 @@ def _trained(model: Any, wish: TrainWish, job: Job) -> tuple[Any, tuple[Training
 
 def _text(wish: TrainWish) -> Any:
     """The text; where it is not known, the activations that were taken from it before."""
+    if wish.text and wish.field:
+        from microtome.corpora.reading import read_corpus
+
+        return read_corpus(wish.text, field=wish.field)
     if wish.text:
         return wish.text
     from microtome.activations.shards import open_harvest
@@ -209,7 +215,7 @@ def _foreseen(model: Any, wish: TrainWish, options: Mapping[str, Any]) -> Traini
     if wish.is_set:
         layers = model.identity.n_layers
         sites = ("mlp_in.0", "mlp_out.0")
-    found = estimate_training(model, wish.text, *sites, **options)
+    found = estimate_training(model, _text(wish), *sites, **options)
     return TrainingOutlook(
         found.rows, found.n_bytes * layers, found.free, found.harvest_seconds,
         found.training_seconds * layers,
@@ -270,7 +276,8 @@ def _wish_of(question: Mapping[str, Any], folder: Path) -> TrainWish:
     reads, writes = question["reads"], question["writes"]
     if len(reads) != 1:
         raise InputError("It is of several layers, begun elsewhere.", "Go on where it was begun.")
-    names = ("rule", "width", "k", "steps", "batch", "rate", "seed", "dead_after")
+    names = ("rule", "width", "k", "steps", "batch", "rate", "seed", "dead_after", "pressure",
+             "skip")  # fmt: skip
     plan = {name: question[name] for name in names}
     form = ONE if reads == writes else TRANSCODER
     return TrainWish("", form, reads[0], **plan, kept=str(folder))

@@ -21,6 +21,7 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.picturing.dictionaries import directions, split
 from microtome_desktop.picturing.experiments import (
     discovered,
     feature_edits,
@@ -320,6 +321,8 @@ SCENES = (
           "go one after another, and what it saves.", slimmed),
     _card("features", "Features: what a sparse dictionary finds in a layer, all of it in a table, "
           "and where one of them is on.", featured),
+    _card("splitting", "Splitting: a small and a large dictionary side by side, and what one "
+          "feature splits into.", split),
     Scene("trained", "Training: a sparse dictionary of a layer, its figures as it was trained.",
           trained, ratio=2, panel="training"),
     _card("superposition", "Superposition: toy models whose features came to share dimensions, "
@@ -372,4 +375,6 @@ SCENES = (
     Scene("offline", "Review without the model: everything is there, and what needs the model "
           "says so.", _offline),
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
+    Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
+          "clusters of their directions.", directions, ratio=2),
 )  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from microtome.jobs import Job
 from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
+from microtome.records.feature_names import fingerprint_at
 from microtome.records.marks import Marks
 from microtome_desktop.presenters.circuit_compact import lay_out_compact
 from microtome_desktop.presenters.circuit_curves import Curves, curves
@@ -30,7 +32,8 @@ class Drawing:
 
     ``texts`` stand beside the nodes; without columns they tell the token as well. ``changes`` is
     by how much edits of the model change each edge's weight, where that is known. Where circuits
-    are compared, nodes have a hue in place of the colour of their kind, and notes tell of each.
+    are compared, nodes have a hue in place of the colour of their kind, and notes tell of each;
+    ``node_shapes`` are kinds whose glyphs they have in the place of their own.
     """
 
     circuit: Circuit
@@ -39,6 +42,7 @@ class Drawing:
     texts: tuple[str, ...]
     changes: Float[np.ndarray, " edge"] | None = None
     node_hue: Int[np.ndarray, " node"] | None = None
+    node_shapes: tuple[str, ...] | None = None
     node_notes: Callable[[int], str] | None = None
     edge_notes: Callable[[int], str] | None = None
 
@@ -72,7 +76,9 @@ def draw(
     place = lay_out_compact if placing is Placing.COMPACT else lay_out
     layout = place(circuit, width, height)
     bare = not len(layout.columns)
-    texts = (short_label(circuit, node, with_token=bare) for node in range(circuit.n_nodes))
+    texts = (
+        short_label(circuit, node, with_token=bare, alone=True) for node in range(circuit.n_nodes)
+    )
     return Drawing(circuit, layout, curves(circuit, layout), tuple(texts))
 
 
@@ -94,12 +100,15 @@ def drawn(
     return draw(part, *room, view.placing)
 
 
-def selection_of(circuit: Circuit, node: int) -> dict[str, str | int | None]:
-    """The fields of the selection that a click on a node sets."""
+def selection_of(circuit: Circuit, node: int) -> dict[str, Any]:
+    """The fields of the selection that a click on a node sets; of a feature its card as well."""
     kind = circuit.node_kind[node]
     layer = int(circuit.node_layer[node])
     position = int(circuit.node_position[node])
+    print_ = fingerprint_at(circuit, node)
+    card = {"feature": (print_, int(circuit.node_feature[node]))} if print_ else {}
     return {
+        **card,
         "node": circuit.node_id[node],
         "position": position if position >= 0 else None,
         "layer": layer if layer >= 0 and kind != OUTPUT else None,

@@ -36,6 +36,8 @@ class EdgeStyle:
     bow: int = 1
 
 
+RISES, FALLS = "rises", "falls"
+FALLS_EDGE = -2  # the kind of an edge whose weight falls, where a change is drawn
 NODE_STYLES: dict[str, NodeStyle] = {
     style.kind: style
     for style in (
@@ -47,6 +49,9 @@ NODE_STYLES: dict[str, NodeStyle] = {
         NodeStyle(OUTPUT, "metric", "star", 0.0),
         NodeStyle("feature", "feature", "h", 0.05),
         NodeStyle("group", "group", "p", 0.0),
+        # Where a change is drawn, in the place of a node's own kind.
+        NodeStyle(RISES, "rises", "t1", 0.0),
+        NodeStyle(FALLS, "falls", "t", 0.0),
     )
 }
 OTHER_NODE = NodeStyle("other", "other", "t", 0.0)
@@ -58,6 +63,7 @@ EDGE_STYLES: dict[int, EdgeStyle] = {
     EdgeKind.MLP: EdgeStyle("MLP input", "", (), bow=-1),
     EdgeKind.OUT: EdgeStyle("direct", "", ()),
     EdgeKind.FEATURE: EdgeStyle("feature", "", ()),
+    FALLS_EDGE: EdgeStyle("falls", "", (4.0, 2.4)),
 }
 OTHER_EDGE = EdgeStyle("edge", "", ())
 

@@ -42,8 +42,9 @@ EDGE_INFLUENCE = Look("circuit.edge_influence", View().edge_influence, "Influenc
 PLACING = Look("circuit.placing", Placing.POSITION.value, "Layout of the circuit")
 WEIGHTS = Look("circuit.weights", False, "Edge weights")
 DOWNSTREAM = Look("circuit.downstream", False, "What it feeds")
+SIDE = Look("circuit.side", "what changes", "Side of the edits")
 LOOKS = (
-    SHOWN_NODES, EDGE_SHARE, PLACING, WEIGHTS, DOWNSTREAM, NODE_INFLUENCE, EDGE_INFLUENCE,
+    SHOWN_NODES, EDGE_SHARE, PLACING, WEIGHTS, DOWNSTREAM, NODE_INFLUENCE, EDGE_INFLUENCE, SIDE,
 )  # fmt: skip
 _SHARES = (EDGE_SHARE, NODE_INFLUENCE, EDGE_INFLUENCE)
 _BY_NAME = {look.name.partition(".")[2]: look for look in LOOKS}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import OUTPUT, TOKEN, Circuit
+from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, Circuit
+from microtome.records.feature_names import name_alone
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_kinds import (
     NODE_STYLES,
@@ -20,6 +21,7 @@ from microtome_desktop.presenters.coverage import summary, why_not
 from microtome_desktop.presenters.marking import GROUP
 from microtome_desktop.presenters.tokens import shown_token
 
+_NAME = 20  # letters of a feature's name on the canvas
 CANCELLATION_LIMIT = 5.0  # above it the parts are far larger than what they add up to
 
 
@@ -92,9 +94,17 @@ def node_title(circuit: Circuit, node: int) -> str:
     return f"{label} at {place}"
 
 
-def short_label(circuit: Circuit, node: int, *, with_token: bool = False) -> str:
-    """What stands beside a node on the canvas; with its token where no column tells it."""
+def short_label(
+    circuit: Circuit, node: int, *, with_token: bool = False, alone: bool = False
+) -> str:
+    """What stands beside a node on the canvas; with its token where no column tells it.
+
+    With ``alone`` a feature that has a name is called by it without its layer and number.
+    """
     label, kind = circuit.node_label[node], circuit.node_kind[node]
+    if kind == FEATURE and alone:
+        name = name_alone(label)
+        label = name if len(name) <= _NAME else f"{name[: _NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
     if kind == TOKEN:
         return shown_token(label, 18)
     token = token_at(circuit, int(circuit.node_position[node]))

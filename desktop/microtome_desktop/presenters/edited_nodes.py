@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from microtome.errors import InputError
 from microtome.records.circuit import FEATURE, HEAD, MLP, POSITION, TOKEN, Circuit
 from microtome.records.edits import EditSpec
-from microtome.records.feature_edit import FEATURE_EDIT, FeatureEditSpec
+from microtome.records.feature_edit import FeatureEditSpec
 from microtome.records.marks import Marks
 from microtome.records.session import Session
 from microtome.sites import Site
 from microtome_desktop.presenters.circuit import Drawing, edge_names
-from microtome_desktop.presenters.circuit_curves import SHARED
-from microtome_desktop.presenters.circuit_text import node_tip, signed
-from microtome_desktop.state.made_by import shows_features
 
 EDGE_CHANGES = "edited-edges"  # the analysis with the change of each edge
 _HEADS = {"z", "q", "k", "v", "rot_q", "rot_k", "pattern", "scores", "attn_out"}
@@ -65,7 +61,7 @@ def _nodes_of(circuit: Circuit, spec: EditSpec) -> list[int]:
 
 def changes_of(session: Session | None, drawn: Circuit) -> Float[np.ndarray, " edge"] | None:
     """The change of each drawn edge; NaN for those of a group, None where nothing is known."""
-    held = None if session is None else session.analyses.get(_changes_in(session))
+    held = None if session is None else session.analyses.get(EDGE_CHANGES)
     if session is None or held is None or session.circuit is None:
         return None
     change = held.array("change")
@@ -73,10 +69,6 @@ def changes_of(session: Session | None, drawn: Circuit) -> Float[np.ndarray, " e
         return None
     known = dict(zip(edge_names(session.circuit), change.tolist(), strict=True))
     return np.array([known.get(name, np.nan) for name in edge_names(drawn)])
-
-
-def _changes_in(session: Session) -> str:
-    return FEATURE_EDIT if shows_features(session) else EDGE_CHANGES
 
 
 def edited_features(circuit: Circuit, edits: tuple[FeatureEditSpec, ...]) -> tuple[int, ...]:
@@ -99,39 +91,6 @@ def n_edited(circuit: Circuit, marks: Marks) -> int:
 
 
 def with_changes(drawing: Drawing, session: Session | None) -> Drawing:
-    """The drawing with what edits change: weights of edges, and activations of features.
-
-    Features that edits raise or lower have a colour of their own, and a tip that tells how much.
-    """
-    circuit = drawing.circuit
-    drawing = replace(drawing, changes=changes_of(session, circuit))
-    held = None if session is None else session.analyses.get(FEATURE_EDIT)
-    if session is None or session.circuit is None or held is None:
-        return replace(drawing, node_hue=None, node_notes=None)
-    before, after = held.array("before"), held.array("after")
-    if len(before) != session.circuit.n_nodes:
-        return drawing
-    rows = {name: row for row, name in enumerate(session.circuit.node_id)}
-    at = np.array([rows.get(name, -1) for name in circuit.node_id])
-    moved = np.where(at >= 0, after[at] - before[at], 0.0)
-    large = np.abs(moved) > _NOTED * np.maximum(np.abs(before[at]), 1e-3)
-    hue = np.where(large, (moved > 0).astype(np.int64), SHARED)  # grey where nothing moves
-    notes = partial(_node_note, circuit, before[at], after[at], large)
-    return replace(drawing, node_hue=hue, node_notes=notes)
-
-
-_NOTED = 0.02  # of an activation: a smaller change is none that one can see
-
-
-def _node_note(
-    circuit: Circuit,
-    before: Float[np.ndarray, " node"],
-    after: Float[np.ndarray, " node"],
-    large: Bool[np.ndarray, " node"],
-    node: int,
-) -> str:
-    tip = node_tip(circuit, node)
-    if not large[node]:
-        return tip
-    ends = (signed(round(float(side[node]), 4)) for side in (before, after))
-    return f"{tip}\nwith edits {' → '.join(ends)}"
+    """The drawing with what edits of a run change of the weights of its edges."""
+    changes = changes_of(session, drawing.circuit)
+    return replace(drawing, changes=changes, node_hue=None, node_shapes=None, node_notes=None)

@@ -17,6 +17,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.marks import OWN_PROMPT
 from microtome.records.pattern import HeadPattern
+from microtome.records.run_codes import RunCodes
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.attention import SELF, Kind, attention_grid, head_pattern
@@ -40,6 +41,7 @@ from microtome_desktop.presenters.strip import Colouring, token_values
 from microtome_desktop.presenters.with_edits import Side, attention_change, sided, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.history import Past
 from microtome_desktop.state.made_by import model_name
 from microtome_desktop.state.selection import Selected
@@ -61,10 +63,12 @@ class Waiting(Arrays):
         return read(self._read_from, ArrayKey(trace, site, layer))
 
 
-def tokens_table(session: Session, by: Colouring, selected: Selected) -> Table:
+def tokens_table(
+    session: Session, by: Colouring, selected: Selected, codes: RunCodes | None = None
+) -> Table:
     """Every token and what it is coloured by, before scaling."""
     clean = _clean(session)
-    values = token_values(session, Waiting(session), by, selected)[0]
+    values = token_values(session, Waiting(session), by, selected, codes=codes)[0]
     shown: Sequence[Any] = [None] * len(clean.tokens) if values is None else list(values)
     rows = [(n, *cells) for n, cells in enumerate(zip(clean.tokens, shown, strict=True))]
     return Table(("position", "token", str(by)), rows)
@@ -73,7 +77,7 @@ def tokens_table(session: Session, by: Colouring, selected: Selected) -> Table:
 def circuit_table(session: Session, view: View) -> Table:
     """The nodes that are drawn, then the edges; the first column tells them apart."""
     circuit = _circuit(session)
-    drawn = pruned(circuit, view, session.marks)
+    drawn = pruned(circuit, view, shown_marks(session))
     first = ("what", "id", "label", "kind", "layer", "head", "position", "from", "to")
     nodes = [("node", *cells) for cells in node_rows(drawn)]
     edges = [("edge", *cells) for cells in edge_rows(drawn)]

@@ -14,12 +14,14 @@ from microtome.records.feature_edit import (
     FEATURE_WORDS,
     FeatureEditSpec,
 )
+from microtome.records.feature_names import with_names
 from microtome.records.generation import Generation, generations_of
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_text import node_title
 from microtome_desktop.presenters.edits import Effect
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.feature_acts import acting, bundles
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.foreign import UNREADABLE
 
 NO_FEATURE_EDIT = "No edit of a feature acts on this graph."
@@ -75,7 +77,7 @@ def _called(session: Session | None, spec: FeatureEditSpec) -> str:
         return plain
     at = spec.positions[0] if spec.positions else 0
     node = f"{spec.layer}_{spec.feature}_{at}"
-    name = session.marks.names.get(node, plain)
+    name = shown_marks(session).names.get(node, plain)
     tokens = circuit.metadata.get("tokens", ())
     return f"{name} at “{tokens[at].strip()}” ({at})" if 0 <= at < len(tokens) else name
 
@@ -114,7 +116,7 @@ def moved_nodes(session: Session | None) -> tuple[Moved, ...]:
     """The nodes that edits of features move most."""
     held = None if session is None else session.analyses.get(FEATURE_EDIT)
     circuit = None if session is None else session.circuit
-    if held is None or circuit is None:
+    if session is None or held is None or circuit is None:
         return ()
     try:
         before, after = held.array("before"), held.array("after")
@@ -124,6 +126,7 @@ def moved_nodes(session: Session | None) -> tuple[Moved, ...]:
         return ()
     size = np.nan_to_num(np.abs(after - before), nan=np.inf)
     order = np.argsort(-size, kind="stable")[:_LISTED].tolist()
+    circuit = with_names(circuit, shown_marks(session).names)
     return tuple(_moved(circuit, row, before, after) for row in order if size[row] > 0)
 
 

@@ -73,7 +73,9 @@ def sharing_of(session: Session | None, fingerprint: str, feature: int) -> Analy
 
 
 def sharers(session: Session, held: Analysis) -> tuple[Sharer, ...]:
-    """The strongest of them."""
+    """The strongest of them; none where a file would have to be read for it."""
+    if not all(isinstance(one.values, np.ndarray) for one in held.arrays.values()):
+        return ()
     if held.kind == SHARED_NEURONS:
         return _neurons(held, session.model.fingerprint)
     shared, print_ = shared_of(held), str(held.params.get("fingerprint", ""))

@@ -26,13 +26,15 @@ class FeatureSource:
 def feature_sources(
     session: Session | None, held: tuple[DictionaryIdentity, ...], model: ModelIdentity | None
 ) -> tuple[FeatureSource, ...]:
-    """All on offer: open ones first, then what the session has an index of, then neurons."""
+    """All on offer: open ones first, then what the session has of dictionaries, then neurons."""
     found = {one.fingerprint: FeatureSource(one.fingerprint, one.name, _told(one)) for one in held}
     for analysis in indexes(session):
         print_, told = str(analysis.params.get("fingerprint", "")), analysis.params
         name = str(told.get("dictionary", "a dictionary"))
         words = f"{told.get('architecture', '')} at {told.get('reads', '')}"
         found.setdefault(print_, FeatureSource(print_, name, words))
+    for one in () if session is None else session.dictionaries:
+        found.setdefault(one.fingerprint, FeatureSource(one.fingerprint, one.name, _told(one)))
     if model is None:
         return tuple(found.values())
     for layer in range(model.n_layers):

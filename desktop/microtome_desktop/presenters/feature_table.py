@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 
+from microtome.features.token_labels import token_labels
 from microtome.records.analysis import Analysis
 from microtome.records.feature_index import FeatureIndex, index_of, table_of
 from microtome_desktop.presenters.feature_density import Densities, densities
@@ -19,8 +20,6 @@ from microtome_desktop.state.features import Labels, Notes
 
 _WORDS = 3  # words that a row names
 NOTHING: Notes = MappingProxyType({})
-_PROPOSED = 0.8  # share of activation that the tokens of a proposal reach together
-_MOST = 3  # tokens of a proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,12 @@ _TOGETHER = "The feature most often on at the same positions, and their share of
 COLUMNS = (
     Column("feature", "#", "Number of the feature"),
     Column("label", "label", "Its label; a proposal from its tokens is dim", right=False),
+    Column(
+        "score",
+        "score",
+        "How well the label tells where it is on: the share of texts put on "
+        "the right side by who knows the label alone",
+    ),
     Column("density", "density", _DENSITY, right=False),
     Column("rate", "fires %", "Share of positions at which it is on"),
     Column("mean", "mean", "Mean activation where it is on"),
@@ -92,6 +97,7 @@ class FeatureTable:
     ranks: Int[np.ndarray, " token"]
     tokens: Int[np.ndarray, "row position"]
     peak_of_all: float = field(default=1.0)
+    by_tokens: tuple[str, ...] = ()  # what token statistics propose, whoever else does
 
     @property
     def n_features(self) -> int:
@@ -194,15 +200,17 @@ class FeatureTable:
         headers = (
             "feature", "label", "rate", "mean", "peak", "purity", "words", "token",
             "raised", "lowered", "alike", "alike_cosine", "together", "together_share", "note",
+            "score",
         )  # fmt: skip
         figures = [self.figures[name] for name in headers[2:7]]
-        alike, together = self.near["alike"], self.near["together"]
+        alike, together, score = self.near["alike"], self.near["together"], self.figures["score"]
         told = [
             [
                 int(row), labels.get(int(row), ""), *(column[row] for column in figures),
                 self.word(int(self.token[row, 0])),
                 self._listed(self.raised[row]), self._listed(self.lowered[row]),
                 *alike.told(row), *together.told(row), notes.get(int(row), ""),
+                None if np.isnan(score[row]) else float(score[row]),
             ]
             for row in rows
         ]  # fmt: skip
@@ -216,6 +224,8 @@ def number_text(key: str, value: float) -> str:
     """A figure as the table and the card tell it; shares in percent."""
     if not np.isfinite(value):
         return ""
+    if key == "score":
+        return f"{value:.2f}"
     if key in {"rate", "purity"}:
         percent = 100 * value
         return f"{percent:.0f}" if key == "purity" else f"{percent:.3g}"
@@ -226,29 +236,18 @@ def feature_table(analysis: Analysis) -> FeatureTable:
     """The table of an index; reads its file where it is in one, and may take a second."""
     index = index_of(analysis)
     told = dict(table_of(index))
-    del told["token"]
+    told["score"] = np.full(len(told.pop("token")), np.nan)
     words = tuple(shown_token(text, 24) for text in index.array("vocabulary").tolist())
     small = np.char.lower(np.array(words or ("",), np.str_))
     ranks = np.empty(len(small), np.int64)
     ranks[np.argsort(small, kind="stable")] = np.arange(len(small))
     peak = np.asarray(told["peak"])
+    proposed = token_labels(index)
     return FeatureTable(
         index, told, index.array("token")[:, :_WORDS], index.array("raised"),
-        index.array("lowered"), _nearest(index), densities(index), _proposals(index, words),
-        words, small, ranks, index.array("tokens"), float(peak.max(initial=0)) or 1.0,
+        index.array("lowered"), _nearest(index), densities(index), proposed,
+        words, small, ranks, index.array("tokens"), float(peak.max(initial=0)) or 1.0, proposed,
     )  # fmt: skip
-
-
-def _proposals(index: FeatureIndex, words: tuple[str, ...]) -> tuple[str, ...]:
-    """The fewest tokens that carry four fifths of a feature's activation, where three do."""
-    token, share = index.array("token")[:, :_MOST], index.array("token_share")[:, :_MOST]
-    reached = np.cumsum(share.astype(np.float64), axis=1)
-    enough = (reached >= _PROPOSED) & (index.array("count") > 0)[:, None]
-    count = np.where(enough.any(1), enough.argmax(1) + 1, 0)
-    return tuple(
-        " / ".join(words[each] for each in row[:many] if 0 <= each < len(words)) if many else ""
-        for row, many in zip(token.tolist(), count.tolist(), strict=True)
-    )
 
 
 def _holds(words: Bool[np.ndarray, " token"], tokens: Int[np.ndarray, "feature some"]) -> \

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.records.circuit import OUTPUT, Circuit
+from microtome.records.feature_names import with_names
 from microtome.records.marks import Marks, Supernode
 from microtome_desktop.presenters.circuit_view import View, chosen
 from microtome_desktop.state.selection import Selected
@@ -74,6 +75,18 @@ def marked(explored: Circuit, view: View, marks: Marks) -> Circuit:
     return named(drawn, marks.names)
 
 
+def marked_weights(
+    explored: Circuit, view: View, marks: Marks, weight: Float[np.ndarray, " edge"]
+) -> Float[np.ndarray, " edge"]:
+    """Another number of each edge for the edges of ``marked``, added up where groups add up."""
+    other = replace(explored, edge_weight=weight)
+    drawn = other.select(*shown_rows(explored, view, marks))
+    for group in marks.supernodes:
+        if group.collapsed:
+            drawn = _collapsed(drawn, other, group)
+    return drawn.edge_weight.astype(np.float64)
+
+
 def shown_rows(
     explored: Circuit, view: View, marks: Marks
 ) -> tuple[Bool[np.ndarray, " node"], Bool[np.ndarray, " edge"]]:
@@ -88,10 +101,7 @@ def shown_rows(
 
 def named(circuit: Circuit, names: Mapping[str, str]) -> Circuit:
     """The circuit with the user's names as labels."""
-    if not names:
-        return circuit
-    pairs = zip(circuit.node_id, circuit.node_label, strict=True)
-    return replace(circuit, node_label=tuple(names.get(node, label) for node, label in pairs))
+    return with_names(circuit, names)
 
 
 def about(explored: Circuit, marks: Marks, node: str | None) -> Circuit:

@@ -10,6 +10,7 @@ from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.presenters.circuit_text import node_title
 from microtome_desktop.presenters.marking import group_id, named
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.features import index_with, labels_in
 from microtome_desktop.state.selection import Selected
 
@@ -51,7 +52,7 @@ def target_title(session: Session, target: str) -> str:
     circuit = session.circuit
     if circuit is None or target not in circuit.node_id:
         return target
-    return node_title(named(circuit, session.marks.names), circuit.row(target))
+    return node_title(named(circuit, shown_marks(session).names), circuit.row(target))
 
 
 def _feature_title(session: Session, fingerprint: str, feature: int) -> str:

@@ -12,7 +12,8 @@ from jaxtyping import Float, Int
 
 from microtome.records.marks import OWN_PROMPT, Marks, PointGroup
 from microtome_desktop import palette
-from microtome_desktop.presenters.space import Space, rgba
+from microtome_desktop.presenters.space import Space
+from microtome_desktop.presenters.space_colours import rgba
 
 COLOUR_NAMES = ("yellow", "pink", "cyan", "green", "orange", "violet", "plain", "red")
 LARGEST = 100_000  # points of a group: a session keeps each of them

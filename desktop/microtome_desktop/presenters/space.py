@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from hashlib import sha1
 from html import escape
 
@@ -14,29 +12,23 @@ from numpy.typing import NDArray
 
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
-from microtome_desktop import palette
-from microtome_desktop.presenters.colour_maps import sequence_table
+from microtome_desktop.presenters.space_colours import (
+    ARRAYS,
+    OF_FEATURES,
+    OF_TOKENS,
+    ColourBy,
+    Kinds,
+    categories,
+    graded,
+    ordered,
+)
 from microtome_desktop.presenters.tokens import shown_token
 
-# Twelve colours that stay apart on the dark card, also for colour-blind eyes when few are used.
-_CATEGORIES = (
-    "#6ea8fe", "#f2a65a", "#57c7b8", "#b58cf5", "#ef6a6a", "#a6d854",
-    "#e78ac3", "#ffd92f", "#8da0cb", "#66c2a5", "#c9a27e", "#9fb3c8",
-)  # fmt: skip
 _MAX_LABELS = 12
 _LABEL_DISTANCE = 0.3  # of the cloud's radius
 SHUFFLED = 50_000  # more points are drawn by the processor, in the order in which they lie
 _LARGE = 20_000  # points that take longer to prepare than the window may stand still
 _TOLD_APART_BY = 8  # prompts; a projection that was cut short still has its first ones
-
-
-class ColourBy(StrEnum):
-    """What the colour of a point says."""
-
-    TASK = "Task"
-    TOKEN = "Token"
-    POSITION = "Position"
-    LAYER = "Layer"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,7 +126,8 @@ def at_once(analysis: Analysis) -> bool:
 
 def colourings(analysis: Analysis) -> tuple[ColourBy, ...]:
     """The ways of colouring that say something: those that take more than one value."""
-    names = {by: f"point_{by.value.lower()}" for by in ColourBy}
+    possible = OF_FEATURES if analysis.params.get("features") else OF_TOKENS
+    names = {by: ARRAYS[by] for by in possible}
     arrays = {by: analysis.array(name) for by, name in names.items() if name in analysis.arrays}
     return tuple(by for by, held in arrays.items() if len(held) and bool((held != held[0]).any()))
 
@@ -162,12 +155,12 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
     if by not in offered:
         by = next(iter(offered), ColourBy.POSITION)
     points = _scaled(np.asarray(analysis.array("points"))[:, :3])
-    values = np.asarray(analysis.array(f"point_{by.value.lower()}"))
-    kinds = None if values.dtype.kind in "iu" else _Kinds.of(values)
-    tints, legend = _ordered(values, by) if kinds is None else _categories(kinds)
+    values = np.asarray(analysis.array(ARRAYS[by]))
+    kinds = (
+        None if values.dtype.kind in "iuf" else Kinds.of(values, tokens=by is not ColourBy.CLUSTER)
+    )
+    tints, legend = _tinted(values, by) if kinds is None else categories(kinds)
     places, texts = _no_labels() if kinds is None else _cluster_labels(points, kinds)
-    ratios = np.asarray(analysis.array("explained_variance_ratio"))[:3]
-    shares = " · ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(ratios))
     positions = np.asarray(analysis.array("point_position"), dtype=np.int64)
     prompts = np.asarray(analysis.array("point_prompt"), dtype=np.int64)
     tokens, tasks = (np.asarray(analysis.array(f"point_{what}")) for what in ("token", "task"))
@@ -176,13 +169,11 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
         points, tints, prompts = points[order], tints[order], prompts[order]
         positions, tokens, tasks = positions[order], tokens[order], tasks[order]
     told = analysis.params
-    many = _count(len(points))
-    kind = f"\N{MIDDLE DOT} {many} directions" if told.get("features") else f"of {many} tokens"
     numbers = keys(prompts, positions)
     by_key = np.argsort(numbers, kind="stable")
     return Space(
         points, tints.astype(np.float32), prompts, positions, places, texts, legend,
-        caption=f"{told.get('site', '')} {kind} · {shares}",
+        caption=_caption(analysis, len(points)),
         tokens=tokens,
         tasks=tasks,
         by=by,
@@ -192,6 +183,22 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
         by_key=by_key,
         ordered=numbers[by_key],
     )  # fmt: skip
+
+
+def _tinted(values: np.ndarray, by: ColourBy) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+    return graded(values, by) if values.dtype.kind == "f" else ordered(values, by)
+
+
+def _caption(analysis: Analysis, count: int) -> str:
+    """What the points are, how many, and what share of the variance the axes have."""
+    told, many = analysis.params, _count(count)
+    kind = f"\N{MIDDLE DOT} {many} directions" if told.get("features") else f"of {many} tokens"
+    if told.get("method") == "umap":
+        shares = f"near ones are alike · seed {told.get('seed', 0)}"
+    else:
+        ratios = np.asarray(analysis.array("explained_variance_ratio"))[:3]
+        shares = " · ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(ratios))
+    return f"{told.get('site', '')} {kind} · {shares}"
 
 
 def known_colouring(text: str) -> ColourBy | None:
@@ -221,12 +228,6 @@ def nearest(
     return int(hits[np.lexsort((distance[hits], depth[hits]))[0]])
 
 
-def rgba(code: str) -> tuple[float, float, float, float]:
-    """A colour as four shares."""
-    red, green, blue = (int(code[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue, 1.0
-
-
 def _count(n: int) -> str:
     return f"{n:,}" if n >= 10_000 else str(n)
 
@@ -243,46 +244,7 @@ def _scaled(raw: NDArray[np.generic]) -> Float[np.ndarray, "point 3"]:
     return points
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Kinds:
-    """Texts by kind: the names, which name each point has, and the rows of names by size."""
-
-    names: tuple[str, ...]
-    index: NDArray[np.intp]
-    by_size: tuple[int, ...]
-
-    @classmethod
-    def of(cls, values: NDArray[np.generic]) -> _Kinds:
-        names, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-        by_size = np.argsort(-counts, kind="stable").tolist()
-        return cls(tuple(str(name) for name in names), index.reshape(-1), tuple(by_size))
-
-
-def _categories(kinds: _Kinds) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
-    chosen = dict(zip(kinds.by_size, _CATEGORIES, strict=False))
-    grey = palette.TEXT_FAINT
-    table = np.array([rgba(chosen.get(i, grey)) for i in range(len(kinds.names))])
-    legend = [(colour, shown_token(kinds.names[i])) for i, colour in chosen.items()]
-    if len(kinds.names) > len(chosen):
-        legend.append((grey, f"{len(kinds.names) - len(chosen)} more"))
-    return table[kinds.index], tuple(legend)
-
-
-def _ordered(values: np.ndarray, by: ColourBy) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
-    low, high = int(values.min()), int(values.max())
-    table = sequence_table()
-    place = ((values - low) * 255 // max(high - low, 1)).astype(np.int64)
-    ends = ((low, table[0]), (high, table[-1]))
-    word = by.value.lower()
-    legend = tuple((_hex(colour), f"{word} {value}") for value, colour in ends)
-    return table[place] / 255.0, legend
-
-
-def _hex(colour: Iterable[float]) -> str:
-    return "#" + "".join(f"{int(part):02x}" for part in list(colour)[:3])
-
-
-def _cluster_labels(points: np.ndarray, kinds: _Kinds) -> tuple[np.ndarray, tuple[str, ...]]:
+def _cluster_labels(points: np.ndarray, kinds: Kinds) -> tuple[np.ndarray, tuple[str, ...]]:
     """A label at the middle of the largest groups, as far as they do not crowd each other."""
     places: list[np.ndarray] = []
     texts: list[str] = []
@@ -290,7 +252,7 @@ def _cluster_labels(points: np.ndarray, kinds: _Kinds) -> tuple[np.ndarray, tupl
         middle = np.median(points[kinds.index == group], axis=0)
         if all(np.linalg.norm(middle - other) > _LABEL_DISTANCE for other in places):
             places.append(middle)
-            texts.append(shown_token(kinds.names[group]))
+            texts.append(kinds.told(group))
         if len(texts) == _MAX_LABELS:
             break
     return np.array(places, np.float32).reshape(-1, 3), tuple(texts)

@@ -10,13 +10,13 @@ from typing import Any
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome_desktop.presenters.space import (
-    ColourBy,
     Space,
     at_once,
     projection_of,
     projections,
     space,
 )
+from microtome_desktop.presenters.space_colours import ColourBy
 from microtome_desktop.presenters.space_film import Alignments, family
 from microtome_desktop.state.prepared import Prepared
 

@@ -9,12 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from microtome.errors import SiteMissing
+from microtome.records.run_codes import RunCodes
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
+from microtome_desktop.state.feature_nodes import rows_of
 from microtome_desktop.state.selection import Selected
 
 
@@ -26,6 +28,7 @@ class Colouring(StrEnum):
     ATTENTION = "attention of the selected head"
     NORM = "size of the residual stream"
     PAIR = "clean and corrupt differ"
+    FEATURE = "activation of the feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,24 @@ class Strip:
 
 
 def strip(
-    session: Session, arrays: Arrays, by: Colouring, selected: Selected, *, offline: bool = False
+    session: Session,
+    arrays: Arrays,
+    by: Colouring,
+    selected: Selected,
+    *,
+    offline: bool = False,
+    codes: RunCodes | None = None,
 ) -> Strip | None:
-    """The strip of a session; None without a run. ``offline``: its model is not loaded."""
+    """The strip of a session; None without a run. ``offline``: its model is not loaded.
+
+    ``codes`` are those of the run by the dictionary of the feature that is selected or hovered.
+    """
     clean = session.clean
     if clean is None:
         return None
-    values, unit, explanation = token_values(session, arrays, by, selected, offline=offline)
+    values, unit, explanation = token_values(
+        session, arrays, by, selected, offline=offline, codes=codes
+    )
     if values is None:
         values = np.full(len(clean.tokens), np.nan, dtype=np.float32)
     strongest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
@@ -64,13 +78,19 @@ def strip(
 
 
 def token_values(
-    session: Session, arrays: Arrays, by: Colouring, selected: Selected, *, offline: bool = False
+    session: Session,
+    arrays: Arrays,
+    by: Colouring,
+    selected: Selected,
+    *,
+    offline: bool = False,
+    codes: RunCodes | None = None,
 ) -> _Values:
     """What the tokens are coloured by: values before scaling, their unit, and their meaning."""
     if session.clean is None:
         return None, "", "Nothing was run yet."
     try:
-        return _READ[by](_About(session, session.clean, arrays, selected, offline))
+        return _READ[by](_About(session, session.clean, arrays, selected, offline, codes))
     except SiteMissing as missing:
         return None, "", str(missing)
 
@@ -84,6 +104,7 @@ class _About:
     arrays: Arrays
     selected: Selected
     offline: bool
+    codes: RunCodes | None
 
 
 _Values = tuple[Float[np.ndarray, " position"] | None, str, str]
@@ -164,10 +185,34 @@ def _pair(about: _About) -> _Values:
     return np.array(differ), "", "where the corrupt prompt has another token"
 
 
+def feature_shown(selected: Selected) -> tuple[str, int] | None:
+    """The feature that tokens are coloured by: the one under the pointer, or the selected one."""
+    return selected.hovered_feature or selected.feature
+
+
+def _feature(about: _About) -> _Values:
+    """How strongly a feature is on, from the codes, or from the nodes of a graph of features."""
+    shown, circuit = feature_shown(about.selected), about.session.circuit
+    if shown is None:
+        return None, "", "Select a feature, in the Features tab, the feature space or a graph."
+    said = f"activation of feature {shown[1]}"
+    if about.codes is not None:
+        found = about.codes.of(shown[1])
+        return found, "", said if found.any() else f"{said}: off in this prompt"
+    rows = () if circuit is None else rows_of(circuit, shown)
+    if circuit is None or not rows:
+        return None, "", "Open the feature's dictionary, with the model, to see where it is on."
+    values = np.zeros(len(about.clean.tokens), np.float32)
+    for row in rows:
+        values[int(circuit.node_position[row])] = circuit.node_score[row]
+    return values, "", f"{said}, where the graph has it"
+
+
 _READ = {
     Colouring.INFLUENCE: _influence,
     Colouring.PREDICTED: _predicted,
     Colouring.ATTENTION: _attention,
     Colouring.NORM: _norm,
     Colouring.PAIR: _pair,
+    Colouring.FEATURE: _feature,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from microtome.errors import megabytes
+from microtome.features.training.offers import ACROSS, LAYERS, OFFERED, ONE, TRANSCODER
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import PRESETS
 from microtome.records.analysis import Analysis
@@ -20,18 +21,9 @@ from microtome.records.training import TrainingCurve, curve_of
 from microtome.sites import SITES
 from microtome_desktop.presenters.sizes import count_text, seconds_text
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.trainings import (
-    ACROSS,
-    LAYERS,
-    ONE,
-    TRANSCODER,
-    Stopped,
-    TrainingOutlook,
-    wish_of,
-)
+from microtome_desktop.state.trainings import Stopped, TrainingOutlook, wish_of
 
 NO_TRAINING = "Nothing was trained yet: choose a text and a site, and press Train."
-RULES = ("topk", "batchtopk", "matryoshka", "relu", "jumprelu", "gated")
 FORMS: Mapping[str, str] = MappingProxyType({
     "autoencoder of a site": ONE, "transcoder of a layer": TRANSCODER,
     "transcoders of all layers": LAYERS, "cross-layer transcoders": ACROSS,
@@ -92,8 +84,13 @@ def sites_of(coverage: Coverage | None) -> tuple[tuple[str, str], ...]:
 
 
 def uses_k(rule: str) -> bool:
-    """Whether a rule keeps a number of features on."""
+    """Whether a rule keeps a number of features on; the others have a pressure instead."""
     return rule in _COUNTED
+
+
+def rule_in(form: str, rule: str) -> str:
+    """The rule of a plan, or the one in its place where a form has no file for it."""
+    return rule if rule in OFFERED[form] else "batchtopk"
 
 
 def outlook_text(told: TrainingOutlook | None) -> str:

@@ -15,16 +15,19 @@ def training_lines(session: Session, analysis: Analysis) -> Lines | str:
         return UNASKED
     options = {name: value for name, value in wish.options().items() if value is not None}
     given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    text = repr(wish.text)
+    if wish.field:
+        text = f"mt.read_corpus({text}, {wish.field!r})"
     if wish.is_set:
         at = 0
         reads = analysis.params.get("reads", [])
         if len(reads) == 1:
             at = int(str(reads[0]).rpartition(".")[2])
-        asked = f"train_transcoders(model, {wish.text!r}, {wish.form!r},"
+        asked = f"train_transcoders(model, {text}, {wish.form!r},"
         curve = f"curve = found.curves[{at}]"
     else:
         sites = ", ".join(repr(each) for each in wish.sites if each is not None)
-        asked, curve = f"train_dictionary(model, {wish.text!r}, {sites},", "curve = found.curve"
+        asked, curve = f"train_dictionary(model, {text}, {sites},", "curve = found.curve"
     return (
         "import microtome as mt", "", loading(session)[0], f"found = mt.{asked}",
         f"    {given})", curve, "values = curve.loss",

@@ -10,7 +10,9 @@ from microtome.records.discovery import DISCOVERY
 from microtome.records.faithfulness import FAITHFULNESS
 from microtome.records.feature_index import FEATURE_INDEX
 from microtome.records.feature_labels import FEATURE_LABELS
+from microtome.records.feature_splits import FEATURE_SPLITS
 from microtome.records.judgement import JUDGEMENT, STABILITY
+from microtome.records.probe import PROBE
 from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
 from microtome.records.shared_features import SHARED_FEATURES
@@ -24,8 +26,10 @@ from microtome_desktop.state.history import Past
 
 _OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
 # Of texts, of the model's weights, or of no model at all.
-_OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING})
-_OF_FEATURES = frozenset({FEATURE_INDEX, FEATURE_LABELS, SHARED_FEATURES, SHARED_NEURONS})
+_OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING, PROBE})
+_OF_FEATURES = frozenset(
+    {FEATURE_INDEX, FEATURE_LABELS, FEATURE_SPLITS, SHARED_FEATURES, SHARED_NEURONS}
+)
 _OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
 
 

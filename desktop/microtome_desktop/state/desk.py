@@ -9,6 +9,7 @@ from microtome_desktop.state.course import Course
 from microtome_desktop.state.dictionaries import Dictionaries
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Clip
+from microtome_desktop.state.feature_following import FeatureFollowing
 from microtome_desktop.state.history import History
 from microtome_desktop.state.hub import Hub
 from microtome_desktop.state.library import Library
@@ -49,3 +50,4 @@ class Desk:
         object.__setattr__(self, "history", History(self.workspace))
         object.__setattr__(self, "book", Book(self.workspace))
         object.__setattr__(self, "dictionaries", Dictionaries(self.workspace))
+        self.selection.follow = FeatureFollowing(self.workspace).follow

@@ -37,6 +37,7 @@ class Dictionaries:
     def __init__(self, workspace: Workspace) -> None:
         self._held: tuple[DictionaryIdentity, ...] = ()
         self._current = ""
+        self._sets: dict[str, tuple[str, ...]] = {}  # fingerprint -> those opened with it
         workspace.model_changed.connect(self._on_model)
 
     @property
@@ -56,9 +57,18 @@ class Dictionaries:
 
     def keep(self, *opened: DictionaryIdentity) -> None:
         """These are in the model thread now; what is looked at stays."""
+        self._group(opened)
         names = {one.fingerprint for one in opened}
         self._held = (*(one for one in self._held if one.fingerprint not in names), *opened)
         self.changed.emit()
+
+    def set_with(self, fingerprint: str) -> tuple[str, ...]:
+        """The dictionaries of a set that this one was opened with, layer by layer; else itself."""
+        return self._sets.get(fingerprint, (fingerprint,))
+
+    def _group(self, opened: tuple[DictionaryIdentity, ...]) -> None:
+        prints = tuple(one.fingerprint for one in opened)
+        self._sets |= dict.fromkeys(prints, prints)
 
     def choose(self, fingerprint: str) -> None:
         """Look at another one."""
@@ -79,5 +89,5 @@ class Dictionaries:
     def _on_model(self, model: object) -> None:
         # What was opened went with the model that it was opened for.
         if self._held:
-            self._held = ()
+            self._held, self._sets = (), {}
             self.changed.emit()

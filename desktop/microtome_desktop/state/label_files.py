@@ -13,10 +13,13 @@ _MOST_BYTES = 256 << 20
 _WAY_OUT = 'Give a CSV with the columns "feature" and "label", or a JSON object {number: text}.'
 
 
-def labels_of_file(path: Path, fingerprint: str, n_features: int) -> LabelSet:
-    """The labels of a file for a dictionary. Raises InputError for what is no such file."""
+def labels_of_file(path: Path, fingerprint: str, n_features: int, reads: str = "") -> LabelSet:
+    """The labels of a file for a dictionary that reads a site.
+
+    Raises InputError for what is no such file, or belongs to another layer.
+    """
     if path.suffix.lower() not in {".csv", ".tsv"}:
-        return label_files.read_labels(path, fingerprint, n_features=n_features)
+        return label_files.read_labels(path, fingerprint, n_features=n_features, reads=reads)
     if path.stat().st_size > _MOST_BYTES:
         raise InputError(f"{path.name} is too large for a table of labels.", _WAY_OUT)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ class Selected:
     number; ``prompt`` the row of a prompt set that a point of the feature space belongs to
     (None for the prompt that was run). ``others`` are nodes that are selected beside ``node``,
     for what is done to several at once. ``feature`` is the fingerprint of a sparse dictionary and
-    the number of a feature in it.
+    the number of a feature in it; ``hovered_feature`` is one that the pointer is on.
     """
 
     position: int | None = None
@@ -30,6 +31,7 @@ class Selected:
     others: tuple[str, ...] = ()
     hovered_position: int | None = None
     feature: tuple[str, int] | None = None
+    hovered_feature: tuple[str, int] | None = None
 
 
 class Selection:
@@ -40,6 +42,8 @@ class Selection:
 
     def __init__(self) -> None:
         self._current = Selected()
+        # What else changes with some changes, so that one act tells of both at once.
+        self.follow: Callable[[Selected, Mapping[str, Any]], Mapping[str, Any]] | None = None
 
     @property
     def current(self) -> Selected:
@@ -48,6 +52,8 @@ class Selection:
 
     def update(self, **changes: Any) -> None:
         """Change the named fields; the others stay. Nothing is emitted when nothing differs."""
+        if self.follow is not None:
+            changes = {**self.follow(self._current, changes), **changes}
         new = replace(self._current, **changes)
         names = [field.name for field in fields(Selected)]
         differing = frozenset(n for n in names if getattr(new, n) != getattr(self._current, n))

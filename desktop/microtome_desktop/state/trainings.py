@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from microtome.features.training.offers import ACROSS, LAYERS, ONE, TRANSCODER
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome.records.training import TRAINING
 
 WISH = "wish"  # the parameter of a curve that holds what was asked
 CHECKPOINTS = "-checkpoints"  # of the folder beside what was trained
-ONE, TRANSCODER, LAYERS, ACROSS = FORMS = ("one", "transcoder", "per-layer", "cross-layer")
 _PLAN = ("rule", "width", "k", "steps", "batch", "rate", "seed")
 
 
@@ -37,6 +37,9 @@ class TrainWish:
     seed: int = 0
     limit: int | None = None
     dead_after: int | None = None
+    skip: bool = False
+    pressure: float | None = None
+    field: str = ""  # of JSON lines and Parquet that holds the text, text without one
     out: str = ""
     kept: str = ""
 
@@ -66,8 +69,10 @@ class TrainWish:
     def options(self) -> dict[str, Any]:
         """What the engine is asked with, but for folders and names."""
         given: dict[str, Any] = {name: getattr(self, name) for name in _PLAN}
-        given["limit"] = self.limit
-        return given if self.dead_after is None else {**given, "dead_after": self.dead_after}
+        given |= {"skip": True} if self.skip else {}
+        given |= {} if self.pressure is None else {"pressure": self.pressure}
+        given |= {} if self.dead_after is None else {"dead_after": self.dead_after}
+        return {**given, "limit": self.limit}
 
     def told(self) -> dict[str, Any]:
         """All of it as plain JSON."""

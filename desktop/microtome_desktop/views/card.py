@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, SignalInstance
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QIcon, QShowEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QHBoxLayout,
@@ -94,7 +94,9 @@ _HINT = "Opening…"  # what a panel says until it is made
 
 
 class Body(QWidget):
-    """The lower part of a card: empty until its panel is made."""
+    """The lower part of a card: empty until its panel is made; ``bare`` when it is shown so."""
+
+    bare = Signal()
 
     def __init__(self, hint: str = _HINT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -106,6 +108,12 @@ class Body(QWidget):
         self._hint = QLabel(hint, alignment=Qt.AlignmentFlag.AlignCenter)
         self._hint.setObjectName("dock_empty")
         self._layout.addWidget(self._hint)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Tell that somebody looks at a panel that is not made yet."""
+        super().showEvent(event)
+        if self._layout.count() == 1:
+            self.bare.emit()
 
     def hold(self, widget: QWidget) -> None:
         """Show a panel in place of the hint."""

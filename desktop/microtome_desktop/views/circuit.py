@@ -13,6 +13,7 @@ from superqt.utils import qdebounced, qthrottled
 
 from microtome.records.circuit import Circuit
 from microtome.records.feature_edit import FEATURE_EDIT
+from microtome.records.marks import Marks
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.drawing_request import LayOut
@@ -33,19 +34,17 @@ from microtome_desktop.presenters.circuit_focus import focus_of
 from microtome_desktop.presenters.circuit_view import View, rule_of
 from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.edited_nodes import (
-    EDGE_CHANGES,
-    changes_of,
-    n_edited,
-    with_changes,
-)
+from microtome_desktop.presenters.edited_graph import counts, line_colours
+from microtome_desktop.presenters.edited_nodes import EDGE_CHANGES, n_edited
 from microtome_desktop.presenters.marking import shown_as, shown_selection
 from microtome_desktop.state.book import EDITS, FEATURE_EDITS
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_bar import Controls, FactLine
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
+from microtome_desktop.views.circuit_edits import CircuitEdits
 from microtome_desktop.views.circuit_facts import ask_values_only, tell_facts
 from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.circuit_menu import ViewsMenu
@@ -56,6 +55,7 @@ from microtome_desktop.views.inline_field import InlineField
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
+_DRAWN = ("analyses/feature-labels", "analyses/feature-index", f"analyses/{FEATURE_EDIT}")
 REPRODUCED = "reproduced-share"
 _WALK = {"Up": Way.UP, "Down": Way.DOWN, "Left": Way.LEFT, "Right": Way.RIGHT, "Home": Way.HOME}
 _ROOM_FOR_LEGEND = 320  # pixels of the panel's height
@@ -81,6 +81,7 @@ class CircuitPanel(Panel):
         self.facts, self.legend, self.controls = FactLine(), Legend(), Controls()
         self.canvas, self.empty = CircuitCanvas(), EmptyState()
         self.naming = InlineField(self.canvas)
+        self.edits = CircuitEdits(context, self.canvas, self.facts)
         self.acts = CircuitActs(context, self)
         self.controls.views.setMenu(ViewsMenu(context, self.acts, self.controls.views))
         self.picks = CircuitPicks(context, self.canvas, self.acts, self, self)
@@ -108,6 +109,7 @@ class CircuitPanel(Panel):
 
     def _connect(self) -> None:
         self.canvas.resized.connect(self._on_resized)
+        self.facts.side.textActivated.connect(self.edits.choose)
         self.facts.features_asked.connect(partial(self.context.do, CommandId.FEATURE_GRAPH))
         self.facts.values_only_asked.connect(partial(ask_values_only, self.context))
         self.context.book.changed.connect(self._on_book)
@@ -137,6 +139,11 @@ class CircuitPanel(Panel):
         """The session's whole circuit."""
         session = self.context.workspace.session
         return None if session is None else session.circuit
+
+    @property
+    def _marks(self) -> Marks:
+        session, marks = self.context.workspace.session, self.context.book.marks
+        return marks if session is None else shown_marks(session, marks)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The nodes and edges that the sliders ask for."""
@@ -168,9 +175,7 @@ class CircuitPanel(Panel):
         if part == "circuit":
             self._emptying.stop()
             self._prune()
-        elif part == f"analyses/{FEATURE_EDIT}":
-            self._prune()  # features that edits move have other colours
-        elif part == "marks":
+        elif part == "marks" or part.startswith(_DRAWN):
             self.canvas.token_axis.set_groups(self.group_colours)
             self._prune()
         elif part == f"analyses/{REPRODUCED}":
@@ -178,7 +183,7 @@ class CircuitPanel(Panel):
         elif part in {EDITS, FEATURE_EDITS}:
             self._mark_edits()
         elif part in {WHOLE, f"analyses/{EDGE_CHANGES}"}:
-            self._show_changes()
+            self.edits.show_changes()
 
     def show_model(self) -> None:
         """What needs the model says why it cannot."""
@@ -212,12 +217,12 @@ class CircuitPanel(Panel):
         weights, downstream = looks.WEIGHTS.of(book), looks.DOWNSTREAM.of(book)
         self.controls.set_view(self._view, weights=weights, downstream=downstream)
         self.canvas.show_weights(weights)
-        if self._view != self._pruned:
+        if self._view != self._pruned or self.edits.stale:
             self._prune_soon()
         self._follow()
 
     def finish_drawing(self) -> None:
-        """Complete what is drawn little by little, for pictures of the window."""
+        """Complete what is drawn little by little, for pictures."""
         self.canvas.finish()
 
     @qthrottled(timeout=40)
@@ -252,7 +257,7 @@ class CircuitPanel(Panel):
             return
         self._circuit = None
         if explored is not None and explored.n_nodes:
-            self._circuit = pruned(explored, view, self.context.book.marks)
+            self._circuit = pruned(explored, view, self._marks)
         self.context.later((self, "lay out"), self._lay_out)
 
     def _ask_drawing(self, explored: Circuit) -> None:
@@ -261,7 +266,7 @@ class CircuitPanel(Panel):
             self._large, self._circuit, self._drawing = explored, None, None
             self.empty.tell(*text.laying_out_text(explored))
             self._emptying.start()
-        marks, room = self.context.book.marks, self.canvas.room
+        marks, room = self._marks, self.canvas.room
         self.context.ask(LayOut(partial(drawn, explored, self._view, marks, room), self._take))
 
     def _take(self, drawing: Drawing) -> None:
@@ -271,9 +276,9 @@ class CircuitPanel(Panel):
             return
         self._emptying.stop()
         self._stack.setCurrentIndex(1)
+        self._drawing = self.edits.applied(drawing, self._marks)
         self._tell(drawing.n_edges)
         self._column.activate()
-        self._drawing = with_changes(drawing, self.context.workspace.session)
         self.context.later((self, "show"), self._show_drawing)
         self._lay_out_soon()
 
@@ -288,14 +293,16 @@ class CircuitPanel(Panel):
             return
         self._emptying.stop()
         self._stack.setCurrentIndex(1)
-        placing = self._view.placing
-        drawing = draw(circuit, *self.canvas.room, placing)
-        self._tell(drawing.n_edges)
+        self._drawing = self._drawn(circuit)
+        self._tell(self._drawing.n_edges)
         self._column.activate()  # what was told may have left another room
-        if (drawing.layout.width, drawing.layout.height) != self.canvas.room:
-            drawing = draw(circuit, *self.canvas.room, placing)
-        self._drawing = with_changes(drawing, self.context.workspace.session)
+        if not self._fills_room():
+            self._drawing = self._drawn(circuit)
         self.context.later((self, "show"), self._show_drawing)
+
+    def _drawn(self, circuit: Circuit) -> Drawing:
+        made = draw(circuit, *self.canvas.room, self._view.placing)
+        return self.edits.applied(made, self._marks)
 
     def _show_drawing(self) -> None:
         if self._drawing is not None and self._drawing.circuit is self._circuit:
@@ -320,7 +327,9 @@ class CircuitPanel(Panel):
             self.legend.tell(None, "")
             return
         drawn = text.drawn_text(circuit, explored, n_edges)
-        self.legend.tell(circuit, drawn, n_edited(circuit, session.marks))
+        moved = counts(self._drawing)
+        edited = n_edited(circuit, session.marks)
+        self.legend.tell(circuit, drawn, edited, line_colours() if moved else None, moved)
         kept = inner_nodes(circuit, explored, session.marks)
         tell_facts(self.facts, self.context, explored, session.analyses.get(REPRODUCED), kept)
 
@@ -350,14 +359,6 @@ class CircuitPanel(Panel):
         if self._circuit is not None and self.canvas.drawing is not None:
             self._show_badges(self.canvas.drawing.circuit)
             self._tell()
-
-    def _show_changes(self) -> None:
-        """Write other weights, where edits have changed what flows along the edges."""
-        drawing = self.canvas.drawing
-        if drawing is not None and drawing.circuit is self._circuit:
-            changes = changes_of(self.context.workspace.session, drawing.circuit)
-            if changes is not None or drawing.changes is not None:
-                self.canvas.show_changes(changes)
 
     def _mark_place(self) -> None:
         selected = self.context.selection.current

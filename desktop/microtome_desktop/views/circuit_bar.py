@@ -19,6 +19,8 @@ from PySide6.QtWidgets import (
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_text import Fact
 from microtome_desktop.presenters.circuit_view import NODES, Placing, Rule, View
+from microtome_desktop.presenters.edited_graph import Side
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
@@ -59,10 +61,19 @@ class FactLine(QWidget):
         self.button = QPushButton("Do these nodes suffice?")
         self.features = QPushButton("Feature graph")
         self.features.hide()
-        for part in (self.headline, self.values_only, self.button, self.features):
+        self.side = Choice()
+        self.side.setObjectName("edited_side")
+        self.side.setAccessibleName("side of the edits")
+        self.side.setToolTip("The graph without the edits of features, with them, or the change")
+        self.side.addItems([side.value for side in Side])
+        self.side.hide()
+        for part in (
+            self.headline, self.values_only, self.button, self.features, self.side
+        ):  # fmt: skip
             part.setFixedHeight(_LINE)
         self._row = flow(self, top=8)
         self._row.addWidget(self.headline)
+        self._row.addWidget(self.side)
         self._row.addWidget(self.values_only)
         self._row.addWidget(self.button)
         self._row.addWidget(self.features)
@@ -87,7 +98,7 @@ class FactLine(QWidget):
             label.setFixedHeight(_LINE)
             self.facts.append(label)
             self._row.addWidget(label)
-        for last in (self.values_only, self.button, self.features):
+        for last in (self.side, self.values_only, self.button, self.features):
             self._row.removeWidget(last)
             self._row.addWidget(last)
         renew(self, self._row)

@@ -11,11 +11,19 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_kinds import EdgeStyle, edge_style
+from microtome_desktop.presenters.circuit_kinds import (
+    FALLS_EDGE,
+    EdgeStyle,
+    edge_style,
+    node_style,
+)
 from microtome_desktop.presenters.circuit_text import edge_counts, legend_counts
+from microtome_desktop.presenters.edited_graph import FALLING
 from microtome_desktop.views.labels import paint_cross
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
+
+_KINDS = {FALLING: FALLS_EDGE}  # lines that are dashed
 
 
 class Legend(QWidget):
@@ -36,14 +44,21 @@ class Legend(QWidget):
         drawn: str,
         edited: int = 0,
         colouring: Mapping[str, str] | None = None,
+        moved: Mapping[str, int] | None = None,
     ) -> None:
         """List the kinds of a circuit, say how much is drawn, and how many nodes are edited.
 
-        ``colouring`` names the colours of edges, where they are not those of their signs.
+        ``colouring`` names the colours of edges, where they are not those of their signs;
+        ``moved`` counts nodes that rise and fall, where a change is drawn.
         """
         ratio = self.devicePixelRatioF()
         lines = colouring or {"raises": colours.EXCITES, "lowers": colours.INHIBITS}
         rows = [] if circuit is None else _legend_rows(circuit, drawn, (ratio, edited), lines)
+        if moved:
+            rows[-1:-1] = [
+                _Entry(kind, f"{kind} {count}", glyph(node_style(kind), ratio=ratio))
+                for kind, count in moved.items()
+            ]
         self.entries, self.drawn = tuple(row.text for row in rows), drawn
         if [row.key for row in rows] == self._keys:
             for label, row in zip(self._labels, rows, strict=True):
@@ -97,7 +112,7 @@ def _legend_rows(
                 _Entry(style.mark, f"{style.title} {count}", _line(style, colours.TEXT_DIM))
             )
     rows += [
-        _Entry(f"{text} {colour}", text, _line(edge_style(0), colour))
+        _Entry(f"{text} {colour}", text, _line(edge_style(_KINDS.get(text, 0)), colour))
         for text, colour in lines.items()
     ]
     if edited:

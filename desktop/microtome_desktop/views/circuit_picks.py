@@ -13,6 +13,7 @@ from microtome_desktop.presenters.circuit_focus import edge_name
 from microtome_desktop.presenters.circuit_walk import Way, step
 from microtome_desktop.presenters.marking import shown_as
 from microtome_desktop.state.edit_places import node_places
+from microtome_desktop.state.feature_nodes import feature_of
 from microtome_desktop.views.circuit_acts import CircuitActs
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_menu import context_menu
@@ -87,14 +88,10 @@ class CircuitPicks(QObject):
             self._context.selection.update(layer=None if same else layer)
 
     def _hover_node(self, node: int) -> None:
-        position = None
-        if (
-            node >= 0
-            and self._drawn.shown is not None
-            and self._drawn.shown.node_kind[node] != OUTPUT
-        ):
-            position = int(self._drawn.shown.node_position[node])
-        self._context.selection.update(hovered_position=position)
+        shown, position, feature = self._drawn.shown, None, None
+        if node >= 0 and shown is not None and shown.node_kind[node] != OUTPUT:
+            position, feature = int(shown.node_position[node]), feature_of(shown, node)
+        self._context.selection.update(hovered_position=position, hovered_feature=feature)
 
     def _add_node(self, node: int) -> None:
         if self._drawn.shown is not None:

@@ -13,6 +13,7 @@ from microtome_desktop import palette as colours
 
 _PAD = 2.0  # pixels above and below
 _SIDE = 6.0
+_NO_PEN = Qt.PenStyle.NoPen  # looked up once: cells are painted often
 
 
 class DensityBars(QStyledItemDelegate):
@@ -41,7 +42,7 @@ class DensityBars(QStyledItemDelegate):
             left = room.left() + at * step
             bars.append(QRectF(left, room.bottom() - high, max(1.0, step - 0.8), high))
         painter.save()
-        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setPen(_NO_PEN)
         painter.setBrush(QColor(colours.ACCENT))
         painter.drawRects(bars)
         painter.restore()

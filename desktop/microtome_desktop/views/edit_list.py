@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Signal
+from PySide6.QtWidgets import QFrame
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.edits import EditLine
 from microtome_desktop.views.edit_row import EditRow
+from microtome_desktop.views.row_list import RowList
 
 _EMPTY = (
     "No edits yet. Right click a head, a neuron, a token, a point or a node of the circuit, "
@@ -18,7 +18,7 @@ _EMPTY = (
 )
 
 
-class EditList(QScrollArea):
+class EditList(RowList[EditLine]):
     """Rows that are switched, slid, dragged and removed; each act names the row."""
 
     switched = Signal(int, bool)
@@ -28,45 +28,15 @@ class EditList(QScrollArea):
     moved = Signal(int, int)  # from where, to where
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("edit_list")
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.inside = inside = QWidget()
-        self.nothing = QLabel(_EMPTY)
-        self.nothing.setObjectName("dim")
-        self.nothing.setWordWrap(True)
-        self._column = QVBoxLayout(inside)
-        self._column.setContentsMargins(0, 0, 4, 0)
-        self._column.setSpacing(1)
-        self._column.addWidget(self.nothing)
-        self._column.addStretch(1)
-        self.setWidget(inside)
-        inside.setObjectName("clear")
-        self.viewport().setAutoFillBackground(False)
-        inside.setAutoFillBackground(False)
-        self._gap = QFrame(inside)  # where a dragged edit would go
+        super().__init__("edit_list", _EMPTY)
+        self._gap = QFrame(self.inside)  # where a dragged edit would go
         self._gap.setFixedHeight(2)
         self._gap.setStyleSheet(f"background: {colours.ACCENT};")
         self._gap.hide()
-        self.rows: list[EditRow] = []
 
-    def show_lines(self, lines: Sequence[EditLine], *, enabled: bool) -> None:
-        """Show these edits, in the rows that are there as far as they go."""
-        for _ in range(len(lines) - len(self.rows)):
-            self._add()
-        while len(self.rows) > len(lines):
-            row = self.rows.pop()
-            self._column.removeWidget(row)
-            row.hide()
-            row.deleteLater()
-        for row, line in zip(self.rows, lines, strict=True):
-            row.show_line(line, enabled=enabled)
-        self.nothing.setVisible(not lines)
-
-    def _add(self) -> None:
-        row, number = EditRow(), len(self.rows)
+    def make(self, number: int) -> EditRow:
+        """A row that is switched, slid, moved and removed."""
+        row = EditRow()
         row.switched.connect(partial(self.switched.emit, number))
         row.strength_moved.connect(partial(self.strength_moved.emit, number))
         row.settled.connect(self.settled)
@@ -74,8 +44,7 @@ class EditList(QScrollArea):
         row.stepped.connect(partial(self._step, number))
         row.grip.dragged.connect(partial(self._drag, number))
         row.grip.dropped.connect(partial(self._drop, number))
-        self.rows.append(row)
-        self._column.insertWidget(number, row)
+        return row
 
     def _step(self, number: int, by: int) -> None:
         if 0 <= number + by < len(self.rows):

@@ -8,7 +8,6 @@ from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QDoubleValidator, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -25,6 +24,7 @@ from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.hover_tip import as_plain_tip
 from microtome_desktop.views.icons import icon
+from microtome_desktop.views.row_list import Row
 
 _STEPS = 100  # of the slider, each way
 _UNKNOWN = 10.0  # the end of a slider where nothing is known of the site
@@ -127,7 +127,7 @@ def _span(spec: EditSpec, norm: float | None) -> float:
     return math.ceil(wanted / power) * power
 
 
-class EditRow(QFrame):
+class EditRow(Row[EditLine]):
     """An edit; the keyboard moves it with Alt and an arrow, switches it with Space."""
 
     switched = Signal(bool)

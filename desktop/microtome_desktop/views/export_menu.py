@@ -21,6 +21,7 @@ from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_picture import document_of, drawing_of, picture_of
+from microtome_desktop.views.panels import Panels
 from microtome_desktop.views.token_strip import TokenStrip
 
 _KINDS = {
@@ -161,16 +162,13 @@ class ExportMenu(QMenu):
 class ExportMenus(QObject):
     """Gives every panel its menu, and the clipboard what a worker made for it."""
 
-    def __init__(
-        self, window: MainWindow, desk: Desk, runner: JobRunner, panels: Mapping[str, Panel]
-    ) -> None:
+    def __init__(self, window: MainWindow, desk: Desk, runner: JobRunner, panels: Panels) -> None:
         super().__init__(window)
         self.menus: dict[str, ExportMenu] = {}
         self._desk = desk
-        for name, panel in panels.items():
-            # The strip has no title bar.
-            held = panel if isinstance(panel, TokenStrip) else window.cards[name].bar
-            button = held.export
+        for name in panels.names:
+            strip = panels[name] if name not in window.cards else None  # it has no title bar
+            button = (strip if isinstance(strip, TokenStrip) else window.cards[name].bar).export
             button.setIcon(icon("mdi6.dots-horizontal"))
             button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
             self.menus[name] = menu = ExportMenu(name, panels, desk, runner, button)

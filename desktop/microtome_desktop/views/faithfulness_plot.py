@@ -36,12 +36,11 @@ class FaithfulnessPlot(pg.PlotWidget):
     turned = Signal(float)  # the share that the dial was dragged to
 
     def __init__(self) -> None:
-        super().__init__(background=colours.CARD)
+        super().__init__(background=colours.CARD, enableMenu=False)
         self.setObjectName("faithfulness_plot")
         self.setAccessibleName("faithfulness by size")
         self.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.hideButtons()
-        self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
         self.setMinimumSize(120, 60)
         self.lines: tuple[Line, ...] = ()

@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.feature_card import FeatureCard, Link, Section
+from microtome_desktop.state.proposals import Proposal
 from microtome_desktop.views.card import tiny_button
 from microtome_desktop.views.example_lines import ExampleLines
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.label_worth import LabelWorth
 from microtome_desktop.views.note_field import NoteField
 from microtome_desktop.views.small_histogram import SmallHistogram
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -41,6 +43,9 @@ class FeatureCardView(QWidget):
     """Shows a card; emits what the user does with it."""
 
     labelled = Signal(str)
+    accepted = Signal(str)
+    rejected = Signal()
+    proposal_wanted = Signal()
     noted = Signal(str, str)  # the target of the note, its text
     feature_chosen = Signal(int)
     position_chosen = Signal(int)
@@ -59,8 +64,8 @@ class FeatureCardView(QWidget):
         self.label.setMaxLength(200)
         self.accept = QPushButton("Accept")
         self.accept.setObjectName("feature_accept")
-        self.accept.setToolTip("Take the proposal, which is made of its tokens, as the label")
-        self._target = ""  # of the note
+        self.worth = LabelWorth()
+        self._target = self._proposed = ""  # of the note; the proposal on show
         self.note = NoteField("feature_note", "A note of your own", self._on_note)
         self.histogram = SmallHistogram()
         self.chips = TokenChips(font_pixels=11)
@@ -76,6 +81,7 @@ class FeatureCardView(QWidget):
         naming.setSpacing(6)
         naming.addWidget(self.label, 1)
         naming.addWidget(self.accept)
+        naming.addWidget(self.worth.propose)
         self.strip = QScrollArea()
         self.strip.setObjectName("clear")
         self.strip.setWidget(self.chips)
@@ -91,6 +97,7 @@ class FeatureCardView(QWidget):
         head.addWidget(self.export)
         column.addLayout(head)
         column.addLayout(naming)
+        column.addWidget(self.worth)
         self.note.setFont(text_font(12))
         self.note.document().documentLayout().documentSizeChanged.connect(self._fit_note)
         column.addWidget(self.note)
@@ -121,6 +128,8 @@ class FeatureCardView(QWidget):
     def _connect(self) -> None:
         self.label.editingFinished.connect(self._on_label)
         self.accept.clicked.connect(self._on_accept)
+        self.worth.reject.clicked.connect(self.rejected)
+        self.worth.propose.clicked.connect(self.proposal_wanted)
         self.chips.clicked.connect(self.position_chosen)
         for label in self.links.values():
             label.setTextInteractionFlags(LINKS)
@@ -128,13 +137,12 @@ class FeatureCardView(QWidget):
 
     # what is shown
 
-    def show_card(self, card: FeatureCard, name: str, label: str, *, kind: str = "Feature") -> None:
+    def show_card(self, card: FeatureCard, name: str, *, kind: str = "Feature") -> None:
         """Show a feature; ``name`` is what its dictionary is called."""
         self._card = card
         self.title.setText(f"{kind} {card.feature} \N{MIDDLE DOT} {name}")
         self.figures.setText(escape(card.figures, quote=False))
         self.histogram.show_counts(card.histogram, card.edges)
-        self.show_label(label)
         for key, words in (
             ("token", card.tokens), ("raised", card.raised), ("lowered", card.lowered),
         ):  # fmt: skip
@@ -147,13 +155,15 @@ class FeatureCardView(QWidget):
             self.links[key].setText(_links(links))
         self._show_sections(card.sections)
 
-    def show_label(self, label: str) -> None:
-        """Show the user's label, or what is proposed where there is none."""
-        proposed = "" if self._card is None else self._card.proposed
+    def show_label(self, label: str, proposed: Proposal | None, known: Proposal | None) -> None:
+        """Show the user's label, or what is proposed; ``known`` is who proposed that label."""
+        self._proposed = "" if proposed is None else proposed.text
         self.label.setText(label)
-        hint = f"proposed: {proposed}" if proposed else "a label of your own"
+        hint = f"proposed: {self._proposed}" if self._proposed else "a label of your own"
         self.label.setPlaceholderText(hint)
-        self.accept.setVisible(bool(proposed) and not label)
+        self.accept.setVisible(bool(self._proposed) and self._proposed != label)
+        self.accept.setToolTip(f"Take what is proposed as the label: {self._proposed}")
+        self.worth.show_worth(label, proposed, known)
 
     def show_note(self, target: str, text: str) -> None:
         """Show the note on a feature; what was written on another is kept first."""
@@ -201,8 +211,8 @@ class FeatureCardView(QWidget):
         self.noted.emit(self._target, text)
 
     def _on_accept(self) -> None:
-        if self._card is not None:
-            self.labelled.emit(self._card.proposed)
+        if self._proposed:
+            self.accepted.emit(self._proposed)
 
     def _on_link(self, target: str) -> None:
         self.feature_chosen.emit(int(target))

@@ -13,28 +13,30 @@ from microtome_desktop.presenters.feature_table import COLUMNS, KEYS
 
 _FIXED = "feature"  # is always there
 _OFF = frozenset({"words"})  # at first
+_SOMETIMES = ("note", "score")
 
 
 class FeatureColumns(QObject):
     """A right click on the titles hides and shows columns, a drag moves them.
 
-    The column of notes is there as soon as there is a note.
+    The columns of notes and scores are there as soon as there is one.
     """
 
     def __init__(self, header: QHeaderView) -> None:
         super().__init__(header)
         self._header = header
         self._off = set(_OFF)
-        self._noted = False
+        self._there: dict[str, bool] = dict.fromkeys(_SOMETIMES, False)
         header.setSectionsMovable(True)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._on_menu)
         self._apply()
 
-    def show_notes(self, *, there: bool) -> None:
-        """Whether there are any notes."""
-        if there != self._noted:
-            self._noted = there
+    def show_some(self, *, note: bool, score: bool) -> None:
+        """Whether there are any notes, and any scores."""
+        there = {"note": note, "score": score}
+        if there != self._there:
+            self._there = there
             self._apply()
 
     @property
@@ -90,5 +92,5 @@ class FeatureColumns(QObject):
 
     def _apply(self) -> None:
         for at, key in enumerate(KEYS):
-            empty = key == "note" and not self._noted
-            self._header.setSectionHidden(at, key in self._off or empty)
+            there = self._there.get(key, True)
+            self._header.setSectionHidden(at, key in self._off or not there)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog
 
-from microtome.records.feature_labels import LabelSet, labels_analysis
 from microtome.records.neuron_prints import neurons_fingerprint
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.export_requests import SaveTable
@@ -19,6 +18,8 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
+    from microtome_desktop.jobs.direction_request import ProjectDirections
+
     # Plots come with their panels, one at a turn.
     from microtome_desktop.views.features_panel import FeaturesPanel
     from microtome_desktop.views.panel import Panel
@@ -41,7 +42,10 @@ class FeatureCommands(QObject):
             CommandId.OPEN_DICTIONARY: self.open_dictionary,
             CommandId.INDEX_FEATURES: self.look_through,
             CommandId.FEATURE_DIRECTIONS: self.show_directions,
+            CommandId.FEATURE_UMAP: self.show_umap,
+            CommandId.SPLIT_FEATURES: self.show_splits,
             CommandId.NEURON_CARD: self.show_neuron,
+            CommandId.PROPOSE_LABELS: self.propose_labels,
             CommandId.ACCEPT_LABELS: self.accept_labels,
             CommandId.IMPORT_LABELS: self.import_labels,
             CommandId.EXPORT_LABELS: self.export_labels,
@@ -74,11 +78,29 @@ class FeatureCommands(QObject):
         """Their principal components, as points of the feature space."""
         from microtome_desktop.jobs.direction_request import ProjectDirections
 
+        self._place(ProjectDirections)
+
+    def show_umap(self) -> None:
+        """The same directions as UMAP places them."""
+        from microtome_desktop.jobs.direction_request import PlaceByUmap
+
+        self._place(PlaceByUmap)
+
+    def _place(self, kind: type[ProjectDirections]) -> None:
         panel = self._panel()
         if panel is not None and panel.current is not None:
             source = panel.current
-            self._runner.ask(ProjectDirections(source.fingerprint, source.name))
+            self._runner.ask(kind(source.fingerprint, source.name))
             self._window.show_panel("feature_space")
+
+    def show_splits(self) -> None:
+        """The comparison of the chosen pair, which is made where it is not there."""
+        from microtome_desktop.views.splitting_panel import SplittingPanel
+
+        panel = self._panels.get("splitting")
+        self._window.show_panel("splitting")
+        if isinstance(panel, SplittingPanel) and panel.comparison is None:
+            panel.compare()
 
     def show_neuron(self) -> None:
         """The selected neuron's card, or the offer to look through a text for its layer."""
@@ -91,20 +113,29 @@ class FeatureCommands(QObject):
             self._desk.dictionaries.choose(layer)
             self._desk.selection.update(feature=(layer, selected.neuron))
 
-    def accept_labels(self) -> None:
-        """Take every proposal, as one step."""
-        from microtome_desktop.presenters.feature_labels import proposed_labels
+    def propose_labels(self) -> None:
+        """Ask who is to propose, for which features."""
+        from microtome_desktop.presenters.feature_labels import features_to_name
+        from microtome_desktop.views.propose_dialog import ProposeDialog
 
         panel = self._panel()
-        if panel is None or panel.table is None or panel.current is None:
+        if panel is not None and panel.table is not None and panel.current is not None:
+            asked = features_to_name(panel.table, panel.labels, panel.feature)
+            ProposeDialog(self._desk, self._runner, panel.current, asked, self._window).show()
+
+    def accept_labels(self) -> None:
+        """Take every proposal, as one step; labels that are there stay."""
+        from microtome_desktop.presenters.feature_labels import proposed_labels
+        from microtome_desktop.state.proposals import accept_all
+
+        panel, session = self._panel(), self._desk.workspace.session
+        if panel is None or panel.table is None or panel.current is None or session is None:
             return
-        found = proposed_labels(panel.table, panel.labels)
+        found = proposed_labels(panel.table, panel.labels, panel.naming.proposals)
         if not found:
             self._desk.notices.info("Every feature with a proposal has a label already")
             return
-        made = LabelSet.of(panel.current.fingerprint, "token statistics", found)
-        analysis = labels_analysis(made)
-        self._desk.book.put_results(f"Accept {len(found):,} labels", {analysis.id: analysis})
+        accept_all(self._desk.book, session, panel.current.fingerprint, found)
 
     def import_labels(self) -> None:
         """Take the labels of a file."""
@@ -120,7 +151,8 @@ class FeatureCommands(QObject):
         if chosen:
             settings.folder = str(Path(chosen).parent)
             print_, many = panel.current.fingerprint, panel.table.n_features
-            self._runner.ask(ReadLabels(Path(chosen), print_, many))
+            reads = str(panel.table.index.params.get("reads", ""))
+            self._runner.ask(ReadLabels(Path(chosen), print_, many, reads))
 
     def export_labels(self) -> None:
         """Write the user's labels."""

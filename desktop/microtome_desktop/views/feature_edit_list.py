@@ -7,23 +7,14 @@ from functools import partial
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QDoubleValidator
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QScrollArea,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QToolButton
 
 from microtome_desktop.presenters.feature_edits import FeatureLine, act_text
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.hover_tip import as_plain_tip
 from microtome_desktop.views.icons import icon
+from microtome_desktop.views.row_list import Row, RowList
 
 _EMPTY = (
     "No edits yet. Click a feature of the graph, or a group of them, then ablate, scale, set or "
@@ -32,7 +23,7 @@ _EMPTY = (
 _LARGEST = 3e38  # nearly all that 32 bits hold
 
 
-class FeatureEditRow(QFrame):
+class FeatureEditRow(Row[FeatureLine]):
     """One edit, or the edits of a group by one act."""
 
     switched = Signal(bool)
@@ -102,7 +93,7 @@ class FeatureEditRow(QFrame):
             self.amount_set.emit(float(typed))
 
 
-class FeatureEditList(QScrollArea):
+class FeatureEditList(RowList[FeatureLine]):
     """Rows that are switched, changed and removed; each act names the rows of the edits."""
 
     switched = Signal(object, bool)
@@ -111,49 +102,22 @@ class FeatureEditList(QScrollArea):
     removed = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("feature_edit_list")
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        inside = QWidget()
-        inside.setObjectName("clear")
-        inside.setAutoFillBackground(False)
-        self.viewport().setAutoFillBackground(False)
-        self.nothing = QLabel(_EMPTY)
-        self.nothing.setObjectName("dim")
-        self.nothing.setWordWrap(True)
-        self._column = QVBoxLayout(inside)
-        self._column.setContentsMargins(0, 0, 4, 0)
-        self._column.setSpacing(1)
-        self._column.addWidget(self.nothing)
-        self._column.addStretch(1)
-        self.setWidget(inside)
-        self.rows: list[FeatureEditRow] = []
+        super().__init__("feature_edit_list", _EMPTY)
         self._lines: Sequence[FeatureLine] = ()
 
     def show_lines(self, lines: Sequence[FeatureLine], *, enabled: bool) -> None:
         """Show these edits, in the rows that are there as far as they go."""
         self._lines = lines
-        while len(self.rows) < len(lines):
-            self._add()
-        while len(self.rows) > len(lines):
-            row = self.rows.pop()
-            self._column.removeWidget(row)
-            row.hide()
-            row.deleteLater()
-        for row, line in zip(self.rows, lines, strict=True):
-            row.show_line(line, enabled=enabled)
-        self.nothing.setVisible(not lines)
+        super().show_lines(lines, enabled=enabled)
 
-    def _add(self) -> None:
-        row, number = FeatureEditRow(), len(self.rows)
+    def make(self, number: int) -> FeatureEditRow:
+        """A row that is switched, changed and removed."""
+        row = FeatureEditRow()
         row.switched.connect(partial(self._tell, self.switched, number))
         row.amount_set.connect(partial(self._tell, self.amount_set, number))
         row.placed.connect(partial(self._tell, self.placed, number))
         row.removed.connect(partial(self._tell, self.removed, number))
-        self.rows.append(row)
-        self._column.insertWidget(number, row)
+        return row
 
     def _tell(self, signal: object, number: int, *values: object) -> None:
         if number < len(self._lines):

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QFileDialog
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_graph_requests import MakeFeatureGraph
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.jobs.set_requests import HoldSet
+from microtome_desktop.presenters.circuit import selection_of
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.feature_acts import (
     acting,
@@ -18,6 +20,8 @@ from microtome_desktop.state.feature_acts import (
     selected_features,
     specs_for,
 )
+from microtome_desktop.state.feature_nodes import feature_at, nodes_of
+from microtome_desktop.state.feature_sets import set_of
 from microtome_desktop.views.feature_edit_runs import FeatureEditRuns
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.main_window import MainWindow
@@ -50,6 +54,8 @@ class FeatureGraphCommands(QObject):
             _ID.OPEN_TRANSCODERS: self.open_transcoders,
             _ID.FEATURE_AFTER: self._after,
             _ID.FEATURE_CLEAR: self._clear,
+            _ID.FEATURE_CARD: self.show_card,
+            _ID.FEATURE_NODE: self.show_node,
         }
 
     def make(self, where: str = "") -> None:
@@ -67,6 +73,32 @@ class FeatureGraphCommands(QObject):
         if folder:
             self._desk.settings.folder = folder
             TranscodersDialog(folder, self._runner, self.make, self._window).show()
+
+    def show_card(self) -> None:
+        """The card of the selected node's feature, its dictionary opened again where it is not."""
+        desk = self._desk
+        session = desk.workspace.session
+        feature = feature_at(session, desk.selection.current.node)
+        if session is None or feature is None:
+            return
+        where = set_of(session, desk.library)
+        if where and not desk.workspace.offline and not desk.dictionaries.holds(feature[0]):
+            self._runner.ask(HoldSet(where))
+        self._window.show_panel("features")
+        desk.dictionaries.choose(feature[0])
+        desk.selection.update(feature=feature)
+
+    def show_node(self) -> None:
+        """The selected feature in the graph, where it has most influence if no node is selected."""
+        session, selected = self._desk.workspace.session, self._desk.selection.current
+        rows = nodes_of(session, selected.feature)
+        if session is None or session.circuit is None or not rows:
+            return
+        ids = [session.circuit.node_id[row] for row in rows]
+        at = ids.index(selected.node) if selected.node in ids else 0
+        self._window.show_panel("circuit")
+        chosen = selection_of(session.circuit, rows[at])
+        self._desk.selection.update(**chosen, edge=None)
 
     def _act(self, action: str) -> None:
         session, book = self._desk.workspace.session, self._desk.book

@@ -27,14 +27,15 @@ from microtome_desktop.views.hover_tip import as_plain_tip
 
 _ROW = 21  # pixels
 _WIDTHS = {
-    "feature": 46, "label": 108, "density": 78, "rate": 62, "mean": 56, "peak": 56, "purity": 78,
-    "words": 58, "token": 128, "raised": 170, "lowered": 150, "alike": 82, "together": 82,
-    "note": 160,
+    "feature": 46, "label": 108, "score": 46, "density": 78, "rate": 62, "mean": 56, "peak": 56,
+    "purity": 78, "words": 58, "token": 128, "raised": 170, "lowered": 150, "alike": 82,
+    "together": 82, "note": 160,
 }  # fmt: skip
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _DIM = frozenset({"feature", "purity", "words", "lowered", "alike", "together"})
 _TOLD = frozenset({"label", "token", "raised", "lowered", "note"})  # whole in a tool tip
+_FREE = "\N{NO-BREAK SPACE}" * 3
 _FIRST = "rate"  # what the table is sorted by at first
 
 
@@ -56,7 +57,8 @@ class FeatureRows(QTableView):
         self._made: set[int] = set()
         self.items = QStandardItemModel(0, len(COLUMNS), self)
         for at, column in enumerate(COLUMNS):
-            head = QStandardItem(column.title)
+            # The sign of the sorted column stands at the right end.
+            head = QStandardItem(column.title + _FREE * column.right)
             head.setToolTip(column.tip)
             head.setTextAlignment(_RIGHT if column.right else _LEFT)
             self.items.setHorizontalHeaderItem(at, head)
@@ -97,15 +99,22 @@ class FeatureRows(QTableView):
     ) -> None:
         """Show the features of another index, or none."""
         self.table, self._labels, self._notes = table, labels, notes
-        self.columns.show_notes(there=bool(notes))
+        self._show_columns()
         self._arrange()
 
-    def show_labels(self, labels: Labels, notes: Notes = NOTHING) -> None:
+    def show_labels(
+        self, table: FeatureTable | None, labels: Labels, notes: Notes = NOTHING
+    ) -> None:
         """Some labels or notes differ; the order stays until it is asked for again."""
-        self._labels, self._notes = labels, notes
-        self.columns.show_notes(there=bool(notes))
+        self.table, self._labels, self._notes = table, labels, notes
+        self._show_columns()
         self._forget_cells()
         self._fill()
+
+    def _show_columns(self) -> None:
+        scores = None if self.table is None else self.table.figures["score"]
+        any_score = scores is not None and not np.isnan(scores).all()
+        self.columns.show_some(note=bool(self._notes), score=bool(any_score))
 
     def search(self, text: str) -> None:
         """Show only the features that hold a text."""

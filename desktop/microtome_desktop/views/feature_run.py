@@ -9,6 +9,7 @@ from microtome_desktop.jobs.feature_requests import EncodeRun, run_key
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.views.feature_card import FeatureCardView
+from microtome_desktop.views.feature_nodes import FeatureNodes
 from microtome_desktop.views.feature_sharing import FeatureSharing
 from microtome_desktop.views.panel import PanelContext
 
@@ -18,12 +19,14 @@ class FeatureRun:
 
     def __init__(self, panel: QWidget, context: PanelContext, view: FeatureCardView) -> None:
         self._panel, self._context, self._view = panel, context, view
-        self.sharing = FeatureSharing(context)
+        self.sharing, self.nodes = FeatureSharing(context), FeatureNodes(context)
         view.column.insertWidget(view.below_run, self.sharing)
+        view.column.insertWidget(view.below_run, self.nodes)
 
     def show(self, source: FeatureSource | None, feature: int | None) -> None:
         """Show where a feature is on, now or once it is known."""
         self.sharing.show_for(source, feature)
+        self.nodes.show_for(source, feature)
         session, prepared = self._context.workspace.session, self._context.workspace.prepared
         run = None if session is None else session.clean
         if source is None or feature is None or run is None:

@@ -25,7 +25,7 @@ from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.state.features import index_with
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.feature_card import heading
-from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.fonts import mono_font, text_font
 from microtome_desktop.views.panel import PanelContext
 
 _MOST = 100_000  # tokens that are read
@@ -52,6 +52,7 @@ class FeatureSharing(QWidget):
         self.told.setObjectName("dim")
         self.told.setTextFormat(Qt.TextFormat.PlainText)
         self.told.setWordWrap(True)
+        self.told.setFont(text_font(11))
         self._lay_out()
         self.seek.clicked.connect(self._on_find)
         for at, line in enumerate(self.lines):
@@ -69,7 +70,7 @@ class FeatureSharing(QWidget):
         row.setContentsMargins(0, 3, 0, 0)
         row.setSpacing(6)
         row.addWidget(self.seek)
-        row.addWidget(self.coder)
+        row.addWidget(self.coder, 1)
         row.addStretch(1)
         column.addLayout(row)
 

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCursor
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QToolTip,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolTip, QVBoxLayout, QWidget
 
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
@@ -24,13 +17,13 @@ from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.feature_python import direction_lines, directions_of
 from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
-    ColourBy,
     Space,
     known_colouring,
     legend_html,
     projection_of,
     projections,
 )
+from microtome_desktop.presenters.space_colours import ColourBy
 from microtome_desktop.presenters.space_layers import (
     Drawings,
     empty_text,
@@ -45,9 +38,11 @@ from microtome_desktop.views.hover_tip import as_plain_tip
 from microtome_desktop.views.opengl import opengl_problem
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_bar import SpaceBar
+from microtome_desktop.views.space_features import FeaturePoints
 from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
 from microtome_desktop.views.space_grouping import Grouping
+from microtome_desktop.views.space_kept import kept_of, restore
 from microtome_desktop.views.space_pane import SpacePane, projecting_tip
 from microtome_desktop.views.space_picking import Tool
 from microtome_desktop.views.space_view import SpaceView
@@ -81,6 +76,7 @@ class FeatureSpacePanel(Panel):
         self.legend.setMinimumHeight(40)  # what does not fit is cut off below
         self.grouping = Grouping(context, self)
         self.walk = LayerWalk(context, self)
+        self.features = FeaturePoints(context, self)
         self._lay_out()
         self._connect()
         self.show_session()
@@ -202,14 +198,22 @@ class FeatureSpacePanel(Panel):
             self.context.ask(ProjectSite(pane.name))
 
     def _on_hover(self, pane: SpacePane, point: int) -> None:
+        self.features.hover(pane.drawing, point)
         if pane.drawing is None or not 0 <= point < len(pane.drawing.points):
             QToolTip.hideText()
             return
-        QToolTip.showText(QCursor.pos(), as_plain_tip(pane.drawing.describe(point)), self)
+        of_feature = bool(pane.drawing.features)
+        told = self.features.told(pane, point) if of_feature else pane.drawing.describe(point)
+        QToolTip.showText(QCursor.pos(), as_plain_tip(told), self)
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.grouping.ring("")
         self.context.selection.update(**selected_by(pane.drawing, point))
+
+    def look_at(self, site: str) -> None:
+        """Show a projection that is there in the view that is worked in."""
+        self.active.choose(site)
+        self._on_site(self.active)
 
     def _on_linked(self, on: bool) -> None:
         self.grid.linked = on
@@ -218,32 +222,11 @@ class FeatureSpacePanel(Panel):
 
     def view_state(self) -> dict[str, Any]:
         """The chosen sites and colouring."""
-        return {
-            "site": self.site.currentData(),
-            "colour": self.colour_by.currentText(),
-            "sites": [pane.name for pane in self.panes],
-            "linked": self.bar.linked.isChecked(),
-        }
+        return kept_of(self, self._by)
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Choose what a session was saved with, where it is offered."""
-        sites = held.get("sites")
-        known = isinstance(sites, list) and 0 < len(sites) <= MOST_VIEWS
-        wanted = sites if known and isinstance(sites, list) else [held.get("site")]
-        while len(self.panes) > len(wanted):
-            self.grid.close_pane(self.panes[-1])
-        while len(self.panes) < len(wanted):
-            self.add_view()
-        for pane, site in zip(self.panes, wanted, strict=True):
-            if isinstance(site, str):
-                pane.choose(site)
-        if len(wanted) > 1:
-            chosen = (pane for pane in self.panes if pane.name == held.get("site"))
-            self.grid.work_in(next(chosen, self.panes[0]))
-        self.bar.linked.setChecked(held.get("linked") is not False)
-        self._by = known_colouring(str(held.get("colour")))
-        if self._by is not None:
-            self.bar.offer_colourings([str(self._by)], str(self._by))
+        self._by = restore(self, held)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The points with their labels."""
@@ -297,8 +280,7 @@ class FeatureSpacePanel(Panel):
             if empty or pane.name == site or pane.aligned:
                 self.draw(pane)
         if directions_of(self.context.workspace.session, site):  # asked for to be looked at
-            self.active.choose(site)
-            self.draw(self.active)
+            self.look_at(site)
         self.walk.show()
 
     def show_model(self) -> None:
@@ -311,11 +293,28 @@ class FeatureSpacePanel(Panel):
         self.walk.show()
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
-        """Ring the tokens that are selected."""
+        """Ring what is selected: tokens, or a feature, and colour what is on at a token."""
+        self.features.follow(selected, changed)
+        if self._by is ColourBy.ACTIVE and changed & {"position", "hovered_position"}:
+            self.features.colour()
         if changed & {"position", "prompt", "feature"}:
             self.grouping.ring("")
+        if changed & {"position", "prompt", "feature", "hovered_feature"}:
             for pane in self.panes:
                 self.highlight(pane)
+
+    def target(self, pane: SpacePane) -> Space | None:
+        """What is to be drawn in a view, None while a worker makes it or for nothing."""
+        session, site = self.context.workspace.session, pane.name
+        found = projection_of(session, site)
+        if session is None or site is None or found is None:
+            return None
+        if self._by is ColourBy.ACTIVE and found.params.get("features"):
+            plain = self.drawings.of(found, None)
+            return None if plain is None else self.features.coloured(plain)
+        if pane.aligned:
+            return self.drawings.in_layers(session, site, self._by)
+        return self.drawings.of(found, self._by)
 
     def _on_prepared(self, key: object) -> None:
         self.context.later((self, "prepared"), self.draw_all)
@@ -333,11 +332,7 @@ class FeatureSpacePanel(Panel):
         if session is None or site is None or found is None:
             self._draw_nothing(pane)
             return
-        target = (
-            self.drawings.in_layers(session, site, self._by)
-            if pane.aligned
-            else self.drawings.of(found, self._by)
-        )
+        target = self.target(pane)
         if target is None:
             if pane.drawing is None:
                 pane.caption.setText(f"{site} is being read…")
@@ -346,7 +341,7 @@ class FeatureSpacePanel(Panel):
         if not self.walk.moved(pane, target):
             pane.show_space(target, self.tints(target))
         if pane is self.active:
-            self._show_legend(target)
+            self.show_legend(target)
         self.highlight(pane)
         self.walk.show()
 
@@ -358,8 +353,11 @@ class FeatureSpacePanel(Panel):
             pane.drawing = None
             self._emptying.start()  # in a run the next one comes at once
 
-    def _show_legend(self, drawing: Space) -> None:
-        self.bar.offer_colourings([str(by) for by in drawing.offered], str(drawing.by))
+    def show_legend(self, drawing: Space) -> None:
+        """Say what the colours are, and offer others."""
+        offered = (*drawing.offered, ColourBy.ACTIVE) if drawing.features else drawing.offered
+        self.bar.offer_colourings([str(by) for by in offered], str(drawing.by))
+        self.features.show(drawing)
         self.legend.setText(legend_html(drawing))
 
     def _show_empty(self) -> None:
@@ -385,6 +383,7 @@ class FeatureSpacePanel(Panel):
             return
         group = self.grouping.ringed
         rows = selected_rows(drawing, selected) if group is None else rows_in(drawing, group)
+        rows = np.concatenate([rows, self.features.rings(drawing)])
         pane.view.highlight(rows)
         parts = (drawing.caption, pane.view.drawn_note(), _flat_reason())
         pane.caption.setText(" · ".join(part for part in parts if part))

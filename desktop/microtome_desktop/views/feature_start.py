@@ -29,9 +29,10 @@ from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.panel import PanelContext
 
 _ADVICE = (
-    "A neuron often means many things. A sparse dictionary takes what a layer holds apart into "
-    "features, most of which mean one. Choose one: a text is read once, and you see them all."
+    "A sparse dictionary takes what a layer holds apart into features, most of which mean one "
+    "thing. Choose one: a text is read once, and you see them all."
 )
+_NO_SESSION = "Run a prompt first: features are kept with its session."
 _WIDTH = 520  # pixels of an offer at most
 
 
@@ -175,7 +176,8 @@ class FeatureStart(QWidget):
     def _reason(self) -> str:
         opens = self._source is None
         wanted = CommandId.OPEN_DICTIONARY if opens else CommandId.INDEX_FEATURES
-        return self._context.why_not(wanted)
+        empty = self._context.workspace.session is None
+        return self._context.why_not(wanted) or (_NO_SESSION if empty else "")
 
     def _text(self) -> str:
         """The embedded text that the model was trained on, empty where there is none."""

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome.records.feature_labels import FeatureLabel, with_label
+from microtome.records.feature_index import FeatureIndex
 from microtome.records.marks import feature_target
 from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
@@ -36,6 +36,8 @@ from microtome_desktop.state.work import Piece
 from microtome_desktop.views.card_export import CardExport
 from microtome_desktop.views.feature_bar import FeatureBar
 from microtome_desktop.views.feature_card import FeatureCardView
+from microtome_desktop.views.feature_hover import FeatureHover
+from microtome_desktop.views.feature_naming import FeatureNaming
 from microtome_desktop.views.feature_rows import FeatureRows
 from microtome_desktop.views.feature_run import FeatureRun
 from microtome_desktop.views.feature_start import FeatureStart
@@ -62,7 +64,9 @@ class FeaturesPanel(Panel):
         self.look = self.bar.look
         self.rows, self.view = FeatureRows(), FeatureCardView()
         self.run = FeatureRun(self, context, self.view)
+        self.hovering = FeatureHover(self, context)
         self.card_menu = CardExport(context, self.view.export, self.view, self._card_table)
+        self.naming = FeatureNaming(self, context, self.view)
         self.start = FeatureStart(context)
         self._lay_out()
         self._connect()
@@ -99,7 +103,7 @@ class FeaturesPanel(Panel):
         self.bar.searched.connect(self._on_search)
         self.rows.chosen.connect(self.choose)
         self.view.feature_chosen.connect(self.choose)
-        self.view.labelled.connect(self._on_labelled)
+        self.view.proposal_wanted.connect(partial(self.context.do, CommandId.PROPOSE_LABELS))
         self.view.noted.connect(self._on_noted)
         self.view.position_chosen.connect(self._on_position)
         self.context.dictionaries.changed.connect(self._on_dictionaries)
@@ -160,15 +164,6 @@ class FeaturesPanel(Panel):
 
     def _on_position(self, position: int) -> None:
         self.context.selection.update(position=position, prompt=None)
-
-    def _on_labelled(self, label: str) -> None:
-        source, feature = self.current, self.feature
-        if source is None or feature is None:
-            return
-        if self.labels.get(feature, "") != label:
-            new = FeatureLabel(source.fingerprint, feature, label)
-            labels = with_label(self.context.book.marks.labels, new)
-            self.context.book.mark(f"Label feature {feature}", labels=labels)
 
     def _on_noted(self, target: str, text: str) -> None:
         session, book = self._session, self.context.book
@@ -241,8 +236,9 @@ class FeaturesPanel(Panel):
             if table is None:
                 self._show_nothing(source, "The index is being read…")
             else:
-                self._key, self.table = held, table
-                self.rows.show_table(table, self.labels, self.notes)
+                self.naming.fingerprint = source.fingerprint if source is not None else ""
+                self._key, self.table = held, self.naming.table(table)
+                self.rows.show_table(self.table, self.labels, self.notes)
                 self.rows.mark(self.feature)
                 self.pages.setCurrentWidget(self.both)
                 self._show_card()
@@ -263,27 +259,30 @@ class FeaturesPanel(Panel):
         if feature is None or table is None or source is None:
             self.card = None
             return
-        if self.card is None or self.card.feature != feature or self._card_of is not table:
-            key = ("feature card", table, feature)
+        if self.card is None or self.card.feature != feature or self._card_of is not table.index:
+            key = ("feature card", table.index, feature)
             make = partial(feature_card, table, feature, self.labels)
             found = make() if table.in_memory else self._prepare(key, make)
             if not isinstance(found, FeatureCard):
                 return
-            self.card, self._card_of = found, table
+            self.card, self._card_of = found, table.index
             layer = layer_of_neurons(source.fingerprint)
             kind = "Feature" if layer is None else "Neuron"
             name = source.name if layer is None else f"layer {layer}"
-            self.view.show_card(found, name, self.labels.get(feature, ""), kind=kind)
+            self.view.show_card(found, name, kind=kind)
+            self.naming.show(table, feature)
             self._show_note()
             self.area.verticalScrollBar().setValue(0)
         self.run.show(self.current, self.feature)
 
-    _card_of: FeatureTable | None = None
+    _card_of: FeatureIndex | None = None
 
     def _show_labels(self) -> None:
-        self.rows.show_labels(self.labels, self.notes)
-        if self.feature is not None:
-            self.view.show_label(self.labels.get(self.feature, ""))
+        if self.table is not None:
+            self.table = self.naming.table(self.table)
+        self.rows.show_labels(self.table, self.labels, self.notes)
+        if self.feature is not None and self.table is not None:
+            self.naming.show(self.table, self.feature)
             self._show_note()
 
     def _show_note(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QScrollArea
 
+from microtome.records.session import Session
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
@@ -16,18 +18,24 @@ from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.panel_table import PLACES, Place
+from microtome_desktop.views.panels import Panels
 
 
 class Furnishing(QObject):
-    """Makes a panel at each turn of the event loop; ``done`` when all are there."""
+    """Makes a panel at each turn of the event loop; ``done`` when all are there.
+
+    Late ones are left for when their place is first shown, or for who asks ``panels`` for them.
+    """
 
     done = Signal()
 
     def __init__(self, window: MainWindow, context: PanelContext) -> None:
         super().__init__(window)
         self._window, self._context = window, context
-        self.panels: dict[str, Panel] = {}
-        self._left = list(PLACES)
+        self.panels = Panels(self._make_late)
+        self._left = [place for place in PLACES if not place.late]
+        self._views: dict[str, Any] = {}  # how sessions have panels that are not made yet
+        self._watch()
         self.banner = OfflineBanner(context)
         window.centre.column.insertWidget(0, self.banner)
         self._set_icons()
@@ -37,15 +45,21 @@ class Furnishing(QObject):
         """How many panels are still to be made."""
         return len(self._left)
 
+    def view_states(self) -> dict[str, Any]:
+        """How the panels are set, by name; one that is not made yet is as a session had it."""
+        return self._views | {name: panel.view_state() for name, panel in self.panels.items()}
+
     def start(self) -> None:
         """Make the first panel at the next turn."""
         QTimer.singleShot(0, self._step)
 
     def finish(self) -> None:
-        """Make all that are left now."""
+        """Make all that are left now, late ones too."""
         while self._left:
             self._make(self._left.pop(0))
-        self.done.emit()
+        for name in sorted(self.panels.late):
+            self.panels[name]
+        self._end()
 
     def renew(self, dressed: Callable[[], None]) -> None:
         """Make every panel anew, as each was set: another theme draws with other colours.
@@ -53,6 +67,7 @@ class Furnishing(QObject):
         ``dressed`` puts the theme on when the old panels are gone, which nobody sees dressed.
         """
         held = {name: panel.view_state() for name, panel in self.panels.items()}
+        late = frozenset(self.panels.late)
         self.panels.clear()
         for body in self._window.bodies.values():
             body.release()
@@ -60,12 +75,13 @@ class Furnishing(QObject):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         gc.collect()
         dressed()
-        self._left = list(PLACES)
+        self._left = [place for place in PLACES if place.name in held]
         self._set_icons()
         while self._left:
             place = self._left.pop(0)
             self._make(place)
             self.panels[place.name].restore_view(held[place.name])
+        self.panels.late |= late
         self.done.emit()
 
     def _step(self) -> None:
@@ -73,7 +89,37 @@ class Furnishing(QObject):
             self._make(self._left.pop(0))
             QTimer.singleShot(0, self._step)
         else:
-            self.done.emit()
+            self._end()
+
+    def _end(self) -> None:
+        self.done.emit()
+        # A card that was in front before there was anybody to hear of it.
+        for name in sorted(self.panels.late):
+            if self._window.bodies[name].isVisible():
+                self.panels[name]
+
+    def _watch(self) -> None:
+        for place in PLACES:
+            if place.late:
+                self.panels.late.add(place.name)
+                self._window.bodies[place.name].bare.connect(self._on_bare)
+        self._context.workspace.session_replaced.connect(self._on_session)
+
+    def _on_session(self, session: Session | None) -> None:
+        found = {} if session is None else session.view
+        self._views |= {n: v for n, v in found.items() if n in self.panels.late}
+
+    @Slot()
+    def _on_bare(self) -> None:
+        for name, body in self._window.bodies.items():
+            if body is self.sender():
+                self.panels.get(name)
+
+    def _make_late(self, name: str) -> None:
+        self._make(next(place for place in PLACES if place.name == name))
+        held = self._views.pop(name, None)
+        if isinstance(held, dict):
+            self.panels[name].restore_view(held)
 
     def _make(self, place: Place) -> None:
         panel = place.load()(self._context)

@@ -81,7 +81,7 @@ class GraphCommands(QObject):
         part = partial(shown_rows, view=view, marks=marks)
         dialog = GraphExportDialog(session, self._desk.settings.folder, self._window)
         if dialog.exec() == QDialog.DialogCode.Accepted:
-            path = dialog.path_chosen
+            path = dialog.target()
             self._desk.settings.folder = str(path.parent)
             chosen = part if dialog.only_shown.isChecked() else None
             self._runner.ask(ExportGraph(path, dialog.format_chosen, session, chosen))

@@ -5,32 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDialog,
-    QDialogButtonBox,
-    QFileDialog,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 
 from microtome.circuits.formats.files import FORMATS, GraphFormat
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
+from microtome_desktop.views.saving_dialog import SavingDialog
 
 
-class GraphExportDialog(QDialog):
+class GraphExportDialog(SavingDialog):
     """All formats; those that cannot hold the circuit are off and say why."""
 
     def __init__(self, session: Session, folder: str, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Export graph")
+        super().__init__("Export graph", Path(folder or Path.home()) / "graph", parent)
         self.setObjectName("export_graph")
         circuit = session.circuit
         if circuit is None:
@@ -40,9 +27,7 @@ class GraphExportDialog(QDialog):
         self.formats = QComboBox()
         self.formats.setObjectName("graph_format")
         self._fill(circuit)
-        self.path = QLineEdit(str(Path(folder or Path.home()) / "graph"))
         self.path.setObjectName("graph_path")
-        self.browse = QPushButton("Browse…")
         self.only_shown = QCheckBox("Only the nodes and edges that are shown")
         self.only_shown.setObjectName("graph_only_shown")
         self.only_shown.setToolTip(
@@ -51,17 +36,8 @@ class GraphExportDialog(QDialog):
         self.told = QLabel()
         self.told.setObjectName("dim")
         self.told.setWordWrap(True)
-        self.problem = QLabel()
-        self.problem.setObjectName("bad")
-        self.buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel
-        )
         self._lay_out()
         self.formats.currentIndexChanged.connect(self._on_format)
-        self.path.textChanged.connect(self._check)
-        self.browse.clicked.connect(self._on_browse)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
         self._on_format()
 
     def _fill(self, circuit: Circuit) -> None:
@@ -79,23 +55,17 @@ class GraphExportDialog(QDialog):
         self.formats.setCurrentIndex(free if self._reasons[wanted] else wanted)
 
     def _lay_out(self) -> None:
-        place = QHBoxLayout()
-        place.addWidget(self.path, 1)
-        place.addWidget(self.browse)
         grid = QGridLayout()
         grid.addWidget(QLabel("Format"), 0, 0)
         grid.addWidget(self.formats, 0, 1)
         grid.addWidget(QLabel("File"), 1, 0)
-        grid.addLayout(place, 1, 1)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addLayout(grid)
-        layout.addWidget(self.only_shown)
-        layout.addWidget(self.told)
-        layout.addStretch(1)
-        layout.addWidget(self.problem)
-        layout.addWidget(self.buttons)
-        self.setMinimumWidth(560)
+        grid.addLayout(self.place, 1, 1)
+        column = self.column()
+        column.addLayout(grid)
+        column.addWidget(self.only_shown)
+        column.addWidget(self.told)
+        column.addStretch(1)
+        self.finish(column)
 
     @property
     def _row(self) -> GraphFormat:
@@ -106,9 +76,8 @@ class GraphExportDialog(QDialog):
         """The name of the format."""
         return self._row.name
 
-    @property
-    def path_chosen(self) -> Path:
-        """The file to write."""
+    def target(self) -> Path:
+        """What was typed, with the ending of the format."""
         path = Path(self.path.text().strip()).expanduser()
         named = path.suffix or not path.name
         return path if named else path.with_name(f"{path.name}{self._row.suffix}")
@@ -127,22 +96,8 @@ class GraphExportDialog(QDialog):
         by_name = {"attribution-graph": page, "graphml": plain, "circuit-tracer": raw}
         self.told.setText(f"This format {by_name.get(self._row.name, held)}.")
         self.told.setToolTip("\n".join(off))
-        self._check()
+        self.check()
 
-    def _on_browse(self) -> None:
-        kind = f"{self._row.title} (*{self._row.suffix})"
-        chosen, _ = QFileDialog.getSaveFileName(self, "Export graph", self.path.text(), kind)
-        if chosen:
-            self.path.setText(chosen)
-
-    def _check(self, *_: object) -> None:
-        text = self.path.text().strip()
-        problem = "" if text else "Give a file name."
-        if text and self.path_chosen.is_dir():
-            problem = f"{self.path_chosen} is a folder."
-        elif text and not self.path_chosen.parent.is_dir():
-            problem = f"There is no folder {self.path_chosen.parent}."
-        replaced = text and not problem and self.path_chosen.exists()
-        note = f"{self.path_chosen.name} is there already and will be replaced." * bool(replaced)
-        self.problem.setText(problem or note)
-        self.buttons.button(QDialogButtonBox.StandardButton.Save).setEnabled(not problem)
+    def kind(self) -> str:
+        """Files of the format."""
+        return f"{self._row.title} (*{self._row.suffix})"

@@ -148,11 +148,10 @@ class GridPlot(QWidget):
         super().__init__()
         self.grid: Grid | None = None
         self._axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
-        self.plot = pg.PlotWidget(background=colours.CARD, axisItems=self._axes)
+        self.plot = pg.PlotWidget(background=colours.CARD, enableMenu=False, axisItems=self._axes)
         self.plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.plot.setMinimumSize(90, 56)
         self.plot.hideButtons()
-        self.plot.setMenuEnabled(False)
         self.plot.setMouseTracking(True)
         self._box = self.plot.getViewBox()
         self._box.invertY(top_down)
@@ -261,11 +260,10 @@ class ColourBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setFixedWidth(56)
-        self._plot = pg.PlotWidget(background=colours.CARD)
+        self._plot = pg.PlotWidget(background=colours.CARD, enableMenu=False)
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.setMouseEnabled(False, False)
         self._plot.hideButtons()
-        self._plot.setMenuEnabled(False)
         self._plot.hideAxis("left")
         self._plot.hideAxis("bottom")
         self._plot.showAxis("right")

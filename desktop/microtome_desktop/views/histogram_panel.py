@@ -54,10 +54,9 @@ class HistogramPanel(Panel):
         self.show_session()
 
     def _make_plot(self) -> pg.PlotWidget:
-        plot = pg.PlotWidget(background=palette.CARD)
+        plot = pg.PlotWidget(background=palette.CARD, enableMenu=False)
         plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         plot.hideButtons()
-        plot.setMenuEnabled(False)
         plot.setMouseTracking(True)
         for name in ("left", "bottom"):
             axis = plot.getAxis(name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
 import microtome_resources as resources
 from microtome_desktop.jobs.feature_requests import ForeseeIndex, Foreseen, IndexFeatures
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.jobs.set_requests import IndexSet
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.presenters.sizes import seconds_text
 from microtome_desktop.state.desk import Desk
@@ -51,6 +53,11 @@ class IndexDialog(QDialog):
         self.amount = Choice()
         self.amount.setObjectName("index_amount")
         self.amount.setAccessibleName("tokens")
+        self._layers = desk.dictionaries.set_with(source.fingerprint)
+        self.whole = QCheckBox(f"For all {len(self._layers)} layers of the set, at once")
+        self.whole.setObjectName("index_whole")
+        self.whole.setChecked(len(self._layers) > 1)
+        self.whole.setVisible(len(self._layers) > 1)
         self.outlook = QLabel()
         self.outlook.setObjectName("dim")
         self.outlook.setWordWrap(True)
@@ -83,6 +90,7 @@ class IndexDialog(QDialog):
         form = QFormLayout()
         form.addRow("Text", line)
         form.addRow("Read", self.amount)
+        form.addRow("", self.whole)
         column = QVBoxLayout(self)
         column.setSpacing(10)
         column.addWidget(told)
@@ -97,6 +105,7 @@ class IndexDialog(QDialog):
         self.folder.clicked.connect(self._on_folder)
         for box in (self.text, self.amount):
             box.currentIndexChanged.connect(self._on_change)
+        self.whole.toggled.connect(self._show)
         self._soon.timeout.connect(self._foresee)
         self.buttons.accepted.connect(self._on_go)
         self.buttons.rejected.connect(self.close)
@@ -139,7 +148,7 @@ class IndexDialog(QDialog):
         if asked is not None and key == asked.key:
             self._show()
 
-    def _show(self) -> None:
+    def _show(self, *_: object) -> None:
         asked = self._asked()
         held = None if asked is None else self._desk.workspace.prepared.get(asked.key)
         if asked is None:
@@ -149,7 +158,8 @@ class IndexDialog(QDialog):
         elif held.problem:
             told = held.problem
         else:
-            told = f"At most {seconds_text(held.seconds)}."
+            many = len(self._layers) if self.whole.isChecked() else 1
+            told = f"At most {seconds_text(many * held.seconds)}."
         self.outlook.setText(told)
         self.outlook.setTextFormat(Qt.TextFormat.PlainText)
         bad = isinstance(held, Foreseen) and bool(held.problem)
@@ -160,9 +170,9 @@ class IndexDialog(QDialog):
         if asked is not None:
             # The estimate is not waited for: it would only come first.
             self._runner.cancel(ForeseeIndex.slot)
-            self._runner.ask(
-                IndexFeatures(asked.fingerprint, self._source.name, asked.text, asked.tokens)
-            )
+            one = IndexFeatures(asked.fingerprint, self._source.name, asked.text, asked.tokens)
+            whole = IndexSet(self._layers, asked.text, asked.tokens)
+            self._runner.ask(whole if self.whole.isChecked() else one)
             self.close()
 
     def _on_finished(self, _result: int) -> None:

@@ -25,7 +25,6 @@ from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_table import PLACES
 from microtome_desktop.views.patching_panel import PatchingPanel
 from microtome_desktop.views.suite_panel import SuitePanel
-from microtome_desktop.views.superposition_panel import SuperpositionPanel
 from microtome_desktop.views.token_strip import TokenStrip
 
 _EVERY_MS = 120  # how often the mark follows what it marks
@@ -210,9 +209,7 @@ class LessonMark(QWidget):
         discovery, suite = (self._panels.get(name) for name in ("discovery", "suite"))
         if isinstance(discovery, DiscoveryPanel):
             found["discover"] = discovery.asking.run_button
-        lab = self._panels.get("superposition")
-        if isinstance(lab, SuperpositionPanel):
-            found |= {"train toy": lab.train, "measure": lab.measure}
+        found |= self._lab()
         if isinstance(suite, SuitePanel):
             found["suite"] = suite.suite.button
         if patching is not None:
@@ -222,6 +219,16 @@ class LessonMark(QWidget):
                 "add edit": edits.add, "edit done": edits.form.done, "price": edits.price.button,
             }  # fmt: skip
         return found
+
+    def _lab(self) -> dict[str, QPushButton]:
+        if "superposition" not in self._panels:  # made when it is shown
+            return {}
+        from microtome_desktop.views.superposition_panel import SuperpositionPanel
+
+        lab = self._panels["superposition"]
+        if not isinstance(lab, SuperpositionPanel):
+            return {}
+        return {"train toy": lab.train, "measure": lab.measure}
 
     def _cell(self, step: Step) -> tuple[QWidget, QRect] | None:
         grid = None if self._patching is None else self._patching.map.grid

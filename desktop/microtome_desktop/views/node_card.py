@@ -38,6 +38,7 @@ from microtome_desktop.presenters.node_card import (
     verification,
 )
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.feature_nodes import shown_marks
 from microtome_desktop.state.made_by import names_model, shows_features
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
@@ -54,6 +55,7 @@ from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
 
+_NAMES = ("analyses/feature-labels", "analyses/feature-index")  # what features are called by
 _PARTS = ("at", "kind", "weight", "share")
 _MOST_PARTS = 500  # of very many edges each way
 _INCOMING, _OUTGOING, _WHY, _EDGE, _PATHS = range(5)  # the tabs
@@ -156,7 +158,7 @@ class NodeCardPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """Show a new circuit, names and groups, or what was measured."""
-        if part in {"circuit", "marks"}:
+        if part in {"circuit", "marks"} or part.startswith(_NAMES):
             self.show_session()
         elif part == f"analyses/{FEATURE_WORDS}":
             self._tell_findings()
@@ -192,7 +194,7 @@ class NodeCardPanel(Panel):
         circuit = None if session is None else session.circuit
         selected = self.context.selection.current.node
         if session is not None and circuit is not None:
-            circuit = about(circuit, session.marks, selected)
+            circuit = about(circuit, shown_marks(session), selected)
         self._card = None if circuit is None else card_of(circuit, selected, _MOST_PARTS)
         self._stack.setCurrentWidget(self.empty if self._card is None else self._filled)
         if self._card is None:
@@ -256,7 +258,7 @@ class NodeCardPanel(Panel):
         self.node_check.setVisible(card.can_be_ablated and not features)
         self.node_check.tell("", verification(session.analyses, card.node), not offline)
         edge = self.context.selection.current.edge
-        held = about(session.circuit, session.marks, card.node)
+        held = about(session.circuit, shown_marks(session), card.node)
         line = None if edge is None else edge_title(held, edge)
         self.edge_check.setVisible(line is not None and not features)
         if edge is not None and line is not None:

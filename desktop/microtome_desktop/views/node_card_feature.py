@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.feature_edits import is_feature, words_of
+from microtome_desktop.presenters.feature_nodes import examples_text
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.panel import PanelContext
@@ -32,17 +33,23 @@ class FeaturePart(QWidget):
         self.raised.setStyleSheet(f"color: {colours.EXCITES};")
         self.lowered.setStyleSheet(f"color: {colours.INHIBITS};")
         self.buttons: dict[CommandId, QPushButton] = {}
+        self.examples = ElidedLabel()
+        self.full = QPushButton("Card")
+        self.full.setObjectName("feature_card_button")
+        self.full.clicked.connect(partial(context.do, _ID.FEATURE_CARD))
         row = QHBoxLayout()
         row.setSpacing(6)
         for wanted, title in _ACTS:
             self.buttons[wanted] = button = QPushButton(title)
             button.clicked.connect(partial(context.do, wanted))
             row.addWidget(button, 1)
+        row.addWidget(self.full, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
         column.addWidget(self.raised)
         column.addWidget(self.lowered)
+        column.addWidget(self.examples)
         column.addLayout(row)
 
     def tell(self, node: str) -> None:
@@ -60,6 +67,11 @@ class FeaturePart(QWidget):
             held = () if words is None else getattr(words, name)
             told = ", ".join(shown_token(word, 16) for word in held)
             label.setText(f"{'raises' if name == 'raised' else 'lowers'}  {told}")
+        reason = self._context.why_not(_ID.FEATURE_CARD)
+        self.full.setEnabled(not reason)
+        self.full.setToolTip(reason or "Its examples in a text, its figures and label: all of it")
+        self.examples.setVisible(not reason)
+        self.examples.setText(examples_text(session, node))
         for wanted, button in self.buttons.items():
             button.setEnabled(not reasons[wanted])
             button.setToolTip(reasons[wanted])

@@ -18,7 +18,13 @@ from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_curves import hue_colour
-from microtome_desktop.presenters.circuit_kinds import NODE_STYLES, OTHER_NODE, NodeStyle
+from microtome_desktop.presenters.circuit_kinds import (
+    FALLS,
+    NODE_STYLES,
+    OTHER_NODE,
+    RISES,
+    NodeStyle,
+)
 
 _COLOURS = {  # names in the palette
     TOKEN: "TOKEN",
@@ -29,6 +35,8 @@ _COLOURS = {  # names in the palette
     OUTPUT: "OUTPUT",
     "feature": "ACCENT",
     "group": "GROUP",
+    RISES: "EXCITES",
+    FALLS: "INHIBITS",
 }
 _CROWD = 2_000  # nodes
 # So that all glyphs of one diameter weigh the same to the eye.
@@ -233,7 +241,7 @@ def _step_of(drawing: Drawing, scale: float) -> int:
 def _rows_by_kind(drawing: Drawing) -> dict[str, np.ndarray]:
     """The rows of each scatter; kinds that have none of their own share the last."""
     found: dict[str, list[int]] = {}
-    for row, kind in enumerate(drawing.circuit.node_kind):
+    for row, kind in enumerate(drawing.node_shapes or drawing.circuit.node_kind):
         found.setdefault(kind if kind in NODE_STYLES else OTHER_NODE.kind, []).append(row)
     return {kind: np.array(rows, np.int64) for kind, rows in found.items()}
 

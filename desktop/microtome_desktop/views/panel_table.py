@@ -26,7 +26,8 @@ class Place:
     """A row: the panel, its place, and its share of its area.
 
     Panels of one ``group`` share a place as tabs. ``load`` imports the class: the shell is
-    painted before any panel is imported.
+    painted before any panel is imported. A ``late`` panel is made when it is first shown or
+    asked for, and draws what there is by then: nothing may depend on its being there.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Place:
     size: int = 1
     group: str = ""
     scrolls: bool = False  # higher than its place may be
+    late: bool = False
 
 
 def _ask() -> type[Panel]:
@@ -171,6 +173,12 @@ def _features() -> type[Panel]:
     return FeaturesPanel
 
 
+def _splitting() -> type[Panel]:
+    from microtome_desktop.views.splitting_panel import SplittingPanel
+
+    return SplittingPanel
+
+
 def _training() -> type[Panel]:
     from microtome_desktop.views.training_panel import TrainingPanel
 
@@ -181,6 +189,12 @@ def _superposition() -> type[Panel]:
     from microtome_desktop.views.superposition_panel import SuperpositionPanel
 
     return SuperpositionPanel
+
+
+def _probes() -> type[Panel]:
+    from microtome_desktop.views.probe_panel import ProbePanel
+
+    return ProbePanel
 
 
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
@@ -195,8 +209,14 @@ PLACES = (
     Place("hypothesis", "Hypothesis", "mdi6.head-question-outline", _CENTRE, _hypothesis),
     Place("suite", "Suite", "mdi6.clipboard-list-outline", _CENTRE, _suite),
     Place("features", "Features", "mdi6.creation", _CENTRE, _features),
-    Place("training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training),
-    Place("superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition),
+    Place("splitting", "Splitting", "mdi6.source-branch", _CENTRE, _splitting, late=True),
+    Place(
+        "training", "Training", "mdi6.chart-bell-curve-cumulative", _CENTRE, _training, late=True
+    ),
+    Place(
+        "superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition, late=True
+    ),
+    Place("probes", "Probes", "mdi6.needle", _CENTRE, _probes, late=True),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.

@@ -56,7 +56,6 @@ class RedundancyPage(QWidget):
     """Settings and a button above; beneath, the list beside a curve and a map."""
 
     slot = REMOVAL_SLOT
-    asked = Signal()
     removal_asked = Signal()
 
     def __init__(self) -> None:
@@ -78,7 +77,6 @@ class RedundancyPage(QWidget):
         self.map = GridPlot(bar=False)
         self._dress()
         self._lay_out()
-        self.button.clicked.connect(self.asked)
         self.remove.clicked.connect(self.removal_asked)
 
     def _dress(self) -> None:
@@ -187,12 +185,11 @@ class KeptCurve(pg.PlotWidget):
     """What is kept as parts go, the threshold, and what can go filled."""
 
     def __init__(self) -> None:
-        super().__init__(background=colours.CARD)
+        super().__init__(background=colours.CARD, enableMenu=False)
         self.setObjectName("kept_curve")
         self.setAccessibleName("what is kept as parts go")
         self.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.hideButtons()
-        self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
         self.setMinimumSize(120, 70)
         for name in ("left", "bottom"):

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QContextMenuEvent,
-    QIcon,
-    QKeyEvent,
-    QPainter,
-    QPixmap,
-    QResizeEvent,
-)
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem
 
 from microtome_desktop.presenters.contest import MOST_COMPARED
 from microtome_desktop.presenters.discovery_choice import Rival
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.swatch import swatch
 
 _COLUMNS = ("circuit", "CPR", "CMD", "90 %")
 _TIPS = (
@@ -29,6 +22,7 @@ _TIPS = (
 )
 _ID = Qt.ItemDataRole.UserRole
 _NUMBER = 41  # pixels of a column
+_DOT = 10  # pixels of the colour of a circuit's curve
 _NARROW = 240  # pixels of a list that has no room for columns of numbers
 _NAME = Qt.ItemDataRole.UserRole + 1  # the lines of a row with and without columns
 
@@ -88,7 +82,7 @@ class RivalList(QTreeWidget):
         numbers = f"CPR {rival.cpr} · CMD {rival.cmd}"
         item.setData(0, _NAME, [f"{rival.title}\n{line}" for line in (rival.about, numbers)])
         item.setText(0, item.data(0, _NAME)[int(self._narrow)])
-        item.setIcon(0, _swatch(colour))
+        item.setIcon(0, swatch(colour, _DOT))
         for column, text in enumerate((rival.cpr, rival.cmd, rival.smallest), start=1):
             item.setText(column, text)
             item.setFont(column, mono_font(10))
@@ -162,16 +156,3 @@ class RivalList(QTreeWidget):
             menu.addAction("Forget this circuit").triggered.connect(self.forget_asked)
             menu.exec(event.globalPos())
             menu.deleteLater()
-
-
-def _swatch(colour: str) -> QIcon:
-    """The colour of a circuit's curve."""
-    pixmap = QPixmap(10, 10)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(colour))
-    painter.drawEllipse(1, 1, 8, 8)
-    painter.end()
-    return QIcon(pixmap)

@@ -5,19 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QDialog,
-    QDialogButtonBox,
-    QFileDialog,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QWidget
 
 from microtome.records.session import Session
 from microtome_desktop.jobs.file_requests import EstimateSession
@@ -26,6 +14,7 @@ from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.made_by import graph_file, names_model
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.saving_dialog import SavingDialog, place_problem
 
 SUFFIX = ".h5"
 FILTER = "Microtome sessions (*.h5 *.hdf5);;All files (*)"
@@ -40,16 +29,13 @@ class SaveChoice:
     include: tuple[str, ...]
 
 
-class SaveDialog(QDialog):
+class SaveDialog(SavingDialog):
     """Shows the size of every part before anything is written."""
 
     def __init__(self, desk: Desk, runner: JobRunner, session: Session, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Save session")
-        self._desk, self._runner, self._session = desk, runner, session
-        self.path = QLineEdit(str(_proposed(desk, session)))
+        super().__init__("Save session", _proposed(desk, session), parent)
+        self._runner, self._session = runner, session
         self.path.setObjectName("save_path")
-        self.browse = QPushButton("Browse…")
         self.everything = QCheckBox("All captured activations and all logits")
         self.everything.setObjectName("save_everything")
         self.everything.setToolTip(
@@ -58,53 +44,46 @@ class SaveDialog(QDialog):
         self.sizes = QLabel("Measuring…")
         self.sizes.setObjectName("save_sizes")
         self.sizes.setFont(mono_font(12))
-        self.problem = QLabel()
-        self.problem.setObjectName("bad")
-        self.buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel
-        )
         self._lay_out()
-        self.browse.clicked.connect(self._on_browse)
         self.everything.toggled.connect(self._measure)
-        self.path.textChanged.connect(self._check)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
         desk.sizes.changed.connect(self._show_sizes)
         self._measure()
-        self._check()
+        self.check()
 
     def _lay_out(self) -> None:
-        place = QHBoxLayout()
-        place.addWidget(self.path, 1)
-        place.addWidget(self.browse)
         grid = QGridLayout()
         grid.addWidget(QLabel("File"), 0, 0)
-        grid.addLayout(place, 0, 1)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(10)
-        layout.addLayout(grid)
-        layout.addWidget(self.everything)
-        layout.addWidget(self.sizes, 1)
-        layout.addWidget(self.problem)
-        layout.addWidget(self.buttons)
-        self.setMinimumWidth(560)  # a path can be read
-        self.resize(560, 320)
+        grid.addLayout(self.place, 0, 1)
+        column = self.column()
+        column.addLayout(grid)
+        column.addWidget(self.everything)
+        column.addWidget(self.sizes, 1)
+        self.finish(column)
+        self.resize(self.minimumWidth(), 320)
+
+    def target(self) -> Path:
+        """What was typed, with an ending."""
+        return _with_suffix(self.path.text())
+
+    def kind(self) -> str:
+        """Sessions."""
+        return FILTER
+
+    def why_not(self) -> str:
+        """What is typed without an ending may be a folder, too."""
+        typed = self.path.text()
+        return place_problem(typed, Path(typed.strip()).expanduser(), self.target())
 
     @property
     def choice(self) -> SaveChoice:
         """What was chosen."""
-        return SaveChoice(_with_suffix(self.path.text()), self._include())
+        return SaveChoice(self.target(), self._include())
 
     def _include(self) -> tuple[str, ...]:
         if not self.everything.isChecked():
             return ()
         sites = {name for trace in self._session.traces for name in trace.activations}
         return (*sorted(sites), _LOGITS)
-
-    def _on_browse(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save session", self.path.text(), FILTER)
-        if chosen:
-            self.path.setText(chosen)
 
     def _measure(self) -> None:
         self._runner.ask(EstimateSession(self._session, self._include()))
@@ -115,24 +94,6 @@ class SaveDialog(QDialog):
         width = max(len(title) for title, _ in rows) + 2
         self.sizes.setText("\n".join(f"{t:<{width}}{bytes_text(s):>10}" for t, s in rows))
         self.adjustSize()
-
-    def _check(self) -> None:
-        problem = place_problem(self.path.text())
-        path = _with_suffix(self.path.text())
-        replaces = not problem and path.exists()
-        note = f"{path.name} is there already and will be replaced." if replaces else ""
-        self.problem.setText(problem or note)
-        self.buttons.button(QDialogButtonBox.StandardButton.Save).setEnabled(not problem)
-
-
-def place_problem(text: str) -> str:
-    """Why a session cannot be saved there, empty when it can."""
-    if not text.strip():
-        return "Give a file name."
-    given, path = Path(text.strip()).expanduser(), _with_suffix(text)
-    if given.is_dir() or path.is_dir():
-        return f"{given} is a folder."
-    return "" if path.parent.is_dir() else f"There is no folder {path.parent}."
 
 
 def _with_suffix(text: str) -> Path:

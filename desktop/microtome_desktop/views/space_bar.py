@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from microtome_desktop.views.choice import Choice
@@ -29,12 +30,18 @@ class SpaceBar(QWidget):
     layer_asked = Signal(int)
     play_asked = Signal()
     beside_asked = Signal()
+    layout_asked = Signal(str)  # how features are to be placed
 
     def __init__(self) -> None:
         super().__init__()
         self.colour_by = Choice()
         self.colour_by.setObjectName("space_colour")
         self.colour_by.setAccessibleName("coloured by")
+        self.colour_by.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
+        self.placed_by = Choice()
+        self.placed_by.setObjectName("space_placed")
+        self.placed_by.setAccessibleName("features placed by")
+        self.placed_by.hide()
         self.tools = {tool: small_button(_ICONS[tool], tip) for tool, tip in _TIPS.items()}
         for button in self.tools.values():
             button.setCheckable(True)
@@ -57,6 +64,9 @@ class SpaceBar(QWidget):
         self.play.clicked.connect(self.play_asked)
         self.beside.clicked.connect(self.beside_asked)
         self.layers.valueChanged.connect(self._on_layer)
+        self.placed_by.activated.connect(
+            lambda row: self.layout_asked.emit(str(self.placed_by.itemData(row)))
+        )
 
     def _lay_out(self) -> None:
         row = QHBoxLayout(self)
@@ -67,6 +77,7 @@ class SpaceBar(QWidget):
         by.setMinimumWidth(12)  # gives way first
         row.addWidget(by)
         row.addWidget(self.colour_by)
+        row.addWidget(self.placed_by)
         row.addStretch(1)
         for part in (self.play, self.layers, self.layer_told):
             row.addWidget(part)
@@ -106,6 +117,23 @@ class SpaceBar(QWidget):
             self.colour_by.clear()
             self.colour_by.addItems(list(offered))
         self.colour_by.setCurrentIndex(max(0, self.colour_by.findText(chosen)))
+
+    def offer_layouts(self, rows: Sequence[tuple[str, str, str, bool]], chosen: str) -> None:
+        """Offer ways of placing features as (name, text, tip, whether it can be had).
+
+        None are offered where the points are no features.
+        """
+        self.placed_by.setVisible(bool(rows))
+        self.placed_by.clear()
+        for at, (name, text, tip, able) in enumerate(rows):
+            self.placed_by.addItem(text, name)
+            self.placed_by.setItemData(at, tip, Qt.ItemDataRole.ToolTipRole)
+            held = self.placed_by.model()
+            if not able and isinstance(held, QStandardItemModel):
+                held.item(at).setEnabled(False)
+        self.placed_by.setCurrentIndex(max(0, self.placed_by.findData(chosen)))
+        barred = [f"{text}: {tip}" for _, text, tip, able in rows if not able]
+        self.placed_by.setToolTip("\n".join(["How features are placed", *barred]))
 
     def show_layers(self, count: int, now: int) -> None:
         """Offer so many layers, standing at one; hidden for a site that has none."""

@@ -29,10 +29,9 @@ class FlatSpace(SpaceView):
         self._space: Space | None = None
         self._rows = np.zeros(0, np.int64)  # those that are drawn
         self._brushes: Any = None
-        self._plot = pg.PlotWidget(background=palette.CARD)
+        self._plot = pg.PlotWidget(background=palette.CARD, enableMenu=False)
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.hideButtons()
-        self._plot.setMenuEnabled(False)
         self._plot.setAspectLocked(True)
         self._plot.setMouseTracking(True)
         for name in ("left", "bottom"):

@@ -15,7 +15,7 @@ from microtome_desktop.presenters.point_groups import (
     free_name,
     points_at,
 )
-from microtome_desktop.presenters.space import rgba
+from microtome_desktop.presenters.space_colours import rgba
 from microtome_desktop.state.edit_places import point_place
 from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.inline_field import InlineField

@@ -7,15 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QAction,
-    QColor,
-    QContextMenuEvent,
-    QIcon,
-    QKeyEvent,
-    QPainter,
-    QPixmap,
-)
+from PySide6.QtGui import QAction, QContextMenuEvent, QIcon, QKeyEvent
 from PySide6.QtWidgets import QMenu, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from microtome.records.marks import PointGroup
@@ -31,6 +23,7 @@ from microtome_desktop.presenters.point_groups import (
     next_colour,
 )
 from microtome_desktop.state.book import Book
+from microtome_desktop.views.swatch import swatch
 
 _SHOWN_ROWS = 9  # more groups than fit the panel are in the menu of the last line
 _NAME_LETTERS = 16
@@ -210,16 +203,3 @@ class GroupMenu(QMenu):
         action = self.addAction(picture or QIcon(), text)
         action.triggered.connect(lambda _=False: act())
         return action
-
-
-def swatch(colour: str) -> QIcon:
-    """A dot of a colour."""
-    picture = QPixmap(22, 22)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(colour))
-    painter.drawEllipse(1, 1, 20, 20)
-    painter.end()
-    return QIcon(picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from microtome.records.slice_circuits import CircuitDifference
@@ -44,7 +44,6 @@ class SuitePage(QWidget):
     """A button, what the table is of, and a row for each slice."""
 
     slot = SUITE_SLOT
-    asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +66,6 @@ class SuitePage(QWidget):
         column.addLayout(line)
         column.addWidget(self.table, 1)
         column.addWidget(self.empty, 1)
-        self.button.clicked.connect(self.asked)
 
     def show_lines(self, lines: Sequence[SliceLine], said: str) -> None:
         """Show what is known of each slice."""
@@ -101,7 +99,6 @@ class CircuitsPage(QWidget):
     """Two slices to choose, and which of their strongest edges they share."""
 
     slot = CIRCUITS_SLOT
-    asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +126,6 @@ class CircuitsPage(QWidget):
         column.addWidget(self.said)
         column.addWidget(self.table, 1)
         column.addWidget(self.empty, 1)
-        self.button.clicked.connect(self.asked)
 
     @property
     def chosen(self) -> tuple[str, str]:

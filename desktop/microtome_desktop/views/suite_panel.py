@@ -59,9 +59,9 @@ from microtome_desktop.state.suites import (
     Wish,
     wish_of,
 )
-from microtome_desktop.state.work import Piece
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.redundancy_page import RedundancyPage
+from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.suite_data import SuiteData
 from microtome_desktop.views.suite_outlook import SuiteOutlooks
 from microtome_desktop.views.suite_page import CircuitsPage, SuitePage
@@ -82,6 +82,7 @@ class SuitePanel(Panel):
         self.redundancy, self.swaps = RedundancyPage(), SwapPage()
         self._shown: dict[str, str] = {}  # kind -> id of the analysis that arrived last
         self.outlooks = SuiteOutlooks(self, context, self._asked)
+        self.buttons = self._run_buttons()
         self.pages = QTabWidget()
         self.pages.setDocumentMode(True)
         for page, title in (
@@ -100,13 +101,6 @@ class SuitePanel(Panel):
         self.show_session()
 
     def _connect(self) -> None:
-        for page, wanted in (
-            (self.suite, CommandId.SUITE),
-            (self.circuits, CommandId.SLICE_CIRCUITS),
-            (self.redundancy, CommandId.REDUNDANCY),
-            (self.swaps, CommandId.SWAPS),
-        ):
-            page.asked.connect(partial(self._on_button, page.slot, wanted))
         self.redundancy.removal_asked.connect(partial(self.context.do, CommandId.REMOVE_PARTS))
         self.swaps.chosen.connect(self._on_chosen)
         self.swaps.node_chosen.connect(self._on_node)
@@ -118,19 +112,6 @@ class SuitePanel(Panel):
             box.currentIndexChanged.connect(self.outlooks.look)
         self.context.library.changed.connect(self._on_library)
         self.context.work.changed.connect(self._on_work)
-
-    def _on_button(self, slot: str, wanted: CommandId) -> None:
-        """Stop what the page runs, or run it."""
-        piece = self.job_of(slot)
-        if piece is not None:
-            self.context.stop(piece.number)
-        else:
-            self.context.do(wanted)
-
-    def job_of(self, slot: str) -> Piece | None:
-        """The question of this kind that is under way."""
-        pieces = (p for p in self.context.work.pieces if p.slot == slot and p.under_way)
-        return next(pieces, None)
 
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self._show_able)
@@ -271,21 +252,15 @@ class SuitePanel(Panel):
         self._show_able()
 
     def _show_able(self) -> None:
-        for page, wanted, title, tip in self._buttons:
-            reason, stops = self.context.why_not(wanted), self.job_of(page.slot) is not None
-            page.button.setText("Stop" if stops else title)
-            page.button.setEnabled(stops or not reason)
-            page.button.setToolTip("Stop it; what was found stays" if stops else reason or tip)
+        self.buttons.show()
         reason = self.context.why_not(CommandId.REMOVE_PARTS)
         self.redundancy.remove.setEnabled(not reason)
         tip = "Put the edits that take these parts out on the list, as one step"
         self.redundancy.remove.setToolTip(reason or tip)
         self.outlooks.look()
 
-    @property
-    def _buttons(self) -> tuple[tuple[Any, CommandId, str, str], ...]:
-        """Pages with their commands, what their buttons say, and what they do."""
-        return (
+    def _run_buttons(self) -> RunButtons:
+        rows: tuple[tuple[Any, CommandId, str, str], ...] = (
             (self.suite, CommandId.SUITE, "Run the suite",
              "Run every prompt, before and after the edits that act"),
             (self.circuits, CommandId.SLICE_CIRCUITS, "Compare",
@@ -295,6 +270,12 @@ class SuitePanel(Panel):
             (self.swaps, CommandId.SWAPS, "Search",
              "Search for swaps that flip the answer of the prompt on screen"),
         )  # fmt: skip
+        stop = "Stop it; what was found stays"
+        made = (
+            RunButton(page.button, page.slot, wanted, title, tip, stop)
+            for page, wanted, title, tip in rows
+        )
+        return RunButtons(self.context, *made)
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         if "facts" in changed:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -53,11 +52,11 @@ from microtome_desktop.presenters.superposition_python import (
 from microtome_desktop.presenters.work import progress_text
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.superpositions import newest
-from microtome_desktop.state.work import Piece
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.phase_page import PhasePage
+from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.superposition_form import MODELS, ToyForm
 from microtome_desktop.views.superposition_plots import SharingPlot, ToyGallery
 from microtome_desktop.views.text_flow import EmptyState
@@ -147,26 +146,17 @@ class SuperpositionPanel(Panel):
         return column
 
     def _connect(self) -> None:
-        self.train.clicked.connect(partial(self._on_button, TOY_SLOT, CommandId.TRAIN_TOY))
-        self.measure.clicked.connect(
-            partial(self._on_button, SHARING_SLOT, CommandId.MEASURE_SHARING)
-        )
-        self.phases.run.clicked.connect(partial(self._on_button, PHASE_SLOT, CommandId.PHASES))
+        self.buttons = RunButtons(
+            self.context,
+            RunButton(self.train, TOY_SLOT, CommandId.TRAIN_TOY, "Train",
+                      "Train them from the start, and watch how their geometry forms"),
+            RunButton(self.measure, SHARING_SLOT, CommandId.MEASURE_SHARING, "Measure",
+                      "Measure how these directions share their space"),
+            RunButton(self.phases.run, PHASE_SLOT, CommandId.PHASES, "Find phases",
+                      "Train a model in every square, all at once"),
+        )  # fmt: skip
         self.context.work.changed.connect(self._on_work)
         self.context.dictionaries.changed.connect(self._on_dictionaries)
-
-    def _on_button(self, slot: str, wanted: CommandId) -> None:
-        """Stop what runs of a kind, or run it."""
-        piece = self.job_of(slot)
-        if piece is not None:
-            self.context.stop(piece.number)
-        else:
-            self.context.do(wanted)
-
-    def job_of(self, slot: str) -> Piece | None:
-        """The job of this kind that is under way."""
-        pieces = (p for p in self.context.work.pieces if p.slot == slot and p.under_way)
-        return next(pieces, None)
 
     # acts
 
@@ -235,8 +225,8 @@ class SuperpositionPanel(Panel):
             self._show_toys(toys, drawn)
         else:
             self._show_layer()
-        self.sharing.mark([float(np.mean(each.measured.dimensionality)) for each in drawn])
-        lines = ", dashed the mean of each toy model" if drawn else ""
+        self.sharing.mark([each.measured.share for each in drawn])
+        lines = ", dashed the mean of each toy model's represented features" if drawn else ""
         self.sharing.setToolTip(f"How many directions have which share of a dimension{lines}")
 
     def _show_toys(self, toys: ToyModels | None, drawn: Sequence[ToyPicture]) -> None:
@@ -267,22 +257,10 @@ class SuperpositionPanel(Panel):
         self.context.later((self, "work"), self._show_able)
 
     def _show_able(self) -> None:
-        finding = self.job_of(PHASE_SLOT)
+        self.buttons.show()
+        finding = self.buttons.job_of(PHASE_SLOT)
         told = None if finding is None else finding.progress
         self.phases.show_progress("" if told is None else progress_text(told))
-        rows = (
-            (self.train, TOY_SLOT, CommandId.TRAIN_TOY, "Train",
-             "Train them from the start, and watch how their geometry forms"),
-            (self.measure, SHARING_SLOT, CommandId.MEASURE_SHARING, "Measure",
-             "Measure how these directions share their space"),
-            (self.phases.run, PHASE_SLOT, CommandId.PHASES, "Find phases",
-             "Train a model in every square, all at once"),
-        )  # fmt: skip
-        for button, slot, wanted, title, tip in rows:
-            reason, stops = self.context.why_not(wanted), self.job_of(slot) is not None
-            button.setText("Stop" if stops else title)
-            button.setEnabled(stops or not reason)
-            button.setToolTip("Stop it" if stops else reason or tip)
 
     # what leaves the panel
 

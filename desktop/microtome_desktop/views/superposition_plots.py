@@ -25,11 +25,10 @@ class SmallPlot(pg.PlotWidget):
     """A plot without a frame, menu or zoom."""
 
     def __init__(self, name: str, *, axes: bool = True) -> None:
-        super().__init__(background=colours.CARD)
+        super().__init__(background=colours.CARD, enableMenu=False)
         self.setAccessibleName(name)
         self.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.hideButtons()
-        self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
         self.setMinimumSize(80, 60)
         for side in ("left", "bottom"):

@@ -56,7 +56,6 @@ class SwapPage(QWidget):
     """Settings and a button; a row for each prompt, which can be chosen."""
 
     slot = SWAPS_SLOT
-    asked = Signal()
     chosen = Signal(int)
     node_chosen = Signal(str)
     changed = Signal()
@@ -93,10 +92,9 @@ class SwapPage(QWidget):
         column.addWidget(self.lists, 1)
         column.addWidget(self.empty, 1)
         self._on_among()
-        self.button.clicked.connect(self.asked)
         self.among.currentIndexChanged.connect(self._on_among)
-        self.words.returnPressed.connect(self.asked)
-        self.positions.returnPressed.connect(self.asked)
+        self.words.returnPressed.connect(self.button.click)
+        self.positions.returnPressed.connect(self.button.click)
         self.table.chosen.connect(self.chosen)
         self.nodes.chosen.connect(self._on_node)
 

@@ -11,14 +11,16 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from microtome.records.marks import Marks
+from microtome.records.run_codes import RunCodes
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.at_step import AtStep
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.checkpoints import place_of, stops
+from microtome_desktop.presenters.feature_python import activation_lines
 from microtome_desktop.presenters.point_groups import token_colours, token_groups
-from microtome_desktop.presenters.strip import Colouring, Strip, strip
+from microtome_desktop.presenters.strip import Colouring, Strip, feature_shown, strip
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.edit_places import token_place
 from microtome_desktop.state.exports import Table
@@ -29,6 +31,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.run_codes import run_codes
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
 _STRONGEST = 0.72  # how much of the accent the strongest token gets
@@ -58,6 +61,7 @@ class TokenStrip(Panel):
         self.chips.menu_asked.connect(self._on_menu)
         self.training.step_asked.connect(self._on_step)
         context.library.changed.connect(self._on_library)
+        context.workspace.prepared.arrived.connect(self._on_prepared)
         self.show_model()
         self.show_session()
 
@@ -107,14 +111,18 @@ class TokenStrip(Panel):
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return partial(exports.tokens_table, session, self._by, self.context.selection.current)
+        selected = self.context.selection.current
+        return partial(exports.tokens_table, session, self._by, selected, self._codes(ask=False))
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The values of the tokens."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
-        return as_python.tokens_lines(session, self._by, self.context.selection.current)
+        selected = self.context.selection.current
+        if self._by is Colouring.FEATURE:
+            return activation_lines(session, feature_shown(selected))
+        return as_python.tokens_lines(session, self._by, selected)
 
     def show_session(self) -> None:
         """Draw the tokens of the run."""
@@ -122,7 +130,10 @@ class TokenStrip(Panel):
         session, by = workspace.session, Colouring(self.colour_by.currentText())
         self.drawing = None
         if session is not None:
-            self.drawing = strip(session, workspace.arrays, by, selected, offline=workspace.offline)
+            offline, codes = workspace.offline, self._codes(ask=True)
+            self.drawing = strip(
+                session, workspace.arrays, by, selected, offline=offline, codes=codes
+            )
         if self.drawing is None:
             self.chips.show_rows()
             self.explanation.setText("Run a prompt to see its tokens.")
@@ -130,6 +141,17 @@ class TokenStrip(Panel):
         self.chips.show_rows(_chips(self.drawing, self.context.book.marks))
         self.explanation.setText(self.drawing.explanation)
         self.chips.select(selected.position)
+
+    def _codes(self, *, ask: bool) -> RunCodes | None:
+        """What is on in the run by the dictionary of the feature that is shown, if one is."""
+        shown = feature_shown(self.context.selection.current)
+        if shown is None or self._by is not Colouring.FEATURE:
+            return None
+        return run_codes(self.context, shown[0], ask=ask)
+
+    def _on_prepared(self, key: object) -> None:
+        if isinstance(key, tuple) and key[:1] == ("codes",) and self._by is Colouring.FEATURE:
+            self.context.later((self, "codes"), self.show_session)
 
     def show_model(self) -> None:
         """Offer the training steps of the loaded model; with it, say what a run can bring."""
@@ -170,6 +192,7 @@ class TokenStrip(Panel):
         follows = {
             Colouring.ATTENTION: {"layer", "head", "position"},
             Colouring.NORM: {"layer"},
+            Colouring.FEATURE: {"feature", "hovered_feature"},
         }
         by = Colouring(self.colour_by.currentText())
         if changed & follows.get(by, set()):

@@ -34,6 +34,7 @@ class TrainingCommands(QObject):
             CommandId.TRAIN_TOY: self._superpose(lambda panel: panel.run_toy()),
             CommandId.PHASES: self._superpose(lambda panel: panel.run_phases()),
             CommandId.MEASURE_SHARING: self._superpose(lambda panel: panel.measure_layer()),
+            CommandId.PROBE: self._probe,
         }
 
     def _train(self, act: Callable[[TrainingPanel], None]) -> Callable[[], None]:
@@ -57,6 +58,18 @@ class TrainingCommands(QObject):
                 self._told(lambda: act(panel))
 
         return run
+
+    def _probe(self) -> None:
+        """Probe what is written; where nothing is, show the panel, which says what to write."""
+        from microtome_desktop.views.probe_panel import ProbePanel
+
+        panel = self._panels.get("probes")
+        if isinstance(panel, ProbePanel):
+            self._window.show_panel("probes")
+            if panel.form.prompts.toPlainText().strip():
+                self._told(panel.run_probe)
+            else:
+                panel.form.prompts.setFocus()
 
     def _told(self, act: Callable[[], None]) -> None:
         try:

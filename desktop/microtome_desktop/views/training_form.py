@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
@@ -20,11 +22,12 @@ from PySide6.QtWidgets import (
 )
 
 import microtome_resources as resources
+from microtome.features.training.offers import OFFERED, ONE, RULES, SKIPPED
 from microtome.features.training.plan import Plan
 from microtome.records.coverage import Coverage
 from microtome.records.model import ModelIdentity
-from microtome_desktop.presenters.training import FORMS, RULES, presets_of, sites_of, uses_k
-from microtome_desktop.state.trainings import ONE, TrainWish
+from microtome_desktop.presenters.training import FORMS, presets_of, rule_in, sites_of, uses_k
+from microtome_desktop.state.trainings import TrainWish
 from microtome_desktop.views.form_fields import choice, field, make_plain, spin
 
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -32,6 +35,10 @@ _FILE, _FOLDER = f"A file{_ELLIPSIS}", f"A folder{_ELLIPSIS}"
 _COLLECTED = "activations that are collected"
 _OWN = "as set below"
 _MOST = 1 << 22
+_PRESSURE = (
+    "How much few features count beside a small error, for rules without k: the more, the fewer "
+    "are on; what is usual of the rule without a number"
+)
 _TIP = Qt.ItemDataRole.ToolTipRole
 _NUMBERS = (
     ("width", "features", 1, _MOST, 512),
@@ -64,7 +71,9 @@ class TrainingForm(QWidget):
             for name, said, low, high, start in _NUMBERS
         }
         self.limit = spin("training_limit", "tokens of the text", 0, 2_000_000_000)
-        self.rate = QDoubleSpinBox()
+        self.rate, self.pressure = QDoubleSpinBox(), QDoubleSpinBox()
+        self.skip = QCheckBox("linear skip")
+        self.field = field("training_field", "text")
         self.out = field("training_out", "folder that it is saved in")
         self.browse = QPushButton(_ELLIPSIS)
         self._dress()
@@ -80,6 +89,17 @@ class TrainingForm(QWidget):
         self.rate.setRange(1e-6, 10.0)
         self.rate.setValue(1e-3)
         make_plain(self.rate)
+        self.pressure.setObjectName("training_pressure")
+        self.pressure.setAccessibleName("pressure")
+        self.pressure.setToolTip(_PRESSURE)
+        self.pressure.setDecimals(3)
+        self.pressure.setRange(0.0, 1_000.0)
+        self.pressure.setSpecialValueText("usual")
+        make_plain(self.pressure)
+        self.field.setAccessibleName("field of JSON lines and Parquet that holds the text")
+        self.field.setToolTip("The field of JSON lines and Parquet that holds the text")
+        self.skip.setObjectName("training_skip")
+        self.skip.setToolTip("A linear path from what is read to what is written, beside features")
         self.limit.setSpecialValueText("all")
         self.browse.setObjectName("training_browse")
         self.browse.setAccessibleName("choose the folder that it is saved in")
@@ -100,7 +120,9 @@ class TrainingForm(QWidget):
             ("Preset", self.preset), ("Rule", self.rule),
             ("Width, k", _side(number["width"], number["k"])),
             ("Steps, batch", _side(number["steps"], number["batch"])),
-            ("Rate, seed", _side(self.rate, number["seed"])), ("Tokens", self.limit),
+            ("Pressure", _side(self.pressure, self.skip)),
+            ("Rate, seed", _side(self.rate, number["seed"])),
+            ("Tokens, field", _side(self.limit, self.field)),
             ("Save to", _side(self.out, self.browse)),
         )  # fmt: skip
         for title, part in rows:
@@ -113,13 +135,16 @@ class TrainingForm(QWidget):
     def _connect(self) -> None:
         self.text.activated.connect(self._on_text)
         self.preset.activated.connect(self._on_preset)
-        for box in (self.form, self.site, self.rule):
-            box.currentIndexChanged.connect(self._on_change)
+        self.form.currentIndexChanged.connect(self._on_form)
+        self.site.currentIndexChanged.connect(self._on_change)
         for number in (self.layer, self.limit, *self.numbers.values()):
             number.valueChanged.connect(self._on_number)
-        self.rate.valueChanged.connect(self._on_number)
+        for real in (self.rate, self.pressure):
+            real.valueChanged.connect(self._on_number)
+        self.skip.toggled.connect(self._on_change)
         self.rule.currentIndexChanged.connect(self._on_number)
-        self.out.textChanged.connect(self._on_change)
+        for line in (self.out, self.field):
+            line.textChanged.connect(self._on_change)
         self.browse.clicked.connect(self.choose_out)
 
     # what is on offer
@@ -167,20 +192,23 @@ class TrainingForm(QWidget):
         return replace(
             self._wish,
             text=self.text.currentData() or "",
-            form=FORMS[self.form.currentText()],
+            form=self._form,
             site=site,
             rule=self.rule.currentText(),
             rate=round(self.rate.value(), 6),
             limit=self.limit.value() or None,
             dead_after=dead_after,
+            skip=self.skip.isChecked() and self.skip.isEnabled(),
+            pressure=self.pressure.value() or None if self.pressure.isEnabled() else None,
             out=self.out.text().strip(),
+            field=self.field.text().strip() if self.field.isEnabled() else "",
             **numbers,
         )
 
     def show_wish(self, wish: TrainWish) -> None:
         """Set every field as it was asked."""
         parts = (self.form, self.site, self.rule, self.layer, self.limit, self.rate, self.out,
-                 *self.numbers.values())  # fmt: skip
+                 self.pressure, self.skip, self.field, *self.numbers.values())  # fmt: skip
         blockers = [QSignalBlocker(part) for part in parts]
         self._wish = wish
         self._choose_text(wish.text)
@@ -193,6 +221,9 @@ class TrainingForm(QWidget):
             box.setValue(getattr(wish, each))
         self.rate.setValue(wish.rate)
         self.limit.setValue(wish.limit or 0)
+        self.pressure.setValue(wish.pressure or 0.0)
+        self.skip.setChecked(wish.skip)
+        self.field.setText(wish.field)
         self.out.setText(wish.out)
         del blockers
         self._mark_preset()
@@ -242,9 +273,10 @@ class TrainingForm(QWidget):
         plan = self._plans.get(title)
         if plan is None:
             return
-        parts = (self.rule, self.rate, *self.numbers.values())
+        parts = (self.rule, self.rate, self.pressure, *self.numbers.values())
         blockers = [QSignalBlocker(part) for part in parts]
-        self.rule.setCurrentText(plan.rule)
+        self.rule.setCurrentText(rule_in(self._form, plan.rule))
+        self.pressure.setValue(plan.pressure or 0.0)
         self.rate.setValue(plan.rate)
         for name in _PLANNED:
             self.numbers[name].setValue(getattr(plan, name))
@@ -260,7 +292,19 @@ class TrainingForm(QWidget):
     def _is(self, plan: Plan) -> bool:
         numbers = all(self.numbers[n].value() == getattr(plan, n) for n in _PLANNED)
         rate = abs(self.rate.value() - plan.rate) < 1e-9
-        return numbers and rate and self.rule.currentText() == plan.rule
+        alike = self.rule.currentText() == rule_in(self._form, plan.rule)
+        return numbers and rate and alike and self.pressure.value() == (plan.pressure or 0.0)
+
+    @property
+    def _form(self) -> str:
+        return FORMS.get(self.form.currentText(), ONE)
+
+    def _on_form(self, _row: int) -> None:
+        """Rules that the form has no file for make room for one that it has."""
+        with QSignalBlocker(self.rule):
+            self.rule.setCurrentText(rule_in(self._form, self.rule.currentText()))
+        self._mark_preset()
+        self._on_change()
 
     def _on_number(self, *_: object) -> None:
         self._mark_preset()
@@ -271,10 +315,20 @@ class TrainingForm(QWidget):
         self.changed.emit()
 
     def _show_able(self) -> None:
-        form = FORMS.get(self.form.currentText(), ONE)
+        form, rule = self._form, self.rule.currentText()
         self.site.setEnabled(form == ONE)
         self.layer.setEnabled(not replace(self._wish, form=form).is_set)
-        self.numbers["k"].setEnabled(uses_k(self.rule.currentText()))
+        self.numbers["k"].setEnabled(uses_k(rule))
+        self.pressure.setEnabled(not uses_k(rule))
+        self.skip.setEnabled(form in SKIPPED)
+        own = self.text.currentData()
+        self.field.setEnabled(bool(own) and own not in resources.text_names())
+        model = self.rule.model()
+        if isinstance(model, QStandardItemModel):
+            for row, name in enumerate(RULES):
+                model.item(row).setEnabled(name in OFFERED[form])
+                tip = "" if name in OFFERED[form] else "No file format has a place for it"
+                self.rule.setItemData(row, tip, _TIP)
 
 
 def _side(*parts: QWidget) -> QHBoxLayout:

@@ -21,14 +21,13 @@ class FigurePlot(pg.PlotWidget):
     """One figure, or two that belong together; grows to the right as steps are done."""
 
     def __init__(self, figure: Figure) -> None:
-        super().__init__(background=colours.CARD)
+        super().__init__(background=colours.CARD, enableMenu=False)
         self.figure = figure
         self.setObjectName(f"figure {figure.title}")
         self.setAccessibleName(figure.title)
         self.setToolTip(figure.tip)
         self.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.hideButtons()
-        self.setMenuEnabled(False)
         self.setMouseEnabled(False, False)
         self.setMinimumSize(110, 64)
         for name in ("left", "bottom"):

@@ -163,7 +163,7 @@ class Workbench(QObject):
 
     def _panel_views(self) -> dict[str, Any]:
         """How the panels are set, by name, as a session keeps it."""
-        states = {name: panel.view_state() for name, panel in self.furnishing.panels.items()}
+        states = self.furnishing.view_states()
         return {name: state for name, state in states.items() if state}
 
     def _on_setting(self, name: str) -> None:

@@ -87,6 +87,34 @@ def _llama(folder: Path) -> SimpleNamespace:
     return told(formula, "jumprelu sae")
 
 
+def _llama_topk(folder: Path) -> SimpleNamespace:
+    """A transcoder that keeps the k largest by what they write; both sides have norms of their own.
+
+    Codes are in units of what is written, by rows of norm 1.
+    """
+    held = Held(**{"encoder.weight": (D_SAE, D_IN), "encoder.bias": (D_SAE,),
+                   "decoder.weight": (D_IN, D_SAE), "decoder.bias": (D_IN,)})  # fmt: skip
+    cfg = {"d_model": D_IN, "d_sae": D_SAE, "act_fn": "topk", "top_k": K,
+           "hook_point_in": "blocks.1.ln2.hook_normalized", "use_decoder_bias": True,
+           "hook_point_out": "blocks.1.hook_mlp_out", "norm_activation": "dataset-wise",
+           "sparsity_include_decoder_norm": True,
+           "dataset_average_activation_norm": {"in": 5.0, "out": 3.0}}  # fmt: skip
+    where = folder / "Llama3_1-8B-Base-L1TC-8x"
+    write_pair(where, "hyperparams.json", cfg, "checkpoints/final.safetensors", held)
+    w = {name: each.double().numpy() for name, each in held.items()}
+    read, write = np.sqrt(D_IN) / 5.0, np.sqrt(D_IN) / 3.0
+    norms = np.linalg.norm(w["decoder.weight"], axis=0)
+
+    def formula(x: Array) -> tuple[Array, Array]:
+        inside = x * read @ w["encoder.weight"].T + w["encoder.bias"]
+        own = top(inside * norms) / norms
+        out = (own @ w["decoder.weight"].T + w["decoder.bias"]) / write
+        return own * norms / write, out
+
+    return told(formula, "topk transcoder", "norm2.1", writes="mlp_out.1",
+                model="meta-llama/Llama-3.1-8B", folder=where.name)  # fmt: skip
+
+
 _LINEAR = {"encoder.weight": (D_SAE, D_IN), "encoder.bias": (D_SAE,),
            "decoder.weight": (D_IN, D_SAE)}  # fmt: skip
 
@@ -190,6 +218,7 @@ OTHERS: dict[str, Case] = {
     "gemma transcoder": _gemma("gemma-scope-2b-pt-transcoders", ("norm2.1", "mlp_out.1")),
     "gemma 2": _gemma_second,
     "llama": _llama,
+    "llama topk transcoder": _llama_topk,
     "learned": _learned("AutoEncoder"),
     "learned new": _learned("AutoEncoderNew"),
     "learned gated": _learned_gated,

@@ -165,7 +165,7 @@ def test_sources_that_rise_meet_targets_where_they_would_have_come(
     model, transcoders, circuit = made
     found = []
     for layer in (1, 2):
-        monkeypatch.setattr(explore, "risen", lambda held, _, at=layer: carried_to(held, at))
+        monkeypatch.setattr(explore, "risen", lambda held, *_, at=layer: carried_to(held, at))
         found.append(dense(attribution_graph(model, transcoders, IDS)))
     monkeypatch.setattr(explore, "risen", lambda *_: None)
     plain = dense(attribution_graph(model, transcoders, IDS))

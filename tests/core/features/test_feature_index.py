@@ -19,7 +19,7 @@ from microtome.features.indexing import feature_indexes
 from microtome.features.kept import KeptCodes
 from microtome.features.neurons import Neurons
 from microtome.features.strongest import Strongest
-from microtome.jobs import Job
+from microtome.jobs import Job, Progress
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.feature_index import BIN_EDGES, index_analysis, index_of, table_of
 
@@ -169,6 +169,33 @@ def test_copies_of_a_direction_are_alike_and_none_is_its_own() -> None:
     assert not (numbers == np.arange(15)[:, None]).any()
     assert all(len(set(row)) == 10 for row in numbers.tolist())
     assert np.allclose(cosines, 1)
+
+
+def test_likeness_over_many_blocks_is_that_of_the_whole_table() -> None:
+    directions = torch.randn(2_300, 6, generator=torch.Generator().manual_seed(0))
+    directions[2_200] = directions[3]
+    numbers, cosines = alike(directions, 10, Job())
+    unit = directions.double().numpy()
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    table = unit @ unit.T
+    np.fill_diagonal(table, -2)
+    best = -np.sort(np.partition(-table, 10, axis=1)[:, :10], axis=1)
+    np.testing.assert_allclose(cosines, best, atol=1e-6)
+    np.testing.assert_allclose(np.take_along_axis(table, numbers, 1), cosines, atol=1e-6)
+    assert numbers[3, 0] == 2_200
+
+
+def test_likeness_can_be_cancelled_between_blocks() -> None:
+    told: list[str] = []
+
+    def hear(progress: Progress) -> None:
+        told.append(progress.title)
+        job.cancel()
+
+    job = Job(hear)
+    with pytest.raises(Cancelled):
+        alike(torch.randn(4_500, 6), 10, job)
+    assert len(told) == 1
 
 
 def test_neurons_have_the_same_index(embedded: Callable, text: Path) -> None:

@@ -15,7 +15,8 @@ from plain_text_features import CONTEXT, small_dictionary, some_text
 import microtome as mt
 from microtome.errors import InputError, MicrotomeError
 from microtome.features.dictionary import Dictionary
-from microtome.features.labellers import installed_labellers, labeller_named
+from microtome.features.label_plugins import installed_labellers
+from microtome.features.labellers import labeller_named
 from microtome.features.token_labels import TokenLabeller, token_labels
 from microtome.jobs import Job
 from microtome.records.feature_card import FeatureCard, Word
@@ -153,7 +154,7 @@ def test_columns_and_cards_find_the_same_token_before(index: mt.FeatureIndex) ->
     for name in (
         "total", "peak", "histogram", "top_value", "some_place", "some_value", "some_window",
         "raised", "raised_by", "lowered", "lowered_by", "alike", "alike_cosine", "together",
-        "together_share",
+        "together_share", "token_spread",
     ):  # fmt: skip
         one = np.asarray(index.arrays[name])[:1] % 6
         held[name] = np.repeat(one, features, axis=0)

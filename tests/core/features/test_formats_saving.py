@@ -125,8 +125,27 @@ def test_a_cross_layer_transcoder_comes_back(rule: str, tmp_path: Path) -> None:
         again.outputs([ROWS] * LAYERS, codes), across.outputs([ROWS] * LAYERS, codes), strict=True
     ):
         assert torch.equal(got, wanted)
+    _expect_formula(tmp_path / "clt", again)
     with pytest.raises(DictionaryError, match="cross-layer transcoder: its features write several"):
         mt.load_dictionary(tmp_path / "clt", layer=0)
+
+
+def _expect_formula(folder: Path, across: Transcoders) -> None:
+    """Slot j of a layer's decoder writes j layers behind it; the first position is silent."""
+    x, out = ROWS.double().numpy(), [0.0] * LAYERS
+    for layer in range(LAYERS):
+        files = (load_file(folder / f"W_{side}_{layer}.safetensors") for side in ("enc", "dec"))
+        held = {name: each.double().numpy() for file in files for name, each in file.items()}
+        pre = x @ held[f"W_enc_{layer}"].T + held[f"b_enc_{layer}"]
+        codes = jump(pre, held.get(f"threshold_{layer}", 0.0))
+        codes[0] = 0
+        assert np.abs(across.encode(layer, ROWS).numpy() - codes).max() < 1e-5
+        out[layer] = out[layer] + held[f"b_dec_{layer}"]
+        for slot in range(LAYERS - layer):
+            out[layer + slot] = out[layer + slot] + codes @ held[f"W_dec_{layer}"][:, slot]
+    codes = [across.encode(layer, ROWS) for layer in range(LAYERS)]
+    for got, wanted in zip(across.outputs([ROWS] * LAYERS, codes), out, strict=True):
+        assert np.abs(got.numpy() - wanted).max() < 1e-5
 
 
 def test_all_layers_of_gemma_scope_2_across_layers_are_read(tmp_path: Path) -> None:

@@ -32,11 +32,13 @@ def test_dense_features_have_a_dimension_each(toys: mt.ToyModels) -> None:
     assert (dense.norm[2:] < 0.2).all()
     assert dense.dimensionality[:2] == pytest.approx([1, 1], abs=0.05)
     assert dense.dimensions_per_feature == pytest.approx(1, abs=0.1)
+    assert dense.share > 0.9
 
 
 def test_features_that_are_less_sparse_form_antipodal_pairs(toys: mt.ToyModels) -> None:
     pairs = toys.geometry(1)
     assert pairs.represented == 4
+    assert pairs.share == pytest.approx(0.5, abs=0.03)
     kept = toys.weights[1][:, pairs.norm > 0.5]
     angles = np.sort(np.degrees(np.arctan2(*kept)))
     assert np.diff(angles) == pytest.approx([90] * 3, abs=6)
@@ -46,6 +48,7 @@ def test_features_that_are_less_sparse_form_antipodal_pairs(toys: mt.ToyModels) 
 def test_sparse_features_form_a_pentagon(toys: mt.ToyModels) -> None:
     sparse = toys.geometry(2)
     assert sparse.represented == 5
+    assert sparse.share == pytest.approx(0.4, abs=0.03)
     angles = np.sort(np.degrees(np.arctan2(*toys.weights[2])))
     apart = np.diff([*angles, angles[0] + 360])
     assert apart == pytest.approx([72] * 5, abs=6)

@@ -10,14 +10,26 @@ import numpy as np
 import pytest
 import torch
 
+import microtome as mt
 from microtome.errors import Cancelled, CorpusError, DictionaryError, InputError, StorageError
 from microtome.features.training import checkpoints
 from microtome.features.training.checkpoints import CHECKPOINT, read_checkpoint
 from microtome.features.training.forms import Across, Own
 from microtome.features.training.methods import METHODS
+from microtome.features.training.offers import (
+    ACROSS,
+    LAYERS,
+    OFFERED,
+    ONE,
+    RULES,
+    TRANSCODER,
+    expect_offered,
+)
 from microtome.features.training.plan import Plan
 from microtome.features.training.rows import ArrayRows, Scale, digest
+from microtome.features.training.saving import save_trained
 from microtome.features.training.trainer import Places, Trainer
+from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.training import TRAINING, TrainingCurve, curve_analysis, curve_of
@@ -135,6 +147,37 @@ def test_a_stop_in_the_middle_of_a_measurement_leaves_no_gap(tmp_path: Path) -> 
     _, plain = trainer().run()
     np.testing.assert_equal(curve.loss, plain.loss)
     assert curve.recovered.tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("form", OFFERED)
+def test_what_is_offered_can_be_saved_and_nothing_else(
+    form: str, rule: str, tmp_path: Path
+) -> None:
+    plan = Plan(rule=rule, width=8, k=2, steps=2, batch=64)
+    identities = [
+        DictionaryIdentity("made", "", 0, 0, 0, SITE if form == ONE else f"mlp_in.{at}",
+                           SITE if form == ONE else f"mlp_out.{at}") for at in (0, 1)
+    ]  # fmt: skip
+    rows = ArrayRows({str(name): X[:256] for one in identities for name in (one.reads, one.writes)})
+    shape = Across(2, plan.width, D, D) if form == ACROSS else Own(plan.width, D, D, form != ONE)
+    groups = [identities] if form == ACROSS else [[one] for one in identities]
+    made = [
+        Trainer(rows, Places(tuple(o.reads for o in each), tuple(o.writes for o in each)), plan,
+                shape, each, Job()).run()[0]
+        for each in groups
+    ]  # fmt: skip
+    whole = Transcoders(tuple(made)) if form == LAYERS else made[0]
+    if rule in OFFERED[form]:
+        expect_offered(form, rule)
+        save_trained(whole, tmp_path / "made")
+        again = mt.load_dictionary if form in {ONE, TRANSCODER} else mt.load_transcoders
+        again(tmp_path / "made")
+        return
+    with pytest.raises(InputError, match=f"rule {rule} has no file format.*batchtopk"):
+        expect_offered(form, rule)
+    with pytest.raises(DictionaryError):
+        save_trained(whole, tmp_path / "made")
 
 
 def test_seeds_choose_the_start_and_the_order() -> None:

@@ -117,6 +117,7 @@ def test_view_state_is_plain_and_comes_back(panel, qtbot, context):
     assert held == {
         "nodes": 25, "edge_share": 0.6, "placing": "by position", "weights": False,
         "downstream": False, "node_influence": 0.8, "edge_influence": 0.98,
+            "side": "what changes",
     }  # fmt: skip
     assert json.loads(json.dumps(held)) == held
     panel.controls.nodes.setValue(100)

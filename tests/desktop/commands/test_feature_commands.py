@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
+from featured import LEFT, SMALL, left_clean, opened, with_index
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 import microtome as mt
+from microtome.analysis.umap_installed import has_umap
 from microtome.records.feature_index import index_of
 from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.shared_features import shared_of
 from microtome.records.shared_neurons import neurons_of_analysis
+from microtome_desktop import palette
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
-from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary, run_key
+from microtome_desktop.presenters.space_colours import rgba
 from microtome_desktop.state.features import index_with
+from microtome_desktop.state.proposals import proposals_in
 
 _ID = CommandId
-LEFT = Qt.MouseButton.LeftButton
-SMALL = "words-4l/resid_post.2-small"
-
-
-def opened(hand, name):
-    hand.take(name)
-    hand.until(lambda: any(d.isVisible() for d in hand.window.findChildren(QDialog)))
-    return next(d for d in hand.window.findChildren(QDialog) if d.isVisible())
-
-
-def with_index(hand):
-    """The panel on the small dictionary, with a little text looked through."""
-    hand.bench.runner.ask(OpenDictionary(SMALL))
-    hand.rest()
-    panel = hand.panels["features"]
-    if index_with(hand.session, panel.current.fingerprint) is None:
-        source = panel.current
-        hand.bench.runner.ask(IndexFeatures(source.fingerprint, source.name, "words-4l", 1_500))
-    hand.rest()
-    hand.until(lambda: panel.table is not None)
-    return panel
 
 
 def open_a_dictionary(hand):
@@ -105,11 +86,109 @@ def show_the_directions(hand):
     middle = unit - unit.mean(0)
     spread = np.linalg.svd(middle, compute_uv=False)[:3] ** 2 / (middle**2).sum()
     np.testing.assert_allclose(held.array("explained_variance_ratio")[:3], spread, rtol=1e-3)
-    point = int(np.flatnonzero(space.drawing.positions == 7)[0])
-    space.grid.clicked.emit(space.active, point)
+    assert [str(by) for by in space.drawing.offered] == [
+        "Cluster", "Token", "Firing rate", "Purity"
+    ]  # fmt: skip
+    rates = panel.table.figures["rate"]
+    assert held.array("point_rate") == pytest.approx(rates, rel=1e-6)
+    point, place = lonely_point(space)
+    feature = int(space.drawing.positions[point])
+    QTest.mouseMove(space.view.surface(), place)
+    assert hand.desk.selection.current.hovered_feature == (panel.current.fingerprint, feature)
+    QTest.mouseClick(space.view.surface(), LEFT, pos=place)
     hand.rest()
-    assert panel.feature == 7
-    assert space.drawing.describe(point).startswith("feature 7")
+    assert panel.feature == feature
+    key = run_key(panel.current.fingerprint, hand.session.clean)
+    hand.until(lambda: hand.desk.workspace.prepared.get(key) is not None)
+    told = space.features.told(space.active, point).split("\n")
+    assert told[0].startswith(f"feature {feature}")
+    assert f"on at {100 * rates[feature]:.2g} %" in told[1]
+    codes = hand.desk.workspace.prepared.get(key)
+    on = codes.of(feature)
+    strip = hand.panels["token_strip"]
+    strip.colour_by.setCurrentText("activation of the feature")
+    most = on.max() or 1.0
+    np.testing.assert_allclose(np.nan_to_num(strip.drawing.values), on / most, atol=1e-6)
+    world = {}
+    exec("\n".join(strip.exported_lines()), world)  # noqa: S102  # that is the test
+    np.testing.assert_allclose(world["values"], on, rtol=1e-4, atol=1e-5)
+    coloured_by_what_is_on(hand, space, codes)
+    strip.colour_by.setCurrentIndex(0)
+
+
+def coloured_by_what_is_on(hand, space, codes):
+    """A token that is selected colours the features that are on at it."""
+    box = space.colour_by
+    box.setCurrentText("Active here")
+    box.activated.emit(box.currentIndex())
+    chips = hand.panels["token_strip"].chips
+    QTest.mouseClick(chips, LEFT, pos=chips.column_rect(2).center().toPoint())
+    hand.rest()
+    assert hand.desk.selection.current.position == 2
+    faint = np.array(rgba(palette.TEXT_FAINT), np.float32)
+    lit = ~np.isclose(space.drawing.colours, faint).all(axis=1)
+    at = sorted(space.drawing.positions[lit].tolist())
+    assert at == sorted(codes.feature[codes.position == 2].tolist()) != []
+    box.setCurrentText("Cluster")
+    box.activated.emit(box.currentIndex())
+
+
+def lonely_point(space):
+    """A point that no other covers, away from the controls above, and where it is drawn."""
+    places = space.view.screen_places()
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    room = space.view.surface().rect()
+    inside = (places > (12, 40)).all(1) & (places < (room.width() - 12, room.height() - 12)).all(1)
+    point = int(np.where(inside, apart.min(axis=1), 0).argmax())
+    return point, QPoint(*(round(v) for v in places[point]))
+
+
+def place_by_umap(hand):
+    """Where UMAP is not installed the reason and the way out stand where it is asked for."""
+    if has_umap():
+        pytest.skip("UMAP is installed; what it does is tested in test_feature_splits.py")
+    with_index(hand)
+    hand.do(_ID.FEATURE_DIRECTIONS)
+    action = hand.window.actions_table.actions[_ID.FEATURE_UMAP]
+    assert not action.isEnabled()
+    told = "UMAP is not installed. Install microtome[umap]"
+    assert told in action.toolTip()
+    placed = hand.panels["feature_space"].bar.placed_by
+    assert placed.isVisible()
+    row = placed.findData("umap")
+    assert not placed.model().item(row).isEnabled()
+    assert told in placed.itemData(row, Qt.ItemDataRole.ToolTipRole)
+    assert told in placed.toolTip()
+    hand.panels["feature_space"].look_at("resid_post.2")
+    assert placed.isHidden()
+
+
+def split_the_features(hand):
+    """The embedded pair is opened, looked through and compared by one command."""
+    text = hand.folder / "text.txt"
+    text.write_text("When Mary and John went to the store , John gave a drink to Mary .\n" * 40)
+    panel = hand.panels["splitting"]
+    asking = panel.asking
+    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(text), ""))
+    asking.text.setCurrentIndex(asking.text.findText("a file…"))
+    asking.text.activated.emit(asking.text.currentIndex())
+    hand.do(_ID.SPLIT_FEATURES)
+    hand.until(lambda: panel.table is not None)
+    small, large = (mt.load_dictionary(name) for name in (SMALL, SMALL.replace("small", "large")))
+    wanted = mt.feature_splits(mt.load_model("words-4l"), small, large, text, limit=20_000)
+    np.testing.assert_array_equal(panel.table.splits.covering, wanted.covering)
+    for one in (small, large):
+        assert index_with(hand.session, one.identity.fingerprint) is not None
+    row = int(np.argmax(panel.table.columns["parts"]))
+    panel.rows.chosen.emit(row)
+    hand.rest()
+    world = {}
+    exec("\n".join(panel.exported_lines()), world)  # noqa: S102  # that is the test
+    shown = [(box.part.feature, box.part.share, box.part.cosine) for box in panel.drawing.boxes()]
+    np.testing.assert_allclose(shown, world["values"][: len(shown)], rtol=1e-5)
+    assert len(shown) > 1
+    assert panel.asking.compare.text() == "Compare again"
 
 
 def show_a_neuron(hand):
@@ -155,6 +234,42 @@ def show_a_neuron(hand):
     assert hand.desk.selection.current.feature == (neurons_fingerprint(layer, model), number)
 
 
+def propose_labels(hand):
+    panel = with_index(hand)
+    on = np.flatnonzero(panel.table.index.array("count") > 30)[:2].tolist()
+    panel.choose(on[0])
+    hand.rest()
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    assert dialog.which.currentText() == f"feature {on[0]}"
+    dialog.pairs.setValue(3)
+    hand.rest()
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    dialog.who.setCurrentIndex(dialog.who.findData("itself"))
+    hand.until(lambda: dialog.outlook.text().startswith("At most"))
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    source = panel.current
+    held = proposals_in(hand.session, source.fingerprint).newest
+    model, dictionary = mt.load_model("words-4l"), mt.load_dictionary(SMALL)
+    wanted = mt.label_features(
+        model, dictionary, panel.table.index, mt.LocalLabeller(model), on[:1], pairs=3
+    )
+    assert {f: (one.text, one.origin) for f, one in held.items()} == {
+        on[0]: (wanted.text[0], "words-4l")
+    }
+    assert held[on[0]].score == pytest.approx(float(wanted.score[0]))
+    assert panel.table.proposed[on[0]] == wanted.text[0]
+    assert panel.labels == {}
+    # A folder without a model says so, and nothing can be started.
+    dialog = opened(hand, _ID.PROPOSE_LABELS)
+    hand.patch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(hand.folder))
+    QTest.mouseClick(dialog.folder, LEFT)
+    hand.until(lambda: not dialog.go.isEnabled())
+    assert str(hand.folder.name) in dialog.outlook.text()
+    dialog.reject()
+    hand.rest()
+
+
 def accept_labels(hand):
     panel = with_index(hand)
     wanted = {row: told for row, told in enumerate(panel.table.proposed) if told}
@@ -190,88 +305,18 @@ def export_labels(hand):
 PROMISES = {
     _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
-    _ID.ACCEPT_LABELS: accept_labels, _ID.IMPORT_LABELS: import_labels,
-    _ID.EXPORT_LABELS: export_labels,
+    _ID.FEATURE_UMAP: place_by_umap, _ID.SPLIT_FEATURES: split_the_features,
+    _ID.PROPOSE_LABELS: propose_labels, _ID.ACCEPT_LABELS: accept_labels,
+    _ID.IMPORT_LABELS: import_labels, _ID.EXPORT_LABELS: export_labels,
 }  # fmt: skip
 
 
 @pytest.fixture
 def asked(hand):
-    """The hand on the example, without features that others have left."""
-    hand.desk.selection.update(feature=None)
-    yield hand
-    hand.desk.selection.update(feature=None, neuron=None)
-    hand.window.reset_layout()
+    yield from left_clean(hand)
 
 
 @pytest.mark.parametrize("wanted", [row.id for row in FEATURE_COMMANDS])
 def test_a_command_does_what_it_promises(asked, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"
     PROMISES[wanted](asked)
-
-
-def test_index_labels_and_the_selected_feature_go_along_into_the_next_run(asked):
-    panel = with_index(asked)
-    source, before = panel.current, asked.session
-    index = index_with(before, source.fingerprint)
-    panel.choose(9)
-    asked.rest()
-    panel.view.labelled.emit("nine")
-    panel.view.note.setPlainText("a ninth\nof all")
-    panel.view.note.flush()
-    asked.bench.runner.ask(Examine(asked.desk.draft.text.question()))
-    asked.rest()
-    assert asked.session is not before
-    assert index_with(asked.session, source.fingerprint) is index
-    assert panel.labels == {9: "nine"}
-    assert panel.feature == 9
-    assert panel.view.label.text() == "nine"
-    assert panel.notes == {9: "a ninth\nof all"}
-
-
-def test_a_newcomer_sees_features_after_one_click(asked):
-    panel = asked.panels["features"]
-    asked.desk.dictionaries.choose("")
-    for name, held in asked.session.analyses.items():
-        if held.kind == "feature-index":
-            asked.desk.book.put_results("Forget", {name: None})
-    asked.window.show_panel("features")
-    asked.until(lambda: len(panel.start.offers) == 4)
-    asked.rest()
-    assert panel.pages.currentWidget() is panel.start
-    button = panel.start.offers[SMALL]
-    assert "256 features" in button.text()
-    asked.patch.setattr("microtome_desktop.views.feature_start.FIRST_TOKENS", 1_500)
-    QTest.mouseClick(button, LEFT)
-    asked.until(lambda: panel.table is not None)
-    asked.rest()
-    assert panel.current.name == SMALL
-    assert len(panel.rows.rows) == 256
-    assert panel.table.index.params["corpus"] == "words-4l.txt"
-
-
-def test_what_does_not_fit_the_model_is_refused_by_name(asked):
-    dialog = opened(asked, _ID.OPEN_DICTIONARY)
-    folder = asked.folder / "other"
-    narrow = mt.load_dictionary(SMALL)
-    held = narrow.weights
-    cut = replace(
-        held, w_dec=held.w_dec[:, :64].clone(), b_dec=held.b_dec[:64].clone(),
-        w_enc=held.w_enc[:, :64].clone(),
-    )  # fmt: skip
-    told = replace(narrow.identity, d_in=64, d_out=64, model_fingerprint="")
-    mt.save_dictionary(type(narrow)(cut, narrow.settings, told), folder)
-    dialog.name.setText(str(folder))
-    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
-    asked.until(lambda: "64 numbers at resid_post.2" in dialog.problem.text())
-    assert "words-4l has 128" in dialog.problem.text()
-    assert not dialog.go.isEnabled()
-    dialog.name.setText("nobody/nothing")
-    QTest.mouseClick(dialog.look, LEFT)
-    asked.until(lambda: dialog.go.text() == "Download")
-    assert "Press Download" in dialog.problem.text()
-    assert "Python" not in dialog.problem.text()
-    dialog.name.setText(str(asked.folder / "not there"))
-    QTest.mouseClick(dialog.look, LEFT)
-    asked.until(lambda: "There is no dictionary" in dialog.problem.text())
-    dialog.close()

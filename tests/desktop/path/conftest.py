@@ -256,6 +256,8 @@ def opened(qapp):
         opening.window.show()
         until(lambda: settled, "the example", 100)
         bench = opening.workbench
+        for name in bench.furnishing.panels.names:  # a late one would come within a test
+            assert bench.furnishing.panels[name].isWidgetType()
         ask = bench.furnishing.panels["ask"].prompt
         for field in (ask.answer, ask.wrong):
             field.completer().popup()  # made when first asked for, and kept with the window

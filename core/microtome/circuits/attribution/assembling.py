@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,13 +43,16 @@ class _Edges:
     clean: Float[Tensor, " row"]  # share of its inputs that is no error
 
 
-def assembled(found: Found) -> Circuit:
+def assembled(found: Found, check: Callable[[], None]) -> Circuit:
     """The circuit of the rows found so far; its metadata hold the scores, the rest is to come."""
     kept = _kept(found)
     node_of = (kept.cumsum(0) - 1).to(torch.int32)
     influence = found.rows.influence(found.logits.probability, kept)
     amount = _Amounts.of(found, kept, node_of, influence)
-    edges = [amount.edges(part) for part in found.rows.parts]
+    edges = []
+    for part in found.rows.parts:
+        check()
+        edges.append(amount.edges(part))
     nodes = _node_columns(found, kept, influence)
     given = node_of[found.rows.column[found.rows.features.given]].numpy()
     nodes["node_bias"][given] = nodes["node_score"][given]

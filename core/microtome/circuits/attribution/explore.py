@@ -40,7 +40,7 @@ def explored(
     count = min(most, asked)
     room = walking_room(held, count, len(logits.ids), budget)
     everything = count == asked
-    below = risen(held, target_vectors(held, features, count, len(logits.ids)))
+    below = risen(held, target_vectors(held, features, count, len(logits.ids)), job)
     if everything and fits_one_walk(held, features, room):
         _together(rows, held, logits, job, below)
         return rows

@@ -76,7 +76,7 @@ def attribution_graph(  # noqa: PLR0913  the settings are named one by one
         making = _Making(model, transcoders, tokens, held, logits)
         most = max_feature_nodes
         rows = explored(held, logits, most, budget, job, making.part_to(job))
-        circuit = making.circuit(rows)
+        circuit = making.circuit(rows, job)
     settings = {
         "max_feature_nodes": max_feature_nodes, "probability": probability,
         "max_logits": max_logits, "changes": [str(change) for change in changes],
@@ -152,14 +152,16 @@ class _Making:
 
         def found(rows: Rows) -> None:
             if job.hears_partials and rows.n_bytes <= 4 * _FEW_EDGES:
-                job.partial("attribution", self.circuit(rows))
+                job.partial("attribution", self.circuit(rows, job))
 
         return found
 
-    def circuit(self, rows: Rows) -> Circuit:
+    def circuit(self, rows: Rows, job: Job) -> Circuit:
         """The graph of the rows so far."""
         texts = tuple(self._tokens.texts)
-        made = assembled(Found(self._held, self._logits, rows, self._constants, texts, self._words))
+        made = assembled(
+            Found(self._held, self._logits, rows, self._constants, texts, self._words), job.check
+        )
         best = made.node_label[-len(self._words)]
         nodes = int((rows.walked | rows.features.given).sum())
         told = {"metric": best, "features": nodes, "notes": _notes(self._held, nodes)}

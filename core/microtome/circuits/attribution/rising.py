@@ -15,6 +15,7 @@ from torch import Tensor
 
 from microtome.circuits.attribution.linear import FrozenLayer
 from microtome.circuits.attribution.replaced import Replaced
+from microtome.jobs import Job, job_or_default
 
 _MOST = 128 << 20  # bytes of what is carried
 # How much longer a product takes there than on the way down, with all that is around it; measured.
@@ -46,13 +47,13 @@ class Risen:
             below.index_put_((row,), own @ streams.T, accumulate=True)
 
 
-def risen(held: Replaced, vectors: Float[Tensor, " layer"]) -> Risen | None:
+def risen(held: Replaced, vectors: Float[Tensor, " layer"], job: Job | None = None) -> Risen | None:
     """All sources below the layer where meeting saves most; None where walking down is best.
 
     ``vectors`` are those of the targets of each layer, logits last.
     """
     layer = meeting_layer(held, vectors)
-    return carried_to(held, layer) if layer else None
+    return carried_to(held, layer, job) if layer else None
 
 
 def meeting_layer(held: Replaced, vectors: Float[Tensor, " layer"]) -> int:
@@ -79,12 +80,13 @@ def _work(held: Replaced, vectors: Float[Tensor, " layer"], layer: int) -> float
     return down + _UP * up + _MEETING * meeting
 
 
-def carried_to(held: Replaced, layer: int) -> Risen:
+def carried_to(held: Replaced, layer: int, job: Job | None = None) -> Risen:
     """What the sources below a layer become in the stream before it."""
-    frozen = held.frozen
+    frozen, job = held.frozen, job_or_default(job)
     tokens = torch.diag_embed(frozen.stream_norm.apply(held.run.embedding).T)
     streams = tokens.permute(1, 2, 0)  # [source, position, d_model]
     for at in range(layer):
+        job.check()
         new = streams.new_zeros(held.first(at + 1) - len(streams), *streams.shape[1:])
         streams = _through(frozen.layers[at], torch.cat([streams, new]), _written(held, at))
     return Risen(layer, streams.transpose(0, 1).contiguous())

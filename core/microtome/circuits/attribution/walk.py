@@ -10,7 +10,7 @@ bottom tokens are read before the last matrix.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -83,7 +83,7 @@ def walk(
     blocks = [top.alone(p) for p in top.position.unique().tolist()]
     for layer in reversed(range(held.n_layers)):
         job.check()
-        blocks = _Step(held, layer, targets, out).taken(blocks)
+        blocks = _Step(held, layer, targets, out, job.check).taken(blocks)
         if risen is not None and layer == risen.layer:
             nothing, positions = held.run.embedding[:0], _positions(blocks).to(out.device)
             risen.meet(_flat(blocks, nothing), positions, _rows(blocks), out)
@@ -109,6 +109,7 @@ class _Step:
     layer: int
     targets: Targets
     out: Float[Tensor, "target column"]
+    check: Callable[[], None]  # between products, so that a stop is soon
 
     @property
     def frozen(self) -> FrozenLayer:
@@ -121,7 +122,9 @@ class _Step:
         positions = _positions(blocks).to(self.out.device)
         nothing = self.held.run.embedding[:0]
         written = _back(frozen.sum_norm2, _flat(blocks, nothing), positions)
+        self.check()
         _read(self.held.reads(self.layer), written, positions, _rows(blocks), self.out)
+        self.check()
         asked = None
         if frozen.skip is not None:
             asked = _back(frozen.read, written @ frozen.skip, positions)
@@ -132,7 +135,8 @@ class _Step:
             middle = middle if asked is None else middle + asked
             new = replace(new, worth=_back(frozen.sum_norm1, new.worth, new.position))
         middle = _back(frozen.sum_norm1, middle, positions)
-        heads = _Heads(frozen.attention, blocks, middle)
+        self.check()
+        heads = _Heads(frozen.attention, blocks, middle, self.check)
         beside = asked if frozen.reads_before else None
         if self.layer == 0:
             self._bottom(heads, beside, new)
@@ -213,6 +217,7 @@ class _Heads:
     attention: FrozenAttention
     blocks: list[_Block]
     middle: Float[Tensor, "vector d_model"]
+    check: Callable[[], None]
 
     def below(self, beside: Tensor | None) -> list[_Block]:
         """The blocks before attention; ``beside`` is the worth of that stream through a skip."""
@@ -220,6 +225,7 @@ class _Heads:
         if not self.blocks:
             return []
         mixed = torch.cat([part.flatten(0, 1).flatten(1) for _, part, _ in self.parts(None)])
+        self.check()
         worth = torch.addmm(self.middle, mixed, attention.w_v.flatten(0, 1))
         worth = worth if beside is None else worth.add_(beside)
         return [
@@ -234,6 +240,7 @@ class _Heads:
         for block, part, stream in zip(
             self.blocks, self._split(gamma), self._split(own), strict=True
         ):
+            self.check()
             yield block, self._mixed(part, block.position + 1), stream
 
     def _split(self, flat: Tensor) -> list[Tensor]:

@@ -12,6 +12,7 @@ from microtome.circuits.formats.attribution import NAME
 from microtome.circuits.formats.kept_keys import packed, unpacked
 from microtome.errors import GraphError, expect
 from microtome.records.circuit import Circuit
+from microtome.records.feature_names import feature_names
 from microtome.records.marks import Marks, Supernode
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
@@ -69,8 +70,8 @@ def _texts(value: Any) -> list[str]:
 def circuit_to_write(session: Session) -> Circuit:
     """The circuit of a session, with what a graph file can say of its marks, model and tokens.
 
-    Names that the user gave are the labels of their nodes. Raises GraphError for a session
-    without a circuit.
+    Names that the user gave, and what features are called, are the labels of their nodes.
+    Raises GraphError for a session without a circuit.
     """
     circuit, model = session.circuit, session.model
     if circuit is None:
@@ -88,7 +89,8 @@ def circuit_to_write(session: Session) -> Circuit:
     held = {key: value for key, value in circuit.metadata.items() if key != FILE}
     told = {key: value for key, value in more.items() if value} | held
     told["source"] = _with_marks(circuit, session.marks)
-    return _named(replace(circuit, metadata=told), session.marks.names)
+    names = feature_names(circuit, session.analyses.values(), session.marks.labels)
+    return _named(replace(circuit, metadata=told), {**names, **session.marks.names})
 
 
 def _named(circuit: Circuit, names: Mapping[str, str]) -> Circuit:

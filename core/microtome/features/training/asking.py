@@ -62,7 +62,7 @@ class Shared(TypedDict, total=False):
     folder: Path | str | None  # for checkpoints and activations, which are kept there
     limit: int | None  # tokens of the text
     name: str
-    watch_every: int  # steps between measures of the cross-entropy, 0 for none
+    watch_every: int  # steps between measures of the cross-entropy: a tenth of all; 0 for none
     job: Job | None
 
 
@@ -112,12 +112,13 @@ class Asked:
         given = {name: value for name, value in options.items() if name in names}
         folder = options.get("folder")
         expect(folder, (str, Path, type(None)), "folder", "a path", "Write folder='training'.")
-        name, watch_every = options.get("name", ""), options.get("watch_every", 500)
+        plan, name = preset(model.identity).but(**given), options.get("name", "")
+        watch_every = options.get("watch_every", max(plan.every, plan.steps // 10))
         expect(name, str, "name", "a text", "Write for example name='mine'.")
         expect_count(watch_every, "watch_every", 0)
         return cls(
             model,
-            preset(model.identity).but(**given),
+            plan,
             job_or_default(options.get("job")),
             None if folder is None else Path(folder).expanduser(),
             options.get("limit"),

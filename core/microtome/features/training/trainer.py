@@ -217,13 +217,13 @@ class Trainer:
             self.job.partial(TRAINING, self.curve)
 
     def _diverged(self, loss: float) -> DictionaryError:
-        kept = ""
+        kept, rate = "", self.plan.rate
         if self.folder is not None and (held := read_checkpoint(self.folder)) is not None:
             kept = f" The state after step {held.told['step']:,} is kept in {self.folder.name}."
         return DictionaryError(
             f"The training diverged at step {self._state.step:,}: the loss is {loss:.4g}.{kept}",
-            f"Take a lower learning rate (it was {self.plan.rate:g}; try {self.plan.rate / 5:.1g}) "
-            "or a longer warm-up, and another folder.",
+            f"Take a lower learning rate (it was {rate:g}; try {rate / 5:.1g}), in Python also a "
+            "longer warm_up, and another folder.",
         )
 
     def _save(self) -> None:
