@@ -74,7 +74,7 @@ def pictures(toys: ToyModels) -> tuple[ToyPicture, ...]:
     found = []
     for number, sparsity in enumerate(toys.plan.sparsity):
         measured = toys.geometry(number)
-        title = f"{sparsity:.2f} zeros: {_kept(measured)} of {toys.plan.features}"
+        title = f"zeros {sparsity:.2g}: {_kept(measured)}/{toys.plan.features}"
         found.append(ToyPicture(title, toys.weights[number].T, measured, limit))
     return tuple(found)
 
