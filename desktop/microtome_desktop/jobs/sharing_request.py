@@ -34,8 +34,9 @@ class Shared:
 class FindSharing(Request):
     """How all features of a dictionary go together with a neuron, over a text.
 
-    A dictionary that is not open has a name and no fingerprint: it is opened and read first, so
-    that its features can be named and looked at. Of a set it is the one of the neuron's layer.
+    A dictionary that is not open has a name and no fingerprint: it is opened first. Of a set it is
+    the one of the neuron's layer. Where ``read`` says so, the text is looked through for it, so
+    that its features can be named and looked at.
     """
 
     slot: ClassVar[str] = _SLOT
@@ -48,6 +49,7 @@ class FindSharing(Request):
     name: str
     text: str
     tokens: int
+    read: bool
 
     @property
     def title(self) -> str:
@@ -59,14 +61,15 @@ class FindSharing(Request):
         from microtome.features.sharing import shared_features
         from microtome.records.shared_features import shared_analysis
 
-        print_, index = self.fingerprint, None
+        print_, name, index = self.fingerprint, self.name, None
         opened: tuple[DictionaryIdentity, ...] = ()
         if not print_:
             opened = OpenDictionary(self.name).perform(engine, job)
             own = (one for one in opened if one.writes == f"mlp_out.{self.layer}")
             one = next(own, opened[0])
-            print_ = one.fingerprint
-            asked = IndexFeatures(print_, one.name, self.text, self.tokens)
+            print_, name = one.fingerprint, one.name
+        if self.read:
+            asked = IndexFeatures(print_, name, self.text, self.tokens)
             index = asked.perform(engine, job)
         found = shared_features(
             engine.loaded, (self.layer, self.neuron), coder_of(engine, print_),

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.picturing.stage import Stage
+from microtome_desktop.views.probe_panel import ProbePanel
 from microtome_desktop.views.superposition_panel import SuperpositionPanel
 from microtome_desktop.views.training_panel import TrainingPanel
 
@@ -44,3 +45,13 @@ def phases(stage: Stage) -> QWidget:
             panel.phases.fields[name].setValue(number)
     stage.do(CommandId.PHASES)
     return stage.card("superposition")
+
+
+def probed(stage: Stage) -> QWidget:
+    """The example of grammar, probed at every site of the residual stream."""
+    stage.front("probes")
+    panel = stage.part(ProbePanel, "probes")
+    panel.form.source_wanted.emit("grammar")
+    stage.until(lambda: panel.form.readable)
+    stage.do(CommandId.PROBE)
+    return stage.card("probes")

@@ -30,7 +30,7 @@ from microtome_desktop.picturing.experiments import (
     hypothesis,
     slimmed,
 )
-from microtome_desktop.picturing.learning import phases, superposed, trained
+from microtome_desktop.picturing.learning import phases, probed, superposed, trained
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -323,6 +323,8 @@ SCENES = (
           "and where one of them is on.", featured),
     _card("splitting", "Splitting: a small and a large dictionary side by side, and what one "
           "feature splits into.", split),
+    _card("probes", "Probes: from which layer on a concept can be read off, beside a control task.",
+          probed),
     Scene("trained", "Training: a sparse dictionary of a layer, its figures as it was trained.",
           trained, ratio=2, panel="training"),
     _card("superposition", "Superposition: toy models whose features came to share dimensions, "

@@ -125,7 +125,8 @@ class FeatureSharing(QWidget):
         return "" if open_now else "The dictionary is not open: open it again."
 
     def _asked(self) -> Request | None:
-        index = index_with(self._context.workspace.session, self._fingerprint)
+        session = self._context.workspace.session
+        index = index_with(session, self._fingerprint)
         if index is None:
             return None
         text = str(index.params.get("text") or index.params.get("corpus"))
@@ -135,7 +136,10 @@ class FeatureSharing(QWidget):
             return FindNeurons(self._fingerprint, self._feature, text, tokens)
         if not isinstance(coder, Coder):
             return None
-        return FindSharing(layer, self._feature, coder.fingerprint, coder.name, text, tokens)
+        unread = index_with(session, coder.fingerprint) is None
+        return FindSharing(
+            layer, self._feature, coder.fingerprint, coder.name, text, tokens, unread
+        )
 
     def _on_find(self) -> None:
         asked = self._asked()

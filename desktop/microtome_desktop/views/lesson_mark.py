@@ -43,7 +43,7 @@ class LessonMark(QWidget):
         self.hide()
         self._follow = QTimer(self, interval=_EVERY_MS)
         self._follow.timeout.connect(self.place)
-        self._brought = False  # what is marked was scrolled to
+        self._brought: QPoint | None = None  # where what is marked lay when it was scrolled to
         course.changed.connect(self._on_course)
         for name, box in self._lists().items():
             box.setProperty("lesson_list", name)
@@ -96,7 +96,7 @@ class LessonMark(QWidget):
         self.deleteLater()
 
     def _on_course(self, lesson: object, place: int) -> None:
-        step, self._brought = self._course.step, False
+        step, self._brought = self._course.step, None
         if step is not None and place == 0:
             self._window.show_panel("circuit")  # where most of the clicks are
         if step is None or step.act is Act.READ:
@@ -117,12 +117,13 @@ class LessonMark(QWidget):
             self.hide()
             return
         widget, rect = found
-        if widget.visibleRegion().isEmpty() and not self._brought:
+        # Once, so that who scrolls away may look around; again where the page grew above it.
+        if widget.visibleRegion().isEmpty() and self._brought != _place_in_page(widget):
             _scroll_to(widget)
         if widget.visibleRegion().isEmpty():
             self.hide()
             return
-        self._brought = True
+        self._brought = _place_in_page(widget)
         corner = widget.mapTo(self._window, rect.topLeft())
         self.setGeometry(QRect(corner, rect.size()).adjusted(-_AROUND, -_AROUND, _AROUND, _AROUND))
         self.show()
@@ -340,6 +341,17 @@ def _scroll_to(widget: QWidget) -> None:
         if isinstance(above, QScrollArea):
             above.ensureWidgetVisible(widget)
         above = above.parentWidget()
+
+
+def _place_in_page(widget: QWidget) -> QPoint:
+    """Where it lies in the page that scrolls, wherever that is scrolled to."""
+    above = widget.parentWidget()
+    while above is not None:
+        page = above.widget() if isinstance(above, QScrollArea) else None
+        if page is not None:
+            return widget.mapTo(page, QPoint())
+        above = above.parentWidget()
+    return widget.mapTo(widget.window(), QPoint())
 
 
 def _around(middle: QPoint, reach: int) -> QRect:
