@@ -1,4 +1,4 @@
-"""All tests in parts of about the same length, for two processes that take one after another.
+"""All tests in parts of about the same length, for processes that take one after another.
 
 The parts follow from the files found: a new file or folder of tests needs no entry anywhere. How
 long each file takes stands in ``seconds.json``, which `bootstrap.py test --timed` writes anew; a
@@ -18,9 +18,13 @@ WINDOW = "desktop"
 # The tests of the engine check the shapes of all arrays; those of the window, which run it through
 # the same calls, take it as users do, which saves a third of their time.
 PLAIN = ("--jaxtyping-packages=",)
-# Few: each opens its own window or loads its own models. As many of each kind as run at once, so
-# that no process ends long before the other.
-AT_ONCE = 2
+# Few: each opens its own window or loads its own models.
+OF_EACH_KIND = 2
+# One more than the processors of a small machine: tests of the window wait for timers and threads,
+# and the engine's then use the time.
+AT_ONCE = 3
+# Each process computes with one thread; several of each would wait for one another.
+THREADS = {"OMP_NUM_THREADS": "1"}
 SECONDS = Path("packaging", "seconds.json")
 
 
@@ -68,7 +72,7 @@ def record(root: Path, reports: Iterable[Path]) -> None:
 
 def _divided(kind: str, lengths: dict[Path, float], options: tuple[str, ...]) -> list[Part]:
     """Deal files out so that each part has about the same length of tests to run."""
-    dealt: list[list[Path]] = [[] for _ in range(AT_ONCE)]
+    dealt: list[list[Path]] = [[] for _ in range(OF_EACH_KIND)]
     for file in sorted(lengths, key=lengths.__getitem__, reverse=True):
         min(dealt, key=lambda part: sum(lengths[each] for each in part)).append(file)
     return [

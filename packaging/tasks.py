@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests on a screen in memory; all of them in two processes at once, part by part.
+    """Run the tests on a screen in memory; all of them in a few processes at once, part by part.
 
     With ``--timed`` alone all run, and what each file took is written down for the next time.
     """
@@ -104,8 +104,8 @@ def _part(part: parts.Part) -> tuple[str, int]:
     command = [str(environment.PYTHON), "-m", "pytest", *part.options, *own]
     with screen.virtual_screen() as variables:
         done = subprocess.run(
-            [*command, *map(str, part.files)], cwd=environment.ROOT, env=variables,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            [*command, *map(str, part.files)], cwd=environment.ROOT,
+            env={**variables, **parts.THREADS}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     return done.stdout, done.returncode
 

@@ -12,6 +12,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.sweep_requests import RunSweep
 from microtome_desktop.presenters.heatmaps import quantities
 from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.state.features import indexes
 from microtome_desktop.state.sweeps import Wish, sweeps_in
 from microtome_desktop.views.panel_table import PLACES
 
@@ -31,6 +32,9 @@ def full(live, qtbot):
     )  # fmt: skip
     if not sweeps_in(live.desk.workspace.session):
         live.runner.ask(RunSweep(Wish(live.desk.draft.text.question())))
+    looked_through = indexes(live.desk.workspace.session)
+    if looked_through:
+        live.desk.book.put_results("Forget", {one.id: None for one in looked_through})
     if not live.desk.book.marks.hypotheses:
         live.furnishing.panels["hypothesis"].acts.add_induction()
     live.runner.turns.finish()

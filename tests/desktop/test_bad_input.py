@@ -143,7 +143,7 @@ def test_asking_about_a_circuit_that_is_not_there(qtbot, empty_bench):
 
     empty_bench.runner.ask(AblateNode("L0H0@1"))
     assert empty_bench.desk.notices.history[-1].way_out == "Run a prompt first."
-    assert empty_bench.runner.idle
+    assert not [piece for piece in empty_bench.desk.work.pieces if piece.slot == AblateNode.slot]
 
 
 def test_stop_in_the_middle_keeps_what_was_there(qtbot, live):

@@ -303,14 +303,14 @@ def test_a_right_click_offers_edits_of_heads_tokens_and_neurons(trial):
     trial.live.window.docks["neurons"].raise_()
     trial.rest()
     neurons = panels["neurons"]
-    place = neurons.map.cell_centre(0, 3).toPoint()
+    place, wanted = neurons.map.cell_centre(0, 3).toPoint(), neurons.map.grid.layers[0]
     QTest.mouseClick(neurons.map.plot.viewport(), RIGHT, pos=place)
     trial.choose(trial.menu("edit_menu"), "Ablate to the mean")
     first, second, third = trial.session.marks.edits
     assert (first.site, first.action, first.positions) == ("z.1.2", "zero", None)
     assert (second.site, second.action, second.positions) == ("resid_pre.0", "patch", (4,))
     assert (third.site, third.action) == (f"mlp_post.{neurons._shown}", "mean")
-    assert third.neuron == neurons.map.grid.layers[0]
+    assert third.neuron == wanted
     assert len(trial.session.edited.edits) == 3
     assert trial.desk.notices.history == []
 

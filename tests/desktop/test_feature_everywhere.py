@@ -28,6 +28,7 @@ def test_a_node_is_its_feature_in_the_space_and_the_other_way(sitting):
     sitting.click(STRONGEST)
     assert selection.current.feature == (second.fingerprint, 706)
     space.look_at(f"features of {second.name}")
+    sitting.qtbot.waitUntil(lambda: space.drawing is not None, timeout=WAIT)
     circuit = session.circuit
     held = circuit.node_layer == 2
     number = next(
