@@ -58,7 +58,7 @@ ON_SUITES = {
 }  # fmt: skip
 OF_FEATURES = {
     CommandId.INDEX_FEATURES, CommandId.FEATURE_DIRECTIONS, CommandId.FEATURE_UMAP,
-    CommandId.NEURON_CARD,
+    CommandId.SAVE_DICTIONARY, CommandId.NEURON_CARD,
     CommandId.ACCEPT_LABELS, CommandId.IMPORT_LABELS, CommandId.EXPORT_LABELS,
     CommandId.PROPOSE_LABELS,
 }  # fmt: skip

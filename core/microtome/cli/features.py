@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,8 @@ def add_features(parser: argparse.ArgumentParser) -> None:
     add("--context", type=int, help="tokens of a row of text")
     add("--seed", type=int, default=0)
     add("--out", type=Path, help="the session (.h5) or table (.csv) to write")
+    add("--save", type=Path, metavar="FOLDER", help="write the dictionary, with --layer its whole "
+        "set, as SAELens or circuit-tracer opens it, with examples of this text")  # fmt: skip
     add("--json", action="store_true", help="print the table or the card as JSON")
     add_model_options(parser)
 
@@ -72,10 +74,12 @@ def features(options: argparse.Namespace) -> int:
     if options.feature is not None and not 0 <= options.feature < known.d_sae:
         raise InputError(f"There is no feature {options.feature} of {known.d_sae:,}.")
     sets = _given_labels(options, known)
+    save = _saving(options, dictionary)
     index = feature_index(
         model, dictionary, text_source(options.text), context=options.context, limit=options.limit,
         seed=options.seed, job=progress_job(),
     )  # fmt: skip
+    save(index)
     if options.propose:
         sets.insert(0, _proposed(options, model, dictionary, index))
     labels: dict[int, str] = {}
@@ -103,6 +107,24 @@ def _dictionary(options: argparse.Namespace, model: Any) -> Any:
     if name.startswith(_NEURONS) and number.isdigit():
         return Neurons(model, int(number))
     return load_dictionary(name, layer=options.layer, allow_download=options.download)
+
+
+def _saving(options: argparse.Namespace, dictionary: Any) -> Callable[[FeatureIndex], None]:
+    """What saves it once the text is read; what cannot be saved is refused before."""
+    from microtome.features.formats.files import load_transcoders
+    from microtome.features.formats.own_folders import expect_own_folder
+    from microtome.features.formats.save_offers import Open, expect_saved, save_as, usual_format
+
+    folder, named = options.save, options.dictionary
+    if folder is None:
+        return lambda _: None
+    expect_own_folder(folder.expanduser())
+    in_set = options.layer is not None
+    whole = load_transcoders(named, allow_download=options.download) if in_set else None
+    held = Open(dictionary, whole)
+    name, known = usual_format(held), dictionary.identity.fingerprint
+    expect_saved(held, name)
+    return lambda index: save_as(held, name, folder, {known: index}, progress_job())
 
 
 def _given_labels(options: argparse.Namespace, known: Any) -> list[Any]:

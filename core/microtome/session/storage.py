@@ -33,8 +33,8 @@ _REASONS = {
     errno.ENOENT: ("The folder does not exist.", "Choose another folder."),
     errno.EIO: ("The disk reports an error.", "Save to another disk."),
 }
-# HDF5 folds the system's error number into a sentence.
-_ERRNO = re.compile(r"errno = (\d+)|\[Errno (\d+)\]")
+# HDF5 and safetensors fold the system's error number into a sentence.
+_ERRNO = re.compile(r"(?:errno = |\[Errno |os error )(\d+)")
 
 
 def storage_error(path: Path, error: BaseException) -> StorageError:
@@ -42,7 +42,7 @@ def storage_error(path: Path, error: BaseException) -> StorageError:
     number = getattr(error, "errno", None)
     match = _ERRNO.search(str(error))
     if number is None and match:
-        number = int(match[1] or match[2])
+        number = int(match[1])
     reason, way_out = _REASONS.get(number or 0, (str(error)[:200], "Save to another place."))
     return StorageError(f"{path.name} could not be saved. {reason}", way_out)
 

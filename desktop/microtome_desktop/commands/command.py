@@ -83,6 +83,7 @@ class CommandId(StrEnum):
     FEATURE_CARD = auto()
     FEATURE_NODE = auto()
     OPEN_DICTIONARY = auto()
+    SAVE_DICTIONARY = auto()
     INDEX_FEATURES = auto()
     FEATURE_DIRECTIONS = auto()
     FEATURE_UMAP = auto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from microtome.analysis.umap_installed import GET_UMAP, NO_UMAP, has_umap
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.state.made_by import needs_model
 
@@ -29,6 +30,13 @@ def _no_dictionary(now: Situation) -> str:
     if not held.current:
         return "No dictionary is chosen: open one, or choose the neurons of a layer."
     return "" if held.holds(held.current) else "The dictionary is not open: open it again."
+
+
+def _no_saving(now: Situation) -> str:
+    """Why what is looked at cannot be saved for other tools."""
+    if layer_of_neurons(now.desk.dictionaries.current) is not None:
+        return "Neurons are the model's own: choose a dictionary or a transcoder."
+    return _no_dictionary(now)
 
 
 def no_umap(now: Situation) -> str:
@@ -71,6 +79,9 @@ FEATURE_COMMANDS = (
     Command(_ID.OPEN_DICTIONARY, _MENU, "Open dictionary…", "Open a sparse autoencoder or "
             "transcoder of the loaded model, once it is shown what it is",
             "mdi6.book-open-page-variant-outline", "Ctrl+Alt+D", _no_model),
+    Command(_ID.SAVE_DICTIONARY, _MENU, "Save dictionary as…", "Save the dictionary that is looked "
+            "at, or its set of transcoders, so that SAELens or circuit-tracer opens it",
+            "mdi6.book-arrow-up-outline", "Ctrl+Alt+W", _no_saving),
     Command(_ID.INDEX_FEATURES, _MENU, "Look through a text…", "Read a text and keep where each "
             "feature is on", "mdi6.text-search-variant", "Ctrl+Alt+L", _no_dictionary),
     Command(_ID.FEATURE_DIRECTIONS, _MENU, "Directions in the feature space", "Show what the "

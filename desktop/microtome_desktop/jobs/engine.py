@@ -21,6 +21,7 @@ class Engine:
         self.model: Any = None  # microtome.models.model.Model
         self.transcoders: dict[str, Any] = {}  # the set in use, by its name or folder
         self.dictionaries: dict[str, Any] = {}  # fingerprint -> what has codes: a Coder
+        self.sets: dict[str, Any] = {}  # fingerprint of a layer -> Transcoders of all layers
 
     @property
     def loaded(self) -> Any:
@@ -34,7 +35,19 @@ class Engine:
 
     def take(self, model: Any) -> None:
         """Work on another model; what was opened for the one before goes with it."""
-        self.model, self.dictionaries = model, {}
+        self.model, self.dictionaries, self.sets = model, {}, {}
+
+    def hold_set(self, transcoders: Any) -> None:
+        """Keep each layer's features as a dictionary of their own, and all layers as they are.
+
+        What features write across layers is large: it is kept of the set that came last.
+        """
+        if transcoders.crosses:
+            self.sets = {name: one for name, one in self.sets.items() if not one.crosses}
+        for layer in range(transcoders.n_layers):
+            coder = transcoders.coder(layer)
+            self.dictionaries[coder.identity.fingerprint] = coder
+            self.sets[coder.identity.fingerprint] = transcoders
 
 
 def step_back(niceness: int) -> None:

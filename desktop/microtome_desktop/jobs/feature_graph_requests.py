@@ -47,9 +47,7 @@ def transcoders_in(engine: Engine, where: str, job: Job) -> Transcoders:
 
 def hold_layers(engine: Engine, transcoders: Transcoders) -> tuple[DictionaryIdentity, ...]:
     """Keep each layer's features as a dictionary of their own, for cards; what they are."""
-    for layer in range(transcoders.n_layers):
-        coder = transcoders.coder(layer)
-        engine.dictionaries[coder.identity.fingerprint] = coder
+    engine.hold_set(transcoders)
     return tuple(one.identity for one in transcoders.layers)
 
 

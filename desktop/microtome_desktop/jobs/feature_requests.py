@@ -130,14 +130,15 @@ class OpenDictionary(Request):
         model, told = engine.loaded, inspect_dictionary(self.name, job=job)
         expect_file_fits(told, model)
         if told.kind == ONE:
-            opened: tuple[Any, ...] = (load_dictionary(self.name, job=job),)
-        else:
-            found = load_transcoders(self.name, job=job)
-            opened = tuple(found.coder(layer) for layer in range(found.n_layers))
-        for held in opened:
-            expect_fit(held.identity, model)
-            engine.dictionaries[held.identity.fingerprint] = held
-        return tuple(held.identity for held in opened)
+            one = load_dictionary(self.name, job=job)
+            expect_fit(one.identity, model)
+            engine.dictionaries[one.identity.fingerprint] = one
+            return (one.identity,)
+        found = load_transcoders(self.name, job=job)
+        for layer in found.layers:
+            expect_fit(layer.identity, model)
+        engine.hold_set(found)
+        return tuple(layer.identity for layer in found.layers)
 
     def deliver(self, desk: Desk, result: tuple[DictionaryIdentity, ...]) -> None:
         """Look at it."""

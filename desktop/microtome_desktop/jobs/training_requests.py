@@ -167,12 +167,14 @@ def _opened(engine: Engine, wish: TrainWish) -> tuple[DictionaryIdentity, ...]:
     from microtome.features.formats.files import load_dictionary, load_transcoders
 
     if not wish.is_set:
-        held: tuple[Any, ...] = (load_dictionary(wish.out),)
-    else:
-        loaded = load_transcoders(wish.out)
-        held = () if loaded.crosses else loaded.layers
-    engine.dictionaries |= {one.identity.fingerprint: one for one in held}
-    return tuple(one.identity for one in held)
+        one = load_dictionary(wish.out)
+        engine.dictionaries[one.identity.fingerprint] = one
+        return (one.identity,)
+    loaded = load_transcoders(wish.out)
+    if loaded.crosses:
+        return ()
+    engine.hold_set(loaded)
+    return tuple(one.identity for one in loaded.layers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class FeatureCommands(QObject):
         """What each command does."""
         return {
             CommandId.OPEN_DICTIONARY: self.open_dictionary,
+            CommandId.SAVE_DICTIONARY: self.save_dictionary,
             CommandId.INDEX_FEATURES: self.look_through,
             CommandId.FEATURE_DIRECTIONS: self.show_directions,
             CommandId.FEATURE_UMAP: self.show_umap,
@@ -65,6 +66,14 @@ class FeatureCommands(QObject):
 
         self._panel()
         DictionaryDialog(self._desk, self._runner, self._window).show()
+
+    def save_dictionary(self) -> None:
+        """Ask for format and folder, and save it there."""
+        from microtome_desktop.views.dictionary_save_dialog import DictionarySaveDialog
+
+        panel = self._panel()
+        if panel is not None and panel.current is not None:
+            DictionarySaveDialog(self._desk, self._runner, panel.current, self._window).show()
 
     def look_through(self) -> None:
         """Ask for a text, and read it."""

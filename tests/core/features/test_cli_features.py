@@ -13,6 +13,7 @@ from plain_text_features import small_dictionary, some_text
 
 import microtome as mt
 from microtome import cli
+from microtome.features.formats.example_files import open_examples
 from microtome.records.feature_index import index_of
 
 
@@ -67,6 +68,22 @@ def test_one_layer_of_a_set_has_its_features(
     assert len(json.loads(capsys.readouterr().out)) > 0
 
 
+def test_what_was_read_is_saved_with_examples(saved: list[str], tmp_path: Path) -> None:
+    assert cli.main([*saved, "--save", str(tmp_path / "out")]) == 0
+    known = small_dictionary().identity.fingerprint
+    assert mt.load_dictionary(tmp_path / "out").identity.fingerprint == known
+    assert open_examples(tmp_path / "out").features(1)
+    text = str(some_text(tmp_path))
+    asked = ["features", "words-4l", "words-4l/transcoders", "--layer", "1", "--text", text]
+    assert cli.main([*asked, "--save", str(tmp_path / "set")]) == 0
+    wanted = mt.load_transcoders("words-4l/transcoders").layers
+    again = mt.load_transcoders(tmp_path / "set").layers
+    assert [one.identity.fingerprint for one in again] == [
+        one.identity.fingerprint for one in wanted
+    ]
+    assert open_examples(tmp_path / "set").layers == (1,)
+
+
 def test_a_session_is_reviewed_without_torch(saved: list[str], tmp_path: Path) -> None:
     out = tmp_path / "s.h5"
     assert cli.main([*saved, "--propose", "--out", str(out)]) == 0
@@ -98,6 +115,7 @@ sys.stdout.buffer.write(card.tokens[0].text.encode())
     ("more", "told"),
     [
         (["--feature", "30"], "no feature 30 of 30"),
+        (["--save", "no/such"], "no folder"),
         (["--out", "x.txt"], "End it in .h5 or .csv"),
         (["--labels", "none.json"], "none.json cannot be read"),
     ],

@@ -12,12 +12,15 @@ import pytest
 import torch
 from plain_dictionary import D_IN, D_SAE, K, made
 from plain_files import Held, jump, relu, top
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import microtome as mt
 from microtome.errors import DictionaryError, InputError, StorageError
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_file_fits
+from microtome.features.formats import saving
+from microtome.features.formats.save_offers import Open, save_offers
 from microtome.features.rules import RULES
 from microtome.features.transcoders import Transcoders
 
@@ -110,11 +113,15 @@ def test_a_set_comes_back_and_is_what_the_format_says(
     assert torch.equal(mt.load_dictionary(file).encode(ROWS), layers[1].encode(ROWS))
 
 
-@pytest.mark.parametrize("rule", ["relu", "jumprelu"])
-def test_a_cross_layer_transcoder_comes_back(rule: str, tmp_path: Path) -> None:
+def _crossing(rule: str) -> Transcoders:
     layers = tuple(_across(rule, layer) for layer in range(LAYERS))
     onward = tuple(torch.randn(D_SAE, LAYERS - 1 - layer, D_IN) for layer in range(LAYERS))
-    across = Transcoders(layers, onward)
+    return Transcoders(layers, onward)
+
+
+@pytest.mark.parametrize("rule", ["relu", "jumprelu"])
+def test_a_cross_layer_transcoder_comes_back(rule: str, tmp_path: Path) -> None:
+    across = _crossing(rule)
     mt.save_transcoders(across, tmp_path / "clt")
     told = mt.inspect_dictionary(tmp_path / "clt")
     assert (told.kind, told.n_layers) == ("cross-layer transcoder", LAYERS)
@@ -210,6 +217,34 @@ def test_a_folder_is_replaced_whole_and_only_when_it_holds_a_dictionary(tmp_path
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
     with pytest.raises(StorageError, match="no folder"):
         mt.save_dictionary(_one("relu", 1), tmp_path / "no" / "mine")
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mt.save_dictionary(_one("relu", 1), tmp_path / "mine")
+
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(saving, "save_file", full)
+    with pytest.raises(StorageError, match=r"mine could not be saved\. The disk is full"):
+        mt.save_dictionary(_one("relu", 2), tmp_path / "mine")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "settings"] == ["mine"]
+    assert torch.equal(
+        mt.load_dictionary(tmp_path / "mine").encode(ROWS), _one("relu", 1).encode(ROWS)
+    )
+
+
+def test_each_format_says_why_it_has_no_place_for_something() -> None:
+    alone, across = Open(_one("relu")), Open(_across("topk", 1))
+    saelens, tracer = save_offers(alone)
+    assert (saelens.problem, saelens.nbytes > 0) == ("", True)
+    assert "is no transcoder" in tracer.problem
+    assert "no architecture for a topk" in save_offers(across)[0].problem
+    assert "Open the set" in save_offers(across)[1].problem
+    crossing = _crossing("relu")
+    offers = save_offers(Open(crossing.coder(0), crossing))
+    assert "more than one layer" in offers[0].problem
+    assert (offers[1].problem, offers[1].of_set) == ("", True)
 
 
 def test_a_file_meets_a_model_before_it_is_loaded(embedded: Callable, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.feature_requests import IndexFeatures, OpenDictionary
 from microtome_desktop.state.features import index_with
 
@@ -16,6 +17,13 @@ def opened(hand, name):
     hand.take(name)
     hand.until(lambda: any(d.isVisible() for d in hand.window.findChildren(QDialog)))
     return next(d for d in hand.window.findChildren(QDialog) if d.isVisible())
+
+
+def saving(hand):
+    """The dialog that saves a dictionary, once it knows the formats."""
+    dialog = opened(hand, CommandId.SAVE_DICTIONARY)
+    hand.until(lambda: dialog.formats.count() == 2)
+    return dialog
 
 
 def with_index(hand):

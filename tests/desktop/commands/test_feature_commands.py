@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from featured import LEFT, SMALL, left_clean, opened, with_index
+from featured import LEFT, SMALL, left_clean, opened, saving, with_index
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 import microtome as mt
 from microtome.analysis.umap_installed import has_umap
+from microtome.features.formats.example_files import open_examples
+from microtome.records.feature_card import as_examples
 from microtome.records.feature_index import index_of
 from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.shared_features import shared_of
@@ -39,6 +41,69 @@ def open_a_dictionary(hand):
     current = hand.panels["features"].current
     assert current.name == SMALL
     assert current.told.endswith("256 features")
+
+
+def save_a_dictionary(hand):
+    """One for SAELens with its examples, then a set for circuit-tracer; both are read back."""
+    panel = with_index(hand)
+    hand.desk.settings.folder = str(hand.folder)
+    small = mt.load_dictionary(SMALL)
+    dialog = saving(hand)
+    assert (dialog.formats.currentText(), dialog.target().name) == ("SAELens", "resid_post.2-small")
+    assert not dialog.formats.model().item(1).isEnabled()
+    assert "circuit-tracer: circuit-tracer's format is for transcoders" in dialog.off.text()
+    assert dialog.told.text().startswith("This dictionary: cfg.json and sae_weights.safetensors")
+    place = dialog.target()
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    told = hand.desk.notices.history[-1]
+    assert (told.title, told.what) == (f"Saved {place.name}", str(place))
+    again = mt.load_dictionary(place)
+    assert again.identity.fingerprint == small.identity.fingerprint
+    rows = torch.randn(5, 128, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.encode(rows), small.encode(rows))
+    assert torch.equal(again.reconstruct(rows), small.reconstruct(rows))
+    index, files = panel.table.index, open_examples(place)
+    on = np.flatnonzero(index.array("count")).tolist()
+    assert list(files.features(2)) == on != []
+    assert files.feature(2, on[0]) == as_examples(mt.feature_card(index, on[0]))
+    refused_and_asked(hand, place)
+    hand.bench.runner.ask(OpenDictionary("words-4l/transcoders"))
+    hand.rest()
+    dialog = saving(hand)
+    assert (dialog.formats.currentText(), dialog.target().name) == ("circuit-tracer", "transcoders")
+    assert dialog.formats.model().item(0).isEnabled()  # this layer alone
+    assert not dialog.with_examples
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    saved, held = (
+        mt.load_transcoders(hand.folder / "transcoders"),
+        mt.load_transcoders("words-4l/transcoders"),
+    )
+    for one, other in zip(saved.layers, held.layers, strict=True):
+        assert one.identity.fingerprint == other.identity.fingerprint
+        assert torch.equal(one.reconstruct(rows), other.reconstruct(rows))
+
+
+def refused_and_asked(hand, place):
+    """What holds something else is refused, a dictionary is replaced after a question alone."""
+    dialog = saving(hand)
+    before = (place / "cfg.json").stat().st_mtime_ns
+    hand.patch.setattr(QMessageBox, "exec", lambda box: box.buttons()[-1].click())
+    QTest.mouseClick(dialog.go, LEFT)
+    assert dialog.isVisible()
+    dialog.examples.click()
+    hand.patch.setattr(QMessageBox, "exec", lambda box: box.buttons()[0].click())
+    QTest.mouseClick(dialog.go, LEFT)
+    hand.rest()
+    assert (place / "cfg.json").stat().st_mtime_ns > before
+    assert not (place / "features").exists()
+    (place / "thesis.txt").write_text("years of work")
+    dialog = saving(hand)
+    assert "holds thesis.txt, which is no part of a dictionary" in dialog.problem.text()
+    assert not dialog.go.isEnabled()
+    dialog.reject()
+    hand.rest()
 
 
 def look_through_a_text(hand):
@@ -305,7 +370,8 @@ def export_labels(hand):
 
 
 PROMISES = {
-    _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.INDEX_FEATURES: look_through_a_text,
+    _ID.OPEN_DICTIONARY: open_a_dictionary, _ID.SAVE_DICTIONARY: save_a_dictionary,
+    _ID.INDEX_FEATURES: look_through_a_text,
     _ID.FEATURE_DIRECTIONS: show_the_directions, _ID.NEURON_CARD: show_a_neuron,
     _ID.FEATURE_UMAP: place_by_umap, _ID.SPLIT_FEATURES: split_the_features,
     _ID.PROPOSE_LABELS: propose_labels, _ID.ACCEPT_LABELS: accept_labels,

@@ -12,8 +12,9 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -46,20 +47,26 @@ def write_examples(
     index: dict[str, Any] = {}
     with whole_folder(target, 0, ("index.json", "layer_")) as fresh:
         for done, (layer, features) in enumerate(sorted(layers.items())):
-            job.progress("Writing examples", done, len(layers))
-            name = f"layer_{layer}.bin"
-            offsets = _write_layer(fresh / name, features, n_features, job)
+            name, report = f"layer_{layer}.bin", partial(_report, job, done, len(layers))
+            offsets = _write_layer(fresh / name, features, n_features, report)
             index[str(layer)] = {"filename": name, "offsets": offsets}
         (fresh / _INDEX).write_bytes(gzip.compress(json.dumps(index).encode(), mtime=0))
 
 
+def _report(job: Job, before: int, layers: int, share: float) -> None:
+    job.progress("Writing examples", before + share, layers)
+
+
 def _write_layer(
-    path: Path, features: Iterable[FeatureExamples], n_features: int, job: Job
+    path: Path,
+    features: Iterable[FeatureExamples],
+    n_features: int,
+    report: Callable[[float], None],
 ) -> list[int]:
     offsets = [0]
     with path.open("wb") as out:
         for one in features:
-            job.check()
+            report(one.feature / max(n_features, 1))
             if not len(offsets) - 1 <= one.feature < n_features:
                 raise DictionaryError(
                     f"Feature {one.feature} came after {len(offsets) - 2}, of {n_features}.",

@@ -18,11 +18,11 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.formats import circuit_tracer, saelens
 from microtome.features.formats.files import folder_named
 from microtome.features.formats.hooks import hook_of, suffix_of
+from microtome.features.formats.own_folders import ours
 from microtome.features.formats.recipe import unit_decoder
 from microtome.features.formats.shown_examples import (
     NO_EXAMPLES,
     expect_examples,
-    ours,
     write_shown,
 )
 from microtome.features.formats.whole_folder import whole_folder
@@ -69,7 +69,7 @@ def save_dictionary(
     weights, settings = _unnormed(dictionary)
     cfg = _cfg(dictionary, settings)
     tensors = _stored(saelens.ARCHITECTURES[cfg["architecture"]], weights)
-    with whole_folder(folder_named(folder), _bytes(tensors), ours(folder)) as fresh:
+    with whole_folder(folder_named(folder), _bytes(tensors), ours(folder_named(folder))) as fresh:
         save_file(tensors, fresh / saelens.WEIGHTS)
         _write_text(fresh / saelens.CFG, json.dumps(cfg, indent=2, ensure_ascii=False) + "\n")
         write_shown(fresh, shown, job)
@@ -98,12 +98,23 @@ def save_transcoders(
     config = _config(transcoders, parts[0][1], scan)
     files = _crossing(transcoders, parts) if transcoders.crosses else _layers(parts)
     size = sum(_bytes(tensors) for tensors in files.values())
-    with whole_folder(folder_named(folder), size, ours(folder)) as fresh:
+    with whole_folder(folder_named(folder), size, ours(folder_named(folder))) as fresh:
         for at, (name, tensors) in enumerate(files.items()):
             job.progress("Saving transcoders", at, len(files))
             save_file(tensors, fresh / name)
         _write_text(fresh / circuit_tracer.CONFIG, written_yaml(config))
         write_shown(fresh, examples, job)
+
+
+def expect_dictionary_saved(one: Dictionary) -> None:
+    """Raise DictionaryError for what SAELens has no architecture for."""
+    _cfg(one, one.settings)
+
+
+def expect_transcoders_saved(transcoders: Transcoders) -> None:
+    """Raise DictionaryError for what circuit-tracer's format has no place for."""
+    _expect_written(transcoders)
+    _config(transcoders, transcoders.layers[0].settings, "")
 
 
 def _unnormed(one: Dictionary) -> tuple[Weights, Settings]:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from microtome.errors import DictionaryMismatch, expect
 from microtome.features.dictionary import Dictionary
-from microtome.features.formats.example_files import FOLDER, write_examples
-from microtome.features.formats.files import folder_named
+from microtome.features.formats.example_files import write_examples
 from microtome.jobs import Job
 from microtome.records.feature_card import examples_of
 from microtome.records.feature_index import FeatureIndex
 
 NO_EXAMPLES: Mapping[int, FeatureIndex] = MappingProxyType({})
-
-_OURS = ("cfg.json", "sae_weights", "sparsity", "config.yaml", "layer_", "W_enc_", "W_dec_")
-_OF_EXAMPLES = ("index.json", "layer_")
-
-
-def ours(folder: str | os.PathLike[str]) -> tuple[str, ...]:
-    """How names begin that may be replaced in a folder; with them examples, and nothing beside."""
-    held = folder_named(folder) / FOLDER
-    if held.is_dir() and all(one.name.startswith(_OF_EXAMPLES) for one in held.iterdir()):
-        return (*_OURS, FOLDER)
-    return _OURS
 
 
 def expect_examples(examples: Mapping[int, FeatureIndex], layers: Sequence[Dictionary]) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from microtome.errors import StorageError, megabytes
-from microtome.session.storage import storing, sync_file
+from microtome.session.storage import storage_error, storing, sync_file
 
 _RESERVE = 1 << 20
 
@@ -34,11 +36,14 @@ def whole_folder(folder: Path, size: int, ours: Iterable[str]) -> Iterator[Path]
                 if path.is_file():
                     sync_file(path)
             _put(fresh, target)
+        except SafetensorError as error:  # how it tells that the disk refuses
+            raise storage_error(target, error) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _expect_room(target: Path, size: int, ours: tuple[str, ...]) -> None:
+def expect_replaceable(target: Path, ours: tuple[str, ...]) -> None:
+    """Raise StorageError where a folder can neither be made nor take the place of one of ours."""
     if not target.parent.is_dir():
         raise StorageError(f"There is no folder {target.parent}.", "Choose another folder.")
     if target.exists() and not target.is_dir():
@@ -50,6 +55,10 @@ def _expect_room(target: Path, size: int, ours: tuple[str, ...]) -> None:
                 f"{target.name} holds {strange[0]}, which is no part of a dictionary.",
                 "Choose an empty folder, or a new name.",
             )
+
+
+def _expect_room(target: Path, size: int, ours: tuple[str, ...]) -> None:
+    expect_replaceable(target, ours)
     free = shutil.disk_usage(target.parent).free
     if free < size + size // 10 + _RESERVE:
         raise StorageError(

@@ -8,7 +8,6 @@ bit, of one that was never stopped.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ from microtome.session.storage import (
 CHECKPOINT = "checkpoint.safetensors"
 _HEADER = "microtome"
 _VERSION = 1
-_NUMBER = re.compile(r"os error (\d+)")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +59,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
             replace_target(temporary, target)
         finally:
             discard(temporary)
-    except SafetensorError as error:
-        number = _NUMBER.search(str(error))
-        known = OSError(int(number[1]), str(error)) if number else error
-        raise storage_error(path, known) from error
-    except OSError as error:
+    except (SafetensorError, OSError) as error:
         raise storage_error(path, error) from error
 
 
