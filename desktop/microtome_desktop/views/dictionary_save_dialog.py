@@ -31,6 +31,7 @@ from microtome_desktop.views.saving_dialog import SavingDialog
 if TYPE_CHECKING:
     from microtome.features.formats.save_offers import SaveOffer  # brings torch
 
+_SIZE = (580, 290)  # pixels: reasons of two lines have room
 _STRANGE = re.compile(r"[^\w.]+")
 _LAYER = re.compile(r", layer \d+$")
 _NO_EXAMPLES = f"Without feature-example files. {NO_INDEX}"
@@ -46,6 +47,7 @@ class DictionarySaveDialog(SavingDialog):
         super().__init__("Save dictionary", start / "dictionary", parent)
         self._desk, self._runner, self._source = desk, runner, source
         self._offers: tuple[SaveOffer, ...] = ()
+        self._wanted = True  # examples, where there are any
         self._named = ""  # the name that was proposed last
         self.setObjectName("save_dictionary")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -56,10 +58,10 @@ class DictionarySaveDialog(SavingDialog):
         self.path.setAccessibleName("folder")
         self.examples = QCheckBox("With feature-example files")
         self.examples.setObjectName("dictionary_examples")
-        self.examples.setChecked(True)
         self.told, self.off = QLabel("Looking at formats…"), QLabel()
         self.go = self.buttons.button(QDialogButtonBox.StandardButton.Save)
         self._lay_out()
+        self.examples.clicked.connect(self._on_examples)
         self.formats.currentIndexChanged.connect(self._on_format)
         desk.workspace.prepared.arrived.connect(self._on_prepared)
         self._propose(source.name)
@@ -79,6 +81,7 @@ class DictionarySaveDialog(SavingDialog):
         _plain(self.problem)
         column.addStretch(1)
         self.finish(column)
+        self.resize(*_SIZE)
 
     @property
     def _asked(self) -> ForeseeSaving:
@@ -105,7 +108,7 @@ class DictionarySaveDialog(SavingDialog):
         free = [at for at, offer in enumerate(self._offers) if not offer.problem]
         wanted = [at for at in free if self._offers[at].name == usual]
         self.formats.setCurrentIndex(next(iter(wanted or free), -1))
-        self.off.setText("\n".join(f"{o.title}: {o.problem}" for o in self._offers if o.problem))
+        self.off.setText("\n".join(_reason(one) for one in self._offers if one.problem))
         self.off.setVisible(bool(self.off.text()))
         self._on_format()
 
@@ -128,11 +131,10 @@ class DictionarySaveDialog(SavingDialog):
         part = f", of {read} of {len(layers)} layers" if 0 < read < len(layers) else ""
         self.examples.setText(f"With feature-example files{part}" if read else _NO_EXAMPLES)
         self.examples.setEnabled(read > 0)
+        self.examples.setChecked(read > 0 and self._wanted)
 
-    @property
-    def with_examples(self) -> bool:
-        """Whether examples are written, where there are any."""
-        return self.examples.isEnabled() and self.examples.isChecked()
+    def _on_examples(self, wanted: bool) -> None:
+        self._wanted = wanted
 
     def _propose(self, name: str) -> None:
         """Name the folder after what is saved, unless the user named it."""
@@ -179,7 +181,7 @@ class DictionarySaveDialog(SavingDialog):
             return
         self._desk.settings.folder = str(folder.parent)
         own = self._source.fingerprint
-        self._runner.ask(SaveDictionary(own, offer.name, folder, self.with_examples))
+        self._runner.ask(SaveDictionary(own, offer.name, folder, self.examples.isChecked()))
         super().accept()
 
     def _may_replace(self, folder: Path) -> bool:
@@ -210,6 +212,11 @@ def _is_free(folder: Path) -> bool:
     except StorageError:
         return False
     return True
+
+
+def _reason(offer: SaveOffer) -> str:
+    named = offer.title in offer.problem
+    return offer.problem if named else f"{offer.title}: {offer.problem}"
 
 
 def _plain(label: QLabel) -> QLabel:

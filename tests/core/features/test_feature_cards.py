@@ -12,9 +12,10 @@ import torch
 from plain_text_features import CONTEXT, small_dictionary, some_text
 
 import microtome as mt
-from microtome.errors import DictionaryMismatch, InputError, SessionDamaged
+from microtome.errors import Cancelled, DictionaryMismatch, InputError, SessionDamaged
 from microtome.features.dictionary import Dictionary
 from microtome.features.formats.example_files import open_examples
+from microtome.jobs import Job, Progress
 from microtome.records.feature_card import QUANTILES, TOP, as_examples
 from microtome.records.feature_index import BIN_EDGES, index_analysis, index_of
 from microtome.records.session import Session
@@ -120,6 +121,23 @@ def test_examples_are_saved_with_their_dictionary_and_only_with_it(
             tmp_path / "other",
             examples=index,
         )
+
+
+def test_a_stop_while_examples_are_written_leaves_no_folder(
+    dictionary: Dictionary, index: mt.FeatureIndex, tmp_path: Path
+) -> None:
+    seen: list[float] = []
+
+    def stop(now: Progress) -> None:
+        if now.title == "Writing examples":
+            seen.append(now.fraction)
+            job.cancel()
+
+    job = Job(on_progress=stop)
+    with pytest.raises(Cancelled):
+        mt.save_dictionary(dictionary, tmp_path / "mine", examples=index, job=job)
+    assert seen
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bars_of_equal_width_keep_what_the_bins_count(index: mt.FeatureIndex) -> None:
