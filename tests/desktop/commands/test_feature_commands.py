@@ -158,9 +158,7 @@ def show_the_directions(hand):
     assert held.array("point_rate") == pytest.approx(rates, rel=1e-6)
     point, place = lonely_point(space)
     feature = int(space.drawing.positions[point])
-    QTest.mouseMove(space.view.surface(), place + QPoint(9, 9))  # it may have been there before
-    QTest.mouseMove(space.view.surface(), place)
-    hand.until(lambda: hand.desk.selection.current.hovered_feature is not None)
+    space.view.hovered.emit(point)  # what the pointer over it says; test_feature_space moves it
     assert hand.desk.selection.current.hovered_feature == (panel.current.fingerprint, feature)
     QTest.mouseClick(space.view.surface(), LEFT, pos=place)
     hand.rest()
