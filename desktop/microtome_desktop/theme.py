@@ -68,6 +68,7 @@ QToolButton#tiny { padding: 3px; }
 QToolButton#tiny::menu-indicator { image: none; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
+#card_buttons { background: CARD; border-top-right-radius: 8px; }
 #card_body { border-bottom-left-radius: 8px; border-bottom-right-radius: 8px; }
 #strip_card { background: CARD; border-radius: 8px; }
 #card_name { color: DIM; font-size: 11px; font-weight: 600; }
@@ -121,7 +122,7 @@ QScrollArea { background: transparent; border: none; }
 QTabBar { background: CARD; }
 QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
   border-bottom: 2px solid transparent; }
-QMainWindow > QTabBar::tab { padding: 6px; }
+QMainWindow > QTabBar::tab { padding: 6px; } #centre_tabs::tab { padding: 6px 10px; }
 QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
 QTabBar::tab:hover { color: TEXT; }
 QTabWidget::pane { border: none; }

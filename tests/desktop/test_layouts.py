@@ -184,6 +184,46 @@ def test_a_reset_leaves_a_low_window_as_low_as_it_was(window):
     window.resize(before)
 
 
+def test_a_window_that_shrinks_takes_room_from_all_its_areas_and_gives_it_back(bench, window):
+    window.resize(1760, 1080)
+    settle()
+    window.reset_layout()
+    settle()
+    before = rectangles(window)
+    for step in range(1, 21):  # as an edge is dragged
+        window.resize(1760 - 394 * step // 20, 1080 - 312 * step // 20)
+        QApplication.processEvents()
+    settle()
+    assert window.centre.height() > 0.5 * window.height()
+    assert window.centre.width() > 0.54 * window.width()
+    tabs = window.centre.tabs
+    assert tabs.tabRect(tabs.count() - 1).right() < tabs.width()
+    window.resize(1760, 1080)
+    settle()
+    for name, (place, size) in rectangles(window).items():
+        assert (place - before[name][0]).manhattanLength() <= 8, name
+        assert abs(size.width() - before[name][1].width()) <= 8, name
+        assert abs(size.height() - before[name][1].height()) <= 8, name
+
+
+def test_a_fitted_circuit_fills_its_place_after_the_window_shrank(qtbot, bench, window):
+    canvas = bench.furnishing.panels["circuit"].canvas
+    port = canvas.view.viewport()
+
+    def filled():
+        layout = canvas.drawing.layout
+        return (layout.width, layout.height) == port.size().toTuple()
+
+    canvas.fit()
+    for wanted in ((1760, 1080), (1366, 768)):
+        window.resize(*wanted)
+        settle()
+        qtbot.waitUntil(filled)
+        assert canvas.frame is None
+        assert canvas.scale == pytest.approx(1, abs=0.02)
+    assert port.height() >= 130
+
+
 def settle():
     """Each layout hears of the one within it in its own turn."""
     for _ in range(5):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -38,6 +38,16 @@ _DOCK_AREAS = {
     Area.RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
     Area.BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+
+
+def first_sizes(window: QSize) -> tuple[float, float, float]:
+    """Width of the left and of the right area and height of the bottom one, for a new layout.
+
+    On a small screen the middle keeps its share of it, and a little more of its height.
+    """
+    wide = min(1.0, window.width() / _DEFAULT_SIZE.width())
+    high = min(1.0, window.height() / _DEFAULT_SIZE.height())
+    return max(_LEFT * wide, _LEAST_LEFT), _RIGHT * wide, _BOTTOM * high**1.5
 
 
 class MainWindow(QMainWindow):
@@ -71,6 +81,7 @@ class MainWindow(QMainWindow):
         self.may_close: Callable[[], bool] | None = None
         self.may_drop: Callable[[list[str]], bool] | None = None  # several paths at once
         self._seen = False
+        self._lengths: dict[Qt.DockWidgetArea, float] = {}  # of areas, before they were rounded
         self.reset_layout()
 
     def _make_tool_bar(self) -> QToolBar:
@@ -177,13 +188,10 @@ class MainWindow(QMainWindow):
                 by_area.setdefault(place.area, []).append(place)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         sides = [self.docks[by_area[area][0].name] for area in (Area.LEFT, Area.RIGHT)]
-        # On a small screen the circuit keeps its share of it.
-        wide = min(1.0, self.width() / _DEFAULT_SIZE.width())
-        high = min(1.0, self.height() / _DEFAULT_SIZE.height())
-        left, beside = max(round(_LEFT * wide), _LEAST_LEFT), round(_RIGHT * wide)
+        left, beside, below = (round(size) for size in first_sizes(self.size()))
         self.resizeDocks(sides, [left, beside], across)
         bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
-        self.resizeDocks([self.docks[bottom[0].name]], [round(_BOTTOM * high**1.3)], down)
+        self.resizeDocks([self.docks[bottom[0].name]], [below], down)
         self._share(bottom, across, self.width() - left - beside)
         self._share(right, down, self.height() - 120)
 
@@ -191,6 +199,32 @@ class MainWindow(QMainWindow):
         total = sum(place.size for place in places)
         docks: list[QDockWidget] = [self.docks[place.name] for place in places]
         self.resizeDocks(docks, [round(length * place.size / total) for place in places], line)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Let the areas around the middle shrink and grow with the window.
+
+        Qt would take all from the middle.
+        """
+        super().resizeEvent(event)
+        old, new = event.oldSize(), event.size()
+        if self._seen and not old.isEmpty() and not self.maximising.name:
+            before, after = first_sizes(old), first_sizes(new)
+            for at, area in enumerate(_DOCK_AREAS.values()):
+                self._scale(area, after[at] / before[at])
+
+    def _scale(self, area: Qt.DockWidgetArea, factor: float) -> None:
+        """Make an area so many times as large; what rounding takes is made up by the next."""
+        down = area is Qt.DockWidgetArea.BottomDockWidgetArea
+        line = Qt.Orientation.Vertical if down else Qt.Orientation.Horizontal
+        for dock in self.docks.values():
+            here = self.dockWidgetArea(dock) == area and self.rect().intersects(dock.geometry())
+            if here and dock.isVisible() and not dock.isFloating():
+                length = dock.height() if down else dock.width()
+                held = self._lengths.get(area, 0.0)
+                exact = factor * (held if abs(held - length) < 1 else length)
+                self._lengths[area] = exact
+                self.resizeDocks([dock], [round(exact)], line)
+                return
 
     def layout_bytes(self) -> tuple[QByteArray, QByteArray]:
         """Geometry and state, to be remembered; not that one panel fills the window."""
