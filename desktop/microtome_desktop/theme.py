@@ -89,6 +89,7 @@ QComboBox::down-arrow { image: url(CHEVRON); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
 QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
+QPushButton#low { padding: 1px 12px; }
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
 QPushButton:disabled { color: FAINT; background: CARD; }
