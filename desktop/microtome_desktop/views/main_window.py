@@ -31,13 +31,14 @@ from microtome_desktop.views.search_field import SearchField
 # Raised when docks change: an older saved layout would put them in wrong places.
 LAYOUT_VERSION = 10
 _DEFAULT_SIZE = QSize(1760, 1080)
-_LEAST_LEFT = 266  # below it the prompt's fields are cut off
+_LEAST_LEFT = 281  # the history needs it; below 266 the prompt's fields are cut off
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88
 _DOCK_AREAS = {
     Area.LEFT: Qt.DockWidgetArea.LeftDockWidgetArea,
     Area.RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
     Area.BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+_DOWN = Qt.DockWidgetArea.BottomDockWidgetArea
 
 
 def first_sizes(window: QSize) -> tuple[float, float, float]:
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
         # The corners belong to the side docks: they reach from top to bottom.
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._lengths: dict[Qt.DockWidgetArea, float] = {}  # of areas, before they were rounded
         self.actions_table = Actions(self)
         self.tool_bar = self._make_tool_bar()
         self.bodies: dict[str, Body] = {}
@@ -81,7 +83,6 @@ class MainWindow(QMainWindow):
         self.may_close: Callable[[], bool] | None = None
         self.may_drop: Callable[[list[str]], bool] | None = None  # several paths at once
         self._seen = False
-        self._lengths: dict[Qt.DockWidgetArea, float] = {}  # of areas, before they were rounded
         self.reset_layout()
 
     def _make_tool_bar(self) -> QToolBar:
@@ -188,7 +189,9 @@ class MainWindow(QMainWindow):
                 by_area.setdefault(place.area, []).append(place)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         sides = [self.docks[by_area[area][0].name] for area in (Area.LEFT, Area.RIGHT)]
-        left, beside, below = (round(size) for size in first_sizes(self.size()))
+        sizes = first_sizes(self.size())
+        self._lengths = dict(zip(_DOCK_AREAS.values(), sizes, strict=True))
+        left, beside, below = (round(size) for size in sizes)
         self.resizeDocks(sides, [left, beside], across)
         bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
         self.resizeDocks([self.docks[bottom[0].name]], [below], down)
@@ -210,18 +213,23 @@ class MainWindow(QMainWindow):
         if self._seen and not old.isEmpty() and not self.maximising.name:
             before, after = first_sizes(old), first_sizes(new)
             for at, area in enumerate(_DOCK_AREAS.values()):
-                self._scale(area, after[at] / before[at])
+                lost = (old - new).height() if area is _DOWN else (old - new).width()
+                self._scale(area, after[at] / before[at], lost)
 
-    def _scale(self, area: Qt.DockWidgetArea, factor: float) -> None:
-        """Make an area so many times as large; what rounding takes is made up by the next."""
-        down = area is Qt.DockWidgetArea.BottomDockWidgetArea
+    def _scale(self, area: Qt.DockWidgetArea, factor: float, lost: int) -> None:
+        """Make an area so many times as large as it was.
+
+        What rounding took from it comes back; and Qt may have taken some of what the window lost.
+        """
+        down = area is _DOWN
         line = Qt.Orientation.Vertical if down else Qt.Orientation.Horizontal
         for dock in self.docks.values():
             here = self.dockWidgetArea(dock) == area and self.rect().intersects(dock.geometry())
             if here and dock.isVisible() and not dock.isFloating():
                 length = dock.height() if down else dock.width()
                 held = self._lengths.get(area, 0.0)
-                exact = factor * (held if abs(held - length) < 1 else length)
+                taken = -1 < held - length < max(lost, 1)
+                exact = factor * (held if taken else length)
                 self._lengths[area] = exact
                 self.resizeDocks([dock], [round(exact)], line)
                 return
