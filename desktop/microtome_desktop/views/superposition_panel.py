@@ -105,7 +105,7 @@ class SuperpositionPanel(Panel):
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(10)
         line.addLayout(self._settings())
-        for part, share in ((self._models(), 5), (self._real(), 2)):
+        for part, share in ((self._models(), 5), (self._real(), 3)):
             line.addLayout(part, share)
         self.pages.addTab(toys, "Toy models")
         self.pages.addTab(self.phases, "Phase diagram")
