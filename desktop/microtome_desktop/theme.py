@@ -68,6 +68,7 @@ QToolButton#tiny { padding: 3px; }
 QToolButton#tiny::menu-indicator { image: none; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
+#card_buttons { background: CARD; border-top-right-radius: 8px; }
 #card_body { border-bottom-left-radius: 8px; border-bottom-right-radius: 8px; }
 #strip_card { background: CARD; border-radius: 8px; }
 #card_name { color: DIM; font-size: 11px; font-weight: 600; }
@@ -88,6 +89,7 @@ QComboBox::down-arrow { image: url(CHEVRON); width: 12px; height: 12px; }
 QComboBox QAbstractItemView { background: RAISED; border: 1px solid LINE; padding: 3px; }
 QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 5px 12px; }
+QPushButton#low { padding: 1px 12px; }
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
 QPushButton:disabled { color: FAINT; background: CARD; }
@@ -121,7 +123,7 @@ QScrollArea { background: transparent; border: none; }
 QTabBar { background: CARD; }
 QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
   border-bottom: 2px solid transparent; }
-QMainWindow > QTabBar::tab { padding: 6px; }
+QMainWindow > QTabBar::tab { padding: 6px; } #centre_tabs::tab { padding: 6px 10px; }
 QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
 QTabBar::tab:hover { color: TEXT; }
 QTabWidget::pane { border: none; }

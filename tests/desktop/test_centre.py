@@ -45,6 +45,18 @@ def test_each_view_has_a_tab_that_brings_it_to_the_front(bench, centre):
     assert centre.front == CENTRE[0].name
 
 
+def test_the_buttons_of_the_view_in_front_stand_beside_the_tabs(bench, centre):
+    for place in CENTRE[:2]:
+        centre.show_card(place.name)
+        QApplication.processEvents()
+        shown = [p.name for p in CENTRE if bench.window.cards[p.name].bar.maximise.isVisible()]
+        assert shown == [place.name]
+        bar = bench.window.cards[place.name].bar
+        middle = bar.mapTo(centre, bar.rect().center()).y()
+        assert abs(middle - centre.tabs.geometry().center().y()) < 4
+        assert not bar.name.isVisible()
+
+
 def test_the_view_menu_has_an_entry_for_each_and_marks_the_one_in_front(bench, centre):
     menu = bench.window.actions_table.menus["View"]
     entries = {a.text(): a for a in menu.actions() if a.text() in {p.title for p in CENTRE}}

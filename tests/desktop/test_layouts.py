@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
@@ -10,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QInputDialog
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.card import MAXIMISE_TIP, RESTORE_TIP
+from microtome_desktop.views.elided import WholeLabel
 from microtome_desktop.views.panel_table import PLACES
 
 LEFT = Qt.MouseButton.LeftButton
@@ -182,6 +185,69 @@ def test_a_reset_leaves_a_low_window_as_low_as_it_was(window):
     settle()
     assert window.height() == 690
     window.resize(before)
+
+
+def test_a_window_that_shrinks_takes_room_from_all_its_areas_and_gives_it_back(bench, window):
+    window.resize(1760, 1080)
+    settle()
+    window.reset_layout()
+    settle()
+    before = rectangles(window)
+    for step in range(1, 9):  # as an edge is dragged
+        window.resize(1760 - 394 * step // 8, 1080 - 312 * step // 8)
+        QApplication.processEvents()
+    settle()
+    assert window.centre.height() > 0.5 * window.height()
+    assert window.centre.width() > 0.54 * window.width()
+    tabs = window.centre.tabs
+    assert tabs.tabRect(tabs.count() - 1).right() < tabs.width()
+    window.resize(1760, 1080)
+    settle()
+    for name, (place, size) in rectangles(window).items():
+        assert (place - before[name][0]).manhattanLength() <= 8, name
+        assert abs(size.width() - before[name][1].width()) <= 8, name
+        assert abs(size.height() - before[name][1].height()) <= 8, name
+
+
+def test_a_fitted_circuit_fills_its_place_after_the_window_shrank(qtbot, bench, window):
+    canvas = bench.furnishing.panels["circuit"].canvas
+    port = canvas.view.viewport()
+
+    def filled():
+        layout = canvas.drawing.layout
+        return (layout.width, layout.height) == port.size().toTuple()
+
+    canvas.fit()
+    for wanted in ((1760, 1080), (1366, 768)):
+        window.resize(*wanted)
+        settle()
+        qtbot.waitUntil(filled)
+        assert canvas.frame is None
+        assert canvas.scale == pytest.approx(1, abs=0.02)
+    assert port.height() >= 130
+
+
+def test_the_buttons_that_start_something_are_in_view_on_a_laptop(bench, window):
+    window.resize(1366, 768)
+    window.show_panel("superposition")
+    settle()
+    panel = bench.furnishing.panels["superposition"]
+    for page, button in enumerate((panel.train, panel.phases.run)):
+        panel.pages.setCurrentIndex(page)
+        settle()
+        assert button.visibleRegion().boundingRect() == button.rect()
+    label = bench.furnishing.panels["token_strip"].findChild(WholeLabel)
+    label.resize(label.sizeHint())
+    assert inks(label) > 1
+    label.resize(label.width() - 1, label.height())
+    assert inks(label) == 1
+
+
+def inks(widget):
+    """How many colours are in its picture."""
+    image = widget.grab().toImage()
+    places = itertools.product(range(image.width()), range(image.height()))
+    return len({image.pixel(x, y) for x, y in places})
 
 
 def settle():

@@ -34,3 +34,11 @@ def test_two_names_of_one_place_do_not_cover_each_other_and_a_free_one_stays():
     moves = names_beside(places, sizes, np.zeros((0, 2)), ROOM)
     np.testing.assert_array_equal(moves[[0, 2]], 0)
     assert np.any(np.abs(moves[1]) >= (60.0, 16.0))
+
+
+def test_no_name_is_put_where_something_lies_over_the_drawing():
+    corner = np.array([100.0, 15.0, 200.0, 30.0])  # middle and size
+    places, sizes = np.array([[90.0, 20.0], [90.0, 44.0]]), np.full((2, 2), (60.0, 16.0))
+    centres = places + names_beside(places, sizes, np.zeros((0, 2)), ROOM, corner)
+    under = np.abs(centres - corner[:2]) < (sizes + corner[2:]) / 2
+    assert not under.all(axis=1).any()

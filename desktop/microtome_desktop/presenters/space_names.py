@@ -17,14 +17,16 @@ def names_beside(
     sizes: Float[np.ndarray, "name 2"],
     points: Float[np.ndarray, "point 2"],
     room: tuple[float, float],
+    covered: Float[np.ndarray, "4"] | None = None,
 ) -> Float[np.ndarray, "name 2"]:
     """How far from the middle of its cluster each name is best moved, in pixels.
 
     Best is where a name covers the fewest points and no name before it, inside the room, and of
-    equals what is nearest. ``places`` are the middles, ``sizes`` width and height of the names.
+    equals what is nearest. ``places`` are the middles, ``sizes`` width and height of the names;
+    middle and size of what lies over the drawing are ``covered``, and no name is put there.
     """
     shown = points[np.all((points >= 0) & (points <= room), axis=1)]
-    taken: list[np.ndarray] = []
+    taken: list[np.ndarray] = [] if covered is None else [covered]
     moves = np.zeros_like(places)
     for row, (place, size) in enumerate(zip(places, sizes, strict=True)):
         shifts = _shifts(size)

@@ -72,6 +72,12 @@ class TitleBar(QWidget):
         button.clicked.connect(signal)
         return button
 
+    def leave_unnamed(self) -> None:
+        """Show the buttons alone, where a tab beside them has the name."""
+        self.setObjectName("card_buttons")
+        self.picture.hide()
+        self.name.hide()
+
     def show_maximised(self, on: bool) -> None:
         """The button says what it does next."""
         self.maximise.setIcon(self._icons[on])

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QSizePolicy,
+    QStackedWidget,
+    QTabBar,
+    QVBoxLayout,
+    QWidget,
+)
 
 from microtome_desktop.views.card import Body, Card
 from microtome_desktop.views.panel_table import Area, Place
@@ -26,13 +33,17 @@ class Centre(QWidget):
         self.tabs.setAccessibleName("views in the middle of the window")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        self._stack = QStackedWidget()
+        self._stack, self._bars = QStackedWidget(), QStackedWidget()
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(6)
         below = QVBoxLayout()
         below.setSpacing(0)
-        below.addWidget(self.tabs)
+        head = QHBoxLayout()
+        head.setSpacing(0)
+        head.addWidget(self.tabs, 1)
+        head.addWidget(self._bars)
+        below.addLayout(head)
         below.addWidget(self._stack, 1)
         for place in places:
             if place.area is Area.STRIP:
@@ -40,7 +51,7 @@ class Centre(QWidget):
             elif place.area is Area.CENTRE:
                 self._add_card(place)
         self.column.addLayout(below, 1)
-        self.tabs.setVisible(len(self.cards) > 1)
+        self._share_line()
         self._make_room()
         self.tabs.currentChanged.connect(self._on_tab)
 
@@ -54,6 +65,15 @@ class Centre(QWidget):
         self.cards[place.name] = card = Card(place.title)
         self._stack.addWidget(card)
         self.tabs.addTab(place.title)
+
+    def _share_line(self) -> None:
+        """Under tabs, which name the cards, their buttons stand beside the tabs."""
+        several = len(self.cards) > 1
+        self.tabs.setVisible(several)
+        self._bars.setVisible(several)
+        for card in self.cards.values() if several else ():
+            card.bar.leave_unnamed()
+            self._bars.addWidget(card.bar)
 
     @property
     def bodies(self) -> Mapping[str, Body]:
@@ -97,6 +117,7 @@ class Centre(QWidget):
 
     def _on_tab(self, number: int) -> None:
         self._stack.setCurrentIndex(number)
+        self._bars.setCurrentIndex(number)
         self._make_room()
         self._check()
         self.came.emit(self.front)

@@ -60,6 +60,8 @@ class FactLine(QWidget):
         self.values_only = QCheckBox("values only")
         self.button = QPushButton("Do these nodes suffice?")
         self.features = QPushButton("Feature graph")
+        for low in (self.button, self.features):
+            low.setObjectName("low")
         self.features.hide()
         self.side = Choice()
         self.side.setObjectName("edited_side")

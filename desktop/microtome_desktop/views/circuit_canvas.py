@@ -30,6 +30,7 @@ from microtome_desktop.views.node_layer import NodeLayer
 from microtome_desktop.views.weight_layer import WeightLayer
 
 _IDLE_MS = 120  # after which labels are placed anew
+_LEAST = 120, 90  # pixels of the view: what is laid out for more would be drawn smaller
 _HIT_EDGES = 1_500  # the strongest, which a cursor can find
 
 
@@ -68,7 +69,7 @@ class CircuitCanvas(QWidget):
 
     def _build_view(self) -> None:
         self.view = pg.GraphicsView(background=colours.CARD)
-        self.view.setMinimumSize(120, 90)  # the library would not go below 260 by 200
+        self.view.setMinimumSize(*_LEAST)  # the library would not go below 260 by 200
         self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
         self.view.viewport().installEventFilter(self)
         self.box = CircuitBox()
@@ -109,7 +110,7 @@ class CircuitCanvas(QWidget):
     def room(self) -> tuple[float, float]:
         """Pixels there are for a drawing."""
         port = self.view.viewport().rect()
-        return max(port.width(), 120), max(port.height(), 120)
+        return max(port.width(), _LEAST[0]), max(port.height(), _LEAST[1])
 
     @property
     def scale(self) -> float:

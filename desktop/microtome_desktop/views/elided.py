@@ -23,6 +23,15 @@ class ElidedLabel(QElidingLabel):
         self.setToolTip(text.replace("<", "\N{FULLWIDTH LESS-THAN SIGN}"))
 
 
+class WholeLabel(QLabel):
+    """Says all of its text, or nothing where there is no room for it."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Leave out a word that would be cut."""
+        if self.width() >= self.sizeHint().width():
+            super().paintEvent(event)
+
+
 _DOT, _SHORT = " \N{MIDDLE DOT} ", 24  # letters
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QMainWindow,
@@ -31,13 +31,24 @@ from microtome_desktop.views.search_field import SearchField
 # Raised when docks change: an older saved layout would put them in wrong places.
 LAYOUT_VERSION = 10
 _DEFAULT_SIZE = QSize(1760, 1080)
-_LEAST_LEFT = 266  # below it the prompt's fields are cut off
+_LEAST_LEFT = 281  # the history needs it; below 266 the prompt's fields are cut off
 _LEFT, _RIGHT, _BOTTOM, _STRIP = 290, 370, 390, 88
 _DOCK_AREAS = {
     Area.LEFT: Qt.DockWidgetArea.LeftDockWidgetArea,
     Area.RIGHT: Qt.DockWidgetArea.RightDockWidgetArea,
     Area.BOTTOM: Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+_DOWN = Qt.DockWidgetArea.BottomDockWidgetArea
+
+
+def first_sizes(window: QSize) -> tuple[float, float, float]:
+    """Width of the left and of the right area and height of the bottom one, for a new layout.
+
+    On a small screen the middle keeps its share of it, and a little more of its height.
+    """
+    wide = min(1.0, window.width() / _DEFAULT_SIZE.width())
+    high = min(1.0, window.height() / _DEFAULT_SIZE.height())
+    return max(_LEFT * wide, _LEAST_LEFT), _RIGHT * wide, _BOTTOM * high**1.5
 
 
 class MainWindow(QMainWindow):
@@ -59,6 +70,7 @@ class MainWindow(QMainWindow):
         # The corners belong to the side docks: they reach from top to bottom.
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self._lengths: dict[Qt.DockWidgetArea, float] = {}  # of areas, before they were rounded
         self.actions_table = Actions(self)
         self.tool_bar = self._make_tool_bar()
         self.bodies: dict[str, Body] = {}
@@ -177,13 +189,12 @@ class MainWindow(QMainWindow):
                 by_area.setdefault(place.area, []).append(place)
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         sides = [self.docks[by_area[area][0].name] for area in (Area.LEFT, Area.RIGHT)]
-        # On a small screen the circuit keeps its share of it.
-        wide = min(1.0, self.width() / _DEFAULT_SIZE.width())
-        high = min(1.0, self.height() / _DEFAULT_SIZE.height())
-        left, beside = max(round(_LEFT * wide), _LEAST_LEFT), round(_RIGHT * wide)
+        sizes = first_sizes(self.size())
+        self._lengths = dict(zip(_DOCK_AREAS.values(), sizes, strict=True))
+        left, beside, below = (round(size) for size in sizes)
         self.resizeDocks(sides, [left, beside], across)
         bottom, right = by_area[Area.BOTTOM], by_area[Area.RIGHT]
-        self.resizeDocks([self.docks[bottom[0].name]], [round(_BOTTOM * high**1.3)], down)
+        self.resizeDocks([self.docks[bottom[0].name]], [below], down)
         self._share(bottom, across, self.width() - left - beside)
         self._share(right, down, self.height() - 120)
 
@@ -191,6 +202,37 @@ class MainWindow(QMainWindow):
         total = sum(place.size for place in places)
         docks: list[QDockWidget] = [self.docks[place.name] for place in places]
         self.resizeDocks(docks, [round(length * place.size / total) for place in places], line)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Let the areas around the middle shrink and grow with the window.
+
+        Qt would take all from the middle.
+        """
+        super().resizeEvent(event)
+        old, new = event.oldSize(), event.size()
+        if self._seen and not old.isEmpty() and not self.maximising.name:
+            before, after = first_sizes(old), first_sizes(new)
+            for at, area in enumerate(_DOCK_AREAS.values()):
+                lost = (old - new).height() if area is _DOWN else (old - new).width()
+                self._scale(area, after[at] / before[at], lost)
+
+    def _scale(self, area: Qt.DockWidgetArea, factor: float, lost: int) -> None:
+        """Make an area so many times as large as it was.
+
+        What rounding took from it comes back; and Qt may have taken some of what the window lost.
+        """
+        down = area is _DOWN
+        line = Qt.Orientation.Vertical if down else Qt.Orientation.Horizontal
+        for dock in self.docks.values():
+            here = self.dockWidgetArea(dock) == area and self.rect().intersects(dock.geometry())
+            if here and dock.isVisible() and not dock.isFloating():
+                length = dock.height() if down else dock.width()
+                held = self._lengths.get(area, 0.0)
+                taken = -1 < held - length < max(lost, 1)
+                exact = factor * (held if taken else length)
+                self._lengths[area] = exact
+                self.resizeDocks([dock], [round(exact)], line)
+                return
 
     def layout_bytes(self) -> tuple[QByteArray, QByteArray]:
         """Geometry and state, to be remembered; not that one panel fills the window."""

@@ -61,7 +61,6 @@ class PhasePage(QWidget):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 6, 6, 0)
         column.addLayout(form)
-        column.addWidget(self.run)
         self.legend.setText(
             "<br>".join(
                 f'<span style="color: {getattr(colours, colour)}">\u25a0</span> {name}'
@@ -79,7 +78,10 @@ class PhasePage(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(10)
-        line.addWidget(scrolled(left, _FORM))
+        held = QVBoxLayout()
+        held.addWidget(scrolled(left, _FORM), 1)
+        held.addWidget(self.run)
+        line.addLayout(held)
         line.addLayout(right, 1)
 
     def wish(self) -> PhaseWish:

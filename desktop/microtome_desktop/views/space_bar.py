@@ -9,6 +9,7 @@ from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
 
 from microtome_desktop.views.choice import Choice
+from microtome_desktop.views.elided import WholeLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.space_grid import MOST_VIEWS
@@ -72,7 +73,7 @@ class SpaceBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        by = QLabel("Coloured by")
+        by = WholeLabel("Coloured by")
         by.setObjectName("dim")
         by.setMinimumWidth(12)  # gives way first
         row.addWidget(by)

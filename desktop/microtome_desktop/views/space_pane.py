@@ -128,6 +128,7 @@ class SpacePane(QWidget):
         self.head.setGeometry(
             2, 2, min(wanted, max(self.width() - 8, 60)), self.head.sizeHint().height()
         )
+        self.view.leave_free(self.head.geometry())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The choice keeps its corner."""

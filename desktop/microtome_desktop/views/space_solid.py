@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QRect, QTimer
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.scene import cameras, visuals
@@ -41,6 +41,7 @@ class SolidSpace(SpaceView):
         self._order = np.zeros(0, dtype=np.int64)
         self._marked = np.zeros(0, dtype=np.int64)
         self._moves = np.zeros((0, 2))  # of the names
+        self._covered = QRect()
         self._drawn = 0
         self._limit = _MOVING_POINTS * 5
         self._pressed_at: tuple[float, float] | None = None
@@ -92,6 +93,10 @@ class SolidSpace(SpaceView):
             # A fixed shuffle, so that any first n points are a fair sample.
             self._order = np.random.default_rng(0).permutation(count)
         self.colour(space.colours if colours is None else colours)
+
+    def leave_free(self, part: QRect) -> None:
+        """Put no names there."""
+        self._covered = part
 
     def place(self, space: Space) -> None:
         """Draw the same points at other places."""
@@ -174,9 +179,10 @@ class SolidSpace(SpaceView):
         if space is not None and (len(self._moves) != len(places) or not self._rest.isActive()):
             sample = space.points[:: -(-len(space.points) // _NAMING_POINTS) or 1]
             room = float(self.drawn.width()), float(self.drawn.height())
-            self._moves = names_beside(
-                places, label_sizes(space.label_texts), _on_screen(sample, onto_screen)[0], room
-            )
+            middle, size = self._covered.center(), self._covered.size()
+            covered = np.array([middle.x(), middle.y(), size.width(), size.height()])
+            sizes, points = label_sizes(space.label_texts), _on_screen(sample, onto_screen)[0]
+            self._moves = names_beside(places, sizes, points, room, covered)
         return self._moves
 
     def _hit(self, place: Any) -> int:

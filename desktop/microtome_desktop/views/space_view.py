@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QRect, Signal
 from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.presenters.space import Space
@@ -36,6 +36,9 @@ class SpaceView(QWidget):
     def highlight(self, points: Int[np.ndarray, " some"]) -> None:
         """Mark points by row; the others stay as they are."""
         raise NotImplementedError
+
+    def leave_free(self, part: QRect) -> None:
+        """Put no names onto this part of the drawing, which something lies over."""
 
     def screen_places(self) -> Float[np.ndarray, "point 2"]:
         """Where the points lie, in pixels of the drawing."""

@@ -13,7 +13,7 @@ from microtome_desktop.state.superpositions import spread
 from microtome_desktop.views.fonts import mono_font
 
 MODELS = 3  # beside each other at most
-_LABEL, _NUMBER = 82, 40  # pixels
+_LABEL, _NUMBER = 88, 40  # pixels
 # Name, title, range, start, what a step of it is, and how it is written.
 _Row = tuple[str, str, tuple[int, int], int, float, str]
 _ROWS: tuple[_Row, ...] = (

@@ -104,8 +104,8 @@ class SuperpositionPanel(Panel):
         line = QHBoxLayout(toys)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(10)
-        line.addWidget(scrolled(self._settings(), _FORM))
-        for part, share in ((self._models(), 5), (self._real(), 2)):
+        line.addLayout(self._settings())
+        for part, share in ((self._models(), 5), (self._real(), 3)):
             line.addLayout(part, share)
         self.pages.addTab(toys, "Toy models")
         self.pages.addTab(self.phases, "Phase diagram")
@@ -113,15 +113,17 @@ class SuperpositionPanel(Panel):
         outer.setContentsMargins(10, 4, 8, 6)
         outer.addWidget(self.pages)
 
-    def _settings(self) -> QWidget:
+    def _settings(self) -> QVBoxLayout:
         held = QWidget()
-        column = QVBoxLayout(held)
-        column.setContentsMargins(0, 6, 6, 0)
+        fields = QVBoxLayout(held)
+        fields.setContentsMargins(0, 6, 6, 0)
+        fields.addWidget(self.form)
+        fields.addStretch(1)
+        column = QVBoxLayout()
         column.setSpacing(6)
-        column.addWidget(self.form)
+        column.addWidget(scrolled(held, _FORM), 1)
         column.addWidget(self.train)
-        column.addStretch(1)
-        return held
+        return column
 
     def _models(self) -> QVBoxLayout:
         column = QVBoxLayout()

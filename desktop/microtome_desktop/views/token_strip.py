@@ -8,7 +8,7 @@ from functools import cache, partial
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from microtome.records.marks import Marks
 from microtome.records.run_codes import RunCodes
@@ -29,7 +29,7 @@ from microtome_desktop.views.card import EXPORT_TIP, tiny_button
 from microtome_desktop.views.checkpoint_slider import CheckpointSlider
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.edit_menu import offer_edits
-from microtome_desktop.views.elided import ElidedLabel
+from microtome_desktop.views.elided import ElidedLabel, WholeLabel
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_codes import run_codes
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -74,7 +74,7 @@ class TokenStrip(Panel):
         self.area.viewport().setAutoFillBackground(False)
         self.area.setFixedHeight(42)
         above = QHBoxLayout()
-        label = QLabel("Tokens coloured by")
+        label = WholeLabel("Tokens coloured by")
         label.setObjectName("dim")
         label.setMinimumWidth(40)
         above.addWidget(label)
