@@ -21,9 +21,9 @@ def test_a_node_is_its_feature_in_the_space_and_the_other_way(sitting):
     sitting.bench.runner.ask(OpenDictionary("words-4l/transcoders"))
     sitting.rest()
     second = sets.layers[2].identity
+    session, selection = sitting.make(), sitting.desk.selection
     sitting.bench.runner.ask(ProjectDirections(second.fingerprint, second.name))
     sitting.rest()
-    session, selection = sitting.make(), sitting.desk.selection
     space = sitting.panels["feature_space"]
     sitting.click(STRONGEST)
     assert selection.current.feature == (second.fingerprint, 706)

@@ -243,6 +243,8 @@ def test_both_layouts_of_features_are_reviewed_without_model_and_umap(
     assert placed.isVisible()
     assert placed.currentData() == "pca"
     before = panel.drawing.points
+    panel.window().activateWindow()  # the keys of another window that is active come first
+    qtbot.waitUntil(panel.window().isActiveWindow)
     QTest.keyClick(placed, Qt.Key.Key_Down)  # both were kept, so both can be had
     assert panel.site.currentData() == "features of mine (UMAP)"
     assert "near ones are alike · seed 4" in panel.drawing.caption

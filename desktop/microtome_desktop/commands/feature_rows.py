@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from microtome.analysis.umap_installed import GET_UMAP, NO_UMAP, has_umap
-from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.state.made_by import needs_model
 
@@ -34,6 +33,8 @@ def _no_dictionary(now: Situation) -> str:
 
 def _no_saving(now: Situation) -> str:
     """Why what is looked at cannot be saved for other tools."""
+    from microtome.records.neuron_prints import layer_of_neurons
+
     if layer_of_neurons(now.desk.dictionaries.current) is not None:
         return "Neurons are the model's own: choose a dictionary or a transcoder."
     return _no_dictionary(now)

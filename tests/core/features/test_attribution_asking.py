@@ -244,8 +244,8 @@ def test_what_cannot_be_asked_is_refused(
         for mode in ("frozen", "free"):
             with pytest.raises(EditError, match="changes twice"):
                 feature_intervention(words, sets, PROMPT, [other, last], mode=mode)
-    for wrong in ({"max_logits": 0}, {"max_feature_nodes": -1}):
-        with pytest.raises(InputError, match="no graph"):
+    for wrong, told in (({"max_logits": 0}, "no graph"), ({"max_feature_nodes": -1}, "of -1 feat")):
+        with pytest.raises(InputError, match=told):
             estimate_attribution(words, sets, PROMPT, **wrong)
     with pytest.raises(InputError, match="no feature of the graph"):
         changes_of(whole, [whole.node_id[0]])
