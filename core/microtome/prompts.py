@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import index
 from typing import Any, SupportsIndex, TypeAlias
 
-from microtome.errors import PromptError, described, expect
+import numpy as np
+from jaxtyping import UInt8
+
+from microtome.errors import InputError, PromptError, described, expect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageInput:
+    """An image as a model is asked about it; equal to any other of the same pixels.
+
+    ``values`` has one channel (grey) or three (red, green, blue), rows from the top. A
+    ``prepared`` one is already as the model reads it: it is neither resized nor cut, only scaled
+    and normalised. ``note`` says what reading the file left away, as a sentence.
+    """
+
+    values: UInt8[np.ndarray, "row column channel"]
+    name: str = "image"
+    prepared: bool = False
+    note: str = ""
+    digest: str = field(init=False, default="")  # SHA-256 of shape, pixels and ``prepared``
+
+    def __post_init__(self) -> None:
+        values = self.values
+        shaped = isinstance(values, np.ndarray) and values.ndim == 3 and values.size
+        if not shaped or values.dtype != np.uint8 or values.shape[2] not in (1, 3):
+            given = f"{values.dtype} {values.shape}" if hasattr(values, "dtype") else str(values)
+            raise InputError(
+                f"An image of {given} was given, but uint8 [row, column, 1 or 3] was expected.",
+                "Open files with read_image.",
+            )
+        held = np.ascontiguousarray(values)
+        held.setflags(write=False)
+        made = hashlib.sha256(f"{held.shape}{self.prepared}".encode() + held.tobytes())
+        object.__setattr__(self, "values", held)
+        object.__setattr__(self, "digest", made.hexdigest())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageInput) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return int(self.values.shape[0]), int(self.values.shape[1])
 
 # Text becomes exactly what the model's tokenizer gives for it; ids are taken as they are.
+# A model that sees is given an image.
 # For a model with an encoder, what stands before ``|||`` (among ids, before -1) is what the
 # encoder reads, and what stands behind it is where the decoder goes on from.
-Prompt: TypeAlias = str | tuple[int, ...]
+Prompt: TypeAlias = str | tuple[int, ...] | ImageInput
 SEPARATOR, SEPARATOR_ID = "|||", -1
 
 _IDS = re.compile(r"\s*\d+(?:[\s,]+\d+)*\s*,?\s*")
@@ -42,6 +89,8 @@ def both_sides(prompt: Prompt) -> tuple[Prompt, Prompt]:
     """
     source: Prompt
     target: Prompt
+    if isinstance(prompt, ImageInput):
+        raise PromptError("An image was given to a model that reads text.", "Type a text.")
     if isinstance(prompt, str):
         source, _, target = prompt.partition(SEPARATOR)
         source, target = source.rstrip(), target.strip()
@@ -56,12 +105,14 @@ def both_sides(prompt: Prompt) -> tuple[Prompt, Prompt]:
     return source, target
 
 
-def as_prompt(prompt: str | Sequence[int]) -> Prompt:
-    """The prompt as an immutable value.
+def as_prompt(prompt: str | Sequence[int] | ImageInput) -> Prompt:
+    """The prompt as an immutable value; an image is one already.
 
     Raises PromptError when it is empty, neither text nor a sequence of ids, or a token id is not
     a whole number.
     """
+    if isinstance(prompt, ImageInput):
+        return prompt
     if isinstance(prompt, bytes) or not isinstance(prompt, Iterable):
         raise PromptError(
             f"The prompt is {described(prompt)}, but a text or a list of token ids was expected.",

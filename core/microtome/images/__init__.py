@@ -1,0 +1,1 @@
+"""What activations say: lenses, attribution, head detectors, projections."""
