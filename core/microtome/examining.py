@@ -94,9 +94,8 @@ def examine(
         circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
-    space = default_space(model, job)
-    with suppress(SiteMissing):
-        keep(own_space(traces[0], Site("resid_post")) if space is None else place(space, traces[0]))
+    if "resid_post" in model.ports:
+        _space(model, traces[0], keep, job)
     return Session(
         model=model.identity,
         traces=traces,
@@ -108,6 +107,12 @@ def examine(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=model.identity.versions,
     )
+
+
+def _space(model: Model, clean: Trace, keep: Callable[[Analysis], None], job: Job) -> None:
+    space = default_space(model, job)
+    with suppress(SiteMissing):
+        keep(own_space(clean, Site("resid_post")) if space is None else place(space, clean))
 
 
 def _explain(

@@ -21,6 +21,8 @@ from microtome.models.outline import Outline
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
+from microtome.models.vision.patches import PatchLexicon
+from microtome.models.vision.sight import Sight
 from microtome.prompts import Prompt
 from microtome.records.memory import MemoryNeed
 from microtome.records.model import ModelIdentity
@@ -51,15 +53,20 @@ class Model:
         identity: ModelIdentity,
         tokenizer: Any,
         memory: MemoryNeed | None = None,
+        seeing: tuple[Sight, PatchLexicon] | None = None,
     ) -> None:
         self.module = module
         self.family: Family | Outline = family.of(module.config)
         self.identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
-        self.lexicon = Lexicon(
-            tokenizer, identity.reads, identity.context, identity.name, self._start
-        )
+        # How a model that sees is run on pixels; None for one that reads text.
+        self.sight: Sight | None = None if seeing is None else seeing[0]
+        self.lexicon: Lexicon = seeing[1] if seeing else self._lexicon()
+
+    def _lexicon(self) -> Lexicon:
+        identity = self.identity
+        return Lexicon(self.tokenizer, identity.reads, identity.context, identity.name, self._start)
 
     @property
     def config(self) -> Any:
@@ -165,6 +172,8 @@ class Model:
         """The classes that are this model's answers; None where its answers are words."""
         if not self.family.labelled:
             return None
+        if self.sight is not None:
+            return Labels(self.sight.classes, self.identity.name)
         named: dict[int, str] = self.config.id2label
         return Labels(tuple(named[number] for number in sorted(named)), self.identity.name)
 
@@ -201,6 +210,8 @@ class Model:
         encoder ``ids`` are the decoder's and ``source`` the encoder's, which is what
         ``attention_mask`` is about then.
         """
+        if self.sight is not None and not self.known:
+            return self._seen(self.sight, ids)
         if self.family.row_positions:
             places = torch.arange(ids.shape[1], device=self.device)[None]
             shifted = options.get("position_ids", places)
@@ -215,6 +226,16 @@ class Model:
             output = self.module(**given, use_cache=False, **options)
         logits: Tensor = output.logits
         return logits
+
+    def _seen(
+        self, sight: Sight, ids: Int[Tensor, "batch position"]
+    ) -> Float[Tensor, "batch read vocabulary"]:
+        """The logits of images, each the token of a model that reads them whole."""
+        lexicon = self.lexicon
+        assert isinstance(lexicon, PatchLexicon)  # noqa: S101
+        made = [torch.from_numpy(lexicon.image_of(row)) for row in ids.tolist()]
+        with torch.inference_mode():
+            return sight.logits(torch.stack(made).to(self.device, self.dtype))[:, None]
 
     @contextmanager
     def attending(self, implementation: str) -> Iterator[None]:

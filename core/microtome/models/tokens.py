@@ -28,7 +28,7 @@ class Tokens:
 
     ``texts`` are the readable tokens; ``unknown`` are positions whose text the tokenizer does
     not know, where ``texts`` holds what was written there. ``source`` is what an encoder reads;
-    the rest is then the decoder's.
+    the rest is then the decoder's. ``image`` is what a model that sees reads.
     """
 
     ids: Int[np.ndarray, " position"]
@@ -36,6 +36,7 @@ class Tokens:
     unknown: tuple[int, ...]
     prompt: str
     source: Tokens | None = None
+    image: ImageInput | None = None  # as the model sees it
 
     @property
     def n_source(self) -> int:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
-from microtome.prompts import SEPARATOR_ID
+from microtome.prompts import SEPARATOR_ID, ImageInput
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
@@ -92,6 +92,7 @@ class Trace:
     seconds: float = 0.0
     live: Any = field(default=None, repr=False)
     source: Source | None = None
+    image: ImageInput | None = None  # what a model that sees was given, as it saw it
 
     def activation(self, site: Site | str) -> NDArray[Any]:
         """The values at a site: one layer and head where the site names them, else all.

@@ -132,6 +132,8 @@ def _model_part(session: Session, root: Mapping[str, int]) -> Part:
     }  # fmt: skip
     if model.inputs is not None:
         attributes["inputs"] = model.inputs
+    if model.sees:
+        attributes["sees"] = 1
     if model.n_encoder_layers:
         attributes["n_encoder_layers"] = model.n_encoder_layers
     group = GroupBuilder("/model", root, attributes)

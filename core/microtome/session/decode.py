@@ -77,7 +77,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
     held = handle.attributes("/model")
     versions = handle.json("/model/versions_json")
     context = int(held["context"])
-    sizes = {
+    sizes: dict[str, Any] = {
         name: int(held[name])
         for name in (
             "n_layers", "n_heads", "n_kv_heads", "d_model", "d_head", "d_mlp", "vocabulary",
@@ -93,7 +93,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         tokenizer_fingerprint=str(held["tokenizer_fingerprint"]),
         config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
         inputs=int(held["inputs"]) if "inputs" in held else None, **sizes,
-        n_encoder_layers=int(held.get("n_encoder_layers", 0)),
+        n_encoder_layers=int(held.get("n_encoder_layers", 0)), sees=bool(held.get("sees", False)),
     )  # fmt: skip
     return model, dict(versions["session"])
 
