@@ -45,9 +45,7 @@ def build(name: str, seed: int = 0) -> transformers.PreTrainedModel:
     """A random net; norms, biases and running means are random too."""
     class_name, settings = CONFIGS[name]
     made_by = getattr(transformers, class_name)
-    net = made_by._from_config(  # noqa: SLF001
-        made_by.config_class(**settings), attn_implementation="eager"
-    ).eval()
+    net = made_by._from_config(made_by.config_class(**settings), attn_implementation="eager").eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in net.named_parameters():
