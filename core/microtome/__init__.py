@@ -28,6 +28,8 @@ _PUBLIC = {
     "FeatureLabel": "records.feature_labels",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
+    "ImageInput": "prompts",
+    "ImageSet": "records.image_set",
     "KL": "metrics",
     "LabelSet": "records.feature_labels",
     "Labeller": "features.labelling",
@@ -85,6 +87,7 @@ _PUBLIC = {
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
     "load_dictionary": "features.formats.files",
+    "load_image_set": "images.sets",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "load_transcoders": "features.formats.files",
@@ -143,6 +146,8 @@ __all__ = [
     "FeatureLabel",
     "Harvest",
     "Hypothesis",
+    "ImageInput",
+    "ImageSet",
     "LabelSet",
     "Labeller",
     "LocalLabeller",
@@ -199,6 +204,7 @@ __all__ = [
     "label_detection",
     "label_features",
     "load_dictionary",
+    "load_image_set",
     "load_model",
     "load_suite",
     "load_transcoders",
@@ -295,6 +301,7 @@ if TYPE_CHECKING:
     from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
+    from microtome.images.sets import load_image_set
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
@@ -315,13 +322,14 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
-    from microtome.prompts import PromptPair, Question
+    from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.feature_card import FeatureCard, feature_card
     from microtome.records.feature_index import FeatureIndex
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
+    from microtome.records.image_set import ImageSet
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite

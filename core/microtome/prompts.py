@@ -34,9 +34,10 @@ class ImageInput:
         values = np.asarray(self.values)
         shaped = values.ndim == 3 and values.size > 0 and values.shape[2] in (1, 3)
         if not shaped or values.dtype != np.uint8:
+            array = isinstance(self.values, np.ndarray)
+            given = f"{values.dtype} {values.shape}" if array else described(self.values)
             raise InputError(
-                f"An image of {values.dtype} {values.shape} was given, but uint8 "
-                "[row, column, 1 or 3] was expected.",
+                f"An image of {given} was given, but uint8 [row, column, 1 or 3] was expected.",
                 "Open files with read_image.",
             )
         held = np.ascontiguousarray(values)

@@ -117,10 +117,7 @@ class _Reader:
         mean, std = self._numbers("image_mean"), self._numbers("image_std")
         if not self._flag("do_normalize"):
             mean, std = (0.0,), (1.0,)
-        channels = self._channels or max(len(mean), len(std))
-        channels = (
-            3 if channels not in (1, 3) or (self._channels is None and len(mean) == 1) else channels
-        )
+        channels = self._channels or 3
         return Preprocessing(
             channels=channels,
             size=size,

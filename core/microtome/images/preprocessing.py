@@ -76,7 +76,8 @@ class Preprocessing:
         values = self.prepare(image).values.astype(np.float64) * self.scale
         scaled = values.astype(np.float32)
         mean, std = (np.array(one, np.float32) for one in (self.mean, self.std))
-        return np.ascontiguousarray(((scaled - mean) / std).transpose(2, 0, 1))
+        read = (scaled - mean) / std
+        return np.array(read.transpose(2, 0, 1), order="C")
 
     def shown(
         self, pixels: Float[np.ndarray, "channel row column"]
@@ -84,7 +85,8 @@ class Preprocessing:
         """The picture of what a model reads: ``pixels`` undone, and what is beyond cut off."""
         values = np.asarray(pixels, np.float64).transpose(1, 2, 0)
         raw = (values * np.array(self.std) + np.array(self.mean)) / self.scale
-        return np.clip(np.rint(np.nan_to_num(raw)), 0, 255).astype(np.uint8)
+        held: np.ndarray = np.clip(np.rint(np.nan_to_num(raw)), 0, 255)
+        return held.astype(np.uint8)
 
     def lines(self) -> tuple[str, ...]:
         """The steps in words, in their order."""
