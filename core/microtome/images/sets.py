@@ -35,7 +35,7 @@ def load_image_set(name: str | Path) -> ImageSet:
     text = str(name)
     if text in image_set_names():
         return _read(_EMBEDDED / text)
-    folder = Path(text).expanduser()
+    folder = Path(text).expanduser().resolve()
     if not folder.is_dir():
         known = ", ".join(image_set_names())
         raise ImageError(
