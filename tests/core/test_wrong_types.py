@@ -235,6 +235,7 @@ CALLS = {
     "mt.ImageSet('few', 'abc', None, (), ())": ("images", "'abc'"),
     "mt.ImageSet('few', None, None, None, ())": ("classes", "None"),
     "mt.load_image_set(None)": ("name", "None"),
+    "mt.load_image_set('few', edge=0.5)": ("edge", "0.5"),
     "mt.read_image(None)": ("path", "None"),
     "mt.read_image(b'abc')": ("path", "bytes"),
     "mt.read_images(3)": ("folder", "3"),
