@@ -21,10 +21,10 @@ from microtome.models.model import Model
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.seen import ATTRIBUTION_MAP, attribution_id
 from microtome.vision.activity import sight_of
 from microtome.vision.scores import Score, score_of, seen
 
-ATTRIBUTION_MAP = "attribution-map"
 BASELINES = ("grey", "black", "white", "noise")
 _GREY, _WHITE = 127.5, 255.0
 _AT_ONCE = 16  # images of a forward pass
@@ -111,7 +111,7 @@ def attribution_map(  # noqa: PLR0913, each says what a method needs
             ("row", "column", "channel"), np.asarray(sight.preprocessing.prepare(image).values)
         ),
     }
-    named = f"{ATTRIBUTION_MAP}-{told['digest'][:12]}-{method}-{score.answer}-{score.wrong}"
+    named = attribution_id(told["digest"], method, score.answer, score.wrong)
     title = f"{row.title} for {score.name(sight)} on {image.name}"
     return Analysis(named, ATTRIBUTION_MAP, title, arrays, told)
 

@@ -23,10 +23,10 @@ from microtome.models.model import Model
 from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.seen import UNIT_EVIDENCE, evidence_id
 from microtome.vision.activity import sight_of
 from microtome.vision.scores import Score, score_of, seen
 
-UNIT_EVIDENCE = "unit-evidence"
 _EXACT = 1e-3  # of the logit's size: rounding of float32
 
 
@@ -62,7 +62,7 @@ def unit_evidence(
         "weight": Labelled(("unit",), parts.weight, "logit", "worth of a step of activity"),
         "contribution": Labelled(("unit",), parts.contribution, "logit", "added to the score"),
     }
-    named = f"{UNIT_EVIDENCE}-{told['digest'][:12]}-{score.answer}-{score.wrong}"
+    named = evidence_id(told["digest"], score.answer, score.wrong)
     title = f"Evidence for {score.name(sight)} on {image.name}"
     return Analysis(named, UNIT_EVIDENCE, title, arrays, told)
 

@@ -14,10 +14,9 @@ from microtome.models.model import Model
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.seen import IMAGE_MAPS, maps_id
 from microtome.vision.activity import sight_of
 from microtome.vision.scores import expect_image, seen
-
-IMAGE_MAPS = "image-maps"
 
 
 def image_maps(
@@ -55,7 +54,7 @@ def image_maps(
             "top": sight.classes[int(logits.argmax())]}  # fmt: skip
     named = "all" if layers is None else "+".join(held)
     return Analysis(
-        f"{IMAGE_MAPS}-{told['digest'][:12]}-{named}", IMAGE_MAPS,
+        maps_id(told["digest"], named), IMAGE_MAPS,
         f"Activation maps of {named} on {image.name}", arrays, told,
     )  # fmt: skip
 
