@@ -174,7 +174,9 @@ def _widths(model: Model, sites: Iterable[Site | str]) -> dict[str, int]:
 
 
 def _sample(model: Model, corpus: Corpus) -> float:
-    """Bytes a token of the first documents."""
+    """Bytes a token of the first documents, or of images."""
+    if corpus.images:
+        return corpus.n_bytes / (len(corpus.images) * row_length(model))
     size = tokens = 0
     for text, _ in corpus.documents():
         tokens += len(model.lexicon.documents([text])[0])

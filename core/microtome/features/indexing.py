@@ -256,7 +256,7 @@ class _Pass:
     def arrays(self, job: Job) -> dict[str, NDArray[np.generic]]:
         """What the index holds of the text."""
         top, some = self._top.columns, self._some.columns
-        texts = [self._model.token_text(token) for token in range(self._model.identity.reads)]
+        texts = [self._model.token_text(token) for token in range(self._model.lexicon.size)]
         held: dict[str, NDArray[np.generic]] = {
             "count": self._count,
             "total": self._total,

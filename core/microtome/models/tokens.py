@@ -86,6 +86,11 @@ class Lexicon:
         token = getattr(self._tokenizer, "mask_token_id", None)
         return None if token is None else int(token)
 
+    @property
+    def size(self) -> int:
+        """Number of tokens that can be read: ids are below it."""
+        return self._size
+
     @cached_property
     def _known(self) -> int:
         return 0 if self._tokenizer is None else len(self._tokenizer)
