@@ -22,6 +22,7 @@ from torch import Tensor
 from microtome.activations.budget import shape_of
 from microtome.activations.shards import (
     INDEX,
+    PATCHES,
     TOKENS,
     Harvest,
     HarvestIndex,
@@ -129,6 +130,9 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
     )
     index = _begun(path, index)
     tokens = tokenise(model, corpus, path / TOKENS, context=index.context, limit=limit, job=job)
+    if corpus.images:
+        with storing(path):
+            (path / PATCHES).write_text(model.lexicon.mark, "utf-8")
     if not index.blocks:
         index = _counted(path, index, len(tokens))
     return _run(model, path, index, tokens, job)

@@ -61,7 +61,11 @@ class Lexicon:
 
     ``size`` is the number of rows of the embedding, which may exceed the tokenizer's vocabulary.
     ``start`` is the token that a decoder beside an encoder begins with, None for other models.
+    ``mark`` tells this lexicon from others whose ids mean other things; empty where ids always mean
+    the same.
     """
+
+    mark = ""
 
     def __init__(
         self,

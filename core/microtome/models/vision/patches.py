@@ -6,6 +6,7 @@ have. A convolutional net reads the whole image as one token.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -41,6 +42,7 @@ class PatchLexicon(Lexicon):
         self._count = len(leading)
         self._ids: dict[bytes, int] = {}
         self._known_pixels: list[Float[np.ndarray, "channel row column"]] = []
+        self.mark = uuid.uuid4().hex
         self._first_seen: dict[int, str] = {}
         self.on_growth: Callable[[], None] | None = None  # told when patches were added
 
