@@ -28,6 +28,8 @@ _PUBLIC = {
     "FeatureLabel": "records.feature_labels",
     "Harvest": "activations.shards",
     "Hypothesis": "records.hypothesis",
+    "ImageInput": "prompts",
+    "ImageSet": "records.image_set",
     "KL": "metrics",
     "LabelSet": "records.feature_labels",
     "Labeller": "features.labelling",
@@ -84,12 +86,15 @@ _PUBLIC = {
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
+    "load_adapter": "models.vision.adapter",
     "load_dictionary": "features.formats.files",
+    "load_image_set": "images.sets",
     "load_model": "models.loading",
     "load_suite": "suites.loading",
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "meanings": "records.shared_features",
+    "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -104,6 +109,8 @@ _PUBLIC = {
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
+    "read_image": "images.reading",
+    "read_images": "images.reading",
     "read_labels": "features.label_files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
@@ -143,6 +150,8 @@ __all__ = [
     "FeatureLabel",
     "Harvest",
     "Hypothesis",
+    "ImageInput",
+    "ImageSet",
     "LabelSet",
     "Labeller",
     "LocalLabeller",
@@ -198,12 +207,15 @@ __all__ = [
     "judge_circuit",
     "label_detection",
     "label_features",
+    "load_adapter",
     "load_dictionary",
+    "load_image_set",
     "load_model",
     "load_suite",
     "load_transcoders",
     "logit_lens",
     "meanings",
+    "module_tree",
     "open_harvest",
     "open_session",
     "patching_sweep",
@@ -218,6 +230,8 @@ __all__ = [
     "prune_by_influence",
     "read_corpus",
     "read_graph",
+    "read_image",
+    "read_images",
     "read_labels",
     "redundancy",
     "run_suite",
@@ -295,6 +309,8 @@ if TYPE_CHECKING:
     from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
+    from microtome.images.reading import read_image, read_images
+    from microtome.images.sets import load_image_set
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
     from microtome.interventions.sweeps import (
@@ -315,13 +331,16 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
-    from microtome.prompts import PromptPair, Question
+    from microtome.models.module_tree import module_tree
+    from microtome.models.vision.adapter import load_adapter
+    from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
     from microtome.records.feature_card import FeatureCard, feature_card
     from microtome.records.feature_index import FeatureIndex
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
+    from microtome.records.image_set import ImageSet
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite

@@ -6,7 +6,8 @@
     │   ├── PromptError            empty, too long, not tokenizable, pair of unequal length
     │   ├── AnswerError            not one token, unknown word, outside the vocabulary
     │   ├── MetricError            a metric used where its kind has no meaning
-    │   └── EditError              an edit that does not fit its site
+    │   ├── EditError              an edit that does not fit its site
+    │   └── ImageError             an image, or a set of them, that cannot be read or used
     ├── ModelError                 a model that cannot be opened or instrumented
     │   ├── ModelNotFound          no such embedded name, folder or hub entry
     │   ├── ModelDamaged           half-downloaded, unreadable or inconsistent files
@@ -79,6 +80,10 @@ class MetricError(InputError):
 
 class EditError(InputError):
     """An edit that does not fit its site."""
+
+
+class ImageError(InputError):
+    """An image, or a set of images, that cannot be read or does not fit."""
 
 
 class ModelError(MicrotomeError):

@@ -28,13 +28,15 @@ class ImageInput:
     name: str = "image"
     prepared: bool = False
     note: str = ""
+    source: str = ""  # where it was taken from: a file, or the set and number as ``set:shapes/17``
     digest: str = field(init=False, default="")  # SHA-256 of shape, pixels and ``prepared``
 
     def __post_init__(self) -> None:
-        values = self.values
-        shaped = isinstance(values, np.ndarray) and values.ndim == 3 and values.size
-        if not shaped or values.dtype != np.uint8 or values.shape[2] not in (1, 3):
-            given = f"{values.dtype} {values.shape}" if hasattr(values, "dtype") else str(values)
+        values = np.asarray(self.values)
+        shaped = values.ndim == 3 and values.size > 0 and values.shape[2] in (1, 3)
+        if not shaped or values.dtype != np.uint8:
+            array = isinstance(self.values, np.ndarray)
+            given = f"{values.dtype} {values.shape}" if array else described(self.values)
             raise InputError(
                 f"An image of {given} was given, but uint8 [row, column, 1 or 3] was expected.",
                 "Open files with read_image.",
@@ -55,6 +57,7 @@ class ImageInput:
     def size(self) -> tuple[int, int]:
         """Rows and columns."""
         return int(self.values.shape[0]), int(self.values.shape[1])
+
 
 # Text becomes exactly what the model's tokenizer gives for it; ids are taken as they are.
 # A model that sees is given an image.
@@ -80,6 +83,20 @@ def shown_ids(ids: Sequence[int]) -> str:
     """Token ids as one would type them."""
     shown = ", ".join(SEPARATOR if token == SEPARATOR_ID else str(token) for token in ids)
     return shown.replace(f", {SEPARATOR}", f" {SEPARATOR}").replace(f"{SEPARATOR},", SEPARATOR)
+
+
+def plain_prompt(prompt: Prompt) -> str | list[int]:
+    """A prompt as JSON can hold it: a text, ids, or the name of an image and its checksum."""
+    if isinstance(prompt, ImageInput):
+        return f"image {prompt.name} (sha256 {prompt.digest[:16]})"
+    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
+
+
+def prompt_line(prompt: Prompt) -> str:
+    """A prompt in one line: a text, ids as one would type them, or the name of an image."""
+    if isinstance(prompt, ImageInput):
+        return prompt.name
+    return prompt if isinstance(prompt, str) else shown_ids(prompt)
 
 
 def both_sides(prompt: Prompt) -> tuple[Prompt, Prompt]:

@@ -38,6 +38,7 @@ PLANTED = [
     ("desktop-without-torch", "microtome_desktop/presenters/planted.py", "import torch.nn"),
     ("review-without-torch", "microtome/records/trace.py", "import torch"),
     ("review-without-torch", "microtome/errors.py", "import transformers"),
+    ("one-pillow", "microtome_desktop/views/panel.py", "from PIL import Image"),
 ]
 
 

@@ -207,4 +207,5 @@ def _record(
         seconds=seconds,
         live=model,
         source=_source(tokens.source),
+        image=tokens.image,
     )

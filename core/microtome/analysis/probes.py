@@ -21,7 +21,7 @@ from microtome.errors import InputError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompts import Prompt
+from microtome.prompts import Prompt, plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.probe import PROBE, Probe, probe_analysis
 from microtome.sites import Site
@@ -72,7 +72,7 @@ def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
         "unknown": unknown_words(model, [prompt for prompt, _, _ in given]),
         "last": str(places[-1]),
         "method": "logistic regression, L2, standardised",
-        "asked": [[_plain(prompt), label, group] for prompt, label, group in given],
+        "asked": [[plain_prompt(prompt), label, group] for prompt, label, group in given],
     }  # fmt: skip
 
     return probe_analysis(_fitted(places, held.rows, target, controls, parts, params, job))
@@ -264,11 +264,6 @@ def _repeats(types: Int[np.ndarray, " prompt"], parts: Int[np.ndarray, " prompt"
         (parts[types == kind] != part).any() for kind, part in zip(types, parts, strict=True)
     ]
     return float(np.mean(elsewhere))
-
-
-def _plain(prompt: Prompt) -> str | list[int]:
-    """As JSON has it."""
-    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
 
 
 def _folds(

@@ -20,7 +20,7 @@ from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair, Question, as_prompt
 
 # What a circuit can be asked about; a question brings its answers along.
-Subject: TypeAlias = str | tuple[int, ...] | PromptPair | Question
+Subject: TypeAlias = Prompt | PromptPair | Question
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,7 @@ from microtome.errors import PromptError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
-from microtome.prompts import Prompt
+from microtome.prompts import Prompt, plain_prompt
 from microtome.records.circuit import Circuit
 
 # A metric that is the small difference of large parts explains little.
@@ -138,7 +138,7 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
 
 
 def _plain(prompt: Prompt | None) -> str | list[int] | None:
-    return list(prompt) if isinstance(prompt, tuple) else prompt
+    return None if prompt is None else plain_prompt(prompt)
 
 
 def _notes(cancellation: float | None, rule: Rule, asked: Asked) -> list[str]:

@@ -1,1 +1,1 @@
-"""What activations say: lenses, attribution, head detectors, projections."""
+"""Images: files read safely, sets of labelled ones, and what becomes of them for a model."""

@@ -14,18 +14,17 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from microtome.errors import MemoryExceeded, ModelDamaged, ModelError, megabytes
+from microtome.errors import ModelDamaged, ModelError, megabytes
 from microtome.jobs import Job, job_or_default
 from microtome.models import attention, inline
-from microtome.models.devices import device_of, dtype_of, memory_ran_out
+from microtome.models.devices import device_of, dtype_of
 from microtome.models.discovery import discover, layer_lists, takes_attention
 from microtome.models.families import row_of
 from microtome.models.family import Family
+from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, quieten
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
 from microtome.models.outline import Outline
@@ -35,22 +34,11 @@ from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
 from microtome.models.t5_rows import n_encoder_layers
 from microtome.models.tokenizer import load_tokenizer, tokenizer_fingerprint
+from microtome.models.vision.opening import open_seeing
+from microtome.models.vision.rows import VISION
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
 from microtome.records.memory import MemoryNeed, free_memory
 from microtome.records.model import AS_THEY_ARE, ModelIdentity
-
-# What transformers and its helpers raise for files that do not fit together.
-_LOAD_ERRORS = (
-    AttributeError,
-    ImportError,
-    KeyError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    SafetensorError,
-    StrictDataclassError,
-)
 
 
 def load_model(
@@ -74,7 +62,10 @@ def load_model(
     where, number = device_of(device), dtype_of(dtype)
     place = find_place(name, allow_download=allow_download, job=job)
     job.progress("Checking the model's files", 0, 3)
-    files = _Files.examine(place)
+    settings = read_settings(place.folder)
+    if settings["model_type"] in VISION:
+        return open_seeing(place, settings, where, number, job)
+    files = _Files.examine(place, settings)
     need = files.need(number, where)
     job.progress(_announced(need), 1, 3)
     module = files.load(number, where)
@@ -97,8 +88,7 @@ class _Files:
     quantised: Quantised | None = None
 
     @classmethod
-    def examine(cls, place: Place) -> _Files:
-        settings = read_settings(place.folder)
+    def examine(cls, place: Place, settings: dict[str, Any]) -> _Files:
         family = row_of(settings["model_type"], place.name)
         stored = quantised(settings, place.name)
         return cls(place, settings, family, find_weights(place.folder, place.weights), stored)
@@ -119,14 +109,14 @@ class _Files:
         """The transformers model in evaluation mode, weights frozen."""
         config = self._config(getattr(transformers, self.family.class_name).config_class)
         model_class = self._class(config)
-        _quieten()
+        quieten()
         try:
             module, report = self._from_pretrained(model_class, config, dtype)
             module = module.to(device)
         except ModelError:
             raise
-        except (*_LOAD_ERRORS, MemoryError) as error:
-            raise _load_error(self.place.name, error) from error
+        except (*LOAD_ERRORS, MemoryError) as error:
+            raise load_error(self.place.name, error) from error
         if report["missing_keys"]:
             missing = sorted(report["missing_keys"])
             raise ModelDamaged(
@@ -170,10 +160,10 @@ class _Files:
                 layer_lists(bare, self.family.title)  # refuses a model without layers
         except ModelError:
             raise
-        except (*_LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
+        except (*LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
             raise ModelDamaged(
                 f"config.json of {self.place.name} describes no possible model: "
-                f"{_first_line(error)}",
+                f"{first_line(error)}",
                 "Download the model again.",
             ) from error
         if expected > stored:
@@ -258,25 +248,3 @@ class _Files:
 def _announced(need: MemoryNeed) -> str:
     free = "" if need.free is None else f", {megabytes(need.free)} are free"
     return f"Loading {megabytes(need.weights)} of weights{free}"
-
-
-def _quieten() -> None:
-    """Keep transformers' progress bars off standard error: ours are in the window."""
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return f"{text.splitlines()[0] if text else type(error).__name__}."
-
-
-def _load_error(name: str, error: BaseException) -> ModelError | MemoryExceeded:
-    if memory_ran_out(error):
-        return MemoryExceeded(
-            f"The weights of {name} do not fit into memory.",
-            "Choose a smaller model, or bfloat16, or close other programs.",
-        )
-    return ModelDamaged(
-        f"{name} could not be loaded: {_first_line(error)}", "Download the model again."
-    )

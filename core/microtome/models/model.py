@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,8 @@ from microtome.models.outline import Outline
 from microtome.models.ports import Port, ports_of
 from microtome.models.resolve import resolve
 from microtome.models.tokens import Lexicon, Tokens
+from microtome.models.vision.patches import PatchLexicon
+from microtome.models.vision.sight import Sight
 from microtome.prompts import Prompt
 from microtome.records.memory import MemoryNeed
 from microtome.records.model import ModelIdentity
@@ -38,10 +41,10 @@ def heads_unknown(title: str, purpose: str = "What is computed from single weigh
 
 
 class Model:
-    """A language model ready to be run, read and edited.
+    """A model ready to be run, read and edited.
 
-    ``module`` is the transformers model, in evaluation mode and with frozen weights. One thread
-    uses a model at a time.
+    ``module`` is the transformers model, or holds it, in evaluation mode and with frozen weights.
+    One thread uses a model at a time.
     """
 
     def __init__(
@@ -51,20 +54,34 @@ class Model:
         identity: ModelIdentity,
         tokenizer: Any,
         memory: MemoryNeed | None = None,
+        seeing: tuple[Sight, PatchLexicon] | None = None,
     ) -> None:
         self.module = module
-        self.family: Family | Outline = family.of(module.config)
+        self.family: Family | Outline = family.of(getattr(module, "config", None))
         self.identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
-        self.lexicon = Lexicon(
-            tokenizer, identity.reads, identity.context, identity.name, self._start
-        )
+        # How a model that sees is run on pixels; None for one that reads text.
+        self.sight: Sight | None = None if seeing is None else seeing[0]
+        self.lexicon: Lexicon = seeing[1] if seeing else self._lexicon()
+        if seeing is not None:
+            seeing[1].on_growth = self._more_patches
+
+    def _more_patches(self) -> None:
+        """Patches were shown that were not known before: the embedding has more rows."""
+        held: Anatomy | None = self.__dict__.get("anatomy")
+        if held is not None and isinstance(self.family, Family):
+            table = part(self.module, self.family.embedding, self.family.title).weight
+            self.__dict__["anatomy"] = replace(held, embedding=table.detach())
+
+    def _lexicon(self) -> Lexicon:
+        identity = self.identity
+        return Lexicon(self.tokenizer, identity.reads, identity.context, identity.name, self._start)
 
     @property
     def config(self) -> Any:
-        """The transformers configuration."""
-        return self.module.config
+        """The transformers configuration; None for the module of an adapter."""
+        return getattr(self.module, "config", None)
 
     @property
     def device(self) -> torch.device:
@@ -111,7 +128,7 @@ class Model:
     @property
     def whole(self) -> bool:
         """Whether the anatomy holds all that the logits are made of."""
-        return self.known and not self.has_encoder
+        return self.known and not self.has_encoder and not self.anatomy.leaves_out
 
     @property
     def _start(self) -> int | None:
@@ -144,10 +161,21 @@ class Model:
         return ()
 
     def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
-        """Where an answer to a prompt is read: -1, the last position, or the first masked one."""
+        """Where an answer to a prompt is read: -1, the last position, or the first masked one.
+
+        Of an image it is read at the class token, which comes first.
+        """
+        if self.sight is not None and self.known:
+            return 0
         mask = self.lexicon.mask_token if self.in_place else None
         found = [] if mask is None else np.flatnonzero(ids == mask).tolist()
         return found[0] if found else -1
+
+    def read_name(self, position: int) -> str:
+        """What the position that ``read_at`` gives is, in words."""
+        if self.sight is not None:
+            return "the class token"
+        return "the last token" if position < 0 else "the first masked token"
 
     @cached_property
     def ports(self) -> dict[str, Port]:
@@ -165,6 +193,8 @@ class Model:
         """The classes that are this model's answers; None where its answers are words."""
         if not self.family.labelled:
             return None
+        if self.sight is not None:
+            return Labels(self.sight.classes, self.identity.name)
         named: dict[int, str] = self.config.id2label
         return Labels(tuple(named[number] for number in sorted(named)), self.identity.name)
 
@@ -201,6 +231,8 @@ class Model:
         encoder ``ids`` are the decoder's and ``source`` the encoder's, which is what
         ``attention_mask`` is about then.
         """
+        if self.sight is not None and not self.known:
+            return self._seen(self.sight, ids)
         if self.family.row_positions:
             places = torch.arange(ids.shape[1], device=self.device)[None]
             shifted = options.get("position_ids", places)
@@ -215,6 +247,16 @@ class Model:
             output = self.module(**given, use_cache=False, **options)
         logits: Tensor = output.logits
         return logits
+
+    def _seen(
+        self, sight: Sight, ids: Int[Tensor, "batch position"]
+    ) -> Float[Tensor, "batch read vocabulary"]:
+        """The logits of images, each the token of a model that reads them whole."""
+        lexicon = self.lexicon
+        assert isinstance(lexicon, PatchLexicon)  # noqa: S101
+        made = [torch.from_numpy(lexicon.image_of(row)) for row in ids.tolist()]
+        with torch.inference_mode():
+            return sight.logits(torch.stack(made).to(self.device, self.dtype))[:, None]
 
     @contextmanager
     def attending(self, implementation: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ from jaxtyping import Int
 
 from microtome.errors import AnswerError, PromptError, TokenizerMissing
 from microtome.models.tokenizer import TokenizerEdge
-from microtome.prompts import SEPARATOR, SEPARATOR_ID, Prompt, as_prompt, both_sides
+from microtome.prompts import SEPARATOR, SEPARATOR_ID, ImageInput, Prompt, as_prompt, both_sides
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _METASPACE = "\N{LOWER ONE EIGHTH BLOCK}"
@@ -28,7 +28,7 @@ class Tokens:
 
     ``texts`` are the readable tokens; ``unknown`` are positions whose text the tokenizer does
     not know, where ``texts`` holds what was written there. ``source`` is what an encoder reads;
-    the rest is then the decoder's.
+    the rest is then the decoder's. ``image`` is what a model that sees reads.
     """
 
     ids: Int[np.ndarray, " position"]
@@ -36,6 +36,7 @@ class Tokens:
     unknown: tuple[int, ...]
     prompt: str
     source: Tokens | None = None
+    image: ImageInput | None = None  # as the model sees it
 
     @property
     def n_source(self) -> int:
@@ -102,6 +103,11 @@ class Lexicon:
         the vocabulary; TokenizerMissing for text without a tokenizer.
         """
         given = as_prompt(prompt)
+        if isinstance(given, ImageInput):
+            raise PromptError(
+                f"{self._name} reads text, but an image was given.",
+                "Type a text, or open a model that sees, such as shapes-resnet.",
+            )
         if self._start is not None:
             return self._both_sides(given, self._start)
         tokens = self._from_text(given) if isinstance(given, str) else self._from_ids(given)
@@ -130,8 +136,8 @@ class Lexicon:
             source = self._from_text(read)
             target = self._from_text(str(goes_on), special=False) if goes_on else None
         else:
-            source = self._from_ids(read)
-            target = self._from_ids(tuple(map(int, goes_on))) if goes_on else None
+            source = self._from_ids(_ids(read))
+            target = self._from_ids(_ids(goes_on)) if goes_on else None
         self._check(source)
         first = Tokens(np.array([start], dtype=np.int32), (self.token_text(start),), (), "")
         if target is None:
@@ -282,6 +288,10 @@ class Lexicon:
             f"The answer {answer!r} is {len(ids)} tokens ({pieces}); an answer must be one.",
             way_out,
         )
+
+
+def _ids(prompt: Prompt) -> tuple[int, ...]:
+    return tuple(map(int, prompt)) if isinstance(prompt, tuple) else ()
 
 
 def _spellings(answer: str) -> tuple[str, ...]:

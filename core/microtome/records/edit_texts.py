@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from microtome.prompts import Prompt, shown_ids
+from microtome.prompts import Prompt, prompt_line
 from microtome.records.edits import ABLATIONS, DirectionSpec, EditSpec
 
 _LONGEST = 40  # characters of a prompt that are shown
@@ -93,7 +93,7 @@ _DIRECTIONS: dict[str, Callable[[DirectionSpec, Words | None], str]] = {
 
 def prompt_text(prompt: Prompt) -> str:
     """A prompt in quotation marks, cut where it is long."""
-    text = prompt if isinstance(prompt, str) else shown_ids(prompt)
+    text = prompt_line(prompt)
     return repr(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
 
 

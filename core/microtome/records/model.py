@@ -34,6 +34,7 @@ class ModelIdentity:
     config_json: str = "{}"
     versions: dict[str, str] = field(default_factory=dict)
     inputs: int | None = None  # tokens that can be read, where answers are classes
+    sees: bool = False  # it reads images
     n_encoder_layers: int = 0  # of an encoder beside the decoder; ``n_layers`` are the decoder's
 
     @property

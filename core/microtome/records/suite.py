@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from microtome.errors import InputError, expect
-from microtome.prompts import Prompt, as_prompt, expect_word
+from microtome.prompts import Prompt, as_prompt, expect_word, plain_prompt
 
 EVERY = "all"  # the slice that every case is in
 
@@ -117,13 +117,9 @@ class Suite:
 
 
 def _plain(case: Case) -> dict[str, Any]:
-    held: dict[str, Any] = {"prompt": _told(case.prompt), "answer": case.answer}
+    held: dict[str, Any] = {"prompt": plain_prompt(case.prompt), "answer": case.answer}
     if case.wrong is not None:
         held["wrong"] = case.wrong
     if case.corrupt is not None:
-        held["corrupt"] = _told(case.corrupt)
+        held["corrupt"] = plain_prompt(case.corrupt)
     return held | {"slices": list(case.slices)}
-
-
-def _told(prompt: Prompt) -> str | list[int]:
-    return prompt if isinstance(prompt, str) else list(prompt)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
-from microtome.prompts import SEPARATOR_ID
+from microtome.prompts import SEPARATOR_ID, ImageInput, Prompt
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
@@ -92,6 +92,7 @@ class Trace:
     seconds: float = 0.0
     live: Any = field(default=None, repr=False)
     source: Source | None = None
+    image: ImageInput | None = None  # what a model that sees was given, as it saw it
 
     def activation(self, site: Site | str) -> NDArray[Any]:
         """The values at a site: one layer and head where the site names them, else all.
@@ -114,8 +115,13 @@ class Trace:
         return np.asarray(np.take(values, place.head, axis=axis))
 
     @property
-    def as_prompt(self) -> tuple[int, ...]:
-        """The token ids that give this run again, behind those of what an encoder read."""
+    def as_prompt(self) -> Prompt:
+        """What gives this run again: the image as the model saw it, or the token ids.
+
+        Those of what an encoder read stand in front.
+        """
+        if self.image is not None:
+            return self.image
         ids = tuple(self.token_ids.tolist())
         if self.source is None:
             return ids

@@ -32,7 +32,7 @@ from microtome.models.arithmetic import anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.operations import embedded
-from microtome.prompts import Prompt, PromptPair, as_prompt
+from microtome.prompts import Prompt, PromptPair, as_prompt, plain_prompt
 from microtome.records.adversarial import Adversarial, adversarial_analysis
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import OUTPUT
@@ -296,7 +296,7 @@ class _Search:
         told = {
             "model": model.identity.name,
             "fingerprint": model.identity.fingerprint,
-            "prompt": prompt if isinstance(prompt, str) else list(prompt),
+            "prompt": plain_prompt(prompt),
             "answer": model.token_text(asked.answer).strip(),
             "wrong": None if asked.wrong is None else model.token_text(asked.wrong).strip(),
             **self.settings,

@@ -11,7 +11,7 @@ from typing import Any
 import microtome_resources as resources
 from microtome.errors import InputError, WrongKind, described, expect
 from microtome.prompt_sets import PromptSet, SetPair, load_prompt_set, read_json
-from microtome.prompts import Prompt
+from microtome.prompts import Prompt, plain_prompt
 from microtome.records.suite import Case, Suite
 
 _COMMON = 5  # cases with the same answer make a slice
@@ -160,7 +160,8 @@ def _by_length(cases: Sequence[Case]) -> list[Case]:
 
 
 def _length(prompt: Prompt) -> int:
-    return len(prompt.split()) if isinstance(prompt, str) else len(prompt)
+    told = plain_prompt(prompt)
+    return len(told.split()) if isinstance(told, str) else len(told)
 
 
 def with_words(suite: Suite, words: Mapping[str, Sequence[str]]) -> Suite:

@@ -20,6 +20,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import CustomMetric, LogitDifference, Metric
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.prompts import plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.redundancy import CRITERIA, Redundancy, redundancy_analysis
 from microtome.records.removal import HEADS, KINDS, LAYERS, MLPS, Part, expect_removal
@@ -211,7 +212,7 @@ class _Work:
     def _over(self) -> list[str | list[int]]:
         """What means were taken over, so that an edit can do the same."""
         over = means_over(self.suite) if self.settings["how"] == "mean" else ()
-        return [prompt if isinstance(prompt, str) else list(prompt) for prompt in over]
+        return [plain_prompt(prompt) for prompt in over]
 
     def _params(self, length: int, *, complete: bool) -> dict[str, Any]:
         told = {

@@ -18,7 +18,7 @@ from microtome.interventions.specs import edits_of
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompts import Prompt
+from microtome.prompts import Prompt, prompt_line
 from microtome.records.analysis import Analysis
 from microtome.records.removal import removal_specs
 from microtome.records.suite import EVERY, Suite
@@ -226,4 +226,4 @@ def _mean(values: Float[np.ndarray, "case side"]) -> Float[np.ndarray, " side"]:
 
 
 def _text(prompt: Prompt) -> str:
-    return prompt if isinstance(prompt, str) else ", ".join(map(str, prompt))
+    return prompt_line(prompt)

@@ -1,1 +1,1 @@
-"""What activations say: lenses, attribution, head detectors, projections."""
+"""What units of models that see answer to: maps, evidence, cards, and what is made of them."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from microtome.prompts import shown_ids
+from microtome.prompts import prompt_line
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
@@ -70,7 +70,7 @@ def prompt_text(session: Session) -> str:
     question = question_of(session)
     if question is None:
         return told_prompt(session).strip() or _slug(session) or graph_file(session)
-    return question.prompt if isinstance(question.prompt, str) else shown_ids(question.prompt)
+    return prompt_line(question.prompt)
 
 
 def _slug(session: Session) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from microtome.errors import megabytes
-from microtome.prompts import Question
+from microtome.prompts import Prompt, Question
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome.records.sweep import sweep_of
@@ -75,7 +75,7 @@ def question_on_screen(session: Session | None, draft: DraftText) -> Question | 
     )
 
 
-def _corrupt(question: Question, draft: DraftText) -> str | tuple[int, ...] | None:
+def _corrupt(question: Question, draft: DraftText) -> Prompt | None:
     if not draft.prompt.strip() or not draft.corrupt.strip():
         return question.corrupt
     typed = draft.question()

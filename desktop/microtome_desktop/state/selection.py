@@ -17,7 +17,8 @@ class Selected:
     number; ``prompt`` the row of a prompt set that a point of the feature space belongs to
     (None for the prompt that was run). ``others`` are nodes that are selected beside ``node``,
     for what is done to several at once. ``feature`` is the fingerprint of a sparse dictionary and
-    the number of a feature in it; ``hovered_feature`` is one that the pointer is on.
+    the number of a feature in it; ``hovered_feature`` is one that the pointer is on. ``unit`` is
+    one of a model that sees, as ``records.units.Unit`` writes it: ``pool/12``.
     """
 
     position: int | None = None
@@ -31,6 +32,7 @@ class Selected:
     others: tuple[str, ...] = ()
     hovered_position: int | None = None
     feature: tuple[str, int] | None = None
+    unit: str | None = None
     hovered_feature: tuple[str, int] | None = None
 
 

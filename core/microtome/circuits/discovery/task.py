@@ -29,7 +29,7 @@ from microtome.models.arithmetic import anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
-from microtome.prompts import Prompt, PromptPair, as_prompt
+from microtome.prompts import Prompt, PromptPair, as_prompt, plain_prompt
 from microtome.records.edges import Edges
 
 
@@ -96,12 +96,12 @@ class Task:
             "model": self.model.identity.name,
             "fingerprint": self.model.identity.fingerprint,
             "ablation": self.ablation,
-            "over": [_plain(prompt) for prompt in self.over],
+            "over": [plain_prompt(prompt) for prompt in self.over],
             "metric": names[0],
             "metrics": names,
             "read_at": [example.metric.position for example in self.examples],
-            "prompts": [_plain(each.clean) for each in self.given],
-            "corrupt": [each.corrupt and _plain(each.corrupt) for each in self.given],
+            "prompts": [plain_prompt(each.clean) for each in self.given],
+            "corrupt": [each.corrupt and plain_prompt(each.corrupt) for each in self.given],
         }
 
     def ids(self, example: Example, *, corrupt: bool = False) -> Int[Tensor, " position"]:
@@ -196,10 +196,6 @@ def expect_data(
     if paired:
         _expect_lengths(model, listed)
     return listed, means
-
-
-def _plain(prompt: Prompt) -> str | list[int]:
-    return prompt if isinstance(prompt, str) else [int(token) for token in prompt]
 
 
 def expect_options(given: Mapping[str, Any], known: type) -> None:

@@ -1,0 +1,103 @@
+"""Opening the files of a model that sees; the same checks as for one that reads text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from microtome.errors import MemoryExceeded, ModelDamaged, ModelError, megabytes
+from microtome.images.model_settings import read_preprocessing
+from microtome.jobs import Job
+from microtome.models import attention
+from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, quieten
+from microtome.models.memory import memory_need, refuse_too_large
+from microtome.models.model import Model
+from microtome.models.places import Place
+from microtome.models.vision.loading import model_class, seeing, seeing_identity
+from microtome.models.vision.rows import VISION
+from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
+from microtome.records.memory import free_memory
+
+
+def open_seeing(
+    place: Place,
+    settings: dict[str, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+    job: Job,
+) -> Model:
+    """The model of a folder whose config names a family that sees.
+
+    Raises ModelDamaged, UnsafeModel or MemoryExceeded, each with the way out.
+    """
+    row = VISION[settings["model_type"]]
+    weights = find_weights(place.folder, place.weights)
+    free = free_memory() if device.type == "cpu" else None
+    need = memory_need(element_count(weights), dtype, free)
+    refuse_too_large(need, place.name, dtype)
+    job.progress(f"Loading {megabytes(need.weights)} of weights", 1, 3)
+    config = _config(place.name, model_class(row, settings), settings, weights)
+    ours = attention.NAME if row.family is not None else None
+    module = _module(place, model_class(row, settings), config, dtype, ours).to(device)
+    job.progress("Recognising the model", 2, 3)
+    made = seeing(module, row, read_preprocessing(place.folder), place.name)
+    identity = seeing_identity(
+        place.name, module, made.shape, settings,
+        architecture=row.model_type, fingerprint=fingerprint_of_files(weights, job),
+    )  # fmt: skip
+    job.progress("Recognising the model", 3, 3)
+    return Model(made.module, made.family, identity, None, need, (made.sight, made.lexicon))
+
+
+def _config(
+    name: str, made_by: Any, settings: dict[str, Any], weights: tuple[WeightFile, ...]
+) -> Any:
+    """The configuration, once a model of its size is known to fit the weight files."""
+    try:
+        config = made_by.config_class.from_dict(settings)
+        with torch.device("meta"):
+            expected = sum(weight.numel() for weight in made_by(config).parameters())
+    except ModelError:
+        raise
+    except (*LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
+        raise ModelDamaged(
+            f"config.json of {name} describes no possible model: {first_line(error)}",
+            "Download the model again.",
+        ) from error
+    if expected > element_count(weights):
+        raise ModelDamaged(
+            f"config.json of {name} announces {expected:,} parameters, but the weight files hold "
+            f"{element_count(weights):,}.",
+            "They do not belong together, or the download is not complete.",
+        )
+    return config
+
+
+def _module(
+    place: Place, made_by: Any, config: Any, dtype: torch.dtype, implementation: str | None
+) -> nn.Module:
+    quieten()
+    try:
+        module, report = made_by.from_pretrained(
+            place.folder,
+            config=config,
+            dtype=dtype,
+            attn_implementation=implementation,
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (*LOAD_ERRORS, MemoryError) as error:
+        found: ModelError | MemoryExceeded = load_error(place.name, error)
+        raise found from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ModelDamaged(
+            f"The weights of {place.name} lack {len(missing)} tensors, such as {missing[0]}.",
+            "They may belong to another model than config.json.",
+        )
+    frozen: nn.Module = module.eval().requires_grad_(requires_grad=False)
+    return frozen

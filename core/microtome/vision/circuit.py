@@ -1,0 +1,216 @@
+"""The circuit of an image over channels, neurons and heads: exact sums, from a frozen run.
+
+Method and formulas: docs/component-graph.md, "Circuits of channels".
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.circuits.asking import Subject, prompts_of, settled
+from microtome.errors import ModelError, PromptError
+from microtome.jobs import Job, job_or_default
+from microtome.metrics import LinearMetric
+from microtome.models.given import expect_model
+from microtome.models.model import Model
+from microtome.models.vision.sight import Sight
+from microtome.prompts import ImageInput, plain_prompt
+from microtome.records.circuit import (
+    CHANNEL,
+    DIMENSION,
+    IMAGE,
+    NEURON,
+    OUTPUT,
+    UNIT_HEAD,
+    UNIT_LAYERS,
+    Circuit,
+    EdgeKind,
+    component_id,
+)
+from microtome.records.units import Unit, short_layer
+from microtome.vision.pieces import Pieces
+from microtome.vision.sweep import OUT, Sweep
+
+METHOD = "channel-graph"
+KINDS = {"channel": CHANNEL, "neuron": NEURON, "dimension": DIMENSION, "head": UNIT_HEAD}
+_LETTERS = {CHANNEL: "c", NEURON: "n", DIMENSION: "d", UNIT_HEAD: "h"}
+_SAID = "Gates, routes of max-pools, attention patterns and norm scales are as they were."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """An image put to a model: its pixels and the metric, resolved."""
+
+    sight: Sight
+    image: ImageInput
+    pixels: Float[Tensor, "one channel row column"]
+    metric: LinearMetric
+    name: str
+    weights: Float[Tensor, " class"]
+    value: float
+
+    @classmethod
+    def of(cls, model: Model, subject: Subject, metric: LinearMetric | None = None) -> Seen:
+        """Run the model on an image and settle the metric.
+
+        Raises ModelError for a model that does not see, PromptError for what is no single image,
+        AnswerError and MetricError for what cannot be asked.
+        """
+        sight, image = seeing(model), only_image(subject)
+        pixels = sight.pixels([image])
+        with torch.inference_mode():
+            logits = sight.logits(pixels)[0]
+        chosen = settled(model, subject, metric, np.asarray(logits.float().cpu().numpy()))
+        weights = torch.as_tensor(chosen.coefficients(len(logits))).to(logits)
+        value = float(weights @ logits)
+        return cls(sight, image, pixels, chosen, chosen.name(model), weights, value)
+
+
+def seeing(model: Model) -> Sight:
+    """How a model is run on pixels.
+
+    Raises ModelError for one that reads text.
+    """
+    expect_model(model)
+    if model.sight is None:
+        raise ModelError(
+            f"{model.identity.name} reads text, and has no layers of units.",
+            "Ask for component_graph, whose nodes are heads and MLPs.",
+        )
+    return model.sight
+
+
+def only_image(subject: Subject) -> ImageInput:
+    """The one image that is asked about; PromptError for a text or a pair."""
+    clean, corrupt = prompts_of(subject)
+    if corrupt is not None:
+        raise PromptError(
+            "A circuit of channels explains one image, and a pair was given.",
+            "Give the image alone, and name an answer and a wrong answer to compare two classes.",
+        )
+    if not isinstance(clean, ImageInput):
+        raise PromptError(f"{clean!r} is no image.", "Give an ImageInput.")
+    return clean
+
+
+def circuit_layers(sight: Sight) -> tuple[str, ...]:
+    """The layers whose units are nodes: all but dimensions of a stream that is added to."""
+    inner = [name for name, layer in sight.layers.items() if layer.kind != "dimension"]
+    return tuple(inner or sight.layers)
+
+
+def channel_graph(
+    model: Model,
+    subject: Subject,
+    metric: LinearMetric | None = None,
+    *,
+    tau: float = 3e-4,
+    keep: int = 32,
+    units: int = 64,
+    job: Job | None = None,
+) -> Circuit:
+    """The circuit behind a metric on one image, of channels, neurons and heads.
+
+    ``subject`` is an image, or a Question that brings its answers along. Nodes are the image, the
+    units of the model's layers, each with all its places, and the metric; an edge is what a unit
+    gives another by direct ways, residual ones among them. A node's score is the sum of its
+    out-edges, and its in-edges with ``node_bias`` sum to it too. Of each layer the ``units`` most
+    influential ones are expanded, if their influence is at least ``tau``; of each the ``keep``
+    strongest in-edges are returned. In ``metadata`` ``unit_layers`` names the layers, and
+    ``unexplored`` is the share of the influence that ended at units that were not expanded.
+    Raises ModelError for a model that does not see, UnknownArchitecture for one with a step that
+    cannot be frozen, PromptError, AnswerError and MetricError for what cannot be asked.
+    """
+    job = job_or_default(job)
+    started = time.perf_counter()
+    job.progress("Freezing the run", 0, 1)
+    seen = Seen.of(model, subject, metric)
+    pieces = Pieces.of(seen.sight, seen.pixels, seen.weights, circuit_layers(seen.sight))
+    job.check()
+    swept = Sweep(pieces, tau, keep, units, job).run()
+    metadata = {
+        **_metadata(seen, swept),
+        "tau": tau,
+        "keep": keep,
+        "units": units,
+        "seconds": time.perf_counter() - started,
+    }
+    return _circuit(seen, swept, metadata)
+
+
+def _metadata(seen: Seen, swept: Sweep) -> dict[str, Any]:
+    cancellation = swept.direct / abs(seen.value) if seen.value else None
+    return {
+        "method": METHOD,
+        "rule": "single",
+        "metric": seen.name,
+        "metric_value": seen.value,
+        "cancellation": cancellation,
+        "unexplored": max(0.0, 1.0 - float(swept.influence[0][0])) if swept.direct else None,
+        "prompt": plain_prompt(seen.image),
+        "corrupt": None,
+        UNIT_LAYERS: list(swept.pieces.layers),
+        "n_layers": len(swept.pieces.layers),
+        "notes": [_SAID],
+    }
+
+
+def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
+    """All that edges touch, the image first and the metric last."""
+    ends = np.concatenate([np.zeros((0, 4), np.int64), *swept.edges])
+    starts = np.cumsum([0, *(len(each) for each in swept.influence)])
+    last = int(starts[-1])
+    source = starts[ends[:, 0]] + ends[:, 1]
+    target = np.where(ends[:, 2] == OUT, last, starts[ends[:, 2]] + ends[:, 3])
+    nodes = np.unique(np.concatenate([[0, last], source, target]))
+    row = np.full(last + 1, -1)
+    row[nodes] = np.arange(len(nodes))
+    inner = nodes[1:-1]
+    place = np.searchsorted(starts, inner, side="right") - 1
+    number = inner - starts[place]
+    named = [_named(seen.sight, swept.places[p], u) for p, u in zip(place, number, strict=True)]
+    none = np.zeros(0)
+    weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
+    return Circuit(
+        node_id=(IMAGE, *(each[0] for each in named), component_id(OUTPUT)),
+        node_kind=(IMAGE, *(each[1] for each in named), OUTPUT),
+        node_label=(IMAGE, *(each[2] for each in named), seen.name),
+        node_layer=np.array([-1, *(place - 1), len(swept.pieces.layers)], np.int32),
+        node_position=np.full(len(nodes), -1, np.int32),
+        node_head=np.full(len(nodes), -1, np.int32),
+        node_feature=np.array([-1, *number, -1], np.int32),
+        **_numbers(seen, swept, nodes),
+        edge_source=row[source].astype(np.int32),
+        edge_target=row[target].astype(np.int32),
+        edge_kind=np.full(len(ends), EdgeKind.OUT, np.int8),
+        edge_weight=weights.astype(np.float32),
+        edge_influence=through.astype(np.float32),
+        metadata=metadata,
+    )
+
+
+def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
+    pieces = swept.pieces
+    scores = [pieces.score(name).double().cpu().numpy() for name in swept.places]
+    biases = [pieces.bias(name).double().cpu().numpy() for name in pieces.layers]
+    columns: dict[str, list[np.ndarray]] = {
+        "node_score": [*scores, np.array([seen.value])],
+        "node_influence": [*swept.influence, np.ones(1)],
+        "node_bias": [np.zeros(1), *biases, np.array([pieces.constant])],
+    }
+    return {
+        name: np.concatenate(parts)[nodes].astype(np.float32) for name, parts in columns.items()
+    }
+
+
+def _named(sight: Sight, layer: str, number: int) -> tuple[str, str, str]:
+    """A unit's id, kind and label: ``stage1.block0/12`` and ``s1.b0 c12``."""
+    kind = KINDS.get(sight.layer(layer).kind, CHANNEL)
+    return str(Unit(layer, int(number))), kind, f"{short_layer(layer)} {_LETTERS[kind]}{number}"

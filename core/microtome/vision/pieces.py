@@ -1,0 +1,174 @@
+"""The frozen run of one image, cut at every layer of units: what each piece makes of those before.
+
+In front of a cut stands what the module makes (``made``), behind it the same values as the next
+pieces read them (``read``), so that a gradient from the one to the other follows direct paths
+alone: those through no other unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.errors import UnknownArchitecture
+from microtome.models.vision.sight import Sight
+from microtome.records.circuit import IMAGE
+from microtome.vision.frozen import Frozen
+
+_EXACT = 1e-4  # of the largest score: more is no rounding
+
+Values = Float[Tensor, "one unit *place"]
+
+
+@dataclass(slots=True)
+class _Cut:
+    """A change of a layer that ends one piece and begins the next."""
+
+    name: str
+    pieces: Pieces
+
+    def __call__(self, values: Values) -> Tensor:
+        self.pieces.made[self.name] = values
+        read = self.pieces.read[self.name] = values.detach().clone().requires_grad_()
+        # A copy goes on, so that the module may add to it in place.
+        return read.clone()
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A change that writes down what a layer would be, and goes on with values of its own."""
+
+    name: str
+    given: Mapping[str, Tensor]
+    found: dict[str, Tensor]
+
+    def __call__(self, values: Values) -> Tensor:
+        self.found[self.name] = values
+        held = self.given.get(self.name)
+        return torch.zeros_like(values) if held is None else held
+
+
+@dataclass(slots=True, eq=False)
+class Pieces:
+    """The pieces of a run, with what every value is worth to a metric.
+
+    ``layers`` are those that the run met, in its order. ``worth[layer]`` [one, unit, place…] is
+    the gradient of the metric by all ways. ``constants[layer]``, of the same shape, is what a
+    layer would be if all that it reads were zero; ``constant`` the same of the metric.
+    """
+
+    sight: Sight
+    weights: Float[Tensor, " class"]
+    frozen: Frozen = field(default_factory=Frozen)
+    layers: list[str] = field(default_factory=list)
+    made: dict[str, Tensor] = field(default_factory=dict)
+    read: dict[str, Tensor] = field(default_factory=dict)
+    worth: dict[str, Tensor] = field(default_factory=dict)
+    constants: dict[str, Tensor] = field(default_factory=dict)
+    metric: Tensor = field(default_factory=lambda: torch.zeros(()))
+    constant: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        sight: Sight,
+        pixels: Float[Tensor, "one channel row column"],
+        weights: Float[Tensor, " class"],
+        names: Sequence[str],
+    ) -> Pieces:
+        """Run an image once and freeze it, cut at the layers of these names.
+
+        Raises UnknownArchitecture for a module whose steps cannot be frozen.
+        """
+        pieces = cls(sight, weights)
+        pieces.read[IMAGE] = pixels.detach().clone().requires_grad_()
+        with torch.inference_mode():
+            plain = float(sight.logits(pixels)[0] @ weights)
+        cuts = {name: _Cut(name, pieces) for name in names}
+        with torch.enable_grad(), sight.changing(cuts), pieces.frozen:
+            logits = sight.logits(pieces.read[IMAGE])
+        pieces.layers = list(pieces.made)
+        pieces.metric = logits[0] @ weights
+        pieces._weigh()
+        pieces.constants, pieces.constant = pieces.replayed({})
+        pieces._expect_affine(plain)
+        return pieces
+
+    def _weigh(self) -> None:
+        names = [IMAGE, *self.layers]
+        self.worth = {name: torch.zeros_like(self.read[name]) for name in names}
+        self._pass(self.metric, None, names)
+        for at in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[at]
+            self._pass(self.made[layer], self.worth[layer], names[: at + 1])
+
+    def _pass(self, made: Tensor, worth: Tensor | None, names: Sequence[str]) -> None:
+        for name, part in self.direct(made, worth, names).items():
+            self.worth[name] += part
+
+    def direct(
+        self,
+        made: Tensor,
+        worth: Tensor | None,
+        names: Sequence[str],
+        *,
+        together: bool = False,
+    ) -> dict[str, Tensor]:
+        """What values of layers are worth to something made, by direct paths; those it reads.
+
+        ``together`` says that ``worth`` has a row a target, and so have the results.
+        """
+        if not made.requires_grad:
+            return {}
+        sources = [self.read[name] for name in names]
+        found = torch.autograd.grad(
+            made, sources, worth, retain_graph=True, allow_unused=True, is_grads_batched=together
+        )
+        parts: Sequence[Tensor | None] = found
+        return {name: p for name, p in zip(names, parts, strict=True) if p is not None}
+
+    def replayed(self, given: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+        """Every layer as the frozen map makes it, and the metric, where ``given`` values are read.
+
+        A layer (or the image) that is not given is read as zeros.
+        """
+        found: dict[str, Tensor] = {}
+        image = self.read[IMAGE].detach()
+        image = given.get(IMAGE, torch.zeros_like(image))
+        changes = {name: _Given(name, given, found) for name in self.layers}
+        with torch.no_grad(), self.sight.changing(changes), self.frozen.replay():
+            logits = self.sight.logits(image)
+        return found, float(logits[0] @ self.weights)
+
+    def score(self, name: str) -> Float[Tensor, " unit"]:
+        """The contribution of each unit of a layer to the metric; of the image as one unit."""
+        found = by_unit(self.read[name].detach() * self.worth[name])[0]
+        return found.sum()[None] if name == IMAGE else found
+
+    def bias(self, layer: str) -> Float[Tensor, " unit"]:
+        """The part of each unit's score that constants explain."""
+        return by_unit(self.constants[layer] * self.worth[layer])[0]
+
+    def _expect_affine(self, plain: float) -> None:
+        """Image and constants must add up to the metric, and freezing must not change it."""
+        value = float(self.metric.detach())
+        parts = [self.bias(layer) for layer in self.layers]
+        scores = [value, *(float(self.score(layer).abs().max()) for layer in self.layers)]
+        total = float(self.score(IMAGE).sum()) + self.constant + sum(float(b.sum()) for b in parts)
+        room = _EXACT * max(1.0, *(abs(score) for score in scores))
+        if max(abs(total - value), abs(plain - value)) <= room:
+            return
+        raise UnknownArchitecture(
+            f"{self.sight.title} has a step that is not linear and that Microtome cannot freeze: "
+            f"image and constants give {total:.4g} of {value:.4g}.",
+            "Its maps, unit cards and lesions need no frozen run.",
+        )
+
+
+def by_unit(values: Float[Tensor, "row unit *place"]) -> Float[Tensor, "row unit"]:
+    """The sum over all places of each unit."""
+    return values.reshape(*values.shape[:2], -1).sum(2)

@@ -1,0 +1,115 @@
+"""From the metric down: which units matter, and the edges between them, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from microtome.jobs import Job
+from microtome.records.circuit import IMAGE
+from microtome.vision.pieces import Pieces, by_unit
+
+OUT = -1  # the target that is the metric
+_TOGETHER = 1 << 24  # floats of the gradients of targets that are found at once
+
+
+@dataclass(slots=True, eq=False)
+class Sweep:
+    """The edges that were kept, and the influence of every unit.
+
+    ``places`` are the image and the layers in order; a unit is the number of its place and its
+    own. ``edges`` are rows of source place and unit, target place and unit, with ``weights``.
+    """
+
+    pieces: Pieces
+    tau: float
+    keep: int
+    most: int
+    job: Job
+    places: list[str] = field(init=False)
+    influence: list[Float[np.ndarray, " unit"]] = field(init=False)
+    direct: float = 0.0  # the sizes of all that reaches the metric, together
+    edges: list[Int[np.ndarray, "edge 4"]] = field(default_factory=list)
+    weights: list[Float[np.ndarray, " edge"]] = field(default_factory=list)
+    through: list[Float[np.ndarray, " edge"]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.places = [IMAGE, *self.pieces.layers]
+        counts = [1, *(self.pieces.read[name].shape[1] for name in self.pieces.layers)]
+        self.influence = [np.zeros(count) for count in counts]
+
+    def run(self) -> Sweep:
+        """Go down; at each checkpoint the job may be cancelled."""
+        total = len(self.places)
+        parts = self._parts(self.pieces.metric, None, self.places)
+        self.direct = float(sum(np.abs(part).sum() for part in parts.values()))
+        self._keep(parts, OUT, np.array([0]), np.ones(1))
+        for at in range(total - 1, 0, -1):
+            self.job.progress("Finding the circuit", total - 1 - at, total - 1)
+            self._expand(at)
+        self.job.progress("Finding the circuit", total - 1, total - 1)
+        return self
+
+    def _expand(self, at: int) -> None:
+        """The edges into the units of one layer that matter most."""
+        influence = self.influence[at]
+        chosen = np.argsort(-influence, kind="stable")[: self.most]
+        chosen = chosen[influence[chosen] >= self.tau]
+        layer, before = self.places[at], self.places[:at]
+        worth = self.pieces.worth[layer]
+        size = max(self.pieces.read[name].numel() for name in before)
+        for some in np.array_split(chosen, max(1, -(-len(chosen) * size // _TOGETHER))):
+            self.job.check()
+            if len(some):
+                seeds = torch.zeros(len(some), *worth.shape, dtype=worth.dtype, device=worth.device)
+                rows = torch.as_tensor(some, device=worth.device)
+                seeds[torch.arange(len(some)), :, rows] = worth[:, rows].movedim(1, 0)
+                parts = self._parts(self.pieces.made[layer], seeds, before)
+                self._keep(parts, at, some, influence[some])
+
+    def _parts(
+        self, made: Tensor, seeds: Tensor | None, before: Sequence[str]
+    ) -> dict[int, Float[np.ndarray, "target unit"]]:
+        """What each unit of earlier places gives each target, by place; those that give any."""
+        found = self.pieces.direct(made, seeds, before, together=seeds is not None)
+        parts = {}
+        for name, gradient in found.items():
+            at = self.places.index(name)
+            grads = gradient if seeds is not None else gradient[None]
+            shares = by_unit((grads * self.pieces.read[name].detach())[:, 0])
+            shares = shares.sum(1, keepdim=True) if name == IMAGE else shares
+            parts[at] = shares.double().cpu().numpy()
+        return parts
+
+    def _keep(
+        self,
+        parts: dict[int, Float[np.ndarray, "target unit"]],
+        at: int,
+        targets: Int[np.ndarray, " target"],
+        influence: Float[np.ndarray, " target"],
+    ) -> None:
+        """Hand influence on to all sources, and keep each target's strongest edges."""
+        if not parts:
+            return
+        weights = np.concatenate(list(parts.values()), axis=1)
+        place = np.repeat(list(parts), [part.shape[1] for part in parts.values()])
+        unit = np.concatenate([np.arange(part.shape[1]) for part in parts.values()])
+        size = np.abs(weights)
+        total = size.sum(1, keepdims=True)
+        through = size / np.where(total > 0, total, 1.0) * influence[:, None]
+        for source in parts:
+            own = place == source
+            self.influence[source] += through[:, own].sum(0)
+        strongest = np.argsort(-size, axis=1, kind="stable")[:, : self.keep]
+        row, column = np.repeat(np.arange(len(targets)), strongest.shape[1]), strongest.reshape(-1)
+        there = size[row, column] > 0
+        row, column = row[there], column[there]
+        ends = np.stack([place[column], unit[column], np.full(len(row), at), targets[row]], axis=1)
+        self.edges.append(ends)
+        self.weights.append(weights[row, column])
+        self.through.append(through[row, column])
