@@ -107,6 +107,8 @@ _PUBLIC = {
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
+    "read_image": "images.reading",
+    "read_images": "images.reading",
     "read_labels": "features.label_files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
@@ -224,6 +226,8 @@ __all__ = [
     "prune_by_influence",
     "read_corpus",
     "read_graph",
+    "read_image",
+    "read_images",
     "read_labels",
     "redundancy",
     "run_suite",
@@ -301,6 +305,7 @@ if TYPE_CHECKING:
     from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
+    from microtome.images.reading import read_image, read_images
     from microtome.images.sets import load_image_set
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
