@@ -89,6 +89,7 @@ _PUBLIC = {
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
     "lesion": "vision.lesion",
+    "load_adapter": "models.vision.adapter",
     "load_dictionary": "features.formats.files",
     "load_image_set": "images.sets",
     "load_model": "models.loading",
@@ -96,6 +97,7 @@ _PUBLIC = {
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "meanings": "records.shared_features",
+    "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -110,6 +112,8 @@ _PUBLIC = {
     "prune_by_influence": "circuits.influences",
     "read_corpus": "corpora.reading",
     "read_graph": "circuits.formats.files",
+    "read_image": "images.reading",
+    "read_images": "images.reading",
     "read_labels": "features.label_files",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
@@ -209,6 +213,7 @@ __all__ = [
     "label_detection",
     "label_features",
     "lesion",
+    "load_adapter",
     "load_dictionary",
     "load_image_set",
     "load_model",
@@ -216,6 +221,7 @@ __all__ = [
     "load_transcoders",
     "logit_lens",
     "meanings",
+    "module_tree",
     "open_harvest",
     "open_session",
     "patching_sweep",
@@ -230,6 +236,8 @@ __all__ = [
     "prune_by_influence",
     "read_corpus",
     "read_graph",
+    "read_image",
+    "read_images",
     "read_labels",
     "redundancy",
     "run_suite",
@@ -307,6 +315,7 @@ if TYPE_CHECKING:
     from microtome.features.token_labels import propose_label, propose_labels
     from microtome.features.training.layers import train_transcoders
     from microtome.features.training.single import train_dictionary
+    from microtome.images.reading import read_image, read_images
     from microtome.images.sets import load_image_set
     from microtome.interventions.edits import Ablate, Patch, Steer
     from microtome.interventions.generation import generate
@@ -328,6 +337,8 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
+    from microtome.models.module_tree import module_tree
+    from microtome.models.vision.adapter import load_adapter
     from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness

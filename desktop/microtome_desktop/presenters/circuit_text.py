@@ -20,6 +20,7 @@ from microtome_desktop.presenters.circuit_kinds import (
 from microtome_desktop.presenters.coverage import summary, why_not
 from microtome_desktop.presenters.marking import GROUP
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.units import unit_layers
 
 _NAME = 20  # letters of a feature's name on the canvas
 CANCELLATION_LIMIT = 5.0  # above it the parts are far larger than what they add up to
@@ -213,6 +214,9 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         tip = "Nothing flows to the metric: both prompts give it the same value."
         shown.append(Fact("nothing to explain", f"{tip} Change the corrupt prompt.", True))
     shown += (*feature_facts(circuit), *imported_facts(circuit))
+    if unit_layers(circuit):
+        shown.append(Fact("frozen run", " ".join(map(str, held.get("notes", ())))))
+        return tuple(shown)
     rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
     if held.get("values_only"):
         tip = "Attention patterns are taken as they were: no key or query edges."
