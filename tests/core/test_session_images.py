@@ -16,7 +16,10 @@ from microtome.session.writer import estimate, save_session
 
 RNG = np.random.default_rng(4)
 PHOTO = ImageInput(
-    RNG.integers(0, 256, (700, 800, 3), dtype=np.uint8), "café.png", note="The first frame of 3."
+    RNG.integers(0, 256, (700, 800, 3), dtype=np.uint8),
+    "café.png",
+    note="The first frame of 3.",
+    source="/data/café.png",
 )
 SEEN = ImageInput(RNG.integers(0, 256, (8, 8, 1), dtype=np.uint8), "café.png", prepared=True)
 OTHER = ImageInput(SEEN.values, "another name", prepared=True)
@@ -50,7 +53,8 @@ def test_images_come_back_equal_and_are_stored_once(image_file):
         assert found == expected
         np.testing.assert_array_equal(found.values, expected.values)
         assert found.values.dtype == np.uint8
-        assert (found.name, found.note) == (expected.name, expected.note)
+        for name in ("name", "note", "source"):
+            assert getattr(found, name) == getattr(expected, name)
         assert found.prepared == expected.prepared
     assert (back.question.answer, back.question.seed) == ("Mary", 0)
     with h5py.File(image_file) as file:

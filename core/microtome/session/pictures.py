@@ -45,6 +45,7 @@ def image_reference(image: ImageInput | None) -> dict[str, Any] | None:
         return None
     return {
         "digest": image.digest, "name": image.name, "note": image.note, "prepared": image.prepared,
+        "source": image.source,
     }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def image_of(reference: Any, stored: Stored) -> ImageInput | None:
             "Open another copy of the session.",
         )
     prepared, note = bool(reference["prepared"]), str(reference["note"])
-    image = ImageInput(stored[digest], name, prepared, note)
+    image = ImageInput(stored[digest], name, prepared, note, str(reference.get("source", "")))
     if image.digest != digest:
         raise SessionDamaged(
             f"The pixels of the image {name} are not those that were stored.",

@@ -10,6 +10,7 @@ from microtome_desktop.commands.feature_graph_rows import FEATURE_GRAPH_ROWS
 from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
+from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
@@ -46,8 +47,9 @@ def _no_coverage(now: Situation) -> str:
 def _cannot_run(now: Situation) -> str:
     if reason := _no_model(now):
         return reason
-    if not now.desk.draft.text.prompt.strip():
-        return "The prompt is empty: type one."
+    text = now.desk.draft.text
+    if not text.asked:
+        return "No image is chosen." if text.sees else "The prompt is empty: type one."
     return now.desk.draft.problem
 
 
@@ -336,6 +338,7 @@ COMMANDS = (
     *FEATURE_COMMANDS,
     Command(_ID.FOCUS_PROMPT, "Run", "Edit the prompt", "Go to the prompt", "mdi6.form-textbox",
             "Ctrl+L", starts_group=True),
+    *IMAGE_COMMANDS,
     *TRAINING_COMMANDS,
     *SEEING_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "

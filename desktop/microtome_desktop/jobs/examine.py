@@ -76,7 +76,7 @@ class Examine(Request):
     def memory(self, desk: Desk) -> int | None:
         """As estimated for what is typed, if that is what is run."""
         needs, text = desk.draft.reading.needs, desk.draft.text
-        known = needs is not None and text.prompt.strip() and text.question() == self.question
+        known = needs is not None and text.asked and text.question() == self.question
         return needs.peak if needs is not None and known else None
 
     @property

@@ -108,9 +108,7 @@ def attention(
         small.insert(0, Picture(ROLLOUT, "rollout", _patches(rolled, before, grid)))
     main = next((one for one in small if one.key == chosen), small[0])
     kept = float(main.values.sum())
-    said = (
-        f"{main.title} of layer {layer}" if main.key != ROLLOUT else "Rollout through all layers"
-    )
+    said = f"{main.title} of layer {layer}" if main.key != ROLLOUT else "Rollout through all layers"
     return Gallery(
         main, tuple(small[:_FEW]),
         f"{said}: {kept:.0%} of what the class token looks at are patches, the strongest "
@@ -215,7 +213,5 @@ def evidence_table(held: Analysis) -> Table:
 
 def map_table(picture: Picture) -> Table:
     """A row for each place of a map."""
-    rows = [
-        (row, column, float(value)) for (row, column), value in np.ndenumerate(picture.values)
-    ]
+    rows = [(row, column, float(value)) for (row, column), value in np.ndenumerate(picture.values)]
     return Table(("row", "column", picture.title), rows)

@@ -105,9 +105,8 @@ def frequency_curve(
 def similar_rows(card: UnitCard) -> Mapping[str, NDArray[Any]]:
     """The units most like it, by their keys."""
     names = np.array([f"{card.unit.layer}/{at}" for at in card.similar.tolist()] or [""])
-    held = {"unit": names[: len(card.similar)], "correlation": card.correlation,
+    return {"unit": names[: len(card.similar)], "correlation": card.correlation,
             "cosine": card.cosine}  # fmt: skip
-    return held
 
 
 def images_title(images: str) -> str:

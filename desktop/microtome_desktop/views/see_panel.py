@@ -98,7 +98,10 @@ class SeePanel(Panel):
         for column in (first, last):
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(5)
-        for part in (_head("As the model sees it"), self.image, self.steps, self.classes):
+        parts: tuple[QWidget, ...] = (
+            _head("As the model sees it"), self.image, self.steps, self.classes,
+        )  # fmt: skip
+        for part in parts:
             first.addWidget(part)
         first.addStretch(1)
         last.addWidget(_head("Evidence for the class"))

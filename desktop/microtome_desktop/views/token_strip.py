@@ -171,7 +171,7 @@ class TokenStrip(Panel):
         """The question on screen, or else the one that is typed, at another training step."""
         session, text = self.context.workspace.session, self.context.draft.text
         question = session.question if session is not None else None
-        if question is None and text.prompt.strip():
+        if question is None and text.asked:
             question = text.question()
         load = LoadModel(name, self.context.settings.device)
         self.context.ask(load if question is None else AtStep(load, Examine(question)))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from microtome.records.unit_card import UnitCard
 from microtome_desktop.presenters.units import (
@@ -46,8 +54,9 @@ class UnitCardView(QScrollArea):
         self.images = tuple(ImageView(side=_SIDE) for _ in range(_IMAGES))
         self.histogram, self.bars = SmallHistogram("images"), IndexBars()
         self.orientation, self.frequency = OrientationPlot(), FrequencyPlot()
-        self.similar = NumberRows(_SIMILAR, "correlation", "unit", formats={"correlation": ".2f",
-                                                                            "cosine": ".2f"})  # fmt: skip
+        self.similar = NumberRows(
+            _SIMILAR, "correlation", "unit", formats={"correlation": ".2f", "cosine": ".2f"}
+        )
         self._dress()
         self._lay_out()
         self.similar.chosen.connect(self._on_similar)

@@ -57,9 +57,7 @@ class IndexBars(QWidget):
             bold = at < self._strong
             painter.setFont(text_font(11))
             painter.setPen(QColor(colours.TEXT if bold else colours.TEXT_DIM))
-            shown = painter.fontMetrics().elidedText(
-                name, Qt.TextElideMode.ElideRight, _NAME - 8
-            )
+            shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _NAME - 8)
             painter.drawText(QRectF(0, top, _NAME - 8, _ROW), int(_RIGHT), shown)
             if np.isnan(value):
                 continue
@@ -121,8 +119,10 @@ class OrientationPlot(QWidget):
         most = float(self._values.max(initial=0))
         if most > 0:
             both = np.concatenate([self._angles, self._angles + 180])
-            points = [_polar(middle, float(angle), reach * float(value) / most)
-                      for angle, value in zip(both, np.tile(self._values, 2), strict=True)]  # fmt: skip
+            points = [
+                _polar(middle, float(angle), reach * float(value) / most)
+                for angle, value in zip(both, np.tile(self._values, 2), strict=True)
+            ]
             fill = QColor(colours.ACCENT)
             fill.setAlpha(60)
             painter.setBrush(fill)

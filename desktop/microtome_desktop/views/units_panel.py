@@ -299,9 +299,7 @@ class UnitsPanel(Panel):
         self.pages.setCurrentIndex(0)
         reason = self.context.why_not(CommandId.READ_UNITS)
         ready = not reason and bool(self.layer.count())
-        self.empty.tell(
-            "What units answer to", reason or NO_UNITS, "Read" if ready else ""
-        )
+        self.empty.tell("What units answer to", reason or NO_UNITS, "Read" if ready else "")
 
     def _show_card(self) -> None:
         unit, workspace = self._unit, self.context.workspace
