@@ -369,6 +369,7 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 
 def __getattr__(name: str) -> Any:

@@ -116,10 +116,10 @@ def test_edits_act_on_heads_patches_and_the_class_token(sees, pictures):
 
 
 @pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "dinov2_gated"])
-def test_an_answer_read_at_several_places_is_said_to_have_no_circuit(sees, pictures, name):
+def test_an_answer_read_at_several_places_is_explained_by_units_instead(sees, pictures, name):
     model = sees(name)
     session = examine(model, Question(pictures[0]))
-    assert session.circuit is None
+    assert "direct-attribution" not in session.analyses
     reason = str(session.analyses["coverage"].params)
     assert "there is no rule yet" in reason
     assert "logit-lens" in session.analyses
