@@ -1,4 +1,4 @@
-"""Microtome's embedded models, prompt sets, texts and dictionaries: data, and the paths to it."""
+"""Microtome's embedded models, prompt sets, texts, dictionaries and images: data, and the paths to it."""
 
 import json
 from dataclasses import dataclass
@@ -14,6 +14,8 @@ __all__ = [
     "dictionary_names",
     "dictionary_path",
     "embedded_model",
+    "image_set_names",
+    "image_set_path",
     "model_names",
     "model_path",
     "prompt_set_names",
@@ -27,6 +29,7 @@ _MODELS: Final = _ROOT / "models"
 _PROMPTS: Final = _ROOT / "prompts"
 _TEXTS: Final = _ROOT / "texts"
 _DICTIONARIES: Final = _ROOT / "dictionaries"
+_IMAGES: Final = _ROOT / "images"
 _WEIGHTS: Final = "model.safetensors"
 
 
@@ -120,11 +123,11 @@ def prompt_set_names(model: str | None = None) -> tuple[str, ...]:
     if model is None:
         return tuple(names)
     base = _known(model.partition("@")[0])
-    return tuple(name for name in names if _made_for(name) == base)
+    return tuple(name for name in names if _made_for(_PROMPTS / f"{name}.json") == base)
 
 
-def _made_for(name: str) -> object:
-    return json.loads((_PROMPTS / f"{name}.json").read_text(encoding="utf-8"))["model"]
+def _made_for(path: Path) -> object:
+    return json.loads(path.read_text(encoding="utf-8"))["model"]
 
 
 def prompt_set_path(name: str) -> Path:
@@ -138,6 +141,30 @@ def prompt_set_path(name: str) -> Path:
         listed = ", ".join(prompt_set_names())
         raise ValueError(f"No prompt set is called {name!r}; there are {listed}.")
     return _PROMPTS / f"{name}.json"
+
+
+@cache
+def image_set_names(model: str | None = None) -> tuple[str, ...]:
+    """Return the names of all image sets, or of those made for one model."""
+    found = {path.parent.name: path for path in _IMAGES.glob("*/set.json")}
+    if model is not None:
+        base = _known(model.partition("@")[0])
+        found = {name: path for name, path in found.items() if _made_for(path) == base}
+    return tuple(sorted(found))
+
+
+def image_set_path(name: str) -> Path:
+    """Return the folder of an image set.
+
+    ``images.safetensors`` holds ``images``, uint8 [image, row, column, channel], and
+    ``labels`` [image]; ``set.json`` has ``name``, ``title``, ``model``, ``classes``,
+    ``domains`` (one a class), ``source`` and ``note``.
+    Raises ValueError, which lists what there is, for an unknown name.
+    """
+    if name not in image_set_names():
+        listed = ", ".join(image_set_names())
+        raise ValueError(f"No image set is called {name!r}; there are {listed}.")
+    return _IMAGES / name
 
 
 @cache

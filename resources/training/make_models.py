@@ -1,7 +1,7 @@
-"""Make every embedded model, prompt set, text and dictionary again, from nothing but seeds.
+"""Make every embedded model, prompt set, text, dictionary and image set again, from seeds.
 
 `python resources/training/make_models.py` writes into the package beside it and
-takes about a quarter of an hour on one core, nearly all of it for words-4l.
+takes about twenty minutes on one core, most of it for words-4l. The shapes need scikit-learn.
 """
 
 import argparse
@@ -16,6 +16,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from training import compile_induction, make_dictionaries, make_words, prompt_sets, texts
+from training.shapes import make_shapes
 
 _DATA: Final = Path(__file__).resolve().parents[1] / "microtome_resources"
 
@@ -41,19 +42,24 @@ def _dictionaries(out: Path) -> None:
     make_dictionaries.write(out)
 
 
+def _shapes(out: Path) -> None:
+    make_shapes.write(out)
+
+
 PARTS: Final[dict[str, Callable[[Path], None]]] = {
     "exact": _exact,
     "prompts": _prompts,
     "words": _words,
     "texts": _texts,
     "dictionaries": _dictionaries,
+    "shapes": _shapes,
 }
 
 
 def main() -> None:
     """Make the parts that were asked for, all of them by default."""
     parser = argparse.ArgumentParser(
-        description="Make the embedded models, prompt sets, texts and dictionaries."
+        description="Make the embedded models, prompt sets, texts, dictionaries and image sets."
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, default=_DATA, help="folder to write into")
