@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
-
-import numpy as np
 
 from microtome.circuits.prune import prune
 from microtome.errors import UnknownArchitecture
-from microtome.images.sets import image_set_names, load_image_set
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
-from microtome.prompts import ImageInput, Question
+from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.vision.alone import channels_alone
 from microtome.vision.circuit import channel_graph
-
-_REFERENCES = 4  # images of each class whose mean takes the place of what is cut
-
-
-def reference_images(model: Model) -> tuple[ImageInput, ...]:
-    """Images of the model's embedded set, some of each class; none for a model without a set."""
-    return _references(model.identity.name)
-
-
-@lru_cache(maxsize=4)
-def _references(model: str) -> tuple[ImageInput, ...]:
-    for name in image_set_names():
-        held = load_image_set(name)
-        if held.model == model:
-            rows = (np.flatnonzero(held.labels == label) for label in range(len(held.classes)))
-            return tuple(held.image(row) for some in rows for row in some[:_REFERENCES])
-    return ()
 
 
 def explain_image(
@@ -60,6 +39,6 @@ def explain_image(
         return None
     job.partial("circuit", circuit)
     nodes = prune(circuit, *shown).node_id
-    references = reference_images(model)
-    keep(channels_alone(model, question.prompt, nodes, metric, references=references, job=job))
+    # Set to zero, as the secants of the circuit go through zero.
+    keep(channels_alone(model, question.prompt, nodes, metric, job=job))
     return circuit

@@ -39,10 +39,6 @@ def ablated_unit(engine: Engine, about: About, node: str, job: Job) -> Analysis:
 def units_alone(engine: Engine, about: About, nodes: tuple[str, ...], job: Job) -> Analysis:
     """How much of the metric some units reproduce alone."""
     from microtome.vision.alone import channels_alone
-    from microtome.vision.explaining import reference_images
 
-    model, layers = engine.loaded, unit_layers(about.circuit)
-    images = reference_images(model)
-    return channels_alone(
-        model, about.asked, nodes, about.metric, layers=layers, references=images, job=job
-    )
+    layers = unit_layers(about.circuit)
+    return channels_alone(engine.loaded, about.asked, nodes, about.metric, layers=layers, job=job)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, Circuit
+from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, UNITS, Circuit
 from microtome.records.feature_names import name_alone
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_kinds import (
@@ -100,7 +100,8 @@ def short_label(
 ) -> str:
     """What stands beside a node on the canvas; with its token where no column tells it.
 
-    With ``alone`` a feature that has a name is called by it without its layer and number.
+    With ``alone`` a feature that has a name is called by it without its layer and number, and a
+    unit by its number in its layer.
     """
     label, kind = circuit.node_label[node], circuit.node_kind[node]
     if kind == FEATURE and alone:
@@ -108,6 +109,8 @@ def short_label(
         label = name if len(name) <= _NAME else f"{name[: _NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
     if kind == TOKEN:
         return shown_token(label, 18)
+    if kind in UNITS and alone:
+        return label.rpartition(" ")[2]  # its row names the layer
     token = token_at(circuit, int(circuit.node_position[node]))
     tells = with_token and token and kind not in {OUTPUT, GROUP}
     return f"{label} \N{MIDDLE DOT} {shown_token(token, 12)}" if tells else label

@@ -16,7 +16,7 @@ from microtome_desktop.presenters.circuit_layout import Layout, level, node_diam
 from microtome_desktop.state.units import unit_layers
 
 _MARGIN_X, _MARGIN_BOTTOM, _MARGIN_TOP = 40.0, 14.0, 26.0
-_NAME = 62.0  # pixels that a node with its name takes along the row
+_NAME = 44.0  # pixels that a node with its name takes along the row
 _GAP = 4.0  # between nodes without names
 _SMALLEST = 0.12  # of the natural size
 _END_ROWS = 0.7  # height of the rows of image and metric, of a layer's
