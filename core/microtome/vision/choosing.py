@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from microtome.errors import InputError, SiteMissing
 from microtome.jobs import Job
-from microtome.records.circuit import HEAD, Circuit
 from microtome.records.lesion import ZERO, Chosen, Treatment
 from microtome.records.units import Unit
 from microtome.vision.bench import Bench, Cases
@@ -124,25 +123,3 @@ def expect_units(bench: Bench, units: Sequence[Unit]) -> None:
     if len(set(units)) < len(units):
         twice = next(unit for unit in units if units.count(unit) > 1)
         raise InputError(f"The unit {twice} is chosen twice.", "Name each unit once.")
-
-
-def units_of_circuit(circuit: Circuit, layers: Mapping[str, int]) -> tuple[Unit, ...]:
-    """The units that are nodes of a circuit, those with the largest scores first, each once.
-
-    Heads are units at all positions; a node whose id begins with a unit's name is that unit.
-    """
-    found: list[Unit] = []
-    for row in np.argsort(-np.abs(circuit.node_score), kind="stable"):
-        unit = _unit_of(circuit, int(row))
-        if unit is not None and unit.index < layers.get(unit.layer, 0):
-            found.append(unit)
-    return tuple(dict.fromkeys(found))
-
-
-def _unit_of(circuit: Circuit, row: int) -> Unit | None:
-    if circuit.node_kind[row] == HEAD:
-        return Unit(f"z.{circuit.node_layer[row]}", int(circuit.node_head[row]))
-    try:
-        return Unit.parse(circuit.node_id[row].partition("@")[0])
-    except InputError:
-        return None

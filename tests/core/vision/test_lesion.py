@@ -15,9 +15,8 @@ from microtome.errors import InputError, ModelError, SiteMissing
 from microtome.jobs import Job
 from microtome.prompt_sets import load_prompt_set
 from microtome.records.image_set import ImageSet
-from microtome.records.lesion import HOWS, Chosen, lesion_of
+from microtome.records.lesion import HOWS, Chosen, lesion_of, units_of_circuit
 from microtome.records.units import Unit
-from microtome.vision.choosing import units_of_circuit
 from microtome.vision.seen_bench import SeenBench
 from microtome.vision.trials import bench_of, halves
 
