@@ -228,7 +228,7 @@ def test_the_heads_of_a_circuit_are_units_the_strongest_first(embedded):
     pair = load_prompt_set("agreement").pairs[0]
     metric = mt.LogitDifference(model.answer_token(pair.answer), model.answer_token(pair.wrong))
     circuit = mt.prune(mt.component_graph(model, pair.pair, metric))
-    units = units_of_circuit(circuit, dict.fromkeys(_HEADS, 4))
+    units = units_of_circuit(circuit)
     assert Unit("z.3", 3) in units
     assert len(set(units)) == len(units)
     assert Chosen.by_hand(units).units == units
