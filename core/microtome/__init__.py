@@ -349,6 +349,7 @@ if TYPE_CHECKING:
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
+    from microtome.records.lesion import Treatment
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -365,6 +366,7 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.lesion import choose_units, lesion
 
 
 def __getattr__(name: str) -> Any:
