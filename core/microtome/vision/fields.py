@@ -8,6 +8,7 @@ own, but sees what its neighbours see).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,10 +52,8 @@ class Fields:
         random = np.random.default_rng(_SEED)
         noise = random.uniform(0, 255, (_NOISES, *self.sight.shape))
         pixels = normalised(self.sight, np.concatenate([noise] * len(places))).requires_grad_()
-        with self.sight.reading([self.layer.name]) as found, torch.enable_grad():
-            self.sight.logits(pixels)
-            maps = self.layer.maps(found[self.layer.name])
-            assert maps is not None  # noqa: S101, it has a grid
+        with torch.enable_grad():
+            maps = self._maps(pixels)
             apart = maps.flatten(2).unflatten(0, (len(places), _NOISES))
             # Weights of their own, so that units do not cancel each other.
             weights = 0.5 + torch.rand(maps.shape[1], generator=_generator())
@@ -63,6 +62,29 @@ class Fields:
             (slope,) = torch.autograd.grad(total, pixels)
         for place, one in zip(places, slope.unflatten(0, (-1, _NOISES)), strict=True):
             self._known[place] = box_of(_touched(one)) or whole
+
+    def _maps(self, pixels: Float[Tensor, "image channel row column"]) -> Tensor:
+        """The maps of the layer; the pass ends there."""
+        stop = _Stop()
+        with self.sight.changing({self.layer.name: stop}), suppress(_Reached):
+            self.sight.logits(pixels)
+        maps = self.layer.maps(stop.values)
+        assert maps is not None  # noqa: S101, it has a grid
+        return maps
+
+
+class _Reached(Exception):  # noqa: N818, no error: the pass has come as far as it should
+    pass
+
+
+class _Stop:
+    """Takes the values of a layer, and ends the pass."""
+
+    values: Tensor
+
+    def __call__(self, values: Tensor) -> Tensor:
+        self.values = values
+        raise _Reached
 
 
 def _generator() -> torch.Generator:
