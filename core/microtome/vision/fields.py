@@ -73,7 +73,7 @@ class Fields:
         return maps
 
 
-class _Reached(Exception):  # noqa: N818, no error: the pass has come as far as it should
+class _Reached(Exception):
     pass
 
 
