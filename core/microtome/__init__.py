@@ -86,6 +86,7 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
@@ -213,6 +214,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_space",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
@@ -353,6 +355,7 @@ if TYPE_CHECKING:
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
+    from microtome.records.lesion import Treatment
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -369,6 +372,7 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 

@@ -174,8 +174,9 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
     row[nodes] = np.arange(len(nodes))
     inner = nodes[1:-1]
     place = np.searchsorted(starts, inner, side="right") - 1
-    number = (inner - starts[place]).tolist()
-    named = [_named(seen.sight, swept.places[p], u) for p, u in zip(place, number, strict=True)]
+    number = inner - starts[place]
+    pairs = zip(place.tolist(), number.tolist(), strict=True)
+    named = [_named(seen.sight, swept.places[at], unit) for at, unit in pairs]
     none = np.zeros(0)
     weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
     return Circuit(
