@@ -31,8 +31,8 @@ from microtome.records.image_set import ImageSet
 from microtome.records.units import Unit
 from microtome.records.visualisation import (
     VISUALISATION,
-    Visualisation,
     VisualSettings,
+    Visualisation,
     visualisation_analysis,
 )
 from microtome.vision.ascent import Ascent
@@ -143,9 +143,7 @@ class _Making:
         """All analyses, at the end."""
         asked = self._asked
         if asked.references is not None:
-            self._references = _values_of(
-                asked.sight, asked.objectives, asked.references, self._job
-            )
+            self._references = _values_of(asked.sight, asked.objectives, asked.references, self._job)
         rows = range(asked.results)
         seeds = [[asked.seed * _MOST + row for row in rows] for _ in asked.objectives]
         ascent = Ascent(asked.sight, asked.objectives, seeds, asked.settings)
@@ -215,9 +213,7 @@ def _expect_sight(model: Model) -> Sight:
 
 
 def _checked(settings: VisualSettings) -> VisualSettings:
-    expect(
-        settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160)."
-    )
+    expect(settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160).")
     expect_count(settings.steps, "steps")
     for name in ("rate", "robustness", "smooth", "grey", "diversity"):
         value = getattr(settings, name)
