@@ -28,6 +28,7 @@ class ImageInput:
     name: str = "image"
     prepared: bool = False
     note: str = ""
+    source: str = ""  # where it was taken from: a file, or the set and number as ``set:shapes/17``
     digest: str = field(init=False, default="")  # SHA-256 of shape, pixels and ``prepared``
 
     def __post_init__(self) -> None:

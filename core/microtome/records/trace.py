@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
-from microtome.prompts import SEPARATOR_ID, ImageInput
+from microtome.prompts import SEPARATOR_ID, ImageInput, Prompt
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES, Site
 
@@ -115,8 +115,13 @@ class Trace:
         return np.asarray(np.take(values, place.head, axis=axis))
 
     @property
-    def as_prompt(self) -> tuple[int, ...]:
-        """The token ids that give this run again, behind those of what an encoder read."""
+    def as_prompt(self) -> Prompt:
+        """What gives this run again: the image as the model saw it, or the token ids.
+
+        Those of what an encoder read stand in front.
+        """
+        if self.image is not None:
+            return self.image
         ids = tuple(self.token_ids.tolist())
         if self.source is None:
             return ids

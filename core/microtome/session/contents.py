@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from microtome.errors import ModelMismatch, StorageError
+from microtome.prompts import ImageInput, Prompt, Question, plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.marks import Marks
@@ -16,6 +17,7 @@ from microtome.records.session import Session
 from microtome.session.annotations import annotations_part
 from microtome.session.dictionaries import dictionaries_part
 from microtome.session.parts import GroupBuilder, Part, Scale
+from microtome.session.pictures import image_reference, images_part
 from microtome.session.plots import plot_part
 from microtome.session.schema import ROOT_DIMS, creator, fixed_text, safe_name
 from microtome.session.trace_parts import (
@@ -61,6 +63,9 @@ def session_parts(session: Session, include: Iterable[str] | None = None) -> Ite
     yield _axes_part(root)
     yield _model_part(session, root)
     yield _question_part(session, root)
+    images = images_part(session, root)
+    if images is not None:
+        yield images
     if session.traces:
         yield token_part(session.traces, root)
         if any(trace.source is not None for trace in session.traces):
@@ -149,9 +154,23 @@ def _question_part(session: Session, root: Mapping[str, int]) -> Part:
     group = GroupBuilder(
         "/question", root, {"encoding-type": "question", "encoding-version": "1.0"}
     )
-    group.add_json("question_json", None if session.question is None else asdict(session.question))
+    asked = session.question
+    group.add_json("question_json", None if asked is None else _asked(asked))
     group.add_json("metric_json", session.metric)
     return group.part("question")
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    """A question as JSON; readers from before there were images see their names as texts."""
+    held: dict[str, Any] = {
+        name: getattr(question, name) for name in ("answer", "wrong", "values_only", "seed")
+    }
+    for name in ("prompt", "corrupt"):
+        given: Prompt | None = getattr(question, name)
+        held[name] = None if given is None else plain_prompt(given)
+        if isinstance(given, ImageInput):
+            held[f"{name}_image"] = image_reference(given)
+    return held
 
 
 def _circuit_part(circuit: Circuit, root: Mapping[str, int]) -> Part:

@@ -21,6 +21,7 @@ from microtome.session.decode_traces import decode_edited, decode_traces
 from microtome.session.dictionaries import read_dictionaries
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
+from microtome.session.pictures import Stored, image_of, read_images
 from microtome.session.stored_circuit import read_circuit
 
 
@@ -32,15 +33,17 @@ def decode_session(handle: Handle) -> Session:
     root = handle.attributes("/")
     with expecting("model"):
         model, versions = _model(handle)
+    with expecting("images"):
+        images = read_images(handle)
     with expecting("question"):
-        question = _question(handle.json("/question/question_json"))
+        question = _question(handle.json("/question/question_json"), images)
         metric = handle.json("/question/metric_json")
     with expecting("self-checks"):
         checks = _checks(handle)
     with expecting("runs"):
-        traces = decode_traces(handle, model)
+        traces = decode_traces(handle, model, images)
     with expecting("run with edits"):
-        edited = decode_edited(handle, model)
+        edited = decode_edited(handle, model, images)
     with expecting("circuit"):
         circuit = read_circuit(handle)
     with expecting("analyses"):
@@ -98,17 +101,21 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
     return model, dict(versions["session"])
 
 
-def _question(held: dict[str, Any] | None) -> Question | None:
+def _question(held: dict[str, Any] | None, images: Stored) -> Question | None:
     if held is None:
         return None
-    corrupt = None if held["corrupt"] is None else _prompt(held["corrupt"])
+    corrupt = None if held["corrupt"] is None else _prompt(held, "corrupt", images)
     return Question(
-        prompt=_prompt(held["prompt"]), corrupt=corrupt, answer=held["answer"], wrong=held["wrong"],
-        values_only=bool(held["values_only"]), seed=int(held["seed"]),
+        prompt=_prompt(held, "prompt", images), corrupt=corrupt, answer=held["answer"],
+        wrong=held["wrong"], values_only=bool(held["values_only"]), seed=int(held["seed"]),
     )  # fmt: skip
 
 
-def _prompt(held: Any) -> Prompt:
+def _prompt(question: dict[str, Any], name: str, images: Stored) -> Prompt:
+    image = image_of(question.get(f"{name}_image"), images)
+    if image is not None:
+        return image
+    held = question[name]
     return held if isinstance(held, str) else tuple(int(token) for token in held)
 
 

@@ -13,6 +13,7 @@ from microtome.records.model import ModelIdentity
 from microtome.records.trace import Activation, Source, Trace
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
+from microtome.session.pictures import Stored, image_of
 from microtome.session.schema import EDITED
 from microtome.sites import SITES, SiteKind
 
@@ -20,19 +21,21 @@ from microtome.sites import SITES, SiteKind
 _TEXT_AXES, _SOURCE_AXES = ("position", "query", "key"), ("source", "source_query")
 
 
-def decode_edited(handle: Handle, model: ModelIdentity) -> Trace | None:
+def decode_edited(handle: Handle, model: ModelIdentity, images: Stored) -> Trace | None:
     """The run with edits, if the file holds one.
 
     Raises what ``decode_traces`` raises, and SessionDamaged for more than one.
     """
-    runs = decode_traces(handle, model, EDITED)
+    runs = decode_traces(handle, model, images, EDITED)
     if len(runs) > 1:
         raise SessionDamaged(f"The session holds {len(runs)} runs with edits, not one.")
     return runs[0] if runs else None
 
 
-def decode_traces(handle: Handle, model: ModelIdentity, base: str = "") -> tuple[Trace, ...]:
-    """All runs of a file, or of its group ``base``.
+def decode_traces(
+    handle: Handle, model: ModelIdentity, images: Stored, base: str = ""
+) -> tuple[Trace, ...]:
+    """All runs of a file, or of its group ``base``; ``images`` are all those of the file.
 
     Raises SessionDamaged for shapes that disagree or ids outside the vocabulary.
     """
@@ -43,8 +46,9 @@ def decode_traces(handle: Handle, model: ModelIdentity, base: str = "") -> tuple
     places = {name: f"{base}/logits/top_{name}" for name in ("ids", "logits", "probabilities")}
     top = {name: handle.read(place) for name, place in places.items()}
     shape, top_shape = tokens["ids"].shape, top["ids"].shape
-    _check_shapes(len(runs), tokens, top)
-    _check_ids("token ids", tokens["ids"], model.reads)
+    _check_shapes(len(runs), tokens, top, once=model.sees)
+    # Patches have as many ids as were ever shown, which no model names.
+    _check_ids("token ids", tokens["ids"], None if model.sees else model.reads)
     _check_ids("top tokens", top["ids"], model.vocabulary)
     texts = _texts(handle, f"{base}/tokens/text", shape)
     words = _texts(handle, f"{base}/logits/top_text", top_shape)
@@ -65,7 +69,7 @@ def decode_traces(handle: Handle, model: ModelIdentity, base: str = "") -> tuple
             logits=logits.get(row), activations=MappingProxyType(sites[row]),
             edits=tuple(map(str, run["edits"])), seconds=float(run["seconds"]),
             unknown=tuple(np.flatnonzero(tokens["unknown"][row, :n]).tolist()),
-            source=sources[row],
+            source=sources[row], image=image_of(run.get("image"), images),
         ))  # fmt: skip
     return tuple(traces)
 
@@ -100,20 +104,23 @@ def _within(length: Any, longest: int, what: str) -> int:
     return length
 
 
-def _check_shapes(n_runs: int, tokens: dict[str, Any], top: dict[str, Any]) -> None:
+def _check_shapes(n_runs: int, tokens: dict[str, Any], top: dict[str, Any], *, once: bool) -> None:
+    """``once``: a model that sees may answer once for all patches."""
     shape = tokens["ids"].shape
     if len(shape) != 2 or shape[0] != n_runs or tokens["unknown"].shape != shape:
         raise SessionDamaged(f"The tokens have the shape {shape} for {n_runs} runs.")
     for name, values in top.items():
-        if values.ndim != 3 or values.shape[:2] != shape or values.shape != top["ids"].shape:
+        places = (shape, (shape[0], 1)) if once else (shape,)
+        if values.ndim != 3 or values.shape[:2] not in places or values.shape != top["ids"].shape:
             raise SessionDamaged(
                 f"The top {name} have the shape {values.shape} for tokens {shape}."
             )
 
 
-def _check_ids(what: str, ids: NDArray[Any], size: int) -> None:
+def _check_ids(what: str, ids: NDArray[Any], known: int | None) -> None:
     if ids.dtype.kind not in "iu":
         raise SessionDamaged(f"The {what} are stored as {ids.dtype}, not as whole numbers.")
+    size = 1 << 31 if known is None else known
     if ids.size and not 0 <= ids.min() <= ids.max() < size:
         raise SessionDamaged(
             f"The {what} go from {ids.min()} to {ids.max()}; the vocabulary has {size}."
@@ -185,8 +192,9 @@ def _logits(handle: Handle, model: ModelIdentity, lengths: list[int], base: str)
         raise SessionDamaged(f"{path} has the shape {shape} for {len(rows)} runs.")
     for run in rows:
         _within(run, len(lengths) - 1, "as its number")
-        _within(lengths[run], shape[1], "tokens")
+        if not (model.sees and shape[1] == 1):
+            _within(lengths[run], shape[1], "tokens")
     return {
-        run: LazyArray(handle, path, (lengths[run], shape[2]), dtype, row)
+        run: LazyArray(handle, path, (min(lengths[run], shape[1]), shape[2]), dtype, row)
         for row, run in enumerate(rows)
     }

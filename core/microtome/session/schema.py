@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from microtome.errors import SessionDamaged, StorageError
 
 FORMAT = "microtome-session"
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 SUFFIX = ".h5"
 
 EDITED = "/edited"  # the group of the run with edits; readers of before ignore it
+IMAGES = "/images"  # the group of images; readers of before ignore it
 
 # Axis names of the records that are shorter in the file.
 FILE_DIMS = {"position": "pos"}

@@ -14,6 +14,7 @@ from microtome.records.trace import Activation, ArraySource, Source, Trace
 from microtome.session.chunks import Stacked
 from microtome.session.lazy import is_stored
 from microtome.session.parts import GroupBuilder, Part
+from microtome.session.pictures import image_reference
 from microtome.session.schema import EDITED
 from microtome.sites import SITES, SiteKind
 
@@ -93,7 +94,9 @@ _NO_SOURCE = Source(np.zeros(0, np.int32), ())
 
 
 def _run(trace: Trace) -> dict[str, Any]:
+    image = {} if trace.image is None else {"image": image_reference(trace.image)}
     return {
+        **image,
         "prompt": trace.prompt,
         "length": len(trace.token_ids),
         "top": int(trace.top_ids.shape[1]),

@@ -10,14 +10,13 @@ import atexit
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from microtome import errors
 from microtome.errors import SessionDamaged
+from microtome.session.bare import exit_name, search_path
 from microtome.session.trust import stamp
 
 _SECONDS = 10  # of processor time, which the child limits itself
@@ -57,7 +56,7 @@ def _start() -> subprocess.Popen[bytes]:
     # No plugin may load, and one thread of arithmetic is one more than is needed.
     settings = {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(_search_path())],
+        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(search_path("numpy", "h5py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -92,7 +91,7 @@ class Trial:
         if self._child.returncode == _CANNOT_START:
             return False
         if self._child.returncode != 0 or not output:
-            raise self._failed(f"stopped the reader ({_exit_name(self._child.returncode)})")
+            raise self._failed(f"stopped the reader ({exit_name(self._child.returncode)})")
         verdict = json.loads(output)
         if verdict is not None:
             raise getattr(errors, verdict["kind"])(verdict["what"], verdict["way_out"])
@@ -109,16 +108,3 @@ class Trial:
             f"{self._path.name} {what}: it is damaged, or was made to do harm.",
             "Open another copy of the session.",
         )
-
-
-def _exit_name(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit status {code}"
-
-
-def _search_path() -> list[str]:
-    """Folders of the standard library, of this program, numpy and h5py; without site's hooks."""
-    found = [Path(__file__).parents[2]]
-    specs = (find_spec(name) for name in ("numpy", "h5py"))
-    found += [Path(spec.origin).parents[1] for spec in specs if spec and spec.origin]
-    standard = [Path(os.__file__).parent, Path(os.__file__).parent / "lib-dynload"]
-    return list(dict.fromkeys(str(folder) for folder in [*standard, *found]))

@@ -16,7 +16,7 @@ def _no_set(now: Situation) -> str:
     desk = now.desk
     if reason := why_no_set(desk.workspace, desk.library):
         return reason
-    return "" if desk.draft.text.prompt.strip() else "Type a prompt first."
+    return "" if desk.draft.text.asked else "Type a prompt first."
 
 
 def _no_model(now: Situation) -> str:

@@ -76,7 +76,7 @@ class Examine(Request):
     def memory(self, desk: Desk) -> int | None:
         """As estimated for what is typed, if that is what is run."""
         needs, text = desk.draft.reading.needs, desk.draft.text
-        known = needs is not None and text.prompt.strip() and text.question() == self.question
+        known = needs is not None and text.asked and text.question() == self.question
         return needs.peak if needs is not None and known else None
 
     @property
@@ -248,11 +248,12 @@ def select_answer(desk: OnScreen) -> None:
     if circuit is None or desk.selection.current.node is not None:
         return
     answer = circuit.node_kind.index(OUTPUT)
+    at = int(circuit.node_position[answer])
     writers = circuit.edge_source[circuit.incoming(answer)]
     heads = [int(row) for row in writers if circuit.node_kind[row] == HEAD]
     desk.selection.update(
         node=circuit.node_id[answer],
-        position=int(circuit.node_position[answer]),
+        position=None if at < 0 else at,
         layer=int(circuit.node_layer[heads[0]]) if heads else None,
         head=int(circuit.node_head[heads[0]]) if heads else None,
     )

@@ -96,7 +96,7 @@ class MakeFeatureGraph(Request):
             asked, where = session.question, set_of(session, desk.library)
         else:
             typed = desk.draft.text
-            asked = asked or (typed.question() if typed.prompt.strip() else None)
+            asked = asked or (typed.question() if typed.asked else None)
             where = set_for(desk.workspace, desk.library)
         where = self.where or where
         if asked is None or not where:

@@ -17,7 +17,7 @@ from microtome_desktop.jobs.examine import SESSION_SLOTS
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.draft import DraftText, Needs, Reading
-from microtome_desktop.state.library import Machine, ModelFacts
+from microtome_desktop.state.library import Machine, ModelFacts, Seen
 from microtome_desktop.state.notices import Level, Notice
 from microtome_desktop.state.settings import PRECISIONS
 
@@ -106,7 +106,8 @@ class LoadModel(Request):
             memory=result.memory,
             checks=None,
         )
-        desk.draft.update(as_ids=not result.facts.has_tokenizer)
+        sees = result.identity.sees
+        desk.draft.use_model(as_ids=not result.facts.has_tokenizer and not sees, sees=sees)
         desk.workspace.set_model(result.identity)
         if result.memory is not None and not result.memory.circuit_fits:
             what = memory_tip(result.memory)
@@ -126,10 +127,23 @@ def _facts(model: Any) -> ModelFacts:
     from microtome.examining import prompt_sets_of
 
     return ModelFacts(
+        seen=_seen(model),
         words=tuple(model.vocabulary_words()),  # without a tokenizer the classes, if any
         has_tokenizer=model.tokenizer is not None,
         prompt_sets=prompt_sets_of(model),
     )
+
+
+def _seen(model: Any) -> Seen | None:
+    """What a model that sees is given, and the sets of images that come with Microtome."""
+    if model.sight is None:
+        return None
+    from microtome.images.sets import image_set_names, load_image_set
+
+    held = [load_image_set(name) for name in image_set_names()]
+    held.sort(key=lambda one: one.model != model.identity.name.partition("@")[0])  # its own first
+    sight = model.sight
+    return Seen(sight.shape, sight.classes, sight.preprocessing.lines(), tuple(held))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +168,7 @@ class ReadDraft(Request):
 
     def perform(self, engine: Engine, job: Job) -> Reading:
         """The tokens of both prompts, and a plain sentence for each thing that is wrong."""
-        if engine.model is None or not self.text.prompt.strip():
+        if engine.model is None or not self.text.asked:
             return Reading()
         try:
             reading = _read(engine.model, self.text.question(), engine.model.tokenize)
@@ -182,6 +196,8 @@ def _read(model: Any, question: Question, tokenize: Any) -> Reading:
         problem=problem,
         answer_problem=_answer_problem(model, question.answer),
         wrong_problem=_answer_problem(model, question.wrong),
+        seen=clean.image,
+        corrupt_seen=None if corrupt is None else corrupt.image,
     )
 
 

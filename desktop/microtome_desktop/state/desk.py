@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from microtome_desktop.state.albums import Albums
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
 from microtome_desktop.state.dictionaries import Dictionaries
@@ -44,6 +45,7 @@ class Desk:
     hub: Hub = field(default_factory=Hub)
     clip: Clip = field(default_factory=Clip)
     trials: Trials = field(default_factory=Trials)
+    albums: Albums = field(default_factory=Albums)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

@@ -7,15 +7,17 @@ from typing import Any
 
 from psygnal import Signal
 
-from microtome.prompts import Prompt, Question, shown_ids, typed_ids
+from microtome.errors import PromptError
+from microtome.prompts import ImageInput, Prompt, Question, shown_ids, typed_ids
 from microtome.records.session import Session
 
-_TYPED = ("prompt", "corrupt", "answer", "wrong")
+_TYPED = ("prompt", "corrupt", "answer", "wrong", "image", "corrupt_image")
+_IMAGES = {"prompt": "image", "corrupt": "corrupt_image"}
 
 
 @dataclass(frozen=True, slots=True)
 class DraftText:
-    """The fields of the prompt panel, as typed."""
+    """The fields of the prompt panel, as typed; for a model that ``sees`` the images chosen."""
 
     prompt: str = ""
     corrupt: str = ""
@@ -23,15 +25,23 @@ class DraftText:
     wrong: str = ""
     values_only: bool = False
     as_ids: bool = False  # the model has no tokenizer: prompts and answers are token ids
+    image: ImageInput | None = None
+    corrupt_image: ImageInput | None = None
+    sees: bool = False  # the model reads images, so that these are asked and no texts
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is something to ask."""
+        return self.image is not None if self.sees else bool(self.prompt.strip())
 
     def question(self) -> Question:
         """What a run would ask.
 
-        Raises PromptError for an empty prompt.
+        Raises PromptError for an empty prompt, and where no image was chosen.
         """
-        corrupt = self._prompt(self.corrupt) if self.corrupt.strip() else None
+        clean, corrupt = self._sides()
         return Question(
-            self._prompt(self.prompt),
+            clean,
             corrupt,
             self._word(self.answer),
             self._word(self.wrong),
@@ -39,9 +49,17 @@ class DraftText:
         )
 
     @property
-    def typed(self) -> dict[str, str]:
-        """The text fields by name."""
+    def typed(self) -> dict[str, Any]:
+        """What is asked, by the names of its fields."""
         return {name: getattr(self, name) for name in _TYPED}
+
+    def _sides(self) -> tuple[Prompt, Prompt | None]:
+        if not self.sees:
+            corrupt = self._prompt(self.corrupt) if self.corrupt.strip() else None
+            return self._prompt(self.prompt), corrupt
+        if self.image is None:
+            raise PromptError("No image is chosen.", "Choose one of a set, open or drop a file.")
+        return self.image, self.corrupt_image
 
     def _prompt(self, text: str) -> Prompt:
         ids = typed_ids(text) if self.as_ids else None
@@ -85,6 +103,8 @@ class Reading:
     answer_problem: str = ""
     wrong_problem: str = ""
     needs: Needs | None = None  # of a run of what is typed
+    seen: ImageInput | None = None  # the images as a model that sees is given them
+    corrupt_seen: ImageInput | None = None
 
     @property
     def differing(self) -> tuple[int, ...]:
@@ -105,6 +125,7 @@ class Draft:
         self._text = DraftText()
         self._reading = Reading()
         self._read = self._text  # what the reading is of
+        self._model_sees: bool | None = None  # None without a model
 
     @property
     def text(self) -> DraftText:
@@ -135,9 +156,16 @@ class Draft:
             self._text = new
             self.changed.emit(new)
 
+    def use_model(self, *, as_ids: bool, sees: bool) -> None:
+        """Ask another model: by token ids where it has no tokenizer, by images where it sees."""
+        self._model_sees = sees
+        self.update(as_ids=as_ids, sees=sees)
+
     def fill(self, question: Question) -> None:
-        """Show the question of a session."""
-        self.update(**as_typed(question), values_only=question.values_only)
+        """Show a question; its images where the model sees, or no model is loaded."""
+        shows = isinstance(question.prompt, ImageInput)
+        sees = shows if self._model_sees is None else self._model_sees
+        self.update(**as_typed(question), values_only=question.values_only, sees=sees)
 
     def follow(self, session: Session) -> None:
         """Show what a session asked; of a graph from a file its prompt, empty without one."""
@@ -145,12 +173,16 @@ class Draft:
             self.fill(question)
             return
         told = "" if self._text.as_ids else told_prompt(session)
-        self.update(prompt=told, corrupt="", answer="", wrong="")
+        empty = {"corrupt": "", "answer": "", "wrong": "", "image": None, "corrupt_image": None}
+        self.update(prompt=told, **empty)
 
     def swap(self) -> None:
         """Exchange clean and corrupt prompt, and answer and wrong answer."""
         old = self._text
-        self.update(prompt=old.corrupt, corrupt=old.prompt, answer=old.wrong, wrong=old.answer)
+        self.update(
+            prompt=old.corrupt, corrupt=old.prompt, answer=old.wrong, wrong=old.answer,
+            image=old.corrupt_image, corrupt_image=old.image,
+        )  # fmt: skip
 
     def read(self, reading: Reading, of: DraftText | None = None) -> None:
         """The model has read what was typed: what is typed now when ``of`` is not given."""
@@ -164,7 +196,7 @@ def question_of(session: Session) -> Question | None:
     """What a session asked; of one put together in Python, what its runs tell of it."""
     if session.question is not None or session.clean is None:
         return session.question
-    prompts = [run.prompt or tuple(run.token_ids.tolist()) for run in session.traces]
+    prompts = [run.image or run.prompt or run.as_prompt for run in session.traces]
     corrupt = prompts[1] if len(prompts) > 1 else None
     answer, wrong = session.metric.get("answer"), session.metric.get("wrong")
     return Question(prompts[0], corrupt, answer, wrong)
@@ -185,15 +217,21 @@ def reading_of(session: Session, text: DraftText) -> Reading:
     runs = zip(sources, session.traces, strict=False)
     tokens = [(*source, *trace.tokens) for source, trace in runs]
     clean, corrupt = (*tokens, (), ())[:2]
-    return Reading(clean, corrupt)
+    seen, corrupt_seen = (*(trace.image for trace in session.traces[:2]), None, None)[:2]
+    return Reading(clean, corrupt, seen=seen, corrupt_seen=corrupt_seen)
 
 
-def as_typed(question: Question) -> dict[str, str]:
-    """The prompts and answers of a question as one would type them."""
-    return {name: _as_typed(getattr(question, name)) for name in _TYPED}
+def as_typed(question: Question) -> dict[str, Any]:
+    """The prompts and answers of a question as one would type them, and its images."""
+    texts = ("prompt", "corrupt", "answer", "wrong")
+    found: dict[str, Any] = {name: _as_typed(getattr(question, name)) for name in texts}
+    for name, field in _IMAGES.items():
+        value = getattr(question, name)
+        found[field] = value if isinstance(value, ImageInput) else None
+    return found
 
 
 def _as_typed(value: Prompt | int | None) -> str:
-    if value is None:
+    if value is None or isinstance(value, ImageInput):
         return ""
     return shown_ids(value) if isinstance(value, tuple) else str(value)

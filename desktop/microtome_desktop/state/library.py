@@ -13,6 +13,7 @@ from microtome.records.memory import MemoryNeed
 
 if TYPE_CHECKING:
     from microtome.prompt_sets import PromptSet
+    from microtome.records.image_set import ImageSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,20 @@ class EmbeddedEntry:
 
     name: str
     checkpoints: tuple[int, ...] = ()
+    sees: bool = False  # it reads images
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a model sees: what it is given, its classes, and the embedded sets of images.
+
+    ``shape`` is (channels, rows, columns); ``lines`` say in words what becomes of an image first.
+    """
+
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    lines: tuple[str, ...]
+    sets: tuple[ImageSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +45,7 @@ class ModelFacts:
     words: tuple[str, ...] = ()  # the vocabulary, for completion
     has_tokenizer: bool = True
     prompt_sets: tuple[PromptSet, ...] = ()
+    seen: Seen | None = None  # of a model that sees
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,12 @@ from microtome_desktop.views.graph_commands import GraphCommands
 from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.head_commands import HeadCommands
 from microtome_desktop.views.hypothesis_commands import HypothesisCommands
+from microtome_desktop.views.image_commands import ImageCommands
+from microtome_desktop.views.lesion_commands import LesionCommands
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.patching_commands import PatchingCommands
+from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.training_commands import TrainingCommands
@@ -31,9 +34,11 @@ def bind_commands(
 ) -> None:
     """Bind the commands of the window and of its panels, which come and go in ``panels``."""
     graphs = GraphCommands(window, desk, runner, handlers)
+    images = ImageCommands(window, desk, runner, panels)
     tables = (
         handlers,
         graphs,
+        images,
         CircuitCommands(window, desk, panels),
         SpaceCommands(window, panels),
         PatchingCommands(window, desk, panels),
@@ -44,10 +49,13 @@ def bind_commands(
         FeatureGraphCommands(window, desk, runner, handlers),
         FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
+        SeeingCommands(window, desk, panels),
+        LesionCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
     for held in tables:
         window.actions_table.bind(held.table())
-    window.may_drop = graphs.are_graphs
+    graphs.images = images
+    window.may_drop = graphs.may_drop
     window.dropped.connect(graphs.open_dropped)

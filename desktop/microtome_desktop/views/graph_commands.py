@@ -15,6 +15,7 @@ from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.graph_comparison import PAIR
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.handlers import Handlers
+from microtome_desktop.views.image_commands import ImageCommands
 from microtome_desktop.views.main_window import MainWindow
 
 _ID = CommandId
@@ -34,6 +35,7 @@ class GraphCommands(QObject):
     ) -> None:
         super().__init__(window)
         self._window, self._desk, self._runner, self._handlers = window, desk, runner, handlers
+        self.images: ImageCommands | None = None  # takes what is dropped and is no graph
 
     def table(self) -> dict[CommandId, Callable[[], None]]:
         """What each command does."""
@@ -56,10 +58,16 @@ class GraphCommands(QObject):
             beside = paths[0].name if number == 1 and len(paths) == PAIR else ""
             self._handlers.patience.ask(ImportGraph(path, size, beside))
 
+    def may_drop(self, paths: list[str]) -> bool:
+        """Whether several paths can be dropped at once: all are graphs, or all are images."""
+        return self.are_graphs(paths) or (self.images is not None and self.images.takes(paths))
+
     def open_dropped(self, paths: list[str]) -> None:
-        """Open what was dropped on the window: graphs by their endings, else as the shell does."""
+        """Open what was dropped on the window: by its ending, else as the shell does."""
         if self.are_graphs(paths):
             self.import_paths([Path(path) for path in paths])
+        elif self.images is not None and self.images.takes(paths):
+            self.images.open_dropped(paths)
         else:
             self._handlers.open_dropped(paths[0])
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.point_groups import token_colours
+from microtome_desktop.state.albums import Albums
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
@@ -65,6 +66,7 @@ class PanelContext:
     later: Callable[[Hashable, Callable[[], None]], None] = lambda _, act: act()
     trials: Trials = field(default_factory=Trials)
     dictionaries: Dictionaries = None  # type: ignore[assignment]  # as ``book``
+    albums: Albums = field(default_factory=Albums)
 
 
 @dataclass(slots=True)

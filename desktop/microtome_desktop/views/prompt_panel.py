@@ -21,6 +21,7 @@ from microtome_desktop.presenters.memory import left_out_text, needs_text
 from microtome_desktop.state.draft import DraftText, Reading, reading_of
 from microtome_desktop.views.alignment import Alignment
 from microtome_desktop.views.icons import icon
+from microtome_desktop.views.image_prompt import ImagePrompt
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.prompt_sets import PromptSetPicker
 from microtome_desktop.views.typing_fields import AnswerField, PromptField
@@ -56,6 +57,9 @@ class PromptPanel(Panel):
         self.needs.setTextFormat(Qt.TextFormat.PlainText)
         self.needs.setWordWrap(True)
         self.sets = PromptSetPicker(context)
+        self.images = ImagePrompt(context)
+        # What asks by text, in the place of images.
+        self.texts = QWidget()
         self.run = QPushButton("Run")
         self.run.setObjectName("primary")
         self.swap = QToolButton()
@@ -88,12 +92,17 @@ class PromptPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
-        layout.addWidget(self.sets)
-        layout.addWidget(_section("Clean prompt"))
-        layout.addWidget(self.prompt)
-        layout.addWidget(_section("Corrupt prompt"))
-        layout.addWidget(self.corrupt)
-        layout.addWidget(self.alignment)
+        inner = QVBoxLayout(self.texts)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(5)
+        inner.addWidget(self.sets)
+        inner.addWidget(_section("Clean prompt"))
+        inner.addWidget(self.prompt)
+        inner.addWidget(_section("Corrupt prompt"))
+        inner.addWidget(self.corrupt)
+        inner.addWidget(self.alignment)
+        layout.addWidget(self.texts)
+        layout.addWidget(self.images)
         layout.addLayout(answers)
         layout.addWidget(self.problem)
         layout.addLayout(buttons)
@@ -119,11 +128,12 @@ class PromptPanel(Panel):
     def _on_typed(self) -> None:
         if self._showing:  # the fields change one by one; only all of them are a question
             return
+        answers = {"answer": self.answer.text(), "wrong": self.wrong.text()}
+        if self.context.draft.text.sees:
+            self.context.draft.update(**answers)
+            return
         self.context.draft.update(
-            prompt=self.prompt.toPlainText(),
-            corrupt=self.corrupt.toPlainText(),
-            answer=self.answer.text(),
-            wrong=self.wrong.text(),
+            prompt=self.prompt.toPlainText(), corrupt=self.corrupt.toPlainText(), **answers
         )
 
     def _on_run(self) -> None:
@@ -139,6 +149,9 @@ class PromptPanel(Panel):
         self.answer.show_text(text.answer)
         self.wrong.show_text(text.wrong)
         self._showing = False
+        self.texts.setVisible(not text.sees)
+        self.images.setVisible(text.sees)
+        self.images.show_draft(text, self.context.draft.reading)
         self._show_hint(as_ids=text.as_ids)
         self._reader.start()
         self._show_run()
@@ -159,6 +172,7 @@ class PromptPanel(Panel):
 
     def _show_reading(self, reading: Reading) -> None:
         self.alignment.show_reading(reading)
+        self.images.show_draft(self.context.draft.text, reading)
         self.answer.mark(reading.answer_problem)
         self.wrong.mark(reading.wrong_problem)
         problems = (reading.problem, reading.answer_problem, reading.wrong_problem)
@@ -217,7 +231,10 @@ class PromptPanel(Panel):
         self.run.setToolTip("\n".join(line for line in lines if line))
 
     def edit(self) -> None:
-        """Put the cursor into the prompt, its text selected."""
+        """Put the cursor into the prompt, its text selected; or go to the choice of images."""
+        if self.context.draft.text.sees:
+            self.images.edit()
+            return
         self.prompt.setFocus()
         self.prompt.selectAll()
 

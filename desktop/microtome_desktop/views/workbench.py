@@ -25,6 +25,7 @@ from microtome_desktop.jobs.hub_requests import DownloadModel
 from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.pattern_request import LookAgain
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.state.albums import album_of
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.book import EDITS
 from microtome_desktop.state.desk import Desk
@@ -76,8 +77,11 @@ class Workbench(QObject):
         self._offered = False
         self._example: LoadModel | None = None
         self._busy = False
-        self._filled: dict[str, str] = {}
-        embedded = (EmbeddedEntry(n, resources.checkpoints(n)) for n in resources.model_names())
+        self._filled: dict[str, Any] = {}
+        embedded = (
+            EmbeddedEntry(n, resources.checkpoints(n), resources.sees(n))
+            for n in resources.model_names()
+        )
         self.desk.library.update(embedded=tuple(embedded))
         self.furnishing = Furnishing(window, self._context())
         self.furnishing.done.connect(self._on_furnished)
@@ -112,6 +116,7 @@ class Workbench(QObject):
             self.runner.turns.ask,
             desk.trials,
             desk.dictionaries,
+            desk.albums,
         )
 
     def _connect(self) -> None:
@@ -228,8 +233,27 @@ class Workbench(QObject):
         if request is self._example and self.desk.workspace.session is None:
             self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
             return
-        self._offer_first_prompt()
+        if self.desk.draft.text.sees:
+            self._offer_first_image()
+        else:
+            self._offer_first_prompt()
         self.handlers.run_checks()
+
+    def _offer_first_image(self) -> None:
+        """Where no image was chosen, ask about the first; run it where nothing would be lost."""
+        facts, text = self.desk.library.shelf.facts, self.desk.draft.text
+        seen = facts.seen
+        if text.image is not None:  # what another model named is no answer of this one
+            told = {name: getattr(text, name) for name in ("answer", "wrong")}
+            self.desk.draft.update(**{n: "" for n, word in told.items() if word not in facts.words})
+        if seen is None or not seen.sets or text.image is not None:
+            return
+        album = album_of(seen.sets[0])
+        word = album.label(0)
+        answer = word if word in seen.classes else None
+        self.desk.draft.fill(Question(album.image(0), None, answer))
+        if not self.desk.workspace.dirty:
+            self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
 
     def _offer_first_prompt(self) -> None:
         """A prompt that nobody typed makes room for one that the new model knows."""
