@@ -55,7 +55,9 @@ _PUBLIC = {
     "Trace": "records.trace",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attention_rollout": "analysis.rollout",
     "attribution_graph": "circuits.attribution.graph",
+    "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "component_graph": "circuits.component",
@@ -82,6 +84,7 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_maps": "vision.maps",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
@@ -110,6 +113,7 @@ _PUBLIC = {
     "read_image": "images.reading",
     "read_images": "images.reading",
     "read_labels": "features.label_files",
+    "read_layer": "vision.cards",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
@@ -126,6 +130,9 @@ _PUBLIC = {
     "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
+    "unit_card": "vision.cards",
+    "unit_evidence": "vision.evidence",
+    "unit_table": "vision.cards",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
@@ -174,7 +181,9 @@ __all__ = [
     "Trace",
     "ablation_sweep",
     "adversarial_search",
+    "attention_rollout",
     "attribution_graph",
+    "attribution_map",
     "causal_scrub",
     "causal_trace",
     "component_graph",
@@ -201,6 +210,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_maps",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
@@ -229,6 +239,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_labels",
+    "read_layer",
     "redundancy",
     "run_suite",
     "save_dictionary",
@@ -245,6 +256,9 @@ __all__ = [
     "train_dictionary",
     "train_toy",
     "train_transcoders",
+    "unit_card",
+    "unit_evidence",
+    "unit_table",
     "verify_session",
     "where_it_fires",
     "write_graph",
@@ -261,6 +275,7 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.probes import probe
     from microtome.analysis.projection import project
+    from microtome.analysis.rollout import attention_rollout
     from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
     from microtome.circuits.attribution.estimate import estimate_attribution
     from microtome.circuits.attribution.graph import attribution_graph
@@ -351,6 +366,10 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.attribution import attribution_map
+    from microtome.vision.cards import read_layer, unit_card, unit_table
+    from microtome.vision.evidence import unit_evidence
+    from microtome.vision.maps import image_maps
 
 
 def __getattr__(name: str) -> Any:

@@ -76,12 +76,10 @@ def activity(maps: Analysis, layer: str, unit: Unit | None) -> Gallery:
     main = _unit_map(layer, chosen, values, signed=signed)
     place = order.index(chosen) + 1
     rows, columns = values.shape[1:]
+    ranked = "the strongest" if place == 1 else f"number {place}"
     said = (
-        f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} {main.said}, "
-        f"strongest but {place - 1} of {len(order)} on this image"
-        if place > 1
-        else f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} "
-        f"{main.said}, the strongest of {len(order)} on this image"
+        f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} "
+        f"{main.said} \N{MIDDLE DOT} {ranked} of {len(order)} on this image"
     )
     return Gallery(main, small, said)
 
