@@ -53,13 +53,17 @@ _PUBLIC = {
     "ToyModels": "records.superposition",
     "ToyPlan": "records.superposition",
     "Trace": "records.trace",
+    "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
     "attention_rollout": "analysis.rollout",
+    "attention_maps": "vision.patches",
+    "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
     "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -85,10 +89,13 @@ _PUBLIC = {
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
     "image_maps": "vision.maps",
+    "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
+    "lesion": "vision.lesion",
+    "load_adapter": "models.vision.adapter",
     "load_dictionary": "features.formats.files",
     "load_image_set": "images.sets",
     "load_model": "models.loading",
@@ -96,8 +103,10 @@ _PUBLIC = {
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "meanings": "records.shared_features",
+    "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
+    "patch_lens": "vision.patches",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
@@ -179,13 +188,16 @@ __all__ = [
     "ToyModels",
     "ToyPlan",
     "Trace",
+    "Treatment",
     "ablation_sweep",
     "adversarial_search",
+    "attention_maps",
     "attention_rollout",
     "attribution_graph",
     "attribution_map",
     "causal_scrub",
     "causal_trace",
+    "choose_units",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -211,10 +223,13 @@ __all__ = [
     "harvest",
     "head_scores",
     "image_maps",
+    "image_space",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
     "label_features",
+    "lesion",
+    "load_adapter",
     "load_dictionary",
     "load_image_set",
     "load_model",
@@ -222,8 +237,10 @@ __all__ = [
     "load_transcoders",
     "logit_lens",
     "meanings",
+    "module_tree",
     "open_harvest",
     "open_session",
+    "patch_lens",
     "patching_sweep",
     "path_patching",
     "phase_diagram",
@@ -342,6 +359,8 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
+    from microtome.models.module_tree import module_tree
+    from microtome.models.vision.adapter import load_adapter
     from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
@@ -350,6 +369,7 @@ if TYPE_CHECKING:
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
+    from microtome.records.lesion import Treatment
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -369,6 +389,7 @@ if TYPE_CHECKING:
     from microtome.vision.attribution import attribution_map
     from microtome.vision.cards import read_layer, unit_card, unit_table
     from microtome.vision.evidence import unit_evidence
+    from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
 
 
