@@ -56,7 +56,6 @@ _PUBLIC = {
     "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
-    "attention_rollout": "analysis.rollout",
     "attention_maps": "vision.patches",
     "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
@@ -292,7 +291,6 @@ if TYPE_CHECKING:
     from microtome.analysis.price import edit_price
     from microtome.analysis.probes import probe
     from microtome.analysis.projection import project
-    from microtome.analysis.rollout import attention_rollout
     from microtome.circuits.attribution.changes import FeatureChange, FeatureEdit
     from microtome.circuits.attribution.estimate import estimate_attribution
     from microtome.circuits.attribution.graph import attribution_graph

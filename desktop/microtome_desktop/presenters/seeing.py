@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from microtome.analysis.rollout import attention_rollout
+from microtome.analysis.rollout import rolled_out
 from microtome.records.analysis import Analysis
 from microtome.records.seen import attribution_id
 from microtome.records.session import Session
@@ -102,7 +102,7 @@ def attention(
         for head, row in enumerate(patterns)
     ]
     if whole is not None:
-        rolled = attention_rollout(whole)[0]
+        rolled = rolled_out(whole.mean(axis=1))[-1, 0]
         small.insert(0, Picture(ROLLOUT, "rollout", _patches(rolled, before, grid)))
     main = next((one for one in small if one.key == chosen), small[0])
     kept = float(main.values.sum())
