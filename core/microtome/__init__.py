@@ -59,6 +59,7 @@ _PUBLIC = {
     "attention_maps": "vision.patches",
     "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
+    "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "choose_units": "vision.lesion",
@@ -86,6 +87,7 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_maps": "vision.maps",
     "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
@@ -119,6 +121,7 @@ _PUBLIC = {
     "read_image": "images.reading",
     "read_images": "images.reading",
     "read_labels": "features.label_files",
+    "read_layer": "vision.cards",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
@@ -135,6 +138,9 @@ _PUBLIC = {
     "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
+    "unit_card": "vision.cards",
+    "unit_evidence": "vision.evidence",
+    "unit_table": "vision.cards",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
@@ -187,6 +193,7 @@ __all__ = [
     "attention_maps",
     "attention_rollout",
     "attribution_graph",
+    "attribution_map",
     "causal_scrub",
     "causal_trace",
     "choose_units",
@@ -214,6 +221,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_maps",
     "image_space",
     "inspect_dictionary",
     "judge_circuit",
@@ -247,6 +255,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_labels",
+    "read_layer",
     "redundancy",
     "run_suite",
     "save_dictionary",
@@ -263,6 +272,9 @@ __all__ = [
     "train_dictionary",
     "train_toy",
     "train_transcoders",
+    "unit_card",
+    "unit_evidence",
+    "unit_table",
     "verify_session",
     "where_it_fires",
     "write_graph",
@@ -372,7 +384,11 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.attribution import attribution_map
+    from microtome.vision.cards import read_layer, unit_card, unit_table
+    from microtome.vision.evidence import unit_evidence
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.maps import image_maps
 
 
 def __getattr__(name: str) -> Any:

@@ -130,9 +130,7 @@ class Ascent:
                 self.images.spectra[still] = others[still]
 
 
-def _parts(
-    objectives: Sequence[Objective], seeds: Sequence[Sequence[int]]
-) -> tuple[Part, ...]:
+def _parts(objectives: Sequence[Objective], seeds: Sequence[Sequence[int]]) -> tuple[Part, ...]:
     found, start = [], 0
     for objective, own in zip(objectives, seeds, strict=True):
         found.append(Part(slice(start, start + len(own)), objective))

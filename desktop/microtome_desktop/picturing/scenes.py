@@ -31,6 +31,7 @@ from microtome_desktop.picturing.experiments import (
     slimmed,
 )
 from microtome_desktop.picturing.learning import phases, probed, superposed, trained
+from microtome_desktop.picturing.seeing import carded, seen
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -379,4 +380,7 @@ SCENES = (
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
     Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
           "clusters of their directions.", directions, ratio=2),
+    _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
+          seen),
+    _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
 )  # fmt: skip
