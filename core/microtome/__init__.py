@@ -53,11 +53,13 @@ _PUBLIC = {
     "ToyModels": "records.superposition",
     "ToyPlan": "records.superposition",
     "Trace": "records.trace",
+    "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
     "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -86,6 +88,8 @@ _PUBLIC = {
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
+    "lesion": "vision.lesion",
+    "load_adapter": "models.vision.adapter",
     "load_dictionary": "features.formats.files",
     "load_image_set": "images.sets",
     "load_model": "models.loading",
@@ -93,6 +97,7 @@ _PUBLIC = {
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "meanings": "records.shared_features",
+    "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
     "patching_sweep": "interventions.sweeps",
@@ -172,11 +177,13 @@ __all__ = [
     "ToyModels",
     "ToyPlan",
     "Trace",
+    "Treatment",
     "ablation_sweep",
     "adversarial_search",
     "attribution_graph",
     "causal_scrub",
     "causal_trace",
+    "choose_units",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -205,6 +212,8 @@ __all__ = [
     "judge_circuit",
     "label_detection",
     "label_features",
+    "lesion",
+    "load_adapter",
     "load_dictionary",
     "load_image_set",
     "load_model",
@@ -212,6 +221,7 @@ __all__ = [
     "load_transcoders",
     "logit_lens",
     "meanings",
+    "module_tree",
     "open_harvest",
     "open_session",
     "patching_sweep",
@@ -327,6 +337,8 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
+    from microtome.models.module_tree import module_tree
+    from microtome.models.vision.adapter import load_adapter
     from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness

@@ -267,7 +267,7 @@ def _metric(
         described["wrong_id"] = int(metric.wrong)  # type: ignore[attr-defined]
     if model.in_place:
         described["in_place"] = True
-        described["read_at"] = "the last token" if at < 0 else "the first masked token"
+        described["read_at"] = model.read_name(at)
     if len(values) > 1:
         described["value_corrupt"] = values[1]
     return metric, described

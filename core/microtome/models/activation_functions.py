@@ -47,6 +47,7 @@ class ActivationFunction:
 _SQRT_HALF = math.sqrt(0.5)
 _TANH_SCALE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
+_QUICK = 1.702
 
 
 def _gelu_secant(x: Tensor) -> Tensor:
@@ -67,6 +68,15 @@ def _gelu_tanh_derivative(x: Tensor) -> Tensor:
     return secant + 2 * x * secant * (1 - secant) * inner
 
 
+def _quick_gelu_secant(x: Tensor) -> Tensor:
+    return torch.sigmoid(_QUICK * x)
+
+
+def _quick_gelu_derivative(x: Tensor) -> Tensor:
+    gate = _quick_gelu_secant(x)
+    return gate + _QUICK * x * gate * (1 - gate)
+
+
 def _silu_derivative(x: Tensor) -> Tensor:
     gate = torch.sigmoid(x)
     return gate + x * gate * (1 - gate)
@@ -82,6 +92,7 @@ ACTIVATION_FUNCTIONS: Mapping[str, ActivationFunction] = MappingProxyType(
         for row in (
             ActivationFunction("gelu", _gelu_secant, _gelu_derivative),
             ActivationFunction("gelu_tanh", _gelu_tanh_secant, _gelu_tanh_derivative),
+            ActivationFunction("quick_gelu", _quick_gelu_secant, _quick_gelu_derivative),
             ActivationFunction("silu", torch.sigmoid, _silu_derivative),
             ActivationFunction("relu", _step, _step, smooth=False),
         )

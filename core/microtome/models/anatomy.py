@@ -89,7 +89,7 @@ class Attention:
 class Mlp:
     """One MLP: ``w_out (act(w_in x))``, or gated ``w_out (act(w_gate x) * (w_in x))``."""
 
-    activation: str  # gelu, gelu_tanh, silu, relu: a key of microtome.models.activation_functions
+    activation: str  # gelu, gelu_tanh, silu …: a key of microtome.models.activation_functions
     w_in: Float[Tensor, "d_mlp d_model"]
     w_out: Float[Tensor, "d_model d_mlp"]
     b_in: Float[Tensor, " d_mlp"] | None = None

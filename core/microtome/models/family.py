@@ -87,6 +87,9 @@ class Family:
     norm2: str | None  # where it is norm1, both branches read the same
     attention_norm: str | None = None  # of a branch's output, before it is added
     mlp_norm: str | None = None
+    # Factors of a branch's output, one a dimension (LayerScale).
+    attention_factor: str | None = None
+    mlp_factor: str | None = None
     sum_norm1: str | None = None  # of the stream with the branch added
     sum_norm2: str | None = None
     rms: bool = False
@@ -145,6 +148,7 @@ class Family:
     # What this row is for a config: fields to replace. Raises UnknownArchitecture for a config
     # that the row cannot serve.
     variant: Callable[[Any], Mapping[str, Any]] | None = None
+    leaves_out: str = ""  # what the logits are made of besides the parts named here
 
     def of(self, config: Any) -> Family:
         """The row for one configuration.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -40,10 +41,10 @@ def heads_unknown(title: str, purpose: str = "What is computed from single weigh
 
 
 class Model:
-    """A language model ready to be run, read and edited.
+    """A model ready to be run, read and edited.
 
-    ``module`` is the transformers model, in evaluation mode and with frozen weights. One thread
-    uses a model at a time.
+    ``module`` is the transformers model, or holds it, in evaluation mode and with frozen weights.
+    One thread uses a model at a time.
     """
 
     def __init__(
@@ -56,13 +57,22 @@ class Model:
         seeing: tuple[Sight, PatchLexicon] | None = None,
     ) -> None:
         self.module = module
-        self.family: Family | Outline = family.of(module.config)
+        self.family: Family | Outline = family.of(getattr(module, "config", None))
         self.identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
         # How a model that sees is run on pixels; None for one that reads text.
         self.sight: Sight | None = None if seeing is None else seeing[0]
         self.lexicon: Lexicon = seeing[1] if seeing else self._lexicon()
+        if seeing is not None:
+            seeing[1].on_growth = self._more_patches
+
+    def _more_patches(self) -> None:
+        """Patches were shown that were not known before: the embedding has more rows."""
+        held: Anatomy | None = self.__dict__.get("anatomy")
+        if held is not None and isinstance(self.family, Family):
+            table = part(self.module, self.family.embedding, self.family.title).weight
+            self.__dict__["anatomy"] = replace(held, embedding=table.detach())
 
     def _lexicon(self) -> Lexicon:
         identity = self.identity
@@ -70,8 +80,8 @@ class Model:
 
     @property
     def config(self) -> Any:
-        """The transformers configuration."""
-        return self.module.config
+        """The transformers configuration; None for the module of an adapter."""
+        return getattr(self.module, "config", None)
 
     @property
     def device(self) -> torch.device:
@@ -118,7 +128,7 @@ class Model:
     @property
     def whole(self) -> bool:
         """Whether the anatomy holds all that the logits are made of."""
-        return self.known and not self.has_encoder
+        return self.known and not self.has_encoder and not self.anatomy.leaves_out
 
     @property
     def _start(self) -> int | None:
@@ -151,10 +161,21 @@ class Model:
         return ()
 
     def read_at(self, ids: Int[np.ndarray, " position"]) -> int:
-        """Where an answer to a prompt is read: -1, the last position, or the first masked one."""
+        """Where an answer to a prompt is read: -1, the last position, or the first masked one.
+
+        Of an image it is read at the class token, which comes first.
+        """
+        if self.sight is not None and self.known:
+            return 0
         mask = self.lexicon.mask_token if self.in_place else None
         found = [] if mask is None else np.flatnonzero(ids == mask).tolist()
         return found[0] if found else -1
+
+    def read_name(self, position: int) -> str:
+        """What the position that ``read_at`` gives is, in words."""
+        if self.sight is not None:
+            return "the class token"
+        return "the last token" if position < 0 else "the first masked token"
 
     @cached_property
     def ports(self) -> dict[str, Port]:

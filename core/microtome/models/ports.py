@@ -116,7 +116,7 @@ def _stream(family: Family, config: Any) -> dict[str, Port]:
 def _attention(family: Family, config: Any) -> dict[str, Port]:
     within = ("rot_q", "rot_k", "scores", "pattern", "z")
     ports = {site: Port(family.attention, "within", _output, _replacement) for site in within}
-    ports["attn_out"] = _after(family.attention_norm or family.o)
+    ports["attn_out"] = _after(family.attention_factor or family.attention_norm or family.o)
     for index, site in enumerate(("q", "k", "v")):
         if family.qkv is None:
             split: Split = partial(_heads, width=head_width(config))
@@ -140,7 +140,7 @@ def _mlp(family: Family) -> dict[str, Port]:
         "mlp_in": _before(family.mlp),
         "mlp_pre": _before(family.act),
         "mlp_post": _before(family.w_out),
-        "mlp_out": _after(family.mlp_norm or family.w_out),
+        "mlp_out": _after(family.mlp_factor or family.mlp_norm or family.w_out),
     }
 
 

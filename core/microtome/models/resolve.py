@@ -31,6 +31,7 @@ _ACTIVATIONS = {
     "gelu_fast": "gelu_tanh",
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
+    "quick_gelu": "quick_gelu",
     "relu": "relu",
     "silu": "silu",
     "swish": "silu",
@@ -97,6 +98,14 @@ class _Block:
             None if bias is None else bias.detach(),
         )
 
+    def _written(self, path: str, factor: str | None) -> tuple[Tensor, Tensor | None]:
+        """The same of the matrix that a branch ends with, times its factors if it has any."""
+        weight, bias = self._linear(path)
+        if factor is None:
+            return weight, bias
+        (by,) = (each.detach() for each in self._part(factor).parameters())
+        return by[:, None] * weight, None if bias is None else by * bias
+
     def norm(self, path: str | None) -> Norm | None:
         module = self._part(path)
         absent = module is None or isinstance(module, nn.Identity)
@@ -134,7 +143,7 @@ class _Block:
     ) -> Attention:
         row, config = self._row, self._config
         (w_q, b_q), (w_k, b_k), (w_v, b_v) = self._projections()
-        w_o, b_o = self._linear(row.o)
+        w_o, b_o = self._written(row.o, row.attention_factor)
         return Attention(
             w_q=w_q,
             w_k=w_k,
@@ -167,7 +176,7 @@ class _Block:
             w_in, b_in = self._linear(row.w_in or row.mlp)
             if row.w_gate is not None:
                 gate = self._linear(row.w_gate)
-        w_out, b_out = self._linear(row.w_out)
+        w_out, b_out = self._written(row.w_out, row.mlp_factor)
         activation = _activation(self._config, row)
         return Mlp(activation, w_in, w_out, b_in, b_out, w_gate=gate[0], b_gate=gate[1])
 
@@ -307,7 +316,7 @@ def resolve(module: nn.Module, row: Family, config: Any) -> Anatomy:
         token_type=None if types is None else types[0],
         stream_norm=norm_at(row.stream_norm),
         transform=_transform(find, norm_at(row.transform_norm), row, config),
-        leaves_out="" if row.cross is None else _CROSS,
+        leaves_out=row.leaves_out if row.cross is None else _CROSS,
     )
 
 

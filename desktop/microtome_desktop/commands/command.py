@@ -127,6 +127,8 @@ class CommandId(StrEnum):
     PHASES = auto()
     MEASURE_SHARING = auto()
     PROBE = auto()
+    ATTRIBUTE_IMAGE = auto()
+    READ_UNITS = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
     SHORTCUTS = auto()

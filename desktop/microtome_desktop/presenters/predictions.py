@@ -37,7 +37,7 @@ def predictions(
     clean = session.clean
     if clean is None or not len(clean.tokens):
         return ()
-    place = place_of(session, position)
+    place = min(place_of(session, position), len(clean.top_ids) - 1)
     return tuple(_row(session, clean, place, k) for k in range(min(count, clean.top_ids.shape[1])))
 
 
@@ -79,5 +79,8 @@ def heading(session: Session | None, position: int | None) -> str:
     if session is None or clean is None or not len(clean.tokens):
         return ""
     place = place_of(session, position)
+    if clean.image is not None:
+        once = len(clean.top_ids) == 1
+        return f"for {clean.image.name}" if once else f"at {clean.tokens[place]} ({place})"
     where = "in the place of" if in_place(session) else "after"
     return f"{where} “{shown_token(clean.tokens[place])}” ({place})"

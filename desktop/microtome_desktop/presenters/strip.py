@@ -117,6 +117,8 @@ def _influence(about: _About) -> _Values:
         without = _NOT_HELD if about.offline else _NOT_YET
         return None, "", why_not(about.session, "circuit") or without
     embeds = np.isin(np.array(circuit.node_kind), ("token", "position"))
+    if clean.image is not None and not embeds.any():
+        return None, "", "The circuit of this model is of units: it has no tokens."
     places = circuit.node_position[embeds]
     total = np.bincount(places, circuit.node_influence[embeds], len(clean.tokens))
     return total, "", "share of the answer that this token's embedding carries"
@@ -124,6 +126,8 @@ def _influence(about: _About) -> _Values:
 
 def _predicted(about: _About) -> _Values:
     clean = about.clean
+    if clean.image is not None:
+        return None, "", "Patches are not predicted: the model answers for the whole image."
     values = np.full(len(clean.tokens), np.nan)
     if in_place(about.session):
         for place, token in enumerate(clean.token_ids):
@@ -180,6 +184,9 @@ def _pair(about: _About) -> _Values:
     clean, corrupt = about.clean, about.session.corrupt
     if corrupt is None:
         return None, "", "There is no corrupt prompt."
+    if clean.image is not None:  # patches have the same names; the same pixels have the same id
+        other = clean.token_ids != corrupt.token_ids
+        return np.where(other, 1.0, np.nan), "", "where the corrupt image has another patch"
     same = len(clean.tokens) == len(corrupt.tokens)
     differ = [1.0 if a != b else np.nan for a, b in zip(clean.tokens, corrupt.tokens, strict=same)]
     return np.array(differ), "", "where the corrupt prompt has another token"

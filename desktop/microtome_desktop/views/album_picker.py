@@ -44,6 +44,7 @@ class AlbumPicker(QWidget):
         self.number.setObjectName("image_number")
         self.number.setToolTip("Which image of the set")
         self.number.setKeyboardTracking(False)
+        self.number.setProperty("plain", True)
         self.number.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.buttons = {wanted: self._button(wanted) for wanted in (*_STEPS, *_FROM)}
         self._lay_out()
@@ -171,11 +172,11 @@ class AlbumPicker(QWidget):
 
     def any_one(self) -> None:
         """Take a random image of the set, another than now where there are several."""
-        self._pick(
-            lambda count, at: (
-                (max(at, 0) + 1 + int(self._random.integers(max(1, count - 1)))) % count
-            )
-        )
+
+        def other(count: int, at: int) -> int:
+            return (max(at, 0) + 1 + int(self._random.integers(max(1, count - 1)))) % count
+
+        self._pick(other)
 
     def _pick(self, chosen: Callable[[int, int], int]) -> None:
         if self.album is None and self._albums:

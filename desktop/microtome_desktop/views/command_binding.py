@@ -18,6 +18,7 @@ from microtome_desktop.views.image_commands import ImageCommands
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.patching_commands import PatchingCommands
+from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.training_commands import TrainingCommands
@@ -47,6 +48,7 @@ def bind_commands(
         FeatureGraphCommands(window, desk, runner, handlers),
         FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
+        SeeingCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})

@@ -202,7 +202,8 @@ class ImageView(QWidget):
         right = -(-(across + 1) * image.width() // columns)
         return top, left, below - top, right - left
 
-    def _pixel_at(self, point: QPointF) -> tuple[int, int]:
+    def pixel_at(self, point: QPointF) -> tuple[int, int]:
+        """Row and column of the pixel at a point of the widget; -1, -1 beside the image."""
         image, place = self._image, self.image_rect()
         if image is None or not place.contains(point):
             return -1, -1
@@ -218,7 +219,7 @@ class ImageView(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Tell the pixel under the pointer."""
-        self._go(self._pixel_at(event.position()))
+        self._go(self.pixel_at(event.position()))
 
     def leaveEvent(self, event: QEvent) -> None:
         """Nothing is under the pointer."""
@@ -230,7 +231,7 @@ class ImageView(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Tell the pixel that was pressed; a press beside the image is the parent's."""
-        at = self._pixel_at(event.position())
+        at = self.pixel_at(event.position())
         if event.button() == Qt.MouseButton.LeftButton and at != (-1, -1):
             self.setFocus(Qt.FocusReason.MouseFocusReason)
             self._at = at

@@ -19,6 +19,7 @@ from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters import as_python, exports
 from microtome_desktop.presenters.checkpoints import place_of, stops
 from microtome_desktop.presenters.feature_python import activation_lines
+from microtome_desktop.presenters.patches import patch_grid
 from microtome_desktop.presenters.point_groups import token_colours, token_groups
 from microtome_desktop.presenters.strip import Colouring, Strip, feature_shown, strip
 from microtome_desktop.state.arrays import ArrayKey
@@ -30,6 +31,7 @@ from microtome_desktop.views.checkpoint_slider import CheckpointSlider
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.edit_menu import offer_edits
 from microtome_desktop.views.elided import ElidedLabel, WholeLabel
+from microtome_desktop.views.image_strip import ImageStrip
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_codes import run_codes
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -48,6 +50,7 @@ class TokenStrip(Panel):
         super().__init__(context, parent)
         self.drawing: Strip | None = None
         self.chips = TokenChips()
+        self.image = ImageStrip()  # in their place for a run on an image
         self.colour_by = Choice()
         self.colour_by.setObjectName("strip_colour")
         self.colour_by.addItems([str(by) for by in Colouring])
@@ -56,9 +59,10 @@ class TokenStrip(Panel):
         self.export = tiny_button(EXPORT_TIP)  # the strip has no title bar
         self._lay_out()
         self.colour_by.currentIndexChanged.connect(self._on_colouring)
-        self.chips.clicked.connect(self._on_click)
-        self.chips.hovered.connect(self._on_hover)
-        self.chips.menu_asked.connect(self._on_menu)
+        for tokens in (self.chips, self.image):
+            tokens.clicked.connect(self._on_click)
+            tokens.hovered.connect(self._on_hover)
+            tokens.menu_asked.connect(self._on_menu)
         self.training.step_asked.connect(self._on_step)
         context.library.changed.connect(self._on_library)
         context.workspace.prepared.arrived.connect(self._on_prepared)
@@ -87,6 +91,8 @@ class TokenStrip(Panel):
         layout.setSpacing(4)
         layout.addLayout(above)
         layout.addWidget(self.area)
+        layout.addWidget(self.image)
+        self.image.hide()
 
     @property
     def _by(self) -> Colouring:
@@ -134,12 +140,20 @@ class TokenStrip(Panel):
             self.drawing = strip(
                 session, workspace.arrays, by, selected, offline=offline, codes=codes
             )
-        if self.drawing is None:
+        run = None if session is None else session.clean
+        self.area.setVisible(run is None or run.image is None)
+        self.image.setVisible(run is not None and run.image is not None)
+        if self.drawing is None or run is None:
             self.chips.show_rows()
             self.explanation.setText("Run a prompt to see its tokens.")
             return
-        self.chips.show_rows(_chips(self.drawing, self.context.book.marks))
+        chips = _chips(self.drawing, self.context.book.marks)
         self.explanation.setText(self.drawing.explanation)
+        if run.image is not None:
+            self.image.show_run(run.image, self.drawing, patch_grid(run), chips)
+            self.image.select(selected.position)
+            return
+        self.chips.show_rows(chips)
         self.chips.select(selected.position)
 
     def _codes(self, *, ask: bool) -> RunCodes | None:
@@ -198,12 +212,17 @@ class TokenStrip(Panel):
         if changed & follows.get(by, set()):
             self.show_session()
         elif "position" in changed:
-            self.chips.select(selected.position)
+            (self.chips if self._on_text else self.image).select(selected.position)
         if "position" in changed and selected.position is not None and self.drawing is not None:
             self._reveal(selected.position)
 
+    @property
+    def _on_text(self) -> bool:
+        session = self.context.workspace.session
+        return session is None or session.clean is None or session.clean.image is None
+
     def _reveal(self, column: int) -> None:
-        if self.drawing is not None and column < len(self.drawing.tokens):
+        if self._on_text and self.drawing is not None and column < len(self.drawing.tokens):
             middle = self.chips.column_rect(column).center()
             self.area.ensureVisible(round(middle.x()), round(middle.y()), 60, 0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
@@ -14,24 +14,30 @@ from torch import nn
 
 from microtome.errors import ModelDamaged
 from microtome.images.preprocessing import Preprocessing
+from microtome.models.family import Family
 from microtome.models.outline import Outline
+from microtome.models.resolve import Shape, resolve
 from microtome.models.vision.patches import PatchLexicon
+from microtome.models.vision.reader import PatchReader
 from microtome.models.vision.rows import VisionRow
 from microtome.models.vision.sight import Sight, measured_layers
 from microtome.records.model import ModelIdentity
 from microtome.sites import SITES
 
 _NO_SITES = "a convolutional net has layers of units instead; see the tabs See, Units and Lesions"
+_IMAGINED = 64  # random patches that are known before any image is shown
 _LEADING = {0: (), 1: ("[CLS]",), 2: ("[CLS]", "[DIST]")}
 
 
 @dataclass(frozen=True, slots=True)
 class Seeing:
-    """What a loaded module that sees is made into."""
+    """What a loaded module that sees is made into; ``module`` is what runs on tokens."""
 
+    module: nn.Module
     sight: Sight
     lexicon: PatchLexicon
-    outline: Outline
+    family: Family | Outline
+    shape: Shape
 
 
 def class_of(row: VisionRow, settings: dict[str, Any]) -> str:
@@ -51,13 +57,36 @@ def seeing(module: nn.Module, row: VisionRow, preprocessing: Preprocessing, name
     sight = Sight(module, row.title, layers, preprocessing, shape, classes, named, call)
     patch = None if row.leading is None else int(getattr(config, row.patch_key))
     lexicon = PatchLexicon(preprocessing, shape, name, patch, leading)
+    if row.family is not None and row.embeddings is not None:
+        return _transformer(module, row, sight, lexicon)
     outline = Outline(
         model_type=row.model_type,
         class_name=type(module).__name__,
         absent=MappingProxyType(dict.fromkeys((*SITES, "lens"), _NO_SITES)),
         labelled=True,
     )
-    return Seeing(sight, lexicon, outline)
+    return Seeing(module, sight, lexicon, outline, _shape_of(sight))
+
+
+def _transformer(net: nn.Module, row: VisionRow, sight: Sight, lexicon: PatchLexicon) -> Seeing:
+    """A module whose every weight's place is known."""
+    assert row.family is not None  # noqa: S101
+    assert row.embeddings is not None  # noqa: S101
+    ending = row.ending(type(net).__name__)
+    family = replace(row.family, **ending.fields).of(net.config)
+    lexicon.imagine(_IMAGINED)
+    head = None if ending.head is None else ending.head(net)
+    reader = PatchReader(net, family, row.embeddings, lexicon, head, ending.answer)
+    anatomy = resolve(reader, family, reader.config)
+    shape = Shape.of(anatomy, reader.config, family.context_key)
+    context = None if anatomy.positions is None else len(anatomy.positions)
+    return Seeing(reader.eval(), sight, lexicon, family, replace(shape, context=context))
+
+
+def _shape_of(sight: Sight) -> Shape:
+    """A convolutional net has no layers as a transformer has them."""
+    last = list(sight.layers.values())[-1]
+    return Shape(0, 0, 0, last.n_units, 0, 0, len(sight.classes), 1, None)
 
 
 def seen_shape(preprocessing: Preprocessing, name: str) -> tuple[int, int, int]:
@@ -91,21 +120,21 @@ def _classes(
 
 
 def seeing_identity(
-    name: str, module: nn.Module, sight: Sight, settings: dict[str, Any], **known: Any
+    name: str, module: nn.Module, shape: Shape, settings: dict[str, Any], **known: Any
 ) -> ModelIdentity:
-    """What a session remembers of a convolutional net."""
+    """What a session remembers of a model that sees."""
     weight = next(module.parameters())
-    last = list(sight.layers.values())[-1]
     return ModelIdentity(
         name=name,
-        n_layers=0,
-        n_heads=0,
-        n_kv_heads=0,
-        d_model=last.n_units,
-        d_head=0,
-        d_mlp=0,
-        vocabulary=len(sight.classes),
-        context=None,
+        n_layers=shape.n_layers,
+        n_heads=shape.n_heads,
+        n_kv_heads=shape.n_kv_heads,
+        d_model=shape.d_model,
+        d_head=shape.d_head,
+        d_mlp=shape.d_mlp,
+        vocabulary=shape.vocabulary,
+        context=shape.context,
+        inputs=shape.inputs,
         n_parameters=sum(parameter.numel() for parameter in module.parameters()),
         dtype=str(weight.dtype).removeprefix("torch."),
         device=str(weight.device),

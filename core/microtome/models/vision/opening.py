@@ -10,6 +10,7 @@ from torch import nn
 from microtome.errors import MemoryExceeded, ModelDamaged, ModelError, megabytes
 from microtome.images.model_settings import read_preprocessing
 from microtome.jobs import Job
+from microtome.models import attention
 from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, quieten
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
@@ -38,15 +39,16 @@ def open_seeing(
     refuse_too_large(need, place.name, dtype)
     job.progress(f"Loading {megabytes(need.weights)} of weights", 1, 3)
     config = _config(place.name, model_class(row, settings), settings, weights)
-    module = _module(place, model_class(row, settings), config, dtype).to(device)
+    ours = attention.NAME if row.family is not None else None
+    module = _module(place, model_class(row, settings), config, dtype, ours).to(device)
     job.progress("Recognising the model", 2, 3)
     made = seeing(module, row, read_preprocessing(place.folder), place.name)
     identity = seeing_identity(
-        place.name, module, made.sight, settings,
+        place.name, module, made.shape, settings,
         architecture=row.model_type, fingerprint=fingerprint_of_files(weights, job),
     )  # fmt: skip
     job.progress("Recognising the model", 3, 3)
-    return Model(module, made.outline, identity, None, need, (made.sight, made.lexicon))
+    return Model(made.module, made.family, identity, None, need, (made.sight, made.lexicon))
 
 
 def _config(
@@ -73,13 +75,16 @@ def _config(
     return config
 
 
-def _module(place: Place, made_by: Any, config: Any, dtype: torch.dtype) -> nn.Module:
+def _module(
+    place: Place, made_by: Any, config: Any, dtype: torch.dtype, implementation: str | None
+) -> nn.Module:
     quieten()
     try:
         module, report = made_by.from_pretrained(
             place.folder,
             config=config,
             dtype=dtype,
+            attn_implementation=implementation,
             trust_remote_code=False,
             local_files_only=True,
             use_safetensors=True,

@@ -6,7 +6,7 @@ have. A convolutional net reads the whole image as one token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -41,6 +41,22 @@ class PatchLexicon(Lexicon):
         self._count = len(leading)
         self._ids: dict[bytes, int] = {}
         self._known_pixels: list[Float[np.ndarray, "channel row column"]] = []
+        self.on_growth: Callable[[], None] | None = None  # told when patches were added
+
+    @property
+    def size(self) -> int:
+        """Number of tokens that can be read: ids are below it."""
+        return self._size
+
+    def pixels_from(self, token: int) -> Float[np.ndarray, "patch channel row column"]:
+        """The normalised pixels of a patch and of all that were shown after it."""
+        return np.stack(self._known_pixels[token - len(self.leading) :])
+
+    def imagine(self, count: int, seed: int = 0) -> None:
+        """Know random patches, so that there is something to read before any image is shown."""
+        random = np.random.default_rng(seed)
+        shape = (count, self._channels, *self.patch)
+        self._add(random.standard_normal(shape).astype(np.float32))
 
     @property
     def n_patches(self) -> int:
@@ -97,8 +113,14 @@ class PatchLexicon(Lexicon):
         cut = pixels[:, : rows * height, : columns * width]
         apart = cut.reshape(self._channels, rows, height, columns, width).transpose(1, 3, 0, 2, 4)
         patches = apart.reshape(-1, self._channels, height, width)
+        return [*range(len(self.leading)), *self._add(patches)]
+
+    def _add(self, patches: Float[np.ndarray, "patch channel row column"]) -> list[int]:
+        before = self._count
         ids = [self._id_of(np.ascontiguousarray(patch)) for patch in patches]
-        return [*range(len(self.leading)), *ids]
+        if self._count > before and self.on_growth is not None:
+            self.on_growth()
+        return ids
 
     def _id_of(self, patch: Float[np.ndarray, "channel row column"]) -> int:
         key = patch.tobytes()

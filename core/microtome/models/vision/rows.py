@@ -10,7 +10,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from microtome.models.family import Family, part
+from microtome.models.vision import families
+from microtome.models.vision.endings import (
+    HEADLESS_DINOV2,
+    MEAN_OF_TWO_HEADS,
+    TOKEN_BESIDE_MEAN,
+    Ending,
+)
 from microtome.models.vision.layouts import CHANNELS_FIRST, HEADS, UNITS_LAST
+from microtome.models.vision.reader import Embeddings
 from microtome.models.vision.sight import Place
 
 
@@ -29,10 +37,17 @@ class VisionRow:
     places: Callable[[nn.Module, Any], Iterator[Place]]
     leading: int | None = None
     patch_key: str = "patch_size"
-    # The row of the table of language families that a transformer which sees has too.
+    # Of a transformer: where its parts are, as those of a family that reads text; where its
+    # embeddings are; and by class what ends otherwise.
     family: Family | None = None
+    embeddings: Embeddings | None = None
+    endings: Mapping[str, Ending] = field(default_factory=lambda: MappingProxyType({}))
     # By class: how its logits are had, where it is not the output's ``logits``.
     outputs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def ending(self, class_name: str) -> Ending:
+        """How a class of transformers ends."""
+        return self.endings.get(class_name, Ending())
 
     def call(self, class_name: str) -> Callable[[nn.Module, Tensor], Tensor]:
         """What gives [image, class] of a class of transformers."""
@@ -52,7 +67,7 @@ class _Call:
 
 def _resnet(module: nn.Module, config: Any) -> Iterator[Place]:
     del config
-    yield Place("stem", "resnet.embedder.embedder", "channel", CHANNELS_FIRST)
+    yield Place("stem", "resnet.embedder.embedder", "channel", CHANNELS_FIRST, carries_all=True)
     for stage, held in enumerate(part(module, "resnet.encoder.stages", "ResNet")):
         for block, inner in enumerate(held.layers):
             path = f"resnet.encoder.stages.{stage}.layers.{block}"
@@ -60,20 +75,22 @@ def _resnet(module: nn.Module, config: Any) -> Iterator[Place]:
             for number in range(len(inner.layer) - 1):
                 name = f"stage{stage}.block{block}.conv{number}"
                 yield Place(name, f"{path}.layer.{number}", "channel", CHANNELS_FIRST)
-            yield Place(f"stage{stage}.block{block}", path, "channel", CHANNELS_FIRST)
-    yield Place("pool", "resnet.pooler", "channel", CHANNELS_FIRST)
+            yield Place(
+                f"stage{stage}.block{block}", path, "channel", CHANNELS_FIRST, carries_all=True
+            )
+    yield Place("pool", "resnet.pooler", "channel", CHANNELS_FIRST, carries_all=True)
 
 
 def _convnext(module: nn.Module, config: Any) -> Iterator[Place]:
     del config
-    yield Place("stem", "convnext.embeddings", "channel", CHANNELS_FIRST)
+    yield Place("stem", "convnext.embeddings", "channel", CHANNELS_FIRST, carries_all=True)
     for stage, held in enumerate(part(module, "convnext.encoder.stages", "ConvNeXt")):
         for block in range(len(held.layers)):
             path = f"convnext.encoder.stages.{stage}.layers.{block}"
             name = f"stage{stage}.block{block}"
             yield Place(f"{name}.neurons", f"{path}.act", "neuron", UNITS_LAST)
-            yield Place(name, path, "channel", CHANNELS_FIRST)
-    yield Place("pool", "convnext.layernorm", "channel", UNITS_LAST)
+            yield Place(name, path, "channel", CHANNELS_FIRST, carries_all=True)
+    yield Place("pool", "convnext.layernorm", "channel", UNITS_LAST, carries_all=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +99,20 @@ class _Blocks:
 
     blocks: str
     output: str  # the matrix behind the heads, from a block
-    neurons: str  # the non-linearity
+    neurons: tuple[str, ...]  # the matrix behind the neurons, by the kinds of MLPs
 
     def __call__(self, module: nn.Module, config: Any) -> Iterator[Place]:
         heads = int(config.num_attention_heads)
-        for layer in range(len(part(module, self.blocks, type(module).__name__))):
-            path = f"{self.blocks}.{layer}"
+        first, rest = self.blocks.split(".", 1)
+        blocks = self.blocks if hasattr(module, first) else rest  # of a model without a head
+        for layer, block in enumerate(part(module, blocks, type(module).__name__)):
+            path = f"{blocks}.{layer}"
+            neurons = next(name for name in self.neurons if hasattr(block.mlp, name))
             yield Place(f"z.{layer}", f"{path}.{self.output}", "head", HEADS, heads, before=True)
-            yield Place(f"mlp_post.{layer}", f"{path}.{self.neurons}", "neuron", UNITS_LAST)
-            yield Place(f"resid_post.{layer}", path, "dimension", UNITS_LAST)
+            yield Place(
+                f"mlp_post.{layer}", f"{path}.mlp.{neurons}", "neuron", UNITS_LAST, before=True
+            )
+            yield Place(f"resid_post.{layer}", path, "dimension", UNITS_LAST, carries_all=True)
 
 
 RESNET = VisionRow(
@@ -107,34 +129,52 @@ CONVNEXT = VisionRow(
     places=_convnext,
     outputs=MappingProxyType({"ConvNextModel": "pooler_output"}),
 )
+# What embeds a patch, and the positions, of all but CLIP.
+_CONV = ("patch_embeddings.projection", "position_embeddings")
+
 VIT = VisionRow(
     model_type="vit",
     title="ViT",
     classes=("ViTForImageClassification",),
-    places=_Blocks("vit.layers", "attention.o_proj", "mlp.activation_fn"),
+    places=_Blocks("vit.layers", "attention.o_proj", ("fc2", "down_proj")),
     leading=1,
+    family=families.VIT,
+    embeddings=Embeddings("vit.embeddings", ("cls_token",), *_CONV),
 )
 DEIT = VisionRow(
     model_type="deit",
     title="DeiT",
     classes=("DeiTForImageClassification", "DeiTForImageClassificationWithTeacher"),
-    places=_Blocks("deit.layers", "attention.o_proj", "mlp.activation_fn"),
+    places=_Blocks("deit.layers", "attention.o_proj", ("fc2", "down_proj")),
     leading=2,
+    family=families.DEIT,
+    embeddings=Embeddings("deit.embeddings", ("cls_token", "distillation_token"), *_CONV),
+    endings=MappingProxyType({"DeiTForImageClassificationWithTeacher": MEAN_OF_TWO_HEADS}),
 )
 DINOV2 = VisionRow(
     model_type="dinov2",
     title="DINOv2",
-    classes=("Dinov2ForImageClassification",),
-    places=_Blocks("dinov2.encoder.layer", "attention.o_proj", "mlp.activation_fn"),
+    classes=("Dinov2ForImageClassification", "Dinov2Model"),
+    places=_Blocks("dinov2.encoder.layer", "attention.o_proj", ("fc2", "down_proj")),
     leading=1,
+    family=families.DINOV2,
+    embeddings=Embeddings("dinov2.embeddings", ("cls_token",), *_CONV),
+    outputs=MappingProxyType({"Dinov2Model": "pooler_output"}),
+    endings=MappingProxyType(
+        {"Dinov2ForImageClassification": TOKEN_BESIDE_MEAN, "Dinov2Model": HEADLESS_DINOV2}
+    ),
 )
 CLIP = VisionRow(
     model_type="clip_vision_model",
     title="CLIP vision",
     classes=("CLIPVisionModelWithProjection",),
-    places=_Blocks("vision_model.encoder.layers", "self_attn.out_proj", "mlp.activation_fn"),
+    places=_Blocks("vision_model.encoder.layers", "self_attn.out_proj", ("fc2", "down_proj")),
     leading=1,
     outputs=MappingProxyType({"CLIPVisionModelWithProjection": "image_embeds"}),
+    family=families.CLIP,
+    embeddings=Embeddings(
+        "vision_model.embeddings", ("class_embedding",), "patch_embedding", "position_embedding"
+    ),
 )
 
 VISION: dict[str, VisionRow] = {

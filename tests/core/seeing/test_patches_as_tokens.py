@@ -1,0 +1,125 @@
+"""Transformers that see, through the engine made for text: equal to transformers' own runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_sight
+import torch
+
+from microtome.activations.capture import trace
+from microtome.analysis.direct import direct_logit_attribution
+from microtome.examining import examine
+from microtome.interventions.edits import Ablate, Patch, Steer
+from microtome.metrics import LogitDifference
+from microtome.models.arithmetic import run
+from microtome.prompts import Question
+
+
+def own(name, model, image):
+    """What the library computes by itself: a fresh module with eager attention."""
+    net = tiny_sight.build(name)
+    with torch.inference_mode():
+        return net(
+            pixel_values=model.sight.pixels([image]),
+            output_hidden_states=True,
+            output_attentions=True,
+        )
+
+
+def logits_of(output):
+    for name in ("logits", "image_embeds", "pooler_output"):
+        if hasattr(output, name):
+            return getattr(output, name)[0].numpy()
+    raise AssertionError(output)
+
+
+@pytest.mark.parametrize("name", tiny_sight.TRANSFORMERS)
+def test_logits_hidden_states_and_patterns_are_the_library_s(sees, pictures, name):
+    model = sees(name)
+    theirs, ours = own(name, model, pictures[0]), trace(model, pictures[0])
+    assert ours.tokens[0] == "[CLS]"
+    np.testing.assert_allclose(ours.logits[0], logits_of(theirs), rtol=0, atol=2e-5)
+    states = torch.cat(theirs.hidden_states).numpy()
+    np.testing.assert_allclose(ours.activation("resid_pre"), states[:2], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(ours.activation("resid_post.0"), states[1], rtol=0, atol=1e-5)
+    patterns = torch.cat(theirs.attentions).numpy()
+    np.testing.assert_allclose(ours.activation("pattern"), patterns, rtol=0, atol=1e-6)
+    assert patterns.std() > 0.03
+    # What is added to the stream, LayerScale included, is what the sites hold.
+    before, mlp = ours.activation("resid_mid.1"), ours.activation("mlp_out.1")
+    np.testing.assert_allclose(ours.activation("resid_post.1"), before + mlp, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", tiny_sight.TRANSFORMERS)
+def test_pixels_give_exactly_the_library_s_numbers_with_gradients(sees, pictures, name):
+    model, net = sees(name), tiny_sight.build(name)
+    pixels = [model.sight.pixels([pictures[1]]).requires_grad_() for _ in range(2)]
+    ours = model.sight.logits(pixels[0])
+    output = net(pixel_values=pixels[1])
+    theirs = next(
+        getattr(output, key)
+        for key in ("logits", "image_embeds", "pooler_output")
+        if hasattr(output, key)
+    )
+    assert torch.equal(ours, theirs)
+    gradients = torch.autograd.grad(ours.sum(), pixels[0]) + torch.autograd.grad(
+        theirs.sum(), pixels[1]
+    )
+    assert torch.equal(*gradients)
+    assert gradients[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", tiny_sight.WHOLE)
+def test_the_anatomy_alone_gives_the_logits(sees, pictures, name):
+    model = sees(name)
+    tokens = model.tokenize(pictures[2])  # patches that were not known before
+    found = run(model.anatomy, torch.from_numpy(tokens.ids)).logits()
+    np.testing.assert_allclose(found, model.run(tokens), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["vit", "deit", "clip"])
+def test_an_image_and_a_pair_have_circuit_lens_and_attribution(sees, pictures, name):
+    model, (clean, corrupt) = sees(name), pictures[:2]
+    for question in (Question(clean), Question(clean, corrupt=corrupt)):
+        session = examine(model, question)
+        assert session.metric["read_at"] == "the class token"
+        assert {"logit-lens", "direct-attribution", "reproduced-share"} <= set(session.analyses)
+        circuit = session.circuit
+        assert circuit is not None
+        assert {"head", "mlp"} <= set(circuit.node_kind)
+        assert len(set(circuit.node_position.tolist())) > 5  # patches, not the class token alone
+    assert len(session.traces) == 2
+
+
+@pytest.mark.parametrize("name", tiny_sight.WHOLE)
+def test_direct_contributions_sum_to_the_difference(sees, pictures, name):
+    run_ = trace(sees(name), pictures[0])
+    metric = LogitDifference(0, position=0, wrong=1)
+    found = direct_logit_attribution(run_, metric)
+    assert found.total == pytest.approx(run_.logits[0, 0] - run_.logits[0, 1], abs=2e-5)
+
+
+def test_edits_act_on_heads_patches_and_the_class_token(sees, pictures):
+    model, image = sees("vit"), pictures[0]
+    plain = trace(model, image)
+    ablated = trace(model, image, edits=[Ablate("z.0.1")])
+    heads = ablated.activation("z.0")
+    assert not heads[:, 1].any()
+    assert heads[:, 0].all()
+    assert np.abs(ablated.logits[0] - plain.logits[0]).max() > 1e-3
+    other = trace(model, pictures[1])
+    moved = trace(model, image, edits=[Patch("resid_pre.1", other.activation("resid_pre.1"))])
+    np.testing.assert_allclose(moved.logits, other.logits, rtol=0, atol=1e-5)
+    steered = trace(model, image, edits=[Steer("resid_post.0", np.arange(16.0))])
+    assert np.abs(steered.logits[0] - plain.logits[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "dinov2_gated"])
+def test_an_answer_read_at_several_places_is_said_to_have_no_circuit(sees, pictures, name):
+    model = sees(name)
+    session = examine(model, Question(pictures[0]))
+    assert session.circuit is None
+    reason = str(session.analyses["coverage"].params)
+    assert "there is no rule yet" in reason
+    assert "logit-lens" in session.analyses
