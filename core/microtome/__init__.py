@@ -59,6 +59,8 @@ _PUBLIC = {
     "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "channel_faithfulness": "vision.faithful",
+    "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -183,6 +185,8 @@ __all__ = [
     "attribution_graph",
     "causal_scrub",
     "causal_trace",
+    "channel_faithfulness",
+    "channel_graph",
     "choose_units",
     "component_graph",
     "coverage",
@@ -363,6 +367,8 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.circuit import channel_graph
+    from microtome.vision.faithful import channel_faithfulness
 
 
 def __getattr__(name: str) -> Any:
