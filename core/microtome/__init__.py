@@ -56,6 +56,8 @@ _PUBLIC = {
     "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attention_maps": "vision.patches",
+    "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
@@ -86,6 +88,7 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
@@ -102,6 +105,7 @@ _PUBLIC = {
     "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
+    "patch_lens": "vision.patches",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
@@ -182,6 +186,8 @@ __all__ = [
     "Treatment",
     "ablation_sweep",
     "adversarial_search",
+    "attention_maps",
+    "attention_rollout",
     "attribution_graph",
     "causal_scrub",
     "causal_trace",
@@ -212,6 +218,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_space",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
@@ -228,6 +235,7 @@ __all__ = [
     "module_tree",
     "open_harvest",
     "open_session",
+    "patch_lens",
     "patching_sweep",
     "path_patching",
     "phase_diagram",
@@ -351,6 +359,7 @@ if TYPE_CHECKING:
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
+    from microtome.records.lesion import Treatment
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -369,6 +378,7 @@ if TYPE_CHECKING:
     from microtome.suites.slices import slice_circuits
     from microtome.vision.circuit import channel_graph
     from microtome.vision.faithful import channel_faithfulness
+    from microtome.vision.lesion import choose_units, lesion
 
 
 def __getattr__(name: str) -> Any:

@@ -65,6 +65,9 @@ QToolButton:hover { background: RAISED; }
 QToolButton:pressed, QToolButton:checked { background: SELECTED; }
 QToolButton:disabled { color: FAINT; }
 QToolButton#tiny { padding: 3px; }
+QToolButton#slot { padding: 3px 8px; }
+QToolButton#empty_slot { border: 1px dashed LINE; color: DIM; }
+QToolButton#empty_slot:hover { background: RAISED; }
 QToolButton#tiny::menu-indicator { image: none; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }

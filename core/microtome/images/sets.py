@@ -21,7 +21,6 @@ from microtome.jobs import Job, job_or_default
 from microtome.records.image_set import ImageSet
 
 _TENSORS, _SETTINGS = "images.safetensors", "set.json"
-_EMBEDDED = Path(resources.__file__).parent / "images"
 _LARGEST = 1 << 30  # bytes of the images of a set
 _LARGEST_SETTINGS = 4 << 20
 _FORM = f"A set is a folder with {_TENSORS} and {_SETTINGS}, or with a folder of images a class."
@@ -43,7 +42,7 @@ def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None)
     expect_count(edge, "edge")
     text = str(name)
     if text in image_set_names():
-        return _read(_EMBEDDED / text)
+        return _read(resources.image_set_path(text))
     folder = Path(text).expanduser().resolve()
     if not folder.is_dir():
         known = ", ".join(image_set_names())
@@ -57,9 +56,11 @@ def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None)
     return _read(folder)
 
 
-def image_set_names() -> tuple[str, ...]:
-    """The names of the embedded sets."""
-    return tuple(sorted(path.parent.name for path in _EMBEDDED.glob(f"*/{_SETTINGS}")))
+def image_set_names(model: str | None = None) -> tuple[str, ...]:
+    """The names of the embedded sets, or of those made for one model."""
+    if model is not None and model.partition("@")[0] not in resources.model_names():
+        return ()
+    return tuple(resources.image_set_names(model))
 
 
 def _read(folder: Path) -> ImageSet:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from microtome.errors import InputError, expect
 from microtome.records.analysis import Analysis, Labelled
+from microtome.records.circuit import HEAD, Circuit
 from microtome.records.units import Unit
 
 LESION = "lesion"  # the kind of its analysis
@@ -220,3 +221,25 @@ def lesion_of(analysis: Analysis) -> Lesion:
     arrays = {name: analysis.array(name) for name in _ARRAYS}
     arrays["right"] = arrays["right"].astype(np.bool_)
     return Lesion(chosen=chosen, params=params, **texts, **arrays)  # type: ignore[arg-type]
+
+
+def units_of_circuit(circuit: Circuit) -> tuple[Unit, ...]:
+    """The units that are nodes of a circuit, those with the largest scores first, each once.
+
+    Heads are units at all positions; a node whose id begins with a unit's name is that unit.
+    """
+    found: list[Unit] = []
+    for row in np.argsort(-np.abs(circuit.node_score), kind="stable"):
+        unit = _unit_of(circuit, int(row))
+        if unit is not None:
+            found.append(unit)
+    return tuple(dict.fromkeys(found))
+
+
+def _unit_of(circuit: Circuit, row: int) -> Unit | None:
+    if circuit.node_kind[row] == HEAD:
+        return Unit(f"z.{circuit.node_layer[row]}", int(circuit.node_head[row]))
+    try:
+        return Unit.parse(circuit.node_id[row].partition("@")[0])
+    except InputError:
+        return None

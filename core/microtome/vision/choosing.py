@@ -9,10 +9,9 @@ from jaxtyping import Float
 
 from microtome.errors import InputError, SiteMissing
 from microtome.jobs import Job
-from microtome.records.circuit import HEAD, Circuit
 from microtome.records.lesion import ZERO, Chosen, Treatment
 from microtome.records.units import Unit
-from microtome.vision.bench import Bench
+from microtome.vision.bench import Bench, Cases
 from microtome.vision.selectivity import selectivity_index
 
 SELECTIVITY, NEED = "selectivity", "need"
@@ -31,13 +30,7 @@ def unit_measure(
     """
     if by not in MEASURES:
         raise InputError(f"Units cannot be chosen by {by!r}.", f"Choose {' or '.join(MEASURES)}.")
-    cases = bench.cases
-    if target not in cases.names:
-        raise InputError(
-            f"There is no {cases.word} {target!r} to choose units for.",
-            f"There are {', '.join(cases.names)}.",
-        )
-    inside = cases.inside(target)
+    inside = bench.cases.inside(known_target(bench.cases, target))
     if inside.all() or not inside.any():
         raise InputError(
             f"Of {len(inside)} cases {int(inside.sum())} are of {target}.",
@@ -50,20 +43,35 @@ def unit_measure(
     return {name: selectivity_index(values, inside) for name, values in falls.items()}
 
 
+def known_target(cases: Cases, target: str) -> str:
+    """The class, domain or task of a name; ``faces`` is ``face`` where there is no such one.
+
+    Raises InputError that names what there is.
+    """
+    for name in (target, target.removesuffix("s")):
+        if name in cases.names:
+            return name
+    raise InputError(
+        f"There is no {cases.word} {target!r} to choose units for.",
+        f"There are {', '.join(cases.names)}.",
+    )
+
+
 def _falls(
     bench: Bench, layers: Sequence[str], job: Job
 ) -> dict[str, Float[np.ndarray, "case unit"]]:
     """How far each case's margin falls without each unit."""
-    whole = bench.run([frozenset()], Treatment(ZERO), job).margin[0]
-    found = {}
-    for name in layers:
-        lesions = [frozenset({Unit(name, at)}) for at in range(bench.layers[name])]
-        margins = []
-        for at in range(0, len(lesions), _TOGETHER):
-            some = lesions[at : at + _TOGETHER]
-            margins.append(bench.run(some, Treatment(ZERO), job, (at, len(lesions))).margin)
-        found[name] = (whole - np.concatenate(margins)).T
-    return found
+    counts = [bench.layers[name] for name in layers]
+    units = [Unit(name, at) for name in layers for at in range(bench.layers[name])]
+    lesions = [frozenset[Unit](), *(frozenset({unit}) for unit in units)]
+    margins = []
+    for at in range(0, len(lesions), _TOGETHER):
+        some = lesions[at : at + _TOGETHER]
+        margins.append(bench.run(some, Treatment(ZERO), job, (at, len(lesions))).margin)
+        job.check()
+    margin = np.concatenate(margins)  # [lesion, case], the first without any
+    falls = np.split((margin[0] - margin[1:]).T, np.cumsum(counts)[:-1], axis=1)
+    return dict(zip(layers, falls, strict=True))
 
 
 def chosen_by(
@@ -78,6 +86,7 @@ def chosen_by(
             f"{count} units are to be chosen, and {', '.join(layers)} has {available}.",
             f"Give a number from 1 to {available}, or more layers.",
         )
+    target = known_target(bench.cases, target)
     measure = unit_measure(bench, target, layers, by, job)
     units = [Unit(name, at) for name in layers for at in range(bench.layers[name])]
     values = np.concatenate([measure[name] for name in layers])
@@ -114,25 +123,3 @@ def expect_units(bench: Bench, units: Sequence[Unit]) -> None:
     if len(set(units)) < len(units):
         twice = next(unit for unit in units if units.count(unit) > 1)
         raise InputError(f"The unit {twice} is chosen twice.", "Name each unit once.")
-
-
-def units_of_circuit(circuit: Circuit, layers: Mapping[str, int]) -> tuple[Unit, ...]:
-    """The units that are nodes of a circuit, those with the largest scores first, each once.
-
-    Heads are units at all positions; a node whose id begins with a unit's name is that unit.
-    """
-    found: list[Unit] = []
-    for row in np.argsort(-np.abs(circuit.node_score), kind="stable"):
-        unit = _unit_of(circuit, int(row))
-        if unit is not None and unit.index < layers.get(unit.layer, 0):
-            found.append(unit)
-    return tuple(dict.fromkeys(found))
-
-
-def _unit_of(circuit: Circuit, row: int) -> Unit | None:
-    if circuit.node_kind[row] == HEAD:
-        return Unit(f"z.{circuit.node_layer[row]}", int(circuit.node_head[row]))
-    try:
-        return Unit.parse(circuit.node_id[row].partition("@")[0])
-    except InputError:
-        return None

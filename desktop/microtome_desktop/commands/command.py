@@ -124,6 +124,8 @@ class CommandId(StrEnum):
     TRAIN = auto()
     CONTINUE_TRAINING = auto()
     TRAIN_TOY = auto()
+    LESION = auto()
+    ADD_TO_LESION = auto()
     PHASES = auto()
     MEASURE_SHARING = auto()
     PROBE = auto()

@@ -11,6 +11,7 @@ from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
+from microtome_desktop.commands.lesion_rows import LESION_COMMANDS
 from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
@@ -341,6 +342,7 @@ COMMANDS = (
     *IMAGE_COMMANDS,
     *TRAINING_COMMANDS,
     *SEEING_COMMANDS,
+    *LESION_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",

@@ -22,6 +22,7 @@ class EmbeddedEntry:
 
     name: str
     checkpoints: tuple[int, ...] = ()
+    sees: bool = False  # it reads images
 
 
 @dataclass(frozen=True, slots=True)

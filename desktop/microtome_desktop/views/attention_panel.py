@@ -221,6 +221,7 @@ class AttentionPanel(Panel):
             neighbours = before is not None and before.layer == layer
             if not neighbours:
                 self.thumbnails.show_maps(())
+                self.head.clear()
             elif before is not None:  # the small maps hold for the whole layer
                 self.thumbnails.select(head)
                 self._name_heads(layer, len(before.heads))

@@ -58,7 +58,8 @@ class Centre(QWidget):
     def _add_strip(self, name: str, height: int) -> None:
         strip = self.strips[name] = Body()
         strip.setObjectName("strip_card")
-        strip.setFixedHeight(height)
+        strip.setMinimumHeight(height)  # more where its panel asks for it
+        strip.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.column.addWidget(strip)
 
     def _add_card(self, place: Place) -> None:

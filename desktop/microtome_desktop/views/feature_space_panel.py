@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolTip, QVBoxL
 from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.feature_python import direction_lines, directions_of
 from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
@@ -370,7 +371,8 @@ class FeatureSpacePanel(Panel):
 
     def _say_why_empty(self, pane: SpacePane) -> None:
         waits = self.walk.waits_for(pane.name)
-        pane.caption.setText(empty_text(pane.name, waits=waits))
+        lacking = "" if pane.name else why_not(self.context.workspace.session, "stream")
+        pane.caption.setText(lacking or empty_text(pane.name, waits=waits))
 
     def tints(self, drawing: Space) -> np.ndarray:
         """The colours of a drawing with the groups in it."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
@@ -184,6 +184,7 @@ class GridPlot(QWidget):
             self._bar.setVisible(grid is not None)
         self.caption.setText(caption)
         self.caption.setWordWrap(grid is None)  # a reason is read whole
+        self._make_room()
         if grid is None:
             self.mark(None, None)
             for axis in self._axes.values():
@@ -206,6 +207,17 @@ class GridPlot(QWidget):
         self.picture.show(values, grid.coarser, low, high, table)
         if self._bar is not None:
             self._bar.show_scale(table, grid.low, grid.high, grid.logarithmic)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A reason may take more lines."""
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        wraps = self.caption.wordWrap()
+        self.caption.setMinimumHeight(
+            max(0, self.caption.heightForWidth(self.width())) if wraps else 0
+        )
 
     def mark(self, row: int | None, column: int | None) -> None:
         """Draw a frame around a cell, a whole row or a whole column."""

@@ -35,7 +35,7 @@ class ImageSlot(QWidget):
         self.empty.setObjectName("empty_slot")
         self.empty.setIcon(icon("mdi6.image-plus-outline"))
         self.empty.setIconSize(QSize(24, 24))
-        self.empty.setText(hint)
+        self.empty.setText(hint.replace(": ", ":\n"))
         self.empty.setAccessibleName(f"{title}: {hint}")
         self.empty.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         self.empty.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -13,7 +13,7 @@ from microtome_desktop.presenters.strip import Strip
 from microtome_desktop.views.image_view import ImageView
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
-_SIDE = 128  # pixels of the screen
+_SIDE = 108  # pixels of the screen
 
 
 class ImageStrip(QWidget):

@@ -51,7 +51,8 @@ class PredictionsPanel(Panel):
         rows = () if session is None else predictions(session, position)
         self.place.setText(heading(session, position) or "Run a prompt to see what the model says.")
         seen = session is not None and session.model.sees
-        self.table.horizontalHeaderItem(0).setText("class" if seen else "token")
+        if (head := self.table.horizontalHeaderItem(0)) is not None:
+            head.setText("class" if seen else "token")
         self.table.setRowCount(len(rows))
         for number, row in enumerate(rows):
             self._fill(number, row)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -36,6 +36,7 @@ from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_codes import run_codes
 from microtome_desktop.views.token_chips import Chip, TokenChips
 
+_LOW = 84  # pixels of height, for a text
 _STRONGEST = 0.72  # how much of the accent the strongest token gets
 
 
@@ -94,6 +95,15 @@ class TokenStrip(Panel):
         layout.addWidget(self.image)
         self.image.hide()
 
+    def sizeHint(self) -> QSize:
+        """Low for a text; an image takes the height that it needs."""
+        wanted = super().sizeHint()
+        return QSize(wanted.width(), _LOW) if self._on_text else wanted
+
+    def minimumSizeHint(self) -> QSize:
+        """As high as it is to be."""
+        return QSize(super().minimumSizeHint().width(), self.sizeHint().height())
+
     @property
     def _by(self) -> Colouring:
         return Colouring(self.colour_by.currentText())
@@ -143,6 +153,7 @@ class TokenStrip(Panel):
         run = None if session is None else session.clean
         self.area.setVisible(run is None or run.image is None)
         self.image.setVisible(run is not None and run.image is not None)
+        self.updateGeometry()
         if self.drawing is None or run is None:
             self.chips.show_rows()
             self.explanation.setText("Run a prompt to see its tokens.")

@@ -30,7 +30,7 @@ from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.small_histogram import SmallHistogram
 from microtome_desktop.views.unit_plots import FrequencyPlot, IndexBars, OrientationPlot
 
-_IMAGES, _ACROSS, _SIDE = 9, 3, 92
+_IMAGES, _ACROSS, _SIDE = 10, 5, 66
 _SIMILAR = (
     LazyColumn("unit", "unit", "A unit of the same layer", 96),
     LazyColumn("correlation", "correlation", "Of the activities over all images", 84, right=True),
@@ -83,14 +83,15 @@ class UnitCardView(QScrollArea):
         for at, view in enumerate(self.images):
             grid.addWidget(view, at // _ACROSS, at % _ACROSS)
         left.addWidget(_head("Strongest images, and what the unit sees of them"))
-        left.addLayout(grid, 1)
-        left.addWidget(_head("Activity over all images"))
+        left.addLayout(grid)
+        left.addWidget(_head("Strongest activity on each image: how many images"))
         left.addWidget(self.histogram)
         plots = QHBoxLayout()
         plots.addWidget(self.orientation, 1)
         plots.addWidget(self.frequency, 1)
         left.addWidget(_head("Gratings"))
         left.addLayout(plots)
+        left.addStretch(1)
         right.addWidget(_head("Selectivity by domain and class"))
         right.addWidget(self.bars)
         right.addWidget(_head("Units like it"))
@@ -98,8 +99,8 @@ class UnitCardView(QScrollArea):
         right.addStretch(1)
         both = QHBoxLayout()
         both.setSpacing(14)
-        both.addLayout(left, 1)
-        both.addLayout(right, 1)
+        both.addLayout(left, 6)
+        both.addLayout(right, 5)
         whole = QVBoxLayout(inner)
         whole.setContentsMargins(4, 0, 8, 0)
         whole.setSpacing(5)

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from microtome import cli
 from microtome.selfcheck import suite
+from microtome.session.reader import open_session
 
 CLASSES = ["cup", "hat", "Ann"]
 PIXELS = np.random.default_rng(3).integers(0, 256, (4, 20, 24, 3)).astype(np.uint8)
@@ -60,6 +61,9 @@ def test_a_run_on_an_image_of_a_file_or_a_set(seeing, tmp_path, capsys, monkeypa
     assert cli.main(few) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["image"] == {"name": "cup 1", "rows": 16, "columns": 16, "note": ""}
+    held = open_session(tmp_path / "set.h5")
+    assert held.metric["value"] == pytest.approx(told["metric"]["value"])
+    assert held.clean.image.name == "cup 1"
     assert {row["token"] for row in told["predictions"]} == set(CLASSES)
     few[few.index("--image-set") + 1] = f"{seeing / 'few'}"
     assert cli.main(few) == 0

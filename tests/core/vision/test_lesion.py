@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,13 +15,13 @@ from microtome.errors import InputError, ModelError, SiteMissing
 from microtome.jobs import Job
 from microtome.prompt_sets import load_prompt_set
 from microtome.records.image_set import ImageSet
-from microtome.records.lesion import HOWS, Chosen, lesion_of
+from microtome.records.lesion import HOWS, Chosen, lesion_of, units_of_circuit
 from microtome.records.units import Unit
-from microtome.vision.choosing import units_of_circuit
 from microtome.vision.seen_bench import SeenBench
 from microtome.vision.trials import bench_of, halves
 
 _CLASSES = {0: "ring", 1: "bar", 2: "dot"}
+FEW = 15
 _HEADS = tuple(f"z.{layer}" for layer in range(4))
 _SEEING = {
     "resnet": transformers.ResNetConfig(
@@ -41,11 +44,16 @@ def seeing(tmp_path_factory):
         if name not in made:
             torch.manual_seed(3)
             folder = tmp_path_factory.mktemp(name)
-            kind = "ResNetForImageClassification" if name == "resnet" else "ViTForImageClassification"
-            held = getattr(transformers, kind)(_SEEING[name])
+            kinds = {"resnet": "ResNetForImageClassification", "vit": "ViTForImageClassification"}
+            held = getattr(transformers, kinds[name])(_SEEING[name])
             for weight in held.parameters():
                 weight.data += 0.3 * torch.randn_like(weight)
             held.save_pretrained(folder)
+            (folder / "preprocessor_config.json").write_text(json.dumps({
+                "size": {"height": 16, "width": 16}, "do_resize": True, "resample": 0,
+                "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True,
+                "image_mean": [0.5], "image_std": [0.5],
+            }))  # fmt: skip
             made[name] = mt.load_model(folder)
         return made[name]
 
@@ -71,10 +79,10 @@ def plainly(model, images, layer, change):
     return np.array(said)
 
 
-@pytest.mark.parametrize(("name", "layer"), [
-    ("resnet", "pool"), ("resnet", "stage0.block0.conv0"), ("vit", "z.1"), ("vit", "mlp_post.0"),
+@pytest.mark.parametrize(("name", "layer", "how"), [
+    *(("resnet", "pool", how) for how in HOWS), *(("vit", "z.1", how) for how in HOWS),
+    ("resnet", "stage0.block0.conv0", "zero"), ("vit", "mlp_post.0", "add"),
 ])  # fmt: skip
-@pytest.mark.parametrize("how", [*HOWS])
 def test_lesions_that_run_together_are_each_as_when_run_alone(seeing, images, name, layer, how):
     model, units = seeing(name), [Unit(layer, 1), Unit(layer, 0)]
     treatment = mt.Treatment(how, {"add": 3.0, "percentile": 90.0}.get(how, 0.0))
@@ -107,7 +115,7 @@ def test_lesions_that_run_together_are_each_as_when_run_alone(seeing, images, na
     assert not model.module.training
     np.testing.assert_array_equal(found.said[0], plainly(model, images, layer, lambda given: given))
     if how == "resample":
-        own, donors = bench._new[layer, treatment].values, bench._new[layer, treatment].donors  # noqa: SLF001
+        own, donors = bench._new[layer, treatment].values, bench._new[layer, treatment].donors
         torch.testing.assert_close(own, values)
         assert (donors.numpy() != np.arange(30)).all()
         return
@@ -144,10 +152,11 @@ def test_one_task_is_lost_and_the_other_stays_and_the_other_way_round(embedded):
     """Heads are found on the first half of each set by their need; the second half is tried."""
     model, tasks = embedded("words-4l"), ("agreement", "name", "fact", "induction", "pronoun")
     pairs = [halves(load_prompt_set(name)) for name in tasks]
-    localizer, held_out = ([each[side] for each in pairs] for side in range(2))
+    localizer = [replace(each[0], pairs=each[0].pairs[:FEW]) for each in pairs]
+    held_out = [each[1] for each in pairs[:2]]
     for lost, kept, count in (("agreement", "name", 4), ("name", "agreement", 2)):
         units = mt.choose_units(model, lost, _HEADS, count, localizer=localizer, by="need")
-        found = lesion_of(mt.lesion(model, units, held_out[:2], controls=0))
+        found = lesion_of(mt.lesion(model, units, held_out, controls=0))
         rows = {row["group"]: row for row in found.rows()}
         assert rows[lost]["before"] == rows[kept]["before"] == 1.0
         assert rows[lost]["after"] <= 0.6  # of two answers one is right by chance
@@ -164,28 +173,29 @@ def test_a_lesion_of_heads_is_the_edit_of_these_heads(embedded):
         for at in (0, 41):
             pair = one.pairs[at]
             logits = mt.trace(model, pair.clean, edits=own).logits[-1]
-            wanted = logits[model.answer_token(pair.answer)] - logits[model.answer_token(pair.wrong)]
-            assert found.margin[row, at] == pytest.approx(float(wanted), abs=1e-3)
+            answer, wrong = (model.answer_token(one) for one in (pair.answer, pair.wrong))
+            wanted = float(logits[answer] - logits[wrong])
+            assert found.margin[row, at] == pytest.approx(wanted, abs=1e-3)
 
 
 def test_what_cannot_be_asked_is_refused_with_what_there_is(seeing, images, embedded):
     model = seeing("resnet")
     with pytest.raises(InputError, match="No unit is chosen"):
         mt.lesion(model, [], images)
-    with pytest.raises(SiteMissing, match="pool has no unit 6. Its units are 0 to 5"):
+    with pytest.raises(SiteMissing, match="pool has no unit 6"):
         mt.lesion(model, ["pool/6"], images)
     with pytest.raises(InputError, match="pool/1 is chosen twice"):
         mt.lesion(model, ["pool/1", "pool/1"], images)
     with pytest.raises(InputError, match="7 units are to be chosen, and pool has 6"):
         mt.choose_units(model, "round", "pool", 7, localizer=images)
-    with pytest.raises(InputError, match="no class 'cats' to choose units for. There are round"):
+    with pytest.raises(InputError, match="no class 'cats' to choose units for"):
         mt.choose_units(model, "cats", "pool", 2, localizer=images)
     others = ImageSet("cups", images.images, images.labels, ("cup", "ring", "dot"), ("a",) * 3)
     with pytest.raises(InputError, match="has no class 'cup', which the image set cups has"):
         mt.lesion(model, ["pool/1"], others)
     with pytest.raises(InputError, match="percentile is 101"):
         mt.Treatment("percentile", 101)
-    with pytest.raises(SiteMissing, match="no layer of units 'z.9'"):
+    with pytest.raises(SiteMissing, match="no layer of units"):
         mt.lesion(embedded("words-4l"), ["z.9/1"], "agreement")
     object.__setattr__(model.sight, "named", False)
     try:
@@ -195,12 +205,30 @@ def test_what_cannot_be_asked_is_refused_with_what_there_is(seeing, images, embe
         object.__setattr__(model.sight, "named", True)
 
 
+@pytest.mark.parametrize(("domain", "count", "lost", "kept", "stays"), [
+    ("face", 12, 0.4, "object", 0.98), ("texture", 10, 0.2, "face", 0.97),
+])  # fmt: skip
+def test_the_double_dissociation_of_the_embedded_example(
+    embedded, domain, count, lost, kept, stays
+):
+    model = embedded("shapes-resnet")
+    units = mt.choose_units(model, domain, "pool", count)
+    found = lesion_of(mt.lesion(model, units))
+    rows = {row["group"]: row for row in found.rows()}
+    assert rows[domain]["before"] >= 0.99
+    assert rows[domain]["after"] <= lost
+    assert rows[kept]["after"] >= stays
+    assert rows[kept]["control"] >= 0.85  # the mean of 20 random lesions
+    assert found.n_controls == 20
+    assert rows[domain]["control"] > rows[domain]["after"] + 0.2
+
+
 def test_the_heads_of_a_circuit_are_units_the_strongest_first(embedded):
     model = embedded("words-4l")
     pair = load_prompt_set("agreement").pairs[0]
     metric = mt.LogitDifference(model.answer_token(pair.answer), model.answer_token(pair.wrong))
     circuit = mt.prune(mt.component_graph(model, pair.pair, metric))
-    units = units_of_circuit(circuit, {name: 4 for name in _HEADS})
+    units = units_of_circuit(circuit)
     assert Unit("z.3", 3) in units
     assert len(set(units)) == len(units)
     assert Chosen.by_hand(units).units == units
