@@ -15,7 +15,7 @@ _SIZE = (1760, 1080)
 
 
 def channels(stage: Stage) -> QWidget:
-    """A face told from another, and the channel of the last block that carries most, cut for real."""
+    """A face told from another; the strongest channel of the last block is cut for real."""
     stage.clear()
     stage.window.resize(*_SIZE)
     stage.window.reset_layout()
