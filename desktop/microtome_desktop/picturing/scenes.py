@@ -21,6 +21,7 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.picturing.channels import channels
 from microtome_desktop.picturing.dictionaries import directions, split
 from microtome_desktop.picturing.experiments import (
     discovered,
@@ -383,4 +384,6 @@ SCENES = (
     _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
           seen),
     _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
+    Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
+          "what cutting one of them really does.", channels),
 )  # fmt: skip
