@@ -53,11 +53,15 @@ _PUBLIC = {
     "ToyModels": "records.superposition",
     "ToyPlan": "records.superposition",
     "Trace": "records.trace",
+    "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attention_maps": "vision.patches",
+    "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -82,10 +86,13 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
     "label_features": "features.labelling",
+    "lesion": "vision.lesion",
+    "load_adapter": "models.vision.adapter",
     "load_dictionary": "features.formats.files",
     "load_image_set": "images.sets",
     "load_model": "models.loading",
@@ -93,8 +100,10 @@ _PUBLIC = {
     "load_transcoders": "features.formats.files",
     "logit_lens": "analysis.lens",
     "meanings": "records.shared_features",
+    "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
+    "patch_lens": "vision.patches",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
@@ -172,11 +181,15 @@ __all__ = [
     "ToyModels",
     "ToyPlan",
     "Trace",
+    "Treatment",
     "ablation_sweep",
     "adversarial_search",
+    "attention_maps",
+    "attention_rollout",
     "attribution_graph",
     "causal_scrub",
     "causal_trace",
+    "choose_units",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -201,10 +214,13 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_space",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
     "label_features",
+    "lesion",
+    "load_adapter",
     "load_dictionary",
     "load_image_set",
     "load_model",
@@ -212,8 +228,10 @@ __all__ = [
     "load_transcoders",
     "logit_lens",
     "meanings",
+    "module_tree",
     "open_harvest",
     "open_session",
+    "patch_lens",
     "patching_sweep",
     "path_patching",
     "phase_diagram",
@@ -327,6 +345,8 @@ if TYPE_CHECKING:
     )
     from microtome.models.coverage import coverage
     from microtome.models.loading import load_model
+    from microtome.models.module_tree import module_tree
+    from microtome.models.vision.adapter import load_adapter
     from microtome.prompts import ImageInput, PromptPair, Question
     from microtome.records.circuit import Circuit
     from microtome.records.faithfulness import Faithfulness
@@ -335,6 +355,7 @@ if TYPE_CHECKING:
     from microtome.records.feature_labels import FeatureLabel, LabelSet
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
+    from microtome.records.lesion import Treatment
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -351,6 +372,7 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.lesion import choose_units, lesion
 
 
 def __getattr__(name: str) -> Any:

@@ -35,6 +35,7 @@ from microtome.records.coverage import coverage_analysis
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
+from microtome.vision.explaining import explain_image
 
 SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
 KEPT_EDGES = 32  # into each node of a circuit
@@ -90,7 +91,7 @@ def examine(
         keep(lens_analysis(traces[0], int(metric.answer), metric=described["name"], job=job))
     if model.whole and circuit is not None:
         _direct(metric, traces[0], keep)
-    elif model.whole:
+    elif circuit is None:
         circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
@@ -124,8 +125,16 @@ def _explain(
     edges: int,
     keep: Callable[[Analysis], None],
     job: Job,
-) -> Circuit:
-    """What is computed from the weights: direct attribution, the circuit, what it reproduces."""
+) -> Circuit | None:
+    """What is computed from the weights: direct attribution, the circuit, what it reproduces.
+
+    Of a model that sees and whose weights have no known place, what a frozen run tells.
+    """
+    if not model.whole:
+        if model.sight is None:
+            return None
+        part = (SHOWN_NODES, SHOWN_EDGES)
+        return explain_image(model, question, metric, edges=edges, shown=part, keep=keep, job=job)
     _direct(metric, clean, keep)
     asked = _asked(model, question)
     circuit = _circuit(model, question, metric, edges, job)

@@ -1,4 +1,4 @@
-"""Microtome's embedded models, prompt sets, texts, dictionaries and images: data, and the paths to it."""
+"""Embedded models, prompt sets, texts, dictionaries and images: data, and the paths to it."""
 
 import json
 from dataclasses import dataclass

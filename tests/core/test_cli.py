@@ -142,7 +142,7 @@ def test_a_file_that_is_no_session_is_refused(tmp_path, capsys, command):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "--model", "words-4l"], "--prompt"),
+        (["run", "--model", "words-4l", "--out", "never.h5"], "--prompt --image --image-set"),
         (["models", "--nonsense"], "--nonsense"),
         (["run", "--seed", "many"], "many"),
     ],

@@ -19,6 +19,8 @@ from training.train_words import Recipe, train
 from training.vocabulary import encoder, vocabulary
 
 SETS = resources.prompt_set_names()
+LANGUAGE = ("induction-exact", "induction-exact-tiny", "words-4l")
+VISION = ("shapes-resnet", "shapes-resnet-b")
 # The corrupt prompt of these makes the clean answer unlikely without making the wrong one right.
 ONE_SIDED = {"comparison", "induction-key", "induction-exact", "induction-exact-tiny", "nurse"}
 UNCERTAIN = {"two-hop", "quote"}
@@ -35,7 +37,7 @@ def loaded():
             AutoModelForCausalLM.from_pretrained(path).eval(),
             AutoTokenizer.from_pretrained(path),
         )
-        for name in resources.model_names()
+        for name in LANGUAGE
         for path in [resources.model_path(name)]
     }
 
@@ -48,13 +50,14 @@ def test_import_brings_in_no_library() -> None:
 
 
 def test_names_lead_to_whole_model_folders() -> None:
-    assert resources.model_names() == ("induction-exact", "induction-exact-tiny", "words-4l")
+    assert resources.model_names() == tuple(sorted(LANGUAGE + VISION))
     for name in resources.model_names():
         entry = resources.embedded_model(name)
         assert entry.folder == resources.model_path(name)
         assert entry.checkpoint is None
-        files = ("config.json", "tokenizer.json", "tokenizer_config.json", "README.md")
-        assert all((entry.folder / file).is_file() for file in files)
+        language = ("tokenizer.json", "tokenizer_config.json")
+        own = language if name in LANGUAGE else ("preprocessor_config.json",)
+        assert all((entry.folder / file).is_file() for file in ("config.json", "README.md", *own))
         assert "Licence: MIT" in (entry.folder / "README.md").read_text(encoding="utf-8")
 
 
@@ -86,9 +89,20 @@ def test_unknown_prompt_set_is_refused_with_the_known_ones() -> None:
         resources.prompt_set_path("names")
 
 
-def test_every_model_has_prompt_sets() -> None:
+def test_unknown_image_set_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"'shape'.*shapes-localizer"):
+        resources.image_set_path("shape")
+
+
+def test_image_sets_are_listed_by_the_model_they_are_for() -> None:
+    names = ("shapes", "shapes-localizer")
+    assert resources.image_set_names() == resources.image_set_names("shapes-resnet") == names
+    assert resources.image_set_names("words-4l@1500") == ()
+
+
+def test_every_language_model_has_prompt_sets() -> None:
     by_model = {name: resources.prompt_set_names(name) for name in resources.model_names()}
-    assert all(by_model.values())
+    assert all(bool(sets) == (name in LANGUAGE) for name, sets in by_model.items())
     assert sorted(name for names in by_model.values() for name in names) == list(SETS)
     assert resources.prompt_set_names("words-4l@1500") == by_model["words-4l"]
 

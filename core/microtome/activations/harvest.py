@@ -22,6 +22,7 @@ from torch import Tensor
 from microtome.activations.budget import shape_of
 from microtome.activations.shards import (
     INDEX,
+    PATCHES,
     TOKENS,
     Harvest,
     HarvestIndex,
@@ -129,6 +130,9 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
     )
     index = _begun(path, index)
     tokens = tokenise(model, corpus, path / TOKENS, context=index.context, limit=limit, job=job)
+    if corpus.images:
+        with storing(path):
+            (path / PATCHES).write_text(model.lexicon.mark, "utf-8")
     if not index.blocks:
         index = _counted(path, index, len(tokens))
     return _run(model, path, index, tokens, job)
@@ -174,7 +178,9 @@ def _widths(model: Model, sites: Iterable[Site | str]) -> dict[str, int]:
 
 
 def _sample(model: Model, corpus: Corpus) -> float:
-    """Bytes a token of the first documents."""
+    """Bytes a token of the first documents, or of images."""
+    if corpus.images:
+        return corpus.n_bytes / (len(corpus.images) * row_length(model))
     size = tokens = 0
     for text, _ in corpus.documents():
         tokens += len(model.lexicon.documents([text])[0])

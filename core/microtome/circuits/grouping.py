@@ -20,11 +20,11 @@ from scipy.spatial.distance import squareform
 
 from microtome.errors import InputError, expect
 from microtome.jobs import Job, job_or_default
-from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.circuit import HEAD, IMAGE, INPUT, MLP, OUTPUT, POSITION, TOKEN, Circuit
 from microtome.records.trace import Trace
 
 MOST_NODES = 4_000  # each pair of them takes eight bytes, three times over
-_NEVER = frozenset({TOKEN, POSITION, INPUT, OUTPUT})
+_NEVER = frozenset({TOKEN, POSITION, INPUT, IMAGE, OUTPUT})
 
 
 @dataclass(frozen=True, slots=True)

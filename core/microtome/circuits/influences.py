@@ -27,18 +27,20 @@ from microtome.records.circuit import (
     BIAS,
     ERROR,
     HEAD,
+    IMAGE,
     INPUT,
     MLP,
     OUTPUT,
     POSITION,
     TOKEN,
+    UNITS,
     Circuit,
 )
 
 NODE_INFLUENCE, EDGE_INFLUENCE = 0.8, 0.98  # the shares of circuit-tracer
-_EMBEDDINGS = (TOKEN, POSITION, INPUT)
+_EMBEDDINGS = (TOKEN, POSITION, INPUT, IMAGE)
 _SOURCES = (*_EMBEDDINGS, ERROR, ATTENTION_ERROR, BIAS)
-_COMPONENTS = frozenset({*_EMBEDDINGS, HEAD, MLP, OUTPUT})
+_COMPONENTS = frozenset({*_EMBEDDINGS, HEAD, MLP, OUTPUT, *UNITS})
 _LEAST = 1e-10  # weights into a node that count as none, as published
 _BITS = 44  # of a float64 that are left out where values are counted by size
 
@@ -47,7 +49,7 @@ Edges = Bool[np.ndarray, " edge"]
 
 
 def has_components_alone(circuit: Circuit) -> bool:
-    """Whether it is a graph of heads and MLPs, which ``prune`` is for."""
+    """Whether it is a graph of heads and MLPs, or of units, which ``prune`` is for."""
     return _COMPONENTS.issuperset(circuit.node_kind)
 
 

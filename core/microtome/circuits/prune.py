@@ -13,6 +13,7 @@ from microtome.records.circuit import (
     ATTENTION_FEATURE,
     BIAS,
     ERROR,
+    IMAGE,
     INPUT,
     OUTPUT,
     POSITION,
@@ -20,7 +21,7 @@ from microtome.records.circuit import (
     Circuit,
 )
 
-_EMBEDDINGS = (TOKEN, POSITION, INPUT)
+_EMBEDDINGS = (TOKEN, POSITION, INPUT, IMAGE)
 _SOURCES = (*_EMBEDDINGS, ERROR, ATTENTION_ERROR, BIAS)  # nothing flows into these
 _ATTENTION = (ATTENTION_FEATURE, ATTENTION_ERROR)
 

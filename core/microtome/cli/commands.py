@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NoReturn
@@ -28,6 +29,7 @@ from microtome.cli.given import (
     token_id,
 )
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
+from microtome.cli.images import add_asked, asked_image, image_facts
 from microtome.cli.patch import add_patch, patch
 from microtome.cli.paths import add_path, patch_paths
 from microtome.cli.probe import add_probe, probe_command
@@ -113,11 +115,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--model", required=True, help="embedded name, folder or hub id")
-    run.add_argument(
-        "--prompt", required=True, help="the prompt, or comma-separated token ids with --ids"
-    )
-    run.add_argument("--corrupt", help="a corrupt prompt of the same number of tokens")
-    run.add_argument("--answer", help="the word that should follow")
+    add_asked(run)
+    run.add_argument("--answer", help="the word that should follow, or the class of an image")
     run.add_argument("--wrong", help="the word to compare it with")
     run.add_argument("--ids", action="store_true", help="prompts and answers are token ids")
     run.add_argument("--values-only", action="store_true", help="leave out key and query edges")
@@ -128,18 +127,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from microtome.prompts import Question
-
-    read: Callable[[str], Any] = ids if options.ids else str
-    words: Callable[[str], Any] = token_id if options.ids else str
-    given = {"corrupt": options.corrupt and read(options.corrupt)}
-    given |= {
-        name: getattr(options, name) and words(getattr(options, name))
-        for name in ("answer", "wrong")
-    }
-    question = Question(
-        read(options.prompt), **given, values_only=options.values_only, seed=options.seed
-    )
+    question = _question(options)
     expect_writable(options.out)
     from microtome.session.writer import save_session
 
@@ -150,6 +138,22 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _question(options: argparse.Namespace) -> Any:
+    from microtome.prompts import Question
+
+    read: Callable[[str], Any] = ids if options.ids else str
+    asked = options.prompt
+    if asked is None:
+        asked, read = options.image or options.image_set, partial(asked_image, options)
+    words: Callable[[str], Any] = token_id if options.ids else str
+    given = {"corrupt": options.corrupt and read(options.corrupt)}
+    given |= {
+        name: getattr(options, name) and words(getattr(options, name))
+        for name in ("answer", "wrong")
+    }
+    return Question(read(asked), **given, values_only=options.values_only, seed=options.seed)
+
+
 def _summary(session: Any) -> dict[str, Any]:
     trace, circuit, at = session.clean, session.circuit, session.metric["position"]
     rows = zip(trace.top_tokens[at], trace.top_probabilities[at], strict=True)
@@ -157,6 +161,7 @@ def _summary(session: Any) -> dict[str, Any]:
     return {
         "model": session.model.name,
         **({} if trace.source is None else {"source": list(trace.source.tokens)}),
+        **image_facts(trace.image),
         "tokens": list(trace.tokens),
         "unknown": [trace.tokens[at] for at in trace.unknown],
         "predictions": predictions,
@@ -187,6 +192,8 @@ def _as_text(summary: dict[str, Any]) -> str:
     warning = f"unknown to the model ({len(unknown)}): {', '.join(unknown)}\n" if unknown else ""
     if failed := summary["checks_failed"]:
         warning += f"self-checks failed, do not trust these numbers: {', '.join(failed)}\n"
+    if note := summary.get("image", {}).get("note"):
+        warning += f"{summary['image']['name']}: {note}\n"
     return (
         f"{warning}"
         f"{summary['model']}: {best['token'].strip()} with probability {best['probability']:.3f}\n"

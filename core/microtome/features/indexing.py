@@ -138,6 +138,11 @@ def text_rows(
             raise CorpusError(
                 f"The harvest was made with {source.index.model}, not {model.identity.name}."
             )
+        if not source.readable(model.lexicon.mark):
+            raise CorpusError(
+                f"The patches in {source.folder.name} were named when the model was open before.",
+                "Give the images again: read_corpus(load_image_set('shapes')).",
+            )
         rows = max(1, limit // source.index.context)
         return np.array(source.tokens[:rows]), source.index.corpus
     if isinstance(source, str) and source in resources.text_names():
@@ -256,7 +261,8 @@ class _Pass:
     def arrays(self, job: Job) -> dict[str, NDArray[np.generic]]:
         """What the index holds of the text."""
         top, some = self._top.columns, self._some.columns
-        texts = [self._model.token_text(token) for token in range(self._model.identity.reads)]
+        lexicon = self._model.lexicon
+        texts = [lexicon.token_text(token) for token in range(lexicon.size)]
         held: dict[str, NDArray[np.generic]] = {
             "count": self._count,
             "total": self._total,

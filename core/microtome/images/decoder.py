@@ -136,7 +136,7 @@ def _exchange(
         child.stdin.write(data)
         child.stdin.flush()
         answers.put(_answer(child.stdout))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         answers.put(None)
 
 
@@ -147,9 +147,10 @@ def _answer(pipe: IO[bytes]) -> _Answer | None:
     said = json.loads(pipe.read(length))
     if "why" in said:
         return said, b""
-    rows, columns, channels = said["shape"]
-    if not 0 < rows * columns <= MOST_PIXELS or channels not in (1, 3):
+    rows, columns, channels = map(int, said["shape"])
+    if min(rows, columns) < 1 or rows * columns > MOST_PIXELS or channels not in (1, 3):
         return None
+    said = {"shape": (rows, columns, channels), "notes": [str(note) for note in said["notes"]]}
     pixels = pipe.read(rows * columns * channels)
     return (said, pixels) if len(pixels) == rows * columns * channels else None
 

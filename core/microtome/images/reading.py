@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from microtome.errors import ImageError, expect, expect_count, megabytes
@@ -43,17 +44,17 @@ def read_images(folder: str | Path, *, limit: int = 1000, job: Job | None = None
     expect(folder, (str, Path), "folder", "a folder of images", "Write for example 'pictures'.")
     expect_count(limit, "limit")
     place, given = Path(folder).expanduser(), job_or_default(job)
-    files = _files(place)
+    files = files_of(place)
     found = [path for path in files if is_image(path)]
-    images, damaged = _decoded(found[:limit], given)
-    if not images:
+    held = decoded(found[:limit], given)
+    if not held.images:
+        why = held.damaged[0] if held.damaged else ""
         raise ImageError(
-            f"The folder {place.name or place} holds no image that can be read. {_reason(damaged)}",
+            f"The folder {place.name or place} holds no image that can be read. {why}",
             f"Choose a folder with {NAMES} files.",
         )
-    return ImageFolder(
-        place.name, images, len(files) - len(found), damaged, max(0, len(found) - limit)
-    )
+    beyond = max(0, len(found) - limit)
+    return ImageFolder(place.name, held.images, len(files) - len(found), held.damaged, beyond)
 
 
 def is_image(path: Path) -> bool:
@@ -73,7 +74,7 @@ def in_order(path: Path) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(one), one) if one.isdecimal() else (1, 0, one) for one in parts)
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
     """The files of a folder in order, hidden ones left out. Raises ImageError."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
@@ -92,23 +93,37 @@ def _files(folder: Path) -> list[Path]:
     return sorted((path for path in found if path.is_file()), key=in_order)
 
 
-def _decoded(files: list[Path], job: Job) -> tuple[tuple[ImageInput, ...], tuple[str, ...]]:
-    """The images of files by one child, and what is wrong with others."""
-    images: list[ImageInput] = []
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of files: an image of each, or None, and what is wrong with those."""
+
+    read: tuple[ImageInput | None, ...]
+    damaged: tuple[str, ...]
+
+    @property
+    def images(self) -> tuple[ImageInput, ...]:
+        """Those that could be read."""
+        return tuple(image for image in self.read if image is not None)
+
+
+def decoded(files: list[Path], job: Job) -> Decoded:
+    """The images of files, all by one child. Raises ImageError for too many, and Cancelled."""
+    read: list[ImageInput | None] = []
     damaged: list[str] = []
     together = 0
     with Decoder() as decoder:
         for at, path in enumerate(files):
             job.progress("Reading images", at, len(files))
+            image = None
             try:
-                images.append(decoder.decode(_bytes(path), path.name, job))
+                image = decoder.decode(_bytes(path), path.name, job)
             except ImageError as error:
                 damaged.append(error.what)
-                continue
-            together += images[-1].values.nbytes
-            _expect_room(together, len(images))
+            read.append(image)
+            together += 0 if image is None else image.values.nbytes
+            _expect_room(together, len(read))
         job.progress("Reading images", len(files), len(files))
-    return tuple(images), tuple(damaged)
+    return Decoded(tuple(read), tuple(damaged))
 
 
 def _expect_room(together: int, count: int) -> None:
@@ -133,7 +148,3 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         why = "is not there" if isinstance(error, FileNotFoundError) else error.strerror
         raise ImageError(f"{path} cannot be read: it {why}.", "Choose another file.") from error
-
-
-def _reason(damaged: tuple[str, ...]) -> str:
-    return damaged[0] if damaged else ""

@@ -2,7 +2,8 @@
 
 A folder of a set holds ``images.safetensors`` (``images``, uint8 [image, row, column, channel],
 and ``labels``, whole numbers [image]) and ``set.json`` with ``name``, ``classes`` and ``domains``,
-one for each class; ``title``, ``model`` and ``note`` may stand beside them.
+one for each class; ``title``, ``model`` and ``note`` may stand beside them. Or it holds one folder
+of image files for each class.
 """
 
 from __future__ import annotations
@@ -14,39 +15,52 @@ from typing import Any
 import numpy as np
 
 import microtome_resources as resources
-from microtome.errors import ImageError, expect, megabytes
+from microtome.errors import ImageError, expect, expect_count, megabytes
+from microtome.images.class_folders import class_folders, set_of_classes
+from microtome.jobs import Job, job_or_default
 from microtome.records.image_set import ImageSet
 
 _TENSORS, _SETTINGS = "images.safetensors", "set.json"
-_EMBEDDED = Path(resources.__file__).parent / "images"
 _LARGEST = 1 << 30  # bytes of the images of a set
 _LARGEST_SETTINGS = 4 << 20
-_FORM = f"A set is a folder with {_TENSORS} and {_SETTINGS}, see docs/vision.md."
+_FORM = f"A set is a folder with {_TENSORS} and {_SETTINGS}, or with a folder of images a class."
 
 
-def load_image_set(name: str | Path) -> ImageSet:
+def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None) -> ImageSet:
     """An embedded set, or that of a folder.
 
-    Raises ImageError that names what is missing or wrong in it.
+    A folder holds a set in the form above, or one folder of images for each class; the classes
+    are their own domains then, and images that are not all of one size become squares of
+    ``edge`` pixels.
+
+    Raises ImageError that names what is missing or wrong in it, InputError for an edge below 1,
+    Cancelled when ``job`` is stopped.
     """
     expect(
         name, (str, Path), "name", "an image set's name or folder", "Write for example 'shapes'."
     )
+    expect_count(edge, "edge")
     text = str(name)
     if text in image_set_names():
-        return _read(_EMBEDDED / text)
-    folder = Path(text).expanduser()
+        return _read(resources.image_set_path(text))
+    folder = Path(text).expanduser().resolve()
     if not folder.is_dir():
         known = ", ".join(image_set_names())
         raise ImageError(
             f"There is no image set {text!r}, embedded or as a folder.", f"Embedded: {known}."
         )
+    if not any((folder / own).exists() for own in (_TENSORS, _SETTINGS)):
+        if inner := class_folders(folder):
+            return set_of_classes(folder, inner, edge, job_or_default(job))
+        raise _bad(folder, f"it has no {_SETTINGS}, and no folders of images")
     return _read(folder)
 
 
-def image_set_names() -> tuple[str, ...]:
-    """The names of the embedded sets."""
-    return tuple(sorted(path.parent.name for path in _EMBEDDED.glob(f"*/{_SETTINGS}")))
+def image_set_names(model: str | None = None) -> tuple[str, ...]:
+    """The names of the embedded sets, or of those made for one model."""
+    if model is not None and model.partition("@")[0] not in resources.model_names():
+        return ()
+    return tuple(resources.image_set_names(model))
 
 
 def _read(folder: Path) -> ImageSet:

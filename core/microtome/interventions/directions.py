@@ -22,7 +22,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import Word
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompts import Prompt, as_prompt
+from microtome.prompts import ImageInput, Prompt, as_prompt
 from microtome.records.edits import DirectionSpec
 from microtome.sites import Site
 
@@ -221,7 +221,7 @@ def _place(model: Model, site: Site | str) -> Site:
 
 
 def _listed(prompts: Prompts) -> tuple[Prompt, ...]:
-    if isinstance(prompts, str) or not len(prompts):
+    if isinstance(prompts, str | ImageInput) or not len(prompts):
         raise EditError("A direction from prompts needs a list of them.", "Give them as […].")
     return tuple(as_prompt(prompt) for prompt in prompts)
 

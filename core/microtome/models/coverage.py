@@ -53,7 +53,10 @@ _WHY_NOT = {
     "final_norm_scale": "no norm stands before the unembedding",
 }
 _NOT_FOUND = "its place in {} is not known"
+_ONE_IMAGE = "a circuit of channels explains one image: name an answer and a wrong answer"
 _PAIR = "between two prompts the router may choose other experts, which no linear map does"
+# What a model that sees has of its units, where its weights' places are not known.
+_OF_UNITS = {"circuit": "", "pair": _ONE_IMAGE}
 
 
 def coverage(model: Model) -> Coverage:
@@ -84,7 +87,9 @@ def _analyses(model: Model) -> Iterator[Possible]:
     row = model.family
     for needs in _ANALYSES:
         reason = next((_why_not(model, s) for s in needs.sites if s not in model.ports), "")
-        if needs.weights and not model.known:
+        if model.sight is not None and not model.whole and needs.name in _OF_UNITS:
+            reason = _OF_UNITS[needs.name]
+        elif needs.weights and not model.known:
             reason = f"where {row.title} keeps its heads, norms and MLPs is not known"
         elif needs.weights and not model.whole:
             reason = model.anatomy.leaves_out

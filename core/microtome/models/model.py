@@ -57,7 +57,7 @@ class Model:
         seeing: tuple[Sight, PatchLexicon] | None = None,
     ) -> None:
         self.module = module
-        self.family: Family | Outline = family.of(module.config)
+        self.family: Family | Outline = family.of(getattr(module, "config", None))
         self.identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
@@ -80,8 +80,8 @@ class Model:
 
     @property
     def config(self) -> Any:
-        """The transformers configuration."""
-        return self.module.config
+        """The transformers configuration; None for the module of an adapter."""
+        return getattr(self.module, "config", None)
 
     @property
     def device(self) -> torch.device:

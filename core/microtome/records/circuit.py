@@ -29,8 +29,9 @@ TOKEN, POSITION, HEAD, MLP, OUTPUT = "token", "position", "head", "mlp", "output
 INPUT, FEATURE, ERROR, BIAS, UNKNOWN = "input", "feature", "error", "bias", "unknown"
 ATTENTION_FEATURE, ATTENTION_ERROR = "attention feature", "attention error"
 
-# Units of a model that sees, all places of each in one node; their heads are not those of a circuit
-# by position, of which a pattern can be explained.
+# An image, and units of a model that sees, all places of each in one node; their heads are not
+# those of a circuit by position, of which a pattern can be explained.
+IMAGE = "image"
 CHANNEL, NEURON, DIMENSION, UNIT_HEAD = "channel", "neuron", "dimension", "unit head"
 UNITS = frozenset({CHANNEL, NEURON, DIMENSION, UNIT_HEAD})
 UNIT_LAYERS = "unit_layers"  # in metadata: the names of their layers, which node_layer counts
@@ -46,9 +47,9 @@ class Circuit:
     value), ``node_influence`` its share (0 to 1) of what flows into it, or an output's
     probability, ``node_bias`` the part of its score that constants explain. ``edge_influence`` is
     the influence that passes through the edge. Of a unit of a model that sees ``node_feature`` is
-    its number, and ``node_id`` reads as ``Unit`` writes it. ``metadata`` holds plain JSON values: method, metric
-    name and value, cancellation, unexplored share, settings; its ``source`` keeps the unknown
-    keys of a file that the circuit came from.
+    its number, and ``node_id`` reads as ``Unit`` writes it. ``metadata`` holds plain JSON values:
+    method, metric name and value, cancellation, unexplored share, settings; its ``source`` keeps
+    the unknown keys of a file that the circuit came from.
     """
 
     node_id: tuple[str, ...]

@@ -69,7 +69,8 @@ class Marks:
     ``edits`` are the changes of the model that the window tries on the prompt, in their order;
     ``labels`` are those of features that were typed.
     ``hypotheses`` each have a title of their own. ``feature_edits`` are those of an attribution
-    graph's features, which act as ``feature_mode`` says, ``free`` or ``frozen``.
+    graph's features, which act as ``feature_mode`` says, ``free`` or ``frozen``. ``lesion`` names
+    the units that were chosen by hand for a lesion, such as ``pool/12``.
     """
 
     notes: tuple[Note, ...] = ()
@@ -85,6 +86,7 @@ class Marks:
     labels: tuple[FeatureLabel, ...] = ()
     feature_edits: tuple[FeatureEditSpec, ...] = ()
     feature_mode: str = "free"
+    lesion: tuple[str, ...] = ()
 
     def note(self, target: str) -> str:
         """The text of a note, empty without one."""

@@ -37,3 +37,10 @@ class Unit:
     def of(cls, given: Unit | str) -> Unit:
         """The unit given as itself or as a text; InputError when it is neither."""
         return given if isinstance(given, Unit) else cls.parse(given)
+
+
+def short_layer(name: str) -> str:
+    """A layer's name with its longest words cut to a letter: ``s1.b0.conv0``."""
+    for word in ("stage", "block"):
+        name = name.replace(word, word[0])
+    return name

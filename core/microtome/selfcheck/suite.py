@@ -18,7 +18,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.checks import CheckReport, CheckResult, Verdict
-from microtome.selfcheck import attention, editing, sums, sweeping
+from microtome.selfcheck import attention, editing, seeing, sums, sweeping
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, worst
 
 # What a model that is read wrongly raises from torch and numpy: shapes that do not fit, parts
@@ -55,6 +55,22 @@ CHECKS = (
     Check(17, "steering adds and takes out what it says", editing.steering),
 )
 
+# What models that see are asked besides, on pixels.
+OF_SIGHT = (
+    Check(18, "layers put back as they were change nothing", seeing.own_values),
+    Check(19, "a run on pixels after changes is the run before", seeing.after_changes),
+    Check(20, "a batch of images gives what each gives alone", seeing.batches),
+    Check(21, "a stopped run on pixels leaves no hook behind", seeing.stopped),
+    Check(22, "a whole layer at zero hides the image", seeing.cut_off),
+    Check(23, "an image as tokens gives what its pixels give", seeing.patches_and_pixels),
+)
+_NO_TOKENS = "a convolutional net reads an image whole and has neither tokens nor sites"
+
+
+def checks_of(model: Model) -> tuple[Check, ...]:
+    """The checks that concern a model, those that do not apply included."""
+    return (*CHECKS, *(() if model.sight is None else OF_SIGHT))
+
 
 def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     """Run every check on a model; each passes, fails, or does not apply with the reason.
@@ -65,15 +81,19 @@ def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     expect_model(model)
     start = time.perf_counter()
     subject, results = Subject(model, job), []
-    for done, check in enumerate(CHECKS):
-        job.progress("Checking the model", done, len(CHECKS))
+    checks = checks_of(model)
+    for done, check in enumerate(checks):
+        job.progress("Checking the model", done, len(checks))
         results.append(_result(check, subject))
-    job.progress("Checking the model", len(CHECKS), len(CHECKS))
+    job.progress("Checking the model", len(checks), len(checks))
     identity = model.identity
     return CheckReport(identity.name, identity.dtype, tuple(results), time.perf_counter() - start)
 
 
 def _result(check: Check, subject: Subject) -> CheckResult:
+    model = subject.model
+    if model.sight is not None and not model.known and check not in OF_SIGHT:
+        return CheckResult(check.number, check.title, Verdict.SKIPPED, reason=_NO_TOKENS)
     try:
         found = worst(check.measure(subject))
     except DoesNotApply as missing:

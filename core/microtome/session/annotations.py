@@ -12,6 +12,7 @@ import numpy as np
 from microtome.records.feature_edit import FEATURE_MODES
 from microtome.records.hypothesis import Hypothesis, hypothesis_of
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode
+from microtome.records.units import Unit
 from microtome.session.dictionaries import label_rows, read_labels
 from microtome.session.edit_lists import as_json, read_edits, read_feature_edits, read_sets
 from microtome.session.handle import Handle
@@ -43,6 +44,7 @@ def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
         "labels": label_rows(marks.labels),
         "feature_edits": [each.as_json() for each in marks.feature_edits],
         "feature_mode": marks.feature_mode,
+        "lesion": marks.lesion,
     })  # fmt: skip
     return group.part("annotations")
 
@@ -78,6 +80,7 @@ def read_annotations(handle: Handle) -> Marks:
         labels=read_labels(held.get("labels", [])),
         feature_edits=read_feature_edits(held.get("feature_edits", [])),
         feature_mode=_mode(held.get("feature_mode", Marks().feature_mode)),
+        lesion=tuple(str(Unit.parse(one)) for one in _texts(held.get("lesion", []))),
     )
 
 

@@ -25,7 +25,7 @@ from microtome.prompts import ImageInput, plain_prompt
 from microtome.records.circuit import (
     CHANNEL,
     DIMENSION,
-    INPUT,
+    IMAGE,
     NEURON,
     OUTPUT,
     UNIT_HEAD,
@@ -34,8 +34,8 @@ from microtome.records.circuit import (
     EdgeKind,
     component_id,
 )
-from microtome.records.units import Unit
-from microtome.vision.pieces import IMAGE, Pieces
+from microtome.records.units import Unit, short_layer
+from microtome.vision.pieces import Pieces
 from microtome.vision.sweep import OUT, Sweep
 
 METHOD = "channel-graph"
@@ -175,11 +175,13 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
     inner = nodes[1:-1]
     place = np.searchsorted(starts, inner, side="right") - 1
     number = inner - starts[place]
-    named = [_named(seen.sight, swept.places[p], u) for p, u in zip(place, number, strict=True)]
-    weights, through = (np.concatenate([[], *each]) for each in (swept.weights, swept.through))
+    pairs = zip(place.tolist(), number.tolist(), strict=True)
+    named = [_named(seen.sight, swept.places[at], unit) for at, unit in pairs]
+    none = np.zeros(0)
+    weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
     return Circuit(
         node_id=(IMAGE, *(each[0] for each in named), component_id(OUTPUT)),
-        node_kind=(INPUT, *(each[1] for each in named), OUTPUT),
+        node_kind=(IMAGE, *(each[1] for each in named), OUTPUT),
         node_label=(IMAGE, *(each[2] for each in named), seen.name),
         node_layer=np.array([-1, *(place - 1), len(swept.pieces.layers)], np.int32),
         node_position=np.full(len(nodes), -1, np.int32),
@@ -199,10 +201,10 @@ def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     pieces = swept.pieces
     scores = [pieces.score(name).double().cpu().numpy() for name in swept.places]
     biases = [pieces.bias(name).double().cpu().numpy() for name in pieces.layers]
-    columns = {
-        "node_score": [*scores, [seen.value]],
-        "node_influence": [*swept.influence, [1.0]],
-        "node_bias": [[0.0], *biases, [pieces.constant]],
+    columns: dict[str, list[np.ndarray]] = {
+        "node_score": [*scores, np.array([seen.value])],
+        "node_influence": [*swept.influence, np.ones(1)],
+        "node_bias": [np.zeros(1), *biases, np.array([pieces.constant])],
     }
     return {
         name: np.concatenate(parts)[nodes].astype(np.float32) for name, parts in columns.items()
@@ -213,10 +215,3 @@ def _named(sight: Sight, layer: str, number: int) -> tuple[str, str, str]:
     """A unit's id, kind and label: ``stage1.block0/12`` and ``s1.b0 c12``."""
     kind = KINDS.get(sight.layer(layer).kind, CHANNEL)
     return str(Unit(layer, int(number))), kind, f"{short_layer(layer)} {_LETTERS[kind]}{number}"
-
-
-def short_layer(name: str) -> str:
-    """A layer's name with its longest words cut to a letter: ``s1.b0.conv0``."""
-    for word in ("stage", "block"):
-        name = name.replace(word, word[0])
-    return name

@@ -113,7 +113,7 @@ def _scores(
 def _choices(
     scores: Float[np.ndarray, " unit"], shares: Float[np.ndarray, " size"], rng: np.random.Generator
 ) -> tuple[Bool[np.ndarray, "row unit"], Int[np.ndarray, " size"]]:
-    """All units, none, and for each size the best by sign, by size of the score, and random ones."""
+    """All, none, and for each size the best by sign, by size of the score, and random ones."""
     counts = np.maximum(1, np.floor(shares * len(scores) + 1e-9)).astype(np.int64)
     by_sign, by_size = (np.argsort(-each, kind="stable") for each in (scores, np.abs(scores)))
     rows = [np.ones(len(scores), bool), np.zeros(len(scores), bool)]

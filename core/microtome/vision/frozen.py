@@ -1,4 +1,4 @@
-"""A run of any module frozen to an affine map: every non-linear step keeps what it did on one image.
+"""A run of any module frozen to an affine map: each non-linear step keeps what it did on an image.
 
 The module itself runs, in PyTorch's own code; a mode around it replaces the steps of a table. While
 it records, each such step gives its own value and a gradient that is the frozen map's; while it
@@ -9,6 +9,7 @@ sums of the circuit tell whether it was linear.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -18,12 +19,29 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-# Given a step's function and arguments, and what was recorded of it (None: record it now): its
-# value, and what there is to keep.
-Step = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], tuple[Any, Any]]
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of PyTorch that the module calls, with what it gives."""
+
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    given: dict[str, Any]
+
+    def plain(self) -> Any:
+        """What the function returns."""
+        return self.func(*self.args, **self.given)
+
+    def named(self, *names: str) -> dict[str, Any]:
+        """All arguments by their names, in whichever way they were given."""
+        return {**dict(zip(names, self.args, strict=False)), **self.given}
+
+
+# Given a call, and what was recorded of it (None: record it now): its value, and what to keep.
+Step = Callable[[Call, Any], tuple[Any, Any]]
 
 _TINY = 1e-6  # an input at which f(x) / x says nothing
-_AROUND_ZERO = 1e-3
+_BELOW = 1e-3
 
 
 class Frozen(TorchFunctionMode):
@@ -52,12 +70,12 @@ class Frozen(TorchFunctionMode):
         if step is None:
             return func(*args, **given)
         if self._at is None:
-            value, kept = step(func, args, given, None)
+            value, kept = step(Call(func, args, given), None)
             self._kept.append(kept)
             return value
         kept = self._kept[self._at]
         self._at += 1
-        return step(func, args, given, kept)[0]
+        return step(Call(func, args, given), kept)[0]
 
 
 def _name(func: Callable[..., Any]) -> str:
@@ -71,16 +89,14 @@ def _live(value: object) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def _elementwise(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
+def _elementwise(call: Call, kept: Any) -> tuple[Tensor, Any]:
     """F(x) becomes f(0) + x · (f(x) - f(0)) / x: a gate for ReLU, the secant for the others."""
-    given.pop("inplace", None)
-    x, *more = args or (given.pop("input"),)
+    given = {name: value for name, value in call.given.items() if name != "inplace"}
+    x, *more = call.args or (given.pop("input"),)
     more = [each for each in more if not isinstance(each, bool)]  # an inplace by its place
     if kept is None:
         with torch.no_grad():
-            kept = _secant(x, lambda at: _not_in_place(func)(at, *more, **given))
+            kept = _secant(x, lambda at: _not_in_place(call.func)(at, *more, **given))
     slope, at_zero = kept
     return at_zero + x * slope, kept
 
@@ -89,11 +105,11 @@ def _secant(
     x: Float[Tensor, "*shape"], f: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Float[Tensor, ""]]:
     none = x.new_zeros(())
-    around = f(none + _AROUND_ZERO), f(none - _AROUND_ZERO)
     at_zero = f(none)
-    safe = torch.where(x.abs() > _TINY, x, torch.ones_like(x))
-    limit = (around[0] - around[1]) / (2 * _AROUND_ZERO)
-    return torch.where(x.abs() > _TINY, (f(x) - at_zero) / safe, limit), at_zero
+    far = x.abs() > _TINY
+    # From below, so that a gate at 0 is closed, as PyTorch has it.
+    limit = (at_zero - f(none - _BELOW)) / _BELOW
+    return torch.where(far, (f(x) - at_zero) / torch.where(far, x, 1.0), limit), at_zero
 
 
 def _not_in_place(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,21 +117,17 @@ def _not_in_place(func: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(torch, name[:-1], func) if name.endswith("_") else func
 
 
-def _scale(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
+def _scale(call: Call, kept: Any) -> tuple[Tensor, Any]:
     """What multiplies stays as it was: attention patterns, gates, roots of variances."""
     if kept is None:
         with torch.no_grad():
-            kept = func(*args, **given)
+            kept = call.plain()
     return kept, kept
 
 
-def _product(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Any, Any]:
+def _product(call: Call, kept: Any) -> tuple[Any, Any]:
     """Of two that both depend on the image, half goes to each."""
-    a, b = args[:2]
+    a, b = call.args[:2]
     if kept is None:
         both = _live(a) and _live(b)
         kept = (a.detach().clone(), b.detach().clone()) if both else ()
@@ -124,43 +136,33 @@ def _product(
     return (a * kept[1] + kept[0] * b) / 2, kept
 
 
-def _quotient(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Any, Any]:
+def _quotient(call: Call, kept: Any) -> tuple[Any, Any]:
     """What is divided by stays as it was."""
-    a, b = args[:2]
+    a, b = call.args[:2]
     if kept is None:
         kept = (b.detach().clone(),) if _live(b) else ()
-    return (torch.div(a, kept[0] if kept else b, **given)), kept
+    return (torch.div(a, kept[0] if kept else b, **call.given)), kept
 
 
-def _power(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Any, Any]:
+def _power(call: Call, kept: Any) -> tuple[Any, Any]:
     """x^p becomes x · x^(p-1), the second as it was."""
-    x, p = args[0], (args[1] if len(args) > 1 else 2)
+    x, p = call.args[0], (call.args[1] if len(call.args) > 1 else 2)
     if kept is None:
         kept = (x.detach() ** (p - 1),) if _live(x) else ()
     return (x * kept[0] if kept else x**p), kept
 
 
-def _layer_norm(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
+def _layer_norm(call: Call, kept: Any) -> tuple[Tensor, Any]:
     """The mean is taken away as ever; the root of the variance stays as it was."""
-    names = ("input", "normalized_shape", "weight", "bias", "eps")
-    held = {**dict(zip(names, args, strict=False)), **given}
+    held = call.named("input", "normalized_shape", "weight", "bias", "eps")
     x, shape = held["input"], held["normalized_shape"]
     over = tuple(range(-len(shape), 0))
     centred = x - x.mean(over, keepdim=True)
     return _normed(centred, over, held, kept)
 
 
-def _group_norm(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
-    names = ("input", "num_groups", "weight", "bias", "eps")
-    held = {**dict(zip(names, args, strict=False)), **given}
+def _group_norm(call: Call, kept: Any) -> tuple[Tensor, Any]:
+    held = call.named("input", "num_groups", "weight", "bias", "eps")
     x = held["input"]
     apart = x.reshape(x.shape[0], held["num_groups"], -1)
     centred = apart - apart.mean(-1, keepdim=True)
@@ -187,34 +189,27 @@ def _normed(
     return value, kept
 
 
-def _max_pool(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
+def _max_pool(call: Call, kept: Any) -> tuple[Tensor, Any]:
     """Each place takes the one that was the largest."""
-    given.pop("return_indices", None)
-    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-    held = {**dict(zip(names, args, strict=False)), **given}
+    held = call.named("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
     if kept is None:
         with torch.no_grad():
-            kept = functional.max_pool2d(**held, return_indices=True)[1]
+            kept = functional.max_pool2d(**{**held, "return_indices": True})[1]
     x = held["input"]
     picked: Tensor = x.flatten(-2).gather(-1, kept.flatten(-2)).reshape(kept.shape)
     return picked, kept
 
 
-def _attention(
-    func: Callable[..., Any], args: tuple[Any, ...], given: dict[str, Any], kept: Any
-) -> tuple[Tensor, Any]:
+def _attention(call: Call, kept: Any) -> tuple[Tensor, Any]:
     """Values are read with the pattern as it was."""
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    held = {**dict(zip(names, args, strict=False)), **given}
+    held = call.named("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     if kept is None:
         with torch.no_grad():
             length = held["value"].shape[-2]
             one = torch.eye(length, dtype=held["value"].dtype, device=held["value"].device)
             # The pattern is what it reads of values that are the positions themselves.
             values = one.expand(*held["value"].shape[:-1], length)
-            kept = func(**{**held, "value": values})
+            kept = call.func(**{**held, "value": values})
     return kept @ held["value"], kept
 
 

@@ -1,8 +1,8 @@
 """The frozen run of one image, cut at every layer of units: what each piece makes of those before.
 
 In front of a cut stands what the module makes (``made``), behind it the same values as the next
-pieces read them (``read``), so that a gradient from the one to the other follows direct paths alone:
-those through no other unit.
+pieces read them (``read``), so that a gradient from the one to the other follows direct paths
+alone: those through no other unit.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch import Tensor
 
 from microtome.errors import UnknownArchitecture
 from microtome.models.vision.sight import Sight
+from microtome.records.circuit import IMAGE
 from microtome.vision.frozen import Frozen
 
-IMAGE = "image"  # the name of what is read before all layers
 _EXACT = 1e-4  # of the largest score: more is no rounding
 
 Values = Float[Tensor, "one unit *place"]
@@ -88,9 +88,9 @@ class Pieces:
         pieces.read[IMAGE] = pixels.detach().clone().requires_grad_()
         with torch.inference_mode():
             plain = float(sight.logits(pixels)[0] @ weights)
-        with torch.enable_grad(), sight.changing({name: _Cut(name, pieces) for name in names}):
-            with pieces.frozen:
-                logits = sight.logits(pieces.read[IMAGE])
+        cuts = {name: _Cut(name, pieces) for name in names}
+        with torch.enable_grad(), sight.changing(cuts), pieces.frozen:
+            logits = sight.logits(pieces.read[IMAGE])
         pieces.layers = list(pieces.made)
         pieces.metric = logits[0] @ weights
         pieces._weigh()
@@ -128,8 +128,8 @@ class Pieces:
         found = torch.autograd.grad(
             made, sources, worth, retain_graph=True, allow_unused=True, is_grads_batched=together
         )
-        pairs = zip(names, found, strict=True)
-        return {name: part for name, part in pairs if part is not None}
+        parts: Sequence[Tensor | None] = found
+        return {name: p for name, p in zip(names, parts, strict=True) if p is not None}
 
     def replayed(self, given: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """Every layer as the frozen map makes it, and the metric, where ``given`` values are read.

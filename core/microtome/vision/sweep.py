@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.jobs import Job
-from microtome.vision.pieces import IMAGE, Pieces, by_unit
+from microtome.records.circuit import IMAGE
+from microtome.vision.pieces import Pieces, by_unit
 
 OUT = -1  # the target that is the metric
 _TOGETHER = 1 << 24  # floats of the gradients of targets that are found at once

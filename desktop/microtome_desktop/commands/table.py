@@ -11,6 +11,8 @@ from microtome_desktop.commands.feature_rows import FEATURE_COMMANDS
 from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
+from microtome_desktop.commands.lesion_rows import LESION_COMMANDS
+from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
@@ -18,7 +20,7 @@ from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
     "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments",
-    "Features", "Examples", "Help",
+    "Features", "Vision", "Examples", "Help",
 )  # fmt: skip
 
 
@@ -339,6 +341,8 @@ COMMANDS = (
             "Ctrl+L", starts_group=True),
     *IMAGE_COMMANDS,
     *TRAINING_COMMANDS,
+    *SEEING_COMMANDS,
+    *LESION_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),
     Command(_ID.DOCUMENTATION, "Help", "Documentation", "Open the documentation",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from microtome.jobs import Job
+from microtome.prompts import Question
 from microtome.records.circuit import OUTPUT
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
@@ -70,3 +71,57 @@ class AtStep(Request):
     def deliver(self, desk: Desk, result: Session) -> None:
         """Add what was not handed out before."""
         self.run.deliver(desk, result)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstImage(Request):
+    """Load a model that sees, and read the question of the first image of a set."""
+
+    slot: ClassVar[str] = "examine"
+    replaces: ClassVar[frozenset[str]] = AtStep.replaces
+
+    load: LoadModel
+    images: str
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Loading {self.load.name} and an image"
+
+    def part_title(self, name: str, value: Any) -> str:
+        """What a partial result is called in the job panel."""
+        return "the model" if name == "model" else ""
+
+    def bound(self, desk: Desk) -> Self:
+        """With the precision that the user has chosen."""
+        return replace(self, load=self.load.bound(desk))
+
+    def perform(self, engine: Engine, job: Job) -> Question:
+        """The question; the model is handed out before."""
+        from microtome.images.sets import load_image_set
+
+        job.partial("model", self.load.perform(engine, job))
+        return Question(load_image_set(self.images).image(0))
+
+    def deliver_partial(self, desk: Desk, name: str, value: Any) -> None:
+        """Take the model."""
+        if name == "model":
+            self.load.deliver(desk, value)
+
+    def deliver(self, desk: Desk, result: Question) -> None:
+        """Put the image where it is asked about, and tell who waits for it."""
+        desk.draft.fill(result)
+        desk.workspace.prepared.put(image_key(self.images), Asked(result))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that is ready to be put."""
+
+    question: Question
+    nbytes: int = 1 << 16
+
+
+def image_key(images: str) -> tuple[str, str]:
+    """What the question of the first image of a set is kept under."""
+    return "first image", images

@@ -9,9 +9,11 @@ from typing import Any
 
 from microtome.errors import ModelError
 from microtome_desktop.state.library import Machine
+from microtome_desktop.state.seeing import UnitsWish
 
 # The GUI thread goes first. Files only step back a little: nobody wants to wait for a save.
 COMPUTING, FILES = 5, 2
+_READ_BYTES = 256 * 2**20  # 2,048 units on 5,000 images take 160 MB
 
 
 class Engine:
@@ -22,6 +24,8 @@ class Engine:
         self.transcoders: dict[str, Any] = {}  # the set in use, by its name or folder
         self.dictionaries: dict[str, Any] = {}  # fingerprint -> what has codes: a Coder
         self.sets: dict[str, Any] = {}  # fingerprint of a layer -> Transcoders of all layers
+        # Layer and images -> what was measured of all units: vision.cards.LayerReading.
+        self.readings: dict[UnitsWish, Any] = {}
 
     @property
     def loaded(self) -> Any:
@@ -35,7 +39,16 @@ class Engine:
 
     def take(self, model: Any) -> None:
         """Work on another model; what was opened for the one before goes with it."""
-        self.model, self.dictionaries, self.sets = model, {}, {}
+        self.model, self.dictionaries, self.sets, self.readings = model, {}, {}, {}
+
+    def keep_reading(self, wish: UnitsWish, reading: Any) -> None:
+        """Keep what was measured of a layer, dropping the oldest beyond what memory should hold."""
+        self.readings[wish] = reading
+        while len(self.readings) > 1 and self._read_bytes() > _READ_BYTES:
+            del self.readings[next(iter(self.readings))]
+
+    def _read_bytes(self) -> int:
+        return sum(int(reading.nbytes) for reading in self.readings.values())
 
     def hold_set(self, transcoders: Any) -> None:
         """Keep each layer's features as a dictionary of their own, and all layers as they are.

@@ -248,11 +248,12 @@ def select_answer(desk: OnScreen) -> None:
     if circuit is None or desk.selection.current.node is not None:
         return
     answer = circuit.node_kind.index(OUTPUT)
+    at = int(circuit.node_position[answer])
     writers = circuit.edge_source[circuit.incoming(answer)]
     heads = [int(row) for row in writers if circuit.node_kind[row] == HEAD]
     desk.selection.update(
         node=circuit.node_id[answer],
-        position=int(circuit.node_position[answer]),
+        position=None if at < 0 else at,
         layer=int(circuit.node_layer[heads[0]]) if heads else None,
         head=int(circuit.node_head[heads[0]]) if heads else None,
     )

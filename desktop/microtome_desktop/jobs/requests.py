@@ -23,8 +23,10 @@ from microtome.sites import Site
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.request import Request
+from microtome_desktop.jobs.unit_runs import ablated_unit, units_alone
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.library import Library
+from microtome_desktop.state.units import is_unit, unit_layers
 from microtome_desktop.state.workspace import Workspace
 
 __all__ = [
@@ -121,6 +123,8 @@ class AblateNode(OfCircuit):
         from microtome.circuits.verify import ablate_node
 
         about = self._about
+        if is_unit(about.circuit, self.node):
+            return ablated_unit(engine, about, self.node, job)
         return ablate_node(
             engine.loaded, about.asked, about.circuit, self.node, about.metric, job=job
         )
@@ -194,6 +198,8 @@ class ReproducedShare(OfCircuit):
         from microtome.examining import references_of
 
         about, model = self._about, engine.loaded
+        if unit_layers(about.circuit):
+            return units_alone(engine, about, self.nodes, job)
         references = references_of(model)
         return reproduced_share(
             model, about.asked, self.nodes, about.metric, references=references, job=job

@@ -21,6 +21,7 @@ from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.history import Past
 from microtome_desktop.state.made_by import graph_file, shows_features
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.state.units import is_unit
 
 Lines = tuple[str, ...]
 UNASKED = "The session does not say what was asked, so it cannot be repeated."
@@ -267,14 +268,17 @@ def node_lines(
     why = session.analyses.get(f"why/{node}")
     imports, ways = way_lines(session, node, edge)
     also += imports
+    unit = is_unit(circuit, node)
     if measured:
-        also.append("from microtome.circuits.verify import ablate_edge, ablate_node")
+        verify = "from microtome.circuits.verify import ablate_edge, ablate_node"
+        also.append("from microtome.vision.alone import ablate_unit" if unit else verify)
     if measured or ways:
         lines.append(_metric(session))
     if measured or ways or why is not None:
         lines.append("asked = question.pair or question.prompt")
     for about in measured:
-        name = "ablate_node" if isinstance(about, str) else "ablate_edge"
+        of_node = "ablate_unit" if unit else "ablate_node"
+        name = of_node if isinstance(about, str) else "ablate_edge"
         word = "of_node" if isinstance(about, str) else "of_edge"
         lines.append(f"{word} = {name}(model, asked, circuit, {about!r}, metric)")
         lines.append(f'{word} = [{word}.array(name)[()] for name in ("predicted", "true")]')

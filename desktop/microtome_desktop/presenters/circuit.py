@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from microtome.jobs import Job
-from microtome.records.circuit import HEAD, MLP, OUTPUT, Circuit
+from microtome.records.circuit import HEAD, MLP, OUTPUT, UNITS, Circuit
 from microtome.records.feature_names import fingerprint_at
 from microtome.records.marks import Marks
 from microtome_desktop.presenters.circuit_compact import lay_out_compact
@@ -19,6 +19,8 @@ from microtome_desktop.presenters.circuit_layout import Layout, lay_out
 from microtome_desktop.presenters.circuit_text import short_label
 from microtome_desktop.presenters.circuit_view import Placing, View
 from microtome_desktop.presenters.marking import marked, members
+from microtome_desktop.presenters.unit_layout import lay_out_units
+from microtome_desktop.state.units import unit_layers
 
 # Beyond this many curves a picture shows nothing more.
 MOST_EDGES = 200_000
@@ -73,7 +75,8 @@ def draw(
     circuit: Circuit, width: float, height: float, placing: Placing = Placing.POSITION
 ) -> Drawing:
     """A circuit laid out for a canvas of this many pixels."""
-    place = lay_out_compact if placing is Placing.COMPACT else lay_out
+    plain = lay_out_units if unit_layers(circuit) else lay_out
+    place = lay_out_compact if placing is Placing.COMPACT else plain
     layout = place(circuit, width, height)
     bare = not len(layout.columns)
     texts = (
@@ -111,7 +114,7 @@ def selection_of(circuit: Circuit, node: int) -> dict[str, Any]:
         **card,
         "node": circuit.node_id[node],
         "position": position if position >= 0 else None,
-        "layer": layer if layer >= 0 and kind != OUTPUT else None,
+        "layer": layer if layer >= 0 and kind != OUTPUT and kind not in UNITS else None,
         "head": int(circuit.node_head[node]) if kind == HEAD else None,
     }
 
@@ -127,7 +130,8 @@ def kin(circuit: Circuit, layer: int | None, head: int | None) -> tuple[int, ...
 def inner_nodes(
     drawn: Circuit, explored: Circuit | None = None, marks: Marks = NO_MARKS
 ) -> tuple[str, ...]:
-    """Ids of the heads and MLPs, also those in supernodes: what an ablation can keep or cut."""
+    """Ids of heads, MLPs and units, also in supernodes: what an ablation can keep or cut."""
     held = drawn if explored is None else explored
     kinds = dict(zip(held.node_id, held.node_kind, strict=True))
-    return tuple(node for node in members(marks, drawn.node_id) if kinds.get(node) in {HEAD, MLP})
+    inner = {HEAD, MLP, *UNITS}
+    return tuple(node for node in members(marks, drawn.node_id) if kinds.get(node) in inner)

@@ -9,9 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.optimize import isotonic_regression
 
-from microtome.records.circuit import OUTPUT, Circuit
+from microtome.records.circuit import IMAGE, OUTPUT, Circuit
+from microtome.records.units import short_layer
 from microtome_desktop.presenters.circuit_kinds import node_style
 from microtome_desktop.presenters.circuit_layout import Layout, level, node_diameters
+from microtome_desktop.state.units import unit_layers
 
 _MARGIN_X, _MARGIN_BOTTOM, _MARGIN_TOP = 40.0, 16.0, 26.0
 _GAP = 26.0  # between two nodes of a row: room for a label
@@ -74,6 +76,10 @@ def _row_layer(circuit: Circuit, depth: int, depths: Int[np.ndarray, " node"]) -
 
 def _row_name(circuit: Circuit, depth: int, depths: Int[np.ndarray, " node"]) -> str:
     layer = _row_layer(circuit, depth, depths)
+    if (names := unit_layers(circuit)) and layer is not None:
+        return short_layer(names[layer])
+    if names and depth < 0:
+        return IMAGE
     return f"L{layer}" if layer is not None else "embed" if depth < 0 else "out"
 
 
@@ -111,11 +117,11 @@ def _places(
             pull = np.bincount(source, strength * x[target], len(x))
             pull += np.bincount(target, strength * x[source], len(x))
             wanted = np.where(total > 0, pull / np.where(total > 0, total, 1.0), x)
-            x[line] = _spaced(wanted[line], needs[line], room)
+            x[line] = spaced(wanted[line], needs[line], room)
     return x
 
 
-def _spaced(
+def spaced(
     wanted: Float[np.ndarray, " node"], needs: Float[np.ndarray, " node"], room: float
 ) -> Float[np.ndarray, " node"]:
     """The places nearest to the wanted ones, by least squares, that are ``needs`` apart.

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN, EdgeKind
+from microtome.records.circuit import (
+    CHANNEL,
+    DIMENSION,
+    HEAD,
+    IMAGE,
+    INPUT,
+    MLP,
+    NEURON,
+    OUTPUT,
+    POSITION,
+    TOKEN,
+    UNIT_HEAD,
+    EdgeKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,11 @@ NODE_STYLES: dict[str, NodeStyle] = {
         NodeStyle(HEAD, "head", "s", -0.2),
         NodeStyle(MLP, "MLP", "d", 0.24),
         NodeStyle(INPUT, "input", "o", 0.0),
+        NodeStyle(IMAGE, "image", "o", 0.0),
+        NodeStyle(CHANNEL, "channel", "s", 0.0),
+        NodeStyle(UNIT_HEAD, "head", "s", 0.0),
+        NodeStyle(NEURON, "neuron", "d", 0.0),
+        NodeStyle(DIMENSION, "dimension", "o", 0.0),
         NodeStyle(OUTPUT, "metric", "star", 0.0),
         NodeStyle("feature", "feature", "h", 0.05),
         NodeStyle("group", "group", "p", 0.0),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, Circuit
+from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, UNITS, Circuit
 from microtome.records.feature_names import name_alone
 from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_kinds import (
@@ -20,6 +20,7 @@ from microtome_desktop.presenters.circuit_kinds import (
 from microtome_desktop.presenters.coverage import summary, why_not
 from microtome_desktop.presenters.marking import GROUP
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.state.units import unit_layers
 
 _NAME = 20  # letters of a feature's name on the canvas
 CANCELLATION_LIMIT = 5.0  # above it the parts are far larger than what they add up to
@@ -99,7 +100,8 @@ def short_label(
 ) -> str:
     """What stands beside a node on the canvas; with its token where no column tells it.
 
-    With ``alone`` a feature that has a name is called by it without its layer and number.
+    With ``alone`` a feature that has a name is called by it without its layer and number, and a
+    unit by its number in its layer.
     """
     label, kind = circuit.node_label[node], circuit.node_kind[node]
     if kind == FEATURE and alone:
@@ -107,6 +109,8 @@ def short_label(
         label = name if len(name) <= _NAME else f"{name[: _NAME - 1]}\N{HORIZONTAL ELLIPSIS}"
     if kind == TOKEN:
         return shown_token(label, 18)
+    if kind in UNITS and alone:
+        return label.rpartition(" ")[2]  # its row names the layer
     token = token_at(circuit, int(circuit.node_position[node]))
     tells = with_token and token and kind not in {OUTPUT, GROUP}
     return f"{label} \N{MIDDLE DOT} {shown_token(token, 12)}" if tells else label
@@ -213,6 +217,9 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         tip = "Nothing flows to the metric: both prompts give it the same value."
         shown.append(Fact("nothing to explain", f"{tip} Change the corrupt prompt.", True))
     shown += (*feature_facts(circuit), *imported_facts(circuit))
+    if unit_layers(circuit):
+        shown.append(Fact("frozen run", " ".join(map(str, held.get("notes", ())))))
+        return tuple(shown)
     rule = "two-point rule (pair)" if held.get("rule") == "two-point" else "single prompt"
     if held.get("values_only"):
         tip = "Attention patterns are taken as they were: no key or query edges."

@@ -12,10 +12,13 @@ from microtome.errors import megabytes
 from microtome.records.analysis import Analysis
 from microtome.records.faithfulness import Faithfulness
 from microtome.records.positions import BY_POSITION
+from microtome.records.session import Session
 from microtome_desktop.presenters.circuit_text import percent
+from microtome_desktop.presenters.coverage import why_not
 from microtome_desktop.presenters.sweep_choice import seconds_text
 from microtome_desktop.state.discoveries import Outlook, is_partial, search_of
 from microtome_desktop.state.sweeps import METRICS
+from microtome_desktop.state.units import unit_layers
 
 # Method -> what it does, and what it costs for each example.
 _TOLD: Mapping[str, tuple[str, str]] = {
@@ -53,6 +56,16 @@ def method_tip(name: str) -> str:
     row = METHODS[name]
     needs = "\nNeeds pairs and resampling." if row.pairs else ""
     return f"{does}.\nScale: {row.scale}.\nCosts for each pair: {costs}.{needs}"
+
+
+def no_edges(session: Session) -> str:
+    """Why edges of the session's model have no scores, empty when they can have."""
+    reason = why_not(session, "direct")
+    if not reason:
+        return ""
+    units = session.circuit is not None and unit_layers(session.circuit)
+    where = " The tab Circuit shows the channels of an image." if units else ""
+    return f"Edges are scored among heads and MLPs. {reason}{where}"
 
 
 def outlook_text(outlook: Outlook) -> str:

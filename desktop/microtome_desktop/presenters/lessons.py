@@ -6,6 +6,7 @@ from microtome.prompts import Question
 from microtome_desktop.presenters.heatmaps import Quantity
 from microtome_desktop.presenters.lesson_circuit import CUT_AT_THE_SOURCE, NURSE_DOCTOR
 from microtome_desktop.presenters.lesson_features import FEATURE_GRAPH
+from microtome_desktop.presenters.lesson_lesion import LOSE_FACES
 from microtome_desktop.presenters.lesson_neuron import ONE_NEURON
 from microtome_desktop.presenters.lesson_superposition import SUPERPOSITION_LIVE
 from microtome_desktop.state.course import Act, Lesson, Step
@@ -263,6 +264,7 @@ LESSONS = (
     FEATURE_GRAPH,
     SUPERPOSITION_LIVE,
     _BRAIN,
+    LOSE_FACES,
 )
 
 

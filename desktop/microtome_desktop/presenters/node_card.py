@@ -8,7 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from microtome.records.analysis import Analysis
-from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.circuit import (
+    CHANNEL,
+    DIMENSION,
+    HEAD,
+    IMAGE,
+    MLP,
+    NEURON,
+    OUTPUT,
+    POSITION,
+    TOKEN,
+    UNIT_HEAD,
+    UNITS,
+    Circuit,
+)
 from microtome_desktop.presenters.circuit_kinds import edge_style, node_style
 from microtome_desktop.presenters.circuit_text import (
     node_title,
@@ -22,6 +35,7 @@ from microtome_desktop.presenters.circuit_text import (
 )
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.foreign import UNREADABLE
+from microtome_desktop.state.units import unit_layers, unit_text
 
 MOST_SOURCES = 200  # pairs of the attention table that are listed, the largest
 
@@ -32,6 +46,11 @@ _DESCRIPTIONS = {
     HEAD: "attention head",
     MLP: "MLP",
     OUTPUT: "the metric",
+    IMAGE: "all pixels of the image",
+    CHANNEL: "channel",
+    NEURON: "neuron",
+    DIMENSION: "dimension",
+    UNIT_HEAD: "attention head",
 }
 
 
@@ -68,6 +87,7 @@ class Card:
     outgoing: tuple[Part, ...]
     left_out: tuple[int, int] = (0, 0)  # weaker parts of both that are not among them
     by_weight: bool = False  # whether shares are of sizes of weights
+    of_units: bool = False  # of a circuit of a model that sees
 
     @property
     def is_head(self) -> bool:
@@ -77,7 +97,7 @@ class Card:
     @property
     def can_be_ablated(self) -> bool:
         """Whether it writes something that can be cut out of a run."""
-        return self.kind in {TOKEN, POSITION, HEAD, MLP}
+        return self.kind in {TOKEN, POSITION, HEAD, MLP, *UNITS}
 
 
 def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> Card | None:
@@ -90,7 +110,7 @@ def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> C
     node = circuit.row(node_id)
     kind = circuit.node_kind[node]
     where = place_text(circuit, node)
-    described = _DESCRIPTIONS.get(kind, node_style(kind).title)
+    described = _DESCRIPTIONS.get(kind, node_style(kind).title) + unit_text(circuit, node)
     edges = circuit.incoming(node), circuit.outgoing(node)
     by_weight = not tells_edge_influence(circuit)
     sides = []
@@ -109,6 +129,7 @@ def card_of(circuit: Circuit, node_id: str | None, most: int | None = None) -> C
         outgoing=sides[1],
         left_out=(len(edges[0]) - len(sides[0]), len(edges[1]) - len(sides[1])),
         by_weight=by_weight,
+        of_units=bool(unit_layers(circuit)),
     )
 
 

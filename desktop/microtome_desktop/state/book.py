@@ -17,9 +17,10 @@ from microtome_desktop.state.workspace import Workspace
 _DEPTH = 200  # steps that can be taken back
 EDITS = "marks/edits"  # the part that changes when nothing but edits do
 FEATURE_EDITS = "marks/feature_edits"  # or nothing but edits of features
+LESION_UNITS = "marks/lesion"  # or the units of a lesion
 _PARTS = {
     "edits": EDITS, "edit_sets": EDITS,
-    "feature_edits": FEATURE_EDITS, "feature_mode": FEATURE_EDITS,
+    "feature_edits": FEATURE_EDITS, "feature_mode": FEATURE_EDITS, "lesion": LESION_UNITS,
 }  # fmt: skip
 
 

@@ -26,7 +26,10 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A short text, and the next click. ``question`` is put to the model before it."""
+    """A short text, and the next click.
+
+    ``question`` is put to the model before it; ``front`` is a panel that is brought to the front.
+    """
 
     text: str
     act: Act = Act.READ
@@ -34,17 +37,19 @@ class Step:
     value: int = -1
     brings: str = ""
     question: Question | None = None
+    front: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Five minutes on one model."""
+    """Five minutes on one model; ``image`` is a set whose first image is shown to it."""
 
     id: str
     title: str
     summary: str
     model: str
     steps: tuple[Step, ...]
+    image: str = ""
 
 
 class Course:

@@ -8,6 +8,7 @@ from typing import Any
 from microtome.records.session import Session
 from microtome_desktop.state.feature_nodes import Feature, feature_at, nodes_of
 from microtome_desktop.state.selection import Selected
+from microtome_desktop.state.units import is_unit
 from microtome_desktop.state.workspace import Workspace
 
 
@@ -21,9 +22,12 @@ class FeatureFollowing:
         """The feature of a node that is being selected, or the node of a feature.
 
         Of the positions of a feature the selected one counts, else that where it carries most.
-        A feature that the graph lacks leaves no other feature's node selected.
+        A feature that the graph lacks leaves no other feature's node selected. The same holds
+        of a unit of a model that sees.
         """
         session = self._workspace.session
+        if session is not None and (unit := _with_unit(session, before, changes)):
+            return unit
         if (
             session is None
             or session.circuit is None
@@ -35,6 +39,20 @@ class FeatureFollowing:
             return {} if found is None else {"feature": found}
         feature = changes["feature"]
         return {} if feature is None else _node_of(session, before, feature)
+
+
+def _with_unit(session: Session, before: Selected, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The unit of a node that is being selected, or the node of a unit; nothing for others."""
+    circuit = session.circuit
+    if circuit is None or len({"node", "unit"} & changes.keys()) != 1:
+        return {}
+    if "node" in changes:
+        return {"unit": changes["node"]} if is_unit(circuit, changes["node"]) else {}
+    unit = changes["unit"]
+    if is_unit(circuit, unit):
+        return {"node": unit, "edge": None, "others": ()}
+    lost = unit is not None and is_unit(circuit, before.node)
+    return {"node": None, "edge": None, "others": ()} if lost else {}
 
 
 def _node_of(session: Session, before: Selected, feature: Feature) -> dict[str, Any]:

@@ -33,18 +33,23 @@ class AxisStrip(QWidget):
         self._important: frozenset[int] = frozenset()
         self._groups: Mapping[int, str] = {}
         self._selected: int | None = None
+        self._longest = 0  # pixels
         self._scale, self._shift = 1.0, 0.0
         self.setMouseTracking(True)
         fixed, free = QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Ignored
         self.setSizePolicy(*((free, fixed) if self._across else (fixed, free)))
 
     def sizeHint(self) -> QSize:
-        return QSize(100, 26) if self._across else QSize(48, 100)
+        return QSize(100, 26) if self._across else QSize(max(48, self._longest + 12), 100)
 
     def set_names(
         self, names: Sequence[str], places: Float[np.ndarray, " name"], important: Sequence[int]
     ) -> None:
         """Show these names at these places; the important ones are brighter and win."""
+        longest = max((self._metrics.horizontalAdvance(name) for name in names), default=0.0)
+        if not self._across and round(longest) != self._longest:
+            self._longest = round(longest)
+            self.updateGeometry()
         self._names, self._places = tuple(names), places
         self._important = frozenset(important)
         self.update()

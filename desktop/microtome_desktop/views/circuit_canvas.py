@@ -18,6 +18,7 @@ from microtome_desktop.presenters.circuit_focus import Focus
 from microtome_desktop.presenters.circuit_hits import HitIndex
 from microtome_desktop.presenters.circuit_labels import label_order
 from microtome_desktop.presenters.circuit_text import edge_tip, node_tip
+from microtome_desktop.state.units import unit_layers
 from microtome_desktop.views.circuit_axes import AxisStrip
 from microtome_desktop.views.circuit_box import CircuitBox
 from microtome_desktop.views.circuit_guides import GuideLayer
@@ -355,6 +356,7 @@ class CircuitCanvas(QWidget):
         layout, circuit = self.drawing.layout, self.drawing.circuit
         held = range(len(layout.tokens)) if layout.by_head else circuit.node_position.tolist()
         self.token_axis.set_names(layout.tokens, layout.columns, held)
+        self.token_axis.setVisible(not unit_layers(circuit))
         self.token_axis.setEnabled(not layout.by_head)  # heads of no layer are nothing to select
         self.layer_axis.set_names(layout.row_names, layout.rows, range(len(layout.rows)))
 

@@ -11,6 +11,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters import circuit_text as text
+from microtome_desktop.state.units import unit_layers
 from microtome_desktop.views.circuit_bar import FactLine
 from microtome_desktop.views.panel import PanelContext
 
@@ -33,10 +34,12 @@ def tell_facts(
     why = "The model of this session is not loaded." if offline else ""
     line.button.setVisible(measured is None and not imported)
     line.button.setEnabled(not offline)
-    line.button.setToolTip(why or "Run once with all other heads and MLPs replaced.")
-    line.values_only.setVisible(not imported)
+    units = bool(unit_layers(explored))
+    others = "units of the layers" if units else "heads and MLPs"
+    line.button.setToolTip(why or f"Run once with all other {others} replaced.")
+    line.values_only.setVisible(not imported and not units)
     no_features = context.why_not(CommandId.FEATURE_GRAPH)
-    line.features.setVisible(not imported and not no_features)
+    line.features.setVisible(not imported and not units and not no_features)
     line.features.setToolTip(command(CommandId.FEATURE_GRAPH).tip)
     values_only = bool(explored.metadata.get("values_only"))
     line.set_values_only(values_only, not offline, why or _VALUES)

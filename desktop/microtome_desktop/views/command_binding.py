@@ -15,9 +15,11 @@ from microtome_desktop.views.handlers import Handlers
 from microtome_desktop.views.head_commands import HeadCommands
 from microtome_desktop.views.hypothesis_commands import HypothesisCommands
 from microtome_desktop.views.image_commands import ImageCommands
+from microtome_desktop.views.lesion_commands import LesionCommands
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.patching_commands import PatchingCommands
+from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.training_commands import TrainingCommands
@@ -47,6 +49,8 @@ def bind_commands(
         FeatureGraphCommands(window, desk, runner, handlers),
         FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
+        SeeingCommands(window, desk, panels),
+        LesionCommands(window, desk, panels),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})

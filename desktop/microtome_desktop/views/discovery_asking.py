@@ -24,7 +24,7 @@ from microtome_desktop.jobs.discovery_requests import (
     outlook_key,
 )
 from microtome_desktop.jobs.sweep_requests import ReadPromptSet
-from microtome_desktop.presenters.discovery_choice import FIXES, outlook_text
+from microtome_desktop.presenters.discovery_choice import FIXES, no_edges, outlook_text
 from microtome_desktop.presenters.sweep_choice import question_on_screen, seconds_text
 from microtome_desktop.state.discoveries import Outlook, Search, discovery_for
 from microtome_desktop.state.made_by import needs_model
@@ -108,6 +108,8 @@ class DiscoveryAsking(QWidget):
         workspace = self.context.workspace
         if workspace.session is None:
             return "Run a prompt first."
+        if reason := no_edges(workspace.session):
+            return reason
         if workspace.offline:
             return needs_model(workspace.session)
         held = self._outlook()

@@ -99,6 +99,8 @@ class LessonMark(QWidget):
         step, self._brought = self._course.step, None
         if step is not None and place == 0:
             self._window.show_panel("circuit")  # where most of the clicks are
+        if step is not None and step.front:
+            self._window.show_panel(step.front)
         if step is None or step.act is Act.READ:
             self._follow.stop()
             self.hide()
@@ -222,14 +224,21 @@ class LessonMark(QWidget):
         return found
 
     def _lab(self) -> dict[str, QPushButton]:
-        if "superposition" not in self._panels:  # made when it is shown
-            return {}
-        from microtome_desktop.views.superposition_panel import SuperpositionPanel
+        """Buttons of panels that are made when they are shown."""
+        found: dict[str, QPushButton] = {}
+        if "superposition" in self._panels:
+            from microtome_desktop.views.superposition_panel import SuperpositionPanel
 
-        lab = self._panels["superposition"]
-        if not isinstance(lab, SuperpositionPanel):
-            return {}
-        return {"train toy": lab.train, "measure": lab.measure}
+            lab = self._panels["superposition"]
+            if isinstance(lab, SuperpositionPanel):
+                found |= {"train toy": lab.train, "measure": lab.measure}
+        if "lesions" in self._panels:
+            from microtome_desktop.views.lesion_lab import LesionLab
+
+            lesions = self._panels["lesions"]
+            if isinstance(lesions, LesionLab):
+                found["lesion"] = lesions.run
+        return found
 
     def _cell(self, step: Step) -> tuple[QWidget, QRect] | None:
         grid = None if self._patching is None else self._patching.map.grid

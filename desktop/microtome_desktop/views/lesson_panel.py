@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop import palette as colours
-from microtome_desktop.jobs.at_step import AtStep
+from microtome_desktop.jobs.at_step import Asked, AtStep, FirstImage, image_key
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.model_requests import LoadModel
 from microtome_desktop.presenters.lessons import LESSONS
@@ -50,6 +50,7 @@ class LessonPanel(Panel):
         self.skip.clicked.connect(self._on_next)
         self.leave.clicked.connect(context.course.leave)
         context.course.changed.connect(self._on_course)
+        context.workspace.prepared.arrived.connect(self._on_prepared)
 
     def _list_page(self) -> QWidget:
         inside = QWidget()
@@ -164,13 +165,27 @@ class LessonPanel(Panel):
         right_model = trained or (stepping and place > 0)
         graph = any(step.name == "feature graph" for step in lesson.steps[:place])
         right_circuit = graph or not shows_features(session)
-        there = session is not None and session.question == asked[-1]
+        there = bool(asked) and session is not None and session.question == asked[-1]
         if there and right_model and right_circuit:
+            return
+        load = LoadModel(lesson.model, self.context.settings.device)
+        if lesson.image:
+            seen = session is not None and session.model.name == lesson.model
+            if not (trained and seen):
+                self.context.ask(FirstImage(load, lesson.image))
             return
         self.context.draft.fill(asked[-1])
         run = Examine(asked[-1])
-        load = LoadModel(lesson.model, self.context.settings.device)
         self.context.ask(run if trained else AtStep(load, run, keep_place=False))
+
+    def _on_prepared(self, key: object) -> None:
+        """Run the image of the lesson, now that it is read."""
+        lesson = self.context.course.lesson
+        if lesson is None or not lesson.image or key != image_key(lesson.image):
+            return
+        held = self.context.workspace.prepared.get(image_key(lesson.image))
+        if isinstance(held, Asked):
+            self.context.ask(Examine(held.question))
 
     # ------------------------------------------------------------ what was done
 

@@ -260,7 +260,7 @@ class NodeCardPanel(Panel):
         edge = self.context.selection.current.edge
         held = about(session.circuit, shown_marks(session), card.node)
         line = None if edge is None else edge_title(held, edge)
-        self.edge_check.setVisible(line is not None and not features)
+        self.edge_check.setVisible(line is not None and not features and not card.of_units)
         if edge is not None and line is not None:
             self.edge_check.tell(line, verification(session.analyses, edge), not offline)
         self._tell_sources(card, offline)

@@ -14,7 +14,19 @@ from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
 from PySide6.QtCore import QRectF, QSize
 from PySide6.QtGui import QBrush, QColor, QPainter, QPen, QPixmap, Qt
 
-from microtome.records.circuit import HEAD, INPUT, MLP, OUTPUT, POSITION, TOKEN
+from microtome.records.circuit import (
+    CHANNEL,
+    DIMENSION,
+    HEAD,
+    IMAGE,
+    INPUT,
+    MLP,
+    NEURON,
+    OUTPUT,
+    POSITION,
+    TOKEN,
+    UNIT_HEAD,
+)
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_curves import hue_colour
@@ -33,6 +45,11 @@ _COLOURS = {  # names in the palette
     HEAD: "HEAD",
     MLP: "MLP",
     OUTPUT: "OUTPUT",
+    IMAGE: "TOKEN",
+    CHANNEL: "HEAD",
+    UNIT_HEAD: "HEAD",
+    NEURON: "MLP",
+    DIMENSION: "POSITION",
     "feature": "ACCENT",
     "group": "GROUP",
     RISES: "EXCITES",

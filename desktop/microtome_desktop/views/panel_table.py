@@ -197,6 +197,24 @@ def _probes() -> type[Panel]:
     return ProbePanel
 
 
+def _see() -> type[Panel]:
+    from microtome_desktop.views.see_panel import SeePanel
+
+    return SeePanel
+
+
+def _units() -> type[Panel]:
+    from microtome_desktop.views.units_panel import UnitsPanel
+
+    return UnitsPanel
+
+
+def _lesions() -> type[Panel]:
+    from microtome_desktop.views.lesion_lab import LesionLab
+
+    return LesionLab
+
+
 _LEFT, _STRIP, _CENTRE, _RIGHT, _BOTTOM = Area
 PLACES = (
     Place("ask", "Prompt", "mdi6.text-box-outline", _LEFT, _ask, group="side"),
@@ -217,6 +235,9 @@ PLACES = (
         "superposition", "Superposition", "mdi6.vector-polyline", _CENTRE, _superposition, late=True
     ),
     Place("probes", "Probes", "mdi6.needle", _CENTRE, _probes, late=True),
+    Place("see", "See", "mdi6.eye-outline", _CENTRE, _see, late=True),
+    Place("units", "Units", "mdi6.view-grid-outline", _CENTRE, _units, late=True),
+    Place("lesions", "Lesions", "mdi6.lightning-bolt-outline", _CENTRE, _lesions, late=True),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.

@@ -17,8 +17,9 @@ _HEIGHT, _AXIS = 74, 16  # pixels
 class SmallHistogram(QWidget):
     """Bars over borders of equal ratio; numbers stand below the first, middle and last."""
 
-    def __init__(self) -> None:
+    def __init__(self, counted: str = "positions") -> None:
         super().__init__()
+        self._counted = counted
         self._counts: Int[np.ndarray, " bin"] = np.zeros(0, np.int64)
         self._edges: Float[np.ndarray, " border"] = np.zeros(1)
         self.setAccessibleName("activation histogram")
@@ -69,7 +70,7 @@ class SmallHistogram(QWidget):
             at = int(event.pos().x() / self._width())
             if at < len(self._counts):
                 low, high = self._edges[at], self._edges[at + 1]
-                text = f"{self._counts[at]:,} positions from {low:.3g} to {high:.3g}"
+                text = f"{self._counts[at]:,} {self._counted} from {low:.3g} to {high:.3g}"
                 QToolTip.showText(event.globalPos(), text, self)
                 return True
         return super().event(event)

@@ -6,13 +6,29 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save_file
 
 import microtome as mt
-from microtome.errors import ImageError
+from microtome.errors import Cancelled, ImageError
+from microtome.images.sets import image_set_names
+from microtome.jobs import Job
 
 CLASSES, DOMAINS = ("Ann", "cup", "hat"), ("faces", "objects", "objects")
 SETTINGS = {"name": "few", "title": "A few", "classes": CLASSES, "domains": DOMAINS}
+
+
+@pytest.mark.parametrize("name", image_set_names())
+def test_every_embedded_set_fits_its_model(embedded, name):
+    held = mt.load_image_set(name)
+    assert (held.name, bool(held.title)) == (name, True)
+    assert name in image_set_names(held.model)
+    model = embedded(held.model)
+    read = model.sight.pixels([held.image(at) for at in range(0, len(held), 16)])
+    found = model.sight.logits(read).argmax(dim=1).tolist()
+    assert np.mean(np.array(found) == held.labels[::16]) > 0.9
+    assert held.of(held.domains[0]).labels.max() < len(held.classes) - 1
+    assert image_set_names("words-4l") == image_set_names("nowhere") == ()
 
 
 def few(labels=(1, 0, 1, 2), **changed):
@@ -93,7 +109,7 @@ def test_a_set_from_a_folder(tmp_path):
 def test_a_folder_that_is_no_set_is_named(tmp_path):
     with pytest.raises(ImageError, match="no image set 'nowhere', embedded or as a folder"):
         mt.load_image_set("nowhere")
-    with pytest.raises(ImageError, match=r"it has no set\.json"):
+    with pytest.raises(ImageError, match=r"it has no set\.json, and no folders of images"):
         mt.load_image_set(tmp_path)
     for changed, said in (({"classes": "cup"}, "no list of classes"), ({"note": 3}, "no text")):
         with pytest.raises(ImageError, match=said):
@@ -106,4 +122,45 @@ def test_a_folder_that_is_no_set_is_named(tmp_path):
         mt.load_image_set(tmp_path)
     (tmp_path / "set.json").write_text("[")
     with pytest.raises(ImageError, match="not readable as JSON"):
+        mt.load_image_set(tmp_path)
+
+
+def pictures(folder, **sizes):
+    """A folder for each class, with grey images of these sizes; white grows with their number."""
+    for name, held in sizes.items():
+        (folder / name).mkdir()
+        for at, size in enumerate(held):
+            Image.fromarray(np.full(size, 10 * at, np.uint8)).save(folder / name / f"{at}.png")
+
+
+def test_a_folder_of_a_folder_a_class_is_a_set(tmp_path):
+    pictures(tmp_path, hat10=[(4, 6)] * 2, hat9=[(4, 6)], none=[])
+    (tmp_path / "read me.txt").write_text("words")
+    held = mt.load_image_set(tmp_path)
+    assert (held.name, held.note) == (tmp_path.name, "")
+    assert held.classes == held.domains == ("hat9", "hat10")
+    assert held.names == ("hat9 0", "hat10 0", "hat10 1")
+    assert held.images.shape == (3, 4, 6, 1)
+    assert held.images[:, 0, 0, 0].tolist() == [0, 0, 10]
+
+
+def test_images_of_many_sizes_become_squares_and_damaged_ones_are_told(tmp_path):
+    pictures(tmp_path, cup=[(4, 6), (9, 5), (8, 8)], hat=[(3, 3)])
+    (tmp_path / "cup" / "1.png").write_bytes((tmp_path / "cup" / "1.png").read_bytes()[:40])
+    Image.new("RGB", (9, 9), (0, 0, 200)).save(tmp_path / "hat" / "a.png")
+    held = mt.load_image_set(tmp_path, edge=5)
+    assert held.images.shape == (4, 5, 5, 3)
+    assert held.labels.tolist() == [0, 0, 1, 1]
+    assert held.images[:, 2, 2].tolist() == [[0] * 3, [20] * 3, [0] * 3, [0, 0, 200]]
+    assert held.note.startswith(
+        "Images of 4 sizes: the shorter edge is made 5, the middle cut out."
+    )
+    assert "1.png is a damaged PNG" in held.note
+    stopped = Job()
+    stopped.cancel()
+    with pytest.raises(Cancelled):
+        mt.load_image_set(tmp_path, job=stopped)
+    for path in tmp_path.glob("*/*"):
+        path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(ImageError, match=r"no image that can be read\. 0\.png is a damaged"):
         mt.load_image_set(tmp_path)

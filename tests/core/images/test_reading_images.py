@@ -221,6 +221,7 @@ ENDS = {
     "import sys; sys.exit(3)": "the reader of images does not start",
     "while True: pass": "takes longer than 0 seconds",
     "import sys; sys.stdout.write('x' * 99)": "stopped the reader",
+    "import sys; sys.stdout.write(chr(6) + 3 * chr(0) + '[1, 2]')": "exit status 0",
     "main(0)": "processor time",
     "from microtome.images import child; child._MEMORY = 150 << 20; main(9)": "memory",
 }

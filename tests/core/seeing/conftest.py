@@ -30,19 +30,26 @@ tiny_sight = _neighbour("tiny_sight")
 
 
 @pytest.fixture(scope="session")
-def sees(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]:
-    """``sees(name, dtype="float32")``: a random net; names are ``tiny_sight.CONFIGS``.
-
-    Shared by all tests, so nobody may change its weights.
-    """
-    made: dict[tuple[str, str], Model] = {}
+def sight_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``sight_folder(name)``: the files of a random net; names are ``tiny_sight.CONFIGS``."""
     folders: dict[str, Path] = {}
 
-    def model(name: str, dtype: str = "float32") -> Model:
+    def folder(name: str) -> Path:
         if name not in folders:
             folders[name] = tiny_sight.save(name, tmp_path_factory.mktemp(name))
+        return folders[name]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sees(sight_folder: Callable[[str], Path]) -> Callable[..., Model]:
+    """``sees(name, dtype="float32")``: a random net, shared by all tests: change no weights."""
+    made: dict[tuple[str, str], Model] = {}
+
+    def model(name: str, dtype: str = "float32") -> Model:
         if (name, dtype) not in made:
-            made[name, dtype] = load_model(folders[name], dtype=dtype)
+            made[name, dtype] = load_model(sight_folder(name), dtype=dtype)
         return made[name, dtype]
 
     return model

@@ -173,7 +173,8 @@ class Asked:
         """A trainer that watches the cross-entropy."""
         folder = None if self.folder is None else self.folder / self.within
         watch = None
-        if self.watch_every and isinstance(rows, Harvest):
+        read = isinstance(rows, Harvest) and rows.readable(self.model.lexicon.mark)
+        if self.watch_every and isinstance(rows, Harvest) and read:
             watch = self._watch(rows.tokens)
         return Trainer(rows, places, self.plan, form, identities, self.job, folder, watch,
                        self.watch_every)  # fmt: skip

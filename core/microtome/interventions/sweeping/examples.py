@@ -17,7 +17,7 @@ from microtome.metrics import KL, CustomMetric, Loss, Metric, default_metric, re
 from microtome.models.given import expect_known
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
-from microtome.prompts import Prompt, PromptPair
+from microtome.prompts import ImageInput, Prompt, PromptPair
 from microtome.sites import Site
 
 Metrics = Metric | Sequence[Metric] | None
@@ -110,6 +110,8 @@ def listed_prompts(prompts: Any, name: str) -> list[Any]:
 
     Raises WrongKind for what is neither.
     """
+    if isinstance(prompts, ImageInput):
+        return [prompts]
     if isinstance(prompts, PromptPair) or not isinstance(prompts, Sequence):
         raise WrongKind(
             f"{name} is {described(prompts)}, but a prompt or a list of prompts was expected.",

@@ -67,7 +67,7 @@ class _Call:
 
 def _resnet(module: nn.Module, config: Any) -> Iterator[Place]:
     del config
-    yield Place("stem", "resnet.embedder.embedder", "channel", CHANNELS_FIRST)
+    yield Place("stem", "resnet.embedder.embedder", "channel", CHANNELS_FIRST, carries_all=True)
     for stage, held in enumerate(part(module, "resnet.encoder.stages", "ResNet")):
         for block, inner in enumerate(held.layers):
             path = f"resnet.encoder.stages.{stage}.layers.{block}"
@@ -75,20 +75,22 @@ def _resnet(module: nn.Module, config: Any) -> Iterator[Place]:
             for number in range(len(inner.layer) - 1):
                 name = f"stage{stage}.block{block}.conv{number}"
                 yield Place(name, f"{path}.layer.{number}", "channel", CHANNELS_FIRST)
-            yield Place(f"stage{stage}.block{block}", path, "channel", CHANNELS_FIRST)
-    yield Place("pool", "resnet.pooler", "channel", CHANNELS_FIRST)
+            yield Place(
+                f"stage{stage}.block{block}", path, "channel", CHANNELS_FIRST, carries_all=True
+            )
+    yield Place("pool", "resnet.pooler", "channel", CHANNELS_FIRST, carries_all=True)
 
 
 def _convnext(module: nn.Module, config: Any) -> Iterator[Place]:
     del config
-    yield Place("stem", "convnext.embeddings", "channel", CHANNELS_FIRST)
+    yield Place("stem", "convnext.embeddings", "channel", CHANNELS_FIRST, carries_all=True)
     for stage, held in enumerate(part(module, "convnext.encoder.stages", "ConvNeXt")):
         for block in range(len(held.layers)):
             path = f"convnext.encoder.stages.{stage}.layers.{block}"
             name = f"stage{stage}.block{block}"
             yield Place(f"{name}.neurons", f"{path}.act", "neuron", UNITS_LAST)
-            yield Place(name, path, "channel", CHANNELS_FIRST)
-    yield Place("pool", "convnext.layernorm", "channel", UNITS_LAST)
+            yield Place(name, path, "channel", CHANNELS_FIRST, carries_all=True)
+    yield Place("pool", "convnext.layernorm", "channel", UNITS_LAST, carries_all=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class _Blocks:
             yield Place(
                 f"mlp_post.{layer}", f"{path}.mlp.{neurons}", "neuron", UNITS_LAST, before=True
             )
-            yield Place(f"resid_post.{layer}", path, "dimension", UNITS_LAST)
+            yield Place(f"resid_post.{layer}", path, "dimension", UNITS_LAST, carries_all=True)
 
 
 RESNET = VisionRow(

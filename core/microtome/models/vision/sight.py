@@ -28,7 +28,10 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a family keeps a layer of units; ``before`` taps what the module is given."""
+    """Where a family keeps a layer of units; ``before`` taps what the module is given.
+
+    Of one that ``carries_all`` everything that the image says passes through it.
+    """
 
     name: str
     path: str
@@ -36,6 +39,7 @@ class Place:
     layout: Layout
     n_units: int | None = None  # of heads, which the tensor does not show
     before: bool = False
+    carries_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,183 @@
+"""Class evidence: what each unit adds to the logit of a class, where the readout is linear in it.
+
+For a net whose logits are linear in a pooled layer, a unit adds its value times its weight, and
+all of them and the bias sum to the logit. Whether the readout is linear is measured, not assumed.
+A transformer of a known family is read by direct logit attribution: with the scale of its last
+norm as it was, heads, MLPs and embeddings sum to the logit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from microtome.activations.capture import trace
+from microtome.analysis.direct import direct_logit_attribution
+from microtome.errors import ModelError
+from microtome.metrics import LinearMetric, LogitDifference, Vocabulary
+from microtome.models.model import Model
+from microtome.models.vision.sight import Sight
+from microtome.prompts import ImageInput
+from microtome.records.analysis import Analysis, Labelled
+from microtome.records.seen import UNIT_EVIDENCE, evidence_id
+from microtome.vision.activity import sight_of
+from microtome.vision.scores import Score, score_of, seen
+
+_EXACT = 1e-3  # of the logit's size: rounding of float32
+
+
+def unit_evidence(
+    model: Model,
+    image: ImageInput,
+    answer: str | int | None = None,
+    wrong: str | int | None = None,
+) -> Analysis:
+    """What each unit adds to the logit of ``answer`` (less that of ``wrong``), in logits.
+
+    ``unit`` names them, ``value`` is their activity, ``weight`` what a step of it is worth,
+    ``contribution`` their product; with the ``bias`` they sum to ``score``. Of a transformer the
+    units are heads, and what MLPs and embeddings add is among them without an activity (NaN).
+    Raises ModelError for a model whose logits no layer of units makes by a sum, AnswerError for a
+    class that it does not have.
+    """
+    sight = sight_of(model)
+    score = score_of(model, image, answer, wrong)
+    parts = _pooled(sight, image, score)
+    if parts is None and model.known:
+        parts = _of_heads(model, image, score)
+    if parts is None:
+        raise ModelError(
+            f"The logits of {model.identity.name} are no sum over a layer of units.",
+            "Attribution maps tell what they rest on.",
+        )
+    told = {**seen(sight, image), **score.params(sight), "method": parts.method,
+            "bias": parts.bias, "score": parts.score}  # fmt: skip
+    arrays = {
+        "unit": Labelled(("unit",), np.array(parts.units)),
+        "value": Labelled(("unit",), parts.value, long_name="activity"),
+        "weight": Labelled(("unit",), parts.weight, "logit", "worth of a step of activity"),
+        "contribution": Labelled(("unit",), parts.contribution, "logit", "added to the score"),
+    }
+    named = evidence_id(told["digest"], score.answer, score.wrong)
+    title = f"Evidence for {score.name(sight)} on {image.name}"
+    return Analysis(named, UNIT_EVIDENCE, title, arrays, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Logit(LinearMetric):
+    """The logit of one class."""
+
+    def coefficients(self, size: int) -> Float[np.ndarray, " vocabulary"]:
+        weights = np.zeros(size)
+        weights[int(self.answer)] = 1.0
+        return weights
+
+    def name(self, vocabulary: Vocabulary) -> str:
+        return f"logit({vocabulary.token_text(int(self.answer)).strip()})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    method: str
+    units: list[str]
+    value: Float[np.ndarray, " unit"]
+    weight: Float[np.ndarray, " unit"]
+    contribution: Float[np.ndarray, " unit"]
+    bias: float
+    score: float
+
+
+def readout_weights(sight: Sight, name: str, score: Score) -> Float[np.ndarray, " unit"] | None:
+    """What a step of each unit of a pooled layer is worth; None where the logits bend.
+
+    Measured on a black image: the slope at the layer's values, and whether the logits are those
+    of a straight line both at 0 and at twice the values.
+    """
+    black = torch.zeros(1, *sight.shape, device=_device(sight), dtype=_dtype(sight))
+    slope, value, at_values = _slope(sight, name, score, black)
+    for share in (0.0, 2.0):
+        straight = at_values + (share - 1) * float(slope @ value)
+        with sight.changing({name: _Times(share)}), torch.inference_mode():
+            measured = float(score.of(sight.logits(black))[0])
+        if abs(measured - straight) > _EXACT * (1 + abs(straight) + float((slope * value).norm())):
+            return None
+    return np.asarray(slope.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    share: float
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return values * self.share
+
+
+def _pooled(sight: Sight, image: ImageInput, score: Score) -> _Parts | None:
+    """The evidence of the last layer without places, None where the readout is not linear."""
+    names = [name for name, layer in sight.layers.items() if layer.grid is None]
+    if not names:
+        return None
+    name = names[-1]
+    weight = readout_weights(sight, name, score)
+    if weight is None:
+        return None
+    with sight.reading([name]) as found, torch.inference_mode():
+        total = float(score.of(sight.logits(sight.pixels([image])))[0])
+    value = sight.layers[name].mean(found[name])[0].float().cpu().numpy()
+    with sight.changing({name: torch.zeros_like}), torch.inference_mode():
+        bias = float(score.of(sight.logits(sight.pixels([image])))[0])
+    units = [f"{name}/{at}" for at in range(len(value))]
+    return _Parts(f"linear readout of {name}", units, value, weight, value * weight, bias, total)
+
+
+def _slope(
+    sight: Sight, name: str, score: Score, pixels: Tensor
+) -> tuple[Float[Tensor, " unit"], Float[Tensor, " unit"], float]:
+    """The gradient of the score by the values of a layer, those values, and the score."""
+    kept: list[Tensor] = []
+
+    def watched(values: Tensor) -> Tensor:
+        kept.append(values.detach().clone().requires_grad_())
+        return kept[-1]
+
+    with sight.changing({name: watched}), torch.enable_grad():
+        total = score.of(sight.logits(pixels)).sum()
+        (slope,) = torch.autograd.grad(total, kept)
+    units = kept[0].shape[1]
+    flat = (slope.reshape(units).float(), kept[0].detach().reshape(units).float())
+    return *flat, float(total.detach())
+
+
+def _of_heads(model: Model, image: ImageInput, score: Score) -> _Parts:
+    """Heads, MLPs and embeddings of a transformer, by direct logit attribution."""
+    metric = (
+        _Logit(score.answer) if score.wrong is None else LogitDifference(score.answer, score.wrong)
+    )
+    found = direct_logit_attribution(trace(model, image), metric)
+    heads = [
+        (f"z.{layer}/{head}", float(value))
+        for layer, row in enumerate(found.heads)
+        for head, value in enumerate(row)
+    ]
+    # What the output matrices' biases add belongs to no head.
+    constants = float(found.attention_layers.sum() - found.heads.sum()) + found.bias
+    mlps = [(f"mlp_out.{layer}", float(value)) for layer, value in enumerate(found.mlp_layers)]
+    placed = [("embedding", found.embedding), ("position", found.position_embedding)]
+    names, contribution = zip(*heads, *mlps, *placed, strict=True)
+    nothing = np.full(len(names), np.nan)
+    return _Parts(
+        "direct logit attribution", list(names), nothing, nothing,
+        np.array(contribution), constants, found.metric_value,
+    )  # fmt: skip
+
+
+def _device(sight: Sight) -> torch.device:
+    return next(sight.module.parameters()).device
+
+
+def _dtype(sight: Sight) -> torch.dtype:
+    return next(sight.module.parameters()).dtype

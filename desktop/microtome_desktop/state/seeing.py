@@ -1,0 +1,85 @@
+"""What the panels See and Units ask for and find: frozen wishes, and results in the session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microtome.prompts import ImageInput
+from microtome.records.analysis import Analysis
+from microtome.records.seen import IMAGE_MAPS, LayerOutline, SightOutline
+from microtome.records.session import Session
+from microtome.records.unit_card import UNIT_TABLE, UnitTable, card_id, table_of
+from microtome.records.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class ClassWish:
+    """A class and, for a difference, another; by their numbers."""
+
+    answer: int
+    wrong: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionWish:
+    """What an attribution map is asked for."""
+
+    method: str
+    score: ClassWish
+    baseline: str = "grey"
+    layer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsWish:
+    """A layer of units, and the images that are shown to it: a set's name or its folder."""
+
+    layer: str
+    images: str
+
+
+def outline_key(fingerprint: str) -> tuple[str, str]:
+    """What the outline of a model that sees is kept under."""
+    return "sight", fingerprint
+
+
+def image_of(session: Session | None) -> ImageInput | None:
+    """The image of the run on screen, as the model saw it."""
+    return None if session is None or session.clean is None else session.clean.image
+
+
+def found(session: Session | None, named: str) -> Analysis | None:
+    """An analysis of the session by its name."""
+    return None if session is None else session.analyses.get(named)
+
+
+def tables_in(session: Session | None) -> tuple[UnitTable, ...]:
+    """The tables of units that a session holds."""
+    held = () if session is None else session.analyses.values()
+    return tuple(table_of(each) for each in held if each.kind == UNIT_TABLE)
+
+
+def card_in(session: Session | None, unit: Unit, images: str) -> Analysis | None:
+    """The card of a unit over a set of images."""
+    return found(session, card_id(unit, images))
+
+
+def outline_of(session: Session | None) -> SightOutline | None:
+    """What the results of a session tell of its model, without the model."""
+    if session is None or not session.model.sees:
+        return None
+    layers: dict[str, LayerOutline] = {}
+    for each in session.analyses.values():
+        if each.kind == IMAGE_MAPS:
+            for name in each.params.get("layers", ()):
+                shape = each.arrays[name].values.shape
+                grid = (int(shape[1]), int(shape[2])) if len(shape) == 3 else None
+                kind = each.arrays[name].long_name.removeprefix("activity of ").removesuffix("s")
+                layers[name] = LayerOutline(name, kind, int(shape[0]), grid)
+    for table in tables_in(session):
+        kind = str(table.params.get("kind", "unit"))
+        known = LayerOutline(table.layer, kind, len(table.largest), None)
+        layers.setdefault(table.layer, known)
+    logits = session.clean.logits if session.clean is not None else None
+    count = 0 if logits is None else int(logits.shape[-1])
+    return SightOutline(tuple(layers.values()), tuple(f"class {at}" for at in range(count)), ())

@@ -1,0 +1,132 @@
+"""What a lesion did: the table by group, the dose curve of one, the matrix, and the units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from microtome.records.lesion import Lesion
+from microtome_desktop.presenters.lesions import COLUMNS, MEASURES, rows_of, said_of, unit_rows
+from microtome_desktop.views.choice_table import ChoiceTable
+from microtome_desktop.views.elided import TwoLines
+from microtome_desktop.views.form_fields import choice
+from microtome_desktop.views.lesion_plots import ConfusionMatrix, DosePlot
+
+_ROW, _UNIT = 21, 19  # pixels of a row
+_WIDTHS, _UNITS = (52, 66, 66, 66, 66), 150
+
+
+class LesionResult(QWidget):
+    """A row that is chosen has its dose curve below; a unit that is chosen is told."""
+
+    unit_chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Lesion | None = None
+        self._group = ""  # by name, so that it stays from lesion to lesion
+        self.said = TwoLines()
+        self.counts = choice("lesion_measure", "what counts as right", ())
+        self.side = choice("lesion_side", "side of the matrix", ("Matrix after", "Matrix before"))
+        self.table = ChoiceTable(
+            "lesion_table", "right answers by group", COLUMNS, row_height=_ROW, widths=_WIDTHS
+        )
+        self.units = ChoiceTable(
+            "lesion_unit_list", "units that were changed",
+            (("unit", "What was changed, the strongest first"), ("index", "What it is chosen by")),
+            row_height=_UNIT, widths=(52,),
+        )  # fmt: skip
+        self.units.setFixedWidth(_UNITS)
+        self.dose, self.matrix = DosePlot(), ConfusionMatrix()
+        self._lay_out()
+        self.table.chosen.connect(self._on_row)
+        self.units.chosen.connect(self.unit_chosen)
+        self.counts.activated.connect(self._draw)
+        self.side.activated.connect(self._draw)
+
+    def _lay_out(self) -> None:
+        above = QHBoxLayout()
+        above.addWidget(self.said, 1)
+        above.addWidget(self.counts)
+        above.addWidget(self.side)
+        middle = QHBoxLayout()
+        middle.addWidget(self.table, 1)
+        middle.addWidget(self.units)
+        below = QHBoxLayout()
+        below.addWidget(self.dose, 1)
+        below.addWidget(self.matrix, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(above)
+        column.addLayout(middle, 5)
+        column.addLayout(below, 4)
+
+    @property
+    def measure(self) -> int:
+        """The row of what counts as right."""
+        return max(0, self.counts.currentIndex())
+
+    def show_found(self, found: Lesion | None) -> None:
+        """Show another lesion, or none."""
+        if found is self.found:
+            return
+        self.found = found
+        if found is None:
+            return
+        with QSignalBlocker(self.counts):
+            before = self.counts.currentData()
+            self.counts.clear()
+            for name in found.measures:
+                self.counts.addItem(MEASURES.get(name, name).capitalize(), name)
+            self.counts.setCurrentIndex(max(0, self.counts.findData(before)))
+        self.counts.setVisible(len(found.measures) > 1)
+        self._draw()
+
+    def _draw(self, *_: object) -> None:
+        found = self.found
+        if found is None:
+            return
+        self.said.setText(said_of(found, self.measure))
+        self.said.setToolTip(self.said.text())
+        for table, rows in (
+            (self.table, rows_of(found, self.measure)), (self.units, unit_rows(found)),
+        ):  # fmt: skip
+            table.set_rows(len(rows))
+            for at, cells in enumerate(rows):
+                table.write(at, [(c.text, c.colour) for c in cells], [c.tip for c in cells])
+        with QSignalBlocker(self.table):
+            self.table.selectRow(self._row())
+        self.dose.show_group(found, self.measure, self._row())
+        self.matrix.show_found(found, 1 - self.side.currentIndex())
+
+    def _row(self) -> int:
+        """The group that is chosen, or the one that loses most."""
+        found = self.found
+        if found is None:
+            return 0
+        if self._group in found.groups:
+            return found.groups.index(self._group)
+        tops = [at for at, kind in enumerate(found.kinds) if kind in {"domain", "task"}]
+        change = found.change[self.measure]
+        return min(tops, key=lambda at: change[at]) if tops else 0
+
+    def _on_row(self, row: int) -> None:
+        if self.found is not None:
+            self._group = self.found.groups[row]
+            self.dose.show_group(self.found, self.measure, row)
+
+    def view_state(self) -> dict[str, Any]:
+        """Which group and side are in front."""
+        return {
+            "group": self._group, "side": self.side.currentIndex(), "measure": self.measure,
+        }  # fmt: skip
+
+    def restore_view(self, held: dict[str, Any]) -> None:
+        """Set it as a session was saved."""
+        group, side = held.get("group"), held.get("side")
+        self._group = group if isinstance(group, str) else ""
+        if isinstance(side, int) and 0 <= side < self.side.count():
+            self.side.setCurrentIndex(side)

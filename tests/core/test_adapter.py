@@ -1,0 +1,139 @@
+"""Any module with a weights file, through an adapter that its user wrote and allowed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import microtome as mt
+from microtome.errors import ModelDamaged, ModelError, ModelNotFound, UnsafeModel
+from microtome.prompts import ImageInput
+
+_CODE = """
+from torch import nn
+
+def build():
+    return nn.Sequential(
+        nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(5, 2),
+    )
+
+IMAGE = {"channels": 3, "size": (8, 10), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+CLASSES = ("cat", "dog")
+"""
+
+
+def _written(folder, code=_CODE):
+    """An adapter, weights for it, and the module that they were taken from."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(5, 2),
+    )  # fmt: skip
+    save_file(module.state_dict(), folder / "net.safetensors")
+    (folder / "net.py").write_text(code)
+    return folder / "net.py", folder / "net.safetensors", module
+
+
+def _image():
+    values = np.random.default_rng(0).integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    return ImageInput(values, prepared=True)
+
+
+def test_it_gives_the_logits_of_the_module_itself(tmp_path):
+    adapter, weights, module = _written(tmp_path)
+    model = mt.load_adapter(adapter, weights, allow_code=True)
+    run = mt.trace(model, _image())
+    pixels = (torch.from_numpy(_image().values.copy()).permute(2, 0, 1).float() / 255 - 0.5) / 0.25
+    expected = module(pixels[None]).detach().numpy()
+    np.testing.assert_allclose(run.logits, expected, atol=1e-6)
+    assert model.answer_token("dog") == 1
+    assert [(held.name, held.n_units) for held in model.sight.layers.values()] == [
+        ("module.0", 5), ("module.1", 5), ("module.2", 5), ("module.4", 2),
+    ]  # fmt: skip
+
+
+def test_its_code_never_runs_without_the_word(tmp_path):
+    ran = f"import os; os.mkdir({str(tmp_path / 'ran')!r})\n"
+    adapter, weights, _ = _written(tmp_path, ran + _CODE)
+    with pytest.raises(UnsafeModel, match=r"net\.py is Python code"):
+        mt.load_adapter(adapter, weights)
+    assert not (tmp_path / "ran").exists()
+    mt.load_adapter(adapter, weights, allow_code=True)
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_model_of_other_code_is_another_model(tmp_path):
+    adapter, weights, _ = _written(tmp_path)
+    first = mt.load_adapter(adapter, weights, allow_code=True).identity
+    adapter.write_text(_CODE + "# changed\n")
+    assert mt.load_adapter(adapter, weights, allow_code=True).identity.fingerprint != (
+        first.fingerprint
+    )
+    assert first.sees
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "could not be run: ZeroDivisionError in line 1: division by zero"),
+        ("def build(:", "could not be run: SyntaxError in line 1"),
+        ("x = 1", r"defines no build\(\)"),
+        (_CODE.replace("return nn", "raise ValueError('no net')\n    return nn"),
+         "could not build its module: ValueError in line 5: no net"),
+        (_CODE.replace("return nn.Sequential(", "return list("), "could not build its module"),
+        ("def build():\n    return 3", "gave a int, but a torch.nn.Module"),
+        (_CODE.replace("IMAGE", "PICTURE"), "defines no IMAGE"),
+        (_CODE.replace('"channels": 3', '"channels": 4'), "says 4 channels"),
+        (_CODE.replace('"size": (8, 10)', '"size": "big"'), "has an IMAGE that cannot be used"),
+        (_CODE.replace('("cat", "dog")', '("cat",)'), "names 1 CLASSES, but the module has 2"),
+        (_CODE.replace('"channels": 3', '"channels": 1').replace(", 0.5, 0.5", ",")
+         .replace(", 0.25, 0.25", ","), "cannot run on an image of"),
+        (_CODE + "LAYERS = {'edges': 'conv9'}", "names 'conv9', which gives no units"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_adapter_is_said(tmp_path, code, message):
+    adapter, weights, _ = _written(tmp_path, code)
+    with pytest.raises(ModelError, match=message):
+        mt.load_adapter(adapter, weights, allow_code=True)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    adapter, weights, module = _written(tmp_path)
+    held = module.state_dict()
+    save_file({name: held[name] for name in list(held)[:-1]}, weights)
+    with pytest.raises(ModelDamaged, match=r"lack 1 tensors, such as 4\.bias"):
+        mt.load_adapter(adapter, weights, allow_code=True)
+    save_file({**held, "more": torch.zeros(1)}, weights)
+    with pytest.raises(ModelDamaged, match="hold, beside those of the module, 1 tensors"):
+        mt.load_adapter(adapter, weights, allow_code=True)
+    save_file({**held, "0.bias": torch.zeros(9)}, weights)
+    with pytest.raises(ModelDamaged, match="do not fit the adapter's module"):
+        mt.load_adapter(adapter, weights, allow_code=True)
+    with pytest.raises(ModelNotFound, match="no weights file"):
+        mt.load_adapter(adapter, tmp_path / "none.safetensors", allow_code=True)
+
+
+def test_the_tree_of_modules_tells_shapes(tmp_path):
+    adapter, weights, _ = _written(tmp_path)
+    tree = mt.module_tree(mt.load_adapter(adapter, weights, allow_code=True))
+    assert [(row.path, row.kind, row.output) for row in tree] == [
+        ("", "Sequential", (1, 2)),
+        ("0", "Conv2d", (1, 5, 8, 10)),
+        ("1", "ReLU", (1, 5, 8, 10)),
+        ("2", "AdaptiveAvgPool2d", (1, 5, 1, 1)),
+        ("3", "Flatten", (1, 5)),
+        ("4", "Linear", (1, 2)),
+    ]
+    assert tree[1].weights == (("weight", (5, 3, 3, 3)), ("bias", (5,)))
+    assert tree[0].n_parameters == 5 * 27 + 5 + 12
+    assert tree[1].layer == "module.0"
+
+
+def test_a_language_model_has_a_tree_too():
+    tree = mt.module_tree(mt.load_model("induction-exact-tiny"))
+    assert tree[0].kind == "GPT2LMHeadModel"
+    assert all(row.output for row in tree if row.path.endswith("mlp.c_fc"))
