@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +30,8 @@ from microtome_desktop.picturing.experiments import (
     slimmed,
 )
 from microtome_desktop.picturing.learning import phases, probed, superposed, trained
+from microtome_desktop.picturing.scene import Scene
+from microtome_desktop.picturing.seeing import SEEING
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
@@ -43,21 +44,6 @@ SINGLE = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
 PAIR = Question(_EXAMPLE.clean, _EXAMPLE.corrupt, _EXAMPLE.answer, _EXAMPLE.wrong)
 NURSE = Question("The nurse said that", "The doctor said that", "she", "he")
 _WHOLE, _LAPTOP = (1760, 1080), (1366, 768)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A row: the picture's name, what it shows in a sentence, and what sets it.
-
-    ``set`` gives the widget to be pictured; ``ratio`` is pixels for one of the screen.
-    ``panel`` names the panel that it is about, if it is about one.
-    """
-
-    name: str
-    said: str
-    set: Callable[[Stage], QWidget]
-    ratio: int = 1
-    panel: str = ""
 
 
 def _window(stage: Stage) -> QWidget:
@@ -379,4 +365,5 @@ SCENES = (
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
     Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
           "clusters of their directions.", directions, ratio=2),
+    *SEEING,
 )  # fmt: skip
