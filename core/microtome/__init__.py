@@ -61,6 +61,8 @@ _PUBLIC = {
     "attribution_graph": "circuits.attribution.graph",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "channel_faithfulness": "vision.faithful",
+    "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -189,6 +191,8 @@ __all__ = [
     "attribution_graph",
     "causal_scrub",
     "causal_trace",
+    "channel_faithfulness",
+    "channel_graph",
     "choose_units",
     "component_graph",
     "coverage",
@@ -372,6 +376,8 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.circuit import channel_graph
+    from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.lesion import choose_units, lesion
 
 

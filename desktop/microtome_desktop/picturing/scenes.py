@@ -20,6 +20,7 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.picturing.channels import channels
 from microtome_desktop.picturing.dictionaries import directions, split
 from microtome_desktop.picturing.experiments import (
     discovered,
@@ -365,5 +366,7 @@ SCENES = (
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
     Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
           "clusters of their directions.", directions, ratio=2),
+    Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
+          "what cutting one of them really does.", channels),
     *SEEING,
 )  # fmt: skip
