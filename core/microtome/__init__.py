@@ -395,6 +395,7 @@ if TYPE_CHECKING:
     from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 
 def __getattr__(name: str) -> Any:
