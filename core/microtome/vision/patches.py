@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 
 from microtome.analysis.lens import logit_lens
+from microtome.analysis.rollout import rolled_out
 from microtome.errors import InputError, SiteMissing, expect
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
@@ -77,18 +78,6 @@ def attention_rollout(trace: Trace) -> Analysis:
     }
     told = {"method": "rollout", "heads": "mean", "residual": 0.5, "prompt": trace.prompt}
     return Analysis(ROLLOUT, ROLLOUT, "Attention rollout", arrays, told)
-
-
-def rolled_out(
-    mean: Float[np.ndarray, "layer query key"],
-) -> Float[np.ndarray, "layer query key"]:
-    """The rollout of patterns that are means over heads."""
-    unit = np.eye(mean.shape[-1])
-    found, so_far = [], unit
-    for pattern in mean.astype(np.float64):
-        so_far = (pattern + unit) / 2 @ so_far
-        found.append(so_far)
-    return np.stack(found).astype(np.float32)
 
 
 def patch_lens(trace: Trace, answer: int | str | None = None) -> Analysis:
