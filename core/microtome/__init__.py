@@ -50,10 +50,12 @@ _PUBLIC = {
     "Steer": "interventions.edits",
     "Suite": "records.suite",
     "Sweep": "records.sweep",
+    "Target": "vision.targets",
     "ToyModels": "records.superposition",
     "ToyPlan": "records.superposition",
     "Trace": "records.trace",
     "Treatment": "records.lesion",
+    "VisualSettings": "records.visualisation",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
     "attention_maps": "vision.patches",
@@ -62,6 +64,7 @@ _PUBLIC = {
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "choose_units": "vision.lesion",
+    "class_direction": "vision.towards",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -136,6 +139,7 @@ _PUBLIC = {
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
     "verify_session": "session.verify",
+    "visualise": "vision.visualise",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
 }
@@ -178,10 +182,12 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "Target",
     "ToyModels",
     "ToyPlan",
     "Trace",
     "Treatment",
+    "VisualSettings",
     "ablation_sweep",
     "adversarial_search",
     "attention_maps",
@@ -190,6 +196,7 @@ __all__ = [
     "causal_scrub",
     "causal_trace",
     "choose_units",
+    "class_direction",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -264,6 +271,7 @@ __all__ = [
     "train_toy",
     "train_transcoders",
     "verify_session",
+    "visualise",
     "where_it_fires",
     "write_graph",
 ]
@@ -362,6 +370,7 @@ if TYPE_CHECKING:
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
+    from microtome.records.visualisation import VisualSettings
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
@@ -373,6 +382,9 @@ if TYPE_CHECKING:
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.targets import Target
+    from microtome.vision.towards import class_direction
+    from microtome.vision.visualise import visualise
 
 
 def __getattr__(name: str) -> Any:

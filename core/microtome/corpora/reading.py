@@ -83,7 +83,8 @@ class Corpus:
         """
         if self.images:
             raise CorpusError(
-                f"{self.name} holds images, but text is needed.", "Choose text, or a model that sees."
+                f"{self.name} holds images, but text is needed.",
+                "Choose text, or a model that sees.",
             )
         before, found = 0, False
         for text in self.texts:
@@ -113,8 +114,10 @@ def read_corpus(
         texts = tuple(dict.fromkeys(side for side in prompts if isinstance(side, str)))
         return Corpus(source.name, texts=texts)
     if isinstance(source, ImageSet | ImageFolder):
-        images = tuple(source.image(at) if isinstance(source, ImageSet) else source[at]
-                       for at in range(len(source)))
+        images = tuple(
+            source.image(at) if isinstance(source, ImageSet) else source[at]
+            for at in range(len(source))
+        )
         return Corpus(source.name, images=images)
     wanted = "a path, a prompt set or a set of images"
     expect(source, (str, Path), "The corpus", wanted, "Write 'texts/mine.txt'.")

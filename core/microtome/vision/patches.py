@@ -139,9 +139,7 @@ def _patterns(trace: Trace) -> Float[np.ndarray, "layer head query key"]:
     return np.asarray(trace.activation("pattern"))
 
 
-def _position(
-    query: int | tuple[int, int], leading: int, grid: tuple[int, int], count: int
-) -> int:
+def _position(query: int | tuple[int, int], leading: int, grid: tuple[int, int], count: int) -> int:
     expect(query, (int, tuple), "query", "a position or a row and a column", "Write 0 or (3, 1).")
     if isinstance(query, tuple):
         row, column = query if len(query) == 2 else (-1, -1)

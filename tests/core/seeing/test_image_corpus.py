@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from microtome.features.cards import feature_card
 
 from microtome.activations.capture import trace
 from microtome.activations.harvest import harvest
@@ -11,7 +12,6 @@ from microtome.corpora.reading import read_corpus
 from microtome.errors import CorpusError, PromptError
 from microtome.features.evaluation import evaluate_dictionary, token_rows
 from microtome.features.indexing import feature_index
-from microtome.features.cards import feature_card
 from microtome.features.training.single import train_dictionary
 from microtome.models.loading import load_model
 from microtome.records.image_set import ImageSet
