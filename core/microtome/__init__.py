@@ -50,10 +50,12 @@ _PUBLIC = {
     "Steer": "interventions.edits",
     "Suite": "records.suite",
     "Sweep": "records.sweep",
+    "Target": "vision.targets",
     "ToyModels": "records.superposition",
     "ToyPlan": "records.superposition",
     "Trace": "records.trace",
     "Treatment": "records.lesion",
+    "VisualSettings": "records.visualisation",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
     "attention_maps": "vision.patches",
@@ -65,6 +67,7 @@ _PUBLIC = {
     "channel_faithfulness": "vision.faithful",
     "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
+    "class_direction": "vision.towards",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",
@@ -144,6 +147,7 @@ _PUBLIC = {
     "unit_evidence": "vision.evidence",
     "unit_table": "vision.cards",
     "verify_session": "session.verify",
+    "visualise": "vision.visualise",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
 }
@@ -186,10 +190,12 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "Target",
     "ToyModels",
     "ToyPlan",
     "Trace",
     "Treatment",
+    "VisualSettings",
     "ablation_sweep",
     "adversarial_search",
     "attention_maps",
@@ -201,6 +207,7 @@ __all__ = [
     "channel_faithfulness",
     "channel_graph",
     "choose_units",
+    "class_direction",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -280,6 +287,7 @@ __all__ = [
     "unit_evidence",
     "unit_table",
     "verify_session",
+    "visualise",
     "where_it_fires",
     "write_graph",
 ]
@@ -378,6 +386,7 @@ if TYPE_CHECKING:
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
+    from microtome.records.visualisation import VisualSettings
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
@@ -396,6 +405,9 @@ if TYPE_CHECKING:
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
+    from microtome.vision.targets import Target
+    from microtome.vision.towards import class_direction
+    from microtome.vision.visualise import visualise
 
 
 def __getattr__(name: str) -> Any:
