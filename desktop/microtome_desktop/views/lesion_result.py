@@ -103,7 +103,8 @@ class LesionResult(QWidget):
         if found is None:
             return
         with QSignalBlocker(self.counts):
-            before = self.counts.currentData()
+            # A choice among several stays; where there was none, the first of these counts.
+            before = self.counts.currentData() if self.counts.count() > 1 else None
             self.counts.clear()
             for name in found.measures:
                 self.counts.addItem(MEASURES.get(name, name).capitalize(), name)
