@@ -56,9 +56,14 @@ _PUBLIC = {
     "Treatment": "records.lesion",
     "ablation_sweep": "interventions.sweeps",
     "adversarial_search": "suites.adversarial",
+    "attention_maps": "vision.patches",
+    "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
+    "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "channel_faithfulness": "vision.faithful",
+    "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -84,6 +89,8 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_maps": "vision.maps",
+    "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
     "label_detection": "features.labelling",
@@ -100,6 +107,7 @@ _PUBLIC = {
     "module_tree": "models.module_tree",
     "open_harvest": "activations.shards",
     "open_session": "session.reader",
+    "patch_lens": "vision.patches",
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
@@ -115,6 +123,7 @@ _PUBLIC = {
     "read_image": "images.reading",
     "read_images": "images.reading",
     "read_labels": "features.label_files",
+    "read_layer": "vision.cards",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
@@ -131,6 +140,9 @@ _PUBLIC = {
     "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
+    "unit_card": "vision.cards",
+    "unit_evidence": "vision.evidence",
+    "unit_table": "vision.cards",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
@@ -180,9 +192,14 @@ __all__ = [
     "Treatment",
     "ablation_sweep",
     "adversarial_search",
+    "attention_maps",
+    "attention_rollout",
     "attribution_graph",
+    "attribution_map",
     "causal_scrub",
     "causal_trace",
+    "channel_faithfulness",
+    "channel_graph",
     "choose_units",
     "component_graph",
     "coverage",
@@ -208,6 +225,8 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_maps",
+    "image_space",
     "inspect_dictionary",
     "judge_circuit",
     "label_detection",
@@ -224,6 +243,7 @@ __all__ = [
     "module_tree",
     "open_harvest",
     "open_session",
+    "patch_lens",
     "patching_sweep",
     "path_patching",
     "phase_diagram",
@@ -239,6 +259,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_labels",
+    "read_layer",
     "redundancy",
     "run_suite",
     "save_dictionary",
@@ -255,6 +276,9 @@ __all__ = [
     "train_dictionary",
     "train_toy",
     "train_transcoders",
+    "unit_card",
+    "unit_evidence",
+    "unit_table",
     "verify_session",
     "where_it_fires",
     "write_graph",
@@ -364,7 +388,14 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.attribution import attribution_map
+    from microtome.vision.cards import read_layer, unit_card, unit_table
+    from microtome.vision.circuit import channel_graph
+    from microtome.vision.evidence import unit_evidence
+    from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.maps import image_maps
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@
     │   ├── UnknownArchitecture    parts of the model could not be found
     │   ├── QuantisedModel         weights in a quantised form that cannot be read
     │   ├── TokenizerMissing       text was given, but only token ids can be used
+    │   ├── Diverged               an optimisation of an input that gave NaN or infinity
     │   └── Offline                the network would be needed and was not allowed
     ├── SiteMissing                an activation that was not captured or does not exist
     ├── MemoryExceeded             does not fit the byte budget, or memory ran out
@@ -112,6 +113,10 @@ class QuantisedModel(ModelError):
 
 class TokenizerMissing(ModelError):
     """Text was given to a model that has no tokenizer."""
+
+
+class Diverged(ModelError):
+    """An optimisation of a model's input that gave NaN or infinity."""
 
 
 class Offline(ModelError):

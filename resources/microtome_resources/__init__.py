@@ -20,6 +20,7 @@ __all__ = [
     "model_path",
     "prompt_set_names",
     "prompt_set_path",
+    "sees",
     "text_names",
     "text_path",
 ]
@@ -114,6 +115,12 @@ def model_path(name: str) -> Path:
     `embedded_model`. Raises ValueError for an unknown name.
     """
     return embedded_model(name).folder
+
+
+@cache
+def sees(name: str) -> bool:
+    """Return whether an embedded model reads images. Raises ValueError for an unknown name."""
+    return (model_path(name) / "preprocessor_config.json").is_file()
 
 
 @cache

@@ -22,6 +22,7 @@ from torch import Tensor
 from microtome.activations.budget import shape_of
 from microtome.activations.shards import (
     INDEX,
+    PATCHES,
     TOKENS,
     Harvest,
     HarvestIndex,
@@ -30,7 +31,7 @@ from microtome.activations.shards import (
     write_shard,
 )
 from microtome.corpora.blocks import row_length, tokenise
-from microtome.corpora.reading import Corpus, read_corpus
+from microtome.corpora.reading import Corpus, Source, read_corpus
 from microtome.errors import (
     CorpusError,
     InputError,
@@ -43,7 +44,6 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import SeenError, expect_head, layers_of, until_seen
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.session.storage import storing
 from microtome.sites import SITES, Site, expect_names
 
@@ -65,7 +65,7 @@ class HarvestEstimate:
 
 def estimate_harvest(
     model: Model,
-    source: Corpus | Path | str | PromptSet,
+    source: Source,
     sites: Iterable[Site | str],
     folder: Path | str,
     *,
@@ -87,7 +87,7 @@ def estimate_harvest(
 
 def harvest(  # noqa: PLR0913  # what a harvest is of
     model: Model,
-    source: Corpus | Path | str | PromptSet,
+    source: Source,
     sites: Iterable[Site | str],
     folder: Path | str,
     *,
@@ -129,6 +129,9 @@ def harvest(  # noqa: PLR0913  # what a harvest is of
     )
     index = _begun(path, index)
     tokens = tokenise(model, corpus, path / TOKENS, context=index.context, limit=limit, job=job)
+    if corpus.images:
+        with storing(path):
+            (path / PATCHES).write_text(model.lexicon.mark, "utf-8")
     if not index.blocks:
         index = _counted(path, index, len(tokens))
     return _run(model, path, index, tokens, job)
@@ -174,7 +177,9 @@ def _widths(model: Model, sites: Iterable[Site | str]) -> dict[str, int]:
 
 
 def _sample(model: Model, corpus: Corpus) -> float:
-    """Bytes a token of the first documents."""
+    """Bytes a token of the first documents, or of images."""
+    if corpus.images:
+        return corpus.n_bytes / (len(corpus.images) * row_length(model))
     size = tokens = 0
     for text, _ in corpus.documents():
         tokens += len(model.lexicon.documents([text])[0])

@@ -23,7 +23,7 @@ from microtome.errors import CorpusError, InputError, ModelDamaged, expect
 from microtome.models.weights import read_header
 from microtome.session.storage import discard, replace_target, storing, temporary_beside
 
-INDEX, TOKENS = "index.json", "tokens.i32"
+INDEX, TOKENS, PATCHES = "index.json", "tokens.i32", "patches.txt"
 _VERSION = 1
 _WHERE = "where"
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
@@ -121,6 +121,19 @@ class Harvest:
             ) from error
         rows = max(1, len(flat) // self.index.context)
         return flat[: rows * self.index.context].reshape(rows, -1)
+
+    def readable(self, mark: str) -> bool:
+        """Whether its token ids mean what they meant when it was made.
+
+        Ids of words always do. ``mark`` is a model's ``lexicon.mark``: patches of images have ids
+        of their own each time that a model is opened.
+        """
+        if not mark:
+            return True
+        try:
+            return (self.folder / PATCHES).read_text("utf-8") == mark
+        except OSError:
+            return False
 
     @cached_property
     def where(self) -> Int[np.ndarray, " n"]:

@@ -74,19 +74,7 @@ def to_analysis(
     projection: Projection, site: Site, labels: PointLabels, prompts: Sequence[str]
 ) -> Analysis:
     """The projection of a site as a record, with everything needed to place new points."""
-    point, text = ("point",), np.dtype(np.str_)
-    arrays = {
-        "points": Labelled(("point", "component"), projection.points),
-        "components": Labelled(("component", "d_model"), projection.components),
-        "mean": Labelled(("d_model",), projection.mean),
-        "explained_variance": Labelled(("component",), projection.explained_variance),
-        "explained_variance_ratio": Labelled(("component",), projection.explained_variance_ratio),
-        "point_prompt": Labelled(point, np.asarray(labels.prompt, np.int32)),
-        "point_position": Labelled(point, np.asarray(labels.position, np.int32)),
-        "point_layer": Labelled(point, np.asarray(labels.layer, np.int32)),
-        "point_token": Labelled(point, np.asarray(labels.token, text)),
-        "point_task": Labelled(point, np.asarray(labels.task, text)),
-    }
+    arrays = labelled_points(projection, labels)
     params = {
         "site": str(site),
         "layer": site.layer,
@@ -101,6 +89,23 @@ def to_analysis(
         arrays,
         params,
     )
+
+
+def labelled_points(projection: Projection, labels: PointLabels) -> dict[str, Labelled]:
+    """The arrays of a record: the points, where each came from, and what places new ones."""
+    point, text = ("point",), np.dtype(np.str_)
+    return {
+        "points": Labelled(("point", "component"), projection.points),
+        "components": Labelled(("component", "d_model"), projection.components),
+        "mean": Labelled(("d_model",), projection.mean),
+        "explained_variance": Labelled(("component",), projection.explained_variance),
+        "explained_variance_ratio": Labelled(("component",), projection.explained_variance_ratio),
+        "point_prompt": Labelled(point, np.asarray(labels.prompt, np.int32)),
+        "point_position": Labelled(point, np.asarray(labels.position, np.int32)),
+        "point_layer": Labelled(point, np.asarray(labels.layer, np.int32)),
+        "point_token": Labelled(point, np.asarray(labels.token, text)),
+        "point_task": Labelled(point, np.asarray(labels.task, text)),
+    }
 
 
 def from_analysis(analysis: Analysis) -> Projection:

@@ -26,11 +26,13 @@ _FLUSH = 1 << 18  # characters that are tokenised together: others wait so long 
 
 
 def row_length(model: Model, context: int | None = None) -> int:
-    """How long rows are: as asked for, or what the model reads, at most 1,024.
+    """How long rows are: as asked for, or what the model reads, at most 1,024; or one image.
 
-    Raises CorpusError for more than the model reads, or fewer than 2.
+    Raises CorpusError for more than the model reads, or fewer than 2, and for a convolutional net.
     """
     limit = model.identity.context
+    if model.sight is not None:
+        return _of_one_image(model, limit, context)
     if context is None:
         return min(limit or _CONTEXT, _CONTEXT)
     expect(context, int, "context", "a whole number", "Write for example context=64.")
@@ -40,6 +42,21 @@ def row_length(model: Model, context: int | None = None) -> int:
             f"{limit or 'any number'}.",
         )
     return context
+
+
+def _of_one_image(model: Model, limit: int | None, context: int | None) -> int:
+    name = model.identity.name
+    if limit is None:
+        raise CorpusError(
+            f"{name} reads an image whole, so that it has no patches to learn from.",
+            "Choose a transformer that sees (ViT, DeiT, DINOv2, CLIP).",
+        )
+    if context not in (None, limit):
+        raise CorpusError(
+            f"Rows of {context} tokens were asked for, but {name} reads images of {limit}.",
+            "Leave the length out.",
+        )
+    return limit
 
 
 def tokenise(
@@ -53,15 +70,17 @@ def tokenise(
 ) -> Int[np.ndarray, "row context"]:
     """The rows of a corpus, kept in a file of int32 and memory-mapped; ``limit`` tokens of it.
 
-    A file that is there already is taken as it is. Raises CorpusError for a corpus that cannot
+    A file that is there already is taken as it is; of images it is written anew, since patches
+    have other ids each time that a model is opened. Raises CorpusError for a corpus that cannot
     be read, StorageError when the disk refuses.
     """
     job = job_or_default(job)
-    if not target.exists():
+    if corpus.images or not target.exists():
         temporary = temporary_beside(target)
         try:
             with storing(target), temporary.open("wb") as file:
-                for piece in _pieces(model, corpus, limit, job):
+                pieces = _patches if corpus.images else _pieces
+                for piece in pieces(model, corpus, limit, job):
                     file.write(piece.tobytes())
             replace_target(temporary, target)
         finally:
@@ -93,6 +112,19 @@ def _pieces(
     if texts:
         yield _joined(model, texts)[:left]
     job.progress(title, corpus.n_bytes, corpus.n_bytes, "B")
+
+
+def _patches(
+    model: Model, corpus: Corpus, limit: int | None, job: Job
+) -> Iterator[NDArray[np.int32]]:
+    """The patches of one image at a time."""
+    length, count = model.identity.context or 1, len(corpus.images)
+    count = count if limit is None else max(1, min(count, limit // length))
+    for done, image in enumerate(corpus.images[:count]):
+        job.progress(f"Patches of {corpus.name}", done, count)
+        job.give_way()
+        yield model.tokenize(image).ids
+    job.progress(f"Patches of {corpus.name}", count, count)
 
 
 def _joined(model: Model, texts: list[str]) -> NDArray[np.int32]:

@@ -1,7 +1,8 @@
-"""Text to learn from, one document after another, never all in memory.
+"""What to learn from: text, one document after another, never all in memory; or images.
 
 A corpus is a text file, a folder of files, JSON lines, Parquet, or a prompt set. In a text file
-a blank line ends a document; in one without blank lines every line is a document.
+a blank line ends a document; in one without blank lines every line is a document. For a model
+that sees it is a set or a folder of images.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 
 from microtome.errors import CorpusError, expect
 from microtome.prompt_sets import PromptSet
+from microtome.prompts import ImageInput
+from microtome.records.image_folder import ImageFolder
+from microtome.records.image_set import ImageSet
 
 # How much of a file tells what it is: whether it is text at all, and whether it has blank lines.
 _LOOK = 1 << 16
@@ -41,18 +45,20 @@ class Corpus:
     """Documents, read anew at each pass.
 
     ``field`` names the column of JSON lines and Parquet that holds the text. ``texts`` are the
-    documents of a corpus that is no file.
+    documents of a corpus that is no file. One of ``images`` has nothing else.
     """
 
     name: str
     parts: tuple[Part, ...] = ()
     field: str = "text"
     texts: tuple[str, ...] = ()
+    images: tuple[ImageInput, ...] = ()
 
     @property
     def n_bytes(self) -> int:
-        """Its size on disk, by which progress is told."""
-        return sum(part.n_bytes for part in self.parts) + sum(map(len, self.texts))
+        """Its size on disk, by which progress is told; of images that of their pixels."""
+        size = sum(part.n_bytes for part in self.parts) + sum(map(len, self.texts))
+        return size + sum(image.values.nbytes for image in self.images)
 
     def fingerprint(self) -> str:
         """What tells the text from another: SHA-256 over its documents, or its files.
@@ -61,6 +67,8 @@ class Corpus:
         and the first and last 64 kB. Raises CorpusError for a file that cannot be read.
         """
         told = hashlib.sha256(self.field.encode())
+        for image in self.images:
+            told.update(image.digest.encode())
         for text in self.texts:
             told.update(hashlib.sha256(text.encode()).digest())
         for part in self.parts:
@@ -71,8 +79,13 @@ class Corpus:
         """Each document that is not blank, with the number of bytes that were read by then.
 
         Raises CorpusError, which names file and place, for text that is binary, not UTF-8, or
-        lacks the field; and when no document was there at all.
+        lacks the field; for images; and when no document was there at all.
         """
+        if self.images:
+            raise CorpusError(
+                f"{self.name} holds images, but text is needed.",
+                "Choose text, or a model that sees.",
+            )
         before, found = 0, False
         for text in self.texts:
             before += len(text)
@@ -88,17 +101,30 @@ class Corpus:
             raise CorpusError(f"{self.name} holds no text.", "Choose a file with text in it.")
 
 
-def read_corpus(source: Path | str | PromptSet, field: str = "text") -> Corpus:
-    """A corpus from a file, a folder (with all below it), or the prompts of a set.
+# What a corpus is made from.
+Source = Corpus | Path | str | PromptSet | ImageSet | ImageFolder
+
+
+def read_corpus(source: Source, field: str = "text") -> Corpus:
+    """A corpus from a file, a folder (with all below it), or the prompts or images of a set.
 
     Nothing is read yet but names and sizes. Raises CorpusError for a path that is not there, a
     file of another kind, or a folder without any of the known ones.
     """
+    if isinstance(source, Corpus):
+        return source
     if isinstance(source, PromptSet):
         prompts = [side for pair in source.pairs for side in (pair.clean, pair.corrupt)]
         texts = tuple(dict.fromkeys(side for side in prompts if isinstance(side, str)))
         return Corpus(source.name, texts=texts)
-    expect(source, (str, Path), "The corpus", "a path or a prompt set", "Write 'texts/mine.txt'.")
+    if isinstance(source, ImageSet | ImageFolder):
+        images = tuple(
+            source.image(at) if isinstance(source, ImageSet) else source[at]
+            for at in range(len(source))
+        )
+        return Corpus(source.name, images=images)
+    wanted = "a path, a prompt set or a set of images"
+    expect(source, (str, Path), "The corpus", wanted, "Write 'texts/mine.txt'.")
     path = Path(source).expanduser()
     known = ", ".join(sorted(_KINDS))
     if path.is_dir():

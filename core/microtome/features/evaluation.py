@@ -60,7 +60,8 @@ def evaluate_dictionary(
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)
-    seen, said = Seen.of(dictionary.d_sae, dictionary.d_out), Said()
+    seen = Seen.of(dictionary.d_sae, dictionary.d_out)
+    said = Said(own_answers=model.labels is not None)
     for ids, kept in _passes(model, tokens, job, "Measuring a dictionary"):
         own = _logits(model, ids, {}, job)
         held: dict[str, Tensor] = {}
@@ -96,7 +97,7 @@ def evaluate_transcoders(
     for one in transcoders.layers:
         expect_fit(one.identity, model)
     seen = [Seen.of(one.d_sae, one.d_out) for one in transcoders.layers]
-    said = Said()
+    said = Said(own_answers=model.labels is not None)
     for ids, kept in _passes(model, tokens, job, "Measuring transcoders"):
         held: dict[str, Tensor] = {}
         taps = {
@@ -191,7 +192,7 @@ def _expect_rows(model: Model, tokens: TokenRows) -> None:
     """Raise WrongKind or InputError for rows of tokens that a model cannot read."""
     way = "Make them with token_rows."
     expect(tokens, np.ndarray, "tokens", "an array of rows of tokens", way)
-    name, context, known = model.identity.name, model.identity.context, model.identity.reads
+    name, context, known = model.identity.name, model.identity.context, model.lexicon.size
     if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
         raise InputError(
             f"tokens are an array of {tokens.ndim} axes of {tokens.dtype}, not rows of ids.", way

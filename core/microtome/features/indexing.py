@@ -20,7 +20,7 @@ from torch import Tensor
 import microtome_resources as resources
 from microtome.activations.shards import Harvest
 from microtome.corpora.blocks import row_length, tokenise
-from microtome.corpora.reading import Corpus, read_corpus
+from microtome.corpora.reading import Corpus, Source, read_corpus
 from microtome.errors import CorpusError, expect, expect_count
 from microtome.features.effects import alike, on_words
 from microtome.features.fitting import expect_fit
@@ -31,7 +31,6 @@ from microtome.features.strongest import Strongest
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.records.feature_index import BIN_EDGES, NONE, FeatureIndex
 from microtome.sites import Site
 
@@ -47,7 +46,7 @@ _ON_AT_ONCE = 1 << 20
 def feature_index(  # noqa: PLR0913  # what an index is of
     model: Model,
     dictionary: Coder,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     examples: int = 20,
     near: int = 8,
@@ -76,7 +75,7 @@ def feature_index(  # noqa: PLR0913  # what an index is of
 def feature_indexes(  # noqa: PLR0913  # what an index is of
     model: Model,
     dictionaries: Sequence[Coder],
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     examples: int = 20,
     near: int = 8,
@@ -126,7 +125,7 @@ def _told(model: Model, dictionary: Coder) -> dict[str, Any]:
 
 def text_rows(
     model: Model,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     folder: Path,
     context: int | None,
     limit: int,
@@ -137,6 +136,11 @@ def text_rows(
         if source.index.model_fingerprint != model.identity.fingerprint:
             raise CorpusError(
                 f"The harvest was made with {source.index.model}, not {model.identity.name}."
+            )
+        if not source.readable(model.lexicon.mark):
+            raise CorpusError(
+                f"The patches in {source.folder.name} were named when the model was open before.",
+                "Give the images again: read_corpus(load_image_set('shapes')).",
             )
         rows = max(1, limit // source.index.context)
         return np.array(source.tokens[:rows]), source.index.corpus
@@ -256,7 +260,8 @@ class _Pass:
     def arrays(self, job: Job) -> dict[str, NDArray[np.generic]]:
         """What the index holds of the text."""
         top, some = self._top.columns, self._some.columns
-        texts = [self._model.token_text(token) for token in range(self._model.identity.reads)]
+        lexicon = self._model.lexicon
+        texts = [lexicon.token_text(token) for token in range(lexicon.size)]
         held: dict[str, NDArray[np.generic]] = {
             "count": self._count,
             "total": self._total,

@@ -52,17 +52,26 @@ class Seen:
 
 @dataclass(slots=True, eq=False)
 class Said:
-    """Sums over positions of what a model predicts, as it is and with something in place."""
+    """Sums over positions of what a model predicts, as it is and with something in place.
 
+    With ``own_answers`` what is right at a position is what the model itself answers there: of a
+    model whose answers are classes no text says them.
+    """
+
+    own_answers: bool = False
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, ids: Tensor, kept: Tensor, own: Tensor, put: Tensor, zeroed: Tensor) -> None:
         """Take a pass in: each position but the last predicts the token behind it."""
-        asked, behind = kept[:, :-1], ids[:, 1:]
+        if self.own_answers:
+            asked, behind = kept, own.argmax(-1)
+        else:
+            asked, behind = kept[:, :-1], ids[:, 1:]
+            own, put, zeroed = (values[:, :-1] for values in (own, put, zeroed))
         right = behind[asked]
-        before = own[:, :-1][asked].log_softmax(-1)
-        after = put[:, :-1][asked].log_softmax(-1)
+        before = own[asked].log_softmax(-1)
+        after = put[asked].log_softmax(-1)
         self._take("own", -before.gather(1, right[:, None]))
         self._take("put", -after.gather(1, right[:, None]))
         self._take("kl", (before.exp() * (before - after)).sum(1))
@@ -70,7 +79,7 @@ class Said:
         same = (best.indices == after.argmax(1)).double()
         self._take("same", same)
         self._take("sure", same[best.values > math.log(_SURE)])
-        chances = zeroed[:, :-1][asked].log_softmax(-1)
+        chances = zeroed[asked].log_softmax(-1)
         self._take("zeroed", -chances.gather(1, right[:, None]))
 
     def _take(self, name: str, values: Tensor) -> None:

@@ -62,7 +62,8 @@ def read_preprocessing(folder: Path) -> Preprocessing:
         found = _json(folder / name)
         settings = found.get("image_processor", {}) if name.startswith("processor") else found
         if settings:
-            return _Reader(settings, _count(config), name).read()
+            channels = _count(config, "config.json") or _count(settings, name)
+            return _Reader(settings, channels, name).read()
     return _usual(config)
 
 
@@ -73,12 +74,12 @@ def _config(folder: Path) -> Mapping[str, Any]:
     return {**config, **inner} if isinstance(inner, dict) else config
 
 
-def _count(config: Mapping[str, Any]) -> int | None:
-    """How many channels the configuration names. Raises ModelDamaged for other than 1 or 3."""
-    channels = config.get("num_channels")
+def _count(settings: Mapping[str, Any], source: str) -> int | None:
+    """How many channels a file names. Raises ModelDamaged for other than 1 or 3."""
+    channels = settings.get("num_channels")
     if channels not in (1, 3, None):
         raise ModelDamaged(
-            f"config.json says num_channels = {channels!r}, but 1 (grey) or 3 was expected.",
+            f"{source} says num_channels = {channels!r}, but 1 (grey) or 3 was expected.",
             "Models of other images cannot be used.",
         )
     return channels
@@ -96,7 +97,7 @@ def _usual(config: Mapping[str, Any]) -> Preprocessing:
         settings["size"] = size
     if not kind:
         settings["do_normalize"] = False
-    return _Reader(settings, _count(config), "config.json").read()
+    return _Reader(settings, _count(config, "config.json"), "config.json").read()
 
 
 class _Reader:

@@ -16,12 +16,10 @@ import numpy as np
 
 import microtome_resources as resources
 from microtome.errors import ImageError, expect, expect_count, megabytes
-from microtome.images.class_folders import class_folders, set_of_classes
 from microtome.jobs import Job, job_or_default
 from microtome.records.image_set import ImageSet
 
 _TENSORS, _SETTINGS = "images.safetensors", "set.json"
-_EMBEDDED = Path(resources.__file__).parent / "images"
 _LARGEST = 1 << 30  # bytes of the images of a set
 _LARGEST_SETTINGS = 4 << 20
 _FORM = f"A set is a folder with {_TENSORS} and {_SETTINGS}, or with a folder of images a class."
@@ -43,13 +41,16 @@ def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None)
     expect_count(edge, "edge")
     text = str(name)
     if text in image_set_names():
-        return _read(_EMBEDDED / text)
+        return _read(resources.image_set_path(text))
     folder = Path(text).expanduser().resolve()
     if not folder.is_dir():
         known = ", ".join(image_set_names())
         raise ImageError(
             f"There is no image set {text!r}, embedded or as a folder.", f"Embedded: {known}."
         )
+    # Late, so that the names of sets cost a window no library of images.
+    from microtome.images.class_folders import class_folders, set_of_classes
+
     if not any((folder / own).exists() for own in (_TENSORS, _SETTINGS)):
         if inner := class_folders(folder):
             return set_of_classes(folder, inner, edge, job_or_default(job))
@@ -57,9 +58,11 @@ def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None)
     return _read(folder)
 
 
-def image_set_names() -> tuple[str, ...]:
-    """The names of the embedded sets."""
-    return tuple(sorted(path.parent.name for path in _EMBEDDED.glob(f"*/{_SETTINGS}")))
+def image_set_names(model: str | None = None) -> tuple[str, ...]:
+    """The names of the embedded sets, or of those made for one model."""
+    if model is not None and model.partition("@")[0] not in resources.model_names():
+        return ()
+    return tuple(resources.image_set_names(model))
 
 
 def _read(folder: Path) -> ImageSet:

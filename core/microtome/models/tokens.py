@@ -61,7 +61,11 @@ class Lexicon:
 
     ``size`` is the number of rows of the embedding, which may exceed the tokenizer's vocabulary.
     ``start`` is the token that a decoder beside an encoder begins with, None for other models.
+    ``mark`` tells this lexicon from others whose ids mean other things; empty where ids always mean
+    the same.
     """
+
+    mark = ""
 
     def __init__(
         self,
@@ -85,6 +89,11 @@ class Lexicon:
         """The id of the token that a masked language model fills in, where there is one."""
         token = getattr(self._tokenizer, "mask_token_id", None)
         return None if token is None else int(token)
+
+    @property
+    def size(self) -> int:
+        """Number of tokens that can be read: ids are below it."""
+        return self._size
 
     @cached_property
     def _known(self) -> int:

@@ -13,7 +13,8 @@ class DictionaryScores:
     Cross-entropies are in nats a token: the model's own, with the reconstruction in the place of
     what the site holds (or the site that is written), and with zeros there. ``recovered`` is the
     share of the way from zeros to the model; ``kl`` the divergence of the predictions with the
-    reconstruction from the model's own, in nats.
+    reconstruction from the model's own, in nats. Of a model whose answers are classes the answer
+    at each position is the model's own likeliest.
     """
 
     explained_variance: float

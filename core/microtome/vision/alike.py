@@ -11,19 +11,24 @@ from microtome.models.family import part
 from microtome.models.vision.sight import Sight, UnitLayer
 
 
+def standardised(activity: Float[np.ndarray, "image unit"]) -> Float[np.ndarray, "image unit"]:
+    """Each unit's activity less its mean, at length 1; 0 for one that is the same on all images."""
+    held = activity.astype(np.float64)
+    held -= held.mean(axis=0)
+    size = np.sqrt((held**2).sum(axis=0))
+    # What rounding leaves of a constant is no activity.
+    flat = size <= 1e-6 * np.abs(activity).max(axis=0)
+    return np.asarray(np.where(flat, 0.0, held / np.where(flat, 1.0, size)), dtype=np.float32)
+
+
 def correlations(
-    activity: Float[np.ndarray, "image unit"], unit: int
+    standard: Float[np.ndarray, "image unit"], unit: int
 ) -> Float[np.ndarray, " unit"]:
-    """Pearson's correlation over images of a unit's activity with that of each unit.
+    """Pearson's correlation over images of a unit with each unit, of ``standardised`` activity.
 
     0 for units that do the same on all images.
     """
-    held = activity.astype(np.float64)
-    held = held - held.mean(axis=0)
-    size = np.sqrt((held**2).sum(axis=0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = (held.T @ held[:, unit]) / (size * size[unit])
-    return np.asarray(np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0))
+    return np.asarray(standard.T @ standard[:, unit], dtype=np.float64)
 
 
 def unit_weights(sight: Sight, layer: UnitLayer) -> Float[np.ndarray, "unit weight"] | None:

@@ -21,7 +21,7 @@ from microtome.records.image_set import ImageSet
 from microtome.records.unit_card import UnitCard, UnitTable, card_analysis, table_analysis
 from microtome.records.units import Unit
 from microtome.vision.activity import LayerActivity, layer_activities, sight_of
-from microtome.vision.alike import correlations, cosines, unit_weights
+from microtome.vision.alike import correlations, cosines, standardised, unit_weights
 from microtome.vision.fields import Fields
 from microtome.vision.gratings import Preference, Tuning, orientation_tuning, preference
 from microtome.vision.selectivity import (
@@ -31,7 +31,7 @@ from microtome.vision.selectivity import (
     selectivity_by_group,
 )
 
-_TOP = 9
+_TOP = 10
 _SIMILAR = 8
 _BINS = 32
 _ON = 0.1  # of a unit's largest activity
@@ -52,12 +52,14 @@ class LayerReading:
     tuning: Tuning
     fields: Fields
     weights: Float[np.ndarray, "unit weight"] | None
+    standard: Float[np.ndarray, "image unit"]  # see alike.standardised
+    digest: str  # of the images
 
     @property
     def nbytes(self) -> int:
         """What it takes in memory, without the images."""
         weights = 0 if self.weights is None else self.weights.nbytes
-        return self.activity.nbytes + self.tuning.nbytes + weights
+        return self.activity.nbytes + self.tuning.nbytes + self.standard.nbytes + weights
 
 
 def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = None) -> LayerReading:
@@ -72,7 +74,15 @@ def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = Non
     found = layer_activities(model, [layer], images, job)[layer]
     tuning = orientation_tuning(model, layer, job)
     return LayerReading(
-        sight, held, images, found, tuning, Fields(sight, held), unit_weights(sight, held)
+        sight,
+        held,
+        images,
+        found,
+        tuning,
+        Fields(sight, held),
+        unit_weights(sight, held),
+        standardised(found.mean),
+        images.digest,
     )
 
 
@@ -139,7 +149,7 @@ def _params(held: LayerReading, at: int, liked: Preference) -> dict[str, Any]:
     layer, strongest = held.layer, held.activity.strongest[:, at]
     return {
         "set": held.images.name,
-        "set_digest": held.images.digest,
+        "set_digest": held.digest,
         "set_images": len(held.images),
         "kind": layer.kind,
         "places": list(layer.grid or ()),
@@ -181,7 +191,7 @@ def _similar(
     Int[np.ndarray, " similar"], Float[np.ndarray, " similar"], Float[np.ndarray, " similar"]
 ]:
     """The units most correlated with one, without itself."""
-    alike = correlations(held.activity.mean, at)
+    alike = correlations(held.standard, at)
     order = np.argsort(-alike, kind="stable")
     order = order[order != at][:_SIMILAR]
     if held.weights is None:
@@ -220,7 +230,7 @@ def unit_table(
             by_domain=selectivity_by_group(values, domains, len(names)),
             angle=np.array([one.orientation for one in liked]),
             tuned=np.array([one.selectivity for one in liked]),
-            params={"set": images.name, "set_digest": images.digest,
+            params={"set": images.name, "set_digest": held.digest,
                     "set_images": len(images), "kind": held.layer.kind, "method": "mean activity"},
         )
     )  # fmt: skip

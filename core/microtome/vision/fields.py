@@ -8,6 +8,7 @@ own, but sees what its neighbours see).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from microtome.models.vision.sight import Sight, UnitLayer
+from microtome.vision.activity import batches
 from microtome.vision.attribution import normalised
 
 _NOISES = 4
@@ -37,25 +39,56 @@ class Fields:
         whole = (0, 0, self.sight.shape[1], self.sight.shape[2])
         if self.layer.grid is None:
             return [whole] * len(places)
-        for place in dict.fromkeys(places):
-            if place not in self._known:
-                self._known[place] = self._measured(place, whole)
+        missing = [place for place in dict.fromkeys(places) if place not in self._known]
+        for start, end in batches(self.sight, _NOISES * len(missing)):
+            # Whole places to a batch; a large image has a place of its own each time.
+            first, last = -(-start // _NOISES), -(-end // _NOISES)
+            if last > first:
+                self._measure(missing[first:last], whole)
         return [self._known[place] for place in places]
 
-    def _measured(self, place: int, whole: Box) -> Box:
+    def _measure(self, places: Sequence[int], whole: Box) -> None:
+        """One run for all ``places``: images of noise for each, of which it alone is looked at."""
         random = np.random.default_rng(_SEED)
-        raw = random.uniform(0, 255, (_NOISES, *self.sight.shape))
-        pixels = normalised(self.sight, raw).requires_grad_()
-        with self.sight.reading([self.layer.name]) as found, torch.enable_grad():
-            self.sight.logits(pixels)
-            maps = self.layer.maps(found[self.layer.name])
-            assert maps is not None  # noqa: S101, it has a grid
-            at = maps.flatten(2)[:, :, place]  # [noise, unit]
+        noise = random.uniform(0, 255, (_NOISES, *self.sight.shape))
+        pixels = normalised(self.sight, np.concatenate([noise] * len(places))).requires_grad_()
+        with torch.enable_grad():
+            maps = self._maps(pixels)
+            apart = maps.flatten(2).unflatten(0, (len(places), _NOISES))
             # Weights of their own, so that units do not cancel each other.
-            weights = 0.5 + torch.rand(at.shape[1], generator=torch.Generator().manual_seed(_SEED))
+            weights = 0.5 + torch.rand(maps.shape[1], generator=_generator())
+            at = torch.stack([one[:, :, place] for one, place in zip(apart, places, strict=True)])
             total = (at * weights.to(at.device, at.dtype)).sum()
             (slope,) = torch.autograd.grad(total, pixels)
-        return box_of(_touched(slope)) or whole
+        for place, one in zip(places, slope.unflatten(0, (-1, _NOISES)), strict=True):
+            self._known[place] = box_of(_touched(one)) or whole
+
+    def _maps(self, pixels: Float[Tensor, "image channel row column"]) -> Tensor:
+        """The maps of the layer; the pass ends there."""
+        stop = _Stop()
+        with self.sight.changing({self.layer.name: stop}), suppress(_Reached):
+            self.sight.logits(pixels)
+        maps = self.layer.maps(stop.values)
+        assert maps is not None  # noqa: S101, it has a grid
+        return maps
+
+
+class _Reached(Exception):
+    pass
+
+
+class _Stop:
+    """Takes the values of a layer, and ends the pass."""
+
+    values: Tensor
+
+    def __call__(self, values: Tensor) -> Tensor:
+        self.values = values
+        raise _Reached
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(_SEED)
 
 
 def _touched(slope: Float[Tensor, "noise channel row column"]) -> Bool[np.ndarray, "row column"]:

@@ -12,6 +12,7 @@ from microtome.sites import kind_of
 from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
 from microtome_desktop.presenters.feature_graph_python import graph_lines
 from microtome_desktop.presenters.heatmaps import Quantity
+from microtome_desktop.presenters.image_python import UNNAMED, prompt_code, unnamed
 from microtome_desktop.presenters.neurons import SHOWN_NEURONS
 from microtome_desktop.presenters.node_card import verification_id
 from microtome_desktop.presenters.path_python import way_lines
@@ -40,16 +41,18 @@ def loading(session: Session) -> Lines:
 
 def _question(asked: Question) -> Lines:
     named = [(name, getattr(asked, name)) for name in ("corrupt", "answer", "wrong")]
-    given = [f"    {name}={value!r}," for name, value in named if value is not None]
+    given = [f"    {name}={prompt_code(value)}," for name, value in named if value is not None]
     given += ["    values_only=True,"] if asked.values_only else []
     given += [f"    seed={asked.seed},"] if asked.seed else []
-    return ("question = mt.Question(", f"    {asked.prompt!r},", *given, ")")
+    return ("question = mt.Question(", f"    {prompt_code(asked.prompt)},", *given, ")")
 
 
 def lines_of(session: Session, *lines: str, also: Lines = (), numpy: bool = False) -> Lines | str:
     """Lines behind what they need: imports, the model and the question."""
     if session.question is None:
         return UNASKED
+    if unnamed(session.question):
+        return UNNAMED
     lines = tuple(_examining(session) if line == _EXAMINE else line for line in lines)
     numeric = ("import numpy as np", "") if numpy else ()
     return (*numeric, "import microtome as mt", *also, "", *loading(session), *lines)

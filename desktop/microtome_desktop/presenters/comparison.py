@@ -57,6 +57,8 @@ def changed_text(session: Session) -> str:
         return "features, edited" if session.circuit.metadata.get("changes") else "features"
     if session.clean is None or session.corrupt is None:
         return ""
+    if session.clean.image is not None and session.corrupt.image is not None:
+        return f"{session.clean.image.name} → {session.corrupt.image.name}"
     words = zip(session.clean.tokens, session.corrupt.tokens, strict=False)
     pairs = [f"{shown_token(a)} → {shown_token(b)}" for a, b in words if a != b]
     return ", ".join(pairs[:_NAMED_CHANGES]) + (", …" if len(pairs) > _NAMED_CHANGES else "")

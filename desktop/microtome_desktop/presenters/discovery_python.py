@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
+from microtome_desktop.presenters.image_python import prompt_code
 from microtome_desktop.presenters.sweep_python import ONE_LENGTH, metric_text
 from microtome_desktop.state.discoveries import WITH_STEPS, WITH_TAU, Search, mean_over
 from microtome_desktop.state.sweeps import Wish
@@ -39,8 +40,9 @@ def _asked(search: Search) -> Lines:
         )
     question = search.question
     if question is None or question.corrupt is None:
-        return (f"asked = [{None if question is None else question.prompt!r}]",)
-    return (f"asked = [mt.PromptPair(\n    {question.prompt!r},\n    {question.corrupt!r},\n)]",)
+        return (f"asked = [{prompt_code(None if question is None else question.prompt)}]",)
+    clean, corrupt = prompt_code(question.prompt), prompt_code(question.corrupt)
+    return (f"asked = [mt.PromptPair(\n    {clean},\n    {corrupt},\n)]",)
 
 
 def _metric(session: Session, search: Search) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microtome.errors import InputError
+from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.marks import OWN_PROMPT
@@ -258,7 +259,8 @@ def runs_table(runs: tuple[Past, ...]) -> Table:
     rows = []
     for run in reversed(runs):
         asked, metric = run.session.question, run.session.metric
-        texts = (None, None) if asked is None else (asked.prompt, asked.corrupt)
+        both = (None, None) if asked is None else (asked.prompt, asked.corrupt)
+        texts = (one.name if isinstance(one, ImageInput) else one for one in both)
         about = (run.number, model_name(run.session), *texts)
         rows.append((*about, metric.get("name"), metric.get("value")))
     return Table(("run", "model", "prompt", "corrupt", "metric", "value"), rows)

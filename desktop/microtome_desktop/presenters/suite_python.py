@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
+from microtome_desktop.presenters.image_python import prompt_code
 from microtome_desktop.state.suites import (
     CircuitsWish,
     Data,
@@ -93,7 +94,7 @@ def swaps_lines(session: Session, analysis: Analysis) -> Lines | str:
         "",
         loading(session)[0],
         "found = adversarial_of(mt.adversarial_search(",
-        f"    model, {asked.prompt!r}, {asked.answer!r}, {asked.wrong!r},",
+        f"    model, {prompt_code(asked.prompt)}, {asked.answer!r}, {asked.wrong!r},",
         f"    {', '.join(given)},",
         "))",
         "values = found.margin",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome.records.edits import EditSpec
 from microtome.records.session import Session
 from microtome_desktop.presenters.as_python import UNASKED, Lines, loading
+from microtome_desktop.presenters.image_python import prompt_code
 from microtome_desktop.state.sweeps import BY_POSITION, MEAN, NO_ANSWER, NOISING, Wish, mean_over
 
 _CLASSES = {
@@ -65,10 +66,10 @@ def _asked(wish: Wish) -> Lines:
         )
     if wish.question is None:
         return ()
-    prompt = repr(wish.question.prompt)
+    prompt = prompt_code(wish.question.prompt)
     if alone:
         return (f"asked = {prompt}",)
-    return (f"asked = mt.PromptPair(\n    {prompt},\n    {wish.question.corrupt!r},\n)",)
+    return (f"asked = mt.PromptPair(\n    {prompt},\n    {prompt_code(wish.question.corrupt)},\n)",)
 
 
 def metric_text(wish: Wish, at: int) -> str:

@@ -99,7 +99,7 @@ class ModelPanel(Panel):
         item.setToolTip(0, row.tip)
         if row.children or row.name:
             colour = colours.ACCENT if row.loaded else colours.TEXT_FAINT
-            item.setIcon(0, icon("mdi6.cube-outline", colour))
+            item.setIcon(0, icon("mdi6.image-outline" if row.sees else "mdi6.cube-outline", colour))
         if not row.name:
             item.setForeground(0, QBrush(QColor(colours.TEXT_DIM)))
             item.setFlags(Qt.ItemFlag.ItemIsEnabled)

@@ -19,6 +19,7 @@ from microtome_desktop.state.seeing import AttributionWish, ClassWish
 from microtome_desktop.views.form_fields import choice
 
 _NONE = -1
+_LAYER = 150  # pixels: most names of layers, whole
 
 
 class SeeBar(QWidget):
@@ -32,6 +33,7 @@ class SeeBar(QWidget):
         for name, title in MODES:
             self.mode.addItem(title, name)
         self.layer = choice("see_layer", "layer", ())
+        self.layer.setMinimumWidth(_LAYER)
         self.method = choice("see_method", "method", ())
         for name, title in METHODS:
             self.method.addItem(title, name)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font, text_font
 
-_ROW, _NAME, _NUMBER = 15, 92, 44  # pixels
+_ROW, _NAME, _NUMBER = 14, 74, 40  # pixels
 _BIG = 3.0  # an index beyond which a bar is at its end
 
 

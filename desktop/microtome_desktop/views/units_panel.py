@@ -49,16 +49,16 @@ from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.unit_card import UnitCardView
 
 _COLUMNS = (
-    LazyColumn("unit", "unit", "Its number in the layer", 46, right=True),
-    LazyColumn("class", "class", "The class that it is most selective for", 80),
+    LazyColumn("unit", "unit", "Its number in the layer", 40, right=True),
+    LazyColumn("class", "class", "The class that it is most selective for", 70),
     LazyColumn("by_class", "index", "Selectivity for that class: (mean inside − mean outside) / "
-               "(sum of both standard deviations)", 52, right=True),
+               "(sum of both standard deviations)", 50, right=True),
     LazyColumn("domain", "domain", "The domain that it is most selective for", 62),
-    LazyColumn("by_domain", "index", "Selectivity for that domain", 52, right=True),
-    LazyColumn("largest", "max", "The strongest activity on any image", 54, right=True),
-    LazyColumn("share", "on", "Of how many images it is on: above a tenth of its strongest", 48,
+    LazyColumn("by_domain", "index", "Selectivity for that domain", 50, right=True),
+    LazyColumn("largest", "max", "The strongest activity on any image", 50, right=True),
+    LazyColumn("share", "on", "Of how many images it is on: above a tenth of its strongest", 46,
                right=True),
-    LazyColumn("tuned", "orient.", "Orientation selectivity by gratings, 0 to 1", 54, right=True),
+    LazyColumn("tuned", "orient.", "Orientation selectivity by gratings, 0 to 1", 56, right=True),
 )  # fmt: skip
 _FORMATS = {"by_class": ".2f", "by_domain": ".2f", "share": ".0%", "tuned": ".2f", "unit": ".0f"}
 _FOLDER = "Folder\N{HORIZONTAL ELLIPSIS}"
@@ -110,7 +110,7 @@ class UnitsPanel(Panel):
         self.parts.addWidget(self.cards)
         self.parts.setStretchFactor(0, 4)
         self.parts.setStretchFactor(1, 6)
-        self.parts.setSizes([380, 560])
+        self.parts.setSizes([448, 600])
         self.pages.addWidget(self.empty)
         self.pages.addWidget(self.parts)
         whole = QVBoxLayout(self)

@@ -78,7 +78,10 @@ class Workbench(QObject):
         self._example: LoadModel | None = None
         self._busy = False
         self._filled: dict[str, Any] = {}
-        embedded = (EmbeddedEntry(n, resources.checkpoints(n)) for n in resources.model_names())
+        embedded = (
+            EmbeddedEntry(n, resources.checkpoints(n), resources.sees(n))
+            for n in resources.model_names()
+        )
         self.desk.library.update(embedded=tuple(embedded))
         self.furnishing = Furnishing(window, self._context())
         self.furnishing.done.connect(self._on_furnished)
@@ -238,7 +241,11 @@ class Workbench(QObject):
 
     def _offer_first_image(self) -> None:
         """Where no image was chosen, ask about the first; run it where nothing would be lost."""
-        seen, text = self.desk.library.shelf.facts.seen, self.desk.draft.text
+        facts, text = self.desk.library.shelf.facts, self.desk.draft.text
+        seen = facts.seen
+        if text.image is not None:  # what another model named is no answer of this one
+            told = {name: getattr(text, name) for name in ("answer", "wrong")}
+            self.desk.draft.update(**{n: "" for n, word in told.items() if word not in facts.words})
         if seen is None or not seen.sets or text.image is not None:
             return
         album = album_of(seen.sets[0])

@@ -10,13 +10,14 @@ from typing import Final
 from transformers import ResNetForImageClassification
 
 from training.saving import save_model
+from training.shapes.canvas import SIDE
 from training.shapes.card import Findings, card
 from training.shapes.data import draw
 from training.shapes.digits import DIGITS, samples
 from training.shapes.measure import measure, missed
 from training.shapes.sets import LOCALIZER, MODEL, TEST, images_of, write_sets
 from training.shapes.split import Split
-from training.shapes.train import DEVIATION, MEAN, SIDE, Recipe, train, training_images
+from training.shapes.train import DEVIATION, MEAN, Recipe, train, training_images
 
 log = logging.getLogger(__name__)
 

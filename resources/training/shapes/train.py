@@ -44,16 +44,18 @@ class Recipe:
 
 def config() -> ResNetConfig:
     """Return the shape: three stages of one block, 16, 32 and 32 channels."""
-    return ResNetConfig(
+    shape = ResNetConfig(
         num_channels=1,
         embedding_size=16,
         hidden_sizes=[16, 32, 32],
         depths=[1, 1, 1],
         layer_type="basic",
-        image_size=SIDE,
         id2label=dict(enumerate(CLASSES)),
         label2id={name: at for at, name in enumerate(CLASSES)},
     )
+    # The class has no place for it, but programs that prepare images look for it.
+    shape.update({"image_size": SIDE})
+    return shape
 
 
 def pixels(images: npt.NDArray[np.uint8]) -> Tensor:

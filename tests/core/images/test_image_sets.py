@@ -11,10 +11,24 @@ from safetensors.numpy import save_file
 
 import microtome as mt
 from microtome.errors import Cancelled, ImageError
+from microtome.images.sets import image_set_names
 from microtome.jobs import Job
 
 CLASSES, DOMAINS = ("Ann", "cup", "hat"), ("faces", "objects", "objects")
 SETTINGS = {"name": "few", "title": "A few", "classes": CLASSES, "domains": DOMAINS}
+
+
+@pytest.mark.parametrize("name", image_set_names())
+def test_every_embedded_set_fits_its_model(embedded, name):
+    held = mt.load_image_set(name)
+    assert (held.name, bool(held.title)) == (name, True)
+    assert name in image_set_names(held.model)
+    model = embedded(held.model)
+    read = model.sight.pixels([held.image(at) for at in range(0, len(held), 16)])
+    found = model.sight.logits(read).argmax(dim=1).tolist()
+    assert np.mean(np.array(found) == held.labels[::16]) > 0.9
+    assert held.of(held.domains[0]).labels.max() < len(held.classes) - 1
+    assert image_set_names("words-4l") == image_set_names("nowhere") == ()
 
 
 def few(labels=(1, 0, 1, 2), **changed):
@@ -34,6 +48,8 @@ def test_images_have_names_and_parts_keep_their_labels():
     assert cups.labels.tolist() == [1, 1]
     assert cups.names == ("cup 0", "cup 1")
     assert cups.classes == held.classes
+    assert [cups.image(at).source for at in (0, 1)] == ["set:few/0", "set:few/2"]
+    assert held.of("objects").of("hat").image(0).source == "set:few/3"
     assert len(held.of(["objects"])) == 3
     assert held.of("faces").image(0) == held.image(1)
     assert len({held.digest, cups.digest, few(labels=(1, 0, 1, 1)).digest, few().digest}) == 3

@@ -221,6 +221,7 @@ ENDS = {
     "import sys; sys.exit(3)": "the reader of images does not start",
     "while True: pass": "takes longer than 0 seconds",
     "import sys; sys.stdout.write('x' * 99)": "stopped the reader",
+    "import sys; sys.stdout.write(chr(6) + 3 * chr(0) + '[1, 2]')": "exit status 0",
     "main(0)": "processor time",
     "from microtome.images import child; child._MEMORY = 150 << 20; main(9)": "memory",
 }
@@ -264,7 +265,7 @@ def test_an_image_of_a_file(tmp_path):
     (tmp_path / "cup.png").write_bytes(saved(COLOUR))
     image = mt.read_image(tmp_path / "cup.png")
     assert image == mt.ImageInput(COLOUR, "cup.png")
-    assert image.name == "cup.png"
+    assert (image.name, image.source) == ("cup.png", str(tmp_path / "cup.png"))
 
 
 def test_what_is_no_file_of_an_image_is_named(tmp_path, monkeypatch):

@@ -33,7 +33,9 @@ def test_a_field_is_all_that_changes_the_place_when_pixels_change(seeing, kind, 
             sight.logits(changed)
             at = sight.layers[layer].maps(found[layer]).flatten(2)[:, :, place]
             touched |= (at[:256] != at[256]).any(dim=1).reshape(16, 16).numpy()
-    (box,) = Fields(sight, sight.layers[layer]).of([place])
+    other = 1 if place != 1 else 2
+    box, _, again = Fields(sight, sight.layers[layer]).of([place, other, place])
+    assert again == box
     expected = box_of(touched)
     if kind == "vit":  # a patch sees all the image by attention
         assert expected == (0, 0, 16, 16)
@@ -88,7 +90,7 @@ def test_a_card_tells_what_the_unit_does(seeing, images, kind, name):
     reading = read_layer(model, name, images)
     card = card_of(unit_card(model, f"{name}/2", images, reading=reading))
     strongest = reading.activity.strongest[:, 2]
-    assert card.activity.tolist() == sorted(strongest.tolist(), reverse=True)[:9]
+    assert card.activity.tolist() == sorted(strongest.tolist(), reverse=True)[:10]
     assert (card.images == images.images[card.number]).all()
     assert card.counts.sum() == 40
     assert card.edges[0] == pytest.approx(strongest.min(), rel=1e-5)
@@ -127,7 +129,7 @@ def test_a_card_is_saved_and_read_without_the_model(seeing, images, tmp_path):
     assert str(held.unit) == "pool/3"
     assert (held.images == card_of(made).images).all()
     assert held.classes == images.classes
-    assert held.box.tolist() == [[0, 0, 16, 16]] * 9  # pooled: all of the image
+    assert held.box.tolist() == [[0, 0, 16, 16]] * 10  # pooled: all of the image
 
 
 def test_what_has_no_card_is_said(seeing, images):

@@ -6,6 +6,7 @@ have. A convolutional net reads the whole image as one token.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -41,12 +42,22 @@ class PatchLexicon(Lexicon):
         self._count = len(leading)
         self._ids: dict[bytes, int] = {}
         self._known_pixels: list[Float[np.ndarray, "channel row column"]] = []
+        self.mark = uuid.uuid4().hex
+        self._first_seen: dict[int, str] = {}
         self.on_growth: Callable[[], None] | None = None  # told when patches were added
 
     @property
-    def size(self) -> int:
-        """Number of tokens that can be read: ids are below it."""
-        return self._size
+    def special_tokens(self) -> tuple[int, ...]:
+        """The tokens before the patches."""
+        return tuple(range(len(self.leading)))
+
+    def documents(self, texts: Sequence[str]) -> list[list[int]]:
+        """Raise PromptError: what a model that sees learns from are images."""
+        del texts
+        raise PromptError(
+            f"{self._name} reads images, but a text was given.",
+            "Give images: read_corpus(load_image_set('shapes')), or read_corpus(read_images(…)).",
+        )
 
     def pixels_from(self, token: int) -> Float[np.ndarray, "patch channel row column"]:
         """The normalised pixels of a patch and of all that were shown after it."""
@@ -79,13 +90,15 @@ class PatchLexicon(Lexicon):
             texts = tuple(self._place_text(at) for at in range(len(given)))
             return Tokens(np.array(given, dtype=np.int32), texts, (), "patches")
         seen = self.preprocessing.prepare(given)
-        ids = self._intern(self.preprocessing.pixels(seen))
+        ids = self._intern(self.preprocessing.pixels(seen), given.name)
         texts = tuple(self._place_text(at) for at in range(len(ids)))
         return Tokens(np.array(ids, dtype=np.int32), texts, (), given.name, image=seen)
 
     def token_text(self, token: int) -> str:
-        """A leading token's name, or the number of a patch."""
-        return self.leading[token] if token < len(self.leading) else f"patch {token}"
+        """A leading token's name, or the image in which a patch was first seen, and where."""
+        if token < len(self.leading):
+            return self.leading[token]
+        return self._first_seen.get(token, f"patch {token}")
 
     def pixels_of(self, token: int) -> Float[np.ndarray, "channel row column"]:
         """The normalised pixels of a patch."""
@@ -108,12 +121,15 @@ class PatchLexicon(Lexicon):
         apart = held.reshape(rows, columns, self._channels, *self.patch)
         return np.ascontiguousarray(apart.transpose(2, 0, 3, 1, 4).reshape(self.shape))
 
-    def _intern(self, pixels: Float[np.ndarray, "channel row column"]) -> list[int]:
+    def _intern(self, pixels: Float[np.ndarray, "channel row column"], name: str) -> list[int]:
         (rows, columns), (height, width) = self.grid, self.patch
         cut = pixels[:, : rows * height, : columns * width]
         apart = cut.reshape(self._channels, rows, height, columns, width).transpose(1, 3, 0, 2, 4)
         patches = apart.reshape(-1, self._channels, height, width)
-        return [*range(len(self.leading)), *self._add(patches)]
+        ids = self._add(patches)
+        for at, token in enumerate(ids, len(self.leading)):
+            self._first_seen.setdefault(token, f"{name} {self._place_text(at)}")
+        return [*range(len(self.leading)), *ids]
 
     def _add(self, patches: Float[np.ndarray, "patch channel row column"]) -> list[int]:
         before = self._count

@@ -1,0 +1,79 @@
+"""The space of a layer of units over a set of images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import microtome as mt
+from microtome.errors import InputError, ModelError
+
+
+@pytest.fixture(scope="module")
+def seeing():
+    return mt.load_model("shapes-resnet"), mt.load_image_set("shapes")
+
+
+def test_points_are_the_mean_activities_on_plain_principal_axes(seeing):
+    model, images = seeing
+    found = mt.image_space(model, "pool", images)
+    pooled = _plain_pool(model, images)
+    centred = pooled - pooled.mean(0)
+    _, sizes, axes = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+    expected = centred @ axes[:3].T
+    signs = np.sign((expected * found.array("points")).sum(0))
+    np.testing.assert_allclose(found.array("points"), expected * signs, atol=1e-4)
+    ratio = sizes[:3] ** 2 / (sizes**2).sum()
+    np.testing.assert_allclose(found.array("explained_variance_ratio"), ratio, atol=1e-5)
+
+
+def _plain_pool(model, images):
+    with torch.inference_mode():
+        pixels = model.sight.pixels([images.image(at) for at in range(len(images))])
+        return model.module.resnet(pixel_values=pixels).pooler_output.flatten(1).numpy()
+
+
+def test_classes_domains_and_thumbnails_stand_beside_the_points(seeing):
+    model, images = seeing
+    found = mt.image_space(model, "pool", images, limit=44)
+    classes = found.array("point_token")
+    assert sorted(set(classes)) == sorted(images.classes)
+    assert len(classes) == 44
+    at = list(found.array("point_prompt")).index(5)
+    place = images.names.index(found.params["prompts"][5])
+    np.testing.assert_array_equal(found.array("thumbnails")[5], images.images[place])
+    assert found.array("point_task")[at] == images.domains[images.labels[place]]
+
+
+def test_a_point_a_place_follows_rows_and_columns(seeing):
+    model, images = seeing
+    layer = model.sight.layer("stage1.block0")
+    found = mt.image_space(model, layer.name, images, per="place", limit=200)
+    each = layer.grid[0] * layer.grid[1]
+    assert len(found.array("points")) == (200 // each) * each
+    with model.sight.reading([layer.name]) as read, torch.inference_mode():
+        place = images.names.index(found.params["prompts"][0])
+        model.sight.logits(model.sight.pixels([images.image(place)]))
+    vector = read[layer.name][0, :, 1, 2].numpy()  # of the second row, third column
+    mean, axes = found.array("mean"), found.array("components")
+    number = layer.grid[1] + 2
+    assert found.array("point_position")[number] == number
+    np.testing.assert_allclose(found.array("points")[number], (vector - mean) @ axes.T, atol=1e-4)
+
+
+def test_the_own_image_lies_where_its_like_would(seeing):
+    model, images = seeing
+    plain = mt.image_space(model, "pool", images)
+    found = mt.image_space(model, "pool", images, own=images.image(7))
+    np.testing.assert_allclose(found.array("points")[:-1], plain.array("points"))
+    np.testing.assert_allclose(found.array("points")[-1], plain.array("points")[7], atol=1e-5)
+    assert found.array("point_prompt")[-1] == -1
+
+
+def test_what_cannot_be_asked_is_said(seeing):
+    model, images = seeing
+    with pytest.raises(InputError, match="no points per 'pixel'"):
+        mt.image_space(model, "pool", images, per="pixel")
+    with pytest.raises(ModelError, match="reads text"):
+        mt.image_space(mt.load_model("induction-exact-tiny"), "pool", images)
