@@ -371,8 +371,8 @@ SCENES = (
     _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
           seen),
     _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
-    _card("lesions", "Lesions: twelve face-selective channels set to zero lose faces and keep objects; "
-          "beside them random lesions.", lesioned),
+    _card("lesions", "Lesions: twelve face-selective channels set to zero lose faces and keep "
+          "objects; beside them random lesions.", lesioned),
     Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
           "what cutting one of them really does.", channels),
     *SEEING,

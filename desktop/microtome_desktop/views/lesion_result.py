@@ -58,8 +58,8 @@ class LesionResult(QWidget):
         above.addWidget(self.part)
         above.addWidget(self.counts)
         above.addWidget(self.side)
-        self.upper, self.lower = QWidget(), QWidget()
-        middle, below = QHBoxLayout(self.upper), QHBoxLayout(self.lower)
+        self.top_half, self.low_half = QWidget(), QWidget()
+        middle, below = QHBoxLayout(self.top_half), QHBoxLayout(self.low_half)
         middle.addWidget(self.table, 1)
         middle.addWidget(self.units)
         below.addWidget(self.dose, 1)
@@ -70,8 +70,8 @@ class LesionResult(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(above)
-        column.addWidget(self.upper, 5)
-        column.addWidget(self.lower, 4)
+        column.addWidget(self.top_half, 5)
+        column.addWidget(self.low_half, 4)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """All parts where there is room, one of them where there is not."""
@@ -84,8 +84,8 @@ class LesionResult(QWidget):
         at = self.part.currentIndex()
         for number, part in enumerate((self.table, self.dose, self.matrix, self.units)):
             part.setVisible(not small or number == at)
-        self.upper.setVisible(not small or at in _UPPER)
-        self.lower.setVisible(not small or at not in _UPPER)
+        self.top_half.setVisible(not small or at in _UPPER)
+        self.low_half.setVisible(not small or at not in _UPPER)
         self.units.setMaximumWidth(_QT_MOST if small else _UNITS)
         self.side.setVisible(self.matrix.isVisibleTo(self))
         self.counts.setVisible(self.counts.count() > 1)
