@@ -62,6 +62,8 @@ _PUBLIC = {
     "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
+    "channel_faithfulness": "vision.faithful",
+    "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
@@ -196,6 +198,8 @@ __all__ = [
     "attribution_map",
     "causal_scrub",
     "causal_trace",
+    "channel_faithfulness",
+    "channel_graph",
     "choose_units",
     "component_graph",
     "coverage",
@@ -386,9 +390,12 @@ if TYPE_CHECKING:
     from microtome.suites.slices import slice_circuits
     from microtome.vision.attribution import attribution_map
     from microtome.vision.cards import read_layer, unit_card, unit_table
+    from microtome.vision.circuit import channel_graph
     from microtome.vision.evidence import unit_evidence
+    from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 
 def __getattr__(name: str) -> Any:

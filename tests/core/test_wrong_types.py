@@ -244,6 +244,8 @@ CALLS = {
     "mt.ImageSet('few', 'abc', None, (), ())": ("images", "'abc'"),
     "mt.ImageSet('few', None, None, None, ())": ("classes", "None"),
     "mt.load_image_set(None)": ("name", "None"),
+    "mt.channel_graph(None, TEXT)": ("model", "None"),
+    "mt.channel_faithfulness(model, None, TEXT)": ("circuit", "None"),
     "mt.lesion(None, ['z.0/1'])": ("model", "None"),
     "mt.lesion(model, 'z.0/1')": ("units", "'z.0/1'"),
     "mt.lesion(model, ['z.0/1'], controls=2.5)": ("controls", "2.5"),

@@ -12,6 +12,7 @@ from microtome.circuits.prune import prune
 from microtome.records.coverage import Coverage
 from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.state.desk import Desk
@@ -51,6 +52,7 @@ ON_A_CIRCUIT = {  # that was discovered
     CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
     CommandId.KNOWN_CIRCUIT, CommandId.FORGET_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
+ON_IMAGES = {row.id for row in IMAGE_COMMANDS}
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 ON_SUITES = {
     CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,

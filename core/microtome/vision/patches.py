@@ -34,7 +34,7 @@ def patch_grid(trace: Trace) -> tuple[int, tuple[int, int]]:
     return leading, (row + 1, column + 1)
 
 
-def attention_maps(trace: Trace, query: int | tuple[int, int] = 0) -> Analysis:
+def attention_maps(trace: Trace, query: int | tuple[int, ...] = 0) -> Analysis:
     """Where each head looks from one query, over the image.
 
     ``query`` is a position (0, the class token) or the row and column of a patch. ``maps``
@@ -128,7 +128,7 @@ def _patterns(trace: Trace) -> Float[np.ndarray, "layer head query key"]:
     return np.asarray(trace.activation("pattern"))
 
 
-def _position(query: int | tuple[int, int], leading: int, grid: tuple[int, int], count: int) -> int:
+def _position(query: int | tuple[int, ...], leading: int, grid: tuple[int, int], count: int) -> int:
     expect(query, (int, tuple), "query", "a position or a row and a column", "Write 0 or (3, 1).")
     if isinstance(query, tuple):
         row, column = query if len(query) == 2 else (-1, -1)
