@@ -59,6 +59,7 @@ _PUBLIC = {
     "attention_maps": "vision.patches",
     "attention_rollout": "vision.patches",
     "attribution_graph": "circuits.attribution.graph",
+    "attribution_map": "vision.attribution",
     "causal_scrub": "circuits.scrubbing.scrub",
     "causal_trace": "interventions.sweeps",
     "channel_faithfulness": "vision.faithful",
@@ -88,6 +89,7 @@ _PUBLIC = {
     "graph_difference": "circuits.comparing",
     "harvest": "activations.harvest",
     "head_scores": "analysis.heads",
+    "image_maps": "vision.maps",
     "image_space": "vision.space",
     "inspect_dictionary": "features.formats.files",
     "judge_circuit": "circuits.discovery.judging",
@@ -121,6 +123,7 @@ _PUBLIC = {
     "read_image": "images.reading",
     "read_images": "images.reading",
     "read_labels": "features.label_files",
+    "read_layer": "vision.cards",
     "redundancy": "suites.redundancy",
     "run_suite": "suites.running",
     "save_dictionary": "features.formats.saving",
@@ -137,6 +140,9 @@ _PUBLIC = {
     "train_dictionary": "features.training.single",
     "train_toy": "features.superposition",
     "train_transcoders": "features.training.layers",
+    "unit_card": "vision.cards",
+    "unit_evidence": "vision.evidence",
+    "unit_table": "vision.cards",
     "verify_session": "session.verify",
     "where_it_fires": "features.firing",
     "write_graph": "circuits.formats.files",
@@ -189,6 +195,7 @@ __all__ = [
     "attention_maps",
     "attention_rollout",
     "attribution_graph",
+    "attribution_map",
     "causal_scrub",
     "causal_trace",
     "channel_faithfulness",
@@ -218,6 +225,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_maps",
     "image_space",
     "inspect_dictionary",
     "judge_circuit",
@@ -251,6 +259,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_labels",
+    "read_layer",
     "redundancy",
     "run_suite",
     "save_dictionary",
@@ -267,6 +276,9 @@ __all__ = [
     "train_dictionary",
     "train_toy",
     "train_transcoders",
+    "unit_card",
+    "unit_evidence",
+    "unit_table",
     "verify_session",
     "where_it_fires",
     "write_graph",
@@ -376,9 +388,14 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.attribution import attribution_map
+    from microtome.vision.cards import read_layer, unit_card, unit_table
     from microtome.vision.circuit import channel_graph
+    from microtome.vision.evidence import unit_evidence
     from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.maps import image_maps
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
 
 
 def __getattr__(name: str) -> Any:

@@ -69,6 +69,7 @@ IN_THE_LAB = {
     CommandId.MEASURE_SHARING,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
+ON_IMAGES = {CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
     CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
@@ -138,8 +139,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *ON_IMAGES,
-        *AFTER_SUITES, *OF_FEATURES,
+        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES,
         *ON_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""

@@ -143,7 +143,9 @@ class _Making:
         """All analyses, at the end."""
         asked = self._asked
         if asked.references is not None:
-            self._references = _values_of(asked.sight, asked.objectives, asked.references, self._job)
+            self._references = _values_of(
+                asked.sight, asked.objectives, asked.references, self._job
+            )
         rows = range(asked.results)
         seeds = [[asked.seed * _MOST + row for row in rows] for _ in asked.objectives]
         ascent = Ascent(asked.sight, asked.objectives, seeds, asked.settings)
@@ -213,7 +215,9 @@ def _expect_sight(model: Model) -> Sight:
 
 
 def _checked(settings: VisualSettings) -> VisualSettings:
-    expect(settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160).")
+    expect(
+        settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160)."
+    )
     expect_count(settings.steps, "steps")
     for name in ("rate", "robustness", "smooth", "grey", "diversity"):
         value = getattr(settings, name)

@@ -34,6 +34,7 @@ from microtome_desktop.picturing.learning import phases, probed, superposed, tra
 from microtome_desktop.picturing.scene import Scene
 from microtome_desktop.picturing.seeing import SEEING
 from microtome_desktop.picturing.stage import Stage
+from microtome_desktop.picturing.units import carded, seen
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.views.node_card import NodeCardPanel
@@ -366,6 +367,9 @@ SCENES = (
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
     Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
           "clusters of their directions.", directions, ratio=2),
+    _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
+          seen),
+    _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
     Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
           "what cutting one of them really does.", channels),
     *SEEING,

@@ -9,10 +9,12 @@ import torch
 
 from microtome.activations.capture import trace
 from microtome.analysis.direct import direct_logit_attribution
+from microtome.errors import ModelDamaged
 from microtome.examining import examine
 from microtome.interventions.edits import Ablate, Patch, Steer
 from microtome.metrics import LogitDifference
 from microtome.models.arithmetic import run
+from microtome.models.loading import load_model
 from microtome.prompts import Question
 
 
@@ -115,11 +117,30 @@ def test_edits_act_on_heads_patches_and_the_class_token(sees, pictures):
     assert np.abs(steered.logits[0] - plain.logits[0]).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "dinov2_gated"])
-def test_an_answer_read_at_several_places_is_said_to_have_no_circuit(sees, pictures, name):
+@pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "clip_classes"])
+def test_an_answer_read_at_several_places_is_explained_by_units_instead(sees, pictures, name):
     model = sees(name)
     session = examine(model, Question(pictures[0]))
-    assert session.circuit is None
+    assert "direct-attribution" not in session.analyses
     reason = str(session.analyses["coverage"].params)
     assert "there is no rule yet" in reason
     assert "logit-lens" in session.analyses
+
+
+def test_of_a_whole_clip_model_the_vision_part_is_opened(pictures, tmp_path):
+    whole = tiny_sight.save_whole_clip(tmp_path)
+    model = load_model(tmp_path)
+    with torch.inference_mode():
+        found = whole.get_image_features(pixel_values=model.sight.pixels([pictures[0]]))
+    found = getattr(found, "pooler_output", found)
+    ours = trace(model, pictures[0]).logits[0]
+    np.testing.assert_allclose(ours, found[0], rtol=0, atol=1e-5)
+    assert model.labels.names[0] == "output 0"
+
+
+def test_files_that_describe_images_of_another_size_are_refused(tmp_path):
+    tiny_sight.save("vit", tmp_path)
+    told = tmp_path / "preprocessor_config.json"
+    told.write_text(told.read_text().replace("16", "20"))
+    with pytest.raises(ModelDamaged, match=r"Input image size \(20\*20\) doesn't match"):
+        load_model(tmp_path)
