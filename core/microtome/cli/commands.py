@@ -30,6 +30,7 @@ from microtome.cli.given import (
 )
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.images import add_asked, asked_image, image_facts
+from microtome.cli.lesion import add_lesion, lesion_command
 from microtome.cli.patch import add_patch, patch
 from microtome.cli.paths import add_path, patch_paths
 from microtome.cli.probe import add_probe, probe_command
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add_generate(commands)
     add_suite(commands)
     add_train(commands)
+    add_lesion(commands.add_parser("lesion", help="say what a model still does without some units"))
     add_probe(commands.add_parser("probe", help="say at which layer a concept can be read off"))
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
@@ -324,6 +326,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "attribute": attribute,
     "generate": generate_command,
     "suite": suite_command,
+    "lesion": lesion_command,
     "probe": probe_command,
     "redundancy": redundancy_command,
     "swaps": swaps_command,

@@ -101,14 +101,18 @@ class Corpus:
             raise CorpusError(f"{self.name} holds no text.", "Choose a file with text in it.")
 
 
-def read_corpus(
-    source: Path | str | PromptSet | ImageSet | ImageFolder, field: str = "text"
-) -> Corpus:
+# What a corpus is made from.
+Source = Corpus | Path | str | PromptSet | ImageSet | ImageFolder
+
+
+def read_corpus(source: Source, field: str = "text") -> Corpus:
     """A corpus from a file, a folder (with all below it), or the prompts or images of a set.
 
     Nothing is read yet but names and sizes. Raises CorpusError for a path that is not there, a
     file of another kind, or a folder without any of the known ones.
     """
+    if isinstance(source, Corpus):
+        return source
     if isinstance(source, PromptSet):
         prompts = [side for pair in source.pairs for side in (pair.clean, pair.corrupt)]
         texts = tuple(dict.fromkeys(side for side in prompts if isinstance(side, str)))

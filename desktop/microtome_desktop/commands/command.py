@@ -95,6 +95,8 @@ class CommandId(StrEnum):
     EXPORT_LABELS = auto()
     OPEN_MODEL_FOLDER = auto()
     OPEN_MODEL_HUB = auto()
+    OPEN_ADAPTER = auto()
+    SHOW_MODULES = auto()
     ATTACH_MODEL = auto()
     RUN_CHECKS = auto()
     SHOW_CHECKS = auto()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.adapter_commands import AdapterCommands
 from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
@@ -53,6 +54,7 @@ def bind_commands(
         SeeingCommands(window, desk, panels),
         VisualCommands(window, desk, panels),
         LesionCommands(window, desk, panels),
+        AdapterCommands(window, desk, handlers.patience),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
