@@ -77,8 +77,10 @@ _PUBLIC = {
     "examine": "examining",
     "faithfulness": "circuits.discovery.faithful",
     "feature_card": "records.feature_card",
+    "feature_images": "vision.feature_images",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
+    "feature_selectivity": "vision.feature_images",
     "feature_space": "analysis.feature_space",
     "feature_splits": "features.splitting",
     "generate": "interventions.generation",
@@ -205,8 +207,10 @@ __all__ = [
     "examine",
     "faithfulness",
     "feature_card",
+    "feature_images",
     "feature_index",
     "feature_intervention",
+    "feature_selectivity",
     "feature_space",
     "feature_splits",
     "generate",
@@ -372,7 +376,9 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.feature_images import feature_images, feature_selectivity
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.space import image_space
 
 
 def __getattr__(name: str) -> Any:

@@ -52,12 +52,10 @@ def unit_trainer(
              "dead_after": _DEAD_AFTER}  # fmt: skip
     asked = Asked.of(model, {**usual, **options})
     expect_room(asked.plan, TrainingSize(count, count))
-    rows = unit_rows(
-        model, layer, given, limit=asked.limit, seed=asked.plan.seed, job=asked.job
-    )
+    rows = unit_rows(model, layer, given, limit=asked.limit, seed=asked.plan.seed, job=asked.job)
     if "batch" not in options and rows.n < asked.plan.batch:
         asked = asked.but(batch=max(2, rows.n))
-    form = Own(asked.plan.width, count, count, False)  # noqa: FBT003  no transcoder
+    form = Own(asked.plan.width, count, count, False)
     held = model.identity
     identity = DictionaryIdentity(
         asked.name or f"{held.name} {layer.name}", "", 0, 0, 0, layer.name, layer.name,
