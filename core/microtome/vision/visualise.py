@@ -31,8 +31,8 @@ from microtome.records.image_set import ImageSet
 from microtome.records.units import Unit
 from microtome.records.visualisation import (
     VISUALISATION,
-    VisualSettings,
     Visualisation,
+    VisualSettings,
     visualisation_analysis,
 )
 from microtome.vision.ascent import Ascent
