@@ -49,10 +49,12 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "Target",
     "ToyModels",
     "ToyPlan",
     "Trace",
     "Treatment",
+    "VisualSettings",
     "ablation_sweep",
     "adversarial_search",
     "attention_maps",
@@ -64,6 +66,7 @@ __all__ = [
     "channel_faithfulness",
     "channel_graph",
     "choose_units",
+    "class_direction",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -143,6 +146,7 @@ __all__ = [
     "unit_evidence",
     "unit_table",
     "verify_session",
+    "visualise",
     "where_it_fires",
     "write_graph",
 ]
@@ -241,6 +245,7 @@ if TYPE_CHECKING:
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
+    from microtome.records.visualisation import VisualSettings
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
@@ -260,6 +265,9 @@ if TYPE_CHECKING:
     from microtome.vision.maps import image_maps
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
     from microtome.vision.space import image_space
+    from microtome.vision.targets import Target
+    from microtome.vision.towards import class_direction
+    from microtome.vision.visualise import visualise
 
 
 def __getattr__(name: str) -> Any:
