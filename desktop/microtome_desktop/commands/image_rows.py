@@ -29,7 +29,7 @@ _ID = CommandId
 _MENU = "Run"
 IMAGE_COMMANDS = (
     Command(_ID.OPEN_IMAGE, _MENU, "Open image\N{HORIZONTAL ELLIPSIS}", "Ask about the image of "
-            "a file", "mdi6.image-outline", "Ctrl+Alt+M", _blind, starts_group=True),
+            "a file", "mdi6.image-outline", "Ctrl+Alt+X", _blind, starts_group=True),
     Command(_ID.OPEN_IMAGE_FOLDER, _MENU, "Open folder of images\N{HORIZONTAL ELLIPSIS}",
             "Choose among the images of a folder", "mdi6.folder-multiple-image", "", _blind),
     Command(_ID.PASTE_IMAGE, _MENU, "Paste image", "Ask about the image, or the image file, on "

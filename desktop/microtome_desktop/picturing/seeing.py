@@ -9,24 +9,24 @@ from microtome_desktop.picturing.scene import Scene
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.state.albums import album_of
 
-_MODEL, _CLEAN, _CORRUPT = "shapes-resnet", "cup", "car"
+_MODEL, _ANSWER, _WRONG = "shapes-resnet", "cup", "car"
 
 
 def asked(stage: Stage) -> QWidget:
-    """A pair of images of the model's own set, run."""
+    """An image of the model's own set, run."""
     stage.clear()
     stage.load(_MODEL)
     seen = stage.desk.library.shelf.facts.seen
     if seen is None:
         raise LookupError(f"{_MODEL} does not see.")
     album = album_of(seen.sets[0])
-    first, second = (album.image(album.places(word)[0]) for word in (_CLEAN, _CORRUPT))
-    stage.run(Question(first, second, _CLEAN, _CORRUPT))
+    stage.front("circuit")
+    stage.run(Question(album.image(album.places(_ANSWER)[0]), None, _ANSWER, _WRONG))
     stage.clear()
     return stage.window
 
 
 SEEING = (
-    Scene("seeing", "A model that sees, asked with two images of its set: what it sees of them, "
-          "and what it says.", asked),
+    Scene("seeing", "A model that sees, asked about an image of its set: what it sees, what it "
+          "says, and the channels that say so.", asked),
 )  # fmt: skip
