@@ -100,7 +100,7 @@ class _Direction:
     direction: Float[Tensor, " unit"]
 
     def __call__(self, values: Tensor) -> Tensor:
-        along = torch.tensordot(values.movedim(1, -1), self.direction.to(values.dtype), 1)
+        along: Tensor = values.movedim(1, -1) @ self.direction.to(values.dtype)
         return along[:, None]
 
 

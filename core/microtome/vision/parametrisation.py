@@ -50,7 +50,8 @@ class FourierPictures:
 def _one_over_frequency(height: int, width: int) -> Float[Tensor, "frequency half"]:
     """1 / frequency in cycles a pixel; the mean counts as the lowest frequency there is."""
     down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
-    return 1 / (down.square() + across.square()).sqrt().clamp_min(1 / max(height, width))
+    found: Tensor = (down.square() + across.square()).sqrt().clamp_min(1 / max(height, width))
+    return found.reciprocal()
 
 
 def _decorrelated(channels: int) -> Float[Tensor, "channel colour"]:
@@ -58,4 +59,5 @@ def _decorrelated(channels: int) -> Float[Tensor, "channel colour"]:
     if channels != len(_COLOURS):
         return torch.eye(channels)
     mixed = torch.tensor(_COLOURS)
-    return mixed / mixed.norm(dim=0).max()
+    scaled: Tensor = mixed / mixed.norm(dim=0).max()
+    return scaled

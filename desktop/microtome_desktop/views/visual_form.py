@@ -65,7 +65,7 @@ class VisualForm(QWidget):
 
     def _laid_out(self) -> QFormLayout:
         fields = QFormLayout(self)
-        fields.setContentsMargins(0, 0, 0, 0)
+        fields.setContentsMargins(0, 0, 8, 0)
         fields.setVerticalSpacing(5)
         fields.setHorizontalSpacing(8)
         fields.addRow("make", self.kind)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from microtome.errors import InputError
@@ -42,7 +42,7 @@ from microtome_desktop.views.training_form import scrolled
 from microtome_desktop.views.visual_form import VisualForm
 from microtome_desktop.views.visual_pictures import ValueCurves, VisualPictures
 
-_FORM = 250  # pixels
+_FORM, _LOW = 250, 270  # pixels
 _COLUMNS = (
     LazyColumn("result", "#", "The number of the result", 30, right=True),
     LazyColumn("value", "value", "What was maximised, of the picture as it is", 62, right=True),
@@ -76,6 +76,8 @@ class VisualPanel(Panel):
         self.rows = NumberRows(_COLUMNS, "result", "sees", formats=_FORMATS)
         self.rows.setObjectName("visual_table")
         self.rows.setAccessibleName("results")
+        self.rows.sort_by("result", descending=False)
+        self.beneath = QWidget()
         self.said, self.empty, self.pages = TwoLines(), EmptyState(), QStackedWidget()
         self._all: tuple[Visualisation, ...] = ()
         self._chosen = 0
@@ -91,7 +93,8 @@ class VisualPanel(Panel):
         bar = QHBoxLayout()
         bar.addWidget(self.held, 1)
         bar.addWidget(self.use)
-        beneath = QHBoxLayout()
+        beneath = QHBoxLayout(self.beneath)
+        beneath.setContentsMargins(0, 0, 0, 0)
         beneath.addWidget(self.curves, 2)
         beneath.addWidget(self.rows, 3)
         shown = QWidget()
@@ -100,7 +103,7 @@ class VisualPanel(Panel):
         right.setSpacing(6)
         right.addLayout(bar)
         right.addWidget(self.pictures, 5)
-        right.addLayout(beneath, 2)
+        right.addWidget(self.beneath, 2)
         right.addWidget(self.said)
         self.pages.addWidget(self.empty)
         self.pages.addWidget(shown)
@@ -196,6 +199,11 @@ class VisualPanel(Panel):
         """Ask for what only matters when it is seen."""
         super().showEvent(event)
         self._offer()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """On a low screen the pictures have the room alone."""
+        super().resizeEvent(event)
+        self.beneath.setVisible(self.height() >= _LOW)
 
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self.buttons.show)
