@@ -12,7 +12,6 @@ from microtome.circuits.prune import prune
 from microtome.records.coverage import Coverage
 from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
-from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.state.desk import Desk
@@ -52,7 +51,13 @@ ON_A_CIRCUIT = {  # that was discovered
     CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
     CommandId.KNOWN_CIRCUIT, CommandId.FORGET_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
-ON_IMAGES = {row.id for row in IMAGE_COMMANDS}
+ON_IMAGES = {  # of a model that sees
+    CommandId.OPEN_IMAGE, CommandId.OPEN_IMAGE_FOLDER, CommandId.PASTE_IMAGE,
+    CommandId.NEXT_IMAGE, CommandId.PREVIOUS_IMAGE, CommandId.RANDOM_IMAGE,
+    CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS,
+    CommandId.VISUALISE, CommandId.USE_VISUALISATION,
+}  # fmt: skip
+ON_UNITS = {CommandId.LESION, CommandId.ADD_TO_LESION}  # of any model
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 ON_SUITES = {
     CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
@@ -69,7 +74,6 @@ IN_THE_LAB = {
     CommandId.MEASURE_SHARING,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
-ON_IMAGES = {CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
     CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
@@ -128,7 +132,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
-        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, CommandId.LESION, CommandId.ADD_TO_LESION,
+        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, *ON_UNITS, CommandId.SHOW_MODULES,
     }  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from microtome.records.visualisation import VISUALISATION
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.seeing_rows import needs_sight
 
 
 def _needs_pictures(now: Situation) -> str:
+    from microtome.records.visualisation import VISUALISATION  # which the first frame waits not for
+
     session = now.desk.workspace.session
     held = () if session is None else session.analyses.values()
     if any(one.kind == VISUALISATION for one in held):
@@ -20,7 +21,7 @@ _MENU = "Vision"
 VISUAL_COMMANDS = (
     Command(_ID.VISUALISE, _MENU, "Visualise", "Make pictures that the class, unit, direction or "
             "feature chosen in the panel Visualise answers to", "mdi6.image-auto-adjust",
-            "Ctrl+Alt+X", needs_sight),
+            "Ctrl+Alt+H", needs_sight),
     Command(_ID.USE_VISUALISATION, _MENU, "Use the picture as image", "Ask the model about the "
             "picture that is chosen in the panel Visualise", "mdi6.image-move", "",
             _needs_pictures),
