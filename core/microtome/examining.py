@@ -35,6 +35,7 @@ from microtome.records.coverage import coverage_analysis
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
+from microtome.vision.default_space import space_with
 from microtome.vision.explaining import explain_image
 
 SHOWN_NODES, SHOWN_EDGES = 40, 0.8  # what the window draws at first
@@ -95,8 +96,7 @@ def examine(
         circuit = _explain(model, question, metric, traces[0], edges=edges, keep=keep, job=job)
     if "pattern" in model.ports:
         keep(scores_on(head_scores_of(model, question.seed, job), traces[0]))
-    if "resid_post" in model.ports:
-        _space(model, traces[0], keep, job)
+    _space(model, traces[0], keep, job)
     return Session(
         model=model.identity,
         traces=traces,
@@ -111,6 +111,13 @@ def examine(
 
 
 def _space(model: Model, clean: Trace, keep: Callable[[Analysis], None], job: Job) -> None:
+    if clean.image is not None:
+        seen = space_with(model, clean.image, job)
+        if seen is not None:
+            keep(seen)
+            return
+    if "resid_post" not in model.ports:
+        return
     space = default_space(model, job)
     with suppress(SiteMissing):
         keep(own_space(clean, Site("resid_post")) if space is None else place(space, clean))

@@ -128,7 +128,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
-        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES,
+        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, CommandId.LESION, CommandId.ADD_TO_LESION,
     }  # fmt: skip
 
 

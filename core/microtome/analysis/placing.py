@@ -25,14 +25,19 @@ def place(analysis: Analysis, trace: Trace) -> Analysis:
     Raises SiteMissing when the trace does not hold the projection's site.
     """
     site = Site.parse(str(analysis.params["site"]))
-    fitted = from_analysis(analysis)
+    fitted, layers = from_analysis(analysis), _layers(site, trace)
+    centred = np.concatenate(_rows(site, layers, trace)).astype(np.float64) - fitted.mean
+    points = centred @ fitted.components.T.astype(np.float64)
+    return with_own_points(analysis, points, _labels(trace, layers))
+
+
+def with_own_points(
+    analysis: Analysis, points: Float[np.ndarray, "point component"], labels: PointLabels
+) -> Analysis:
+    """A projection with points of prompt -1 behind its others, in place of those it had."""
     before = np.asarray(analysis.array("point_prompt")) != OWN_PROMPT
-    layers = _layers(site, trace)
-    values = _rows(site, layers, trace)
-    centred = np.concatenate(values).astype(np.float64) - fitted.mean
-    labels = _labels(trace, layers)
     own: dict[str, NDArray[Any]] = {
-        "points": centred @ fitted.components.T.astype(np.float64),
+        "points": points,
         "point_prompt": labels.prompt,
         "point_position": labels.position,
         "point_layer": labels.layer,
@@ -40,7 +45,7 @@ def place(analysis: Analysis, trace: Trace) -> Analysis:
         "point_task": np.asarray(labels.task),
     }
     arrays = {name: _joined(held, before, own.get(name)) for name, held in analysis.arrays.items()}
-    return replace(analysis, arrays=arrays, params={**analysis.params, "own_points": len(centred)})
+    return replace(analysis, arrays=arrays, params={**analysis.params, "own_points": len(points)})
 
 
 def own_space(trace: Trace, site: Site, components: int = 3) -> Analysis:

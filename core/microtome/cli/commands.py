@@ -38,6 +38,7 @@ from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
 from microtome.cli.swaps import add_swaps, swaps_command
 from microtome.cli.train import add_train, train_command
+from microtome.cli.visualise import add_visualise, visualise_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 1, 130, 141
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add_probe(commands.add_parser("probe", help="say at which layer a concept can be read off"))
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
+    add_visualise(commands.add_parser("visualise", help="make pictures that a unit answers to"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
     add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
@@ -329,6 +331,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "redundancy": redundancy_command,
     "swaps": swaps_command,
     "train": train_command,
+    "visualise": visualise_command,
     "import": import_graph,
     "export": export_graph,
     "models": _models,

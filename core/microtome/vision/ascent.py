@@ -61,7 +61,7 @@ class Ascent:
         """Values before the step, of the pictures as transformed. Raises Diverged."""
         with torch.enable_grad():
             made = self.images.pictures()
-            seen = made.detach().requires_grad_(requires_grad=True)
+            seen = made.detach().requires_grad_()
             moved = transformed(seen, self._generators, self._settings.robustness)
             values, slope, apart = self._slopes(seen, moved)
             if not bool(torch.isfinite(values).all() and torch.isfinite(slope).all()):
@@ -120,7 +120,7 @@ class Ascent:
         """Start elsewhere where a rectified unit is silent, which has no slope."""
         for strength in _AGAIN:
             with torch.enable_grad():
-                seen = self.pictures().requires_grad_(requires_grad=True)
+                seen = self.pictures().requires_grad_()
                 _values, slope, _ = self._slopes(seen, seen)
             still = (slope == 0).flatten(1).all(1)
             if not bool(still.any()):

@@ -6,15 +6,13 @@ the images as the model saw them, for whoever wants to see what a point is.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from microtome.activations.principal import SIGN_RULE
-from microtome.analysis.placing import OWN_TASK
-from microtome.analysis.projection import PointLabels, Projection, labelled_points, project
+from microtome.analysis.placing import with_own_points
+from microtome.analysis.projection import PointLabels, from_analysis, labelled_points, project
 from microtome.errors import InputError, expect, expect_count
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
@@ -27,6 +25,9 @@ from microtome.vision.activity import batches, sight_of
 
 PER = ("image", "place")
 THUMBNAILS = "thumbnails"
+PLACES = "places"  # ends the name of a space of places
+OWN_IMAGE = "this image"
+LARGEST = 128  # pixels of a thumbnail that a session keeps: what is asked again is read again
 DEFAULT_POINTS = 4000
 
 
@@ -47,7 +48,8 @@ def image_space(
     they do at one place of it, and images take turns by class until there are ``limit`` points.
     ``own`` is added as points of its own, which the axes do not see.
     Points have their class as token and its domain as task; ``thumbnails`` are the images
-    [image, row, column, channel] as the model saw them, numbered as points' prompts are.
+    [image, row, column, channel] as the model saw them, numbered as points' prompts are, at most
+    128 pixels wide and high. ``numbers`` are their places in the set.
     Raises ModelError for a model that reads text, SiteMissing, InputError.
     """
     job = job_or_default(job)
@@ -66,23 +68,42 @@ def image_space(
         rows.append(vectors(model, held, given[start:end], per=per))
     job.progress("Finding principal components", len(given), len(given))
     found = project(np.concatenate(rows), components)
-    names = np.array([images.classes[at] for at in images.labels[chosen].tolist()])
-    domains = np.array([images.domains[at] for at in images.labels[chosen].tolist()])
-    labels = _labels(np.arange(len(given)), each, names, domains)
-    seen = [sight.preprocessing.prepare(image) for image in given]
-    if own is not None:
-        found, labels = _with_own(model, held, own, per, (found, labels))
+    kinds = images.labels[chosen].tolist()
+    labels = _labels(
+        np.arange(len(given)), each, [images.classes[at] for at in kinds],
+        [images.domains[at] for at in kinds],
+    )  # fmt: skip
     arrays = labelled_points(found, labels)
-    arrays[THUMBNAILS] = Labelled(
-        ("image", "row", "column", "channel"), np.stack([image.values for image in seen])
-    )
+    seen = np.stack([sight.preprocessing.prepare(image).values for image in given])
+    arrays[THUMBNAILS] = Labelled(("image", "row", "column", "channel"), _reduced(seen))
+    name = layer if each == 1 else f"{layer} {PLACES}"
     params = {
-        "site": layer, "layer": None, "per": per, "images": images.name, "digest": images.digest,
-        "prompts": [image.name for image in given], "sign_rule": SIGN_RULE,
+        "site": name, "layer": None, "unit_layer": layer, "per": per, "images": images.name,
+        "digest": images.digest, "prompts": [image.name for image in given],
+        "numbers": chosen.tolist(), "whole": arrays[THUMBNAILS].values.shape == seen.shape,
+        "grid": None if each == 1 else list(held.grid or ()), "sign_rule": SIGN_RULE,
         "n": len(found.points), "unit": held.kind,
     }  # fmt: skip
-    title = f"{layer} on {images.name}: principal components"
-    return Analysis(f"projection/{layer}", "projection", title, arrays, params)
+    title = f"{name} on {images.name}: principal components"
+    made = Analysis(f"projection/{name}", "projection", title, arrays, params)
+    return made if own is None else place_image(made, model, own)
+
+
+def place_image(analysis: Analysis, model: Model, image: ImageInput) -> Analysis:
+    """The space of a layer of units with an image added as points of prompt -1.
+
+    The axes stay those of the set. Points that an earlier image added are dropped.
+    Raises ModelError for a model that reads text, SiteMissing for one without the layer.
+    """
+    expect(analysis, Analysis, "analysis", "an image space", "Make one with image_space.")
+    expect(image, ImageInput, "image", "an image", "Open one with read_image.")
+    if "unit_layer" not in analysis.params:
+        raise InputError(f"{analysis.id} is not of images.", "Make one with image_space.")
+    held = sight_of(model).layer(str(analysis.params["unit_layer"]))
+    rows = vectors(model, held, [image], per=str(analysis.params["per"]))
+    points = from_analysis(analysis).apply(rows)
+    labels = _labels(np.array([OWN_PROMPT]), len(rows), [image.name], [OWN_IMAGE])
+    return with_own_points(analysis, points, labels)
 
 
 @torch.inference_mode()
@@ -111,33 +132,27 @@ def _in_turns(images: ImageSet, count: int) -> Int[np.ndarray, " chosen"]:
 
 
 def _labels(
-    prompts: Int[np.ndarray, " image"], each: int, tokens: np.ndarray, tasks: np.ndarray
+    prompts: Int[np.ndarray, " image"], each: int, classes: list[str], domains: list[str]
 ) -> PointLabels:
     count = len(prompts)
     return PointLabels(
         np.repeat(prompts, each).astype(np.int32),
         np.tile(np.arange(each, dtype=np.int32), count),
         np.full(count * each, -1, np.int32),
-        tuple(np.repeat(tokens, each).tolist()),
-        tuple(np.repeat(tasks, each).tolist()),
+        tuple(name for name in classes for _ in range(each)),
+        tuple(name for name in domains for _ in range(each)),
     )
 
 
-def _with_own(
-    model: Model,
-    layer: UnitLayer,
-    own: ImageInput,
-    per: str,
-    before: tuple[Projection, PointLabels],
-) -> tuple[Projection, PointLabels]:
-    found, labels = before
-    rows = vectors(model, layer, [own], per=per)
-    more = _labels(np.array([OWN_PROMPT]), len(rows), np.array([own.name]), np.array([OWN_TASK]))
-    points = np.concatenate([found.points, found.apply(rows)]).astype(np.float32)
-    return replace(found, points=points), PointLabels(
-        np.concatenate([labels.prompt, more.prompt]),
-        np.concatenate([labels.position, more.position]),
-        np.concatenate([labels.layer, more.layer]),
-        labels.token + more.token,
-        labels.task + more.task,
-    )
+def _reduced(
+    images: UInt8[np.ndarray, "image row column channel"],
+) -> UInt8[np.ndarray, "image _ _ channel"]:
+    """Images whose longer side is at most so many pixels: means of squares of pixels."""
+    step = -(-max(images.shape[1:3]) // LARGEST)
+    if step == 1:
+        return images
+    count, rows, columns, channels = images.shape
+    high, wide = rows // step, columns // step
+    even = images[:, : high * step, : wide * step]
+    squares = even.reshape(count, high, step, wide, step, channels)
+    return np.stack([one.mean((1, 3)).round().astype(np.uint8) for one in squares])

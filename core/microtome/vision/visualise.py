@@ -31,8 +31,8 @@ from microtome.records.image_set import ImageSet
 from microtome.records.units import Unit
 from microtome.records.visualisation import (
     VISUALISATION,
-    VisualSettings,
     Visualisation,
+    VisualSettings,
     visualisation_analysis,
 )
 from microtome.vision.ascent import Ascent
@@ -275,6 +275,5 @@ def _notes(own: Objective, final: NDArray[np.float32], done: int) -> tuple[str, 
     if done == 0 or own.layer is None or not (final == 0).any():
         return ()
     if own.target.negative:
-        return (f"{own.target.text} reaches 0, and a rectified unit goes no lower: such a picture "
-                "shows what silences it, of which there is a lot.",)  # fmt: skip
+        return (f"{own.target.text} reaches 0, below which a rectified unit does not go.",)
     return (f"{own.target.text} stays 0 in a result: nothing was found that wakes it.",)

@@ -133,6 +133,8 @@ class CommandId(StrEnum):
     PROBE = auto()
     ATTRIBUTE_IMAGE = auto()
     READ_UNITS = auto()
+    VISUALISE = auto()
+    USE_VISUALISATION = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()
     SHORTCUTS = auto()

@@ -17,6 +17,7 @@ from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
+from microtome_desktop.commands.visual_rows import VISUAL_COMMANDS
 from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
@@ -345,6 +346,7 @@ COMMANDS = (
     *IMAGE_COMMANDS,
     *TRAINING_COMMANDS,
     *SEEING_COMMANDS,
+    *VISUAL_COMMANDS,
     *LESION_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),

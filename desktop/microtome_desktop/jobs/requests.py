@@ -209,7 +209,7 @@ class ReproducedShare(OfCircuit):
 def space_needs(site: str, points: int, workspace: Workspace, library: Library) -> int | None:
     """Bytes that a projection takes, by the model's shapes and its prompts' words; None offline."""
     model, session = workspace.model, workspace.session
-    if model is None:
+    if model is None or model.sees:  # layers of units are no sites, and small
         return None
     sets = library.shelf.facts.prompt_sets
     words = [len(str(pair.clean).split()) for held in sets for pair in held.pairs]

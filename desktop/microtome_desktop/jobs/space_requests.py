@@ -6,12 +6,15 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
+from microtome.errors import InputError
 from microtome.jobs import Job
+from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.seeing import image_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class ProjectLayers(Request):
         model, run = engine.loaded, self.run
         sites, sets = [Site.parse(site) for site in self.sites], prompt_sets_of(model)
         held = run.activations if run is not None else {}
+        if run is not None and run.image is not None:
+            self._of_images(model, run.image, job)
+            return
         if not sets and run is not None:
             for done, site in enumerate(site for site in sites if site.name in held):
                 job.progress("Finding principal components", done, len(sites))
@@ -63,9 +69,60 @@ class ProjectLayers(Request):
             own = run is not None and site.name in held
             job.partial("analysis", place(found, run) if own and run is not None else found)
 
+    def _of_images(self, model: Any, own: ImageInput, job: Job) -> None:
+        from microtome.vision.default_space import fitting_set
+        from microtome.vision.space import image_space
+
+        images = fitting_set(model)
+        if images is None:
+            raise InputError(
+                f"No embedded image set has the size that {model.identity.name} reads.",
+                "Choose the run's own patches: resid_post.",
+            )
+        for site in self.sites:
+            job.partial("analysis", image_space(model, site, images, own=own, job=job))
+
     def deliver_partial(self, desk: Desk, name: str, value: Analysis) -> None:
         """Show a layer."""
         desk.workspace.add_analysis(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectImages(Request):
+    """The PCA of a layer of units over a set of images, with the image of the run among them."""
+
+    slot: ClassVar[str] = "project"
+    replaces: ClassVar[frozenset[str]] = frozenset({"project"})
+    about_session: ClassVar[bool] = True
+
+    site: str  # the layer, with ``places`` behind it for a point a place
+    images: str
+    points: int
+    own: ImageInput | None = field(default=None, repr=False)
+
+    def bound(self, desk: Desk) -> Self:
+        """With the image of the run on screen."""
+        return replace(self, own=image_of(desk.workspace.session))
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Projecting {self.site} on {self.images}"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """A projection. Raises SiteMissing for a layer that the model does not have."""
+        from microtome.images.sets import load_image_set
+        from microtome.vision.space import PLACES, image_space
+
+        layer = self.site.removesuffix(f" {PLACES}")
+        return image_space(
+            engine.loaded, layer, load_image_set(self.images, job=job), own=self.own,
+            per="image" if layer == self.site else "place", limit=self.points, job=job,
+        )  # fmt: skip
+
+    def deliver(self, desk: Desk, result: Analysis) -> None:
+        """Show it."""
+        desk.workspace.add_analysis(result)
 
 
 @dataclass(frozen=True, slots=True)

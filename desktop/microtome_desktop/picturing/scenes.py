@@ -31,6 +31,7 @@ from microtome_desktop.picturing.experiments import (
     slimmed,
 )
 from microtome_desktop.picturing.learning import phases, probed, superposed, trained
+from microtome_desktop.picturing.lesioned import lesioned
 from microtome_desktop.picturing.scene import Scene
 from microtome_desktop.picturing.seeing import SEEING
 from microtome_desktop.picturing.stage import Stage
@@ -370,6 +371,8 @@ SCENES = (
     _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
           seen),
     _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
+    _card("lesions", "Lesions: twelve face-selective channels set to zero lose faces and keep "
+          "objects; beside them random lesions.", lesioned),
     Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
           "what cutting one of them really does.", channels),
     *SEEING,

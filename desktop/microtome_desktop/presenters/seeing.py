@@ -195,9 +195,10 @@ def evidence_text(held: Analysis) -> str:
     """What the evidence sums to, and how it was had."""
     told = held.params
     against = "" if told["wrong"] is None else f" − {told['wrong']}"
+    parts = (float(told["score"]), float(held.array("contribution").sum()), float(told["bias"]))
+    score, units, bias = (f"{part:.3f}".replace("-", "−") for part in parts)
     return (
-        f"{told['answer']}{against}: {float(told['score']):.3f} = units "
-        f"{float(held.array('contribution').sum()):.3f} + bias {float(told['bias']):.3f} "
+        f"{told['answer']}{against}: {score} = units {units} + bias {bias} "
         f"\N{MIDDLE DOT} {told['method']}"
     )
 

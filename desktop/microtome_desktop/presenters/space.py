@@ -15,6 +15,7 @@ from microtome.records.session import Session
 from microtome_desktop.presenters.space_colours import (
     ARRAYS,
     OF_FEATURES,
+    OF_IMAGES,
     OF_TOKENS,
     ColourBy,
     Kinds,
@@ -28,6 +29,7 @@ _MAX_LABELS = 12
 _LABEL_DISTANCE = 0.3  # of the cloud's radius
 SHUFFLED = 50_000  # more points are drawn by the processor, in the order in which they lie
 _LARGE = 20_000  # points that take longer to prepare than the window may stand still
+_NO_TOKENS = (ColourBy.CLUSTER, ColourBy.DOMAIN, ColourBy.CLASS)
 _TOLD_APART_BY = 8  # prompts; a projection that was cut short still has its first ones
 
 
@@ -38,8 +40,8 @@ class Space:
     ``prompts`` is the row of the prompt set, -1 for the prompt that was run. ``labels`` are
     texts at places [label, 3]. ``by`` is what the colours say, of what is ``offered``. ``of``
     recognises the prompt set, ``features`` the dictionary whose features the points are, each at
-    the position of its number; ``by_key`` sorts the points by prompt and position, which
-    ``ordered`` holds as one number each.
+    the position of its number, ``images`` the set whose images they are; ``by_key`` sorts the
+    points by prompt and position, which ``ordered`` holds as one number each.
     """
 
     points: Float[np.ndarray, "point 3"]
@@ -56,6 +58,7 @@ class Space:
     offered: tuple[ColourBy, ...] = ()
     of: str = ""
     features: str = ""
+    images: str = ""
     by_key: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
     ordered: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -126,7 +129,9 @@ def at_once(analysis: Analysis) -> bool:
 
 def colourings(analysis: Analysis) -> tuple[ColourBy, ...]:
     """The ways of colouring that say something: those that take more than one value."""
-    possible = OF_FEATURES if analysis.params.get("features") else OF_TOKENS
+    told = analysis.params
+    possible = OF_FEATURES if told.get("features") else OF_TOKENS
+    possible = OF_IMAGES if told.get("images") else possible
     names = {by: ARRAYS[by] for by in possible}
     arrays = {by: analysis.array(name) for by, name in names.items() if name in analysis.arrays}
     return tuple(by for by, held in arrays.items() if len(held) and bool((held != held[0]).any()))
@@ -156,9 +161,7 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
         by = next(iter(offered), ColourBy.POSITION)
     points = _scaled(np.asarray(analysis.array("points"))[:, :3])
     values = np.asarray(analysis.array(ARRAYS[by]))
-    kinds = (
-        None if values.dtype.kind in "iuf" else Kinds.of(values, tokens=by is not ColourBy.CLUSTER)
-    )
+    kinds = None if values.dtype.kind in "iuf" else Kinds.of(values, tokens=by not in _NO_TOKENS)
     tints, legend = _tinted(values, by) if kinds is None else categories(kinds)
     places, texts = _no_labels() if kinds is None else _cluster_labels(points, kinds)
     positions = np.asarray(analysis.array("point_position"), dtype=np.int64)
@@ -180,6 +183,7 @@ def space(analysis: Analysis, by: ColourBy | None) -> Space:
         offered=offered,
         of=set_name(analysis),
         features=str(told.get("features", "")),
+        images=str(told.get("images", "")),
         by_key=by_key,
         ordered=numbers[by_key],
     )  # fmt: skip
@@ -193,6 +197,10 @@ def _caption(analysis: Analysis, count: int) -> str:
     """What the points are, how many, and what share of the variance the axes have."""
     told, many = analysis.params, _count(count)
     kind = f"\N{MIDDLE DOT} {many} directions" if told.get("features") else f"of {many} tokens"
+    if told.get("images"):
+        count -= int(told.get("own_points", 0))
+        what = "places" if told.get("per") == "place" else "images"
+        kind = f"of {_count(count)} {what} of {told['images']}"
     if told.get("method") == "umap":
         shares = f"near ones are alike · seed {told.get('seed', 0)}"
     else:

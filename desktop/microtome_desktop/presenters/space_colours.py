@@ -22,7 +22,7 @@ _CATEGORIES = (
 
 
 class ColourBy(StrEnum):
-    """What the colour of a point says; the last four of features of a dictionary alone."""
+    """What the colour of a point says; from Cluster on of features, Domain and Class of images."""
 
     TASK = "Task"
     TOKEN = "Token"
@@ -32,11 +32,17 @@ class ColourBy(StrEnum):
     RATE = "Firing rate"
     PURITY = "Purity"
     ACTIVE = "Active here"
+    DOMAIN = "Domain"
+    CLASS = "Class"
 
 
+# What is the task of a token is the domain of an image; what is its text, the class.
+_OF_IMAGES = {ColourBy.DOMAIN: "point_task", ColourBy.CLASS: "point_token"}
 ARRAYS: Mapping[ColourBy, str] = {
-    by: f"point_{by.name.lower()}" for by in ColourBy if by is not ColourBy.ACTIVE
-}
+    by: _OF_IMAGES.get(by, f"point_{by.name.lower()}") for by in ColourBy
+    if by is not ColourBy.ACTIVE
+}  # fmt: skip
+OF_IMAGES = (*_OF_IMAGES, ColourBy.POSITION)
 OF_TOKENS = (ColourBy.TASK, ColourBy.TOKEN, ColourBy.POSITION, ColourBy.LAYER)
 OF_FEATURES = (ColourBy.CLUSTER, ColourBy.TOKEN, ColourBy.RATE, ColourBy.PURITY)
 _SILENT = "silent"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from microtome.records.analysis import Analysis
+from microtome.records.seen import LayerOutline
 from microtome.records.session import Session
 from microtome_desktop.presenters.space import (
     Space,
@@ -18,6 +19,7 @@ from microtome_desktop.presenters.space import (
 )
 from microtome_desktop.presenters.space_colours import ColourBy
 from microtome_desktop.presenters.space_film import Alignments, family
+from microtome_desktop.presenters.space_images import offered_layers
 from microtome_desktop.state.prepared import Prepared
 
 SITES = ("resid_post", "resid_mid", "attn_out", "mlp_out")
@@ -67,8 +69,15 @@ class Drawings:
         return self.alignments.aligned(name, layer, spaces) if spaces else None
 
 
-def offered_sites(session: Session | None) -> tuple[tuple[str, str], ...]:
-    """The sites to choose from as (text, name): those projected, and those that could be."""
+def offered_sites(
+    session: Session | None, seen: Sequence[LayerOutline] = ()
+) -> tuple[tuple[str, str], ...]:
+    """The sites to choose from as (text, name): those projected, and those that could be.
+
+    Of a model that sees these are its layers of units, by image and by place.
+    """
+    if session is not None and session.model.sees:
+        return offered_layers(session, seen)
     held = {str(a.params.get("site", "")) for a in projections(session)}
     layers = range(session.model.n_layers) if session is not None else ()
     names = {f"{site}.{layer}" for site in SITES for layer in layers} | held

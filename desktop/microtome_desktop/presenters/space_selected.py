@@ -28,11 +28,16 @@ def selected_by(drawing: Space | None, point: int) -> dict[str, Any]:
     prompt, position = int(drawing.prompts[point]), int(drawing.positions[point])
     if drawing.features:
         return {"feature": (drawing.features, position)}
+    if drawing.images:  # places in an image are no positions of a run
+        return {"prompt": prompt if prompt >= 0 else None}
     return {"position": position, "prompt": prompt if prompt >= 0 else None}
 
 
 def selected_rows(drawing: Space, selected: Selected) -> Int[np.ndarray, " point"]:
-    """The points of what is selected."""
+    """The points of what is selected; of images all of one, the run's own without another."""
+    if drawing.images:
+        wanted = -1 if selected.prompt is None else selected.prompt
+        return np.flatnonzero(drawing.prompts == wanted)
     if drawing.features:
         held = selected.feature
         mine = held is not None and held[0] == drawing.features

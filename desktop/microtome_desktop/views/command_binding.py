@@ -24,6 +24,7 @@ from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.training_commands import TrainingCommands
+from microtome_desktop.views.visual_commands import VisualCommands
 
 
 def bind_commands(
@@ -51,6 +52,7 @@ def bind_commands(
         FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
         SeeingCommands(window, desk, panels),
+        VisualCommands(window, desk, panels),
         LesionCommands(window, desk, panels),
         AdapterCommands(window, desk, handlers.patience),
         EditCommands(window, desk, panels, handlers.say),

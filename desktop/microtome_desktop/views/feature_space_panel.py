@@ -11,11 +11,10 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolTip, QVBoxLayout, QWidget
 
-from microtome_desktop.jobs.requests import ProjectSite
 from microtome_desktop.jobs.space_requests import Prepare
-from microtome_desktop.presenters import as_python, exports
+from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.feature_python import direction_lines, directions_of
+from microtome_desktop.presenters.feature_python import directions_of
 from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
     Space,
@@ -31,6 +30,7 @@ from microtome_desktop.presenters.space_layers import (
     offered_sites,
     site_beside,
 )
+from microtome_desktop.presenters.space_python import drawn_lines
 from microtome_desktop.presenters.space_selected import selected_by, selected_rows
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
@@ -43,6 +43,7 @@ from microtome_desktop.views.space_features import FeaturePoints
 from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
 from microtome_desktop.views.space_grouping import Grouping
+from microtome_desktop.views.space_images import ImagePoints
 from microtome_desktop.views.space_kept import kept_of, restore
 from microtome_desktop.views.space_pane import SpacePane, projecting_tip
 from microtome_desktop.views.space_picking import Tool
@@ -78,6 +79,7 @@ class FeatureSpacePanel(Panel):
         self.grouping = Grouping(context, self)
         self.walk = LayerWalk(context, self)
         self.features = FeaturePoints(context, self)
+        self.images = ImagePoints(context, self)
         self._lay_out()
         self._connect()
         self.show_session()
@@ -169,7 +171,7 @@ class FeatureSpacePanel(Panel):
         """Show one more site, beside those that are shown."""
         if len(self.panes) < MOST_VIEWS:
             pane = self.grid.add()
-            self._offer(pane)
+            self.offer(pane)
             shown = [each.name for each in self.panes if each is not pane]
             pane.choose(site_beside(self.context.workspace.session, shown))
             self.show_model()
@@ -196,11 +198,12 @@ class FeatureSpacePanel(Panel):
     def _on_project(self, pane: SpacePane) -> None:
         self.grid.work_in(pane)
         if pane.name is not None:
-            self.context.ask(ProjectSite(pane.name))
+            self.context.ask(self.images.projecting(pane.name))
 
     def _on_hover(self, pane: SpacePane, point: int) -> None:
         self.features.hover(pane.drawing, point)
-        if pane.drawing is None or not 0 <= point < len(pane.drawing.points):
+        self.images.hover(pane, point)
+        if pane.drawing is None or pane.drawing.images or not 0 <= point < len(pane.drawing.points):
             QToolTip.hideText()
             return
         of_feature = bool(pane.drawing.features)
@@ -241,10 +244,7 @@ class FeatureSpacePanel(Panel):
         session, site = self.context.workspace.session, self.site.currentData()
         if session is None or self.drawing is None:
             return exports.NO_RUN if session is None else _FIRST
-        if self.drawing.features:
-            return direction_lines(session, site)
-        points = int((self.drawing.prompts >= 0).sum())
-        return as_python.space_lines(session, site, points == 0, points)
+        return drawn_lines(session, site, self.drawing)
 
     # ------------------------------------------------------------ state → screen
 
@@ -254,18 +254,19 @@ class FeatureSpacePanel(Panel):
         self.walk.stop()
         for pane in self.panes:
             pane.aligned = False
-            self._offer(pane)
+            self.offer(pane)
         self.show_model()
         self.grouping.show()
         self.draw_all()
 
-    def _offer(self, pane: SpacePane) -> None:
+    def offer(self, pane: SpacePane) -> None:
+        """Offer the sites that there are now."""
         session = self.context.workspace.session
         held = [str(a.params.get("site", "")) for a in projections(session)]
         # The first view shows what there is; the others wait for their sites.
         keeps = pane is not self.panes[0] or pane.name in held
         first = min(held, default=None)
-        pane.offer(offered_sites(session), first, keep=keeps)
+        pane.offer(offered_sites(session, self.images.layers), first, keep=keeps)
 
     def show_part(self, part: str) -> None:
         """Show a projection that has arrived, or groups that have changed."""
@@ -274,7 +275,7 @@ class FeatureSpacePanel(Panel):
         if not part.startswith("analyses/projection/"):
             return
         site = part.removeprefix("analyses/projection/")
-        entries = offered_sites(self.context.workspace.session)
+        entries = offered_sites(self.context.workspace.session, self.images.layers)
         for pane in self.panes:
             empty = pane.name is None
             pane.offer(entries, site, keep=True)
@@ -292,6 +293,7 @@ class FeatureSpacePanel(Panel):
             pane.compute.setEnabled(not offline)
             pane.compute.setToolTip(reason if offline else projecting_tip(self.context, pane.name))
         self.walk.show()
+        self.images.show()
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring what is selected: tokens, or a feature, and colour what is on at a token."""
@@ -359,6 +361,7 @@ class FeatureSpacePanel(Panel):
         offered = (*drawing.offered, ColourBy.ACTIVE) if drawing.features else drawing.offered
         self.bar.offer_colourings([str(by) for by in offered], str(drawing.by))
         self.features.show(drawing)
+        self.images.show()
         self.legend.setText(legend_html(drawing))
 
     def _show_empty(self) -> None:

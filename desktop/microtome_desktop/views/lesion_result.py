@@ -20,6 +20,7 @@ _WIDTHS, _UNITS = (52, 66, 66, 66, 66), 150
 _LOW, _NARROW = 290, 480  # pixels under which one part is shown at a time
 _QT_MOST = (1 << 24) - 1  # what Qt calls no limit
 _PARTS = ("Table", "Dose curve", "Matrix", "Units")
+_UPPER = (0, 3)  # those of the upper half
 
 
 class LesionResult(QWidget):
@@ -57,18 +58,20 @@ class LesionResult(QWidget):
         above.addWidget(self.part)
         above.addWidget(self.counts)
         above.addWidget(self.side)
-        middle = QHBoxLayout()
+        self.top_half, self.low_half = QWidget(), QWidget()
+        middle, below = QHBoxLayout(self.top_half), QHBoxLayout(self.low_half)
         middle.addWidget(self.table, 1)
         middle.addWidget(self.units)
-        below = QHBoxLayout()
         below.addWidget(self.dose, 1)
         below.addWidget(self.matrix, 1)
+        for line in (middle, below):
+            line.setContentsMargins(0, 0, 0, 0)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(above)
-        column.addLayout(middle, 5)
-        column.addLayout(below, 4)
+        column.addWidget(self.top_half, 5)
+        column.addWidget(self.low_half, 4)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """All parts where there is room, one of them where there is not."""
@@ -78,9 +81,11 @@ class LesionResult(QWidget):
     def _arrange(self, *_: object) -> None:
         small = self.height() < _LOW or self.width() < _NARROW
         self.part.setVisible(small)
-        parts = (self.table, self.dose, self.matrix, self.units)
-        for at, part in enumerate(parts):
-            part.setVisible(not small or at == self.part.currentIndex())
+        at = self.part.currentIndex()
+        for number, part in enumerate((self.table, self.dose, self.matrix, self.units)):
+            part.setVisible(not small or number == at)
+        self.top_half.setVisible(not small or at in _UPPER)
+        self.low_half.setVisible(not small or at not in _UPPER)
         self.units.setMaximumWidth(_QT_MOST if small else _UNITS)
         self.side.setVisible(self.matrix.isVisibleTo(self))
         self.counts.setVisible(self.counts.count() > 1)
@@ -98,7 +103,8 @@ class LesionResult(QWidget):
         if found is None:
             return
         with QSignalBlocker(self.counts):
-            before = self.counts.currentData()
+            # A choice among several stays; where there was none, the first of these counts.
+            before = self.counts.currentData() if self.counts.count() > 1 else None
             self.counts.clear()
             for name in found.measures:
                 self.counts.addItem(MEASURES.get(name, name).capitalize(), name)

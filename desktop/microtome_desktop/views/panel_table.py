@@ -215,6 +215,12 @@ def _units() -> type[Panel]:
     return UnitsPanel
 
 
+def _visualise() -> type[Panel]:
+    from microtome_desktop.views.visual_panel import VisualPanel
+
+    return VisualPanel
+
+
 def _lesions() -> type[Panel]:
     from microtome_desktop.views.lesion_lab import LesionLab
 
@@ -243,6 +249,7 @@ PLACES = (
     Place("probes", "Probes", "mdi6.needle", _CENTRE, _probes, late=True),
     Place("see", "See", "mdi6.eye-outline", _CENTRE, _see, late=True),
     Place("units", "Units", "mdi6.view-grid-outline", _CENTRE, _units, late=True),
+    Place("visualise", "Visualise", "mdi6.image-auto-adjust", _CENTRE, _visualise, late=True),
     Place("lesions", "Lesions", "mdi6.lightning-bolt-outline", _CENTRE, _lesions, late=True),
     Place("modules", "Modules", "mdi6.file-tree-outline", _CENTRE, _modules, late=True),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),

@@ -55,7 +55,7 @@ _EVIDENCE = (
     LazyColumn("value", "activity", "What it does on this image", 56, right=True),
     LazyColumn("weight", "weight", "What a step of it is worth", 56, right=True),
 )
-_LOW, _LEAST = 340, 110  # pixels
+_LOW, _LEAST = 300, 110  # pixels
 _NOT_YET = "Being read\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -95,8 +95,8 @@ class SeePanel(Panel):
             label.setTextFormat(Qt.TextFormat.PlainText)
 
     def _lay_out(self) -> None:
-        left, right = QWidget(), QWidget()
-        first, last = QVBoxLayout(left), QVBoxLayout(right)
+        self._left, right = QWidget(), QWidget()
+        first, last = QVBoxLayout(self._left), QVBoxLayout(right)
         for column in (first, last):
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(5)
@@ -111,7 +111,7 @@ class SeePanel(Panel):
         last.addWidget(self.said)
         self.parts = QSplitter(Qt.Orientation.Horizontal)
         self.parts.setChildrenCollapsible(False)
-        for at, (part, share) in enumerate(((left, 2), (self.gallery, 5), (right, 3))):
+        for at, (part, share) in enumerate(((self._left, 2), (self.gallery, 5), (right, 3))):
             self.parts.addWidget(part)
             self.parts.setStretchFactor(at, share)
         self.parts.setSizes([160, 410, 260])
@@ -253,9 +253,9 @@ class SeePanel(Panel):
         self._show()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Where it is low the image keeps its room; the classes are in the prompt's panel too."""
+        """Where it is low the maps have the room: the image is in the prompt's panel too."""
         super().resizeEvent(event)
-        self.classes.setVisible(event.size().height() > _LOW)
+        self._left.setVisible(event.size().height() > _LOW)
 
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self.buttons.show)

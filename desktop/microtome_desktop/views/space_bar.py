@@ -43,6 +43,11 @@ class SpaceBar(QWidget):
         self.placed_by.setObjectName("space_placed")
         self.placed_by.setAccessibleName("features placed by")
         self.placed_by.hide()
+        self.images = Choice()
+        self.images.setObjectName("space_images")
+        self.images.setAccessibleName("images that are shown to the model")
+        self.images.setToolTip("The images that are shown to the model")
+        self.images.hide()
         self.tools = {tool: small_button(_ICONS[tool], tip) for tool, tip in _TIPS.items()}
         for button in self.tools.values():
             button.setCheckable(True)
@@ -79,6 +84,7 @@ class SpaceBar(QWidget):
         row.addWidget(by)
         row.addWidget(self.colour_by)
         row.addWidget(self.placed_by)
+        row.addWidget(self.images)
         row.addStretch(1)
         for part in (self.play, self.layers, self.layer_told):
             row.addWidget(part)
@@ -135,6 +141,15 @@ class SpaceBar(QWidget):
         self.placed_by.setCurrentIndex(max(0, self.placed_by.findData(chosen)))
         barred = [f"{text}: {tip}" for _, text, tip, able in rows if not able]
         self.placed_by.setToolTip("\n".join(["How features are placed", *barred]))
+
+    def offer_images(self, names: Sequence[str], chosen: str) -> None:
+        """Offer sets of images, one of them chosen; hidden where there are none."""
+        self.images.setVisible(bool(names))
+        held = [self.images.itemText(row) for row in range(self.images.count())]
+        if held != list(names):
+            self.images.clear()
+            self.images.addItems(list(names))
+        self.images.setCurrentIndex(self.images.findText(chosen))
 
     def show_layers(self, count: int, now: int) -> None:
         """Offer so many layers, standing at one; hidden for a site that has none."""

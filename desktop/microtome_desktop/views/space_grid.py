@@ -28,6 +28,8 @@ class PaneGrid(QWidget):
     project_asked = Signal(object)
     hovered = Signal(object, int)  # SpacePane, row of the point
     clicked = Signal(object, int)
+    opened = Signal(object, int)  # twice pressed
+    left = Signal()
     menu_asked = Signal(object, int, QPoint)  # SpacePane, row of the point, where on the screen
     caught = Signal(object, object, object)  # SpacePane, rows of the points, Pick
 
@@ -50,6 +52,8 @@ class PaneGrid(QWidget):
         pane.site_chosen.connect(self.site_chosen)
         pane.project_asked.connect(self.project_asked)
         pane.close_asked.connect(self.close_pane)
+        pane.opened.connect(self._on_opened)
+        pane.left.connect(self.left)
         pane.view.hovered.connect(partial(self._on_hover, pane))
         pane.view.clicked.connect(partial(self._on_click, pane))
         pane.view.looked.connect(partial(self._on_looked, pane))
@@ -113,6 +117,10 @@ class PaneGrid(QWidget):
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.clicked.emit(pane, point)
+
+    def _on_opened(self, pane: SpacePane) -> None:
+        if self._under is not None and self._under[0] is pane and self._under[1] >= 0:
+            self.opened.emit(*self._under)
 
     def _on_caught(self, pane: SpacePane, rows: np.ndarray, pick: Pick) -> None:
         self.caught.emit(pane, rows, pick)

@@ -49,6 +49,9 @@ class Grouping(QObject):
         session, drawing = self._context.workspace.session, pane.drawing
         if session is None or drawing is None or pane.name is None or point >= len(drawing.points):
             return
+        if drawing.images:
+            self._panel.images.offer(pane, point, at)
+            return
         own = int(drawing.prompts[point]) < 0
         position = int(drawing.positions[point]) if own else None
         place = point_place(session, pane.name, position)

@@ -41,6 +41,8 @@ class SpacePane(QWidget):
     site_chosen = Signal(object)
     project_asked = Signal(object)
     close_asked = Signal(object)
+    opened = Signal(object)  # the pane: twice pressed where the pointer is
+    left = Signal()  # by the pointer
 
     def __init__(self, view: SpaceView, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,4 +141,8 @@ class SpacePane(QWidget):
         """A press anywhere in the drawing makes this the view that is worked in."""
         if isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonPress:
             self.used.emit(self)
+        elif event.type() == QEvent.Type.MouseButtonDblClick:
+            self.opened.emit(self)
+        elif event.type() == QEvent.Type.Leave:
+            self.left.emit()
         return False

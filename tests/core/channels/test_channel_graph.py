@@ -254,3 +254,14 @@ def test_the_metric_may_stand_over_the_mean(shapes: Model) -> None:
     """As text circuits: an answer alone is measured against all classes."""
     circuit = channel_graph(shapes, load_image_set("shapes").image(0), LogitOverMean("cup"))
     assert circuit.node_label[-1] == "logit(cup) \N{MINUS SIGN} mean logit"
+
+
+def test_two_images_are_compared_unit_by_unit(shapes: Model) -> None:
+    """The same unit in both is one node, and the layers stay the rows of what is drawn."""
+    pictures = load_image_set("shapes")
+    pair = [mt.prune(channel_graph(shapes, pictures.image(row))) for row in (0, 60)]
+    both = mt.graph_difference(*pair)
+    units = [{node for node in each.node_id if "/" in node} for each in pair]
+    assert both.circuit.n_nodes == len(units[0] | units[1]) + 2
+    assert int((both.node_counts == 2).sum()) == len(units[0] & units[1]) + 2
+    assert both.circuit.metadata["unit_layers"] == pair[0].metadata["unit_layers"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from microtome.features.cards import feature_card
 
 from microtome.activations.capture import trace
 from microtome.activations.harvest import harvest

@@ -9,11 +9,12 @@ import torch
 
 from microtome.activations.capture import trace
 from microtome.analysis.direct import direct_logit_attribution
-from microtome.errors import ModelDamaged
+from microtome.errors import ModelDamaged, PromptError
 from microtome.examining import examine
 from microtome.interventions.edits import Ablate, Patch, Steer
 from microtome.metrics import LogitDifference
 from microtome.models.arithmetic import run
+from microtome.models.coverage import coverage
 from microtome.models.loading import load_model
 from microtome.prompts import Question
 
@@ -80,7 +81,7 @@ def test_the_anatomy_alone_gives_the_logits(sees, pictures, name):
     np.testing.assert_allclose(found, model.run(tokens), rtol=0, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["vit", "deit", "clip"])
+@pytest.mark.parametrize("name", ["deit", "clip"])
 def test_an_image_and_a_pair_have_circuit_lens_and_attribution(sees, pictures, name):
     model, (clean, corrupt) = sees(name), pictures[:2]
     for question in (Question(clean), Question(clean, corrupt=corrupt)):
@@ -144,3 +145,17 @@ def test_files_that_describe_images_of_another_size_are_refused(tmp_path):
     told.write_text(told.read_text().replace("16", "20"))
     with pytest.raises(ModelDamaged, match=r"Input image size \(20\*20\) doesn't match"):
         load_model(tmp_path)
+
+
+def test_more_tokens_than_the_model_has_positions_are_refused(sees):
+    model = sees("vit")
+    assert trace(model, [0, 5, 5]).logits.shape == (3, 3)
+    with pytest.raises(PromptError, match=r"has 18 tokens, but .* reads at most 17"):
+        trace(model, [0] * 18)
+
+
+def test_what_can_be_seen_of_a_convolutional_net_is_said_plainly(sees):
+    found = coverage(sees("resnet"))
+    assert found.summary.startswith("ResNet has layers of channels: shown are tokens, logits")
+    assert "layers of units instead" in found.reason("pattern")
+    assert coverage(sees("vit")).summary == "All panels work on this model."

@@ -8,6 +8,8 @@ import torch
 
 import microtome as mt
 from microtome.errors import InputError, ModelError
+from microtome.vision.default_space import space_with
+from microtome.vision.space import _reduced
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,23 @@ def test_the_own_image_lies_where_its_like_would(seeing):
     np.testing.assert_allclose(found.array("points")[:-1], plain.array("points"))
     np.testing.assert_allclose(found.array("points")[-1], plain.array("points")[7], atol=1e-5)
     assert found.array("point_prompt")[-1] == -1
+
+
+def test_a_run_on_an_image_shows_it_among_the_set_of_the_model(seeing):
+    model, images = seeing
+    for at in (7, 300):  # the axes are found once, the own image is placed in every run
+        found = space_with(model, images.image(at))
+        points = found.array("points")
+        assert (len(points), found.params["numbers"][at]) == (len(images) + 1, at)
+        np.testing.assert_allclose(points[-1], points[at], atol=1e-5)
+        assert found.array("point_task")[-1] == "this image"
+
+
+def test_large_images_are_kept_as_small_pictures():
+    seen = np.random.default_rng(0).integers(0, 256, (3, 2 * 200, 2 * 150, 1)).astype(np.uint8)
+    small = _reduced(seen)
+    assert small.shape == (3, 100, 75, 1)
+    np.testing.assert_allclose(small[1, 2, 3, 0], seen[1, 8:12, 12:16, 0].mean(), atol=0.5)
 
 
 def test_what_cannot_be_asked_is_said(seeing):

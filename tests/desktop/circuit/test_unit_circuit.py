@@ -16,6 +16,7 @@ from microtome.records.marks import Marks
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import show_new
 from microtome_desktop.jobs.requests import AblateNode, ReproducedShare, Subject
+from microtome_desktop.jobs.unit_requests import UnitFaithfulness
 from microtome_desktop.presenters.as_python import node_lines
 from microtome_desktop.presenters.circuit import draw, inner_nodes, pruned
 from microtome_desktop.presenters.circuit_search import matches
@@ -29,7 +30,8 @@ LEFT = Qt.MouseButton.LeftButton
 def seen():
     """The embedded model that sees, and its session on a face."""
     model = mt.load_model("shapes-resnet")
-    question = mt.Question(mt.load_image_set("shapes").image(0), answer="Ada", wrong="Dan")
+    image = replace(mt.load_image_set("shapes").image(0), source="set:shapes/0")
+    question = mt.Question(image, answer="Ada", wrong="Dan")
     return model, mt.examine(model, question)
 
 
@@ -82,7 +84,7 @@ def test_rows_are_layers_and_no_two_nodes_touch(seen):
         part = pruned(circuit, View(nodes=nodes))
         assert part.n_nodes <= nodes + 2
         layout = draw(part, 760.0, 300.0).layout
-        assert len(layout.rows) == len(circuit.metadata["unit_layers"]) + 2
+        assert len(layout.rows) == len(np.unique(part.node_layer))
         for row in np.unique(layout.y):
             line = np.flatnonzero(layout.y == row)
             line = line[np.argsort(layout.x[line])]
@@ -115,6 +117,28 @@ def test_a_channel_is_cut_and_the_drawn_ones_run_alone(seen):
     measured = replace(session, analyses={**session.analyses, cut.id: cut})
     lines = "\n".join(node_lines(measured, "pool/8", None))
     assert "from microtome.vision.alone import ablate_unit" in lines
+
+
+def test_the_metrics_card_tells_how_many_units_are_enough(bench, seen, graph, qtbot):
+    model, session = seen
+    card = bench.furnishing.panels["node_card"]
+    qtbot.waitUntil(lambda: card.curve.button.isVisibleTo(card))
+    assert not card.curve.plot.isVisibleTo(card)
+    engine = Engine()
+    engine.take(model)
+    found = UnitFaithfulness(subject=Subject.of(session)).perform(engine, Job())
+    bench.desk.workspace.add_analysis(found)
+    qtbot.waitUntil(lambda: card.curve.plot.isVisibleTo(card))
+    assert [line.front for line in card.curve.plot.lines] == [False, True]
+    control, own = (line.curve for line in card.curve.plot.lines)
+    assert own.faithfulness[-1] == pytest.approx(1.0)
+    assert own.faithfulness[3] > control.band[1][3]  # better than the best of ten
+    assert "Others set to zero" in card.curve.text.text()
+    bench.desk.selection.update(node="pool/8")
+    qtbot.waitUntil(lambda: not card.curve.isVisibleTo(card))
+    made: dict[str, object] = {}
+    exec("\n".join(node_lines(bench.desk.workspace.session, "OUT", None)), made)  # noqa: S102
+    assert made["curve"].faithfulness == pytest.approx(own.faithfulness, abs=1e-4)
 
 
 def test_discovery_says_why_there_are_no_edges(seen):

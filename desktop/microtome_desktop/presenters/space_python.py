@@ -1,0 +1,31 @@
+"""The Python that makes what the feature space draws: tokens, features or images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from microtome.records.session import Session
+from microtome_desktop.presenters.as_python import Lines, lines_of, space_lines
+from microtome_desktop.presenters.feature_python import direction_lines
+from microtome_desktop.presenters.space import Space, projection_of
+
+
+def drawn_lines(session: Session, site: str, drawing: Space) -> Lines | str:
+    """``values`` [point, component] of what is drawn."""
+    if drawing.features:
+        return direction_lines(session, site)
+    found = projection_of(session, site)
+    if drawing.images and found is not None:
+        return _image_lines(session, found.params)
+    points = int((drawing.prompts >= 0).sum())
+    return space_lines(session, site, points == 0, points)
+
+
+def _image_lines(session: Session, told: Mapping[str, Any]) -> Lines | str:
+    layer, per, images = (str(told[key]) for key in ("unit_layer", "per", "images"))
+    return lines_of(
+        session, f"images = mt.load_image_set({images!r})",
+        f"space = mt.image_space(model, {layer!r}, images, per={per!r}, own=question.prompt)",
+        'values = space.array("points")',
+    )  # fmt: skip
