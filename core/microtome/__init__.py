@@ -11,137 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Public name -> the module that defines it.
-_PUBLIC = {
-    "Ablate": "interventions.edits",
-    "Arrow": "records.hypothesis",
-    "Box": "records.hypothesis",
-    "Case": "records.suite",
-    "Circuit": "records.circuit",
-    "Corpus": "corpora.reading",
-    "CustomMetric": "metrics",
-    "Faithfulness": "records.faithfulness",
-    "FeatureCard": "records.feature_card",
-    "FeatureChange": "circuits.attribution.changes",
-    "FeatureEdit": "circuits.attribution.changes",
-    "FeatureIndex": "records.feature_index",
-    "FeatureLabel": "records.feature_labels",
-    "Harvest": "activations.shards",
-    "Hypothesis": "records.hypothesis",
-    "ImageInput": "prompts",
-    "ImageSet": "records.image_set",
-    "KL": "metrics",
-    "LabelSet": "records.feature_labels",
-    "Labeller": "features.labelling",
-    "LocalLabeller": "features.labelling",
-    "LogProbability": "metrics",
-    "LogitDifference": "metrics",
-    "LogitOverMean": "metrics",
-    "Loss": "metrics",
-    "MicrotomeError": "errors",
-    "Neurons": "features.neurons",
-    "Patch": "interventions.edits",
-    "Probability": "metrics",
-    "PromptPair": "prompts",
-    "Question": "prompts",
-    "Rank": "metrics",
-    "Session": "records.session",
-    "Site": "sites",
-    "Steer": "interventions.edits",
-    "Suite": "records.suite",
-    "Sweep": "records.sweep",
-    "ToyModels": "records.superposition",
-    "ToyPlan": "records.superposition",
-    "Trace": "records.trace",
-    "Treatment": "records.lesion",
-    "ablation_sweep": "interventions.sweeps",
-    "adversarial_search": "suites.adversarial",
-    "attention_maps": "vision.patches",
-    "attention_rollout": "vision.patches",
-    "attribution_graph": "circuits.attribution.graph",
-    "causal_scrub": "circuits.scrubbing.scrub",
-    "causal_trace": "interventions.sweeps",
-    "choose_units": "vision.lesion",
-    "component_graph": "circuits.component",
-    "coverage": "models.coverage",
-    "direct_logit_attribution": "analysis.direct",
-    "discover_circuit": "circuits.discovery.discover",
-    "edge_auc": "circuits.discovery.comparing",
-    "edit_price": "analysis.price",
-    "estimate_attribution": "circuits.attribution.estimate",
-    "estimate_discovery": "circuits.discovery.estimate",
-    "estimate_harvest": "activations.harvest",
-    "estimate_sweep": "interventions.sweeps",
-    "evaluate_dictionary": "features.evaluation",
-    "evaluate_transcoders": "features.evaluation",
-    "examine": "examining",
-    "faithfulness": "circuits.discovery.faithful",
-    "feature_card": "records.feature_card",
-    "feature_images": "vision.feature_images",
-    "feature_index": "features.indexing",
-    "feature_intervention": "circuits.attribution.intervening",
-    "feature_selectivity": "vision.feature_images",
-    "feature_space": "analysis.feature_space",
-    "feature_splits": "features.splitting",
-    "generate": "interventions.generation",
-    "graph_consensus": "circuits.comparing",
-    "graph_difference": "circuits.comparing",
-    "harvest": "activations.harvest",
-    "head_scores": "analysis.heads",
-    "image_space": "vision.space",
-    "inspect_dictionary": "features.formats.files",
-    "judge_circuit": "circuits.discovery.judging",
-    "label_detection": "features.labelling",
-    "label_features": "features.labelling",
-    "lesion": "vision.lesion",
-    "load_adapter": "models.vision.adapter",
-    "load_dictionary": "features.formats.files",
-    "load_image_set": "images.sets",
-    "load_model": "models.loading",
-    "load_suite": "suites.loading",
-    "load_transcoders": "features.formats.files",
-    "logit_lens": "analysis.lens",
-    "meanings": "records.shared_features",
-    "module_tree": "models.module_tree",
-    "open_harvest": "activations.shards",
-    "open_session": "session.reader",
-    "patch_lens": "vision.patches",
-    "patching_sweep": "interventions.sweeps",
-    "path_patching": "circuits.discovery.paths",
-    "phase_diagram": "features.superposition",
-    "probe": "analysis.probes",
-    "project": "analysis.projection",
-    "propose_groups": "circuits.grouping",
-    "propose_label": "features.token_labels",
-    "propose_labels": "features.token_labels",
-    "prune": "circuits.prune",
-    "prune_by_influence": "circuits.influences",
-    "read_corpus": "corpora.reading",
-    "read_graph": "circuits.formats.files",
-    "read_image": "images.reading",
-    "read_images": "images.reading",
-    "read_labels": "features.label_files",
-    "redundancy": "suites.redundancy",
-    "run_suite": "suites.running",
-    "save_dictionary": "features.formats.saving",
-    "save_session": "session.writer",
-    "save_transcoders": "features.formats.saving",
-    "score_label": "features.labelling",
-    "self_check": "selfcheck.suite",
-    "shared_features": "features.sharing",
-    "shared_neurons": "features.sharing",
-    "slice_circuits": "suites.slices",
-    "stability": "circuits.discovery.judging",
-    "superposition": "features.superposition",
-    "trace": "activations.capture",
-    "train_dictionary": "features.training.single",
-    "train_toy": "features.superposition",
-    "train_transcoders": "features.training.layers",
-    "verify_session": "session.verify",
-    "where_it_fires": "features.firing",
-    "write_graph": "circuits.formats.files",
-}
-
 __all__ = [
     "KL",
     "Ablate",
@@ -180,18 +49,24 @@ __all__ = [
     "Steer",
     "Suite",
     "Sweep",
+    "Target",
     "ToyModels",
     "ToyPlan",
     "Trace",
     "Treatment",
+    "VisualSettings",
     "ablation_sweep",
     "adversarial_search",
     "attention_maps",
     "attention_rollout",
     "attribution_graph",
+    "attribution_map",
     "causal_scrub",
     "causal_trace",
+    "channel_faithfulness",
+    "channel_graph",
     "choose_units",
+    "class_direction",
     "component_graph",
     "coverage",
     "direct_logit_attribution",
@@ -218,6 +93,7 @@ __all__ = [
     "graph_difference",
     "harvest",
     "head_scores",
+    "image_maps",
     "image_space",
     "inspect_dictionary",
     "judge_circuit",
@@ -251,6 +127,7 @@ __all__ = [
     "read_image",
     "read_images",
     "read_labels",
+    "read_layer",
     "redundancy",
     "run_suite",
     "save_dictionary",
@@ -267,7 +144,11 @@ __all__ = [
     "train_dictionary",
     "train_toy",
     "train_transcoders",
+    "unit_card",
+    "unit_evidence",
+    "unit_table",
     "verify_session",
+    "visualise",
     "where_it_fires",
     "write_graph",
 ]
@@ -366,6 +247,7 @@ if TYPE_CHECKING:
     from microtome.records.superposition import ToyModels, ToyPlan
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
+    from microtome.records.visualisation import VisualSettings
     from microtome.selfcheck.suite import self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
@@ -376,18 +258,35 @@ if TYPE_CHECKING:
     from microtome.suites.redundancy import redundancy
     from microtome.suites.running import run_suite
     from microtome.suites.slices import slice_circuits
+    from microtome.vision.attribution import attribution_map
+    from microtome.vision.cards import read_layer, unit_card, unit_table
+    from microtome.vision.circuit import channel_graph
+    from microtome.vision.evidence import unit_evidence
+    from microtome.vision.faithful import channel_faithfulness
     from microtome.vision.feature_images import feature_images, feature_selectivity
     from microtome.vision.lesion import choose_units, lesion
+    from microtome.vision.maps import image_maps
+    from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
     from microtome.vision.space import image_space
+    from microtome.vision.targets import Target
+    from microtome.vision.towards import class_direction
+    from microtome.vision.visualise import visualise
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
+    public = _public()
+    if name not in public:
         raise AttributeError(f"module 'microtome' has no attribute {name!r}")
-    value = getattr(import_module(f"microtome.{_PUBLIC[name]}"), name)
+    value = getattr(import_module(f"microtome.{public[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_public()})
+
+
+def _public() -> dict[str, str]:
+    from microtome.public_names import PUBLIC
+
+    return PUBLIC

@@ -12,6 +12,7 @@ from microtome.circuits.prune import prune
 from microtome.records.coverage import Coverage
 from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import COMMANDS, command
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.state.desk import Desk
@@ -51,6 +52,7 @@ ON_A_CIRCUIT = {  # that was discovered
     CommandId.MEASURE_SIZE, CommandId.COMPARE_CIRCUITS, CommandId.JUDGE_CIRCUIT,
     CommandId.KNOWN_CIRCUIT, CommandId.FORGET_CIRCUIT, CommandId.ABLATE_OUTSIDE,
 }  # fmt: skip
+ON_IMAGES = {row.id for row in IMAGE_COMMANDS}
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}
 ON_SUITES = {
     CommandId.SUITE, CommandId.SLICE_CIRCUITS, CommandId.REDUNDANCY, CommandId.REMOVE_PARTS,
@@ -67,6 +69,7 @@ IN_THE_LAB = {
     CommandId.MEASURE_SHARING,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
+ON_IMAGES = {CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
     CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
@@ -125,7 +128,7 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
-        *IN_THE_LAB, CommandId.PROBE,
+        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, CommandId.LESION, CommandId.ADD_TO_LESION,
     }  # fmt: skip
 
 
@@ -136,7 +139,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *AFTER_SUITES, *OF_FEATURES,
+        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES,
         *ON_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""

@@ -167,7 +167,7 @@ def test_the_table_of_a_panel_or_why_there_is_none(full, qtbot, tmp_path, monkey
 # Those of experiments have one once there is a result: their own tests look at it.
 WITHOUT_TABLE = {
     "lessons", "jobs", "edits", "feature_edits", "discovery", "hypothesis", "suite", "features",
-    "training", "superposition", "probes", "splitting",
+    "training", "superposition", "probes", "splitting", "lesions",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from microtome.activations.shards import (
     write_shard,
 )
 from microtome.corpora.blocks import row_length, tokenise
-from microtome.corpora.reading import Corpus, read_corpus
+from microtome.corpora.reading import Corpus, Source, read_corpus
 from microtome.errors import (
     CorpusError,
     InputError,
@@ -44,7 +44,6 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import SeenError, expect_head, layers_of, until_seen
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.session.storage import storing
 from microtome.sites import SITES, Site, expect_names
 
@@ -66,7 +65,7 @@ class HarvestEstimate:
 
 def estimate_harvest(
     model: Model,
-    source: Corpus | Path | str | PromptSet,
+    source: Source,
     sites: Iterable[Site | str],
     folder: Path | str,
     *,
@@ -88,7 +87,7 @@ def estimate_harvest(
 
 def harvest(  # noqa: PLR0913  # what a harvest is of
     model: Model,
-    source: Corpus | Path | str | PromptSet,
+    source: Source,
     sites: Iterable[Site | str],
     folder: Path | str,
     *,

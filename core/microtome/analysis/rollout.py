@@ -1,4 +1,4 @@
-"""Attention rollout: where a position looks through all layers at once."""
+"""Attention rollout by arrays alone, so that a window can follow it through a run of a file."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import numpy as np
 from jaxtyping import Float
 
 
-def attention_rollout(
-    patterns: Float[np.ndarray, "layer head query key"],
-) -> Float[np.ndarray, "query key"]:
-    """The product over layers of the mean pattern of heads, each half attention, half residual.
-
-    Rows sum to 1 as those of patterns do. What heads write is not looked at: a rough picture.
-    Source: Abnar and Zuidema, "Quantifying Attention Flow in Transformers" (2020).
-    """
-    length = patterns.shape[-1]
-    found = np.eye(length)
-    for layer in patterns.astype(np.float64):
-        found = (0.5 * layer.mean(axis=0) + 0.5 * np.eye(length)) @ found
-    return found
+def rolled_out(
+    mean: Float[np.ndarray, "layer query key"],
+) -> Float[np.ndarray, "layer query key"]:
+    """The rollout of patterns that are means over heads; see ``vision.patches``."""
+    unit = np.eye(mean.shape[-1])
+    found, so_far = [], unit
+    for pattern in mean.astype(np.float64):
+        so_far = (pattern + unit) / 2 @ so_far
+        found.append(so_far)
+    return np.stack(found).astype(np.float32)

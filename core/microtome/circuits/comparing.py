@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from microtome.errors import InputError, expect
-from microtome.records.circuit import OUTPUT, POSITION, TOKEN, Circuit
+from microtome.records.circuit import OUTPUT, POSITION, TOKEN, UNIT_LAYERS, Circuit
 
 _NAMED = 3  # words of one place that are written out
 
@@ -295,7 +295,10 @@ def _metadata(
     circuits: Sequence[Circuit], names: tuple[str, ...], tokens: list[str]
 ) -> dict[str, Any]:
     layers = [int(circuit.metadata.get("n_layers") or 0) for circuit in circuits]
+    units = circuits[0].metadata.get(UNIT_LAYERS)
+    same = units is not None and all(c.metadata.get(UNIT_LAYERS) == units for c in circuits)
     return {
+        **({UNIT_LAYERS: units} if same else {}),
         "method": "consensus", "circuits": list(names), "tokens": tokens, "n_layers": max(layers),
         "metric": " | ".join(dict.fromkeys(str(c.metadata.get("metric", "")) for c in circuits)),
         "cyclic": any(circuit.metadata.get("cyclic") for circuit in circuits),

@@ -30,6 +30,7 @@ from microtome.cli.given import (
 )
 from microtome.cli.graphs import add_export, add_import, export_graph, import_graph
 from microtome.cli.images import add_asked, asked_image, image_facts
+from microtome.cli.lesion import add_lesion, lesion_command
 from microtome.cli.patch import add_patch, patch
 from microtome.cli.paths import add_path, patch_paths
 from microtome.cli.probe import add_probe, probe_command
@@ -37,6 +38,7 @@ from microtome.cli.redundancy import add_redundancy, redundancy_command
 from microtome.cli.suite import add_suite, suite_command
 from microtome.cli.swaps import add_swaps, swaps_command
 from microtome.cli.train import add_train, train_command
+from microtome.cli.visualise import add_visualise, visualise_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 1, 130, 141
@@ -90,9 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     add_generate(commands)
     add_suite(commands)
     add_train(commands)
+    add_lesion(commands.add_parser("lesion", help="say what a model still does without some units"))
     add_probe(commands.add_parser("probe", help="say at which layer a concept can be read off"))
     add_redundancy(commands.add_parser("redundancy", help="say which parts a model can do without"))
     add_swaps(commands.add_parser("swaps", help="search for swaps of tokens that flip an answer"))
+    add_visualise(commands.add_parser("visualise", help="make pictures that a unit answers to"))
     add_import(commands.add_parser("import", help="save a graph file as a session"))
     add_export(commands.add_parser("export", help="write a session's circuit as a graph file"))
     models = commands.add_parser("models", help="list the embedded models")
@@ -322,10 +326,12 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "attribute": attribute,
     "generate": generate_command,
     "suite": suite_command,
+    "lesion": lesion_command,
     "probe": probe_command,
     "redundancy": redundancy_command,
     "swaps": swaps_command,
     "train": train_command,
+    "visualise": visualise_command,
     "import": import_graph,
     "export": export_graph,
     "models": _models,

@@ -83,7 +83,8 @@ class Corpus:
         """
         if self.images:
             raise CorpusError(
-                f"{self.name} holds images, but text is needed.", "Choose text, or a model that sees."
+                f"{self.name} holds images, but text is needed.",
+                "Choose text, or a model that sees.",
             )
         before, found = 0, False
         for text in self.texts:
@@ -100,21 +101,27 @@ class Corpus:
             raise CorpusError(f"{self.name} holds no text.", "Choose a file with text in it.")
 
 
-def read_corpus(
-    source: Path | str | PromptSet | ImageSet | ImageFolder, field: str = "text"
-) -> Corpus:
+# What a corpus is made from.
+Source = Corpus | Path | str | PromptSet | ImageSet | ImageFolder
+
+
+def read_corpus(source: Source, field: str = "text") -> Corpus:
     """A corpus from a file, a folder (with all below it), or the prompts or images of a set.
 
     Nothing is read yet but names and sizes. Raises CorpusError for a path that is not there, a
     file of another kind, or a folder without any of the known ones.
     """
+    if isinstance(source, Corpus):
+        return source
     if isinstance(source, PromptSet):
         prompts = [side for pair in source.pairs for side in (pair.clean, pair.corrupt)]
         texts = tuple(dict.fromkeys(side for side in prompts if isinstance(side, str)))
         return Corpus(source.name, texts=texts)
     if isinstance(source, ImageSet | ImageFolder):
-        images = tuple(source.image(at) if isinstance(source, ImageSet) else source[at]
-                       for at in range(len(source)))
+        images = tuple(
+            source.image(at) if isinstance(source, ImageSet) else source[at]
+            for at in range(len(source))
+        )
         return Corpus(source.name, images=images)
     wanted = "a path, a prompt set or a set of images"
     expect(source, (str, Path), "The corpus", wanted, "Write 'texts/mine.txt'.")

@@ -20,7 +20,7 @@ from torch import Tensor
 import microtome_resources as resources
 from microtome.activations.shards import Harvest
 from microtome.corpora.blocks import row_length, tokenise
-from microtome.corpora.reading import Corpus, read_corpus
+from microtome.corpora.reading import Corpus, Source, read_corpus
 from microtome.errors import CorpusError, expect, expect_count
 from microtome.features.effects import alike, on_words
 from microtome.features.fitting import expect_fit
@@ -31,7 +31,6 @@ from microtome.features.strongest import Strongest
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.records.feature_index import BIN_EDGES, NONE, FeatureIndex
 from microtome.sites import Site
 
@@ -47,7 +46,7 @@ _ON_AT_ONCE = 1 << 20
 def feature_index(  # noqa: PLR0913  # what an index is of
     model: Model,
     dictionary: Coder,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     examples: int = 20,
     near: int = 8,
@@ -76,7 +75,7 @@ def feature_index(  # noqa: PLR0913  # what an index is of
 def feature_indexes(  # noqa: PLR0913  # what an index is of
     model: Model,
     dictionaries: Sequence[Coder],
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     examples: int = 20,
     near: int = 8,
@@ -126,7 +125,7 @@ def _told(model: Model, dictionary: Coder) -> dict[str, Any]:
 
 def text_rows(
     model: Model,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     folder: Path,
     context: int | None,
     limit: int,

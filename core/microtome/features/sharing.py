@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.activations.shards import Harvest
-from microtome.corpora.reading import Corpus
+from microtome.corpora.reading import Source
 from microtome.errors import InputError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.effects import in_stream
@@ -22,7 +22,6 @@ from microtome.features.sites_read import read_sites
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.records.shared_features import SharedFeatures
 from microtome.records.shared_neurons import SharedNeurons
 from microtome.sites import Site
@@ -37,7 +36,7 @@ def shared_features(
     model: Model,
     neuron: tuple[int, int],
     dictionary: Dictionary,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     context: int | None = None,
     limit: int = 100_000,
@@ -87,7 +86,7 @@ def shared_neurons(
     model: Model,
     dictionary: Dictionary,
     feature: int,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     context: int | None = None,
     limit: int = 100_000,

@@ -17,7 +17,7 @@ from scipy import sparse
 from torch import Tensor
 
 from microtome.activations.shards import Harvest
-from microtome.corpora.reading import Corpus
+from microtome.corpora.reading import Source
 from microtome.errors import DictionaryMismatch, InputError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
@@ -26,7 +26,6 @@ from microtome.features.sites_read import read_sites
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.records.feature_index import NONE
 from microtome.records.feature_splits import FeatureSplits
 from microtome.sites import Site
@@ -39,7 +38,7 @@ def feature_splits(
     model: Model,
     small: Dictionary,
     large: Dictionary,
-    source: Corpus | Path | str | PromptSet | Harvest,
+    source: Source | Harvest,
     *,
     count: int = 10,
     context: int | None = None,

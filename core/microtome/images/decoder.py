@@ -76,8 +76,10 @@ class Decoder:
             with contextlib.suppress(OSError):  # what it never read is still to be written
                 child.communicate()
 
-    def decode(self, data: bytes, name: str, job: Job | None = None) -> ImageInput:
-        """The image that these bytes hold, named so.
+    def decode(
+        self, data: bytes, name: str, job: Job | None = None, source: str = ""
+    ) -> ImageInput:
+        """The image that these bytes hold, named so; ``source`` is where they are from.
 
         Raises ImageError for what is no image of a known kind, is too large or damaged, or makes
         the child crash, hang or run out of memory; Cancelled when ``job`` is stopped.
@@ -88,7 +90,7 @@ class Decoder:
         if "why" in said:
             raise ImageError(f"{name} {said['why']}", str(said["way_out"]))
         values = np.frombuffer(pixels, np.uint8).reshape(said["shape"])
-        return ImageInput(values, name, note=" ".join(said["notes"]))
+        return ImageInput(values, name, note=" ".join(said["notes"]), source=source)
 
     def _asked(self, data: bytes, name: str, job: Job) -> _Answer:
         """What the child says of these bytes; whoever waits for it can be stopped meanwhile."""

@@ -31,7 +31,7 @@ def read_image(path: str | Path, *, job: Job | None = None) -> ImageInput:
     expect(path, (str, Path), "path", "a file of an image", _EXAMPLE)
     place = Path(path).expanduser()
     with Decoder() as decoder:
-        return decoder.decode(_bytes(place), place.name, job_or_default(job))
+        return decoder.decode(_bytes(place), place.name, job_or_default(job), str(place))
 
 
 def read_images(folder: str | Path, *, limit: int = 1000, job: Job | None = None) -> ImageFolder:
@@ -116,7 +116,7 @@ def decoded(files: list[Path], job: Job) -> Decoded:
             job.progress("Reading images", at, len(files))
             image = None
             try:
-                image = decoder.decode(_bytes(path), path.name, job)
+                image = decoder.decode(_bytes(path), path.name, job, str(path))
             except ImageError as error:
                 damaged.append(error.what)
             read.append(image)

@@ -16,7 +16,6 @@ import numpy as np
 
 import microtome_resources as resources
 from microtome.errors import ImageError, expect, expect_count, megabytes
-from microtome.images.class_folders import class_folders, set_of_classes
 from microtome.jobs import Job, job_or_default
 from microtome.records.image_set import ImageSet
 
@@ -49,6 +48,9 @@ def load_image_set(name: str | Path, *, edge: int = 256, job: Job | None = None)
         raise ImageError(
             f"There is no image set {text!r}, embedded or as a folder.", f"Embedded: {known}."
         )
+    # Late, so that the names of sets cost a window no library of images.
+    from microtome.images.class_folders import class_folders, set_of_classes
+
     if not any((folder / own).exists() for own in (_TENSORS, _SETTINGS)):
         if inner := class_folders(folder):
             return set_of_classes(folder, inner, edge, job_or_default(job))

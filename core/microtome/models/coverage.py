@@ -71,8 +71,10 @@ def coverage(model: Model) -> Coverage:
     notes = row.notes if isinstance(row, Outline) else ()
     if model.identity.weights != AS_THEY_ARE:
         notes = (*notes, f"its weights are {model.identity.weights}")
+    nets = model.sight is not None and not model.known
+    title = row.title if model.sight is None else model.sight.title
     return Coverage(
-        model.identity.name, row.title, model.known, sites, tuple(_analyses(model)), notes
+        model.identity.name, title, model.known, sites, tuple(_analyses(model)), notes, nets
     )
 
 

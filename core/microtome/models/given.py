@@ -21,6 +21,6 @@ def expect_known(model: Model, purpose: str) -> None:
     if not model.whole:
         raise UnknownArchitecture(
             f"{purpose} of {model.family.title} is not computed: {model.anatomy.leaves_out}.",
-            "Read its sites with trace, change them with Ablate and Patch, or read the decoder's "
-            "residual stream with the logit lens.",
+            "Read its sites with trace, change them with Ablate and Patch, or read its residual "
+            "stream with the logit lens.",
         )

@@ -33,6 +33,7 @@ class Coverage:
     sites: tuple[Possible, ...]
     analyses: tuple[Possible, ...]
     notes: tuple[str, ...] = ()
+    convolutional: bool = False  # it has layers of channels instead of heads and MLPs
 
     @property
     def summary(self) -> str:
@@ -45,6 +46,8 @@ class Coverage:
             why = f" ({reasons.pop()})" if len(reasons) == 1 else ""
             return f"All panels work on this model but for: {', '.join(lacking)}{why}."
         shown = ", ".join(row.title for row in self.analyses if row.there)
+        if self.convolutional:
+            return f"{self.architecture} has layers of channels: shown are {shown}, and its units."
         return (
             f"Microtome does not know where {self.architecture} keeps its heads: shown are {shown}."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from typing import SupportsIndex
 
@@ -22,8 +22,9 @@ class ImageSet:
     """Images with their classes; classes of one kind, such as faces, are a domain.
 
     ``labels`` are places in ``classes``, and ``domains`` has one domain for each class. A part of
-    a set keeps all classes, so that labels mean the same in it. ``title``, ``model`` (the
-    embedded model that the set was made for) and ``note`` are for people.
+    a set keeps all classes, so that labels mean the same in it, and its ``numbers`` say where its
+    images stand in the whole; None for a whole set. ``title``, ``model`` (the embedded model that
+    the set was made for) and ``note`` are for people.
 
     Raises ImageError when these do not fit each other.
     """
@@ -36,6 +37,7 @@ class ImageSet:
     note: str = ""
     title: str = ""
     model: str = ""
+    numbers: Int[np.ndarray, " image"] | None = None
 
     def __post_init__(self) -> None:
         expect(self.name, str, "name", "a name", "Write for example ImageSet('cups', …).")
@@ -61,6 +63,8 @@ class ImageSet:
             return f"its images have the shape {images.shape}"
         if not _array(labels, "iu") or labels.shape != images.shape[:1]:
             return f"for {len(images)} images its labels are {_shown(labels)}"
+        if self.numbers is not None and np.shape(self.numbers) != labels.shape:
+            return f"for {len(images)} images its numbers are {_shown(self.numbers)}"
         return ""
 
     def _unfit_names(self) -> str:
@@ -107,7 +111,9 @@ class ImageSet:
             )
         label = int(self.labels[place])
         before = int(np.count_nonzero(self.labels[:place] == label))
-        return ImageInput(self.images[place], f"{self.classes[label]} {before}")
+        number = place if self.numbers is None else int(self.numbers[place])
+        source = f"set:{self.name}/{number}"
+        return ImageInput(self.images[place], f"{self.classes[label]} {before}", source=source)
 
     def of(self, wanted: str | Iterable[str]) -> ImageSet:
         """The images of some classes or domains, in their order.
@@ -128,10 +134,10 @@ class ImageSet:
         return self._part(taken)
 
     def _part(self, taken: np.ndarray) -> ImageSet:
-        return ImageSet(
-            self.name, self.images[taken], self.labels[taken], self.classes, self.domains,
-            self.note, self.title, self.model,
-        )  # fmt: skip
+        whole = np.arange(len(self)) if self.numbers is None else self.numbers
+        return replace(
+            self, images=self.images[taken], labels=self.labels[taken], numbers=whole[taken]
+        )
 
 
 def _array(value: object, kinds: str) -> bool:

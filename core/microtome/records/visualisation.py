@@ -1,4 +1,4 @@
-"""The record of a feature visualisation: pictures made so that a part of a model answers to them."""
+"""The record of a feature visualisation: pictures that a part of a model answers to."""
 
 from __future__ import annotations
 
@@ -88,6 +88,7 @@ class Visualisation:
         return self.second_classes[at], float(self.second[result, at])
 
 
+_ARRAYS = ("pictures", "step", "values", "final", "probabilities")
 _FIELDS = ("seed", "model", "done", "of_set", "second_model", "seconds")
 
 
@@ -121,22 +122,20 @@ def visualisation_analysis(made: Visualisation) -> Analysis:
 def visualisation_of(analysis: Analysis) -> Visualisation:
     """The visualisation that an analysis holds, also one from a file."""
     held, arrays = analysis.params, analysis.arrays
-    found = {
+    found: dict[str, Any] = {
         name: analysis.array(name) if name in arrays else None
         for name in ("percentile", "reference", "second")
     }
-    texts = {
+    found |= {
         name: tuple(str(text) for text in analysis.array(name)) if name in arrays else ()
         for name in ("classes", "second_classes")
     }
+    found |= {name: analysis.array(name) for name in _ARRAYS}
     return Visualisation(
         target=held["target"],
         settings=VisualSettings(**held["settings"]),
         id=analysis.id,
         notes=tuple(held["notes"]),
-        **{name: analysis.array(name)
-           for name in ("pictures", "step", "values", "final", "probabilities")},
         **{name: held[name] for name in _FIELDS},
         **found,
-        **texts,
-    )  # fmt: skip
+    )

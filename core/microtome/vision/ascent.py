@@ -19,7 +19,8 @@ from microtome.vision.parametrisation import FAINT, FourierPictures
 from microtome.vision.robustness import transformed
 
 _KEPT = 0.9  # of the running mean of the slope
-_STILL = (4 * FAINT, 16 * FAINT)  # stronger starts, where nothing answers to a faint one
+# Other starts, stronger at last, where nothing answers to a faint one. A strong one hardly fades.
+_AGAIN = tuple(strength * FAINT for strength in (1, 2, 2, 4, 4, 8, 16))
 _LEAST = 1e-12
 
 
@@ -60,7 +61,7 @@ class Ascent:
         """Values before the step, of the pictures as transformed. Raises Diverged."""
         with torch.enable_grad():
             made = self.images.pictures()
-            seen = made.detach().requires_grad_(requires_grad=True)
+            seen = made.detach().requires_grad_()
             moved = transformed(seen, self._generators, self._settings.robustness)
             values, slope, apart = self._slopes(seen, moved)
             if not bool(torch.isfinite(values).all() and torch.isfinite(slope).all()):
@@ -68,7 +69,9 @@ class Ascent:
             size = slope.square().mean((1, 2, 3), keepdim=True).sqrt()
             kept = size if self._size is None else _KEPT * self._size + (1 - _KEPT) * size
             self._size = kept
-            down = -slope / kept.clamp_min(_LEAST) + apart + self._prices(seen.detach())
+            # No price of a unit that is silent here: it would fade to grey, and never wake.
+            prices = self._prices(seen.detach()) * (size > 0)
+            down = -slope / kept.clamp_min(_LEAST) + apart + prices
             self._optimiser.zero_grad()
             torch.autograd.backward(made, down)
             self._optimiser.step()
@@ -114,22 +117,20 @@ class Ascent:
         return self._settings.smooth * rough + self._settings.grey * (pictures - 0.5).sign()
 
     def _wake(self) -> None:
-        """Start again, stronger, where a rectified unit is silent and has no slope."""
-        for strength in _STILL:
+        """Start elsewhere where a rectified unit is silent, which has no slope."""
+        for strength in _AGAIN:
             with torch.enable_grad():
-                seen = self.pictures().requires_grad_(requires_grad=True)
+                seen = self.pictures().requires_grad_()
                 _values, slope, _ = self._slopes(seen, seen)
             still = (slope == 0).flatten(1).all(1)
             if not bool(still.any()):
                 return
             with torch.no_grad():
-                stronger = self.images.drawn(self._generators, strength)
-                self.images.spectra[still] = stronger[still]
+                others = self.images.drawn(self._generators, strength)
+                self.images.spectra[still] = others[still]
 
 
-def _parts(
-    objectives: Sequence[Objective], seeds: Sequence[Sequence[int]]
-) -> tuple[Part, ...]:
+def _parts(objectives: Sequence[Objective], seeds: Sequence[Sequence[int]]) -> tuple[Part, ...]:
     found, start = [], 0
     for objective, own in zip(objectives, seeds, strict=True):
         found.append(Part(slice(start, start + len(own)), objective))

@@ -175,8 +175,8 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
     inner = nodes[1:-1]
     place = np.searchsorted(starts, inner, side="right") - 1
     number = inner - starts[place]
-    pairs = zip(place.tolist(), number.tolist(), strict=True)
-    named = [_named(seen.sight, swept.places[at], unit) for at, unit in pairs]
+    units = zip(place.tolist(), number.tolist(), strict=True)
+    named = [_named(seen.sight, swept.places[at], unit) for at, unit in units]
     none = np.zeros(0)
     weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
     return Circuit(
@@ -214,4 +214,4 @@ def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
 def _named(sight: Sight, layer: str, number: int) -> tuple[str, str, str]:
     """A unit's id, kind and label: ``stage1.block0/12`` and ``s1.b0 c12``."""
     kind = KINDS.get(sight.layer(layer).kind, CHANNEL)
-    return str(Unit(layer, int(number))), kind, f"{short_layer(layer)} {_LETTERS[kind]}{number}"
+    return str(Unit(layer, number)), kind, f"{short_layer(layer)} {_LETTERS[kind]}{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from microtome.circuits.prune import prune
 from microtome.errors import UnknownArchitecture
@@ -14,6 +15,8 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.vision.alone import channels_alone
 from microtome.vision.circuit import channel_graph
+
+_FIRST_ALONE = "The circuit explains the first image alone."
 
 
 def explain_image(
@@ -28,15 +31,16 @@ def explain_image(
 ) -> Circuit | None:
     """The circuit of a question's image, handed out as it comes, and what its shown part keeps.
 
-    ``shown`` are the nodes and the share of edges that are drawn at first. None where a pair was
-    asked, or the model has a step that cannot be frozen.
+    ``shown`` are the nodes and the share of edges that are drawn at first. Of a pair it is that of
+    the first image. None where the model has a step that cannot be frozen.
     """
-    if question.corrupt is not None:
-        return None
     try:
         circuit = channel_graph(model, question.prompt, metric, keep=edges, job=job)
     except UnknownArchitecture:
         return None
+    if question.corrupt is not None:
+        notes = [*circuit.metadata["notes"], _FIRST_ALONE]
+        circuit = replace(circuit, metadata={**circuit.metadata, "notes": notes})
     job.partial("circuit", circuit)
     nodes = prune(circuit, *shown).node_id
     # Set to zero, as the secants of the circuit go through zero.

@@ -111,7 +111,9 @@ class _Feature:
     def __call__(self, values: Tensor) -> Tensor:
         held = self.target.dictionary
         assert held is not None  # noqa: S101  a target of this kind has one
-        return held.pre_activations(values.movedim(1, -1).float())[..., self.target.index][:, None]
+        codes = held.pre_activations(values.movedim(1, -1).float())
+        own: Tensor = codes[..., self.target.index]
+        return own[:, None]
 
 
 def _read_unit(target: Target, layer: UnitLayer, sight: Sight) -> Read:

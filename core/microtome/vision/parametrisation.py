@@ -29,7 +29,7 @@ class FourierPictures:
         self._shape, self._device = shape, device
         self._scale = _one_over_frequency(shape[1], shape[2]).to(device)
         self._colours = _decorrelated(shape[0]).to(device)
-        self.spectra = self.drawn(generators, FAINT).requires_grad_(requires_grad=True)
+        self.spectra = self.drawn(generators, FAINT).requires_grad_()
 
     def drawn(
         self, generators: Sequence[torch.Generator], strength: float

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 
 from microtome.analysis.lens import logit_lens
+from microtome.analysis.rollout import rolled_out
 from microtome.errors import InputError, SiteMissing, expect
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.trace import Trace
@@ -33,7 +34,7 @@ def patch_grid(trace: Trace) -> tuple[int, tuple[int, int]]:
     return leading, (row + 1, column + 1)
 
 
-def attention_maps(trace: Trace, query: int | tuple[int, int] = 0) -> Analysis:
+def attention_maps(trace: Trace, query: int | tuple[int, ...] = 0) -> Analysis:
     """Where each head looks from one query, over the image.
 
     ``query`` is a position (0, the class token) or the row and column of a patch. ``maps``
@@ -77,18 +78,6 @@ def attention_rollout(trace: Trace) -> Analysis:
     }
     told = {"method": "rollout", "heads": "mean", "residual": 0.5, "prompt": trace.prompt}
     return Analysis(ROLLOUT, ROLLOUT, "Attention rollout", arrays, told)
-
-
-def rolled_out(
-    mean: Float[np.ndarray, "layer query key"],
-) -> Float[np.ndarray, "layer query key"]:
-    """The rollout of patterns that are means over heads."""
-    unit = np.eye(mean.shape[-1])
-    found, so_far = [], unit
-    for pattern in mean.astype(np.float64):
-        so_far = (pattern + unit) / 2 @ so_far
-        found.append(so_far)
-    return np.stack(found).astype(np.float32)
 
 
 def patch_lens(trace: Trace, answer: int | str | None = None) -> Analysis:
@@ -139,9 +128,7 @@ def _patterns(trace: Trace) -> Float[np.ndarray, "layer head query key"]:
     return np.asarray(trace.activation("pattern"))
 
 
-def _position(
-    query: int | tuple[int, int], leading: int, grid: tuple[int, int], count: int
-) -> int:
+def _position(query: int | tuple[int, ...], leading: int, grid: tuple[int, int], count: int) -> int:
     expect(query, (int, tuple), "query", "a position or a row and a column", "Write 0 or (3, 1).")
     if isinstance(query, tuple):
         row, column = query if len(query) == 2 else (-1, -1)

@@ -165,7 +165,7 @@ class SeenBench:
     def told(self) -> dict[str, Any]:
         """The sets by name and digest."""
         return {
-            "set": self.images.name, "title": self.images.title or self.images.name,
+            "set": self.images.name, "title": self.images.name,
             "digest": self.images.digest, "over": self.over.name,
         }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a picture is made for: a class, a unit, a direction in a layer, or a dictionary's feature."""
+"""What a picture is made for: a class, a unit, a direction, or a feature of a dictionary."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from microtome.vision.told_bench import ToldBench
 One = str | Path | ImageSet | PromptSet
 Data = One | Sequence[One]
 LOCALIZER = "localizer"  # how the name of a set for choosing units ends
-EACH = 50  # prompts of a task, of the model's own: the first half of each set chooses units
+EACH = 25  # prompts of a task, of the model's own: the first half of each set chooses units
 
 
 def bench_of(model: Model, data: Data | None, over: Data | None, seed: int) -> Bench:

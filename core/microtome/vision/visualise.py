@@ -31,8 +31,8 @@ from microtome.records.image_set import ImageSet
 from microtome.records.units import Unit
 from microtome.records.visualisation import (
     VISUALISATION,
-    VisualSettings,
     Visualisation,
+    VisualSettings,
     visualisation_analysis,
 )
 from microtome.vision.ascent import Ascent
@@ -143,7 +143,9 @@ class _Making:
         """All analyses, at the end."""
         asked = self._asked
         if asked.references is not None:
-            self._references = _values_of(asked.sight, asked.objectives, asked.references, self._job)
+            self._references = _values_of(
+                asked.sight, asked.objectives, asked.references, self._job
+            )
         rows = range(asked.results)
         seeds = [[asked.seed * _MOST + row for row in rows] for _ in asked.objectives]
         ascent = Ascent(asked.sight, asked.objectives, seeds, asked.settings)
@@ -213,7 +215,9 @@ def _expect_sight(model: Model) -> Sight:
 
 
 def _checked(settings: VisualSettings) -> VisualSettings:
-    expect(settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160).")
+    expect(
+        settings, VisualSettings, "settings", "VisualSettings", "Write VisualSettings(steps=160)."
+    )
     expect_count(settings.steps, "steps")
     for name in ("rate", "robustness", "smooth", "grey", "diversity"):
         value = getattr(settings, name)
@@ -271,6 +275,5 @@ def _notes(own: Objective, final: NDArray[np.float32], done: int) -> tuple[str, 
     if done == 0 or own.layer is None or not (final == 0).any():
         return ()
     if own.target.negative:
-        return (f"{own.target.text} reaches 0, and a rectified unit goes no lower: such a picture "
-                "shows what silences it, of which there is a lot.",)  # fmt: skip
+        return (f"{own.target.text} reaches 0, below which a rectified unit does not go.",)
     return (f"{own.target.text} stays 0 in a result: nothing was found that wakes it.",)

@@ -29,7 +29,7 @@ _ID = CommandId
 _MENU = "Run"
 IMAGE_COMMANDS = (
     Command(_ID.OPEN_IMAGE, _MENU, "Open image\N{HORIZONTAL ELLIPSIS}", "Ask about the image of "
-            "a file", "mdi6.image-outline", "Ctrl+Alt+O", _blind, starts_group=True),
+            "a file", "mdi6.image-outline", "Ctrl+Alt+X", _blind, starts_group=True),
     Command(_ID.OPEN_IMAGE_FOLDER, _MENU, "Open folder of images\N{HORIZONTAL ELLIPSIS}",
             "Choose among the images of a folder", "mdi6.folder-multiple-image", "", _blind),
     Command(_ID.PASTE_IMAGE, _MENU, "Paste image", "Ask about the image, or the image file, on "
@@ -39,5 +39,5 @@ IMAGE_COMMANDS = (
     Command(_ID.PREVIOUS_IMAGE, _MENU, "Previous image", "The image before, of the set or of its "
             "class", "mdi6.chevron-left", "Ctrl+Alt+PgUp", _unlisted),
     Command(_ID.RANDOM_IMAGE, _MENU, "Random image", "Any image of the set, or of its class",
-            "mdi6.dice-multiple-outline", "Ctrl+Alt+I", _unlisted),
+            "mdi6.dice-multiple-outline", "Ctrl+Alt+R", _unlisted),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from microtome_desktop.commands.adapter_rows import ADAPTER_COMMANDS
 from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.discovery import DISCOVERY_COMMANDS
 from microtome_desktop.commands.feature_graph_rows import FEATURE_GRAPH_ROWS
@@ -16,6 +17,7 @@ from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
+from microtome_desktop.commands.visual_rows import VISUAL_COMMANDS
 from microtome_desktop.state.made_by import needs_model, shows_features
 
 MENUS = (
@@ -300,6 +302,7 @@ COMMANDS = (
     Command(_ID.OPEN_MODEL_FOLDER, "Model", "Open model folder…",
             "Load a model from a folder of this machine", "mdi6.folder-outline", "Ctrl+M",
             starts_group=True),
+    ADAPTER_COMMANDS[0],
     Command(_ID.OPEN_MODEL_HUB, "Model", "Open hub id…",
             "Load a model by its hub id, from the local cache or by a download",
             "mdi6.cloud-download-outline", "Ctrl+Shift+M"),
@@ -312,6 +315,7 @@ COMMANDS = (
             "mdi6.clipboard-check-outline", "", _no_checks),
     Command(_ID.SHOW_COVERAGE, "Model", "What can be seen…", "Which panels and sites work on the "
             "loaded model, and why the others do not", "mdi6.eye-check-outline", "", _no_coverage),
+    ADAPTER_COMMANDS[1],
     Command(_ID.RUN, "Run", "Run", "Run the prompt and find its circuit", "mdi6.play",
             "Ctrl+Return", _cannot_run, tool_bar=True),
     Command(_ID.STOP, "Run", "Stop", "Stop what is running", "mdi6.stop", "Ctrl+.",
@@ -342,6 +346,7 @@ COMMANDS = (
     *IMAGE_COMMANDS,
     *TRAINING_COMMANDS,
     *SEEING_COMMANDS,
+    *VISUAL_COMMANDS,
     *LESION_COMMANDS,
     Command(_ID.START_PAGE, "Examples", "Start page", "Lessons of five minutes, with the "
             "next click marked", "mdi6.school-outline", "Ctrl+Shift+E"),

@@ -60,7 +60,10 @@ class OpenImage(Request):
 
 @dataclass(frozen=True, slots=True)
 class OpenImages(Request):
-    """Read the images of a folder, or of several files, as an album to choose from."""
+    """Read the images of a folder, or of several files, as an album to choose from.
+
+    A folder with a folder of images for each class is a set with labels.
+    """
 
     thread: ClassVar[Thread] = Thread.IO
     slot: ClassVar[str] = "image"
@@ -78,22 +81,8 @@ class OpenImages(Request):
     def perform(self, engine: Engine, job: Job) -> tuple[Album, str]:
         """The album, and what was left out as sentences."""
         if len(self.paths) == 1:
-            return self._folder(self.paths[0], job)
-        from microtome.images.reading import read_image
-
-        images: list[ImageInput] = []
-        for at, path in enumerate(self.paths):
-            job.progress("Reading images", at, len(self.paths))
-            images.append(replace(read_image(path, job=job), source=str(path)))
-        name = f"{len(images)} files of {self.paths[0].parent.name}"
-        return Album(name, name, tuple(images)), ""
-
-    def _folder(self, folder: Path, job: Job) -> tuple[Album, str]:
-        from microtome.images.reading import read_images
-
-        found: ImageFolder = read_images(folder, job=job)
-        images = tuple(replace(one, source=str(folder / one.name)) for one in found)
-        return Album(str(folder), f"folder {found.name}", images), found.note
+            return _read_folder(self.paths[0], job)
+        return _read_files(self.paths, job)
 
     def deliver(self, desk: Desk, result: Any) -> None:
         """Offer the album, and ask about its first image."""
@@ -102,3 +91,30 @@ class OpenImages(Request):
         show_image(desk, album.image(0), corrupt=self.corrupt)
         if note:
             desk.notices.info(f"{album.title}: {len(album)} images. {note}")
+
+
+def _read_files(paths: tuple[Path, ...], job: Job) -> tuple[Album, str]:
+    from microtome.errors import ImageError
+    from microtome.images.reading import decoded
+
+    found = decoded(list(paths), job)
+    if not found.images:
+        raise ImageError(f"None of {len(paths)} files can be read. {found.damaged[0]}")
+    pairs = zip(paths, found.read, strict=True)
+    images = tuple(replace(one, source=str(path)) for path, one in pairs if one is not None)
+    name = f"{len(images)} files of {paths[0].parent.name}"
+    return Album(name, name, images), " ".join(found.damaged)
+
+
+def _read_folder(folder: Path, job: Job) -> tuple[Album, str]:
+    from microtome.images.class_folders import class_folders
+    from microtome.images.reading import files_of, is_image, read_images
+    from microtome.images.sets import load_image_set
+
+    alone = folder.is_dir() and not any(is_image(path) for path in files_of(folder))
+    if (folder / "set.json").exists() or (alone and class_folders(folder)):
+        held = load_image_set(folder, job=job)
+        return Album(str(folder), f"set {held.title or held.name}", held), held.note
+    found: ImageFolder = read_images(folder, job=job)
+    images = tuple(replace(one, source=str(folder / one.name)) for one in found)
+    return Album(str(folder), f"folder {found.name}", images), found.note

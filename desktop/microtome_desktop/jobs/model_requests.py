@@ -81,14 +81,8 @@ class LoadModel(Request):
         job.progress("Starting the engine", 0, 1)
         machine = share_of_machine(self.threads or 0)
         from microtome.models.coverage import coverage
-        from microtome.models.loading import load_model
 
-        model = load_model(
-            self.name,
-            device=self.device,
-            dtype=self.dtype or PRECISIONS[0],
-            job=job,
-        )
+        model = self.opened(job)
         if self.fingerprint and model.identity.fingerprint != self.fingerprint:
             raise ModelMismatch(
                 f"{self.name} is not the model that made this session: its weights differ.",
@@ -97,9 +91,22 @@ class LoadModel(Request):
         engine.take(model)
         return Loaded(model.identity, _facts(model), machine, coverage(model), model.memory)
 
+    def opened(self, job: Job) -> Any:
+        """The model itself. Raises what ``load_model`` does."""
+        from microtome.models.loading import load_model
+
+        dtype = self.dtype or PRECISIONS[0]
+        return load_model(self.name, device=self.device, dtype=dtype, job=job)
+
+    def delivered(self, desk: Desk) -> None:
+        """Put a model that is to be remembered among the recent ones."""
+        if self.remember:
+            desk.settings.remember_model(self.name)
+
     def deliver(self, desk: Desk, result: Loaded) -> None:
         """The model can be used."""
         desk.library.update(
+            modules=(),
             facts=result.facts,
             machine=result.machine,
             coverage=result.coverage,
@@ -114,8 +121,7 @@ class LoadModel(Request):
             desk.notices.post(
                 Notice(Level.WARNING, "A circuit may not fit", what, "Close other programs.")
             )
-        if self.remember:
-            desk.settings.remember_model(self.name)
+        self.delivered(desk)
 
     def ended(self, desk: Desk) -> None:
         """Nothing is on its way any more."""

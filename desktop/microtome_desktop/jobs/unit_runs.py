@@ -6,7 +6,7 @@ from typing import Protocol
 
 from microtome.jobs import Job
 from microtome.metrics import LinearMetric
-from microtome.prompts import Prompt, PromptPair
+from microtome.prompts import Question
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome_desktop.jobs.engine import Engine
@@ -17,8 +17,8 @@ class About(Protocol):
     """What is asked about, its circuit and its metric."""
 
     @property
-    def asked(self) -> Prompt | PromptPair:
-        """The image."""
+    def question(self) -> Question:
+        """The image, which a circuit of units explains also of a pair."""
 
     @property
     def circuit(self) -> Circuit:
@@ -33,12 +33,13 @@ def ablated_unit(engine: Engine, about: About, node: str, job: Job) -> Analysis:
     """The effect of one unit, predicted and true."""
     from microtome.vision.alone import ablate_unit
 
-    return ablate_unit(engine.loaded, about.asked, about.circuit, node, about.metric, job=job)
+    image = about.question.prompt
+    return ablate_unit(engine.loaded, image, about.circuit, node, about.metric, job=job)
 
 
 def units_alone(engine: Engine, about: About, nodes: tuple[str, ...], job: Job) -> Analysis:
     """How much of the metric some units reproduce alone."""
     from microtome.vision.alone import channels_alone
 
-    layers = unit_layers(about.circuit)
-    return channels_alone(engine.loaded, about.asked, nodes, about.metric, layers=layers, job=job)
+    image, layers = about.question.prompt, unit_layers(about.circuit)
+    return channels_alone(engine.loaded, image, nodes, about.metric, layers=layers, job=job)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from microtome.records.edits import DirectionSpec, EditSpec
 from microtome.records.marks import Note, Supernode
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.picturing.channels import channels
 from microtome_desktop.picturing.dictionaries import directions, split
 from microtome_desktop.picturing.experiments import (
     discovered,
@@ -31,7 +31,11 @@ from microtome_desktop.picturing.experiments import (
     slimmed,
 )
 from microtome_desktop.picturing.learning import phases, probed, superposed, trained
+from microtome_desktop.picturing.lesioned import lesioned
+from microtome_desktop.picturing.scene import Scene
+from microtome_desktop.picturing.seeing import SEEING
 from microtome_desktop.picturing.stage import Stage
+from microtome_desktop.picturing.units import carded, seen
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.views.node_card import NodeCardPanel
@@ -43,21 +47,6 @@ SINGLE = Question(_EXAMPLE.clean, None, _EXAMPLE.answer, _EXAMPLE.wrong)
 PAIR = Question(_EXAMPLE.clean, _EXAMPLE.corrupt, _EXAMPLE.answer, _EXAMPLE.wrong)
 NURSE = Question("The nurse said that", "The doctor said that", "she", "he")
 _WHOLE, _LAPTOP = (1760, 1080), (1366, 768)
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """A row: the picture's name, what it shows in a sentence, and what sets it.
-
-    ``set`` gives the widget to be pictured; ``ratio`` is pixels for one of the screen.
-    ``panel`` names the panel that it is about, if it is about one.
-    """
-
-    name: str
-    said: str
-    set: Callable[[Stage], QWidget]
-    ratio: int = 1
-    panel: str = ""
 
 
 def _window(stage: Stage) -> QWidget:
@@ -379,4 +368,12 @@ SCENES = (
     Scene("laptop", "The same window on a laptop of 1366 × 768.", _laptop),
     Scene("directions", "Feature space: what the features of a dictionary write, coloured by "
           "clusters of their directions.", directions, ratio=2),
+    _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
+          seen),
+    _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
+    _card("lesions", "Lesions: twelve face-selective channels set to zero lose faces and keep "
+          "objects; beside them random lesions.", lesioned),
+    Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
+          "what cutting one of them really does.", channels),
+    *SEEING,
 )  # fmt: skip

@@ -7,6 +7,7 @@ text, the reason why there are none.
 from __future__ import annotations
 
 from microtome.prompts import Question
+from microtome.records.circuit import OUTPUT
 from microtome.records.session import Session
 from microtome.sites import kind_of
 from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
@@ -18,6 +19,7 @@ from microtome_desktop.presenters.node_card import verification_id
 from microtome_desktop.presenters.path_python import way_lines
 from microtome_desktop.presenters.places import in_place, place_of
 from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.presenters.unit_curve import unit_curve
 from microtome_desktop.state.history import Past
 from microtome_desktop.state.made_by import graph_file, shows_features
 from microtome_desktop.state.selection import Selected
@@ -272,8 +274,12 @@ def node_lines(
     if measured:
         verify = "from microtome.circuits.verify import ablate_edge, ablate_node"
         also.append("from microtome.vision.alone import ablate_unit" if unit else verify)
-    if measured or ways:
+    curve = circuit.node_kind[circuit.row(node)] == OUTPUT and unit_curve(session) is not None
+    if measured or ways or curve:
         lines.append(_metric(session))
+    if curve:
+        lines.append("curve = mt.channel_faithfulness(model, circuit, question.prompt, metric)")
+        lines.append('kept = list(zip(curve.sizes, curve.faithfulness, curve.params["random"]))')
     if measured or ways or why is not None:
         lines.append("asked = question.pair or question.prompt")
     for about in measured:

@@ -42,6 +42,8 @@ def empty_text(session: Session | None, offline: bool) -> tuple[str, str]:
     if session.circuit is None:
         if reason := why_not(session, "circuit"):
             return "No circuit of this model", summary(session) or reason
+        if session.corrupt is not None and (reason := why_not(session, "pair")):
+            return "No circuit of a pair", reason
         if offline:
             return "This session holds no circuit", "Load its model and press Run to compute one."
         return "No circuit yet", "It appears here as soon as the run has got that far."

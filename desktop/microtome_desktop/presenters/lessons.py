@@ -255,6 +255,7 @@ _REPAIR = Lesson(
 
 LESSONS = (
     _NAME,
+    LOSE_FACES,
     _INDUCTION,
     _LENS,
     _BIAS,
@@ -264,7 +265,6 @@ LESSONS = (
     FEATURE_GRAPH,
     SUPERPOSITION_LIVE,
     _BRAIN,
-    LOSE_FACES,
 )
 
 

@@ -32,8 +32,8 @@ class PatchGrid:
         if not 0 <= at < self.rows * self.columns:
             return None
         down, across = divmod(at, self.columns)
-        top, left = down * size[0] // self.rows, across * size[1] // self.columns
-        below, right = (down + 1) * size[0] // self.rows, (across + 1) * size[1] // self.columns
+        top, below = (-(-one * size[0] // self.rows) for one in (down, down + 1))
+        left, right = (-(-one * size[1] // self.columns) for one in (across, across + 1))
         return top, left, below - top, right - left
 
     def map(

@@ -45,13 +45,18 @@ def _row(session: Session, clean: Trace, place: int, k: int) -> Prediction:
     token = int(clean.top_ids[place, k])
     logit = float(clean.top_logits[place, k])
     return Prediction(
-        token=shown_token(clean.top_tokens[place][k]),
+        token=_said(clean, clean.top_tokens[place][k]),
         probability=float(clean.top_probabilities[place, k]),
         logit=logit,
         difference=_difference(session, clean, place, k),
         is_answer=session.metric.get("answer_id") == token,
         is_wrong=session.metric.get("wrong_id") == token,
     )
+
+
+def _said(clean: Trace, token: str) -> str:
+    """A token with its white space visible; a class as it is called."""
+    return shown_token(token) if clean.image is None else token
 
 
 def _difference(session: Session, clean: Trace, place: int, k: int) -> float | None:

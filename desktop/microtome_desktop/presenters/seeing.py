@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from microtome.analysis.rollout import attention_rollout
+from microtome.analysis.rollout import rolled_out
 from microtome.records.analysis import Analysis
 from microtome.records.seen import attribution_id
 from microtome.records.session import Session
@@ -76,12 +76,10 @@ def activity(maps: Analysis, layer: str, unit: Unit | None) -> Gallery:
     main = _unit_map(layer, chosen, values, signed=signed)
     place = order.index(chosen) + 1
     rows, columns = values.shape[1:]
+    ranked = "the strongest" if place == 1 else f"number {place}"
     said = (
-        f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} {main.said}, "
-        f"strongest but {place - 1} of {len(order)} on this image"
-        if place > 1
-        else f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} "
-        f"{main.said}, the strongest of {len(order)} on this image"
+        f"{layer}/{chosen} \N{MIDDLE DOT} {rows} × {columns} places \N{MIDDLE DOT} "
+        f"{main.said} \N{MIDDLE DOT} {ranked} of {len(order)} on this image"
     )
     return Gallery(main, small, said)
 
@@ -104,7 +102,7 @@ def attention(
         for head, row in enumerate(patterns)
     ]
     if whole is not None:
-        rolled = attention_rollout(whole)[0]
+        rolled = rolled_out(whole.mean(axis=1))[-1, 0]
         small.insert(0, Picture(ROLLOUT, "rollout", _patches(rolled, before, grid)))
     main = next((one for one in small if one.key == chosen), small[0])
     kept = float(main.values.sum())
@@ -197,9 +195,10 @@ def evidence_text(held: Analysis) -> str:
     """What the evidence sums to, and how it was had."""
     told = held.params
     against = "" if told["wrong"] is None else f" − {told['wrong']}"
+    parts = (float(told["score"]), float(held.array("contribution").sum()), float(told["bias"]))
+    score, units, bias = (f"{part:.3f}".replace("-", "−") for part in parts)
     return (
-        f"{told['answer']}{against}: {float(told['score']):.3f} = units "
-        f"{float(held.array('contribution').sum()):.3f} + bias {float(told['bias']):.3f} "
+        f"{told['answer']}{against}: {score} = units {units} + bias {bias} "
         f"\N{MIDDLE DOT} {told['method']}"
     )
 

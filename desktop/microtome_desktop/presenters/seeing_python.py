@@ -45,13 +45,13 @@ def see_lines(
     if mode == ATTENTION:
         return (
             *start,
-            'patterns = mt.trace(model, image, sites=["pattern"]).activation("pattern")',
-            "values = mt.attention_rollout(patterns)",
+            "found = mt.attention_rollout(mt.trace(model, image))",
+            'values = found.array("rollout")',
         )
     return (
         *start,
-        "found = mt.logit_lens(mt.trace(model, image))",
-        "values = found.values",
+        "found = mt.patch_lens(mt.trace(model, image))",
+        'values = found.array("probability")',
     )
 
 

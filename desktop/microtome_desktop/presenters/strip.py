@@ -115,7 +115,8 @@ def _influence(about: _About) -> _Values:
     circuit, clean = about.session.circuit, about.clean
     if circuit is None:
         without = _NOT_HELD if about.offline else _NOT_YET
-        return None, "", why_not(about.session, "circuit") or without
+        pair = why_not(about.session, "pair") if about.session.corrupt is not None else ""
+        return None, "", why_not(about.session, "circuit") or pair or without
     embeds = np.isin(np.array(circuit.node_kind), ("token", "position"))
     if clean.image is not None and not embeds.any():
         return None, "", "The circuit of this model is of units: it has no tokens."

@@ -23,15 +23,16 @@ _END_ROWS = 0.7  # height of the rows of image and metric, of a layer's
 
 
 def lay_out_units(circuit: Circuit, width: float, height: float) -> Layout:
-    """Place a circuit of units on a canvas of this many pixels, a row a layer."""
-    layers = unit_layers(circuit)
-    row = _rows(circuit, len(layers))
+    """Place a circuit of units on a canvas of this many pixels, a row a layer that has any."""
+    names = (IMAGE, *(short_layer(layer) for layer in unit_layers(circuit)), "out")
+    present, row = np.unique(_rows(circuit, len(names) - 2), return_inverse=True)
+    row = row.reshape(-1)
     natural = node_diameters(circuit)
     room = max(width - 2 * _MARGIN_X, 1.0)
     longest = np.bincount(row, natural + _GAP).max(initial=1.0)
     shrink = float(np.clip(room / longest, _SMALLEST, 1.0))
     diameter = natural * shrink
-    weights = np.array([_END_ROWS, *[1.0] * len(layers), _END_ROWS])
+    weights = np.where(np.isin(present, (0, len(names) - 1)), _END_ROWS, 1.0)
     needs = np.full(len(weights), 5.0)
     np.maximum.at(needs, row, 2 * diameter)
     row_heights = level(needs, max(height - _MARGIN_BOTTOM - _MARGIN_TOP, 1.0), weights)
@@ -44,7 +45,7 @@ def lay_out_units(circuit: Circuit, width: float, height: float) -> Layout:
         tokens=(),
         rows=rows,
         row_heights=row_heights,
-        row_names=(IMAGE, *(short_layer(layer) for layer in layers), "out"),
+        row_names=tuple(names[each] for each in present),
         row_layers=(None,) * len(weights),
         x=_MARGIN_X + _places(circuit, row, diameter + _GAP * shrink, room),
         y=rows[row],
@@ -69,7 +70,7 @@ def _places(
     for each in np.unique(row):
         line = np.flatnonzero(row == each)
         line = line[np.argsort(circuit.node_feature[line], kind="stable")]
-        if len(line) == 1 and each in (0, row.max()):
+        if len(line) == 1:
             continue
         needs = np.maximum(least[line], min(_NAME, room / len(line)))
         wanted = (np.arange(len(line)) + 0.5) / len(line) * room

@@ -10,6 +10,7 @@ from psygnal import Signal
 from microtome.records.checks import CheckReport
 from microtome.records.coverage import Coverage
 from microtome.records.memory import MemoryNeed
+from microtome.records.modules import ModuleRow
 
 if TYPE_CHECKING:
     from microtome.prompt_sets import PromptSet
@@ -77,6 +78,7 @@ class Shelf:
     coverage: Coverage | None = None  # what of it can be seen
     memory: MemoryNeed | None = None  # what was estimated before it was loaded
     loading: str = ""  # the model that is being loaded
+    modules: tuple[ModuleRow, ...] = ()  # of the loaded model, once somebody has looked
     transcoders: tuple[OpenedSet, ...] = ()  # opened from files, the newest first
 
 

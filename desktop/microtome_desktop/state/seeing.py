@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
-from microtome.records.seen import IMAGE_MAPS, LayerOutline, SightOutline
+from microtome.records.seen import (
+    ATTRIBUTION_MAP,
+    IMAGE_MAPS,
+    UNIT_EVIDENCE,
+    LayerOutline,
+    SightOutline,
+)
 from microtome.records.session import Session
 from microtome.records.unit_card import UNIT_TABLE, UnitTable, card_id, table_of
 from microtome.records.units import Unit
@@ -80,6 +86,19 @@ def outline_of(session: Session | None) -> SightOutline | None:
         kind = str(table.params.get("kind", "unit"))
         known = LayerOutline(table.layer, kind, len(table.largest), None)
         layers.setdefault(table.layer, known)
-    logits = session.clean.logits if session.clean is not None else None
-    count = 0 if logits is None else int(logits.shape[-1])
-    return SightOutline(tuple(layers.values()), tuple(f"class {at}" for at in range(count)), ())
+    return SightOutline(tuple(layers.values()), _classes(session), ())
+
+
+def _classes(session: Session) -> tuple[str, ...]:
+    """The names of classes as far as results tell them; a number where they do not."""
+    names: dict[int, str] = {}
+    clean = session.clean
+    if clean is not None:
+        for ids, texts in zip(clean.top_ids, clean.top_tokens, strict=True):
+            names.update(zip((int(one) for one in ids), texts, strict=True))
+    for each in session.analyses.values():
+        if each.kind in (UNIT_EVIDENCE, ATTRIBUTION_MAP):
+            for which in ("answer", "wrong"):
+                if each.params[f"{which}_id"] is not None:
+                    names[int(each.params[f"{which}_id"])] = str(each.params[which])
+    return tuple(names.get(at, f"class {at}") for at in range(max(names, default=-1) + 1))

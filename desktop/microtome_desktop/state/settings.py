@@ -82,6 +82,21 @@ class Settings:
         """Folders and hub ids of models that were loaded, newest first."""
         return self._list("recent/models")
 
+    @property
+    def adapters(self) -> tuple[tuple[str, str], ...]:
+        """Adapters that were opened and the weights they were opened with, newest first."""
+        pairs = (text.partition("\n") for text in self._list("models/adapters"))
+        return tuple((adapter, weights) for adapter, _, weights in pairs)
+
+    def remember_adapter(self, adapter: str, weights: str) -> None:
+        """Put an adapter and its weights first."""
+        self._remember("models/adapters", f"{adapter}\n{weights}")
+
+    def forget_adapter(self, adapter: str, weights: str) -> None:
+        """Drop an adapter from those that are named."""
+        left = [text for text in self._list("models/adapters") if text != f"{adapter}\n{weights}"]
+        self._keep("models/adapters", left)
+
     def remember_session(self, path: Path) -> None:
         """Put a session file first."""
         self._remember("recent/sessions", str(path.resolve()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtome.errors import InputError
 from microtome.records.circuit import OUTPUT, UNIT_LAYERS, UNITS, Circuit
 from microtome.records.units import Unit
 
@@ -20,12 +21,20 @@ def is_unit(circuit: Circuit, node: str | None) -> bool:
     """Whether a node is a unit of a model that sees, whose id is the unit's."""
     if node is None or node not in circuit.node_id:
         return False
-    return circuit.node_kind[circuit.row(node)] in UNITS
+    return _unit(circuit, circuit.row(node)) is not None
+
+
+def _unit(circuit: Circuit, row: int) -> Unit | None:
+    """The unit of a row; None for other nodes, and where a file calls a unit by another id."""
+    if circuit.node_kind[row] not in UNITS:
+        return None
+    try:
+        return Unit.parse(circuit.node_id[row])
+    except InputError:
+        return None
 
 
 def unit_text(circuit: Circuit, row: int) -> str:
     """Which of its layer a unit is, to stand behind its kind; empty for other nodes."""
-    if circuit.node_kind[row] not in UNITS:
-        return ""
-    unit = Unit.parse(circuit.node_id[row])
-    return f" {unit.index} of {unit.layer}, all its places together"
+    unit = _unit(circuit, row)
+    return "" if unit is None else f" {unit.index} of {unit.layer}, all its places together"

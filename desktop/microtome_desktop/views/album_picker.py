@@ -184,7 +184,8 @@ class AlbumPicker(QWidget):
             self._show_classes()
         places = self._places
         if places and self.album is not None:
-            place = self.album.find(self._aimed)
+            # A second image is looked for from where the first one stands.
+            place = self.album.find(self._aimed or self._context.draft.text.image)
             at = places.index(place) if place in places else -1
             self.take(places[chosen(len(places), at)])
 

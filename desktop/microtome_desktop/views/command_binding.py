@@ -5,6 +5,7 @@ from __future__ import annotations
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.views.adapter_commands import AdapterCommands
 from microtome_desktop.views.circuit_commands import CircuitCommands
 from microtome_desktop.views.discovery_commands import DiscoveryCommands
 from microtome_desktop.views.edit_commands import EditCommands
@@ -23,6 +24,7 @@ from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
 from microtome_desktop.views.training_commands import TrainingCommands
+from microtome_desktop.views.visual_commands import VisualCommands
 
 
 def bind_commands(
@@ -50,7 +52,9 @@ def bind_commands(
         FeatureCommands(window, desk, runner, panels),
         TrainingCommands(window, desk, panels),
         SeeingCommands(window, desk, panels),
+        VisualCommands(window, desk, panels),
         LesionCommands(window, desk, panels),
+        AdapterCommands(window, desk, handlers.patience),
         EditCommands(window, desk, panels, handlers.say),
     )
     window.actions_table.bind({CommandId.MAXIMISE: window.maximise})

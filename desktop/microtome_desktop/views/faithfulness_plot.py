@@ -86,7 +86,9 @@ class FaithfulnessPlot(pg.PlotWidget):
         for line in sorted(lines, key=lambda line: line.front):
             self._draw(line)
         sums = any(line.front and SUMMED in line.curve.params for line in lines)
-        self._name_axis("summed edges" if sums else "share of edges")
+        units = any(line.curve.params.get("of") == "units" for line in lines)
+        edges = "summed edges" if sums else "share of edges"
+        self._name_axis("share of units" if units else edges)
         values = [v for line in lines for v in _values(line.curve)]
         low = max(min([_LOW, *(v - 0.08 for v in values)]), -_FARTHEST)
         high = min(max([_HIGH, *(v + 0.08 for v in values)]), _FARTHEST)

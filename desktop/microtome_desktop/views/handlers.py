@@ -28,6 +28,7 @@ from microtome_desktop.jobs.file_requests import (
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.presenters.adapters import ADAPTER
 from microtome_desktop.presenters.models import short_name
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.made_by import model_name
@@ -142,7 +143,9 @@ class Handlers(QObject):
     def load_again(self) -> None:
         """The loaded model with what the settings say now."""
         model = self._desk.workspace.model
-        if model is not None:
+        if model is not None and model.architecture == ADAPTER:
+            self._window.actions_table.trigger(CommandId.OPEN_ADAPTER)  # its word is asked again
+        elif model is not None:
             recent = [r for r in self._desk.settings.recent_models if short_name(r) == model.name]
             self.load(recent[0] if recent else model.name)
 
@@ -179,6 +182,9 @@ class Handlers(QObject):
         """Load the model that made the session; another one is refused."""
         session = self._desk.workspace.session
         if session is None:
+            return
+        if session.model.architecture == ADAPTER:
+            self._window.actions_table.trigger(CommandId.OPEN_ADAPTER)
             return
         name = self._place_of(model_name(session))
         if name:

@@ -103,7 +103,7 @@ class ImageStrip(QWidget):
             what, note = drawing.tokens[position], drawing.notes[position]
             if position >= grid.leading:
                 what = f"patch in row {what.replace(',', ', column ')}"
-            self.said.setText(f"position {position}: {what}{f', {note}' if note else ''}")
+            self.said.setText(f"position {position}: {what}{f': {note}' if note else ''}")
 
     def _position(self, row: int, column: int) -> int:
         if self._image is None or row < 0:

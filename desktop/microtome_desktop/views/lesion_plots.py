@@ -37,7 +37,7 @@ class DosePlot(pg.PlotWidget):
         self.getAxis("left").setTicks([[(share, f"{share:.0%}") for share in shares]])
         self.getPlotItem().setContentsMargins(0, 0, 12, 0)
         self.showGrid(y=True, alpha=0.12)
-        self.setYRange(-0.02, 1.04, padding=0)
+        self.setYRange(-0.09, 1.12, padding=0)  # room for the outer numbers
         edge = pg.mkPen(None)
         self.low, self.high = pg.PlotDataItem(pen=edge), pg.PlotDataItem(pen=edge)
         shade = QColor(colours.WARM)

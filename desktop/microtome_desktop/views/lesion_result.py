@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome.records.lesion import Lesion
@@ -16,6 +17,10 @@ from microtome_desktop.views.lesion_plots import ConfusionMatrix, DosePlot
 
 _ROW, _UNIT = 21, 19  # pixels of a row
 _WIDTHS, _UNITS = (52, 66, 66, 66, 66), 150
+_LOW, _NARROW = 290, 480  # pixels under which one part is shown at a time
+_QT_MOST = (1 << 24) - 1  # what Qt calls no limit
+_PARTS = ("Table", "Dose curve", "Matrix", "Units")
+_UPPER = (0, 3)  # those of the upper half
 
 
 class LesionResult(QWidget):
@@ -30,6 +35,7 @@ class LesionResult(QWidget):
         self.said = TwoLines()
         self.counts = choice("lesion_measure", "what counts as right", ())
         self.side = choice("lesion_side", "side of the matrix", ("Matrix after", "Matrix before"))
+        self.part = choice("lesion_part", "what is shown of the lesion", _PARTS)
         self.table = ChoiceTable(
             "lesion_table", "right answers by group", COLUMNS, row_height=_ROW, widths=_WIDTHS
         )
@@ -38,31 +44,51 @@ class LesionResult(QWidget):
             (("unit", "What was changed, the strongest first"), ("index", "What it is chosen by")),
             row_height=_UNIT, widths=(52,),
         )  # fmt: skip
-        self.units.setFixedWidth(_UNITS)
         self.dose, self.matrix = DosePlot(), ConfusionMatrix()
         self._lay_out()
         self.table.chosen.connect(self._on_row)
         self.units.chosen.connect(self.unit_chosen)
         self.counts.activated.connect(self._draw)
         self.side.activated.connect(self._draw)
+        self.part.activated.connect(self._arrange)
 
     def _lay_out(self) -> None:
         above = QHBoxLayout()
         above.addWidget(self.said, 1)
+        above.addWidget(self.part)
         above.addWidget(self.counts)
         above.addWidget(self.side)
-        middle = QHBoxLayout()
+        self.top_half, self.low_half = QWidget(), QWidget()
+        middle, below = QHBoxLayout(self.top_half), QHBoxLayout(self.low_half)
         middle.addWidget(self.table, 1)
         middle.addWidget(self.units)
-        below = QHBoxLayout()
         below.addWidget(self.dose, 1)
         below.addWidget(self.matrix, 1)
+        for line in (middle, below):
+            line.setContentsMargins(0, 0, 0, 0)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(above)
-        column.addLayout(middle, 5)
-        column.addLayout(below, 4)
+        column.addWidget(self.top_half, 5)
+        column.addWidget(self.low_half, 4)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """All parts where there is room, one of them where there is not."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self, *_: object) -> None:
+        small = self.height() < _LOW or self.width() < _NARROW
+        self.part.setVisible(small)
+        at = self.part.currentIndex()
+        for number, part in enumerate((self.table, self.dose, self.matrix, self.units)):
+            part.setVisible(not small or number == at)
+        self.top_half.setVisible(not small or at in _UPPER)
+        self.low_half.setVisible(not small or at not in _UPPER)
+        self.units.setMaximumWidth(_QT_MOST if small else _UNITS)
+        self.side.setVisible(self.matrix.isVisibleTo(self))
+        self.counts.setVisible(self.counts.count() > 1)
 
     @property
     def measure(self) -> int:
@@ -77,12 +103,13 @@ class LesionResult(QWidget):
         if found is None:
             return
         with QSignalBlocker(self.counts):
-            before = self.counts.currentData()
+            # A choice among several stays; where there was none, the first of these counts.
+            before = self.counts.currentData() if self.counts.count() > 1 else None
             self.counts.clear()
             for name in found.measures:
                 self.counts.addItem(MEASURES.get(name, name).capitalize(), name)
             self.counts.setCurrentIndex(max(0, self.counts.findData(before)))
-        self.counts.setVisible(len(found.measures) > 1)
+        self._arrange()
         self._draw()
 
     def _draw(self, *_: object) -> None:

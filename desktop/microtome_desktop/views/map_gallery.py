@@ -7,7 +7,8 @@ from functools import partial
 import numpy as np
 from jaxtyping import UInt8
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QVBoxLayout, QWidget
 
 from microtome_desktop.presenters.seeing import Gallery, Picture
 from microtome_desktop.views.elided import TwoLines
@@ -15,7 +16,7 @@ from microtome_desktop.views.image_view import ImageView
 from microtome_desktop.views.text_flow import EmptyState
 
 _ACROSS, _DOWN = 6, 2
-_SMALL = 76  # pixels
+_SMALL, _LOW = 76, 300  # pixels
 
 
 class MapGallery(QWidget):
@@ -43,14 +44,24 @@ class MapGallery(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.large, 5)
-        column.addWidget(self.empty, 5)
+        self._pictures = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._pictures.setSpacing(4)
+        self._pictures.addWidget(self.large, 5)
+        self._pictures.addWidget(self.empty, 5)
+        column.addLayout(self._pictures, 1)
         column.addWidget(self.said)
         self._grid = QGridLayout()
         self._grid.setSpacing(4)
         for at, view in enumerate(self.small):
             self._grid.addWidget(view, at // _ACROSS, at % _ACROSS)
-        column.addLayout(self._grid, 3)
+        self._pictures.addLayout(self._grid, 3)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The small ones stand beside the large one where it is low."""
+        super().resizeEvent(event)
+        low, direction = event.size().height() < _LOW, QBoxLayout.Direction
+        self._pictures.setDirection(direction.LeftToRight if low else direction.TopToBottom)
+        self._pictures.setStretch(2, 5 if low else 3)
 
     @property
     def main(self) -> Picture | None:

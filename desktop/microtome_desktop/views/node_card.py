@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from microtome.records.faithfulness import FAITHFULNESS
 from microtome.records.feature_edit import FEATURE_WORDS
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
@@ -54,6 +55,7 @@ from microtome_desktop.views.node_card_tables import (
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
+from microtome_desktop.views.unit_curve import UnitCurve
 
 _NAMES = ("analyses/feature-labels", "analyses/feature-index")  # what features are called by
 _PARTS = ("at", "kind", "weight", "share")
@@ -77,6 +79,7 @@ class NodeCardPanel(Panel):
         self._glyph = QLabel()
         self.stats = Stats()
         self.feature = FeaturePart(context)
+        self.curve = UnitCurve(context)
         self.node_check = Check("Ablate this node for real")
         self.edge_check = Check("Ablate this edge for real")
         self.reason = QLabel()
@@ -117,7 +120,7 @@ class NodeCardPanel(Panel):
         column.addLayout(head)
         column.addWidget(self.description)
         column.addWidget(self.stats)
-        for part in (self.feature, self.node_check, self.edge_check):
+        for part in (self.feature, self.curve, self.node_check, self.edge_check):
             column.addWidget(part)
         column.addWidget(self.reason)
         column.addWidget(self.parts, 1)
@@ -162,7 +165,7 @@ class NodeCardPanel(Panel):
             self.show_session()
         elif part == f"analyses/{FEATURE_WORDS}":
             self._tell_findings()
-        elif part.startswith(("analyses/verification", *_ANSWERS)):
+        elif part.startswith(("analyses/verification", f"analyses/{FAITHFULNESS}", *_ANSWERS)):
             self._tell_findings()
             tab = next((tab for begin, tab in _ANSWERS.items() if part.startswith(begin)), None)
             if tab is not None and self.parts.isTabVisible(tab):
@@ -254,6 +257,7 @@ class NodeCardPanel(Panel):
         model = f"the model {session.model.name}, which is not loaded" if named else "its model"
         self.reason.setText(f"Ablating and explaining need {model}.")
         self.feature.tell(card.node)
+        self.curve.tell(card)
         features = shows_features(session)
         self.node_check.setVisible(card.can_be_ablated and not features)
         self.node_check.tell("", verification(session.analyses, card.node), not offline)

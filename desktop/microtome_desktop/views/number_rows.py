@@ -68,4 +68,4 @@ def _text(value: Any, wanted: str) -> str:
         return str(value)
     if not np.isfinite(value):
         return "–" if np.isnan(value) else "∞" if value > 0 else "−∞"
-    return format(value + 0.0, wanted).replace("-", "−")  # no zero has a sign
+    return format(value, wanted).replace("-", "−") if value else "0"

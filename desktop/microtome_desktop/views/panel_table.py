@@ -197,6 +197,12 @@ def _probes() -> type[Panel]:
     return ProbePanel
 
 
+def _modules() -> type[Panel]:
+    from microtome_desktop.views.modules_panel import ModulesPanel
+
+    return ModulesPanel
+
+
 def _see() -> type[Panel]:
     from microtome_desktop.views.see_panel import SeePanel
 
@@ -207,6 +213,12 @@ def _units() -> type[Panel]:
     from microtome_desktop.views.units_panel import UnitsPanel
 
     return UnitsPanel
+
+
+def _visualise() -> type[Panel]:
+    from microtome_desktop.views.visual_panel import VisualPanel
+
+    return VisualPanel
 
 
 def _lesions() -> type[Panel]:
@@ -237,7 +249,9 @@ PLACES = (
     Place("probes", "Probes", "mdi6.needle", _CENTRE, _probes, late=True),
     Place("see", "See", "mdi6.eye-outline", _CENTRE, _see, late=True),
     Place("units", "Units", "mdi6.view-grid-outline", _CENTRE, _units, late=True),
+    Place("visualise", "Visualise", "mdi6.image-auto-adjust", _CENTRE, _visualise, late=True),
     Place("lesions", "Lesions", "mdi6.lightning-bolt-outline", _CENTRE, _lesions, late=True),
+    Place("modules", "Modules", "mdi6.file-tree-outline", _CENTRE, _modules, late=True),
     Place("heatmap", "Layer × position", "mdi6.grid", _RIGHT, _heatmap, 50, "maps"),
     Place("attention", "Attention", "mdi6.eye-outline", _RIGHT, _attention, 50),
     # A tab comes last: beside a dock that is a tab already nothing can be put.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -50,11 +50,12 @@ from microtome_desktop.views.see_bar import SeeBar
 from microtome_desktop.views.text_flow import EmptyState
 
 _EVIDENCE = (
-    LazyColumn("unit", "unit", "The unit", 92),
-    LazyColumn("contribution", "adds", "What it adds to the logit of the class", 62, right=True),
-    LazyColumn("value", "activity", "What it does on this image", 62, right=True),
-    LazyColumn("weight", "weight", "What a step of it is worth", 62, right=True),
+    LazyColumn("unit", "unit", "The unit", 70),
+    LazyColumn("contribution", "adds", "What it adds to the logit of the class", 56, right=True),
+    LazyColumn("value", "activity", "What it does on this image", 56, right=True),
+    LazyColumn("weight", "weight", "What a step of it is worth", 56, right=True),
 )
+_LOW, _LEAST = 300, 110  # pixels
 _NOT_YET = "Being read\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -86,6 +87,7 @@ class SeePanel(Panel):
         self.evidence.setObjectName("see_evidence")
         self.evidence.setAccessibleName("what each unit adds to the class")
         self.image.setObjectName("see_image")
+        self.image.setMinimumHeight(_LEAST)
         self.image.setAccessibleName("the image as the model sees it")
         for label in (self.steps, self.classes):
             label.setObjectName("dim")
@@ -93,8 +95,8 @@ class SeePanel(Panel):
             label.setTextFormat(Qt.TextFormat.PlainText)
 
     def _lay_out(self) -> None:
-        left, right = QWidget(), QWidget()
-        first, last = QVBoxLayout(left), QVBoxLayout(right)
+        self._left, right = QWidget(), QWidget()
+        first, last = QVBoxLayout(self._left), QVBoxLayout(right)
         for column in (first, last):
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(5)
@@ -109,10 +111,10 @@ class SeePanel(Panel):
         last.addWidget(self.said)
         self.parts = QSplitter(Qt.Orientation.Horizontal)
         self.parts.setChildrenCollapsible(False)
-        for at, (part, share) in enumerate(((left, 2), (self.gallery, 5), (right, 3))):
+        for at, (part, share) in enumerate(((self._left, 2), (self.gallery, 5), (right, 3))):
             self.parts.addWidget(part)
             self.parts.setStretchFactor(at, share)
-        self.parts.setSizes([180, 420, 290])
+        self.parts.setSizes([160, 410, 260])
         whole = QWidget()
         column = QVBoxLayout(whole)
         column.setContentsMargins(0, 0, 0, 0)
@@ -250,6 +252,11 @@ class SeePanel(Panel):
         self._offer()
         self._show()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where it is low the maps have the room: the image is in the prompt's panel too."""
+        super().resizeEvent(event)
+        self._left.setVisible(event.size().height() > _LOW)
+
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self.buttons.show)
 
@@ -274,7 +281,7 @@ class SeePanel(Panel):
             self.bar.offer_layers(names, "" if self._unit is None else self._unit.layer)
             if again:
                 self.bar.offer_classes(outline.classes, shown.asked_classes(session))
-        self.steps.setText("\n".join(f"\N{MIDDLE DOT} {step}" for step in outline.steps))
+        self.steps.setText(", ".join(outline.steps).capitalize())
 
     def _show(self) -> None:
         image, session = self._given, self.context.workspace.session

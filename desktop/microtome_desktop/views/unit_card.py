@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -36,7 +38,7 @@ _SIMILAR = (
     LazyColumn("correlation", "correlation", "Of the activities over all images", 84, right=True),
     LazyColumn("cosine", "weights", "Cosine of the incoming weights", 64, right=True),
 )
-_SIMILAR_HEIGHT = 200
+_SIMILAR_HEIGHT, _NARROW = 200, 520  # pixels
 
 
 class UnitCardView(QScrollArea):
@@ -50,6 +52,7 @@ class UnitCardView(QScrollArea):
         self.setObjectName("unit_card")
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.headline, self.said = QLabel(), QLabel()
         self.images = tuple(ImageView(side=_SIDE) for _ in range(_IMAGES))
         self.histogram, self.bars = SmallHistogram("images"), IndexBars()
@@ -97,17 +100,26 @@ class UnitCardView(QScrollArea):
         right.addWidget(_head("Units like it"))
         right.addWidget(self.similar)
         right.addStretch(1)
-        both = QHBoxLayout()
-        both.setSpacing(14)
-        both.addLayout(left, 6)
-        both.addLayout(right, 5)
+        self._both = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._both.setSpacing(14)
+        self._both.addLayout(left, 6)
+        self._both.addLayout(right, 5)
         whole = QVBoxLayout(inner)
         whole.setContentsMargins(4, 0, 8, 0)
         whole.setSpacing(5)
         for part in (self.headline, self.said):
             whole.addWidget(part)
-        whole.addLayout(both, 1)
+        whole.addLayout(self._both, 1)
         self.setWidget(inner)
+        for each in (inner, self.viewport()):
+            each.setAutoFillBackground(False)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Two columns where there is room, one below the other where there is not."""
+        super().resizeEvent(event)
+        narrow = event.size().width() < _NARROW
+        direction = QBoxLayout.Direction
+        self._both.setDirection(direction.TopToBottom if narrow else direction.LeftToRight)
 
     def show_card(self, card: UnitCard) -> None:
         """Show the card of a unit."""

@@ -88,6 +88,7 @@ class UnitsPanel(Panel):
         self._tables: tuple[UnitTable, ...] = ()
         self._shown_card: Analysis | None = None
         self._set_before = 0
+        self._asked: tuple[Unit, str] | None = None  # the card that was asked for last
         self._lay_out()
         self._connect()
         self.show_session()
@@ -196,7 +197,7 @@ class UnitsPanel(Panel):
 
     def show_session(self) -> None:
         """Another session: what it holds of units."""
-        self._table, self._shown_card = None, None
+        self._table, self._shown_card, self._asked = None, None, None
         self._offer()
         self._choose_held()
         self.restore_once()
@@ -216,6 +217,7 @@ class UnitsPanel(Panel):
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Follow the selected unit, also into another layer."""
         if "unit" in changed:
+            self._asked = None
             self._follow()
             self._show()
 
@@ -313,7 +315,8 @@ class UnitsPanel(Panel):
             if workspace.offline:
                 self._waiting.tell(str(unit), "The session holds no card of this unit.")
                 self.cards.setCurrentIndex(0)
-            elif self.isVisible():
+            elif self.isVisible() and self._asked != (unit, self._source):
+                self._asked = (unit, self._source)
                 self.context.ask(ReadCard(unit, self._source))
             return
         if held is not self._shown_card:

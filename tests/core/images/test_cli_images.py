@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from microtome import cli
+from microtome.cli.images import asked_image
+from microtome.prompts import ImageInput
 from microtome.selfcheck import suite
 from microtome.session.reader import open_session
 
@@ -65,11 +68,12 @@ def test_a_run_on_an_image_of_a_file_or_a_set(seeing, tmp_path, capsys, monkeypa
     assert held.metric["value"] == pytest.approx(told["metric"]["value"])
     assert held.clean.image.name == "cup 1"
     assert {row["token"] for row in told["predictions"]} == set(CLASSES)
-    few[few.index("--image-set") + 1] = f"{seeing / 'few'}"
-    assert cli.main(few) == 0
-    first = json.loads(capsys.readouterr().out)
-    assert first["image"]["name"] == "cup 0"
-    assert first["metric"]["value"] != told["metric"]["value"]
+
+
+def test_without_a_number_the_first_image_of_a_set_is_asked(seeing, monkeypatch):
+    monkeypatch.chdir(seeing)
+    options = Namespace(image=None)
+    assert asked_image(options, "few") == asked_image(options, "few:0") == ImageInput(PIXELS[0])
 
 
 @pytest.mark.parametrize(

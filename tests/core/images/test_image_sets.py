@@ -48,6 +48,8 @@ def test_images_have_names_and_parts_keep_their_labels():
     assert cups.labels.tolist() == [1, 1]
     assert cups.names == ("cup 0", "cup 1")
     assert cups.classes == held.classes
+    assert [cups.image(at).source for at in (0, 1)] == ["set:few/0", "set:few/2"]
+    assert held.of("objects").of("hat").image(0).source == "set:few/3"
     assert len(held.of(["objects"])) == 3
     assert held.of("faces").image(0) == held.image(1)
     assert len({held.digest, cups.digest, few(labels=(1, 0, 1, 1)).digest, few().digest}) == 3

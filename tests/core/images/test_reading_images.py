@@ -265,7 +265,7 @@ def test_an_image_of_a_file(tmp_path):
     (tmp_path / "cup.png").write_bytes(saved(COLOUR))
     image = mt.read_image(tmp_path / "cup.png")
     assert image == mt.ImageInput(COLOUR, "cup.png")
-    assert image.name == "cup.png"
+    assert (image.name, image.source) == ("cup.png", str(tmp_path / "cup.png"))
 
 
 def test_what_is_no_file_of_an_image_is_named(tmp_path, monkeypatch):

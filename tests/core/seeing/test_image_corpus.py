@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from microtome.features.cards import feature_card
 
 from microtome.activations.capture import trace
 from microtome.activations.harvest import harvest
@@ -11,9 +12,9 @@ from microtome.corpora.reading import read_corpus
 from microtome.errors import CorpusError, PromptError
 from microtome.features.evaluation import evaluate_dictionary, token_rows
 from microtome.features.indexing import feature_index
-from microtome.features.cards import feature_card
 from microtome.features.training.single import train_dictionary
 from microtome.models.loading import load_model
+from microtome.records.feature_card import feature_card
 from microtome.records.image_set import ImageSet
 
 
@@ -59,7 +60,7 @@ def test_a_dictionary_of_patches_is_trained_measured_and_looked_through(sees, no
 
 def test_what_cannot_be_learned_from_is_refused(sees, tiny_model, noise, tmp_path):
     with pytest.raises(CorpusError, match="reads an image whole"):
-        harvest(sees("resnet"), noise, ["resid_post.0"], tmp_path / "a")
+        token_rows(sees("resnet"), read_corpus(noise))
     with pytest.raises(CorpusError, match="reads images of 17"):
         token_rows(sees("vit"), read_corpus(noise), context=8)
     with pytest.raises(PromptError, match="reads text, but an image was given"):

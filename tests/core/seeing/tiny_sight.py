@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ _BLOCKS = {
 }  # fmt: skip
 _LABELS = {"id2label": {0: "cat", 1: "dog", 2: "tree"}}
 _DINOV2 = {key: _BLOCKS[key] for key in _BLOCKS if key != "intermediate_size"}
+
+_TEXT = {
+    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24,
+    "vocab_size": 32, "max_position_embeddings": 8,
+}  # fmt: skip
 
 # Name -> class and settings. A name may be a variant of a family.
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -33,8 +39,16 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "dinov2_gated": (
         "Dinov2ForImageClassification", {**_DINOV2, **_LABELS, "use_swiglu_ffn": True}
     ),
+    # Of larger images, so that its positions are interpolated to those that it is shown.
+    "dinov2_larger": (
+        "Dinov2ForImageClassification",
+        {**_DINOV2, **_LABELS, "mlp_ratio": 2, "image_size": 24},
+    ),
     "dinov2_headless": ("Dinov2Model", {**_DINOV2, "mlp_ratio": 2}),
     "clip": ("CLIPVisionModelWithProjection", {**_BLOCKS, "projection_dim": 8}),
+    "clip_classes": (
+        "CLIPForImageClassification", {**_LABELS, "vision_config": _BLOCKS, "text_config": _TEXT}
+    ),
 }  # fmt: skip
 TRANSFORMERS = tuple(name for name in CONFIGS if name not in ("resnet", "convnext"))
 # The logits of the others are not made of one stack of blocks alone.
@@ -59,6 +73,20 @@ def build(name: str, seed: int = 0) -> transformers.PreTrainedModel:
 
 
 def save(name: str, folder: Path, seed: int = 0) -> Path:
-    """The folder of a random net, as safetensors."""
+    """The folder of a random net, as safetensors; all are shown images of 16 by 16 pixels."""
     build(name, seed).save_pretrained(folder)
+    size = {"height": 16, "width": 16}
+    told = {"image_processor_type": "ViTImageProcessor", "do_resize": True, "size": size}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
     return folder
+
+
+def save_whole_clip(folder: Path) -> torch.nn.Module:
+    """The folder of a random CLIP model with both its parts, and the model."""
+    config = transformers.CLIPConfig(vision_config=_BLOCKS, text_config=_TEXT, projection_dim=8)
+    config.vision_config.projection_dim = 8
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        whole = transformers.CLIPModel(config).eval()
+    whole.save_pretrained(folder)
+    return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import torch
 import transformers
 
 import microtome as mt
+from microtome.cli.commands import main
 from microtome.errors import InputError, ModelError, SiteMissing
 from microtome.jobs import Job
 from microtome.prompt_sets import load_prompt_set
@@ -221,6 +223,27 @@ def test_the_double_dissociation_of_the_embedded_example(
     assert rows[kept]["control"] >= 0.85  # the mean of 20 random lesions
     assert found.n_controls == 20
     assert rows[domain]["control"] > rows[domain]["after"] + 0.2
+
+
+def test_the_command_line_prints_a_table_and_writes_files(tmp_path, capsys):
+    session, table = tmp_path / "lesion.h5", tmp_path / "lesion.csv"
+    asked = (
+        "lesion shapes-resnet --localizer shapes-localizer --domain faces --layer pool --count 12"
+    )
+    given = f"{asked} --how zero --set shapes --controls 2 --seed 0"
+    assert main([*given.split(), "--session", str(session), "--csv", str(table)]) == 0
+    told = capsys.readouterr().out
+    assert "12 units selective for face, set to zero" in told
+    (analysis,) = [
+        one for one in mt.open_session(session).analyses.values() if one.kind == "lesion"
+    ]
+    found = lesion_of(analysis)
+    assert found.after[0, found.group("face")] <= 0.4
+    with table.open(newline="") as file:
+        rows = {row["group"]: row for row in csv.DictReader(file)}
+    assert float(rows["object"]["after"]) == found.after[0, found.group("object")]
+    assert main(["lesion", "shapes-resnet", "--controls", "0"]) == 2
+    assert "It is not said which units are changed" in capsys.readouterr().err
 
 
 def test_the_heads_of_a_circuit_are_units_the_strongest_first(embedded):

@@ -26,8 +26,8 @@ from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 
 _ID = CommandId
-# test_space_and_run.py, test_edit_commands.py, test_feature_commands.py
-ELSEWHERE = ("Space", "Run", "Experiments", "Edits", "Features")
+# test_space_and_run.py, test_edit_commands.py, test_feature_commands.py, test_seeing_panels.py
+ELSEWHERE = ("Space", "Run", "Experiments", "Edits", "Features", "Vision")
 WAYS = {row.id for row in CIRCUIT_ROWS}  # test_ways.py
 
 

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.jobs.examine import Examine
@@ -355,8 +356,12 @@ def tidy(hand):
     hand.rest()
 
 
+# test_suite_commands.py, test_asking_with_images.py
+OTHERS = (*SUITE_COMMANDS, *IMAGE_COMMANDS)
+
+
 @pytest.mark.parametrize(
-    "wanted", [row.id for row in COMMANDS if row.menu in MENUS and row not in SUITE_COMMANDS]
+    "wanted", [row.id for row in COMMANDS if row.menu in MENUS and row not in OTHERS]
 )
 def test_a_command_does_what_it_promises(tidy, wanted):
     assert wanted in PROMISES, f"{wanted} has no check: say here what it promises"

@@ -14,7 +14,7 @@ import numpy as np
 import microtome_resources as resources
 from microtome.activations.harvest import harvest
 from microtome.activations.shards import Harvest
-from microtome.corpora.reading import Corpus
+from microtome.corpora.reading import Source
 from microtome.errors import InputError, expect, expect_count
 from microtome.features.dictionary import Dictionary
 from microtome.features.evaluation import evaluate_dictionary, evaluate_transcoders
@@ -31,11 +31,9 @@ from microtome.jobs import Job, QuietPart, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import layers_of
 from microtome.models.model import Model
-from microtome.prompt_sets import PromptSet
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.sites import Site
 
-Source = Corpus | Path | str | PromptSet
 Text = Source | Harvest
 _WATCHED = 2_048  # tokens whose cross-entropy is measured as a training goes on
 

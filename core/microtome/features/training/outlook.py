@@ -11,8 +11,9 @@ from typing import Unpack
 import numpy as np
 
 from microtome.activations.harvest import estimate_harvest, harvest
+from microtome.corpora.reading import Source
 from microtome.features.fitting import width_of
-from microtome.features.training.asking import Asked, Source, one_place, text_file
+from microtome.features.training.asking import Asked, one_place, text_file
 from microtome.features.training.rows import ArrayRows
 from microtome.features.training.single import Options
 from microtome.jobs import QuietPart

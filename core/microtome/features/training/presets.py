@@ -27,13 +27,20 @@ def _embedded(_: ModelIdentity) -> Plan:
 
 
 def _small(model: ModelIdentity) -> Plan:
-    return Plan(width=8 * model.d_model, k=32, steps=5_000, batch=1_024, rate=1e-3)
+    width = 8 * model.d_model
+    return Plan(width=width, k=_few(width), steps=5_000, batch=1_024, rate=1e-3)
 
 
 def _usual(model: ModelIdentity) -> Plan:
+    width = 8 * model.d_model
     return Plan(
-        width=8 * model.d_model, k=32, steps=20_000, batch=2_048, rate=4e-4, dead_after=1_000_000
+        width=width, k=_few(width), steps=20_000, batch=2_048, rate=4e-4, dead_after=1_000_000
     )
+
+
+def _few(width: int) -> int:
+    """How many features may be active: 32, of a very narrow model fewer, for it has no more."""
+    return min(32, max(1, width // 8))
 
 
 PRESETS: tuple[Preset, ...] = (

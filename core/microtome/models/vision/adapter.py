@@ -27,7 +27,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from microtome.errors import MicrotomeError, ModelDamaged, ModelError, ModelNotFound, UnsafeModel
+from microtome.errors import (
+    MicrotomeError,
+    ModelDamaged,
+    ModelError,
+    ModelNotFound,
+    UnsafeModel,
+    expect,
+)
 from microtome.images.preprocessing import Preprocessing
 from microtome.jobs import Job, job_or_default
 from microtome.models.devices import device_of, dtype_of
@@ -67,7 +74,7 @@ def load_adapter(
     """
     job = job_or_default(job)
     path, held = _existing(adapter, "adapter"), _existing(weights, "weights file")
-    if not allow_code:
+    if allow_code is not True:
         raise UnsafeModel(
             f"{path} is Python code, which opening the model would run with all your rights.",
             "Read the file; if you trust it, allow it: allow_code=True.",
@@ -92,7 +99,8 @@ def load_adapter(
 
 
 def _existing(given: str | Path, what: str) -> Path:
-    path = Path(os.fspath(given)).expanduser()
+    expect(given, (str, os.PathLike), what, "a file's path", "Write for example 'adapter.py'.")
+    path = Path(given).expanduser()
     if not path.is_file():
         raise ModelNotFound(f"There is no {what} {given}.", "Choose the file.")
     return path.resolve()

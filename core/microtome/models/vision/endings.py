@@ -51,12 +51,17 @@ def _as_it_is(net: nn.Module) -> nn.Module:
     return _Linear(torch.eye(len(weight), dtype=weight.dtype, device=weight.device), None)
 
 
-def _token_beside_mean(net: Any, normed: Tensor, held: Tensor) -> Tensor:
+def _mean(normed: Tensor, held: Tensor) -> Tensor:
+    """The mean of the patches, which are all tokens behind the first."""
     at = held.long().argmax(1, keepdim=True)
-    token = normed.take_along_dim(at[..., None], 1)[:, 0]
     each = held.scatter(1, at, value=False).to(normed.dtype)[..., None]
-    mean = (normed * each).sum(1) / each.sum(1).clamp(min=1)
-    logits: Tensor = net.classifier(torch.cat([token, mean], 1))
+    return (normed * each).sum(1) / each.sum(1).clamp(min=1)
+
+
+def _token_beside_mean(net: Any, normed: Tensor, held: Tensor) -> Tensor:
+    at = held.long().argmax(1, keepdim=True)[..., None]
+    token = normed.take_along_dim(at, 1)[:, 0]
+    logits: Tensor = net.classifier(torch.cat([token, _mean(normed, held)], 1))
     return logits
 
 
@@ -66,6 +71,11 @@ def _mean_of_two_heads(net: Any, normed: Tensor, held: Tensor) -> Tensor:
     places = (at, (at + 1).clamp(max=normed.shape[1] - 1))
     token, distilled = (normed.take_along_dim(place, 1)[:, 0] for place in places)
     logits: Tensor = (net.cls_classifier(token) + net.distillation_classifier(distilled)) / 2
+    return logits
+
+
+def _mean_of_patches(net: Any, normed: Tensor, held: Tensor) -> Tensor:
+    logits: Tensor = net.classifier(_mean(normed, held))
     return logits
 
 
@@ -105,4 +115,18 @@ MEAN_OF_TWO_HEADS = Ending(
         }
     ),
     answer=_mean_of_two_heads,
+)
+MEAN_OF_PATCHES = Ending(
+    MappingProxyType(
+        {
+            "class_name": "CLIPForImageClassification",
+            "final_norm": None,
+            "unembedding": "net.classifier",
+            "leaves_out": (
+                "its classifier reads the mean of all patches, and there is no rule yet for what "
+                "flows through that mean"
+            ),
+        }
+    ),
+    answer=_mean_of_patches,
 )

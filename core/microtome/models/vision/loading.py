@@ -18,7 +18,7 @@ from microtome.models.family import Family
 from microtome.models.outline import Outline
 from microtome.models.resolve import Shape, resolve
 from microtome.models.vision.patches import PatchLexicon
-from microtome.models.vision.reader import PatchReader
+from microtome.models.vision.reader import PatchReader, vision_config
 from microtome.models.vision.rows import VisionRow
 from microtome.models.vision.sight import Sight, measured_layers
 from microtome.records.model import ModelIdentity
@@ -46,13 +46,28 @@ def class_of(row: VisionRow, settings: dict[str, Any]) -> str:
     return next((name for name in named if name in row.classes), row.classes[0])
 
 
+def part_of(row: VisionRow, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of what is opened: of a model that reads text too its part on vision."""
+    inner = settings.get("vision_config")
+    if not isinstance(inner, dict) or class_of(row, settings) in row.whole_configs:
+        return settings
+    size = settings.get("projection_dim")
+    return {**({} if size is None else {"projection_dim": size}), **inner}
+
+
 def seeing(module: nn.Module, row: VisionRow, preprocessing: Preprocessing, name: str) -> Seeing:
     """The sight and the lexicon of a module of a known family."""
-    config: Any = module.config
+    config = vision_config(module.config)
     call = row.call(type(module).__name__)
     leading, shape = _LEADING[row.leading or 0], seen_shape(preprocessing, name)
     places = list(row.places(module, config))
-    layers = measured_layers(module, places, shape, call, len(leading))
+    try:
+        layers = measured_layers(module, places, shape, call, len(leading))
+    except ValueError as error:  # images of another size than the model's
+        raise ModelDamaged(
+            f"{name} cannot read the images that {preprocessing.source} describes: {error}",
+            "Its files do not belong together.",
+        ) from error
     classes, named = _classes(module, call, shape)
     sight = Sight(module, row.title, layers, preprocessing, shape, classes, named, call)
     patch = None if row.leading is None else int(getattr(config, row.patch_key))
@@ -73,7 +88,7 @@ def _transformer(net: nn.Module, row: VisionRow, sight: Sight, lexicon: PatchLex
     assert row.family is not None  # noqa: S101
     assert row.embeddings is not None  # noqa: S101
     ending = row.ending(type(net).__name__)
-    family = replace(row.family, **ending.fields).of(net.config)
+    family = replace(row.family, **ending.fields).of(vision_config(net.config))
     lexicon.imagine(_IMAGINED)
     head = None if ending.head is None else ending.head(net)
     reader = PatchReader(net, family, row.embeddings, lexicon, head, ending.answer)

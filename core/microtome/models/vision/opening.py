@@ -15,7 +15,7 @@ from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, qu
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
 from microtome.models.places import Place
-from microtome.models.vision.loading import model_class, seeing, seeing_identity
+from microtome.models.vision.loading import model_class, part_of, seeing, seeing_identity
 from microtome.models.vision.rows import VISION
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
 from microtome.records.memory import free_memory
@@ -38,7 +38,7 @@ def open_seeing(
     need = memory_need(element_count(weights), dtype, free)
     refuse_too_large(need, place.name, dtype)
     job.progress(f"Loading {megabytes(need.weights)} of weights", 1, 3)
-    config = _config(place.name, model_class(row, settings), settings, weights)
+    config = _config(place.name, model_class(row, settings), part_of(row, settings), weights)
     ours = attention.NAME if row.family is not None else None
     module = _module(place, model_class(row, settings), config, dtype, ours).to(device)
     job.progress("Recognising the model", 2, 3)

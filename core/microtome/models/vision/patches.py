@@ -42,6 +42,8 @@ class PatchLexicon(Lexicon):
         self._count = len(leading)
         self._ids: dict[bytes, int] = {}
         self._known_pixels: list[Float[np.ndarray, "channel row column"]] = []
+        if patch is not None:
+            self._context = len(leading) + self.n_patches
         self.mark = uuid.uuid4().hex
         self._first_seen: dict[int, str] = {}
         self.on_growth: Callable[[], None] | None = None  # told when patches were added
@@ -86,9 +88,10 @@ class PatchLexicon(Lexicon):
                 "Open an image with read_image, or take one of an embedded set.",
             )
         if not isinstance(given, ImageInput):
-            self._check_ids(given)
             texts = tuple(self._place_text(at) for at in range(len(given)))
-            return Tokens(np.array(given, dtype=np.int32), texts, (), "patches")
+            tokens = Tokens(np.array(given, dtype=np.int32), texts, (), "patches")
+            self._check(tokens)
+            return tokens
         seen = self.preprocessing.prepare(given)
         ids = self._intern(self.preprocessing.pixels(seen), given.name)
         texts = tuple(self._place_text(at) for at in range(len(ids)))

@@ -21,6 +21,11 @@ from microtome.models.vision.patches import PatchLexicon
 _ROOM = 256  # rows that a table has room for at first
 
 
+def vision_config(config: Any) -> Any:
+    """A configuration, or its part on vision where it has others too."""
+    return getattr(config, "vision_config", config)
+
+
 @dataclass(frozen=True, slots=True)
 class Embeddings:
     """Where a family keeps what embeds an image; paths start at ``path``.
@@ -83,18 +88,27 @@ class PatchTable(nn.Module):
 
 
 class PositionTable(nn.Module):
-    """What is added to the embedding at each position."""
+    """What is added to the embedding at each position.
 
-    def __init__(self, net: nn.Module, where: Embeddings) -> None:
+    Of a model that reads images of another size than its table was made for (DINOv2) these are
+    the rows that the model itself interpolates.
+    """
+
+    def __init__(self, net: nn.Module, where: Embeddings, lexicon: PatchLexicon) -> None:
         super().__init__()
-        held = part(where.of(net), where.positions, where.path)
-        self.__dict__["_held"] = held.weight if isinstance(held, nn.Module) else held[0]
+        held: Any = where.of(net)
+        table = part(held, where.positions, where.path)
+        table = table.weight if isinstance(table, nn.Module) else table[0]
+        seen = table.new_zeros(1, len(where.leading) + lexicon.n_patches, table.shape[1])
+        with torch.no_grad():
+            made = held.interpolate_pos_encoding(seen, *lexicon.shape[1:])
+        self.__dict__["_held"] = made.reshape(-1, table.shape[1]).detach()
 
     @property
     def weight(self) -> Float[Tensor, "position d_model"]:
         """The whole table."""
         table: Tensor = self.__dict__["_held"]
-        return table.detach()
+        return table
 
     def forward(self, places: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position d"]:
         """The rows of positions."""
@@ -127,12 +141,12 @@ class PatchReader(nn.Module):
         self.net, self.head = net, head
         self._row, self._answer = row, answer
         self.tokens = PatchTable(net, where, lexicon)
-        self.positions = PositionTable(net, where)
+        self.positions = PositionTable(net, where, lexicon)
 
     @property
     def config(self) -> Any:
-        """The configuration of the module."""
-        return self.net.config
+        """The configuration of the module, or its part on vision."""
+        return vision_config(self.net.config)
 
     def set_attn_implementation(self, name: str) -> None:
         """Another attention implementation of transformers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ from microtome.models.family import Family, part
 from microtome.models.vision import families
 from microtome.models.vision.endings import (
     HEADLESS_DINOV2,
+    MEAN_OF_PATCHES,
     MEAN_OF_TWO_HEADS,
     TOKEN_BESIDE_MEAN,
     Ending,
@@ -37,6 +38,8 @@ class VisionRow:
     places: Callable[[nn.Module, Any], Iterator[Place]]
     leading: int | None = None
     patch_key: str = "patch_size"
+    # Classes whose configuration is that of a larger model, with a part on vision.
+    whole_configs: tuple[str, ...] = ()
     # Of a transformer: where its parts are, as those of a family that reads text; where its
     # embeddings are; and by class what ends otherwise.
     family: Family | None = None
@@ -176,7 +179,15 @@ CLIP = VisionRow(
         "vision_model.embeddings", ("class_embedding",), "patch_embedding", "position_embedding"
     ),
 )
+# The folder of a whole CLIP model, of which the vision part is opened; or one that says classes.
+WHOLE_CLIP = replace(
+    CLIP,
+    model_type="clip",
+    classes=("CLIPVisionModelWithProjection", "CLIPForImageClassification"),
+    whole_configs=("CLIPForImageClassification",),
+    endings=MappingProxyType({"CLIPForImageClassification": MEAN_OF_PATCHES}),
+)
 
 VISION: dict[str, VisionRow] = {
-    row.model_type: row for row in (RESNET, CONVNEXT, VIT, DEIT, DINOV2, CLIP)
+    row.model_type: row for row in (RESNET, CONVNEXT, VIT, DEIT, DINOV2, CLIP, WHOLE_CLIP)
 }

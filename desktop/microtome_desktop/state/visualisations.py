@@ -1,0 +1,41 @@
+"""What a feature visualisation is asked for, and what of them a session holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from microtome.records.session import Session
+from microtome.records.visualisation import (
+    VISUALISATION,
+    Visualisation,
+    VisualSettings,
+    visualisation_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VisualWish:
+    """Pictures for a target, as the engine is asked for them.
+
+    ``target`` is a class or a unit as written (``Ada``, ``pool/12@centre``); with ``of`` it is
+    the layer of a direction from ``over`` (all others, if empty) to ``of``; with ``fingerprint``
+    the layer of a dictionary's ``feature``. ``second`` names another model.
+    """
+
+    target: str
+    results: int = 4
+    seed: int = 0
+    negative: bool = False
+    settings: VisualSettings = field(default_factory=VisualSettings)
+    of: str = ""
+    over: str = ""
+    fingerprint: str = ""
+    feature: int = 0
+    images: str = ""  # the set that values are compared with
+    second: str = ""
+
+
+def visualisations_in(session: Session | None) -> tuple[Visualisation, ...]:
+    """All that a session holds, the newest first."""
+    held = () if session is None else tuple(session.analyses.values())
+    return tuple(visualisation_of(one) for one in reversed(held) if one.kind == VISUALISATION)

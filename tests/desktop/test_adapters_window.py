@@ -1,0 +1,110 @@
+"""Opening a module of one's own, and the tree of modules, in the real window."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from safetensors.torch import save_file
+from torch import nn
+
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.views.adapter_dialog import AdapterDialog
+from microtome_desktop.views.modules_panel import ModulesPanel
+
+LEFT, WAIT = Qt.MouseButton.LeftButton, 60_000
+CODE = """
+from pathlib import Path
+from torch import nn
+
+Path(__file__).with_suffix(".ran").touch()
+
+def build():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    )
+
+IMAGE = {"channels": 1, "size": (8, 8)}
+CLASSES = ("cat", "dog")
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 2),
+    )  # fmt: skip
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
+    (tmp_path / "net.py").write_text(CODE)
+    return tmp_path / "net.py", tmp_path / "net.safetensors"
+
+
+@pytest.fixture
+def dialog(live, qtbot):
+    live.window.actions_table.trigger(CommandId.OPEN_ADAPTER)
+    (made,) = live.window.findChildren(AdapterDialog)
+    qtbot.waitExposed(made)
+    yield made
+    for left in live.window.findChildren(AdapterDialog):
+        left.close()
+
+
+def _typed(dialog, adapter, weights):
+    QTest.keyClicks(dialog.adapter, str(adapter))
+    QTest.keyClicks(dialog.weights, str(weights))
+
+
+def test_code_runs_only_when_the_shown_path_was_allowed(live, qtbot, dialog, files):
+    adapter, weights = files
+    _typed(dialog, adapter, weights)
+    assert str(adapter) in dialog.consent.text()
+    assert not dialog.go.isEnabled()
+    QTest.keyClick(dialog.allowed, Qt.Key.Key_Space)
+    assert dialog.go.isEnabled()
+    QTest.keyClicks(dialog.weights, "x")  # the word was for other files
+    assert not dialog.go.isEnabled()
+    assert "must end in .safetensors" in dialog.problem.text()
+    QTest.keyClick(dialog.weights, Qt.Key.Key_Backspace)
+    QTest.keyClick(dialog.allowed, Qt.Key.Key_Space)
+    assert not adapter.with_suffix(".ran").exists()
+    before = live.desk.workspace.model
+    QTest.mouseClick(dialog.go, LEFT)
+    qtbot.waitUntil(lambda: live.desk.workspace.model not in (None, before), timeout=WAIT)
+    assert adapter.with_suffix(".ran").exists()
+    assert live.desk.workspace.model.architecture == "adapter"
+    assert live.desk.settings.adapters[0] == (str(adapter), str(weights))
+    _walk_the_tree(live, qtbot)
+
+
+def _walk_the_tree(live, qtbot):
+    """The tree tells shapes, is searched by words, and a click selects a layer of units."""
+    live.window.actions_table.trigger(CommandId.SHOW_MODULES)
+    panel = live.window.findChild(ModulesPanel)
+    qtbot.waitUntil(lambda: panel.tree.topLevelItemCount() == 1, timeout=WAIT)
+    root = panel.tree.topLevelItem(0)
+    assert [root.child(at).text(2) for at in (0, 4)] == ["1 × 4 × 8 × 8", "1 × 2"]
+    QTest.keyClicks(panel.field, "linear")
+    shown = [root.child(at).text(1) for at in range(5) if not root.child(at).isHidden()]
+    assert shown == ["Linear"]
+    place = panel.tree.visualItemRect(root.child(4)).center()
+    QTest.mouseClick(panel.tree.viewport(), LEFT, pos=place)
+    assert live.desk.selection.current.unit == "module.4/0"
+    panel.field.clear()
+    table = panel.exported_table()()
+    assert table.rows[1][:3] == ("0", "Conv2d", "1 × 4 × 8 × 8")
+
+
+def test_an_adapter_that_raises_loses_nothing(live, qtbot, dialog, files):
+    adapter, weights = files
+    adapter.write_text("raise ValueError('not today')")
+    before = live.desk.workspace.model
+    _typed(dialog, adapter, weights)
+    QTest.keyClick(dialog.allowed, Qt.Key.Key_Space)
+    QTest.mouseClick(dialog.go, LEFT)
+    told = live.desk.notices.history
+    qtbot.waitUntil(lambda: any("not today" in one.as_text for one in told), timeout=WAIT)
+    assert live.desk.workspace.model is before

@@ -1,0 +1,147 @@
+"""See and Units in a real window: maps, evidence and cards of an embedded model that sees."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from acts import rest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+import microtome as mt
+from microtome.prompts import Question
+from microtome.records.unit_card import card_of, table_of
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.presenters.seeing import NO_SIGHT
+
+LEFT = Qt.MouseButton.LeftButton
+WAIT = 60_000
+LAYER = "stage1.block0"
+
+
+@pytest.fixture
+def seeing(live, qtbot):
+    """The live window with shapes-resnet, and an image run."""
+    live.handlers.load("shapes-resnet")
+    workspace = live.desk.workspace
+    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
+    rest(live, qtbot)
+    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
+    rest(live, qtbot)
+    live.window.actions_table.trigger(CommandId.RUN)
+    rest(live, qtbot)
+    assert workspace.session.clean.image is not None
+    live.desk.selection.clear()
+    return live
+
+
+def front(bench, qtbot, name):
+    bench.window.show_panel(name)
+    rest(bench, qtbot)
+    return bench.furnishing.panels[name]
+
+
+def told(panel, folder):
+    """The panel's lines of Python, with the session in the file that they name."""
+    file = mt.save_session(folder / "told.h5", panel.context.workspace.session)
+    return [line.replace("session.h5", str(file)) for line in panel.exported_lines()]
+
+
+def press(view):
+    """Press an image in its middle."""
+    place = view.place_of(*(size // 2 for size in (32, 32)))
+    QTest.mouseClick(view, LEFT, pos=place.toPoint())
+
+
+def pick(box, text):
+    """Choose an entry as the keyboard does."""
+    box.setCurrentIndex(box.findText(text))
+    box.activated.emit(box.currentIndex())
+
+
+def test_an_image_is_mapped_explained_and_its_units_get_cards(seeing, qtbot, tmp_path, bench):
+    session = lambda: seeing.desk.workspace.session  # noqa: E731
+    see, model = front(seeing, qtbot, "see"), mt.load_model("shapes-resnet")
+    image = session().clean.image
+    # Activity: the panel asked by itself, and shows what the engine gives.
+    pick(see.bar.layer, LAYER)
+    rest(seeing, qtbot)
+    maps = mt.image_maps(model, image, [LAYER])
+    order = maps.array(f"order/{LAYER}")
+    assert see.gallery.main.key == f"{LAYER}/{order[0]}"
+    np.testing.assert_allclose(see.gallery.main.values, maps.array(LAYER)[order[0]], rtol=1e-4)
+    press(see.gallery.small[2])
+    rest(seeing, qtbot)
+    assert seeing.desk.selection.current.unit == f"{LAYER}/{order[2]}"
+    assert see.gallery.main.key == f"{LAYER}/{order[2]}"
+    exec("\n".join(told(see, tmp_path)), lines := {})  # noqa: S102  it is what is tested
+    np.testing.assert_allclose(lines["values"], maps.array(LAYER), rtol=1e-4)
+    # Evidence: the row that adds most is pressed, and selects its unit.
+    held = mt.unit_evidence(model, image, see.bar.score.answer)
+    strongest = int(held.array("contribution").argmax())
+    assert int(see.evidence.rows[0]) == strongest
+    place = see.evidence.visualRect(see.evidence.items.index(0, 0)).center()
+    QTest.mouseClick(see.evidence.viewport(), LEFT, pos=place)
+    assert seeing.desk.selection.current.unit == f"pool/{strongest}"
+    # Attribution: asked by a button, as the engine gives it.
+    pick(see.bar.mode, "Attribution")
+    pick(see.bar.method, "Occlusion")
+    QTest.mouseClick(see.bar.run, LEFT)
+    rest(seeing, qtbot)
+    wanted = mt.attribution_map(model, image, see.bar.score.answer, method="occlusion")
+    np.testing.assert_allclose(see.gallery.main.values, wanted.array("map"), atol=1e-4)
+    assert len(see.exported_table()().rows) == 32 * 32
+    # Units: a layer is read, rows and similar units are chosen by hand.
+    units = front(seeing, qtbot, "units")
+    pick(units.layer, "pool")
+    QTest.mouseClick(units.run, LEFT)
+    rest(seeing, qtbot)
+    table = table_of(session().analyses["unit-table-shapes-pool"])
+    assert len(units.rows.rows) == len(table.largest) == 32
+    place = units.rows.visualRect(units.rows.items.index(1, 0)).center()
+    QTest.mouseClick(units.rows.viewport(), LEFT, pos=place)
+    rest(seeing, qtbot)
+    chosen = int(units.rows.rows[1])
+    assert seeing.desk.selection.current.unit == f"pool/{chosen}"
+    card = units.card.card
+    plain = card_of(mt.unit_card(model, f"pool/{chosen}", mt.load_image_set("shapes")))
+    np.testing.assert_array_equal(card.number, plain.number)
+    np.testing.assert_allclose(card.by_class, plain.by_class, rtol=1e-3, atol=1e-4)
+    similar = units.card.similar
+    place = similar.visualRect(similar.items.index(0, 0)).center()
+    units.card.ensureWidgetVisible(similar)
+    QTest.mouseClick(similar.viewport(), LEFT, pos=place)
+    rest(seeing, qtbot)
+    assert units.card.card.unit.index == int(card.similar[similar.rows[0]])
+    reviewed(seeing, qtbot, tmp_path, bench, units.card.card)
+
+
+def reviewed(seeing, qtbot, tmp_path, bench, card):
+    """All of it is seen again in a window without the model."""
+    file = mt.save_session(tmp_path / "seen.h5", seeing.desk.workspace.session)
+    seeing.desk.workspace.mark_clean()
+    bench.desk.workspace.set_model(None)
+    bench.runner.ask(OpenSession(file))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == file, timeout=WAIT)
+    units = front(bench, qtbot, "units")
+    bench.desk.selection.update(unit=str(card.unit))
+    rest(bench, qtbot)
+    np.testing.assert_array_equal(units.card.card.images, card.images)
+    assert units.card.headline.text() == f"{card.unit} · channel"
+    see = front(bench, qtbot, "see")
+    pick(see.bar.mode, "Activity of units")
+    pick(see.bar.layer, LAYER)
+    assert see.gallery.main.key.startswith(LAYER)
+    assert see.evidence.rows.size == 32
+
+
+def test_a_session_of_text_says_what_to_do(bench, qtbot):
+    see = front(bench, qtbot, "see")
+    assert see.empty.advice.text() == NO_SIGHT
+    assert see.exported_table().endswith(".")
+    units = front(bench, qtbot, "units")
+    assert "open one that sees" in units.empty.advice.text()
+    assert not units.run.isEnabled()
+    for wanted in (CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS):
+        assert not bench.window.actions_table.actions[wanted].isEnabled()
