@@ -36,6 +36,7 @@ from microtome_desktop.picturing.scene import Scene
 from microtome_desktop.picturing.seeing import SEEING
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.picturing.units import carded, seen
+from microtome_desktop.picturing.visualising import visualised
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 from microtome_desktop.presenters.lessons import LESSONS
 from microtome_desktop.views.node_card import NodeCardPanel
@@ -372,6 +373,8 @@ SCENES = (
     _card("see", "See: what channels do over an image of a face, and which speak for the answer.",
           seen),
     _card("units", "Units: the channels of a layer, and what one of them answers to.", carded),
+    _card("visualise", "Visualise: pictures made so that the model sees Ada in them; another model "
+          "sees her too.", visualised),
     _card("lesions", "Lesions: twelve face-selective channels set to zero lose faces and keep "
           "objects; beside them random lesions.", lesioned),
     Scene("channels", "The circuit of an image: the channels that tell one face from another, and "
