@@ -54,7 +54,7 @@ def held_lesion(units=("z.1/2", "z.0/3")):
     said = np.array([[0] * 8, [1] * 4 + [0] * 4])
     return Lesion(
         Chosen(tuple(map(Unit.parse, units)), (0.75, float("nan")), "needed for name"),
-        ("all", "name", "fact"), ("all", "task", "task"), np.array([8, 4, 4]), ("above", "top"),
+        ("all", "name", "fact"), ("all", "task", "task"), np.array([8, 4, 4]), ("top", "above"),
         before, after, bands, np.array([0, 1, 2]), curve, control, ("name", "fact"),
         ("answer", "wrong answer", "something else"), confusion, np.array([0] * 4 + [1] * 4), said,
         right, {"id": "lesion-1", "how": "zero", "amount": 0.0, "title": "2 tasks", "units":

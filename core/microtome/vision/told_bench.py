@@ -40,7 +40,7 @@ class ToldBench:
     Means and others' values come from ``over``.
     """
 
-    measures = ("above", "top")
+    measures = ("top", "above")
     said = ("answer", "wrong answer", OTHER)
 
     def __init__(
@@ -106,7 +106,7 @@ class ToldBench:
                     found[row, numbers] = measured(own, group)
                     said[row, numbers] = _said(own, group)
         above = np.where(np.isnan(found[..., 1]), found[..., 0], found[..., 1])
-        right = np.stack([above, found[..., 0]], axis=1) > 0
+        right = np.stack([found[..., 0], above], axis=1) > 0
         return Outcome(right, said, found[..., 3])
 
     def _spans(self, count: int, group: Sequence[Asked]) -> list[slice]:

@@ -28,7 +28,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.form_fields import choice, make_plain, spin
 
 _SHARE = 0.375  # of a layer's units that are chosen at first: twelve of 32
-_FEW = 0.25  # of heads, which do more each
+_FEW = 0.125  # of heads, which do more each
 
 
 class LesionForm(QWidget):

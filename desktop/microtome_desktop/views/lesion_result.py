@@ -82,7 +82,8 @@ class LesionResult(QWidget):
         small = self.height() < _LOW or self.width() < _NARROW
         self.part.setVisible(small)
         at = self.part.currentIndex()
-        for number, part in enumerate((self.table, self.dose, self.matrix, self.units)):
+        parts: tuple[QWidget, ...] = (self.table, self.dose, self.matrix, self.units)
+        for number, part in enumerate(parts):
             part.setVisible(not small or number == at)
         self.top_half.setVisible(not small or at in _UPPER)
         self.low_half.setVisible(not small or at not in _UPPER)
