@@ -92,12 +92,17 @@ def test_an_image_is_mapped_explained_and_its_units_get_cards(seeing, qtbot, tmp
     wanted = mt.attribution_map(model, image, see.bar.score.answer, method="occlusion")
     np.testing.assert_allclose(see.gallery.main.values, wanted.array("map"), atol=1e-4)
     assert len(see.exported_table()().rows) == 32 * 32
-    # Units: a layer is read, rows and similar units are chosen by hand.
+    card = cards_are_made(seeing, qtbot, model)
+    reviewed(seeing, qtbot, tmp_path, bench, card)
+
+
+def cards_are_made(seeing, qtbot, model):
+    """A layer is read, rows and similar units are chosen by hand; the last card."""
     units = front(seeing, qtbot, "units")
     pick(units.layer, "pool")
     QTest.mouseClick(units.run, LEFT)
     rest(seeing, qtbot)
-    table = table_of(session().analyses["unit-table-shapes-pool"])
+    table = table_of(seeing.desk.workspace.session.analyses["unit-table-shapes-pool"])
     assert len(units.rows.rows) == len(table.largest) == 32
     place = units.rows.visualRect(units.rows.items.index(1, 0)).center()
     QTest.mouseClick(units.rows.viewport(), LEFT, pos=place)
@@ -114,7 +119,7 @@ def test_an_image_is_mapped_explained_and_its_units_get_cards(seeing, qtbot, tmp
     QTest.mouseClick(similar.viewport(), LEFT, pos=place)
     rest(seeing, qtbot)
     assert units.card.card.unit.index == int(card.similar[similar.rows[0]])
-    reviewed(seeing, qtbot, tmp_path, bench, units.card.card)
+    return units.card.card
 
 
 def reviewed(seeing, qtbot, tmp_path, bench, card):

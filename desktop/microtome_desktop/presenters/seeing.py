@@ -9,10 +9,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from microtome.analysis.rollout import rolled_out
+from microtome.errors import SiteMissing
 from microtome.records.analysis import Analysis
 from microtome.records.seen import attribution_id
 from microtome.records.session import Session
 from microtome.records.units import Unit
+from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.seeing import AttributionWish, ClassWish, found, image_of
 
@@ -32,6 +34,7 @@ METHODS = (
 BASELINES = ("grey", "black", "white", "noise")
 _FEW = 12  # pictures beside the large one
 ROLLOUT = "rollout"
+NOT_YET = "Being read\N{HORIZONTAL ELLIPSIS}"
 NO_IMAGE = "Run an image: open a model that sees, then an image in the panel Prompt."
 NO_SIGHT = (
     "The run on screen is of a model that reads text. Open a model that sees, such as "
@@ -114,6 +117,23 @@ def attention(
     )  # fmt: skip
 
 
+def attention_in(
+    session: Session | None, arrays: Arrays, grid: tuple[int, int], layer: int, chosen: str
+) -> Gallery:
+    """The same of the run on screen, or why there is nothing yet."""
+    count = 0 if session is None else session.model.n_layers
+    try:
+        each = [arrays.get(0, "pattern", at) for at in range(count)]
+    except SiteMissing as error:
+        return Gallery(lacking=str(error))
+    held = each[layer] if layer < count else None
+    if held is None:
+        return Gallery(lacking=NOT_YET)
+    there = [one for one in each if one is not None]
+    whole = np.stack(there) if len(there) == count else None
+    return attention(np.asarray(held), whole, grid, layer, chosen)
+
+
 def _patches(
     row: NDArray[np.floating], before: int, grid: tuple[int, int]
 ) -> Float[np.ndarray, "row column"]:
@@ -189,6 +209,16 @@ def asked_classes(session: Session | None) -> ClassWish:
     if answer is None and session is not None and session.clean is not None:
         answer = int(session.clean.top_ids[0][0]) if len(session.clean.top_ids) else 0
     return ClassWish(int(answer or 0), None if wrong is None else int(wrong))
+
+
+def answers(session: Session) -> str:
+    """The most probable classes of the run."""
+    clean = session.clean
+    if clean is None or not len(clean.top_tokens):
+        return ""
+    at = int(session.metric.get("position", 0)) % len(clean.top_tokens)
+    pairs = zip(clean.top_tokens[at], clean.top_probabilities[at], strict=True)
+    return "\n".join(f"{float(share):6.1%}  {name}" for name, share in list(pairs)[:5])
 
 
 def evidence_text(held: Analysis) -> str:

@@ -80,11 +80,15 @@ def _tuning(card: UnitCard) -> str:
     measured = f"orientation selectivity {selectivity:.2f}"
     periods = f"{float(told['frequency']):.2g} periods an image"
     if told.get("oriented"):
-        return (
-            f"An edge or bar detector: gratings of {angle:.0f}° drive it most "
-            f"({measured}, {periods})."
-        )
+        what = "An edge or bar detector" if _sees_little(card) else "Prefers an orientation"
+        return f"{what}: gratings of {angle:.0f}° drive it most ({measured}, {periods})."
     return f"Not an edge or bar detector by gratings ({measured}; best {periods})."
+
+
+def _sees_little(card: UnitCard) -> bool:
+    """Whether its field is at most a quarter of the image: one of more is no detector of edges."""
+    _row, _column, rows, columns = card.box[0].tolist()
+    return bool(4 * rows * columns <= card.images.shape[1] * card.images.shape[2])
 
 
 def orientation_curve(

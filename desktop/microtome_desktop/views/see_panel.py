@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from microtome.errors import InputError, SiteMissing
+from microtome.errors import InputError
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
 from microtome.records.seen import SightOutline, evidence_id, maps_id
@@ -56,7 +56,6 @@ _EVIDENCE = (
     LazyColumn("weight", "weight", "What a step of it is worth", 56, right=True),
 )
 _LOW, _LEAST = 300, 110  # pixels
-_NOT_YET = "Being read\N{HORIZONTAL ELLIPSIS}"
 
 
 class SeePanel(Panel):
@@ -294,7 +293,7 @@ class SeePanel(Panel):
             return
         self.pages.setCurrentIndex(1)
         self.image.show_image(image.values, title=f"{image.size[0]} × {image.size[1]}")
-        self.classes.setText(_answers(session))
+        self.classes.setText(shown.answers(session))
         self.gallery.show_gallery(image.values, self._gallery(session, image))
         self._show_evidence()
 
@@ -322,25 +321,14 @@ class SeePanel(Panel):
         if self.context.workspace.offline:
             return shown.Gallery(lacking="The session holds no maps of this layer.")
         self._ask(("maps", image.digest, layer), ReadMaps(layer) if layer else None)
-        return shown.Gallery(lacking=_NOT_YET)
+        return shown.Gallery(lacking=shown.NOT_YET)
 
     def _attention(self, grid: tuple[int, int]) -> shown.Gallery:
-        layer, arrays = max(0, self.bar.layer.currentIndex()), self.context.workspace.arrays
-        session = self.context.workspace.session
-        count = 0 if session is None else session.model.n_layers
-        try:
-            each = [arrays.get(0, "pattern", at) for at in range(count)]
-        except SiteMissing as error:
-            return shown.Gallery(lacking=str(error))
-        if layer >= len(each) or each[layer] is None:
-            return shown.Gallery(lacking=_NOT_YET)
-        whole = [one for one in each if one is not None]
-        stacked = np.stack(whole) if len(whole) == count else None
-        wanted = self._picked[shown.ATTENTION]
-        unit = self._unit
+        layer, wanted = max(0, self.bar.layer.currentIndex()), self._picked[shown.ATTENTION]
+        unit, workspace = self._unit, self.context.workspace
         if not wanted and unit is not None and unit.layer == f"z.{layer}":
             wanted = str(unit)
-        return shown.attention(np.asarray(each[layer]), stacked, grid, layer, wanted)
+        return shown.attention_in(workspace.session, workspace.arrays, grid, layer, wanted)
 
     def _show_evidence(self) -> None:
         held = self._held_evidence()
@@ -405,15 +393,3 @@ def _head(text: str) -> QLabel:
     label = QLabel(text)
     label.setObjectName("section")
     return label
-
-
-def _answers(session: Session) -> str:
-    """The most probable classes of the run."""
-    clean = session.clean
-    if clean is None or not len(clean.top_tokens):
-        return ""
-    at = int(session.metric.get("position", 0)) % len(clean.top_tokens)
-    names, shares = clean.top_tokens[at], clean.top_probabilities[at]
-    return "\n".join(
-        f"{float(share):6.1%}  {name}" for name, share in list(zip(names, shares, strict=True))[:5]
-    )

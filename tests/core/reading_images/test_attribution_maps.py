@@ -21,7 +21,7 @@ def test_integrated_gradients_are_a_riemann_sum_and_complete(seeing, images, kin
     model, image = seeing(kind), images.image(3)
     found = attribution_map(model, image, 1, wrong=0, steps=80, baseline="black")
     pixels, black = model.sight.pixels([image]), baseline_pixels(model.sight, "black")
-    steps = 400
+    steps = 200
     shares = ((torch.arange(steps) + 0.5) / steps).view(-1, 1, 1, 1)
     path = (black + shares * (pixels - black)).requires_grad_()
     (slope,) = torch.autograd.grad(_score(model, path, 1, 0).sum(), path)
