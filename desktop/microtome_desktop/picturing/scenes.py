@@ -337,6 +337,7 @@ SCENES = (
           ratio=2),
     _card("history", "History: every run of this sitting, to open again or to compare.",
           _history),
+    _card("modules", "Modules: every part of the model, with its parameters and what it gives."),
     _card("jobs", "Jobs: what runs, how long it will take, and what has ended."),
     _card("lessons", "Lessons of five minutes each."),
     Scene("comparison", "Two runs side by side: predictions, and the differences of the heat "
