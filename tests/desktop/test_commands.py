@@ -69,7 +69,7 @@ IN_THE_LAB = {
     CommandId.MEASURE_SHARING,
 }  # fmt: skip
 AFTER_SUITES = {CommandId.SLICE_CIRCUITS, CommandId.REMOVE_PARTS}
-ON_IMAGES = {CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS}
+ON_UNITS = {CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS}
 ON_FEATURES = {
     CommandId.FEATURE_ABLATE, CommandId.FEATURE_SCALE, CommandId.FEATURE_SET,
     CommandId.FEATURE_STEER, CommandId.FEATURE_AFTER, CommandId.FEATURE_CLEAR,
@@ -128,7 +128,8 @@ def test_an_empty_window_can_only_open_things():
         *ON_HYPOTHESES,
         *ON_SUITES, *OF_FEATURES, CommandId.OPEN_DICTIONARY, CommandId.SPLIT_FEATURES,
         *ON_FEATURES, CommandId.FEATURE_GRAPH, CommandId.OPEN_TRANSCODERS,
-        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, CommandId.LESION, CommandId.ADD_TO_LESION,
+        *IN_THE_LAB, CommandId.PROBE, *ON_IMAGES, *ON_UNITS,
+        CommandId.LESION, CommandId.ADD_TO_LESION,
     }  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES,
+        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES, *ON_UNITS,
         *ON_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
