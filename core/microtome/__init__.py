@@ -82,8 +82,10 @@ __all__ = [
     "examine",
     "faithfulness",
     "feature_card",
+    "feature_images",
     "feature_index",
     "feature_intervention",
+    "feature_selectivity",
     "feature_space",
     "feature_splits",
     "generate",
@@ -261,6 +263,7 @@ if TYPE_CHECKING:
     from microtome.vision.circuit import channel_graph
     from microtome.vision.evidence import unit_evidence
     from microtome.vision.faithful import channel_faithfulness
+    from microtome.vision.feature_images import feature_images, feature_selectivity
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens

@@ -35,7 +35,7 @@ def png(values, mode=None):
 @pytest.fixture(scope="module")
 def opened(live_bench, qapp):
     """The live window with shapes-resnet in place of its model, as opening it leaves it."""
-    desk = live_bench.desk
+    desk, before = live_bench.desk, live_bench.desk.workspace.session
     for toast in list(live_bench.toasts.shown):
         toast.close()
     fields = live_bench.furnishing.panels["ask"].prompt
@@ -47,6 +47,7 @@ def opened(live_bench, qapp):
     _waits(lambda: desk.workspace.model.name == "shapes-resnet", 60_000)
     rest(live_bench, bot)
     first = desk.workspace.session
+    assert first is not before
     yield SimpleNamespace(bench=live_bench, first=first)
     for toast in list(live_bench.toasts.shown):
         toast.close()
@@ -55,6 +56,7 @@ def opened(live_bench, qapp):
     desk.workspace.mark_clean()
     live_bench.handlers.load("words-4l")
     _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
+    desk.workspace.show(before, dirty=False)
     rest(live_bench, bot)
 
 
@@ -229,9 +231,15 @@ def test_files_folders_and_drops_are_asked_about_and_tell_what_was_left_away(
     assert "1 file is no image" in desk.notices.history[-1].as_text
     take(eye, _ID.NEXT_IMAGE, qtbot)
     assert desk.draft.text.image.name == "see through.png"
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
+    for name in ("cup", "hat"):  # a folder a class: a set with labels
+        (tmp_path / "classes" / name).mkdir(parents=True)
+        (tmp_path / "classes" / name / "one.png").write_bytes(png(values[:, :, 0]))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "classes"))
     take(eye, _ID.OPEN_IMAGE_FOLDER, qtbot)
-    assert desk.draft.text.image.name == "grey.png"
+    assert desk.draft.text.answer == "cup"
+    assert picker.classes.count() == 3
+    take(eye, _ID.NEXT_IMAGE, qtbot)
+    assert desk.draft.text.image.name == "hat 0"
 
 
 def test_the_clipboard_gives_bytes_files_or_a_reason(eye, qtbot, tmp_path):
@@ -266,6 +274,17 @@ def _examine(desk):
     from microtome_desktop.jobs.examine import Examine
 
     return Examine(desk.draft.text.question())
+
+
+def test_images_in_review_are_shown_beside_a_model_that_reads_text(live, qtbot):
+    image = mt.load_image_set("shapes").image(2)
+    live.desk.draft.fill(mt.Question(image, None, "cup"))
+    rest(live, qtbot)
+    assert prompt_of(live).images.image.view.shown is not None
+    qtbot.waitUntil(lambda: "reads text" in prompt_of(live).problem.text())
+    take(live, _ID.FOCUS_PROMPT, qtbot)
+    assert prompt_of(live).prompt.hasFocus()
+    assert not live.desk.draft.text.sees
 
 
 def test_a_model_that_reads_text_takes_no_image(live, qtbot, tmp_path):

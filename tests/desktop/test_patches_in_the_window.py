@@ -41,6 +41,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def asked(qtbot, live, folder):
     """The window after a pair of images that differ in the patch of row 2, column 1 was run."""
+    before = live.desk.workspace.session
     live.desk.workspace.mark_clean()
     live.handlers.load(str(folder))
     qtbot.waitUntil(lambda: live.desk.workspace.model.name.endswith("tiny-vit"), timeout=60_000)
@@ -57,6 +58,7 @@ def asked(qtbot, live, folder):
     live.desk.workspace.mark_clean()
     live.handlers.load("words-4l")
     qtbot.waitUntil(lambda: live.desk.workspace.model.name == "words-4l", timeout=60_000)
+    live.desk.workspace.show(before, dirty=False)
     rest(live, qtbot)
 
 

@@ -17,17 +17,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from microtome.corpora.blocks import row_length, tokenise
-from microtome.corpora.reading import Corpus
+from microtome.corpora.reading import Corpus, read_corpus
 from microtome.errors import CorpusError, InputError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.tallies import Said, Seen
 from microtome.features.transcoders import Transcoders
+from microtome.features.unit_rows import unit_layer
+from microtome.features.unit_scores import evaluate_on_images
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
 from microtome.records.dictionary_scores import DictionaryScores, ReplacementScores
+from microtome.records.image_set import ImageSet
 from microtome.sites import Site
 
 _TOKENS_A_PASS = 2_048
@@ -49,9 +52,9 @@ def token_rows(
 
 
 def evaluate_dictionary(
-    model: Model, dictionary: Dictionary, tokens: TokenRows, *, job: Job | None = None
+    model: Model, dictionary: Dictionary, tokens: TokenRows | ImageSet, *, job: Job | None = None
 ) -> DictionaryScores:
-    """Figures of a dictionary on rows of tokens.
+    """Figures of a dictionary on rows of tokens; of a layer of units on the places of images.
 
     Raises DictionaryMismatch for a dictionary of another model, CorpusError for rows without text.
     """
@@ -59,6 +62,10 @@ def evaluate_dictionary(
     expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
+    if (layer := unit_layer(model, identity.reads)) is not None:
+        return evaluate_on_images(model, dictionary, layer, tokens, job)
+    if isinstance(tokens, ImageSet):
+        tokens = token_rows(model, read_corpus(tokens))
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)
     seen = Seen.of(dictionary.d_sae, dictionary.d_out)
     said = Said(own_answers=model.labels is not None)

@@ -7,7 +7,8 @@ from math import prod
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import DictionaryMismatch, SiteMissing
+from microtome.errors import DictionaryMismatch, InputError, SiteMissing
+from microtome.features.unit_rows import expect_unit_fit, unit_layer
 from microtome.models.hooks import expect_head
 from microtome.models.model import Model
 from microtome.records.dictionary import DictionaryIdentity
@@ -27,6 +28,14 @@ def expect_fit(identity: DictionaryIdentity, model: Model) -> None:
             f"but the model is {model.identity.name}.",
             f"Open {identity.model}, or a dictionary of {model.identity.name}.",
         )
+    if identity.reads and model.sight is not None and not model.ports:
+        try:
+            layer = unit_layer(model, identity.reads)
+        except SiteMissing as error:
+            raise DictionaryMismatch(f"{named} belongs to {identity.reads}. {error}") from error
+        assert layer is not None  # noqa: S101  this model has no sites
+        expect_unit_fit(identity, model, layer)
+        return
     for text, width in ((identity.reads, identity.d_in), (identity.writes, identity.d_out)):
         _expect_site(named, text, width, model)
 
@@ -52,7 +61,13 @@ def _expect_site(named: str, text: str, width: int, model: Model) -> None:
             f"{named} does not tell which site it belongs to.",
             "Name it when the dictionary is opened, for example reads='resid_post.2'.",
         )
-    site = Site.of(text)
+    try:
+        site = Site.of(text)
+    except InputError:  # a layer of units
+        raise DictionaryMismatch(
+            f"{named} belongs to {text}, which {model.identity.name} does not have.",
+            "Open the model that it was trained on.",
+        ) from None
     layers = model.identity.n_layers
     if site.name not in model.ports or (site.layer or 0) >= layers:
         raise DictionaryMismatch(

@@ -41,6 +41,8 @@ from microtome.vision.sweep import OUT, Sweep
 METHOD = "channel-graph"
 KINDS = {"channel": CHANNEL, "neuron": NEURON, "dimension": DIMENSION, "head": UNIT_HEAD}
 _LETTERS = {CHANNEL: "c", NEURON: "n", DIMENSION: "d", UNIT_HEAD: "h"}
+# Units of a layer that are expanded, and floats of all their gradients together.
+_MOST, _LEAST, _ROOM = 64, 8, 1 << 27
 _SAID = "Gates, routes of max-pools, attention patterns and norm scales are as they were."
 
 
@@ -113,7 +115,7 @@ def channel_graph(
     *,
     tau: float = 3e-4,
     keep: int = 32,
-    units: int = 64,
+    units: int | None = None,
     job: Job | None = None,
 ) -> Circuit:
     """The circuit behind a metric on one image, of channels, neurons and heads.
@@ -122,9 +124,10 @@ def channel_graph(
     units of the model's layers, each with all its places, and the metric; an edge is what a unit
     gives another by direct ways, residual ones among them. A node's score is the sum of its
     out-edges, and its in-edges with ``node_bias`` sum to it too. Of each layer the ``units`` most
-    influential ones are expanded, if their influence is at least ``tau``; of each the ``keep``
-    strongest in-edges are returned. In ``metadata`` ``unit_layers`` names the layers, and
-    ``unexplored`` is the share of the influence that ended at units that were not expanded.
+    influential ones (without a number 64, in a large net down to 8) are expanded, if they have
+    more than ``tau`` of the strongest one's influence; of each the ``keep`` strongest in-edges are
+    returned. In ``metadata`` ``unit_layers`` names the layers, and ``unexplored`` is the share of
+    the influence that ended at units that were not expanded.
     Raises ModelError for a model that does not see, UnknownArchitecture for one with a step that
     cannot be frozen, PromptError, AnswerError and MetricError for what cannot be asked.
     """
@@ -134,15 +137,22 @@ def channel_graph(
     seen = Seen.of(model, subject, metric)
     pieces = Pieces.of(seen.sight, seen.pixels, seen.weights, circuit_layers(seen.sight))
     job.check()
-    swept = Sweep(pieces, tau, keep, units, job).run()
+    most = _expanded(pieces) if units is None else units
+    swept = Sweep(pieces, tau, keep, most, job).run()
     metadata = {
         **_metadata(seen, swept),
         "tau": tau,
         "keep": keep,
-        "units": units,
+        "units": most,
         "seconds": time.perf_counter() - started,
     }
     return _circuit(seen, swept, metadata)
+
+
+def _expanded(pieces: Pieces) -> int:
+    """How many units of a layer are expanded, so that a large net takes seconds, not minutes."""
+    values = sum(read.numel() for read in pieces.read.values())
+    return min(_MOST, max(_LEAST, _ROOM // values))
 
 
 def _metadata(seen: Seen, swept: Sweep) -> dict[str, Any]:

@@ -59,7 +59,8 @@ class Sweep:
         """The edges into the units of one layer that matter most."""
         influence = self.influence[at]
         chosen = np.argsort(-influence, kind="stable")[: self.most]
-        chosen = chosen[influence[chosen] >= self.tau]
+        # Of a layer's strongest: of two thousand channels the best may have a thousandth.
+        chosen = chosen[influence[chosen] > self.tau * influence.max(initial=0.0)]
         layer, before = self.places[at], self.places[:at]
         worth = self.pieces.worth[layer]
         size = max(self.pieces.read[name].numel() for name in before)

@@ -28,6 +28,7 @@ PROMPT_KEYS = (
     ("Return", "Run"),
     ("Shift+Return", "A new line"),
     ("Tab", "To the next field"),
+    ("PgUp, PgDown, Ctrl+V", "On an image: the one before, the next one, that of the clipboard"),
 )
 _FIXED = {
     **dict.fromkeys(("Up", "Down", "Left", "Right", "Home", "F"), "walks in the circuit"),

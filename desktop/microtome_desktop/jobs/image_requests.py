@@ -10,7 +10,7 @@ from microtome.jobs import Job
 from microtome.prompts import ImageInput
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
-from microtome_desktop.state.albums import Album
+from microtome_desktop.state.albums import Album, asking
 from microtome_desktop.state.desk import Desk
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ PASTED = "pasted image"
 
 def show_image(desk: Desk, image: ImageInput, *, corrupt: bool) -> None:
     """Ask about an image, and tell what reading it has left away."""
-    desk.draft.update(**{"corrupt_image" if corrupt else "image": image})
+    words = desk.library.shelf.facts.words
+    desk.draft.update(**asking(desk.draft.text, image, corrupt=corrupt, words=words))
     if image.note:
         desk.notices.info(f"{image.name}: {image.note}")
 

@@ -206,7 +206,8 @@ def _caption(analysis: Analysis, count: int) -> str:
     else:
         ratios = np.asarray(analysis.array("explained_variance_ratio"))[:3]
         shares = " · ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(ratios))
-    return f"{told.get('site', '')} {kind} · {shares}"
+    name = told.get("unit_layer", told.get("site", ""))
+    return f"{name} {kind} · {shares}"
 
 
 def known_colouring(text: str) -> ColourBy | None:

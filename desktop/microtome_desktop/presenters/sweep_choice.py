@@ -76,10 +76,10 @@ def question_on_screen(session: Session | None, draft: DraftText) -> Question | 
 
 
 def _corrupt(question: Question, draft: DraftText) -> Prompt | None:
-    if not draft.prompt.strip() or not draft.corrupt.strip():
+    typed = draft.question() if draft.asked else None
+    if typed is None or typed.corrupt is None or typed.prompt != question.prompt:
         return question.corrupt
-    typed = draft.question()
-    return typed.corrupt if typed.prompt == question.prompt else question.corrupt
+    return typed.corrupt
 
 
 def foreseen_text(foreseen: Foreseen) -> str:

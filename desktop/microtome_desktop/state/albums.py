@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from psygnal import Signal
 
 from microtome.prompts import ImageInput
 from microtome.records.image_set import ImageSet
+from microtome_desktop.state.draft import DraftText
 
 SET = "set:"  # begins the source of an image of an embedded set
 _MOST = 8  # opened albums that are kept; the oldest goes first
@@ -48,14 +50,9 @@ class Album:
             return replace(self.images.image(at), source=f"{SET}{self.name}/{at}")
         return self.images[at]
 
-    def label(self, at: int) -> str:
-        """The class of an image; empty without labels."""
-        images = self.images
-        return images.classes[images.labels[at]] if isinstance(images, ImageSet) else ""
-
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {image.digest: at for at, image in enumerate(self._all())}
+    def _numbers(self) -> dict[tuple[str, str], int]:
+        return {(image.source, image.digest): at for at, image in enumerate(self._all())}
 
     def _all(self) -> list[ImageInput]:
         return [] if isinstance(self.images, ImageSet) else list(self.images)
@@ -65,7 +62,7 @@ class Album:
         if image is None:
             return None
         if not isinstance(self.images, ImageSet):
-            return self._numbers.get(image.digest)
+            return self._numbers.get((image.source, image.digest))
         name, _, number = image.source.removeprefix(SET).rpartition("/")
         known = image.source.startswith(SET) and name == self.name and number.isdecimal()
         at = int(number) if known else len(self)
@@ -75,6 +72,28 @@ class Album:
 def album_of(held: ImageSet) -> Album:
     """An embedded set as an album."""
     return Album(held.name, held.title or held.name, held)
+
+
+def label_of(image: ImageInput | None) -> str:
+    """The class of an image that was taken from a set with labels; empty for any other."""
+    labelled = image is not None and image.source.startswith(SET)
+    return image.name.rpartition(" ")[0] if image is not None and labelled else ""
+
+
+def asking(
+    text: DraftText, image: ImageInput, *, corrupt: bool, words: tuple[str, ...]
+) -> dict[str, Any]:
+    """What changes in a draft that asks about an image, or takes it as the corrupt one.
+
+    Its class becomes the answer (of the corrupt one the wrong answer) if the model knows it; what
+    was typed stays, the class of the image before does not.
+    """
+    field, answer = ("corrupt_image", "wrong") if corrupt else ("image", "answer")
+    held, before, label = getattr(text, answer), label_of(getattr(text, field)), label_of(image)
+    changes: dict[str, Any] = {field: image}
+    if not held or held == before:
+        changes[answer] = label if label in words else ""
+    return changes
 
 
 class Albums:

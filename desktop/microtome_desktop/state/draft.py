@@ -125,7 +125,7 @@ class Draft:
         self._text = DraftText()
         self._reading = Reading()
         self._read = self._text  # what the reading is of
-        self._model_sees: bool | None = None  # None without a model
+        self._model_sees = False
 
     @property
     def text(self) -> DraftText:
@@ -162,9 +162,8 @@ class Draft:
         self.update(as_ids=as_ids, sees=sees)
 
     def fill(self, question: Question) -> None:
-        """Show a question; its images where the model sees, or no model is loaded."""
-        shows = isinstance(question.prompt, ImageInput)
-        sees = shows if self._model_sees is None else self._model_sees
+        """Show a question: by images where it asks about one, or the loaded model sees."""
+        sees = isinstance(question.prompt, ImageInput) or self._model_sees
         self.update(**as_typed(question), values_only=question.values_only, sees=sees)
 
     def follow(self, session: Session) -> None:

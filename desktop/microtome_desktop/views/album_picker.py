@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from microtome.prompts import ImageInput
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import command
-from microtome_desktop.state.albums import Album, album_of
+from microtome_desktop.state.albums import Album, album_of, asking
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import PanelContext
@@ -194,11 +194,6 @@ class AlbumPicker(QWidget):
         album, draft = self.album, self._context.draft
         if album is None:
             return
+        words = self._context.library.shelf.facts.words
         corrupt = self._context.albums.corrupt
-        before = album.find(self._aimed)
-        word, field = album.label(place), "wrong" if corrupt else "answer"
-        typed = getattr(draft.text, field)
-        known = self._context.library.shelf.facts.words
-        own = typed and (before is None or typed != album.label(before))
-        answer = {} if own or word not in known else {field: word}
-        draft.update(**{"corrupt_image" if corrupt else "image": album.image(place)}, **answer)
+        draft.update(**asking(draft.text, album.image(place), corrupt=corrupt, words=words))

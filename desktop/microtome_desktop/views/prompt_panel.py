@@ -231,7 +231,13 @@ class PromptPanel(Panel):
         self.run.setToolTip("\n".join(line for line in lines if line))
 
     def edit(self) -> None:
-        """Put the cursor into the prompt, its text selected; or go to the choice of images."""
+        """Put the cursor into the prompt, its text selected; or go to the choice of images.
+
+        The images of a session in review make room where the model that is loaded reads text.
+        """
+        model = self.context.workspace.model
+        if model is not None and not model.sees:
+            self.context.draft.update(sees=False)
         if self.context.draft.text.sees:
             self.images.edit()
             return

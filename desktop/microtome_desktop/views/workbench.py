@@ -25,7 +25,7 @@ from microtome_desktop.jobs.hub_requests import DownloadModel
 from microtome_desktop.jobs.model_requests import LoadModel, ReadDraft
 from microtome_desktop.jobs.pattern_request import LookAgain
 from microtome_desktop.jobs.runner import JobRunner
-from microtome_desktop.state.albums import album_of
+from microtome_desktop.state.albums import album_of, label_of
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.book import EDITS
 from microtome_desktop.state.desk import Desk
@@ -248,10 +248,9 @@ class Workbench(QObject):
             self.desk.draft.update(**{n: "" for n, word in told.items() if word not in facts.words})
         if seen is None or not seen.sets or text.image is not None:
             return
-        album = album_of(seen.sets[0])
-        word = album.label(0)
-        answer = word if word in seen.classes else None
-        self.desk.draft.fill(Question(album.image(0), None, answer))
+        image = album_of(seen.sets[0]).image(0)
+        word = label_of(image)
+        self.desk.draft.fill(Question(image, None, word if word in facts.words else None))
         if not self.desk.workspace.dirty:
             self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
 

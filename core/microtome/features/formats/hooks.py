@@ -8,6 +8,8 @@ from microtome.errors import InputError
 from microtome.sites import Site
 
 _LONGEST = 200
+# Before the name of a layer of units, which no other tool has a name for.
+_UNITS = "units:"
 
 # Names of TransformerLens' newer models, of its optional hooks, and of modules of transformers.
 _ALIASES = (
@@ -37,6 +39,8 @@ def site_of(hook: object, head: object = None) -> str:
     """
     if not isinstance(hook, str) or not 0 < len(hook) <= _LONGEST:
         return ""
+    if hook.startswith(_UNITS):
+        return hook.removeprefix(_UNITS)
     try:
         site = Site.parse(_known(hook))
         if isinstance(head, int) and not isinstance(head, bool):
@@ -55,9 +59,23 @@ def _known(hook: str) -> str:
 
 
 def hook_of(site: str) -> tuple[str, int | None]:
-    """The TransformerLens name of a site, and its head. Raises InputError without a layer."""
+    """The TransformerLens name of a site, and its head; a layer of units under its own name.
+
+    Raises InputError for a site without a layer.
+    """
+    if not is_site(site):
+        return f"{_UNITS}{site}", None
     held = Site.of(site)
     return held.lens_name, held.head
+
+
+def is_site(name: str) -> bool:
+    """Whether a name is that of a site, and not of a layer of units."""
+    try:
+        Site.parse(name)
+    except InputError:
+        return False
+    return True
 
 
 def suffix_of(site: str) -> str:

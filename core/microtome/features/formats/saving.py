@@ -17,7 +17,7 @@ from microtome.errors import DictionaryError, InputError, expect
 from microtome.features.dictionary import Dictionary
 from microtome.features.formats import circuit_tracer, saelens
 from microtome.features.formats.files import folder_named
-from microtome.features.formats.hooks import hook_of, suffix_of
+from microtome.features.formats.hooks import hook_of, is_site, suffix_of
 from microtome.features.formats.own_folders import ours
 from microtome.features.formats.recipe import unit_decoder
 from microtome.features.formats.shown_examples import (
@@ -143,7 +143,7 @@ def _cfg(one: Dictionary, settings: Settings) -> dict[str, Any]:
             "max_iterations": settings.rounds or PURSUITS,
             "stop_on_duplicate_support": settings.until_repeated,
         }
-    site = Site.of(identity.reads) if identity.reads else None
+    site = Site.of(identity.reads) if is_site(identity.reads) else None
     if site is not None and site.name == "z" and site.head is None:
         cfg["reshape_activations"] = "hook_z"
     return cfg

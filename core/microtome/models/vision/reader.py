@@ -97,8 +97,8 @@ class PositionTable(nn.Module):
     def __init__(self, net: nn.Module, where: Embeddings, lexicon: PatchLexicon) -> None:
         super().__init__()
         held: Any = where.of(net)
-        table = part(held, where.positions, where.path)
-        table = table.weight if isinstance(table, nn.Module) else table[0]
+        named: Any = part(held, where.positions, where.path)
+        table: Tensor = named.weight if isinstance(named, nn.Embedding) else named[0]
         seen = table.new_zeros(1, len(where.leading) + lexicon.n_patches, table.shape[1])
         with torch.no_grad():
             made = held.interpolate_pos_encoding(seen, *lexicon.shape[1:])

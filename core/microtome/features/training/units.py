@@ -1,0 +1,64 @@
+"""Training of a dictionary on a layer of units of a model that sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from microtome.features.training.asking import Asked
+from microtome.features.training.forms import Own
+from microtome.features.training.memory import TrainingSize, expect_room
+from microtome.features.training.rows import ArrayRows
+from microtome.features.training.trainer import Places, Trainer
+from microtome.features.unit_rows import flat, images_of, unit_values
+from microtome.jobs import Job
+from microtome.models.model import Model
+from microtome.models.vision.sight import UnitLayer
+from microtome.records.dictionary import DictionaryIdentity
+
+# Four features a unit, as found by trying on held-out images; a layer has few units.
+_EACH, _K, _STEPS, _BATCH, _RATE = 4, 8, 2_000, 512, 3e-3
+_DEAD_AFTER = 25_000
+
+
+def unit_rows(
+    model: Model, layer: UnitLayer, given: object, *, limit: int | None, seed: int, job: Job
+) -> ArrayRows:
+    """What a layer does at each place of each image; with a limit, as many rows drawn by chance.
+
+    Raises CorpusError for what holds no images.
+    """
+    parts = [flat(held).cpu().numpy() for held in unit_values(model, layer, images_of(given), job)]
+    rows = np.concatenate(parts)
+    if limit is not None and limit < len(rows):
+        chosen = np.random.default_rng(seed).permutation(len(rows))[:limit]
+        rows = rows[np.sort(chosen)]
+    return ArrayRows({layer.name: np.ascontiguousarray(rows, np.float32)})
+
+
+def unit_trainer(
+    model: Model, layer: UnitLayer, given: object, options: Mapping[str, Any]
+) -> Trainer:
+    """A trainer of a sparse autoencoder of a layer of units.
+
+    What ``options`` leave out is what suits a layer of few units.
+    """
+    count = layer.n_units
+    width = options.get("width", _EACH * count)
+    usual = {"width": width, "k": min(_K, width) if isinstance(width, int) else _K,
+             "steps": _STEPS, "batch": _BATCH, "rate": _RATE,
+             "dead_after": _DEAD_AFTER}  # fmt: skip
+    asked = Asked.of(model, {**usual, **options})
+    expect_room(asked.plan, TrainingSize(count, count))
+    rows = unit_rows(model, layer, given, limit=asked.limit, seed=asked.plan.seed, job=asked.job)
+    if "batch" not in options and rows.n < asked.plan.batch:
+        asked = asked.but(batch=max(2, rows.n))
+    form = Own(asked.plan.width, count, count, False)
+    held = model.identity
+    identity = DictionaryIdentity(
+        asked.name or f"{held.name} {layer.name}", "", 0, 0, 0, layer.name, layer.name,
+        held.name, held.fingerprint, source={"metadata": {"training": asked.plan.told()}},
+    )  # fmt: skip
+    return asked.made(rows, Places((layer.name,), (layer.name,)), form, [identity])

@@ -1,0 +1,110 @@
+"""Dictionaries of layers of units: rows, figures against plain sums, top images, saving."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import microtome as mt
+from microtome.errors import CorpusError, DictionaryMismatch, InputError, SiteMissing
+from microtome.features.training.units import unit_rows
+from microtome.jobs import Job
+
+LAYER = "stage2.block0"
+
+
+@pytest.fixture(scope="module")
+def learned():
+    model, images = mt.load_model("shapes-resnet"), mt.load_image_set("shapes").of("face")
+    made = mt.train_dictionary(model, images, LAYER, width=40, k=3, steps=150, batch=64)
+    return model, images, made.dictionary
+
+
+def plain(model, images, layer):
+    """Values [image, place, unit] of a layer, by a hook of PyTorch."""
+    path = {LAYER: "resnet.encoder.stages.2.layers.0", "pool": "resnet.pooler"}[layer]
+    found = []
+    hook = model.module.get_submodule(path).register_forward_hook(lambda *a: found.append(a[2]))
+    with torch.inference_mode():
+        pixels = model.sight.pixels([images.image(at) for at in range(len(images))])
+        logits = model.module(pixel_values=pixels).logits
+    hook.remove()
+    return found[0].flatten(2).movedim(1, 2), logits, pixels
+
+
+def test_rows_are_the_values_at_each_place_of_each_image(learned):
+    model, images, _ = learned
+    for layer in (LAYER, "pool"):
+        values = plain(model, images, layer)[0].flatten(0, 1).numpy()
+        rows = unit_rows(model, model.sight.layer(layer), images, limit=None, seed=0, job=Job())
+        np.testing.assert_allclose(next(rows.pieces(layer)), values, atol=1e-6)
+        few = unit_rows(model, model.sight.layer(layer), images, limit=9, seed=0, job=Job())
+        assert few.n == 9
+
+
+def test_figures_are_those_of_plain_sums(learned):
+    model, images, dictionary = learned
+    values, own, pixels = plain(model, images, LAYER)
+    codes = dictionary.encode(values)
+    back = dictionary.decode(codes)
+    missed = (back - values).square().sum() / (values - values.mean((0, 1))).square().sum()
+    scores = mt.evaluate_dictionary(model, dictionary, images)
+    assert scores.explained_variance == pytest.approx(1 - float(missed), abs=1e-5)
+    assert scores.explained_variance > 0.8
+    assert scores.l0 == pytest.approx(float((codes > 0).sum(-1).float().mean()))
+    assert scores.dead == float((codes.amax((0, 1)) == 0).float().mean())
+    assert scores.positions == 4 * len(images)
+    shape = (len(images), dictionary.d_out, 2, 2)
+    stage = model.module.get_submodule("resnet.encoder.stages.2.layers.0")
+    hook = stage.register_forward_hook(lambda *_: back.movedim(1, 2).reshape(shape))
+    with torch.inference_mode():
+        put = model.module(pixel_values=pixels).logits
+    hook.remove()
+    entropy = torch.nn.functional.cross_entropy(put, own.argmax(-1))
+    assert scores.reconstructed == pytest.approx(float(entropy), abs=1e-5)
+    assert scores.cross_entropy < scores.reconstructed < scores.zeroed
+
+
+def test_the_top_images_of_a_feature_come_with_its_map(learned):
+    model, images, dictionary = learned
+    codes = dictionary.encode(plain(model, images, LAYER)[0]).numpy()
+    feature = int(codes.max((0, 1)).argmax())
+    found = mt.feature_images(model, dictionary, images, feature, count=5)
+    strongest = codes[..., feature].max(1)
+    np.testing.assert_array_equal(found.array("number"), np.argsort(-strongest, kind="stable")[:5])
+    first = int(found.array("number")[0])
+    expected = codes[first, :, feature].reshape(2, 2)
+    np.testing.assert_allclose(found.array("maps")[0], expected, atol=1e-5)
+    np.testing.assert_array_equal(found.array("thumbnails")[0], images.images[first])
+    told = mt.feature_selectivity(model, dictionary, images)
+    of_class = codes.mean(1)[:, feature]
+    inside = images.labels == 2
+    index = (of_class[inside].mean() - of_class[~inside].mean()) / (
+        of_class[inside].std() + of_class[~inside].std()
+    )
+    assert told.array("by_class")[2, feature] == pytest.approx(index, abs=1e-4)
+
+
+def test_a_saved_dictionary_still_knows_its_layer(learned, tmp_path):
+    model, images, dictionary = learned
+    mt.save_dictionary(dictionary, tmp_path / "faces")
+    again = mt.load_dictionary(tmp_path / "faces")
+    assert (again.identity.reads, again.identity.model) == (LAYER, "shapes-resnet")
+    assert mt.evaluate_dictionary(model, again, images).told() == pytest.approx(
+        mt.evaluate_dictionary(model, dictionary, images).told()
+    )
+
+
+def test_what_does_not_belong_together_is_refused(learned):
+    model, images, dictionary = learned
+    with pytest.raises(DictionaryMismatch, match="was trained on shapes-resnet"):
+        mt.evaluate_dictionary(mt.load_model("induction-exact-tiny"), dictionary, images)
+    with pytest.raises(SiteMissing, match="no layer of units 'stage9'"):
+        mt.train_dictionary(model, images, "stage9")
+    with pytest.raises(CorpusError, match="read images, not"):
+        mt.train_dictionary(model, "words-4l", LAYER)
+    with pytest.raises(InputError, match="no transcoders"):
+        mt.train_dictionary(model, images, LAYER, writes="pool")
+    with pytest.raises(InputError, match="no feature 40"):
+        mt.feature_images(model, dictionary, images, 40)

@@ -1,0 +1,162 @@
+"""Images in the feature space: thumbnails under the pointer, and asking about one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMenu
+
+import microtome as mt
+from microtome.activations.capture import trace
+from microtome.records.session import Session
+from microtome_desktop.jobs.space_requests import ProjectImages
+from microtome_desktop.presenters.space_python import drawn_lines
+from microtome_desktop.state.selection import Selection
+from microtome_desktop.state.workspace import Workspace
+from microtome_desktop.views import feature_space_panel
+from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
+from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.space_flat import FlatSpace
+
+
+@pytest.fixture(scope="module")
+def seen():
+    model, images = mt.load_model("shapes-resnet"), mt.load_image_set("shapes")
+    own = replace(images.image(30), source="set:shapes/30")
+    spaces = [
+        mt.image_space(model, layer, images, per=per, own=own, limit=limit)
+        for layer, per, limit in (("pool", "image", 44), ("stage1.block0", "place", 64))
+    ]
+    session = Session(
+        model=model.identity,
+        traces=(trace(model, own),),
+        analyses={space.id: space for space in spaces},
+        question=mt.Question(own),
+    )
+    return session, images
+
+
+@pytest.fixture
+def context(seen):
+    workspace = Workspace()
+    workspace.show(seen[0])
+    return PanelContext(workspace, Selection(), lambda request: None)
+
+
+@pytest.fixture(params=[True, False], ids=["flat", "solid"])
+def flat(request, monkeypatch):
+    if request.param:
+        monkeypatch.setattr(feature_space_panel, "opengl_problem", lambda: "it was switched off")
+    return request.param
+
+
+def shown(qtbot, context):
+    panel = FeatureSpacePanel(context)
+    panel.resize(760, 520)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.waitExposed(panel)
+    return panel
+
+
+def lonely(panel, mine):
+    """A point of those that no other point covers, and where it is."""
+    places = panel.view.screen_places()
+    apart = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    size = panel.view.surface().size()
+    inside = np.all((places > 40) & (places < (size.width() - 8, size.height() - 8)), axis=1)
+    point = int(np.where(mine & inside, apart.min(axis=1), -1).argmax())
+    return point, QPoint(*(round(v) for v in places[point]))
+
+
+def pointed(panel, mine):
+    point, place = lonely(panel, mine)
+    move(panel.view.surface(), place)
+    assert panel.images.tip.isVisible()
+    return point, place
+
+
+def move(surface, place):
+    """The pointer, wherever the machine's own is."""
+    at = QPointF(place)
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, at, surface.mapToGlobal(at), Qt.MouseButton.NoButton,
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(surface, event)
+
+
+def choose(panel, site):
+    panel.site.setCurrentIndex(panel.site.findData(site))
+    panel.site.activated.emit(panel.site.currentIndex())
+
+
+def test_the_image_of_a_point_stands_beside_the_pointer(qtbot, context, flat, seen):
+    panel = shown(qtbot, context)
+    assert isinstance(panel.view, FlatSpace) == flat
+    choose(panel, "pool")
+    assert panel.caption.text().startswith("pool of 44 images of shapes · PC1")
+    assert [panel.colour_by.itemText(i) for i in range(2)] == ["Domain", "Class"]
+    drawing = panel.drawing
+    point, place = pointed(panel, drawing.prompts >= 0)
+    found = seen[0].analyses["projection/pool"]
+    prompt = int(drawing.prompts[point])
+    tip, picture = panel.images.tip, panel.images.tip.image
+    values = found.array("thumbnails")[prompt]
+    assert picture.shown.pixelColor(5, 7).red() == values[7, 5, 0]
+    assert min(picture.image_rect().width(), picture.image_rect().height()) >= 64
+    name, *classes = tip.told.text().split("\n")
+    number = found.params["numbers"][prompt]
+    assert name == seen[1].image(number).name
+    assert classes[0] == f"class {seen[1].classes[seen[1].labels[number]]}"
+    QTest.mouseClick(panel.view.surface(), Qt.MouseButton.LeftButton, pos=place)
+    assert panel.context.selection.current.prompt == prompt
+    assert panel.context.draft.text.image is None
+    move(panel.view.surface(), QPoint(3, panel.view.surface().height() - 3))
+    assert tip.isHidden()
+
+
+def test_of_a_place_its_part_of_the_image_is_framed(qtbot, context, flat):
+    panel = shown(qtbot, context)
+    choose(panel, "stage1.block0 places")
+    assert "of 64 places of shapes" in panel.caption.text()
+    point, _ = pointed(panel, np.ones(len(panel.drawing.points), bool))
+    row, column = divmod(int(panel.drawing.positions[point]), 4)
+    assert panel.images.tip.image.framed == (8 * row, 8 * column, 8, 8)
+    assert f"row {row}, column {column} of 4 × 4" in panel.images.tip.told.text()
+
+
+def test_a_double_click_or_the_menu_asks_about_the_image(qtbot, context, flat, seen):
+    panel = shown(qtbot, context)
+    choose(panel, "pool")
+    draft = panel.context.draft
+    draft.update(sees=True)  # a model that sees is loaded
+    point, place = pointed(panel, panel.drawing.prompts >= 0)
+    prompt = int(panel.drawing.prompts[point])
+    number = seen[0].analyses["projection/pool"].params["numbers"][prompt]
+    QTest.mouseDClick(panel.view.surface(), Qt.MouseButton.LeftButton, pos=place)
+    assert draft.text.image.source == f"set:shapes/{number}"
+    np.testing.assert_array_equal(draft.text.image.values, seen[1].images[number])
+    draft.update(image=None)
+    panel.images.offer(panel.active, point, panel.mapToGlobal(place))
+    menu = panel.findChild(QMenu, "space_image_menu")
+    menu.actions()[0].trigger()
+    assert draft.text.image.source == f"set:shapes/{number}"
+    menu.close()
+
+
+def test_a_layer_is_asked_for_by_image_or_by_place(qtbot, context, seen):
+    panel = shown(qtbot, context)
+    asked = panel.images.projecting("stage2.block0 places")
+    assert isinstance(asked, ProjectImages)
+    assert (asked.site, asked.images) == ("stage2.block0 places", "shapes")
+    choose(panel, "pool")
+    lines = drawn_lines(seen[0], "pool", panel.drawing)
+    wanted = "space = mt.image_space(model, 'pool', images, per='image', own=question.prompt)"
+    assert wanted in lines
