@@ -68,7 +68,8 @@ def unfolded(
     if like.dim() == 2:
         return rows
     places = like.shape[2:]
-    return rows.unflatten(0, (len(like), -1)).movedim(1, 2).unflatten(2, tuple(places))
+    back: Tensor = rows.unflatten(0, (len(like), -1)).movedim(1, 2).unflatten(2, tuple(places))
+    return back
 
 
 def unit_values(

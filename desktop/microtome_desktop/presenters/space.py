@@ -130,7 +130,7 @@ def at_once(analysis: Analysis) -> bool:
 def colourings(analysis: Analysis) -> tuple[ColourBy, ...]:
     """The ways of colouring that say something: those that take more than one value."""
     told = analysis.params
-    possible = OF_FEATURES if told.get("features") else OF_TOKENS
+    possible: tuple[ColourBy, ...] = OF_FEATURES if told.get("features") else OF_TOKENS
     possible = OF_IMAGES if told.get("images") else possible
     names = {by: ARRAYS[by] for by in possible}
     arrays = {by: analysis.array(name) for by, name in names.items() if name in analysis.arrays}
