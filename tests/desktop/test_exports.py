@@ -59,9 +59,14 @@ def choose(monkeypatch, path):
 
 
 @pytest.mark.parametrize("name", PANELS)
-def test_a_panel_saves_as_png_and_as_svg_with_its_text_as_text(
-    full, qtbot, tmp_path, monkeypatch, name
-):
+def test_a_panel_hands_out_pictures_and_its_table(full, qtbot, tmp_path, monkeypatch, name):
+    it_saves_as_png_and_as_svg_with_its_text_as_text(full, qtbot, tmp_path, monkeypatch, name)
+    its_table_is_the_same_everywhere_or_it_says_why_there_is_none(
+        full, qtbot, tmp_path, monkeypatch, name
+    )
+
+
+def it_saves_as_png_and_as_svg_with_its_text_as_text(full, qtbot, tmp_path, monkeypatch, name):
     asked = choose(monkeypatch, tmp_path / f"{name}.png")
     menu(full, name).save_png.trigger()
     qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
@@ -136,8 +141,9 @@ def rows_of(text, delimiter=","):
     return list(csv.reader(io.StringIO(text), delimiter=delimiter))
 
 
-@pytest.mark.parametrize("name", PANELS)
-def test_the_table_of_a_panel_or_why_there_is_none(full, qtbot, tmp_path, monkeypatch, name):
+def its_table_is_the_same_everywhere_or_it_says_why_there_is_none(
+    full, qtbot, tmp_path, monkeypatch, name
+):
     one = menu(full, name)
     one.look()
     if not one.save_csv.isEnabled():
