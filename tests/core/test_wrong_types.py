@@ -265,7 +265,6 @@ CALLS = {
     "mt.class_direction(None, 'pool', None, 'face')": ("model", "None"),
     "mt.class_direction(model, 'pool', 'shapes', 'face')": ("images", "'shapes'"),
     "mt.Target.feature('words-4l', 3)": ("dictionary", "'words-4l'"),
-    "mt.VisualSettings('160')": ("steps", "'160'"),
     "mt.Treatment(3)": ("3", "zero"),
     "mt.Treatment('add', 'much')": ("amount", "'much'"),
     "mt.load_image_set('few', edge=0.5)": ("edge", "0.5"),
@@ -294,9 +293,11 @@ NOT_CALLED = {
     "MicrotomeError",
     "Session",
     "Sweep",
+    "Target",
     "ToyModels",
     "ToyPlan",
     "Trace",
+    "VisualSettings",
 }
 
 CHILD = """

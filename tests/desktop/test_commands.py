@@ -143,7 +143,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,
-        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES, *ON_UNITS,
+        *AFTER_SUITES, *OF_FEATURES, *ON_IMAGES,
         *ON_FEATURES,
     }  # fmt: skip
     assert reason(CommandId.STOP, desk, busy=True) == ""
