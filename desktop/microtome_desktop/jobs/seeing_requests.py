@@ -108,6 +108,14 @@ class ReadMaps(OfImage):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadUnitMaps(ReadMaps):
+    """The same for the view of the selected unit, beside the layer that See looks at."""
+
+    slot: ClassVar[str] = "unit maps"
+    replaces: ClassVar[frozenset[str]] = frozenset({"unit maps"})
+
+
+@dataclass(frozen=True, slots=True)
 class ReadEvidence(OfImage):
     """What each unit adds to the logit of a class."""
 

@@ -180,7 +180,9 @@ def listed_lines(session: Session, what: str) -> Lines | str:
 
 
 def heatmap_lines(session: Session, quantity: Quantity) -> Lines | str:
-    """``values`` [layer, position]; the lens begins with the embeddings."""
+    """``values`` [layer, position]; the lens begins with the embeddings. Of units by name."""
+    if quantity is Quantity.UNITS:
+        return of_circuit(session, "values = dict(zip(circuit.node_id, circuit.node_score))")
     if quantity in _LENS:
         read = f'values = session.analyses["logit-lens"].array("{_LENS[quantity]}")'
         return lines_of(session, _EXAMINE, read)

@@ -39,6 +39,7 @@ from microtome_desktop.presenters.places import place_of
 from microtome_desktop.presenters.predictions import predictions
 from microtome_desktop.presenters.space import projections, set_name
 from microtome_desktop.presenters.strip import Colouring, token_values
+from microtome_desktop.presenters.unit_heatmap import UnitGrid
 from microtome_desktop.presenters.with_edits import Side, attention_change, sided, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey, Arrays, read
 from microtome_desktop.state.exports import Table
@@ -121,9 +122,11 @@ def listed_edges(session: Session, rows: tuple[int, ...]) -> Table:
 
 
 def heatmap_table(session: Session, quantity: Quantity, side: Side = Side.WITHOUT) -> Table:
-    """A row a layer from the embeddings up, a column a position."""
+    """A row a layer from the embeddings up, a column a position; of units a column a number."""
     columns = _numbered(session, quantity is Quantity.ENCODER_NORM)
     grid = sided_heatmap(session, Waiting(session), quantity, side)
+    if isinstance(grid, UnitGrid):
+        return _grid_table(grid, "layer", list(grid.columns), list(grid.names))
     return _grid_table(grid, "layer", columns)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome_desktop.presenters.coverage import why_not
+from microtome_desktop.presenters.grid import Grid, Missing
 from microtome_desktop.presenters.tokens import shown_token
+from microtome_desktop.presenters.unit_heatmap import has_units, unit_grid
 from microtome_desktop.state.arrays import Arrays
+
+__all__ = ["NEEDS", "SITES_OF", "Grid", "Missing", "Quantity", "heatmap", "quantities"]
 
 _NO_LENS = "The logit lens was not computed for this run."
 _NO_DIRECT = "Direct logit attribution was not computed for this run."
@@ -29,51 +32,20 @@ class Quantity(StrEnum):
     MLP = "MLP: direct contribution"
     NORM = "Residual stream: norm"
     ENCODER_NORM = "Encoder's residual stream: norm"
+    UNITS = "Influence on the answer: layer × channel"
 
 
 def quantities(session: Session | None) -> tuple[Quantity, ...]:
-    """What can be asked of a run; of an encoder only where there is one."""
-    both = session is not None and session.clean is not None and session.clean.source is not None
-    return tuple(each for each in Quantity if both or each is not Quantity.ENCODER_NORM)
+    """What can be asked of a run; of an encoder only where there is one.
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grid:
-    """A map to draw: ``values`` [row, column], row 0 at the bottom.
-
-    ``rows`` and ``columns`` label the axes, ``layers`` gives the model layer of each row (-1 for
-    the embeddings). ``signed`` values are coloured around zero. ``texts`` holds a word for each
-    cell, shown under the cursor. ``coarser`` are the values at half the cells a side, a quarter
-    and so on, for a map with more cells than a screen has pixels.
+    Where the circuit is one of units, those come first, and what the model lacks is left out.
     """
-
-    values: Float[np.ndarray, "row column"]
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    layers: tuple[int, ...]
-    low: float
-    high: float
-    signed: bool
-    units: str
-    title: str
-    logarithmic: bool = False
-    texts: NDArray[np.str_] | None = None
-    coarser: tuple[Float[np.ndarray, "_ _"], ...] = ()
-
-    def describe(self, row: int, column: int) -> str:
-        """What stands under the cursor, as plain text."""
-        value = self.values[row, column]
-        # A rank of a million must not read as 1e+06.
-        number = f"{value:.0f}" if self.logarithmic else f"{value:.4g}"
-        said = f"{self.rows[row]} · {column} {self.columns[column]} · {number} {self.units}"
-        return said if self.texts is None else f"{said} · top {self.texts[row, column]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Why there is nothing to draw."""
-
-    reason: str
+    both = session is not None and session.clean is not None and session.clean.source is not None
+    wanted: list[Quantity] = [each for each in Quantity if each is not Quantity.UNITS]
+    if has_units(session):
+        there = [each for each in wanted if not why_not(session, NEEDS.get(each, ""))]
+        wanted = [Quantity.UNITS, *there]
+    return tuple(each for each in wanted if both or each is not Quantity.ENCODER_NORM)
 
 
 def heatmap(session: Session, arrays: Arrays, quantity: Quantity) -> Grid | Missing:
@@ -137,6 +109,10 @@ def _contribution(
     return build
 
 
+def _units(session: Session, _arrays: Arrays, _columns: tuple[str, ...]) -> Grid | Missing:
+    return unit_grid(session)
+
+
 def _norm(session: Session, arrays: Arrays, columns: tuple[str, ...]) -> Grid | Missing:
     return _norms(session, arrays, columns, "resid_post")
 
@@ -173,6 +149,7 @@ NEEDS = {
     Quantity.ATTENTION: "direct",
     Quantity.MLP: "direct",
     Quantity.NORM: "stream",
+    Quantity.UNITS: "circuit",
 }
 
 # The site that a cell stands for: what is edited where one right clicks it.
@@ -191,4 +168,5 @@ _BUILDERS: dict[Quantity, Callable[[Session, Arrays, tuple[str, ...]], Grid | Mi
     Quantity.MLP: _contribution("mlp", "MLPs"),
     Quantity.NORM: _norm,
     Quantity.ENCODER_NORM: _encoder_norm,
+    Quantity.UNITS: _units,
 }

@@ -18,6 +18,7 @@ from microtome_desktop.state.arrays import EDITED, Arrays
 
 _PREFIX = "edited-"
 _NO_RUN = "These edits were not run yet."
+_UNEDITED = "The circuit is that of the run without edits."
 
 
 class Side(StrEnum):
@@ -81,6 +82,8 @@ def sided_heatmap(
     """The map of one quantity without the edits, with them, or how they change it."""
     if side is not Side.WITHOUT and session.edited is None:
         return Missing(_NO_RUN)
+    if side is not Side.WITHOUT and quantity is Quantity.UNITS:
+        return Missing(_UNEDITED)
     found = heatmap(*sided(session, arrays, side), quantity)
     if side is not Side.DIFFERENCE or isinstance(found, Missing):
         return found if isinstance(found, Missing) else _titled(found, side)

@@ -7,7 +7,7 @@ from functools import partial
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from microtome.records.pattern import HeadPattern
 from microtome.records.session import Session
@@ -24,6 +24,7 @@ from microtome_desktop.presenters.attention import (
     layers_with_patterns,
 )
 from microtome_desktop.presenters.heatmaps import Grid, Missing
+from microtome_desktop.presenters.unit_maps import shows_units
 from microtome_desktop.presenters.with_edits import Side, attention_change, sided
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.edit_places import head_place
@@ -35,6 +36,7 @@ from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.head_thumbnails import HeadThumbnails
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.side_choice import SideChoice
+from microtome_desktop.views.unit_maps import UnitMaps
 
 _HEADS = 0.4  # of the panel's height, at most, for all heads
 
@@ -64,8 +66,9 @@ class AttentionPanel(Panel):
         choice.addWidget(self.layer)
         choice.addWidget(self.head, 1)
         choice.addWidget(self.side)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 4, 6, 6)
+        patterns, self.units = QWidget(), UnitMaps(context)
+        layout = QVBoxLayout(patterns)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(choice)
         self._heads = QScrollArea()  # a layer of 32 heads is higher than its panel
         self._heads.setWidgetResizable(True)
@@ -75,6 +78,12 @@ class AttentionPanel(Panel):
         self.thumbnails.setAutoFillBackground(False)
         layout.addWidget(self._heads)
         layout.addWidget(self.map, 1)
+        self.pages = QStackedWidget()  # a model that reads an image whole has units, no heads
+        self.pages.addWidget(patterns)
+        self.pages.addWidget(self.units)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(10, 4, 6, 6)
+        whole.addWidget(self.pages)
         self.kind.activated.connect(self._on_kind)
         self.side.activated.connect(self._on_kind)
         self.layer.activated.connect(self._on_layer)
@@ -160,6 +169,12 @@ class AttentionPanel(Panel):
         wanted = (selected.layer, selected.head) if self._kind is SELF else self._shown
         layer = wanted[0] if wanted[0] in layers else self._best_layer(layers)
         self._draw(layer, wanted[1] or 0)
+        self.pages.setCurrentIndex(int(self._of_units))
+        self.units.show_unit()
+
+    @property
+    def _of_units(self) -> bool:
+        return shows_units(self.context.workspace.session)
 
     def _offer_kinds(self) -> None:
         """A choice where there is one: an encoder, a decoder, and how that looks at it."""
@@ -177,6 +192,8 @@ class AttentionPanel(Panel):
             self._mark_groups()
         if part in {"traces", "analyses/head-scores", WHOLE}:
             self.show_session()
+        elif part == "circuit" or part.startswith("analyses/image-maps"):
+            self.units.show_unit()
 
     def show_array(self, key: ArrayKey) -> None:
         """Draw again when a pattern was read from the file, or computed."""
@@ -196,6 +213,8 @@ class AttentionPanel(Panel):
             self._draw(selected.layer, head)
         elif changed & {"position"}:
             self._mark(selected.position)
+        if "unit" in changed and self._of_units:
+            self.units.show_unit()
 
     def _best_layer(self, layers: tuple[int, ...]) -> int:
         return layers[-1] if layers else 0

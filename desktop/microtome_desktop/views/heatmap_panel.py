@@ -19,6 +19,7 @@ from microtome_desktop.presenters.heatmaps import (
     Quantity,
     quantities,
 )
+from microtome_desktop.presenters.unit_heatmap import UnitGrid
 from microtome_desktop.presenters.with_edits import Side, sided_heatmap
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.edit_places import cell_place
@@ -30,6 +31,8 @@ from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.side_choice import SideChoice
+
+_DRAWN_FROM = {"traces", "circuit", "analyses/logit-lens", "analyses/direct-attribution", WHOLE}
 
 
 class HeatmapPanel(Panel):
@@ -71,13 +74,16 @@ class HeatmapPanel(Panel):
 
     def _on_click(self, row: int, column: int) -> None:
         grid = self.map.grid
-        if grid is not None and not self._of_source:
+        if isinstance(grid, UnitGrid):
+            if (unit := grid.unit(row, column)) is not None:
+                self.context.selection.update(unit=unit)
+        elif grid is not None and not self._of_source:
             layer = grid.layers[row]
             self.context.selection.update(position=column, layer=layer if layer >= 0 else None)
 
     def _on_menu(self, row: int, column: int, at: QPoint) -> None:
         grid, session = self.map.grid, self.context.workspace.session
-        if grid is None or session is None or self._of_source:
+        if grid is None or session is None or self._of_source or isinstance(grid, UnitGrid):
             return
         place = cell_place(session, SITES_OF[self._chosen], grid.layers[row], column)
         offer_edits(self.context, () if place is None else (place,), at, self)
@@ -88,7 +94,7 @@ class HeatmapPanel(Panel):
         return self._chosen is Quantity.ENCODER_NORM
 
     def _on_hover(self, row: int, column: int) -> None:
-        if self._of_source:
+        if self._of_source or self._chosen is Quantity.UNITS:
             return
         self.context.selection.update(hovered_position=column if column >= 0 else None)
 
@@ -122,9 +128,9 @@ class HeatmapPanel(Panel):
 
     def show_session(self) -> None:
         """Draw the chosen quantity of the session on screen."""
-        self.map.mark_groups(self.group_colours)
         session = self.context.workspace.session
         self._offer(tuple(map(str, quantities(session))))
+        self._mark_groups()
         self.side.follow(session)
         self.restore_once()
         chosen = Quantity(self.quantity.currentText())
@@ -156,8 +162,8 @@ class HeatmapPanel(Panel):
     def show_part(self, part: str) -> None:
         """Draw again when the run or one of the analyses changed."""
         if part == "marks":
-            self.map.mark_groups(self.group_colours)
-        if part in {"traces", "analyses/logit-lens", "analyses/direct-attribution", WHOLE}:
+            self._mark_groups()
+        if part in _DRAWN_FROM:
             self.show_session()
 
     def show_array(self, key: ArrayKey) -> None:
@@ -167,12 +173,19 @@ class HeatmapPanel(Panel):
 
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Frame the selected layer and position."""
-        if changed & {"position", "layer"}:
+        if changed & {"position", "layer", "unit"}:
             self._mark()
+
+    def _mark_groups(self) -> None:
+        """Groups are of tokens, which the columns of units are not."""
+        self.map.mark_groups({} if self._chosen is Quantity.UNITS else self.group_colours)
 
     def _mark(self) -> None:
         grid, selected = self.map.grid, self.context.selection.current
         if grid is None:
+            return
+        if isinstance(grid, UnitGrid):
+            self.map.mark(*(grid.cell(selected.unit) or (None, None)))
             return
         if self._of_source:
             self.map.mark(None, None)

@@ -16,7 +16,8 @@ from microtome_desktop.views.image_view import ImageView
 from microtome_desktop.views.text_flow import EmptyState
 
 _ACROSS, _DOWN = 6, 2
-_SMALL, _LOW = 76, 300  # pixels
+_FEW_ACROSS = 4  # where the large one would have no width beside them
+_SMALL, _LOW, _NARROW = 76, 300, 560  # pixels
 
 
 class MapGallery(QWidget):
@@ -25,17 +26,17 @@ class MapGallery(QWidget):
     chosen = Signal(str)
     hovered = Signal(int, int)  # row and column of the large image
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "see") -> None:
         super().__init__()
         self.large, self.said, self.empty = ImageView(side=320), TwoLines(), EmptyState()
-        self.large.setObjectName("see_map")
+        self.large.setObjectName(f"{name}_map")
         self.large.setAccessibleName("map over the image")
         self.said.setObjectName("dim")
         self.small = tuple(ImageView(side=_SMALL) for _ in range(_ACROSS * _DOWN))
         self._shown: tuple[Picture, ...] = ()
         self._gallery = Gallery()
         for at, view in enumerate(self.small):
-            view.setObjectName(f"see_small_{at}")
+            view.setObjectName(f"{name}_small_{at}")
             view.pressed.connect(partial(self._on_pressed, at))
         self.large.hovered.connect(self._on_hover)
         self._lay_out()
@@ -52,9 +53,13 @@ class MapGallery(QWidget):
         column.addWidget(self.said)
         self._grid = QGridLayout()
         self._grid.setSpacing(4)
-        for at, view in enumerate(self.small):
-            self._grid.addWidget(view, at // _ACROSS, at % _ACROSS)
+        self._place_small(_ACROSS)
         self._pictures.addLayout(self._grid, 3)
+
+    def _place_small(self, across: int) -> None:
+        self._across = across
+        for at, view in enumerate(self.small):
+            self._grid.addWidget(view, at // across, at % across)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The small ones stand beside the large one where it is low."""
@@ -62,6 +67,9 @@ class MapGallery(QWidget):
         low, direction = event.size().height() < _LOW, QBoxLayout.Direction
         self._pictures.setDirection(direction.LeftToRight if low else direction.TopToBottom)
         self._pictures.setStretch(2, 5 if low else 3)
+        across = _FEW_ACROSS if low and event.size().width() < _NARROW else _ACROSS
+        if across != self._across:
+            self._place_small(across)
 
     @property
     def main(self) -> Picture | None:
