@@ -22,7 +22,8 @@ from PySide6.QtWidgets import (
 from shiboken6 import getCppPointer
 
 import microtome_resources as resources
-from microtome_desktop.jobs.examine import show_new
+from microtome.prompts import Question
+from microtome_desktop.jobs.examine import Examine, show_new
 from microtome_desktop.jobs.model_requests import ReadDraft, RunChecks
 from microtome_desktop.state.draft import Reading
 from microtome_desktop.state.library import ModelFacts
@@ -252,9 +253,16 @@ def live(live_bench):
     if desk.workspace.model is None or desk.workspace.model.name != example.model:
         live_bench.handlers.load(example.model)
     _wait(lambda: _at_rest(live_bench))
+    desk.albums.aim(corrupt=False)
     desk.draft.update(
-        prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong
-    )
+        prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong,
+        image=None, corrupt_image=None,
+    )  # fmt: skip
+    if desk.workspace.session is None or desk.workspace.offline:
+        # A test before ran a model of its own: its session is still on screen.
+        single = Question(example.clean, None, example.answer, example.wrong)
+        live_bench.runner.ask(Examine(single, example=True))
+        _wait(lambda: _at_rest(live_bench))
     live_bench.runner.ask(ReadDraft(desk.draft.text))
     _wait(lambda: _at_rest(live_bench))
     return live_bench

@@ -12,7 +12,8 @@ from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
 def images_in_space(stage: Stage) -> QWidget:
     """Images of shapes at the layer in front of the read-out, one of them shown."""
     stage.load("shapes-resnet")
-    stage.front("feature_space")
+    if stage.desk.workspace.session is None or not stage.desk.workspace.session.model.sees:
+        raise LookupError("No image was run.")
     panel = stage.panel("feature_space")
     if not isinstance(panel, FeatureSpacePanel):
         raise LookupError("There is no feature space.")  # noqa: TRY004  a part that is missing

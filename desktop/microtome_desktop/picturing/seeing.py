@@ -1,10 +1,11 @@
-"""Scenes of models that see; they stand at the end, and the first one loads the model."""
+"""Scenes of models that see; they stand at the end."""
 
 from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
 from microtome.prompts import Question
+from microtome_desktop.picturing.image_space import images_in_space
 from microtome_desktop.picturing.scene import Scene
 from microtome_desktop.picturing.stage import Stage
 from microtome_desktop.state.albums import album_of
@@ -29,4 +30,6 @@ def asked(stage: Stage) -> QWidget:
 SEEING = (
     Scene("seeing", "A model that sees, asked about an image of its set: what it sees, what it "
           "says, and the channels that say so.", asked),
+    Scene("image_space", "Feature space of a model that sees: a point an image, and under the "
+          "pointer the image itself.", images_in_space, ratio=2),
 )  # fmt: skip

@@ -103,7 +103,7 @@ def asked_again(
     for held in sets:
         if held.name == told["images"] and held.digest == told["digest"]:
             album = album_of(held)
-            return album.image(number), album.label(number)
+            return album.image(number), held.classes[int(held.labels[number])]
     if not told.get("whole"):
         return None
     rows = np.flatnonzero(np.asarray(analysis.array("point_prompt")) == prompt)

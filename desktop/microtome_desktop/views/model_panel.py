@@ -16,12 +16,13 @@ from PySide6.QtWidgets import (
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.model_requests import LoadModel
+from microtome_desktop.presenters.adapters import named
 from microtome_desktop.presenters.models import ModelRow, model_rows
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import Panel, PanelContext
 
 AnyIndex = QModelIndex | QPersistentModelIndex
-_NAME = Qt.ItemDataRole.UserRole
+_NAME, _ADAPTER = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 
 
 class _Tree(QTreeWidget):
@@ -73,7 +74,9 @@ class ModelPanel(Panel):
 
     def _on_activated(self, item: QTreeWidgetItem, column: int) -> None:
         name = item.data(0, _NAME)
-        if name:
+        if item.data(0, _ADAPTER):  # its code runs only on the word of the dialog
+            self.context.do(CommandId.OPEN_ADAPTER)
+        elif name:
             recent = name in self.context.settings.recent_models
             device = self.context.settings.device
             self.context.ask(LoadModel(name, device, remember=recent))
@@ -91,6 +94,12 @@ class ModelPanel(Panel):
             self.tree.addTopLevelItem(item)
             item.setExpanded(row.loaded or any(child.loaded for child in row.children))
             item.setSelected(row.loaded)
+        for adapter, weights in self.context.settings.adapters:
+            item = QTreeWidgetItem([named(adapter, weights)])
+            item.setData(0, _ADAPTER, adapter)
+            item.setIcon(0, icon("mdi6.power-plug-outline", colours.TEXT_FAINT))
+            item.setToolTip(0, f"{adapter}: double-click to open this adapter")
+            self.tree.addTopLevelItem(item)
 
     def _item(self, row: ModelRow, loading: str) -> QTreeWidgetItem:
         waiting = bool(row.name) and row.name == loading
