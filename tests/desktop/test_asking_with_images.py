@@ -16,6 +16,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QTreeWidget
 
 import microtome as mt
+import microtome_resources as resources
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import command
@@ -54,8 +55,10 @@ def opened(live_bench, qapp):
     desk.albums.aim(corrupt=False)
     desk.draft.update(image=None, corrupt_image=None)
     desk.workspace.mark_clean()
-    live_bench.handlers.load("words-4l")
-    _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
+    if desk.workspace.model.name != "words-4l":  # the last test has opened it
+        live_bench.handlers.load("words-4l")
+        _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
+    rest(live_bench, bot)
     desk.workspace.show(before, dirty=False)
     rest(live_bench, bot)
 
@@ -301,3 +304,26 @@ def test_a_model_that_reads_text_takes_no_image(live, qtbot, tmp_path):
     assert not any(actions[row.id].isEnabled() for row in IMAGE_COMMANDS)
     assert prompt_of(live).texts.isVisible()
     assert not prompt_of(live).images.isVisible()
+
+
+def test_what_was_found_of_units_outlives_the_image_and_words_come_back(eye, qtbot):
+    desk = eye.desk
+    found = mt.lesion(mt.load_model("shapes-resnet"), ["pool/1"], controls=1)
+    desk.book.put_results("Lesion", {found.id: found})
+    take(eye, _ID.NEXT_IMAGE, qtbot)
+    assert "of memory" not in prompt_of(eye).needs.text()  # nobody knows for a net of channels
+    before = desk.workspace.session
+    QTest.mouseClick(prompt_of(eye).run, LEFT)
+    qtbot.waitUntil(lambda: desk.workspace.session is not before, timeout=20_000)
+    rest(eye, qtbot)
+    assert desk.workspace.session.question.prompt == mt.load_image_set("shapes").image(1)
+    assert desk.workspace.session.analyses[found.id] is found
+    desk.workspace.mark_clean()
+    eye.handlers.load("words-4l")
+    qtbot.waitUntil(lambda: desk.workspace.session.model.name == "words-4l", timeout=60_000)
+    rest(eye, qtbot)
+    example = resources.START_EXAMPLE
+    text = desk.draft.text
+    assert (text.prompt, text.answer, text.wrong) == (example.clean, example.answer, example.wrong)
+    assert desk.workspace.session.question.prompt == example.clean
+    assert found.id not in desk.workspace.session.analyses

@@ -91,7 +91,8 @@ class OpenImages(Request):
         desk.albums.add(album)
         show_image(desk, album.image(0), corrupt=self.corrupt)
         if note:
-            desk.notices.info(f"{album.title}: {len(album)} images. {note}")
+            count = "1 image" if len(album) == 1 else f"{len(album)} images"
+            desk.notices.info(f"{album.title}: {count}. {note}")
 
 
 def _read_files(paths: tuple[Path, ...], job: Job) -> tuple[Album, str]:

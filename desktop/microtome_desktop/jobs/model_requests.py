@@ -208,9 +208,11 @@ def _read(model: Any, question: Question, tokenize: Any) -> Reading:
 
 
 def _needs(model: Any, reading: Reading, budget: int | None) -> Needs | None:
-    """What a run would take, None for a prompt that cannot be run."""
+    """What a run would take, None where nobody knows and for a prompt that cannot be run."""
     if reading.problem or not reading.clean:
         return None
+    if model.sight is not None and not model.whole:
+        return None  # what a circuit of channels takes depends on the module
     from microtome.circuits.memory import run_memory
     from microtome.records.memory import free_memory
 

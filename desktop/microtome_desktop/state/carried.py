@@ -12,6 +12,7 @@ from microtome.records.feature_index import FEATURE_INDEX
 from microtome.records.feature_labels import FEATURE_LABELS
 from microtome.records.feature_splits import FEATURE_SPLITS
 from microtome.records.judgement import JUDGEMENT, STABILITY
+from microtome.records.lesion import LESION
 from microtome.records.probe import PROBE
 from microtome.records.redundancy import REDUNDANCY
 from microtome.records.session import Session
@@ -21,6 +22,8 @@ from microtome.records.slice_circuits import SLICE_CIRCUITS
 from microtome.records.suite_result import SUITE
 from microtome.records.superposition import PHASES, SHARING, TOY
 from microtome.records.training import TRAINING
+from microtome.records.unit_card import UNIT_CARD, UNIT_TABLE
+from microtome.records.visualisation import VISUALISATION
 from microtome_desktop.state.discoveries import CIRCUIT, KNOWN, curve_for, discoveries_in, search_of
 from microtome_desktop.state.history import Past
 
@@ -30,14 +33,16 @@ _OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING, PROBE})
 _OF_FEATURES = frozenset(
     {FEATURE_INDEX, FEATURE_LABELS, FEATURE_SPLITS, SHARED_FEATURES, SHARED_NEURONS}
 )
+# Of a set of images, or of pictures that were made: nothing of the image on screen is in them.
+_OF_UNITS = frozenset({UNIT_TABLE, UNIT_CARD, VISUALISATION, LESION})
 _OF_CIRCUITS = frozenset({FAITHFULNESS, JUDGEMENT, STABILITY})
 
 
 def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Analysis]:
     """What a new run of the same model takes over from the session on screen, by id.
 
-    That is what was asked of prompt sets, the circuit that is known, and features; what was
-    asked of the pair on screen stays with its run.
+    That is what was asked of prompt sets, the circuit that is known, features, and units with
+    their lesions and pictures; what was asked of the pair on screen stays with its run.
     """
     if before is None or before.model.fingerprint != fingerprint:
         return {}
@@ -49,7 +54,7 @@ def carried_analyses(before: Session | None, fingerprint: str) -> dict[str, Anal
         one.id: one
         for one in before.analyses.values()
         if one.id in kept
-        or one.kind in _OF_SETS | _OF_NO_PROMPT | _OF_FEATURES
+        or one.kind in _OF_SETS | _OF_NO_PROMPT | _OF_FEATURES | _OF_UNITS
         or one.params.get("features")  # directions in the feature space
         or (one.kind in _OF_CIRCUITS and one.params.get(CIRCUIT) in ids)
     }

@@ -56,6 +56,15 @@ _MOMENT_MS = 60
 _QUIETLY_VERIFIED = 256 * 2**20  # bytes; a larger file is verified when asked
 
 
+def _first_question() -> Question:
+    """What the window asks at its start.
+
+    One prompt has the richer circuit; the corrupt one is what the tour adds next.
+    """
+    example = resources.START_EXAMPLE
+    return Question(example.clean, None, example.answer, example.wrong)
+
+
 class Workbench(QObject):
     """Joins a shell to its state and threads. ``ready`` comes when all panels are there."""
 
@@ -152,11 +161,9 @@ class Workbench(QObject):
         if path is not None:
             self.runner.ask(OpenSession(path))
             return
-        example = resources.START_EXAMPLE
-        # One prompt has the richer circuit; the corrupt one is what the tour adds next.
-        self._fill(Question(example.clean, None, example.answer, example.wrong))
+        self._fill(_first_question())
         # Bound here, so that the request that comes back is this one.
-        self._example = LoadModel(example.model, self.desk.settings.device).bound(self.desk)
+        self._example = LoadModel(resources.START_EXAMPLE.model, self.desk.settings.device).bound(self.desk)
         self.runner.ask(self._example)
 
     def _settle(self) -> None:
@@ -255,12 +262,22 @@ class Workbench(QObject):
             self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
 
     def _offer_first_prompt(self) -> None:
-        """A prompt that nobody typed makes room for one that the new model knows."""
+        """A prompt that nobody typed makes room for one that the new model knows.
+
+        After images there is none: then it is run too, where nothing would be lost.
+        """
         sets, text = self.desk.library.shelf.facts.prompt_sets, self.desk.draft.text
+        blank = not text.prompt.strip()
         untouched = all(getattr(text, name) == typed for name, typed in self._filled.items())
-        if sets and self._filled and untouched:
-            pair = sets[0].pairs[0]
-            self._fill(Question(pair.clean, pair.corrupt, pair.answer, pair.wrong))
+        if not sets or not self._filled or not (blank or untouched):
+            return
+        model, pair = self.desk.workspace.model, sets[0].pairs[0]
+        asked = Question(pair.clean, pair.corrupt, pair.answer, pair.wrong)
+        if blank and model is not None and model.name == resources.START_EXAMPLE.model:
+            asked = _first_question()
+        self._fill(asked)
+        if blank and not self.desk.workspace.dirty:
+            self.runner.ask(Examine(self.desk.draft.text.question(), example=True))
 
     def _on_wanted(self, key: ArrayKey) -> None:
         session = self.desk.workspace.session
