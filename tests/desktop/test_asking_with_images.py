@@ -55,7 +55,7 @@ def opened(live_bench, qapp):
     desk.albums.aim(corrupt=False)
     desk.draft.update(image=None, corrupt_image=None)
     desk.workspace.mark_clean()
-    if desk.workspace.model.name != "words-4l":  # the last test has opened it
+    if desk.workspace.model.name != "words-4l":  # the last tests have opened it
         live_bench.handlers.load("words-4l")
         _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
     rest(live_bench, bot)
@@ -279,6 +279,32 @@ def _examine(desk):
     return Examine(desk.draft.text.question())
 
 
+def test_what_was_found_of_units_outlives_the_image_and_words_come_back(eye, qtbot):
+    desk = eye.desk
+    found = mt.lesion(mt.load_model("shapes-resnet"), ["pool/1"], controls=1)
+    desk.book.put_results("Lesion", {found.id: found})
+    other = mt.load_image_set("shapes").image(1)
+    desk.draft.update(image=other, answer="Ada", wrong="")
+    rest(eye, qtbot)
+    qtbot.waitUntil(prompt_of(eye).run.isEnabled, timeout=20_000)
+    assert "of memory" not in prompt_of(eye).needs.text()  # nobody knows for a net of channels
+    before = desk.workspace.session
+    QTest.mouseClick(prompt_of(eye).run, LEFT)
+    qtbot.waitUntil(lambda: desk.workspace.session is not before, timeout=20_000)
+    rest(eye, qtbot)
+    assert desk.workspace.session.question.prompt == other
+    assert desk.workspace.session.analyses[found.id] is found
+    desk.workspace.mark_clean()
+    eye.handlers.load("words-4l")
+    qtbot.waitUntil(lambda: desk.workspace.session.model.name == "words-4l", timeout=60_000)
+    rest(eye, qtbot)
+    example = resources.START_EXAMPLE
+    text = desk.draft.text
+    assert (text.prompt, text.answer, text.wrong) == (example.clean, example.answer, example.wrong)
+    assert desk.workspace.session.question.prompt == example.clean
+    assert found.id not in desk.workspace.session.analyses
+
+
 def test_images_in_review_are_shown_beside_a_model_that_reads_text(live, qtbot):
     image = mt.load_image_set("shapes").image(2)
     live.desk.draft.fill(mt.Question(image, None, "cup"))
@@ -304,26 +330,3 @@ def test_a_model_that_reads_text_takes_no_image(live, qtbot, tmp_path):
     assert not any(actions[row.id].isEnabled() for row in IMAGE_COMMANDS)
     assert prompt_of(live).texts.isVisible()
     assert not prompt_of(live).images.isVisible()
-
-
-def test_what_was_found_of_units_outlives_the_image_and_words_come_back(eye, qtbot):
-    desk = eye.desk
-    found = mt.lesion(mt.load_model("shapes-resnet"), ["pool/1"], controls=1)
-    desk.book.put_results("Lesion", {found.id: found})
-    take(eye, _ID.NEXT_IMAGE, qtbot)
-    assert "of memory" not in prompt_of(eye).needs.text()  # nobody knows for a net of channels
-    before = desk.workspace.session
-    QTest.mouseClick(prompt_of(eye).run, LEFT)
-    qtbot.waitUntil(lambda: desk.workspace.session is not before, timeout=20_000)
-    rest(eye, qtbot)
-    assert desk.workspace.session.question.prompt == mt.load_image_set("shapes").image(1)
-    assert desk.workspace.session.analyses[found.id] is found
-    desk.workspace.mark_clean()
-    eye.handlers.load("words-4l")
-    qtbot.waitUntil(lambda: desk.workspace.session.model.name == "words-4l", timeout=60_000)
-    rest(eye, qtbot)
-    example = resources.START_EXAMPLE
-    text = desk.draft.text
-    assert (text.prompt, text.answer, text.wrong) == (example.clean, example.answer, example.wrong)
-    assert desk.workspace.session.question.prompt == example.clean
-    assert found.id not in desk.workspace.session.analyses

@@ -71,7 +71,7 @@ def test_pictures_are_made_chosen_asked_stopped_and_kept(seeing, qtbot, tmp_path
     rest(seeing, qtbot)
     stopped = visualisations_in(held.session)[0]
     assert 0 < stopped.done < 5_000
-    assert "stopped" in panel.held.currentText()
+    assert f"{stopped.done} of 5000 steps" in panel.held.currentText()
     # The file has all of it, and another window shows it without the model.
     path = mt.save_session(tmp_path / "made.h5", held.session)
     bench.runner.ask(OpenSession(path))

@@ -62,8 +62,8 @@ def said(made: Visualisation) -> str:
 
 
 def held_title(made: Visualisation) -> str:
-    """What a visualisation is called among others."""
-    state = "" if made.complete else ", stopped"
+    """What a visualisation is called among others; one that grows or was stopped by its steps."""
+    state = "" if made.complete else f", {made.done} of {made.settings.steps} steps"
     return f"{made.text}, seed {made.seed}{state}"
 
 

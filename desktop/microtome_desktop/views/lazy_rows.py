@@ -60,7 +60,9 @@ class LazyRows(QTableView):
         self.setModel(self.items)
         for at, column in enumerate(columns):
             self.setColumnWidth(at, column.width)
+        self._right = [column.right for column in columns]
         self._dress(first)
+        self._make_room()
         self.verticalScrollBar().valueChanged.connect(self._fill)
         self.horizontalHeader().sortIndicatorChanged.connect(self._on_sorted)
         self.selectionModel().currentRowChanged.connect(self._on_current)
@@ -167,7 +169,15 @@ class LazyRows(QTableView):
         self._fill()
 
     def _on_sorted(self, *_: object) -> None:
+        self._make_room()
         self._arrange()
+
+    def _make_room(self) -> None:
+        """Let the sorted column's head begin at the left: its arrow is drawn at the right."""
+        chosen = self.horizontalHeader().sortIndicatorSection()
+        for at, right in enumerate(self._right):
+            head = self.items.horizontalHeaderItem(at)
+            head.setTextAlignment(RIGHT if right and at != chosen else LEFT)
 
     def _on_current(self, index: QModelIndex, _before: QModelIndex) -> None:
         if index.isValid() and not self._quiet:

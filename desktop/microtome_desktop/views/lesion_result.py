@@ -16,7 +16,7 @@ from microtome_desktop.views.form_fields import choice
 from microtome_desktop.views.lesion_plots import ConfusionMatrix, DosePlot
 
 _ROW, _UNIT = 21, 19  # pixels of a row
-_WIDTHS, _UNITS = (52, 66, 66, 66, 66), 150
+_WIDTHS, _UNITS = (46, 52, 52, 52, 58), 150  # leave room for names on a small screen
 _LOW, _NARROW = 290, 480  # pixels under which one part is shown at a time
 _QT_MOST = (1 << 24) - 1  # what Qt calls no limit
 _PARTS = ("Table", "Dose curve", "Matrix", "Units")

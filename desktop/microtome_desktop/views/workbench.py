@@ -163,7 +163,8 @@ class Workbench(QObject):
             return
         self._fill(_first_question())
         # Bound here, so that the request that comes back is this one.
-        self._example = LoadModel(resources.START_EXAMPLE.model, self.desk.settings.device).bound(self.desk)
+        asked = LoadModel(resources.START_EXAMPLE.model, self.desk.settings.device)
+        self._example = asked.bound(self.desk)
         self.runner.ask(self._example)
 
     def _settle(self) -> None:
