@@ -68,7 +68,7 @@ QToolButton#tiny { padding: 3px; }
 QToolButton#slot { padding: 3px 8px; }
 QToolButton#empty_slot { border: 1px dashed LINE; color: DIM; }
 QToolButton#empty_slot:hover { background: RAISED; }
-QToolButton#tiny::menu-indicator { image: none; }
+QToolButton#tiny::menu-indicator, #centre_all::menu-indicator { image: none; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
 #card_buttons { background: CARD; border-top-right-radius: 8px; }
@@ -126,7 +126,8 @@ QScrollArea { background: transparent; border: none; }
 QTabBar { background: CARD; }
 QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
   border-bottom: 2px solid transparent; }
-QMainWindow > QTabBar::tab { padding: 6px; } #centre_tabs::tab { padding: 6px 10px; }
+QMainWindow > QTabBar::tab { padding: 6px; } #centre_tabs::tab { padding: 6px 7px; }
+#centre_all { background: CARD; border: none; padding: 2px 8px; }
 QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
 QTabBar::tab:hover { color: TEXT; }
 QTabWidget::pane { border: none; }

@@ -95,3 +95,13 @@ def test_only_the_card_in_front_asks_for_room(bench):
         assert centre.minimumSizeHint().height() == least
     finally:
         body.setMinimumHeight(0)
+
+
+def test_a_button_lists_every_view_whether_its_tab_has_room_or_not(centre):
+    listed = centre.all_cards.menu().actions()
+    tabs = [centre.tabs.tabText(number) for number in range(centre.tabs.count())]
+    assert [action.text() for action in listed] == tabs
+    before = centre.front
+    listed[-1].trigger()
+    assert centre.front == list(centre.cards)[-1]
+    centre.show_card(before)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QSizePolicy,
+    QMenu,
     QStackedWidget,
     QTabBar,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +36,7 @@ class Centre(QWidget):
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         self._stack, self._bars = QStackedWidget(), QStackedWidget()
+        self.all_cards = QToolButton()
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(6)
@@ -42,6 +45,7 @@ class Centre(QWidget):
         head = QHBoxLayout()
         head.setSpacing(0)
         head.addWidget(self.tabs, 1)
+        head.addWidget(self.all_cards)
         head.addWidget(self._bars)
         below.addLayout(head)
         below.addWidget(self._stack, 1)
@@ -54,6 +58,24 @@ class Centre(QWidget):
         self._share_line()
         self._make_room()
         self.tabs.currentChanged.connect(self._on_tab)
+
+    def _list_cards(self, *, several: bool) -> None:
+        """A button that lists all cards: on a small screen not every tab has room."""
+        self.all_cards.setObjectName("centre_all")
+        self.all_cards.setArrowType(Qt.ArrowType.DownArrow)
+        self.all_cards.setToolTip("All views")
+        self.all_cards.setAccessibleName("list of all views in the middle of the window")
+        self.all_cards.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.all_cards.setAutoRaise(True)
+        self.all_cards.setVisible(several)
+        menu = QMenu(self.all_cards)
+        for number in range(self.tabs.count()):
+            menu.addAction(self.tabs.tabText(number)).setData(number)
+        menu.triggered.connect(self._on_listed)
+        self.all_cards.setMenu(menu)
+
+    def _on_listed(self, action: QAction) -> None:
+        self.tabs.setCurrentIndex(action.data())
 
     def _add_strip(self, name: str, height: int) -> None:
         strip = self.strips[name] = Body()
@@ -72,6 +94,7 @@ class Centre(QWidget):
         several = len(self.cards) > 1
         self.tabs.setVisible(several)
         self._bars.setVisible(several)
+        self._list_cards(several=several)
         for card in self.cards.values() if several else ():
             card.bar.leave_unnamed()
             self._bars.addWidget(card.bar)
