@@ -46,6 +46,11 @@ def visualise_command(options: argparse.Namespace) -> int:
     from microtome.records.visualisation import VisualSettings, visualisation_of
     from microtome.vision.visualise import visualise
 
+    if options.out is not None and options.out.suffix.lower() != ".png":
+        raise InputError(
+            f"--out is {options.out.name}, but pictures are written as PNG.",
+            "Give it a name that ends in .png.",
+        )
     for path in (options.out, options.session):
         if path is not None:
             expect_writable(path)

@@ -35,7 +35,8 @@ class Labels:
                 f"{self.model} has no class {answer}.", f"Use 0 to {len(self.names) - 1}."
             )
         near = difflib.get_close_matches(answer.strip(), self.names, n=3, cutoff=0.4)
+        some = ", ".join(self.names[:3])
         raise AnswerError(
             f"{answer!r} is no class of {self.model}.",
-            f"Near to it: {', '.join(near or self.names[:3])}.",
+            f"Near to it: {', '.join(near)}." if near else f"Its classes are {some} and so on.",
         )

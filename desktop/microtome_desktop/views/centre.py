@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QSizePolicy,
     QMenu,
+    QSizePolicy,
     QStackedWidget,
     QTabBar,
     QToolButton,

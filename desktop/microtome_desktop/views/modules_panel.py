@@ -150,7 +150,9 @@ class ModulesPanel(Panel):
             leaves = len(kept)
             self.told.setText(f"{leaves:,} of {count:,} modules, with what they are part of")
         else:
-            self.told.setText(f"{count:,} modules; shapes are of one run" if count else "")
+            model = self.context.workspace.model
+            named = "" if model is None else f" of {model.name}"
+            self.told.setText(f"{count:,} modules{named}; shapes are of one run" if count else "")
 
     def _on_item(self, item: QTreeWidgetItem | None, before: QTreeWidgetItem | None) -> None:
         layer = "" if item is None else item.data(0, _LAYER)
