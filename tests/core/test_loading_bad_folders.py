@@ -166,7 +166,11 @@ BAD = {
     "remote": (_config(trust_remote_code=True), UnsafeModel, "'trust_remote_code'"),
     "kernel": (_config(_attn_implementation_internal="a/b"), UnsafeModel, "'_attn_impl"),
     "experts": (_config(_experts_implementation="a/b"), UnsafeModel, "'_experts_impl"),
-    "unknown": (_config(model_type="vit"), UnknownArchitecture, "'vit'.*where to find.*GPT-2"),
+    "unknown": (
+        _config(model_type="hubert"),
+        UnknownArchitecture,
+        "'hubert'.*where to find.*GPT-2",
+    ),
     "no type": (_config(model_type=None), ModelDamaged, "no model_type"),
     "layers 1e9": (_config(n_layer=10**9), ModelDamaged, "n_layer = 1000000000"),
     "layers 900": (_config(n_layer=900), ModelDamaged, "announces 900 layers.*hold 4"),

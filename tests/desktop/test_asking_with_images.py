@@ -122,8 +122,8 @@ def test_opening_a_model_that_sees_shows_an_image_run(eye, qtbot, opened):
     tree = eye.window.findChild(QTreeWidget, "models_tree")
     assert tree.findItems("sees 32 × 32 grey", Qt.MatchFlag.MatchContains | _DEEP)
     assert not prompt_of(eye).texts.isVisible()
-    for name in ("heatmap", "attention"):
-        assert "Not of this model" in panels[name].map.caption.text()
+    assert "layer × channel" in panels["heatmap"].quantity.currentText()
+    assert panels["attention"].pages.currentWidget() is panels["attention"].units
 
 
 _DEEP = Qt.MatchFlag.MatchRecursive

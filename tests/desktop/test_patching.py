@@ -187,7 +187,9 @@ def test_on_a_low_screen_nothing_is_cut_and_nothing_scrolls(bench, panel, qtbot)
         button = edits.writing.button
         assert button.visibleRegion().boundingRect() == button.rect()
         bars = [bar for bar in window.findChildren(QTabBar) if bar.isVisible()]
-        for bar in bars:  # every tab can be read
+        for bar in bars:  # every tab can be read, or is listed at the end of them
+            if bar is window.centre.tabs and window.centre.all_cards.isVisible():
+                continue
             assert sum(bar.tabRect(at).width() for at in range(bar.count())) <= bar.width()
     finally:
         window.resize(1760, 1080)

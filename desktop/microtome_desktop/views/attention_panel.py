@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
@@ -39,6 +39,14 @@ from microtome_desktop.views.side_choice import SideChoice
 from microtome_desktop.views.unit_maps import UnitMaps
 
 _HEADS = 0.4  # of the panel's height, at most, for all heads
+
+
+class _Pages(QStackedWidget):
+    """Only the page in front asks for room."""
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the page in front."""
+        return self.currentWidget().minimumSizeHint()
 
 
 class AttentionPanel(Panel):
@@ -78,7 +86,7 @@ class AttentionPanel(Panel):
         self.thumbnails.setAutoFillBackground(False)
         layout.addWidget(self._heads)
         layout.addWidget(self.map, 1)
-        self.pages = QStackedWidget()  # a model that reads an image whole has units, no heads
+        self.pages = _Pages()  # a model that reads an image whole has units, no heads
         self.pages.addWidget(patterns)
         self.pages.addWidget(self.units)
         whole = QVBoxLayout(self)

@@ -168,4 +168,12 @@ class ModulesPanel(Panel):
         """The call that gives the same tree."""
         if not self._rows:
             return NO_MODEL
-        return ("for row in mt.module_tree(model):", "    print(row.path, row.kind, row.output)")
+        model = self.context.workspace.model
+        named = "" if model is None else model.name
+        return (
+            "import microtome as mt",
+            "",
+            f"model = mt.load_model({named!r})",
+            "for row in mt.module_tree(model):",
+            "    print(row.path, row.kind, row.output)",
+        )

@@ -25,18 +25,16 @@ class UnitCurve(QWidget):
         self._context = context
         self.button = QPushButton("How many units are enough?")
         self.button.setToolTip("Run the best units alone, size by size, and as many random ones")
-        self.plot = FaithfulnessPlot()
-        self.plot.setFixedHeight(_HEIGHT)
-        self.plot.dial.hide()
+        self.plot: FaithfulnessPlot | None = None  # made when there is something to draw
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.text.setFont(text_font(11))
         self.text.setStyleSheet(f"color: {colours.TEXT_DIM};")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 2, 0, 2)
-        column.setSpacing(4)
-        for part in (self.button, self.plot, self.text):
-            column.addWidget(part)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 2, 0, 2)
+        self._column.setSpacing(4)
+        for part in (self.button, self.text):
+            self._column.addWidget(part)
         self.button.clicked.connect(self._ask)
 
     def tell(self, card: Card) -> None:
@@ -46,13 +44,23 @@ class UnitCurve(QWidget):
         found = unit_curve(workspace.session)
         self.button.setVisible(found is None)
         self.button.setEnabled(not workspace.offline)
-        for part in (self.plot, self.text):
-            part.setVisible(found is not None)
+        self.text.setVisible(found is not None)
+        if self.plot is not None:
+            self.plot.setVisible(found is not None)
         if found is not None:
+            plot = self._made()
             own = Line(found, colours.ACCENT, front=True)
             control = Line(control_of(found), colours.TEXT_FAINT)
-            self.plot.show_lines((control, own), _SMALLEST)
+            plot.show_lines((control, own), _SMALLEST)
             self.text.setText(curve_text(found))
+
+    def _made(self) -> FaithfulnessPlot:
+        if self.plot is None:
+            self.plot = FaithfulnessPlot()
+            self.plot.setFixedHeight(_HEIGHT)
+            self.plot.dial.hide()
+            self._column.insertWidget(1, self.plot)
+        return self.plot
 
     def _ask(self) -> None:
         self._context.ask(UnitFaithfulness())
