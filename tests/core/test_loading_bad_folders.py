@@ -167,9 +167,9 @@ BAD = {
     "kernel": (_config(_attn_implementation_internal="a/b"), UnsafeModel, "'_attn_impl"),
     "experts": (_config(_experts_implementation="a/b"), UnsafeModel, "'_experts_impl"),
     "unknown": (
-        _config(model_type="hubert"),
+        _config(model_type="sam"),
         UnknownArchitecture,
-        "'hubert'.*where to find.*GPT-2",
+        "'sam'.*where to find.*GPT-2",
     ),
     "no type": (_config(model_type=None), ModelDamaged, "no model_type"),
     "layers 1e9": (_config(n_layer=10**9), ModelDamaged, "n_layer = 1000000000"),

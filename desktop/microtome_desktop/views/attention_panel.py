@@ -46,7 +46,8 @@ class _Pages(QStackedWidget):
 
     def minimumSizeHint(self) -> QSize:
         """That of the page in front."""
-        return self.currentWidget().minimumSizeHint()
+        front = self.currentWidget()
+        return QSize() if front is None else front.minimumSizeHint()
 
 
 class AttentionPanel(Panel):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -64,6 +64,10 @@ class SeePanel(Panel):
     name = "see"
     title = "See"
     icon = "mdi6.eye-outline"
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as its parts; on a low screen the pictures become smaller."""
+        return QSize(super().minimumSizeHint().width(), 120)
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
