@@ -128,7 +128,7 @@ def test_the_metrics_card_tells_how_many_units_are_enough(bench, seen, graph, qt
     engine.take(model)
     found = UnitFaithfulness(subject=Subject.of(session)).perform(engine, Job())
     bench.desk.workspace.add_analysis(found)
-    qtbot.waitUntil(lambda: card.curve.plot.isVisibleTo(card))
+    qtbot.waitUntil(lambda: bool(card.curve.plot and card.curve.plot.isVisibleTo(card)))
     assert [line.front for line in card.curve.plot.lines] == [False, True]
     control, own = (line.curve for line in card.curve.plot.lines)
     assert own.faithfulness[-1] == pytest.approx(1.0)
