@@ -74,12 +74,13 @@ def presets_of(model: ModelIdentity | None) -> tuple[tuple[str, Plan], ...]:
 
 def sites_of(coverage: Coverage | None) -> tuple[tuple[str, str], ...]:
     """Sites of a layer that have a row of numbers for each token: name and title."""
-    lacking = set() if coverage is None else {row.name for row in coverage.sites if not row.there}
+    there = None if coverage is None else {row.name for row in coverage.sites if row.there}
     return tuple(
         (row.name, row.title)
         for row in SITES.values()
         if row.per_layer and row.axes in {("position", "d_model"), ("position", "d_mlp")}
-        and row.name not in lacking and not row.name.startswith(("enc_", "cross"))
+        and not row.name.startswith(("enc_", "cross"))
+        and (not row.of_pair if there is None else row.name in there)
     )  # fmt: skip
 
 

@@ -170,7 +170,7 @@ class TrainingForm(QWidget):
             row = self.site.findData(before or "resid_post")
             self.site.setCurrentIndex(max(0, row))
             layers = 1 if model is None else model.n_layers
-            self.layer.setRange(0, layers - 1)
+            self.layer.setRange(0, max(0, layers - 1))  # a convolutional net has none of ours
             self._plans = dict(presets_of(model))
             self.preset.clear()
             self.preset.addItems([*self._plans, _OWN])
