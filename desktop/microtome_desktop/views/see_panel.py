@@ -21,14 +21,13 @@ from PySide6.QtWidgets import (
 from microtome.errors import InputError
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
-from microtome.records.seen import SightOutline, evidence_id, maps_id
+from microtome.records.seen import evidence_id, maps_id
 from microtome.records.session import Session
 from microtome.records.units import Unit
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.seeing_requests import (
     ATTRIBUTION_SLOT,
     MapAttribution,
-    OutlineSight,
     ReadEvidence,
     ReadMaps,
 )
@@ -37,7 +36,7 @@ from microtome_desktop.presenters import seeing as shown
 from microtome_desktop.presenters.seeing_python import see_lines
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.seeing import found, image_of, outline_key, outline_of
+from microtome_desktop.state.seeing import found, image_of
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.image_view import ImageView
@@ -47,6 +46,7 @@ from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.see_bar import SeeBar
+from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
 
 _EVIDENCE = (
@@ -192,18 +192,6 @@ class SeePanel(Panel):
         held = self.context.selection.current.unit
         return None if held is None else Unit.parse(held)
 
-    def _outline(self) -> SightOutline | None:
-        """Layers and classes: of the model, asked for once; of the session's results without."""
-        workspace = self.context.workspace
-        session, model = workspace.session, workspace.model
-        if workspace.offline or model is None:
-            return outline_of(session)
-        key = outline_key(model.fingerprint)
-        held = workspace.prepared.get(key)
-        if held is None and model.sees and self.isVisible() and workspace.prepared.wants(key):
-            self.context.ask(OutlineSight(model.fingerprint))
-        return held if isinstance(held, SightOutline) else None
-
     def _held_evidence(self) -> Analysis | None:
         image, score = self._given, self.bar.score
         if image is None:
@@ -269,7 +257,8 @@ class SeePanel(Panel):
 
     def _offer(self) -> None:
         """Layers and classes to choose from."""
-        outline, session = self._outline(), self.context.workspace.session
+        session = self.context.workspace.session
+        outline = sight_outline(self.context, ask=self.isVisible())
         if outline is None or session is None:
             return
         names = [layer.name for layer in outline.mapped]

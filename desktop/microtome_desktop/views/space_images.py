@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QMenu, QVBoxLayout, QWidget
 
-from microtome.records.seen import LayerOutline, SightOutline
+from microtome.records.seen import LayerOutline
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.jobs.requests import ProjectSite
-from microtome_desktop.jobs.seeing_requests import OutlineSight
 from microtome_desktop.jobs.space_requests import ProjectImages
 from microtome_desktop.presenters.space import projection_of
 from microtome_desktop.presenters.space_images import Thumbnail, asked_again, thumbnail
-from microtome_desktop.state.seeing import outline_key, outline_of
 from microtome_desktop.views.image_view import ImageView
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.space_pane import SpacePane
 
 if TYPE_CHECKING:
@@ -86,22 +85,13 @@ class ImagePoints(QObject):
 
     @property
     def layers(self) -> tuple[LayerOutline, ...]:
-        """The layers of units of the session's model, as far as they are known."""
-        outline = self._outline()
-        return () if outline is None else outline.layers
+        """The layers of units of the session's model, as far as they are known.
 
-    def _outline(self) -> SightOutline | None:
-        workspace = self._context.workspace
-        model = workspace.model
-        if workspace.offline or model is None:
-            return outline_of(workspace.session)
-        if not model.sees:
-            return None
-        key = outline_key(model.fingerprint)
-        held = workspace.prepared.get(key)
-        if held is None and workspace.prepared.wants(key):
-            self._context.ask(OutlineSight(model.fingerprint))
-        return held if isinstance(held, SightOutline) else None
+        They are asked for behind other tabs too: commands choose a layer there, and the session
+        keeps it.
+        """
+        outline = sight_outline(self._context, ask=True)
+        return () if outline is None else outline.layers
 
     def _on_prepared(self, key: object) -> None:
         if isinstance(key, tuple) and key[:1] == ("sight",):

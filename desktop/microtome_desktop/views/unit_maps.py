@@ -10,7 +10,7 @@ from microtome.prompts import ImageInput
 from microtome.records.seen import SightOutline, maps_id
 from microtome.records.session import Session
 from microtome.records.units import Unit
-from microtome_desktop.jobs.seeing_requests import OutlineSight, ReadUnitMaps
+from microtome_desktop.jobs.seeing_requests import ReadUnitMaps
 from microtome_desktop.presenters import seeing as shown
 from microtome_desktop.presenters.unit_heatmap import best_unit
 from microtome_desktop.presenters.unit_maps import (
@@ -19,11 +19,12 @@ from microtome_desktop.presenters.unit_maps import (
     unit_names,
     without_places,
 )
-from microtome_desktop.state.seeing import found, image_of, outline_key, outline_of
+from microtome_desktop.state.seeing import found, image_of
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.map_gallery import MapGallery
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.sight_outline import sight_outline
 
 _HEADING = "Where the selected unit is active"
 
@@ -87,7 +88,7 @@ class UnitMaps(QWidget):
         image = image_of(session)
         if session is None or image is None:
             return
-        outline = self._outline()
+        outline = sight_outline(self._context, ask=self.isVisible())
         wanted = self._context.selection.current.unit
         self._unit = chosen_unit(session, outline, wanted)
         self._offer(session, outline)
@@ -126,14 +127,3 @@ class UnitMaps(QWidget):
         if self.isVisible() and key != self._asked:
             self._asked = key
             self._context.ask(ReadUnitMaps(layer))
-
-    def _outline(self) -> SightOutline | None:
-        workspace = self._context.workspace
-        model = workspace.model
-        if workspace.offline or model is None:
-            return outline_of(workspace.session)
-        key = outline_key(model.fingerprint)
-        held = workspace.prepared.get(key)
-        if held is None and model.sees and self.isVisible() and workspace.prepared.wants(key):
-            self._context.ask(OutlineSight(model.fingerprint))
-        return held if isinstance(held, SightOutline) else None

@@ -22,11 +22,10 @@ from PySide6.QtWidgets import (
 from microtome.errors import InputError
 from microtome.images.sets import image_set_names
 from microtome.records.analysis import Analysis
-from microtome.records.seen import SightOutline
 from microtome.records.unit_card import UnitTable, card_of
 from microtome.records.units import Unit
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.seeing_requests import UNITS_SLOT, OutlineSight, ReadCard, ReadUnits
+from microtome_desktop.jobs.seeing_requests import UNITS_SLOT, ReadCard, ReadUnits
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.seeing_python import unit_lines
 from microtome_desktop.presenters.units import (
@@ -37,7 +36,7 @@ from microtome_desktop.presenters.units import (
     units_export,
 )
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.seeing import UnitsWish, card_in, outline_key, outline_of, tables_in
+from microtome_desktop.state.seeing import UnitsWish, card_in, tables_in
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.form_fields import choice
@@ -45,6 +44,7 @@ from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
+from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.unit_card import UnitCardView
 
@@ -182,17 +182,6 @@ class UnitsPanel(Panel):
         unit = None if held is None else Unit.parse(held)
         return unit if unit is not None and unit.layer == self.layer.currentText() else None
 
-    def _outline(self) -> SightOutline | None:
-        workspace = self.context.workspace
-        model = workspace.model
-        if workspace.offline or model is None:
-            return outline_of(workspace.session)
-        key = outline_key(model.fingerprint)
-        held = workspace.prepared.get(key)
-        if held is None and model.sees and self.isVisible() and workspace.prepared.wants(key):
-            self.context.ask(OutlineSight(model.fingerprint))
-        return held if isinstance(held, SightOutline) else None
-
     # what is shown
 
     def show_session(self) -> None:
@@ -236,7 +225,7 @@ class UnitsPanel(Panel):
 
     def _offer(self) -> None:
         """The layers of the model; the last is chosen at first."""
-        outline = self._outline()
+        outline = sight_outline(self.context, ask=self.isVisible())
         names = [] if outline is None else [layer.name for layer in outline.layers]
         if names == [self.layer.itemText(at) for at in range(self.layer.count())]:
             return

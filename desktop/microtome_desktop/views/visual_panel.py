@@ -12,10 +12,8 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget, QVBoxLay
 
 from microtome.errors import InputError
 from microtome.prompts import ImageInput
-from microtome.records.seen import SightOutline
 from microtome.records.visualisation import Visualisation
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.seeing_requests import OutlineSight
 from microtome_desktop.jobs.visual_requests import VISUAL_SLOT, Visualise
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.visualisations import (
@@ -28,7 +26,6 @@ from microtome_desktop.presenters.visualisations import (
     visual_table,
 )
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.seeing import outline_key, outline_of
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.visualisations import visualisations_in
 from microtome_desktop.views.elided import TwoLines
@@ -37,6 +34,7 @@ from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
+from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.training_form import scrolled
 from microtome_desktop.views.visual_form import VisualForm
@@ -160,17 +158,6 @@ class VisualPanel(Panel):
         at = self.held.currentIndex()
         return self._all[at] if 0 <= at < len(self._all) else None
 
-    def _outline(self) -> SightOutline | None:
-        workspace = self.context.workspace
-        model = workspace.model
-        if workspace.offline or model is None:
-            return outline_of(workspace.session)
-        key = outline_key(model.fingerprint)
-        held = workspace.prepared.get(key)
-        if held is None and model.sees and self.isVisible() and workspace.prepared.wants(key):
-            self.context.ask(OutlineSight(model.fingerprint))
-        return held if isinstance(held, SightOutline) else None
-
     def show_session(self) -> None:
         """Another session: its visualisations, the newest in front."""
         self._chosen = 0
@@ -220,7 +207,8 @@ class VisualPanel(Panel):
         named = "" if model is None else model.name
         others = [one.name for one in self.context.library.shelf.embedded
                   if one.sees and one.name != named]  # fmt: skip
-        self.form.offer(self._outline(), self.context.dictionaries.held, others)
+        outline = sight_outline(self.context, ask=self.isVisible())
+        self.form.offer(outline, self.context.dictionaries.held, others)
         selected = self.context.selection.current.unit
         if selected is not None and not self._all:
             self.form.follow(selected)
