@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
 from microtome.circuits.prune import prune
-from microtome.records.coverage import Coverage
+from microtome.records.coverage import Coverage, Possible
 from microtome.records.marks import Supernode
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import COMMANDS, command
@@ -23,7 +23,8 @@ def desk(sample_session, sample_identity):
     made.workspace.set_model(sample_identity)
     made.workspace.show(sample_session, dirty=False)
     made.draft.fill(sample_session.question)
-    made.library.update(coverage=Coverage("words-4l", "GPT-2", True, (), ()))
+    sites = (Possible("z", "head outputs"),)
+    made.library.update(coverage=Coverage("words-4l", "GPT-2", True, sites, ()))
     return made
 
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from microtome_desktop.commands.command import Command, CommandId, Situation
-
-
-def _no_model(now: Situation) -> str:
-    held = now.desk.workspace.model is not None
-    return "" if held else "Needs a model: open or attach one."
-
+from microtome_desktop.commands.command import Command, CommandId
+from microtome_desktop.commands.needs import needs_any_model
 
 _ID = CommandId
 _MENU = "Model"
@@ -17,5 +12,6 @@ ADAPTER_COMMANDS = (
             "module that reads images, through a small file of your own",
             "mdi6.power-plug-outline"),
     Command(_ID.SHOW_MODULES, _MENU, "Tree of modules", "Every module of the model, with the "
-            "shapes of its weights and of what it gives", "mdi6.file-tree-outline", "", _no_model),
+            "shapes of its weights and of what it gives", "mdi6.file-tree-outline", "",
+            needs_any_model),
 )  # fmt: skip

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model
+from microtome_desktop.commands.needs import needs_its_model, needs_session
 
 _ID = CommandId
 _MENU = "Experiments"
-
-
-def _no_session(now: Situation) -> str:
-    held = now.desk.workspace.session is not None
-    return "" if held else "There is nothing yet: run a prompt first."
-
-
-def _cannot_discover(now: Situation) -> str:
-    session = now.desk.workspace.session
-    if session is not None and now.desk.workspace.offline:
-        return needs_model(session)
-    return _no_session(now)
 
 
 def _no_discovery(now: Situation) -> str:
     session = now.desk.workspace.session
     held = () if session is None else session.analyses.values()
     found = any(analysis.kind == "discovery" for analysis in held)
-    return "" if found else _no_session(now) or "There is no discovered circuit yet: find one."
+    return "" if found else needs_session(now) or "There is no discovered circuit yet: find one."
 
 
 def _cannot_edit(now: Situation) -> str:
@@ -35,13 +23,13 @@ def _cannot_edit(now: Situation) -> str:
 
 
 def _cannot_measure(now: Situation) -> str:
-    return _no_discovery(now) or _cannot_discover(now)
+    return _no_discovery(now) or needs_its_model(now)
 
 
 DISCOVERY_COMMANDS = (
     Command(_ID.DISCOVER, _MENU, "Find the circuit", "Score every edge of the model on the task "
             "of the Discovery panel, and test circuits of every size", "mdi6.set-center",
-            "Ctrl+Shift+V", _cannot_discover, starts_group=True),
+            "Ctrl+Shift+V", needs_its_model, starts_group=True),
     Command(_ID.COMPARE_CIRCUITS, _MENU, "Compare circuits", "Show what the ticked circuits of the "
             "Discovery panel share and what each has alone", "mdi6.set-all", "", _no_discovery),
     Command(_ID.JUDGE_CIRCUIT, _MENU, "Judge the circuit", "Ask whether the circuit of the dial's "

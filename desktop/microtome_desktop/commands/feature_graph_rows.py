@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.commands.needs import needs_any_model
 
 _ID = CommandId
 _MENU = "Features"
@@ -17,10 +18,6 @@ def _no_set(now: Situation) -> str:
     if reason := why_no_set(desk.workspace, desk.library):
         return reason
     return "" if desk.draft.text.asked else "Type a prompt first."
-
-
-def _no_model(now: Situation) -> str:
-    return "" if now.desk.workspace.model is not None else "No model is loaded."
 
 
 def _cannot_edit(now: Situation) -> str:
@@ -79,7 +76,7 @@ FEATURE_GRAPH_ROWS = (
             "mdi6.hexagon-multiple-outline", "Ctrl+Alt+F", _no_set, starts_group=True),
     Command(_ID.OPEN_TRANSCODERS, _MENU, "Open transcoders…", "Look at a folder of transcoders "
             "for all layers, and make a graph with them", "mdi6.folder-open-outline",
-            "Ctrl+Alt+C", _no_model),
+            "Ctrl+Alt+C", needs_any_model),
     Command(_ID.FEATURE_CARD, _MENU, "Card of the feature", "Where in a text the selected feature "
             "of the graph is on, and what it writes: its card in the tab Features",
             "mdi6.card-text-outline", "Ctrl+Alt+A", _no_feature, starts_group=True),

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from microtome.analysis.umap_installed import GET_UMAP, NO_UMAP, has_umap
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model
-
-
-def _no_model(now: Situation) -> str:
-    if now.desk.workspace.model is not None:
-        return ""
-    loading = now.desk.library.shelf.loading
-    return f"{loading} is still being loaded." if loading else "Needs a model: open or attach one."
-
-
-def _offline(now: Situation) -> str:
-    session = now.desk.workspace.session
-    if session is None:
-        return "There is nothing yet: run a prompt first."
-    return needs_model(session) if now.desk.workspace.offline else ""
+from microtome_desktop.commands.needs import needs_any_model, needs_its_model
 
 
 def _no_dictionary(now: Situation) -> str:
     """Why the dictionary that is looked at cannot be computed with."""
     held = now.desk.dictionaries
-    if reason := _offline(now):
+    if reason := needs_its_model(now):
         return reason
     if not held.current:
         return "No dictionary is chosen: open one, or choose the neurons of a layer."
@@ -49,7 +35,7 @@ def no_splits(now: Situation) -> str:
     """Why no dictionaries can be compared."""
     from microtome_desktop.state.splits import why_no_pair
 
-    return _offline(now) or why_no_pair(now.desk.workspace, now.desk.dictionaries)
+    return needs_its_model(now) or why_no_pair(now.desk.workspace, now.desk.dictionaries)
 
 
 def _no_index(now: Situation) -> str:
@@ -63,7 +49,7 @@ def _no_index(now: Situation) -> str:
 
 def _no_neuron(now: Situation) -> str:
     selected = now.desk.selection.current
-    if reason := _offline(now):
+    if reason := needs_its_model(now):
         return reason
     if selected.neuron is None or selected.layer is None:
         return "Select a neuron first, for example in the panel Neurons."
@@ -79,7 +65,7 @@ _MENU = "Features"
 FEATURE_COMMANDS = (
     Command(_ID.OPEN_DICTIONARY, _MENU, "Open dictionary…", "Open a sparse autoencoder or "
             "transcoder of the loaded model, once it is shown what it is",
-            "mdi6.book-open-page-variant-outline", "Ctrl+Alt+D", _no_model),
+            "mdi6.book-open-page-variant-outline", "Ctrl+Alt+D", needs_any_model),
     Command(_ID.SAVE_DICTIONARY, _MENU, "Save dictionary as…", "Save the dictionary that is looked "
             "at, or its set of transcoders, so that SAELens or circuit-tracer opens it",
             "mdi6.book-arrow-up-outline", "Ctrl+Alt+W", _no_saving),

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model
-
-
-def _needs_model(now: Situation) -> str:
-    session = now.desk.workspace.session
-    if session is None:
-        return "There is nothing yet: run a prompt first."
-    if now.desk.workspace.offline:
-        return needs_model(session)
-    return ""
+from microtome_desktop.commands.needs import needs_its_model
 
 
 def _no_slices(now: Situation) -> str:
-    return _needs_model(now) or _lacks(now, "suite", "There is no suite yet: run one first.")
+    return needs_its_model(now) or _lacks(now, "suite", "There is no suite yet: run one first.")
 
 
 def _nothing_goes(now: Situation) -> str:
-    return _needs_model(now) or _lacks(
+    return needs_its_model(now) or _lacks(
         now, "redundancy", "It is not known what can go: find it first."
     )
 
@@ -36,14 +27,14 @@ _MENU = "Experiments"
 SUITE_COMMANDS = (
     Command(_ID.SUITE, _MENU, "Run the suite", "How many prompts of each slice are answered "
             "rightly, before and after the edits", "mdi6.clipboard-list-outline",
-            "Ctrl+Alt+S", _needs_model, starts_group=True),
+            "Ctrl+Alt+S", needs_its_model, starts_group=True),
     Command(_ID.SLICE_CIRCUITS, _MENU, "Compare the circuits of two slices", "Find the circuits "
             "of the slices that are chosen, and what they share", "mdi6.set-center", "",
             _no_slices),
     Command(_ID.REDUNDANCY, _MENU, "Find what can go", "Take heads, MLPs or layers out one after "
-            "another, the least needed first", "mdi6.content-cut", "", _needs_model),
+            "another, the least needed first", "mdi6.content-cut", "", needs_its_model),
     Command(_ID.REMOVE_PARTS, _MENU, "Remove the recommended parts", "Take out what can go by "
             "edits, as one step", "mdi6.playlist-minus", "", _nothing_goes),
     Command(_ID.SWAPS, _MENU, "Search for swaps", "Find tokens whose swap flips the answer",
-            "mdi6.swap-horizontal-variant", "", _needs_model),
+            "mdi6.swap-horizontal-variant", "", needs_its_model),
 )  # fmt: skip

@@ -13,12 +13,13 @@ from microtome_desktop.commands.graph_rows import FILE_ROWS, GROUP_ROWS
 from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.lesion_rows import LESION_COMMANDS
+from microtome_desktop.commands.needs import needs_any_model, needs_its_model, needs_session
 from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
 from microtome_desktop.commands.training_rows import TRAINING_COMMANDS
 from microtome_desktop.commands.visual_rows import VISUAL_COMMANDS
-from microtome_desktop.state.made_by import needs_model, shows_features
+from microtome_desktop.state.made_by import shows_features
 
 MENUS = (
     "File", "Edit", "View", "Circuit", "Space", "Edits", "Model", "Run", "Experiments",
@@ -26,29 +27,18 @@ MENUS = (
 )  # fmt: skip
 
 
-def _no_session(now: Situation) -> str:
-    shown = now.desk.workspace.session
-    return "" if shown is not None else "There is nothing yet: run a prompt first."
-
-
 def _no_file(now: Situation) -> str:
     held = now.desk.workspace.path is not None
     return "" if held else "The session on screen is in no file: save it first."
 
 
-def _no_model(now: Situation) -> str:
-    if now.desk.workspace.model is not None:
-        return ""
-    loading = now.desk.library.shelf.loading
-    return f"{loading} is still being loaded." if loading else "Needs a model: open or attach one."
-
-
 def _no_coverage(now: Situation) -> str:
-    return "" if now.desk.library.shelf.coverage is not None else _no_model(now) or "Load it again."
+    held = now.desk.library.shelf.coverage is not None
+    return "" if held else needs_any_model(now) or "Load it again."
 
 
 def _cannot_run(now: Situation) -> str:
-    if reason := _no_model(now):
+    if reason := needs_any_model(now):
         return reason
     text = now.desk.draft.text
     if not text.asked:
@@ -67,18 +57,11 @@ def _no_sweep(now: Situation) -> str:
     session = now.desk.workspace.session
     held = () if session is None else session.analyses.values()
     made = any(analysis.kind == "sweep" for analysis in held)
-    return "" if made else _no_session(now) or "There is no sweep yet: make one."
+    return "" if made else needs_session(now) or "There is no sweep yet: make one."
 
 
 def _no_cells(now: Situation) -> str:
     return _no_sweep(now) or _no_edits(now)
-
-
-def _cannot_sweep(now: Situation) -> str:
-    session = now.desk.workspace.session
-    if session is not None and now.desk.workspace.offline:
-        return needs_model(session)
-    return _no_session(now)
 
 
 def _no_node(now: Situation) -> str:
@@ -136,10 +119,8 @@ def _not_detached(now: Situation) -> str:
 
 def _offline(now: Situation) -> str:
     session = now.desk.workspace.session
-    if session is None:
-        return _no_session(now)
-    if now.desk.workspace.offline:
-        return needs_model(session)
+    if session is None or now.desk.workspace.offline:
+        return needs_its_model(now)
     if session.circuit is None:
         return "There is no circuit yet."
     return "Features cannot be run alone." if shows_features(session) else ""
@@ -198,9 +179,9 @@ COMMANDS = (
     Command(_ID.OPEN_SESSION, "File", "Open session…", "Open a session file for review",
             "mdi6.folder-open-outline", "Ctrl+O", tool_bar=True),
     Command(_ID.SAVE, "File", "Save", "Save the session to its file",
-            "mdi6.content-save-outline", "Ctrl+S", _no_session, tool_bar=True, starts_group=True),
+            "mdi6.content-save-outline", "Ctrl+S", needs_session, tool_bar=True, starts_group=True),
     Command(_ID.SAVE_AS, "File", "Save as…", "Save to another file; shows the size before",
-            "mdi6.content-save-edit-outline", "Ctrl+Shift+S", _no_session),
+            "mdi6.content-save-edit-outline", "Ctrl+Shift+S", needs_session),
     Command(_ID.VERIFY_FILE, "File", "Verify the file", "Compare every part of the session's "
             "file with its checksum", "mdi6.file-check-outline", "", _no_file),
     *FILE_ROWS,
@@ -310,7 +291,7 @@ COMMANDS = (
             "Load the model that made this session, so that it can be asked again",
             "mdi6.link-variant", "", _not_detached),
     Command(_ID.RUN_CHECKS, "Model", "Run self-checks", "Check the model's numbers",
-            "mdi6.check-decagram-outline", "", _no_model, starts_group=True),
+            "mdi6.check-decagram-outline", "", needs_any_model, starts_group=True),
     Command(_ID.SHOW_CHECKS, "Model", "Self-checks…", "What the self-checks found",
             "mdi6.clipboard-check-outline", "", _no_checks),
     Command(_ID.SHOW_COVERAGE, "Model", "What can be seen…", "Which panels and sites work on the "
@@ -326,16 +307,16 @@ COMMANDS = (
             "How much of the metric the most influential nodes reproduce by themselves",
             "mdi6.graph-outline", "", _offline, starts_group=True),
     Command(_ID.SWEEP, _MENU, "Run the sweep", "Patch or ablate one place after another, as the "
-            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", _cannot_sweep,
+            "Patching panel says", "mdi6.grid-large", "Ctrl+Shift+Return", needs_its_model,
             starts_group=True),
     Command(_ID.TRACE_CAUSES, _MENU, "Causal tracing", "Put noise on the selected token, and "
             "see which place of the model brings the answer back", "mdi6.source-branch",
-            "Ctrl+Shift+T", _cannot_sweep),
+            "Ctrl+Shift+T", needs_its_model),
     Command(_ID.SWEEP_EDIT, _MENU, "Make the cells of the sweep edits", "Put the "
             "chosen cells of the sweep on the list of edits", "mdi6.playlist-plus",
             "Ctrl+Shift+K", _no_cells),
     Command(_ID.HEAD_EFFECTS, _MENU, "Effects of all heads", "Patch and ablate every head, and "
-            "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", _cannot_sweep),
+            "show the table of heads", "mdi6.table-eye", "Ctrl+Shift+Y", needs_its_model),
     *DISCOVERY_COMMANDS,
     *RUN_ROWS,
     *SUITE_COMMANDS,

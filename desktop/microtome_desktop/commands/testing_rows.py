@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model, shows_features
+from microtome_desktop.commands.needs import needs_session, offline
+from microtome_desktop.state.made_by import shows_features
 
 _ID = CommandId
 _MENU = "Experiments"
 
 
 def _cannot_test(now: Situation) -> str:
-    workspace = now.desk.workspace
-    if workspace.session is None:
-        return "There is nothing yet: run a prompt first."
+    if reason := needs_session(now):
+        return reason
     if not now.desk.book.marks.hypotheses:
         return "There is no hypothesis yet: draw one in the panel Hypothesis."
-    return _offline(now)
-
-
-def _offline(now: Situation) -> str:
-    workspace = now.desk.workspace
-    if workspace.session is not None and workspace.offline:
-        return needs_model(workspace.session)
-    return ""
+    return offline(now)
 
 
 def _no_circuit(now: Situation) -> str:
@@ -31,7 +24,7 @@ def _no_circuit(now: Situation) -> str:
         return "There is no circuit yet: run a prompt first."
     if shows_features(session):
         return "Only in a circuit of heads and MLPs: its run is in the history."
-    return _offline(now)
+    return offline(now)
 
 
 def _no_path(now: Situation) -> str:

@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from microtome_desktop.commands.command import Command, CommandId, Situation
-from microtome_desktop.state.made_by import needs_model
-
-
-def _needs_session(now: Situation) -> str:
-    shown = now.desk.workspace.session
-    return "" if shown is not None else "There is nothing yet: run a prompt first."
-
-
-def _needs_model(now: Situation) -> str:
-    session = now.desk.workspace.session
-    if session is None:
-        return _needs_session(now)
-    return needs_model(session) if now.desk.workspace.offline else ""
+from microtome_desktop.commands.needs import needs_its_model, needs_session
 
 
 def _cannot_train(now: Situation) -> str:
-    reason, held = _needs_model(now), now.desk.library.shelf.coverage
+    reason, held = needs_its_model(now), now.desk.library.shelf.coverage
     if reason or held is None or any(row.there for row in held.sites):
         return reason
     return (
@@ -36,17 +24,17 @@ TRAINING_COMMANDS = (
             "Ctrl+Alt+T", _cannot_train, starts_group=True),
     Command(_ID.CONTINUE_TRAINING, _MENU, "Continue a training\N{HORIZONTAL ELLIPSIS}",
             "Go on from the checkpoint of a training that stopped", "mdi6.play-pause", "",
-            _needs_model),
+            needs_its_model),
     Command(_ID.TRAIN_TOY, _MENU, "Train toy models of superposition", "Train the toy models that "
             "the Superposition panel is set to", "mdi6.vector-polyline", "Ctrl+Alt+Y",
-            _needs_session, starts_group=True),
+            needs_session, starts_group=True),
     Command(_ID.PHASES, _MENU, "Phase diagram of superposition", "When a feature has a dimension "
             "of its own, shares one, or is lost", "mdi6.chart-scatter-plot-hexbin", "",
-            _needs_session),
+            needs_session),
     Command(_ID.MEASURE_SHARING, _MENU, "Measure superposition in a layer", "How the directions "
             "of neurons or of an open dictionary share their space", "mdi6.ruler", "",
-            _needs_model),
+            needs_its_model),
     Command(_ID.PROBE, _MENU, "Probe a concept", "At which layer a concept of labelled prompts can "
             "be read off: probe the prompts that the panel Probes has, beside a control task",
-            "mdi6.needle", "Ctrl+Alt+K", _needs_model, starts_group=True),
+            "mdi6.needle", "Ctrl+Alt+K", needs_its_model, starts_group=True),
 )  # fmt: skip
