@@ -11,6 +11,8 @@ from torch import nn
 import microtome as mt
 from microtome.errors import ModelDamaged, ModelError, ModelNotFound, UnsafeModel
 from microtome.prompts import ImageInput
+from microtome.records.units import Unit
+from microtome.vision.default_space import default_layer
 
 _CODE = """
 from torch import nn
@@ -56,6 +58,15 @@ def test_it_gives_the_logits_of_the_module_itself(tmp_path):
     ]  # fmt: skip
 
 
+def test_what_units_add_to_a_logit_is_told_of_the_layer_in_front_of_the_readout(tmp_path):
+    adapter, weights, module = _written(tmp_path)
+    model = mt.load_adapter(adapter, weights, allow_code=True)
+    found = mt.unit_evidence(model, _image(), "dog")
+    assert list(found.array("unit")) == [f"module.2/{number}" for number in range(5)]
+    np.testing.assert_allclose(found.array("weight"), module[4].weight[1].detach(), rtol=1e-4)
+    assert default_layer(model) == "module.2"
+
+
 def test_its_code_never_runs_without_the_word(tmp_path):
     ran = f"import os; os.mkdir({str(tmp_path / 'ran')!r})\n"
     adapter, weights, _ = _written(tmp_path, ran + _CODE)
@@ -92,12 +103,88 @@ def test_a_model_of_other_code_is_another_model(tmp_path):
         (_CODE.replace('("cat", "dog")', '("cat",)'), "names 1 CLASSES, but the module has 2"),
         (_CODE.replace('"channels": 3', '"channels": 1').replace(", 0.5, 0.5", ",")
          .replace(", 0.25, 0.25", ","), "cannot run on an image of"),
+        (_CODE.replace('("cat", "dog")', "3"), "CLASSES of net.py is 3, but a list of names"),
+        (_CODE.replace('("cat", "dog")', '"ab"'), "CLASSES of net.py is 'ab', but a list of names"),
+        (_CODE.replace('"dog"', '"cat"'), "has 'cat' twice"),
+        (_CODE.replace("0.25, 0.25, 0.25", "0.25, 0, 0.25"), "deviations above 0"),
         (_CODE + "LAYERS = {'edges': 'conv9'}", "names 'conv9', which gives no units"),
+        (_CODE + "LAYERS = ['0']", "LAYERS of net.py is .'0'., but names with paths"),
+        (_CODE + "LAYERS = {'my edges': '0'}", "calls a layer 'my edges'"),
+        ("from torch import nn\ndef build():\n    return nn.Flatten()", "has no parameters"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_an_adapter_is_said(tmp_path, code, message):
     adapter, weights, _ = _written(tmp_path, code)
     with pytest.raises(ModelError, match=message):
+        mt.load_adapter(adapter, weights, allow_code=True)
+
+
+_ODD = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.ModuleDict({"3x3-conv, first": nn.Conv2d(3, 4, 3)})
+        self.act, self.unused = nn.ReLU(inplace=True), nn.Linear(2, 2)
+        self.read = nn.Linear(4, 2)
+
+    def forward(self, x):
+        x = self.act(self.stem["3x3-conv, first"](x))
+        x += 1.0
+        return self.read(self.act(x).mean((2, 3)))
+
+def build():
+    return Net()
+
+IMAGE = {"channels": 3, "size": (8, 10)}
+CLASSES = ("cat", "dog")
+"""
+
+
+def test_layers_have_names_that_units_can_be_written_with_and_values_of_their_own(tmp_path):
+    adapter = tmp_path / "net.py"
+    adapter.write_text(_ODD)
+    torch.manual_seed(0)
+    convolution, read = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+    held = {
+        **{f"stem.3x3-conv, first.{name}": one for name, one in convolution.state_dict().items()},
+        **{f"read.{name}": one for name, one in read.state_dict().items()},
+        "unused.weight": torch.zeros(2, 2), "unused.bias": torch.zeros(2),
+    }  # fmt: skip
+    save_file(held, tmp_path / "net.safetensors")
+    model = mt.load_adapter(adapter, tmp_path / "net.safetensors", allow_code=True)
+    # What never runs has no units, and what runs twice has them in two places.
+    name = "stem.3x3-conv__first"
+    assert list(model.sight.layers) == [name, "read"]
+    assert Unit.parse(f"{name}/3") == Unit(name, 3)
+    # The net goes on to change the layer's values in place; they are read as they were.
+    pixels = torch.from_numpy(_image().values.copy()).permute(2, 0, 1)[None].float() / 255
+    convolved = convolution(pixels)[0].detach().numpy()
+    found = mt.image_maps(model, _image(), [name]).array(name)
+    np.testing.assert_allclose(found, convolved, atol=1e-6)
+    adapter.write_text(_ODD + "LAYERS = {'act': 'act'}")
+    with pytest.raises(ModelError, match="names 'act', which runs 2 times for one image"):
+        mt.load_adapter(adapter, tmp_path / "net.safetensors", allow_code=True)
+
+
+def test_a_module_without_parts_has_no_layer_to_look_at(tmp_path):
+    code = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(2, 3))
+    def forward(self, x):
+        return x.mean((2, 3)) @ self.scale.T
+def build():
+    return Net()
+"""
+    adapter, weights, _ = _written(tmp_path, code + _CODE[_CODE.index("IMAGE") :])
+    save_file({"scale": torch.ones(2, 3)}, weights)
+    with pytest.raises(ModelError, match="has no layer that units can be read from"):
         mt.load_adapter(adapter, weights, allow_code=True)
 
 

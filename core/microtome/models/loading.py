@@ -6,9 +6,7 @@ whatever goes wrong becomes one readable error.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from microtome.models.devices import device_of, dtype_of
 from microtome.models.discovery import discover, layer_lists, takes_attention
 from microtome.models.families import row_of
 from microtome.models.family import Family
+from microtome.models.identity import identity_of
 from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, quieten
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
@@ -219,29 +218,17 @@ class _Files:
             shape = row.shape(module)
         else:
             shape = Shape.of(resolve(module, row, config), config, row.context_key)
-        weight = next(module.parameters())
-        inputs = shape.inputs if self.family.of(config).labelled else None
-        return ModelIdentity(
-            name=self.place.name,
+        return identity_of(
+            self.place.name,
+            module,
+            shape,
+            self.settings,
             architecture=row.model_type,
             fingerprint=fingerprint_of_files(self.weights, job),
-            n_layers=shape.n_layers,
-            n_heads=shape.n_heads,
-            n_kv_heads=shape.n_kv_heads,
-            d_model=shape.d_model,
-            d_head=shape.d_head,
-            d_mlp=shape.d_mlp,
-            vocabulary=shape.vocabulary,
-            context=shape.context,
-            n_parameters=sum(parameter.numel() for parameter in module.parameters()),
-            dtype=str(weight.dtype).removeprefix("torch."),
-            device=str(weight.device),
-            weights=self._used(weight.dtype),
+            weights=self._used(next(module.parameters()).dtype),
             tokenizer_fingerprint=tokenizer_fingerprint(self.place.folder) if tokenizer else "",
-            config_json=json.dumps(self.settings, sort_keys=True),
             n_encoder_layers=n_encoder_layers(module, row),
-            versions={name: version(name) for name in ("microtome", "torch", "transformers")},
-            inputs=inputs,
+            inputs=shape.inputs if self.family.of(config).labelled else None,
         )
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from microtome.errors import InputError, expect
 
-_WRITTEN = re.compile(r"^(?P<layer>[A-Za-z_][\w.]*)/(?P<index>\d+)$")
+# Units are written in lists, with commas, and with a place behind @: pool/3@centre.
+_LAYER = re.compile(r"[A-Za-z_][^\s/,@]*")
+_WRITTEN = re.compile(rf"^(?P<layer>{_LAYER.pattern})/(?P<index>[0-9]+)$")
 _EXAMPLE = "Write for example pool/12, stage1.block0/3, mlp_post.2/17 or z.2/3."
 
 
@@ -37,6 +39,11 @@ class Unit:
     def of(cls, given: Unit | str) -> Unit:
         """The unit given as itself or as a text; InputError when it is neither."""
         return given if isinstance(given, Unit) else cls.parse(given)
+
+
+def is_layer_name(name: str) -> bool:
+    """Whether units of a layer of this name can be written: ``conv-1``, not ``1x1`` or ``a/b``."""
+    return _LAYER.fullmatch(name) is not None
 
 
 def short_layer(name: str) -> str:

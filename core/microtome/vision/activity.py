@@ -51,6 +51,18 @@ def sight_of(model: Model) -> Sight:
     return model.sight
 
 
+@torch.inference_mode()
+def pooled_layers(sight: Sight) -> tuple[str, ...]:
+    """The layers without places in the image, in their order, but for the logits themselves."""
+    names = [name for name, layer in sight.layers.items() if layer.grid is None]
+    weight = next(sight.module.parameters())
+    black = torch.zeros(1, *sight.shape, device=weight.device, dtype=weight.dtype)
+    with sight.reading(names) as found:
+        logits = sight.logits(black)
+    flat = {name: values.flatten(1) for name, values in found.items()}
+    return tuple(name for name in names if not torch.equal(flat[name], logits))
+
+
 def batches(sight: Sight, count: int) -> Iterator[tuple[int, int]]:
     """Where each batch of images starts and ends."""
     channels, rows, columns = sight.shape

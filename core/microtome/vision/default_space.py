@@ -10,7 +10,7 @@ from microtome.models.model import Model
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
 from microtome.records.image_set import ImageSet
-from microtome.vision.activity import sight_of
+from microtome.vision.activity import pooled_layers, sight_of
 from microtome.vision.space import image_space, place_image
 from microtome.vision.trials import own_image_sets
 
@@ -32,12 +32,12 @@ def space_with(model: Model, image: ImageInput, job: Job | None = None) -> Analy
 
 def default_layer(model: Model) -> str:
     """The last layer with one number a unit; of a transformer the middle residual stream."""
-    layers = sight_of(model).layers
+    sight = sight_of(model)
+    layers = sight.layers
     streams = [name for name in layers if name.partition(".")[0] == _STREAM]
     if streams:
         return streams[len(streams) // 2]
-    pooled = [name for name, layer in layers.items() if layer.grid is None]
-    return (pooled or list(layers))[-1]
+    return (pooled_layers(sight) or tuple(layers))[-1]
 
 
 def fitting_set(model: Model) -> ImageSet | None:

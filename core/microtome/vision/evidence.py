@@ -24,7 +24,7 @@ from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.seen import UNIT_EVIDENCE, evidence_id
-from microtome.vision.activity import sight_of
+from microtome.vision.activity import pooled_layers, sight_of
 from microtome.vision.scores import Score, score_of, seen
 
 _EXACT = 1e-3  # of the logit's size: rounding of float32
@@ -117,8 +117,8 @@ class _Times:
 
 
 def _pooled(sight: Sight, image: ImageInput, score: Score) -> _Parts | None:
-    """The evidence of the last layer without places, None where the readout is not linear."""
-    names = [name for name, layer in sight.layers.items() if layer.grid is None]
+    """The evidence of the last pooled layer, None where the readout is not linear."""
+    names = pooled_layers(sight)
     if not names:
         return None
     name = names[-1]
@@ -130,8 +130,12 @@ def _pooled(sight: Sight, image: ImageInput, score: Score) -> _Parts | None:
     value = sight.layers[name].mean(found[name])[0].float().cpu().numpy()
     with sight.changing({name: torch.zeros_like}), torch.inference_mode():
         bias = float(score.of(sight.logits(sight.pixels([image])))[0])
-    units = [f"{name}/{at}" for at in range(len(value))]
-    return _Parts(f"linear readout of {name}", units, value, weight, value * weight, bias, total)
+    contribution, units = value * weight, [f"{name}/{at}" for at in range(len(value))]
+    # Straight on a black image may still bend on this one.
+    lacking = abs(float(contribution.sum()) + bias - total)
+    if lacking > _EXACT * (1 + abs(total) + float(np.linalg.norm(contribution))):
+        return None
+    return _Parts(f"linear readout of {name}", units, value, weight, contribution, bias, total)
 
 
 def _slope(

@@ -48,7 +48,10 @@ class GoingOn:
                 break
 
     def _same(self) -> bool:
-        own = self.run({}, 1)
+        try:
+            own = self.run({}, 1)
+        except RuntimeError:  # a module that changes in place what it is handed
+            return False
         return bool((own - self.logits).abs().max() <= _SAME * (1 + self.logits.abs().max()))
 
     @property

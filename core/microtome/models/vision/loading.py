@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +19,6 @@ from microtome.models.vision.patches import PatchLexicon
 from microtome.models.vision.reader import PatchReader, vision_config
 from microtome.models.vision.rows import VisionRow
 from microtome.models.vision.sight import Sight, measured_layers
-from microtome.records.model import ModelIdentity
 from microtome.sites import SITES
 
 _NO_SITES = "a convolutional net has layers of units instead; see the tabs See, Units and Lesions"
@@ -80,7 +77,7 @@ def seeing(module: nn.Module, row: VisionRow, preprocessing: Preprocessing, name
         absent=MappingProxyType(dict.fromkeys((*SITES, "lens"), _NO_SITES)),
         labelled=True,
     )
-    return Seeing(module, sight, lexicon, outline, _shape_of(sight))
+    return Seeing(module, sight, lexicon, outline, unit_shape(sight))
 
 
 def _transformer(net: nn.Module, row: VisionRow, sight: Sight, lexicon: PatchLexicon) -> Seeing:
@@ -98,7 +95,7 @@ def _transformer(net: nn.Module, row: VisionRow, sight: Sight, lexicon: PatchLex
     return Seeing(reader.eval(), sight, lexicon, family, replace(shape, context=context))
 
 
-def _shape_of(sight: Sight) -> Shape:
+def unit_shape(sight: Sight) -> Shape:
     """A convolutional net has no layers as a transformer has them."""
     last = list(sight.layers.values())[-1]
     return Shape(0, 0, 0, last.n_units, 0, 0, len(sight.classes), 1, None)
@@ -132,32 +129,6 @@ def _classes(
     if len(held) != count or plain:
         return tuple(f"output {number}" for number in range(count)), False
     return names, True
-
-
-def seeing_identity(
-    name: str, module: nn.Module, shape: Shape, settings: dict[str, Any], **known: Any
-) -> ModelIdentity:
-    """What a session remembers of a model that sees."""
-    weight = next(module.parameters())
-    return ModelIdentity(
-        name=name,
-        n_layers=shape.n_layers,
-        n_heads=shape.n_heads,
-        n_kv_heads=shape.n_kv_heads,
-        d_model=shape.d_model,
-        d_head=shape.d_head,
-        d_mlp=shape.d_mlp,
-        vocabulary=shape.vocabulary,
-        context=shape.context,
-        inputs=shape.inputs,
-        n_parameters=sum(parameter.numel() for parameter in module.parameters()),
-        dtype=str(weight.dtype).removeprefix("torch."),
-        device=str(weight.device),
-        config_json=json.dumps(settings, sort_keys=True),
-        versions={held: version(held) for held in ("microtome", "torch", "transformers")},
-        sees=True,
-        **known,
-    )
 
 
 def model_class(row: VisionRow, settings: dict[str, Any]) -> Any:

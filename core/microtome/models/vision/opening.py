@@ -11,11 +11,12 @@ from microtome.errors import MemoryExceeded, ModelDamaged, ModelError, megabytes
 from microtome.images.model_settings import read_preprocessing
 from microtome.jobs import Job
 from microtome.models import attention
+from microtome.models.identity import identity_of
 from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, quieten
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
 from microtome.models.places import Place
-from microtome.models.vision.loading import model_class, part_of, seeing, seeing_identity
+from microtome.models.vision.loading import model_class, part_of, seeing
 from microtome.models.vision.rows import VISION
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
 from microtome.records.memory import free_memory
@@ -43,9 +44,9 @@ def open_seeing(
     module = _module(place, model_class(row, settings), config, dtype, ours).to(device)
     job.progress("Recognising the model", 2, 3)
     made = seeing(module, row, read_preprocessing(place.folder), place.name)
-    identity = seeing_identity(
-        place.name, module, made.shape, settings,
-        architecture=row.model_type, fingerprint=fingerprint_of_files(weights, job),
+    identity = identity_of(
+        place.name, module, made.shape, settings, architecture=row.model_type,
+        fingerprint=fingerprint_of_files(weights, job), inputs=made.shape.inputs, sees=True,
     )  # fmt: skip
     job.progress("Recognising the model", 3, 3)
     return Model(made.module, made.family, identity, None, need, (made.sight, made.lexicon))

@@ -187,7 +187,9 @@ class _Keep:
     found: dict[str, Tensor]
 
     def __call__(self, values: Tensor) -> None:
-        self.found[self.layer.name] = self.layer.place.layout.read(values, self.layer.n_units)
+        # A copy: the module may go on to change its own values in place.
+        read = self.layer.place.layout.read(values, self.layer.n_units)
+        self.found[self.layer.name] = read.clone()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,9 @@ class _Put:
     def __call__(self, values: Tensor) -> Tensor:
         layout = self.layer.place.layout
         new = self.change(layout.read(values, self.layer.n_units))
-        return layout.write(new, tuple(values.shape))
+        # The module goes on with a copy, which it may change in place: what ``change`` gave may
+        # be kept for other runs, or be one value at all places.
+        return layout.write(new.clone(), tuple(values.shape))
 
 
 @dataclass(frozen=True, slots=True)
