@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
+from acts import rest
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from safetensors.torch import save_file
 from torch import nn
 
+from microtome.prompts import ImageInput, Question
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.adapter_dialog import AdapterDialog
 from microtome_desktop.views.modules_panel import ModulesPanel
@@ -23,7 +26,7 @@ Path(__file__).with_suffix(".ran").touch()
 def build():
     return nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(4, 2),
+        nn.Linear(4, 2), nn.Tanh(),
     )
 
 IMAGE = {"channels": 1, "size": (8, 8)}
@@ -36,8 +39,9 @@ def files(tmp_path):
     torch.manual_seed(0)
     module = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(4, 2),
+        nn.Linear(4, 2), nn.Tanh(),
     )  # fmt: skip
+    module[4].weight.data *= 50  # far into the bend
     save_file(module.state_dict(), tmp_path / "net.safetensors")
     (tmp_path / "net.py").write_text(CODE)
     return tmp_path / "net.py", tmp_path / "net.safetensors"
@@ -58,7 +62,7 @@ def _typed(dialog, adapter, weights):
     QTest.keyClicks(dialog.weights, str(weights))
 
 
-def test_code_runs_only_when_the_shown_path_was_allowed(live, qtbot, dialog, files):
+def test_code_runs_only_when_the_shown_path_was_allowed(live, qtbot, dialog, files, monkeypatch):
     adapter, weights = files
     _typed(dialog, adapter, weights)
     assert str(adapter) in dialog.consent.text()
@@ -77,7 +81,11 @@ def test_code_runs_only_when_the_shown_path_was_allowed(live, qtbot, dialog, fil
     assert adapter.with_suffix(".ran").exists()
     assert live.desk.workspace.model.architecture == "adapter"
     assert live.desk.settings.adapters[0] == (str(adapter), str(weights))
-    _walk_the_tree(live, qtbot)
+    panel = _walk_the_tree(live, qtbot)
+    monkeypatch.chdir(adapter.parent)
+    exec("\n".join(panel.exported_lines()[:3]), lines := {})  # noqa: S102  it is what is tested
+    assert lines["model"].identity.fingerprint == live.desk.workspace.model.fingerprint
+    _look_at_an_image(live, qtbot)
 
 
 def _walk_the_tree(live, qtbot):
@@ -88,14 +96,31 @@ def _walk_the_tree(live, qtbot):
     root = panel.tree.topLevelItem(0)
     assert [root.child(at).text(2) for at in (0, 4)] == ["1 × 4 × 8 × 8", "1 × 2"]
     QTest.keyClicks(panel.field, "linear")
-    shown = [root.child(at).text(1) for at in range(5) if not root.child(at).isHidden()]
+    shown = [root.child(at).text(1) for at in range(6) if not root.child(at).isHidden()]
     assert shown == ["Linear"]
-    place = panel.tree.visualItemRect(root.child(4)).center()
-    QTest.mouseClick(panel.tree.viewport(), LEFT, pos=place)
+    row = panel.tree.visualItemRect(root.child(4))  # wider than a narrow window
+    QTest.mouseClick(
+        panel.tree.viewport(), LEFT, pos=row.center() - QPoint(row.width() // 2 - 8, 0)
+    )
     assert live.desk.selection.current.unit == "module.4/0"
     panel.field.clear()
     table = panel.exported_table()()
     assert table.rows[1][:3] == ("0", "Conv2d", "1 × 4 × 8 × 8")
+    return panel
+
+
+def _look_at_an_image(live, qtbot):
+    """See says why there is no evidence in a net whose logits are no sum: nothing has failed."""
+    image = ImageInput(np.full((8, 8, 1), 90, np.uint8), "an even grey", prepared=True)
+    live.desk.draft.fill(Question(image))
+    rest(live, qtbot)
+    live.window.show_panel("see")
+    told = len(live.desk.notices.history)
+    live.window.actions_table.trigger(CommandId.RUN)
+    see = live.furnishing.panels["see"]
+    qtbot.waitUntil(lambda: "no sum over a layer" in see.said.text(), timeout=WAIT)
+    rest(live, qtbot)
+    assert len(live.desk.notices.history) == told
 
 
 def test_an_adapter_that_raises_loses_nothing(live, qtbot, dialog, files):

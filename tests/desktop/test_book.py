@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microtome.records.analysis import Analysis
 from microtome.records.marks import Marks, Note
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
@@ -179,3 +180,19 @@ def test_a_slider_does_not_go_on_with_a_step_of_before(book, between):
     book.set_look("Nodes", "circuit.nodes", 60, 40)
     book.undo()
     assert book.look("circuit.nodes", 40) == (41 if between == "undo" else 45)
+
+
+def test_what_there_is_so_far_never_takes_the_place_of_the_whole(sample_session):
+    """As when the same lesion or visualisation is asked again, and stopped."""
+    workspace = Workspace()
+    workspace.show(sample_session)
+    first, second, whole, again = (
+        Analysis("lesion-1", "lesion", "", {}, {"complete": complete})
+        for complete in (False, False, True, False)
+    )
+    for one, held in ((first, first), (second, second), (whole, whole), (again, whole)):
+        workspace.grow_analysis(one)
+        assert workspace.session.analyses["lesion-1"] is held
+    workspace.add_analysis(Analysis("v", "visualisation", "", {}, {"partial": False}))
+    workspace.grow_analysis(Analysis("v", "visualisation", "", {}, {"partial": True}))
+    assert workspace.session.analyses["v"].whole

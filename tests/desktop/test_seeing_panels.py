@@ -64,8 +64,10 @@ def test_an_image_is_mapped_explained_and_its_units_get_cards(seeing, qtbot, tmp
     session = lambda: seeing.desk.workspace.session  # noqa: E731
     see, model = front(seeing, qtbot, "see"), mt.load_model("shapes-resnet")
     image = session().clean.image
-    # Activity: the panel asked by itself, and shows what the engine gives.
-    pick(see.bar.layer, LAYER)
+    # Activity: the panel asked by itself, and shows what the engine gives; also where another
+    # layer took the first one's place before its answer was there.
+    for name in (LAYER, "stem", LAYER):
+        pick(see.bar.layer, name)
     rest(seeing, qtbot)
     maps = mt.image_maps(model, image, [LAYER])
     order = maps.array(f"order/{LAYER}")
@@ -92,6 +94,9 @@ def test_an_image_is_mapped_explained_and_its_units_get_cards(seeing, qtbot, tmp
     wanted = mt.attribution_map(model, image, see.bar.score.answer, method="occlusion")
     np.testing.assert_allclose(see.gallery.main.values, wanted.array("map"), atol=1e-4)
     assert len(see.exported_table()().rows) == 32 * 32
+    pick(see.bar.baseline, "black")  # the map that is shown is of another
+    assert "from grey" in see.gallery.said.text()
+    assert "press Map for black" in see.gallery.said.text()
     card = cards_are_made(seeing, qtbot, model)
     reviewed(seeing, qtbot, tmp_path, bench, card)
 

@@ -45,6 +45,11 @@ class Analysis:
     params: dict[str, Any] = field(default_factory=dict)
     created: str = ""  # ISO 8601, UTC
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was computed; what was stopped says so in its params."""
+        return bool(self.params.get("complete", True)) and not self.params.get("partial", False)
+
     def array(self, name: str) -> NDArray[Any]:
         """The values of one array.
 

@@ -78,7 +78,7 @@ class RunLesion(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Analysis) -> None:
         """Show before and after, while controls and curve are on their way."""
         if name == LESION:
-            desk.workspace.add_analysis(value)
+            desk.workspace.grow_analysis(value)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Add all of it to the session."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from microtome.errors import InputError
+from microtome.errors import InputError, ModelError
 from microtome.jobs import Job
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
@@ -18,8 +18,10 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.seeing import (
     AttributionWish,
     ClassWish,
+    NoEvidence,
     UnitsWish,
     image_of,
+    no_evidence_key,
     outline_key,
 )
 
@@ -130,11 +132,22 @@ class ReadEvidence(OfImage):
         """What is being done."""
         return "Reading the evidence for a class"
 
-    def perform(self, engine: Engine, job: Job) -> Analysis:
-        """The evidence. Raises ModelError where the readout is no sum."""
+    def perform(self, engine: Engine, job: Job) -> Analysis | NoEvidence:
+        """The evidence, or why there is none: of what nobody asked for nothing has failed."""
         from microtome.vision.evidence import unit_evidence
 
-        return unit_evidence(engine.loaded, self.given, self.score.answer, self.score.wrong)
+        try:
+            return unit_evidence(engine.loaded, self.given, self.score.answer, self.score.wrong)
+        except ModelError as error:
+            return NoEvidence(str(error))
+
+    def deliver(self, desk: Desk, result: Analysis | NoEvidence) -> None:
+        """Add it to the session, or tell why there is none."""
+        if isinstance(result, NoEvidence):
+            key = no_evidence_key(self.given.digest, self.score)
+            desk.workspace.prepared.put(key, result)
+        else:
+            desk.workspace.add_analysis(result)
 
 
 @dataclass(frozen=True, slots=True)

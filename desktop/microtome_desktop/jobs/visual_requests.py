@@ -74,7 +74,7 @@ class Visualise(Request):
     def deliver_partial(self, desk: Desk, name: str, value: Analysis) -> None:
         """Show the pictures so far."""
         if name == VISUALISATION:
-            desk.workspace.add_analysis(value)
+            desk.workspace.grow_analysis(value)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Add them to the session."""

@@ -6,10 +6,15 @@ text, the reason why there are none.
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from microtome.prompts import Question
 from microtome.records.circuit import OUTPUT
+from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.sites import kind_of
+from microtome_desktop.presenters.adapters import ADAPTER
 from microtome_desktop.presenters.circuit_view import Rule, View, rule_of
 from microtome_desktop.presenters.feature_graph_python import graph_lines
 from microtome_desktop.presenters.heatmaps import Quantity
@@ -34,11 +39,29 @@ _DIRECT = {Quantity.ATTENTION: "attention", Quantity.MLP: "mlp"}
 def loading(session: Session) -> Lines:
     """The model as the session used it, and the question."""
     model, asked = session.model, session.question
-    given = [repr(model.name)]
+    question = () if asked is None else _question(asked)
+    return (opening(model), *question)
+
+
+def opening(model: ModelIdentity) -> str:
+    """The line that opens a model as it was opened; the files of an adapter by their names."""
+    call, given = "load_model", [repr(model.name)]
+    if model.architecture == ADAPTER:
+        told = _told(model)
+        names = (told.get("adapter", f"{model.name}.py"), told.get("weights", "model.safetensors"))
+        call, given = "load_adapter", [*map(repr, names), "allow_code=True"]
     given += [f"dtype={model.dtype!r}"] if model.dtype != "float32" else []
     given += [f"device={model.device!r}"] if model.device != "cpu" else []
-    question = () if asked is None else _question(asked)
-    return (f"model = mt.load_model({', '.join(given)})", *question)
+    return f"model = mt.{call}({', '.join(given)})"
+
+
+def _told(model: ModelIdentity) -> dict[str, Any]:
+    """What the session's file says of the model; anything may stand there."""
+    try:
+        held = json.loads(model.config_json)
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def _question(asked: Question) -> Lines:

@@ -183,6 +183,7 @@ def lesion_lines(session: Session, analysis: Analysis) -> Lines:
     data = None if own else (tasks[0] if tasks else told["set"])
     treated = f"mt.Treatment({told['how']!r}, {told['amount']})"
     how = repr(told["how"]) if told["how"] not in AMOUNTS else treated
+    over = "" if tasks or told["over"] == told["set"] else f"over={told['over']!r}, "
     return (
         "import microtome as mt",
         "from microtome.records.lesion import lesion_of",
@@ -190,6 +191,6 @@ def lesion_lines(session: Session, analysis: Analysis) -> Lines:
         loading(session)[0],
         f"units = {list(told['units'])!r}",
         f"found = mt.lesion(model, units, {data!r}, how={how},",
-        f"    controls={told['controls']}, seed={told['seed']})",
+        f"    {over}controls={told['controls']}, seed={told['seed']})",
         "values = lesion_of(found).after[0]",
     )

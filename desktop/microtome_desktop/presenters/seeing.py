@@ -174,7 +174,19 @@ def attributions(session: Session, wish: AttributionWish) -> Gallery:
         lacking = "Press Map: how much each part of the image is to do with the class."
         return Gallery(small=small, lacking=lacking)
     main = next(one for one in small if one.key == wish.method)
-    return Gallery(main, small, said_of_attribution(asked))
+    other = _otherwise(asked, wish)
+    said = said_of_attribution(asked)
+    return Gallery(main, small, f"{said} \N{MIDDLE DOT} press Map for {other}" if other else said)
+
+
+def _otherwise(held: Analysis, wish: AttributionWish) -> str:
+    """What the boxes say beside the method and the map was not computed with; empty: nothing."""
+    told = held.params
+    if "baseline" in told and told["baseline"] != wish.baseline:
+        return wish.baseline
+    if "layer" in told and wish.layer is not None and told["layer"] != wish.layer:
+        return wish.layer
+    return ""
 
 
 def said_of_attribution(held: Analysis) -> str:

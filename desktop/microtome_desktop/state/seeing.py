@@ -49,6 +49,19 @@ def outline_key(fingerprint: str) -> tuple[str, str]:
     return "sight", fingerprint
 
 
+@dataclass(frozen=True, slots=True)
+class NoEvidence:
+    """Why a model's logits are no sum over units."""
+
+    reason: str
+    nbytes: int = 256  # about
+
+
+def no_evidence_key(digest: str, score: ClassWish) -> tuple[str, str, ClassWish]:
+    """What the reason is kept under, of an image's checksum and a class."""
+    return "no evidence", digest, score
+
+
 def image_of(session: Session | None) -> ImageInput | None:
     """The image of the run on screen, as the model saw it."""
     return None if session is None or session.clean is None else session.clean.image

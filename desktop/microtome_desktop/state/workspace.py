@@ -97,6 +97,12 @@ class Workspace:
             held = {**self._session.analyses, analysis.id: analysis}
             self.change(f"analyses/{analysis.id}", analyses=MappingProxyType(held))
 
+    def grow_analysis(self, analysis: Analysis) -> None:
+        """Show what there is so far of an analysis, but never in the place of the whole one."""
+        held = None if self._session is None else self._session.analyses.get(analysis.id)
+        if held is None or not held.whole:
+            self.add_analysis(analysis)
+
     def put_analyses(
         self, wanted: Mapping[str, Analysis | None], order: Sequence[str] = ()
     ) -> None:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from microtome.records.modules import ModuleRow
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.adapter_requests import ReadModules
+from microtome_desktop.presenters.as_python import opening
 from microtome_desktop.presenters.modules import HEADERS, NO_MODEL, cells, found, modules_table
 from microtome_desktop.state.exports import Table
 from microtome_desktop.views.elided import ElidedLabel
@@ -166,14 +167,13 @@ class ModulesPanel(Panel):
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The call that gives the same tree."""
-        if not self._rows:
-            return NO_MODEL
         model = self.context.workspace.model
-        named = "" if model is None else model.name
+        if not self._rows or model is None:
+            return NO_MODEL
         return (
             "import microtome as mt",
             "",
-            f"model = mt.load_model({named!r})",
+            opening(model),
             "for row in mt.module_tree(model):",
             "    print(row.path, row.kind, row.output)",
         )

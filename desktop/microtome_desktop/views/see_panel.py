@@ -36,7 +36,7 @@ from microtome_desktop.presenters import seeing as shown
 from microtome_desktop.presenters.seeing_python import see_lines
 from microtome_desktop.state.arrays import ArrayKey
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.seeing import found, image_of
+from microtome_desktop.state.seeing import NoEvidence, found, image_of, no_evidence_key
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.image_view import ImageView
@@ -79,7 +79,7 @@ class SeePanel(Panel):
         )  # fmt: skip
         self.empty, self.pages = EmptyState(), QStackedWidget()
         self._picked = {shown.ATTENTION: "", shown.LENS: ""}
-        self._asked: set[object] = set()
+        self._asked: dict[type, object] = {}  # what was asked for last, of each kind of request
         self._offered: tuple[object, ...] = ()
         self._dress()
         self._lay_out()
@@ -252,7 +252,7 @@ class SeePanel(Panel):
         self.context.later((self, "work"), self.buttons.show)
 
     def _on_prepared(self, key: object) -> None:
-        if isinstance(key, tuple) and key[:1] == ("sight",):
+        if isinstance(key, tuple) and key[:1] in {("sight",), ("no evidence",)}:
             self.context.later((self, "sight"), self.show_model)
 
     def _offer(self) -> None:
@@ -313,7 +313,8 @@ class SeePanel(Panel):
             return shown.activity(held, layer, self._unit)
         if self.context.workspace.offline:
             return shown.Gallery(lacking="The session holds no maps of this layer.")
-        self._ask(("maps", image.digest, layer), ReadMaps(layer) if layer else None)
+        if layer:
+            self._ask((image.digest, layer), ReadMaps(layer))
         return shown.Gallery(lacking=shown.NOT_YET)
 
     def _attention(self, grid: tuple[int, int]) -> shown.Gallery:
@@ -326,11 +327,8 @@ class SeePanel(Panel):
     def _show_evidence(self) -> None:
         held = self._held_evidence()
         if held is None:
-            image, score = self._given, self.bar.score
             self.evidence.show_values({})
-            self.said.setText("")
-            if image is not None and self.bar.answer.count():
-                self._ask(("evidence", image.digest, score), ReadEvidence(score))
+            self._lack_evidence()
             return
         self.evidence.show_values({column.key: held.array(column.key) for column in _EVIDENCE})
         self.said.setText(shown.evidence_text(held))
@@ -338,11 +336,23 @@ class SeePanel(Panel):
         rows = np.flatnonzero(held.array("unit") == self.context.selection.current.unit)
         self.evidence.mark(int(rows[0]) if len(rows) else None)
 
-    def _ask(self, key: object, request: Any) -> None:
-        """Ask once for what is looked at and not there."""
-        ready = request is not None and self.isVisible() and not self.context.workspace.offline
-        if ready and key not in self._asked:
-            self._asked.add(key)
+    def _lack_evidence(self) -> None:
+        """Say why there is none, or ask for it."""
+        image, score = self._given, self.bar.score
+        key = None if image is None else no_evidence_key(image.digest, score)
+        lacking = self.context.workspace.prepared.get(key)
+        text = lacking.reason if isinstance(lacking, NoEvidence) else ""
+        self.said.setText(text)
+        self.said.setToolTip(text)
+        if image is not None and not text and self.bar.answer.count():
+            self._ask((image.digest, score), ReadEvidence(score))
+
+    def _ask(self, key: object, request: ReadMaps | ReadEvidence) -> None:
+        """Ask for what is looked at and not there; of a kind the newest takes the others' place."""
+        if not self.isVisible() or self.context.workspace.offline:
+            return
+        if self._asked.get(type(request)) != key:
+            self._asked[type(request)] = key
             self.context.ask(request)
 
     # what leaves the panel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -333,7 +334,8 @@ class UnitsPanel(Panel):
         if held.get("sorted") in {column.key for column in _COLUMNS}:
             self.rows.sort_by(str(held["sorted"]), descending=held.get("descending") is not False)
         if isinstance(unit, str):
-            self.context.selection.update(unit=unit)
+            with suppress(InputError):  # a file may hold any text
+                self.context.selection.update(unit=str(Unit.parse(unit)))
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The table of units, with the index of every class."""

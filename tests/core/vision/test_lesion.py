@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -120,10 +121,16 @@ def test_lesions_that_run_together_are_each_as_when_run_alone(seeing, images, na
     whole = plainly(model, images, layer, lambda given: given)
     np.testing.assert_allclose(found.margin[0], whole, atol=1e-4)
     if how == "resample":
-        own, donors = bench._new[layer, treatment].values, bench._new[layer, treatment].donors
-        torch.testing.assert_close(own, values)
-        assert (donors.numpy() != np.arange(30)).all()
-        return
+        new = bench._new[layer, treatment]
+        torch.testing.assert_close(new.values, values)
+        assert (new.donors.numpy() != np.arange(30)).all()
+        cases = iter(new.donors.tolist())
+
+        def change(given):
+            given, donor = given.clone(), next(cases)
+            given[:, [1, 0]] = values[donor, [1, 0]]
+            return given
+
     changed = plainly(model, images, layer, change)
     assert np.abs(changed - whole).max() > 1e-3
     np.testing.assert_allclose(found.margin[1], changed, atol=1e-4)
@@ -149,6 +156,13 @@ def test_a_table_counts_by_class_and_domain_and_is_read_back(seeing, images):
     np.testing.assert_allclose(alone.after[0], found.curve[0, 2])
     again = lesion_of(mt.lesion(model, units, images, controls=4))
     np.testing.assert_array_equal(again.control, found.control)
+    # A control is what a lesion by hand of as many other units gives, at each dose.
+    pairs = [lesion_of(mt.lesion(model, [f"pool/{a}", f"pool/{b}"], images, controls=0)).after[0]
+             for a, b in combinations(range(6), 2)]  # fmt: skip
+    for order in found.control[:, 0, 2]:
+        assert any(np.allclose(order, one) for one in pairs)
+    assert len({order.tobytes() for order in found.control[:, 0]}) > 1
+    np.testing.assert_allclose(found.control[:, :, 0], np.broadcast_to(found.before, (4, 1, 6)))
     assert [name for name, _ in parts] == ["lesion", "lesion"]
     assert not parts[0][1].params["complete"]
     low, high = found.bands[0, 0, 0]

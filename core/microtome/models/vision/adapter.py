@@ -64,7 +64,7 @@ def load_adapter(
     job.progress("Recognising the model", 2, 3)
     sight = asked.sight(module)
     lexicon = PatchLexicon(sight.preprocessing, sight.shape, path.stem)
-    identity = asked.identity(module, sight, fingerprint_of_files((header,), job))
+    identity = asked.identity(module, sight, fingerprint_of_files((header,), job), held.name)
     job.progress("Recognising the model", 3, 3)
     absent = MappingProxyType(dict.fromkeys((*SITES, "lens"), _NO_SITES))
     outline = Outline(

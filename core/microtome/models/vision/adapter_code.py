@@ -169,11 +169,6 @@ class Adapter:
                 f"{self.path.name} names {len(names)} CLASSES, but the module has {count} outputs.",
                 "Name each output, in order, or none.",
             )
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ModelError(
-                f"CLASSES of {self.path.name} has {twice!r} twice.", "Name each output otherwise."
-            )
         return names
 
     def _outputs(self, module: nn.Module, shape: tuple[int, int, int]) -> int:
@@ -235,10 +230,10 @@ class Adapter:
                 )
         return named
 
-    def identity(self, module: nn.Module, sight: Sight, weights: str) -> ModelIdentity:
+    def identity(self, module: nn.Module, sight: Sight, weights: str, named: str) -> ModelIdentity:
         """What a session remembers: the same weights under other code are another model."""
         told = {
-            "adapter": self.path.name, "adapter_sha256": self.checksum,
+            "adapter": self.path.name, "adapter_sha256": self.checksum, "weights": named,
             "classes": list(sight.classes), "preprocessing": list(sight.preprocessing.lines()),
         }  # fmt: skip
         mark = hashlib.sha256(f"{weights}{self.checksum}".encode()).hexdigest()
