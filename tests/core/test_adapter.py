@@ -67,6 +67,36 @@ def test_what_units_add_to_a_logit_is_told_of_the_layer_in_front_of_the_readout(
     assert default_layer(model) == "module.2"
 
 
+def test_a_readout_that_bends_on_this_image_alone_has_no_evidence(tmp_path):
+    code = """
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.pool = nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1)
+        self.read = nn.Linear(2, 2)
+    def forward(self, x):
+        return self.read(self.pool(self.convolution(x)).flatten(1).clamp(max=1.0))
+def build():
+    return Net()
+IMAGE = {"channels": 3, "size": (8, 10)}
+CLASSES = ("cat", "dog")
+"""
+    (tmp_path / "net.py").write_text(code)
+    held = {"convolution.weight": torch.ones(2, 3, 1, 1), "convolution.bias": torch.full((2,), 0.1),
+            "read.weight": torch.tensor([[1.0, 2.0], [3.0, 4.0]]),
+            "read.bias": torch.zeros(2)}  # fmt: skip
+    save_file(held, tmp_path / "net.safetensors")
+    model = mt.load_adapter(tmp_path / "net.py", tmp_path / "net.safetensors", allow_code=True)
+    dark, bright = (
+        ImageInput(np.full((8, 10, 3), level, np.uint8), prepared=True) for level in (20, 200)
+    )
+    found = mt.unit_evidence(model, dark, "dog")
+    assert found.array("contribution").sum() == pytest.approx(found.params["score"], rel=1e-4)
+    with pytest.raises(ModelError, match="no sum over a layer of units"):
+        mt.unit_evidence(model, bright, "dog")
+
+
 def test_its_code_never_runs_without_the_word(tmp_path):
     ran = f"import os; os.mkdir({str(tmp_path / 'ran')!r})\n"
     adapter, weights, _ = _written(tmp_path, ran + _CODE)
@@ -162,6 +192,12 @@ def test_layers_have_names_that_units_can_be_written_with_and_values_of_their_ow
     convolved = convolution(pixels)[0].detach().numpy()
     found = mt.image_maps(model, _image(), [name]).array(name)
     np.testing.assert_allclose(found, convolved, atol=1e-6)
+    # What is put in the layer's place is not changed by the net either.
+    put = torch.full((1, 4, 6, 8), -1.0)
+    with model.sight.changing({name: lambda _: put}), torch.no_grad():
+        logits = model.sight.logits(model.sight.pixels([_image()]))
+    assert (put == -1.0).all()
+    torch.testing.assert_close(logits[0], read(torch.ones(4)).detach())
     adapter.write_text(_ODD + "LAYERS = {'act': 'act'}")
     with pytest.raises(ModelError, match="names 'act', which runs 2 times for one image"):
         mt.load_adapter(adapter, tmp_path / "net.safetensors", allow_code=True)

@@ -8,6 +8,7 @@ import torch
 
 from microtome.errors import AnswerError, Cancelled, InputError, SiteMissing
 from microtome.jobs import Job
+from microtome.prompts import ImageInput
 from microtome.vision.attribution import METHODS, attribution_map, baseline_pixels
 
 
@@ -32,6 +33,14 @@ def test_integrated_gradients_are_a_riemann_sum_and_complete(seeing, images, kin
     error = found.array("map").sum() - change
     assert found.params["completeness_error"] == pytest.approx(error, abs=1e-4 * (1 + abs(change)))
     assert abs(error) < 0.05 * (1 + abs(change))
+
+
+def test_baselines_are_what_the_model_reads_of_even_images(seeing):
+    model = seeing("resnet")
+    for name, level in (("black", 0), ("white", 255)):
+        even = ImageInput(np.full((16, 16, 1), level, np.uint8), name, prepared=True)
+        read = model.sight.pixels([even])
+        torch.testing.assert_close(baseline_pixels(model.sight, name), read)
 
 
 def test_occlusion_is_what_covering_each_part_takes_away(seeing, images):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from microtome.activations.capture import trace
 from microtome.errors import ModelError
 from microtome.vision.evidence import unit_evidence
 from microtome.vision.maps import image_maps
@@ -20,6 +21,10 @@ def test_maps_are_the_layers_own_values_over_the_image(seeing, images):
     np.testing.assert_allclose(found.array("mlp_post.1"), neurons, rtol=1e-5)
     heads = held["z.0"][0, :, 1:].norm(dim=-1).reshape(2, 4, 4)
     np.testing.assert_allclose(found.array("z.0"), heads, rtol=1e-5)
+    # A head is the same one as where the transformer is read by tokens.
+    tokens = trace(model, image).activation("z.0")[1:]  # [patch, head, d_head]
+    plain = np.linalg.norm(tokens, axis=-1).T.reshape(2, 4, 4)
+    np.testing.assert_allclose(found.array("z.0"), plain, rtol=1e-4)
     order = found.array("order/mlp_post.1")
     largest = found.array("mlp_post.1").max(axis=(1, 2))[order]
     assert (np.diff(largest) <= 0).all()

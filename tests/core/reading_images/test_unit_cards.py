@@ -13,6 +13,7 @@ from microtome.session.writer import save_session
 from microtome.vision.cards import read_layer, unit_card, unit_table
 from microtome.vision.fields import Fields
 from microtome.vision.gratings import grating, orientation_tuning, preference
+from microtome.vision.maps import image_maps
 from microtome.vision.selectivity import selectivity_index
 
 
@@ -94,6 +95,10 @@ def test_a_card_tells_what_the_unit_does(seeing, images, kind, name):
     assert card.activity.tolist() == sorted(strongest.tolist(), reverse=True)[:10]
     assert (card.images == images.images[card.number]).all()
     assert card.counts.sum() == 40
+    for number, box in zip(card.number[:4], card.box, strict=False):
+        active = image_maps(model, images.image(int(number)), [name]).array(name)[2]
+        fields = Fields(model.sight, model.sight.layer(name))
+        assert tuple(box) == fields.of([int(active.argmax())])[0]
     assert card.edges[0] == pytest.approx(strongest.min(), rel=1e-5)
     index = selectivity_index(reading.activity.mean, images.labels == 0)[2]
     assert card.by_class[0] == pytest.approx(index)

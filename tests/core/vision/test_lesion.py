@@ -156,6 +156,8 @@ def test_a_table_counts_by_class_and_domain_and_is_read_back(seeing, images):
     np.testing.assert_allclose(alone.after[0], found.curve[0, 2])
     again = lesion_of(mt.lesion(model, units, images, controls=4))
     np.testing.assert_array_equal(again.control, found.control)
+    other = lesion_of(mt.lesion(model, units, images, controls=4, seed=1))
+    assert not np.array_equal(other.control, found.control)
     # A control is what a lesion by hand of as many other units gives, at each dose.
     pairs = [lesion_of(mt.lesion(model, [f"pool/{a}", f"pool/{b}"], images, controls=0)).after[0]
              for a, b in combinations(range(6), 2)]  # fmt: skip

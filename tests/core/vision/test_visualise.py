@@ -17,7 +17,10 @@ from microtome.features.rules import Settings, Weights
 from microtome.images.decoder import decode_bytes
 from microtome.jobs import Job
 from microtome.records.visualisation import VISUALISATION, visualisation_of
+from microtome.vision.activity import unit_activity
 from microtome.vision.diversity import alikeness
+from microtome.vision.objectives import objective
+from microtome.vision.targets import parse_target
 from microtome.vision.visualise import visualise_all
 from training.shapes.data import CLASSES as CLASSES_OF_ALL
 from training.shapes.data import DOMAIN_OF, draw
@@ -67,6 +70,10 @@ def test_both_models_read_the_pictures_of_classes(shapes):
         assert one.probabilities.shape == (5, 22)
         assert (one.probabilities[:, own] >= 0.9).all(), name
         assert (one.second.argmax(1) == one.second_classes.index(name)).sum() >= 3, name
+    images = [mt.ImageInput(picture, prepared=True) for picture in one.pictures]
+    with torch.no_grad():
+        said = other.sight.logits(other.sight.pixels(images)).softmax(-1)
+    np.testing.assert_allclose(one.second, said, atol=1e-5)
 
 
 def test_channels_go_beyond_the_training_images(shapes):
@@ -86,6 +93,9 @@ def test_a_percentile_is_the_share_of_the_set_that_is_below(shapes):
     units = [f"pool/{at}" for at in range(6)]
     found = visualise_all(shapes, units, results=1, settings=QUICK, references=images)
     shares = [one.percentile[0] for one in map(visualisation_of, found)]
+    plain = unit_activity(shapes, ["pool"], images)["pool"]
+    for at, one in enumerate(map(visualisation_of, found)):
+        np.testing.assert_allclose(one.reference, np.sort(plain[:, at]), rtol=1e-5)
     for share, one in zip(shares, map(visualisation_of, found), strict=True):
         assert share == 100 * (one.reference < one.final[0]).mean()
     assert 0 < min(shares) < 100
@@ -106,6 +116,14 @@ def test_final_values_are_of_the_pictures_as_saved(shapes):
         logits = shapes.sight.logits(shapes.sight.pixels(images))
     assert np.allclose(one.final, found["stage1.block0"][:, 3, 2, 2])
     assert np.allclose(one.probabilities, logits.softmax(-1))
+
+
+def test_a_class_is_climbed_by_its_logit_and_its_log_probability(shapes):
+    aim = objective(parse_target("Ben", shapes.sight), shapes.sight)
+    logits = torch.tensor([[0.5, 2.0, -1.0]])
+    climbed = float(aim.push({}, logits))
+    assert climbed == pytest.approx(2.0 + float(logits.log_softmax(-1)[0, 1]))
+    assert float(aim.value({}, logits)) == 2.0
 
 
 def test_negative_goes_down(shapes):
