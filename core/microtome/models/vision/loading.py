@@ -22,6 +22,7 @@ from microtome.models.vision.reader import PatchReader, vision_config
 from microtome.models.vision.rows import VisionRow
 from microtome.models.vision.sight import Sight, measured_layers
 from microtome.records.model import ModelIdentity
+from microtome.records.seen import PREPROCESSING
 from microtome.sites import SITES
 
 _NO_SITES = "a convolutional net has layers of units instead; see the tabs See, Units and Lesions"
@@ -135,10 +136,17 @@ def _classes(
 
 
 def seeing_identity(
-    name: str, module: nn.Module, shape: Shape, settings: dict[str, Any], **known: Any
+    name: str,
+    module: nn.Module,
+    shape: Shape,
+    settings: dict[str, Any],
+    *,
+    steps: tuple[str, ...],
+    **known: Any,
 ) -> ModelIdentity:
-    """What a session remembers of a model that sees."""
+    """What a session remembers of a model that sees, its preprocessing in words among it."""
     weight = next(module.parameters())
+    told = {**settings, PREPROCESSING: list(steps)}
     return ModelIdentity(
         name=name,
         n_layers=shape.n_layers,
@@ -153,7 +161,7 @@ def seeing_identity(
         n_parameters=sum(parameter.numel() for parameter in module.parameters()),
         dtype=str(weight.dtype).removeprefix("torch."),
         device=str(weight.device),
-        config_json=json.dumps(settings, sort_keys=True),
+        config_json=json.dumps(told, sort_keys=True),
         versions={held: version(held) for held in ("microtome", "torch", "transformers")},
         sees=True,
         **known,

@@ -44,7 +44,7 @@ def open_seeing(
     job.progress("Recognising the model", 2, 3)
     made = seeing(module, row, read_preprocessing(place.folder), place.name)
     identity = seeing_identity(
-        place.name, module, made.shape, settings,
+        place.name, module, made.shape, settings, steps=made.sight.preprocessing.lines(),
         architecture=row.model_type, fingerprint=fingerprint_of_files(weights, job),
     )  # fmt: skip
     job.progress("Recognising the model", 3, 3)
