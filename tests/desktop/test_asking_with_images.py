@@ -223,9 +223,11 @@ def test_files_folders_and_drops_are_asked_about_and_tell_what_was_left_away(
     rest(eye, qtbot)
     assert "text.png" in desk.notices.history[-1].as_text
     assert desk.draft.text.image == held  # nothing is lost
+    eye.window.show_panel("lessons")
     assert drop(eye.window, tmp_path / "grey.png")
     rest(eye, qtbot)
     assert desk.draft.text.image.name == "grey.png"
+    assert prompt_of(eye).isVisible()  # what was dropped is seen
     assert drop(eye.window, tmp_path)
     rest(eye, qtbot)
     picker = prompt_of(eye).images.picker

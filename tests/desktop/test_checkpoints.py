@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -37,6 +39,9 @@ def test_stops_are_the_checkpoints_and_the_trained_model(sample_identity):
     assert [stop.title for stop in held] == ["step 0", "step 1,500", "trained"]
     assert place_of(held, sample_identity) == 2
     assert stops(shelf, None) == ()
+    assert stops(shelf, replace(sample_identity, name="words-4l@0"), sample_identity) == held
+    other = replace(sample_identity, name="shapes-resnet")
+    assert stops(shelf, sample_identity, other) == ()  # a session of another model is reviewed
     assert stops(Shelf(embedded=(EmbeddedEntry("words-4l"),)), sample_identity) == ()
 
 

@@ -150,7 +150,9 @@ def test_a_lesion_is_reviewed_from_a_file_without_the_model(bench, qtbot, tmp_pa
     rest(bench, qtbot)
     assert panel.exported_table()().text() == before
     assert desk.book.marks.lesion == ("z.1/2",)
-    assert not panel.run.isEnabled()
+    assert not panel.run.isVisible()
+    assert "New ones need its model, words-4l" in panel.needs.text()
+    assert panel.needs.isVisible()
     result = panel.result
     assert "name from 100% to 0% (random units: 75%)" in result.said.text()
     result.table.selectRow(2)

@@ -144,6 +144,8 @@ def reviewed(seeing, qtbot, tmp_path, bench, card):
     pick(see.bar.layer, LAYER)
     assert see.gallery.main.key.startswith(LAYER)
     assert see.evidence.rows.size == 32
+    assert "resized to 32 × 32" in see.steps.text()
+    assert see.bar.answer.count() == 22
 
 
 def test_a_session_of_text_says_what_to_do(bench, qtbot):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+
+from microtome.records.model import ModelIdentity
 
 IMAGE_MAPS = "image-maps"
 UNIT_EVIDENCE = "unit-evidence"
 ATTRIBUTION_MAP = "attribution-map"
+CLASSES, PREPROCESSING = "classes", "preprocessing"  # in the configuration that sessions keep
 _SHOWN = 12  # letters of the image's checksum
 
 
@@ -52,3 +56,29 @@ class SightOutline:
     def mapped(self) -> tuple[LayerOutline, ...]:
         """Layers with places in the image."""
         return tuple(one for one in self.layers if one.grid is not None)
+
+
+def preprocessing_of(model: ModelIdentity) -> tuple[str, ...]:
+    """The steps from an image to what the model read, in words; none where a file has none."""
+    held = _settings(model).get(PREPROCESSING)
+    return tuple(map(str, held)) if isinstance(held, list) else ()
+
+
+def classes_of(model: ModelIdentity) -> tuple[str, ...]:
+    """The names of the classes as the model's configuration tells them; none where it does not."""
+    held = _settings(model)
+    if isinstance(listed := held.get(CLASSES), list):
+        return tuple(map(str, listed))
+    named = held.get("id2label")
+    if not isinstance(named, dict) or len(named) != model.vocabulary:
+        return ()
+    return tuple(str(named.get(str(at), f"class {at}")) for at in range(len(named)))
+
+
+def _settings(model: ModelIdentity) -> dict[str, object]:
+    """The configuration; empty for what is none, as the file may be a stranger's."""
+    try:
+        held = json.loads(model.config_json)
+    except ValueError:
+        return {}
+    return held if isinstance(held, dict) else {}

@@ -16,9 +16,16 @@ class Stop:
     title: str
 
 
-def stops(shelf: Shelf, model: ModelIdentity | None) -> tuple[Stop, ...]:
-    """The stops of the loaded model, the trained model last; none where it has no checkpoints."""
-    base = "" if model is None else model.name.partition("@")[0]
+def stops(
+    shelf: Shelf, model: ModelIdentity | None, made_by: ModelIdentity | None = None
+) -> tuple[Stop, ...]:
+    """The stops of the loaded model, the trained model last; none where it has no checkpoints.
+
+    None either while the session on screen was ``made_by`` another model.
+    """
+    base = _base(model)
+    if made_by is not None and _base(made_by) != base:
+        return ()
     kept = next((entry.checkpoints for entry in shelf.embedded if entry.name == base), ())
     if not kept:
         return ()
@@ -31,3 +38,7 @@ def place_of(held: tuple[Stop, ...], model: ModelIdentity | None) -> int:
     names = [stop.name for stop in held]
     wanted = "" if model is None else model.name
     return names.index(wanted) if wanted in names else len(held) - 1
+
+
+def _base(model: ModelIdentity | None) -> str:
+    return "" if model is None else model.name.partition("@")[0]

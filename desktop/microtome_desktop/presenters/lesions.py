@@ -15,6 +15,7 @@ from microtome.records.units import Unit
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.as_python import Lines, loading
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.lesions import lesions_in
 from microtome_desktop.state.selection import Selected
 
 NO_LESION = "Choose units and what is done to them at the left, and press Lesion."
@@ -166,6 +167,14 @@ def typed_units(text: str) -> tuple[str, ...]:
     """Units as typed, apart by commas or blanks. Raises InputError for what is none."""
     words = text.replace(",", " ").split()
     return tuple(dict.fromkeys(str(Unit.parse(word)) for word in words))
+
+
+def needs_model(session: Session | None) -> str:
+    """What stands in place of the form where the model is not loaded."""
+    if session is None:
+        return "Lesions need a model: open one at the left."
+    held = "These are the lesions of the session. " if lesions_in(session) else ""
+    return f"{held}New ones need its model, {session.model.name}, which is not loaded."
 
 
 def lesion_table(found: Lesion, measure: int) -> Table:

@@ -12,6 +12,8 @@ from microtome.records.seen import (
     UNIT_EVIDENCE,
     LayerOutline,
     SightOutline,
+    classes_of,
+    preprocessing_of,
 )
 from microtome.records.session import Session
 from microtome.records.unit_card import UNIT_TABLE, UnitTable, card_id, table_of
@@ -99,7 +101,8 @@ def outline_of(session: Session | None) -> SightOutline | None:
         kind = str(table.params.get("kind", "unit"))
         known = LayerOutline(table.layer, kind, len(table.largest), None)
         layers.setdefault(table.layer, known)
-    return SightOutline(tuple(layers.values()), _classes(session), ())
+    classes = classes_of(session.model) or _classes(session)
+    return SightOutline(tuple(layers.values()), classes, preprocessing_of(session.model))
 
 
 def _classes(session: Session) -> tuple[str, ...]:

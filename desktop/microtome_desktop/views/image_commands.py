@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from microtome_desktop.views.panel import Panel
 
 _ID = CommandId
+_ASK = "ask"  # the panel of the question
 _ENDINGS = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
@@ -97,6 +98,7 @@ class ImageCommands(QObject):
             return
         data = bytes_of(held, own=clipboard.ownsClipboard())
         if data:
+            self._window.show_panel(_ASK)
             self._runner.ask(OpenImage(data=data, corrupt=self._desk.albums.corrupt))
             return
         self._desk.notices.warn(
@@ -110,6 +112,7 @@ class ImageCommands(QObject):
             return
         self._desk.settings.folder = str(paths[0].parent)
         corrupt = self._desk.albums.corrupt
+        self._window.show_panel(_ASK)  # what comes must be seen, whatever was in front
         if len(paths) == 1 and not paths[0].is_dir():
             self._runner.ask(OpenImage(paths[0], corrupt=corrupt))
         else:
@@ -118,7 +121,7 @@ class ImageCommands(QObject):
     def _with_picker(self, act: Callable[[AlbumPicker], None]) -> None:
         from microtome_desktop.views.ask_panel import AskPanel
 
-        ask = self._panels.get("ask")
+        ask = self._panels.get(_ASK)
         if isinstance(ask, AskPanel):
             act(ask.prompt.images.picker)
 

@@ -20,6 +20,7 @@ from microtome_desktop.presenters.lesions import (
     NO_LESION,
     lesion_lines,
     lesion_table,
+    needs_model,
     selecting,
     typed_units,
     units_selected,
@@ -56,7 +57,7 @@ class LesionLab(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.form, self.result = LesionForm(), LesionResult()
-        self.run, self.problem = QPushButton("Lesion"), QLabel()
+        self.run, self.problem, self.needs = QPushButton("Lesion"), QLabel(), QLabel()
         self.held, self.empty = choice("lesion_held", "lesions of the session", ()), EmptyState()
         self._read: tuple[Analysis, Lesion] | None = None
         self._shown = ""
@@ -72,6 +73,8 @@ class LesionLab(Panel):
     def _lay_out(self) -> None:
         self.run.setObjectName("lesion_run")
         self.problem.setObjectName("bad")
+        self.needs.setObjectName("dim")
+        self.needs.setWordWrap(True)
         self.problem.setWordWrap(True)
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
         inside = QWidget()
@@ -86,7 +89,9 @@ class LesionLab(Panel):
         area.setWidget(inside)
         area.viewport().setAutoFillBackground(False)
         inside.setAutoFillBackground(False)
-        left = QVBoxLayout()
+        self.left = QWidget()
+        left = QVBoxLayout(self.left)
+        left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(6)
         left.addWidget(area, 1)
         for part in (self.problem, self.run):  # in view however low the window is
@@ -95,13 +100,14 @@ class LesionLab(Panel):
         area.setFixedWidth(_FORM)
         right = QVBoxLayout()
         right.setSpacing(4)
+        right.addWidget(self.needs)
         right.addWidget(self.held)
         right.addWidget(self.result, 1)
         right.addWidget(self.empty, 1)
         line = QHBoxLayout(self)
         line.setContentsMargins(10, 8, 8, 6)
         line.setSpacing(10)
-        line.addLayout(left)
+        line.addWidget(self.left)
         line.addLayout(right, 1)
 
     def _connect(self) -> None:
@@ -231,7 +237,6 @@ class LesionLab(Panel):
             self._read = one, lesion_of(one)
         self.result.setVisible(one is not None)
         self.empty.setVisible(one is None)
-        self.empty.tell("No lesion yet", NO_LESION)
         self.result.show_found(None if self._read is None else self._read[1])
         self._show_able()
 
@@ -243,10 +248,20 @@ class LesionLab(Panel):
 
     def _show_able(self, *_: object) -> None:
         self.buttons.show()
+        self._show_needs()
         piece, offered = self.piece, self.form.offered
         failed = piece is not None and piece.outcome is Outcome.FAILED
         nothing = "" if offered is None else offered.problem
         self._tell(piece.problem if piece is not None and failed else nothing)
+
+    def _show_needs(self) -> None:
+        """Without the model there is nothing to ask with: what was found has all the room."""
+        workspace = self.context.workspace
+        needs = needs_model(workspace.session) if workspace.offline else ""
+        self.left.setVisible(not needs)
+        self.needs.setVisible(bool(needs) and self._read is not None)
+        self.needs.setText(needs)
+        self.empty.tell("No lesion yet", needs or NO_LESION)
 
     def _tell(self, text: str) -> None:
         self.problem.setText(text)

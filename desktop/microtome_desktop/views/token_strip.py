@@ -142,6 +142,7 @@ class TokenStrip(Panel):
 
     def show_session(self) -> None:
         """Draw the tokens of the run."""
+        self._offer_steps()
         workspace, selected = self.context.workspace, self.context.selection.current
         session, by = workspace.session, Colouring(self.colour_by.currentText())
         self.drawing = None
@@ -181,11 +182,12 @@ class TokenStrip(Panel):
     def show_model(self) -> None:
         """Offer the training steps of the loaded model; with it, say what a run can bring."""
         self.show_session()
-        self._offer_steps()
 
     def _offer_steps(self) -> None:
-        model = self.context.workspace.model
-        held = stops(self.context.library.shelf, model)
+        workspace = self.context.workspace
+        session, model = workspace.session, workspace.model
+        made_by = None if session is None else session.model
+        held = stops(self.context.library.shelf, model, made_by)
         self.training.show_stops(held, place_of(held, model))
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:

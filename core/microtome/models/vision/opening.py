@@ -20,6 +20,7 @@ from microtome.models.vision.loading import model_class, part_of, seeing
 from microtome.models.vision.rows import VISION
 from microtome.models.weights import WeightFile, element_count, find_weights, fingerprint_of_files
 from microtome.records.memory import free_memory
+from microtome.records.seen import PREPROCESSING
 
 
 def open_seeing(
@@ -44,8 +45,9 @@ def open_seeing(
     module = _module(place, model_class(row, settings), config, dtype, ours).to(device)
     job.progress("Recognising the model", 2, 3)
     made = seeing(module, row, read_preprocessing(place.folder), place.name)
+    told = {**settings, PREPROCESSING: list(made.sight.preprocessing.lines())}
     identity = identity_of(
-        place.name, module, made.shape, settings, architecture=row.model_type,
+        place.name, module, made.shape, told, architecture=row.model_type,
         fingerprint=fingerprint_of_files(weights, job), inputs=made.shape.inputs, sees=True,
     )  # fmt: skip
     job.progress("Recognising the model", 3, 3)
