@@ -75,7 +75,9 @@ def seeds() -> None:
     random.seed(SEED)
     np.random.seed(SEED)  # noqa: NPY002  libraries still draw from the global generator
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(SEED)
+        import torch  # waits where a thread of a window is just importing it
+
+        torch.manual_seed(SEED)
 
 
 @pytest.fixture(autouse=True)
