@@ -18,8 +18,8 @@ WINDOW = "desktop"
 # The tests of the engine check the shapes of all arrays; those of the window, which run it through
 # the same calls, take it as users do, which saves a third of their time.
 PLAIN = ("--jaxtyping-packages=",)
-# So do those of the engine that go through whole families, or whole files, again and again: every
-# function that they call with arrays is checked where others call it.
+# So do those of the engine that go through whole families, or whole files, again and again. Name
+# only files here whose functions others call too, under the checks.
 UNCHECKED = frozenset(
     f"core/test_{name}.py"
     for name in (
