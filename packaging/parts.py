@@ -18,13 +18,26 @@ WINDOW = "desktop"
 # The tests of the engine check the shapes of all arrays; those of the window, which run it through
 # the same calls, take it as users do, which saves a third of their time.
 PLAIN = ("--jaxtyping-packages=",)
+# So do those of the engine that go through whole families, or whole files, again and again. Name
+# only files here whose functions others call too, under the checks.
+UNCHECKED = frozenset(
+    f"core/test_{name}.py"
+    for name in (
+        "component_identities", "discovery_memory", "discovery_plain", "edits", "selfcheck",
+        "session_damaged", "session_harm", "sweeps_families", "sweeps_memory", "sweeps_plain",
+        "verify",
+    )
+)  # fmt: skip
+WHOLE = "architecture"  # Tests of files and processes, which have no arrays.
 # Few: each opens its own window or loads its own models.
-OF_EACH_KIND = 2
+OF_EACH_KIND = {"window": 2, "plain engine": 1, "engine": 1}
 # One more than the processors of a small machine: tests of the window wait for timers and threads,
 # and the engine's then use the time.
 AT_ONCE = 3
-# Each process computes with one thread; several of each would wait for one another.
-THREADS = {"OMP_NUM_THREADS": "1"}
+# Each process computes with one thread; several of each would wait for one another. Compiled files
+# are kept even where the user's own Python writes none: the many processes that tests start need
+# them, and rewriting all tests and shapes takes longer than most files of tests.
+SETTINGS = {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
 SECONDS = Path("packaging", "seconds.json")
 
 
@@ -40,11 +53,10 @@ class Part:
 def parts(root: Path) -> list[Part]:
     """All test files below ``root``, each in one part; those that last longest come first."""
     lengths = expected(root)
-    window = {
-        file: long for file, long in lengths.items() if root / "tests" / WINDOW in file.parents
-    }
-    engine = {file: long for file, long in lengths.items() if file not in window}
-    made = [*_divided("window", window, PLAIN), *_divided("engine", engine, ())]
+    kinds: dict[str, dict[Path, float]] = {kind: {} for kind in OF_EACH_KIND}
+    for file, long in lengths.items():
+        kinds[_kind(file.relative_to(root / "tests"))][file] = long
+    made = [part for kind, files in kinds.items() for part in _divided(kind, files)]
     return [part for part in made if part.files]
 
 
@@ -70,9 +82,18 @@ def record(root: Path, reports: Iterable[Path]) -> None:
     (root / SECONDS).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
 
 
-def _divided(kind: str, lengths: dict[Path, float], options: tuple[str, ...]) -> list[Part]:
+def _kind(file: Path) -> str:
+    """Which kind of part a file below ``tests`` belongs to."""
+    if file.parts[0] == WINDOW:
+        return "window"
+    plain = file.parts[0] == WHOLE or file.as_posix() in UNCHECKED
+    return "plain engine" if plain else "engine"
+
+
+def _divided(kind: str, lengths: dict[Path, float]) -> list[Part]:
     """Deal files out so that each part has about the same length of tests to run."""
-    dealt: list[list[Path]] = [[] for _ in range(OF_EACH_KIND)]
+    dealt: list[list[Path]] = [[] for _ in range(OF_EACH_KIND[kind])]
+    options = () if kind == "engine" else PLAIN
     for file in sorted(lengths, key=lengths.__getitem__, reverse=True):
         min(dealt, key=lambda part: sum(lengths[each] for each in part)).append(file)
     return [

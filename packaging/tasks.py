@@ -105,7 +105,7 @@ def _part(part: parts.Part) -> tuple[str, int]:
     with screen.virtual_screen() as variables:
         done = subprocess.run(
             [*command, *map(str, part.files)], cwd=environment.ROOT,
-            env={**variables, **parts.THREADS}, stdout=subprocess.PIPE,
+            env={**variables, **parts.SETTINGS}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
     return done.stdout, done.returncode

@@ -35,8 +35,17 @@ def test_every_test_file_is_in_exactly_one_part(module, root, pytestconfig):
     made = module("parts").parts(root)
     run = sorted(str(file) for part in made for file in part.files)
     assert run == _test_files(root, pytestconfig)
-    plain = [part.options != () for part in made]
-    assert plain == ["desktop" in part.files[0].parts for part in made]
+    checked = [part for part in made if part.options == ()]
+    assert all((root / "tests" / "core") in file.parents for part in checked for file in part.files)
+
+
+def test_what_goes_without_shape_checks_is_there(module, root):
+    parts = module("parts")
+    assert {
+        file.relative_to(root / "tests").as_posix() for file in parts.expected(root)
+    } >= parts.UNCHECKED
+    (checked,) = [part for part in parts.parts(root) if part.options == ()]
+    assert root / "tests/core/test_trace.py" in checked.files  # every site of every family
 
 
 def test_a_new_folder_of_tests_is_found(module, tmp_path, pytestconfig):
@@ -53,21 +62,24 @@ def test_a_new_folder_of_tests_is_found(module, tmp_path, pytestconfig):
 def test_parts_of_one_kind_are_of_about_one_length(module, root):
     made, lengths = {}, module("parts").expected(root)
     for part in module("parts").parts(root):
-        made.setdefault(part.options, []).append(sum(lengths[file] for file in part.files))
-    assert all(len(each) == 2 and max(each) < 1.02 * min(each) for each in made.values())
+        kind = part.name.rstrip(" 12")
+        made.setdefault(kind, []).append(sum(lengths[file] for file in part.files))
+    assert list(made) == ["window", "plain engine", "engine"]
+    assert len(made["window"]) == 2
+    assert all(max(each) < 1.02 * min(each) for each in made.values())
 
 
 def test_recorded_seconds_count_and_bytes_where_there_are_none(module, tmp_path):
     parts = module("parts")
-    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "desktop").mkdir(parents=True)
     (tmp_path / "packaging").mkdir()
-    files = [tmp_path / "tests" / f"test_{name}.py" for name in "abc"]
+    files = [tmp_path / "tests" / "desktop" / f"test_{name}.py" for name in "abc"]
     for file, size in zip(files, (10, 10, 30), strict=True):
         file.write_text("#" * size)
     assert parts.expected(tmp_path) == dict(zip(files, (10, 10, 30), strict=True))
     reports = [tmp_path / "1.xml", tmp_path / "2.xml"]
     for report, name, seconds in zip(reports, "ab", (3, 1), strict=True):
-        case = f'<testcase classname="tests.test_{name}" name="test" time="{seconds}"/>'
+        case = f'<testcase classname="tests.desktop.test_{name}" name="test" time="{seconds}"/>'
         report.write_text(f"<testsuites><testsuite>{case}{case}</testsuite></testsuites>")
     parts.record(tmp_path, reports)
     assert parts.expected(tmp_path) == dict(zip(files, (6, 2, 12), strict=True))
