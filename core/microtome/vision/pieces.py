@@ -59,8 +59,8 @@ class Pieces:
     """The pieces of a run, with what every value is worth to a metric.
 
     ``layers`` are those that the run met, in its order; ``ways[layer]`` are its short cuts.
-    ``worth[layer]`` [one, unit, place…] is the gradient of the metric by all ways. ``constants[layer]``, of the same shape, is what a
-    layer would be if all that it reads were zero; ``constant`` the same of the metric.
+    ``worth[layer]`` [one, unit, place…] is the gradient of the metric by all ways.
+    ``constants[layer]``, of the same shape, is what a layer would be if all that it reads were zero; ``constant`` the same of the metric.
     """
 
     sight: Sight
