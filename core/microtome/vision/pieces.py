@@ -60,7 +60,8 @@ class Pieces:
 
     ``layers`` are those that the run met, in its order; ``ways[layer]`` are its short cuts.
     ``worth[layer]`` [one, unit, place…] is the gradient of the metric by all ways.
-    ``constants[layer]``, of the same shape, is what a layer would be if all that it reads were zero; ``constant`` the same of the metric.
+    ``constants[layer]``, of the same shape, is
+    what a layer would be if all that it reads were zero; ``constant`` the same of the metric.
     """
 
     sight: Sight
