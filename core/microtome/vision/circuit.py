@@ -151,6 +151,8 @@ def channel_graph(
 
 def _expanded(pieces: Pieces) -> int:
     """How many units of a layer are expanded, so that a large net takes seconds, not minutes."""
+    if all(pieces.ways[name] is not None for name in pieces.layers):
+        return _MOST
     values = sum(read.numel() for read in pieces.read.values())
     return min(_MOST, max(_LEAST, _ROOM // values))
 

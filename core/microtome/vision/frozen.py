@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from microtome.vision.ways import Ways
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -45,10 +47,14 @@ _BELOW = 1e-3
 
 
 class Frozen(TorchFunctionMode):
-    """Within the context steps are frozen: recorded in the first one, replayed in later ones."""
+    """Within the context steps are frozen: recorded in the first one, replayed in later ones.
+
+    ``ways`` follows the first one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.ways = Ways()
         self._kept: list[Any] = []
         self._at: int | None = None  # the step that is replayed next; None while recording
 
@@ -66,16 +72,25 @@ class Frozen(TorchFunctionMode):
     ) -> Any:
         """Do one step of PyTorch, as the table says or as ever."""
         del types
-        step, given = STEPS.get(_name(func)), dict(kwargs or {})
+        name, given = _name(func), dict(kwargs or {})
+        step = STEPS.get(name)
+        if self._at is None:
+            args = self.ways.before(func, name, args)
+            value = self._recorded(step, Call(func, args, given))
+            self.ways.after(name, args, given, value)
+            return value
         if step is None:
             return func(*args, **given)
-        if self._at is None:
-            value, kept = step(Call(func, args, given), None)
-            self._kept.append(kept)
-            return value
         kept = self._kept[self._at]
         self._at += 1
         return step(Call(func, args, given), kept)[0]
+
+    def _recorded(self, step: Step | None, call: Call) -> Any:
+        if step is None:
+            return call.plain()
+        value, kept = step(call, None)
+        self._kept.append(kept)
+        return value
 
 
 def _name(func: Callable[..., Any]) -> str:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.errors import UnknownArchitecture
 from microtome.models.vision.sight import Sight
 from microtome.records.circuit import IMAGE
 from microtome.vision.frozen import Frozen
+from microtome.vision.ways import Way, rows
 
 _EXACT = 1e-4  # of the largest score: more is no rounding
 
@@ -32,10 +33,11 @@ class _Cut:
     pieces: Pieces
 
     def __call__(self, values: Values) -> Tensor:
-        self.pieces.made[self.name] = values
+        ways = self.pieces.frozen.ways
+        self.pieces.made[self.name], self.pieces.ways[self.name] = values, ways.of(values)
         read = self.pieces.read[self.name] = values.detach().clone().requires_grad_()
         # A copy goes on, so that the module may add to it in place.
-        return read.clone()
+        return ways.begin(read.clone(), self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,10 @@ class _Given:
 class Pieces:
     """The pieces of a run, with what every value is worth to a metric.
 
-    ``layers`` are those that the run met, in its order. ``worth[layer]`` [one, unit, place…] is
-    the gradient of the metric by all ways. ``constants[layer]``, of the same shape, is what a
-    layer would be if all that it reads were zero; ``constant`` the same of the metric.
+    ``layers`` are those that the run met, in its order; ``ways[layer]`` are its short cuts.
+    ``worth[layer]`` [one, unit, place…] is the gradient of the metric by all ways.
+    ``constants[layer]``, of the same shape, is
+    what a layer would be if all that it reads were zero; ``constant`` the same of the metric.
     """
 
     sight: Sight
@@ -66,6 +69,7 @@ class Pieces:
     frozen: Frozen = field(default_factory=Frozen)
     layers: list[str] = field(default_factory=list)
     made: dict[str, Tensor] = field(default_factory=dict)
+    ways: dict[str, tuple[Way, ...] | None] = field(default_factory=dict)
     read: dict[str, Tensor] = field(default_factory=dict)
     worth: dict[str, Tensor] = field(default_factory=dict)
     constants: dict[str, Tensor] = field(default_factory=dict)
@@ -90,7 +94,7 @@ class Pieces:
             plain = float(sight.logits(pixels)[0] @ weights)
         cuts = {name: _Cut(name, pieces) for name in names}
         with torch.enable_grad(), sight.changing(cuts), pieces.frozen:
-            logits = sight.logits(pieces.read[IMAGE])
+            logits = sight.logits(pieces.frozen.ways.begin(pieces.read[IMAGE], IMAGE))
         pieces.layers = list(pieces.made)
         pieces.metric = logits[0] @ weights
         pieces._weigh()
@@ -130,6 +134,19 @@ class Pieces:
         )
         parts: Sequence[Tensor | None] = found
         return {name: p for name, p in zip(names, parts, strict=True) if p is not None}
+
+    def rows(
+        self, layer: str, chosen: Int[Tensor, " target"]
+    ) -> dict[str, Float[Tensor, "target _"]] | None:
+        """What every unit gives chosen units of a layer, by short cuts; None where there is none.
+
+        The sources are in the order of the run.
+        """
+        ways = self.ways[layer]
+        if ways is None:
+            return None
+        found = rows(self.made[layer], self.worth[layer], ways, chosen)
+        return {name: found[name] for name in (IMAGE, *self.layers) if name in found}
 
     def replayed(self, given: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """Every layer as the frozen map makes it, and the metric, where ``given`` values are read.

@@ -62,6 +62,11 @@ class Sweep:
         # Of a layer's strongest: of two thousand channels the best may have a thousandth.
         chosen = chosen[influence[chosen] > self.tau * influence.max(initial=0.0)]
         layer, before = self.places[at], self.places[:at]
+        rows = torch.as_tensor(chosen, device=self.pieces.worth[layer].device)
+        quick = self.pieces.rows(layer, rows) if len(chosen) else {}
+        if quick is not None:
+            self._keep(self._shares(quick), at, chosen, influence[chosen])
+            return
         worth = self.pieces.worth[layer]
         size = max(self.pieces.read[name].numel() for name in before)
         for some in np.array_split(chosen, max(1, -(-len(chosen) * size // _TOGETHER))):
@@ -75,21 +80,28 @@ class Sweep:
 
     def _parts(
         self, made: Tensor, seeds: Tensor | None, before: Sequence[str]
-    ) -> dict[int, Float[np.ndarray, "target unit"]]:
+    ) -> dict[int, Float[np.ndarray, "target _"]]:
         """What each unit of earlier places gives each target, by place; those that give any."""
         found = self.pieces.direct(made, seeds, before, together=seeds is not None)
-        parts = {}
+        shares = {}
         for name, gradient in found.items():
-            at = self.places.index(name)
             grads = gradient if seeds is not None else gradient[None]
-            shares = by_unit((grads * self.pieces.read[name].detach())[:, 0])
-            shares = shares.sum(1, keepdim=True) if name == IMAGE else shares
-            parts[at] = shares.double().cpu().numpy()
+            shares[name] = by_unit((grads * self.pieces.read[name].detach())[:, 0])
+        return self._shares(shares)
+
+    def _shares(
+        self, found: dict[str, Float[Tensor, "target _"]]
+    ) -> dict[int, Float[np.ndarray, "target _"]]:
+        """By the number of the place; the image is one unit."""
+        parts = {}
+        for name, each in found.items():
+            shares = each.sum(1, keepdim=True) if name == IMAGE else each
+            parts[self.places.index(name)] = shares.double().cpu().numpy()
         return parts
 
     def _keep(
         self,
-        parts: dict[int, Float[np.ndarray, "target unit"]],
+        parts: dict[int, Float[np.ndarray, "target _"]],
         at: int,
         targets: Int[np.ndarray, " target"],
         influence: Float[np.ndarray, " target"],
