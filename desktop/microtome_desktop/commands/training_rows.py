@@ -16,12 +16,14 @@ def _cannot_train(now: Situation) -> str:
     )
 
 
+
+
 _ID = CommandId
 _MENU = "Features"
 TRAINING_COMMANDS = (
     Command(_ID.TRAIN, _MENU, "Train a dictionary", "Train what the Training panel is set to, "
             "with its figures as they come", "mdi6.chart-bell-curve-cumulative",
-            "Ctrl+Alt+T", _cannot_train, starts_group=True),
+            "Ctrl+Alt+T", _needs_model, starts_group=True),
     Command(_ID.CONTINUE_TRAINING, _MENU, "Continue a training\N{HORIZONTAL ELLIPSIS}",
             "Go on from the checkpoint of a training that stopped", "mdi6.play-pause", "",
             needs_its_model),

@@ -132,6 +132,10 @@ def _trained(model: Any, wish: TrainWish, job: Job) -> tuple[Any, tuple[Training
 
 def _text(wish: TrainWish) -> Any:
     """The text; where it is not known, the activations that were taken from it before."""
+    if wish.text and wish.images:
+        from microtome.images.sets import load_image_set
+
+        return load_image_set(wish.text)
     if wish.text and wish.field:
         from microtome.corpora.reading import read_corpus
 
@@ -220,7 +224,7 @@ def _foreseen(model: Any, wish: TrainWish, options: Mapping[str, Any]) -> Traini
     found = estimate_training(model, _text(wish), *sites, **options)
     return TrainingOutlook(
         found.rows, found.n_bytes * layers, found.free, found.harvest_seconds,
-        found.training_seconds * layers,
+        found.training_seconds * layers, noun="places of images" if wish.images else "tokens",
     )  # fmt: skip
 
 

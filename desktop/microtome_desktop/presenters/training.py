@@ -14,9 +14,11 @@ from microtome.errors import megabytes
 from microtome.features.training.offers import ACROSS, LAYERS, OFFERED, ONE, TRANSCODER
 from microtome.features.training.plan import Plan
 from microtome.features.training.presets import PRESETS
+from microtome.images.sets import image_set_names
 from microtome.records.analysis import Analysis
 from microtome.records.coverage import Coverage
 from microtome.records.model import ModelIdentity
+from microtome.records.seen import LayerOutline, SightOutline
 from microtome.records.training import TrainingCurve, curve_of
 from microtome.sites import SITES
 from microtome_desktop.presenters.sizes import count_text, seconds_text
@@ -24,6 +26,8 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.trainings import Stopped, TrainingOutlook, wish_of
 
 NO_TRAINING = "Nothing was trained yet: choose a text and a site, and press Train."
+NO_TRAINING_ON_IMAGES = "Nothing was trained yet: choose images and a layer, and press Train."
+OF_UNITS = "layers of few units"
 FORMS: Mapping[str, str] = MappingProxyType({
     "autoencoder of a site": ONE, "transcoder of a layer": TRANSCODER,
     "transcoders of all layers": LAYERS, "cross-layer transcoders": ACROSS,
@@ -84,6 +88,24 @@ def sites_of(coverage: Coverage | None) -> tuple[tuple[str, str], ...]:
     )  # fmt: skip
 
 
+def unit_layers(
+    model: ModelIdentity | None, coverage: Coverage | None, outline: SightOutline | None
+) -> Mapping[str, LayerOutline]:
+    """Layers of units by name, of a model that sees and has none of the sites above."""
+    if model is None or not model.sees or coverage is None or outline is None:
+        return {}
+    return {} if sites_of(coverage) else {each.name: each for each in outline.layers}
+
+
+def images_for(model: ModelIdentity) -> tuple[str, ...]:
+    """Embedded sets of images, those that were made for the model first.
+
+    The last of its own is for learning (a localizer), so that the others stay for looking.
+    """
+    own = image_set_names(model.name.partition("@")[0])[::-1]
+    return (*own, *(name for name in image_set_names() if name not in own))
+
+
 def uses_k(rule: str) -> bool:
     """Whether a rule keeps a number of features on; the others have a pressure instead."""
     return rule in _COUNTED
@@ -100,10 +122,11 @@ def outlook_text(told: TrainingOutlook | None) -> str:
         return ""
     if told.problem:
         return told.problem
+    disk = f", {megabytes(told.n_bytes)} on disk" if told.n_bytes else ""
     tight = told.n_bytes > told.free
     room = f", of which only {megabytes(told.free)} are free" if tight else ""
     return (
-        f"{count_text(told.rows)} tokens, {megabytes(told.n_bytes)} on disk{room}\n"
+        f"{count_text(told.rows)} {told.noun}{disk}{room}\n"
         f"about {seconds_text(told.harvest)} to collect, {seconds_text(told.training)} to train"
     )
 

@@ -18,6 +18,8 @@ def training_lines(session: Session, analysis: Analysis) -> Lines | str:
     text = repr(wish.text)
     if wish.field:
         text = f"mt.read_corpus({text}, {wish.field!r})"
+    elif wish.images:
+        text = f"mt.load_image_set({text})"
     if wish.is_set:
         at = 0
         reads = analysis.params.get("reads", [])

@@ -20,9 +20,10 @@ _PLAN = ("rule", "width", "k", "steps", "batch", "rate", "seed")
 class TrainWish:
     """A dictionary to be trained.
 
-    ``text`` is a file, a folder or an embedded text by name, ``site`` a place of the model; a
-    transcoder of a layer, or transcoders of all layers, read what the MLPs read. ``out`` is the
-    folder that it is saved in, ``kept`` that of checkpoints and activations.
+    ``text`` is a file, a folder or an embedded text by name, for a model that sees a set of
+    images; ``site`` is a place of the model, or a layer of units; a transcoder of a layer, or
+    transcoders of all layers, read what the MLPs read. ``out`` is the folder that it is saved in,
+    ``kept`` that of checkpoints and activations.
     """
 
     text: str
@@ -39,6 +40,7 @@ class TrainWish:
     dead_after: int | None = None
     skip: bool = False
     pressure: float | None = None
+    images: bool = False  # whether the text is a set of images, by name or folder
     field: str = ""  # of JSON lines and Parquet that holds the text, text without one
     out: str = ""
     kept: str = ""
@@ -99,6 +101,7 @@ class TrainingOutlook:
     harvest: float = 0.0
     training: float = 0.0
     problem: str = ""
+    noun: str = "tokens"  # what rows are
     nbytes: int = 64  # of this, for what keeps it
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QSpinBox
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QScrollArea, QSpinBox, QWidget
 
 from microtome_desktop.views.choice import Choice
 
@@ -45,3 +46,15 @@ def field(name: str, said: str) -> QLineEdit:
     made.setPlaceholderText(said)
     made.setMinimumWidth(50)
     return made
+
+
+def scrolled(part: QWidget, width: int) -> QScrollArea:
+    """A column of fields behind a scroll bar, for a window that is lower than it."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(part)
+    area.setFixedWidth(width)
+    part.setAutoFillBackground(False)
+    area.viewport().setAutoFillBackground(False)
+    return area

@@ -17,10 +17,9 @@ from microtome_desktop.presenters.superposition import (
 )
 from microtome_desktop.state.superpositions import PhaseWish
 from microtome_desktop.views.elided import TwoLines
-from microtome_desktop.views.form_fields import spin
+from microtome_desktop.views.form_fields import scrolled, spin
 from microtome_desktop.views.superposition_plots import PhasePlot
 from microtome_desktop.views.text_flow import EmptyState
-from microtome_desktop.views.training_form import scrolled
 
 _FORM = 222  # pixels
 _FIELDS = (

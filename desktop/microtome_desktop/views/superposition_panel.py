@@ -54,13 +54,13 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.superpositions import newest
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
+from microtome_desktop.views.form_fields import scrolled
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.phase_page import PhasePage
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.superposition_form import MODELS, ToyForm
 from microtome_desktop.views.superposition_plots import SharingPlot, ToyGallery
 from microtome_desktop.views.text_flow import EmptyState
-from microtome_desktop.views.training_form import scrolled
 
 _FORM = 236  # pixels
 _KINDS = frozenset({TOY, PHASES, SHARING})

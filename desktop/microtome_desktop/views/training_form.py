@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLayout,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +25,20 @@ from PySide6.QtWidgets import (
 import microtome_resources as resources
 from microtome.features.training.offers import OFFERED, ONE, RULES, SKIPPED
 from microtome.features.training.plan import Plan
+from microtome.features.training.presets import unit_plan
 from microtome.records.coverage import Coverage
 from microtome.records.model import ModelIdentity
-from microtome_desktop.presenters.training import FORMS, presets_of, rule_in, sites_of, uses_k
+from microtome.records.seen import LayerOutline, SightOutline
+from microtome_desktop.presenters.training import (
+    FORMS,
+    OF_UNITS,
+    images_for,
+    presets_of,
+    rule_in,
+    sites_of,
+    unit_layers,
+    uses_k,
+)
 from microtome_desktop.state.trainings import TrainWish
 from microtome_desktop.views.form_fields import choice, field, make_plain, spin
 
@@ -59,6 +71,8 @@ class TrainingForm(QWidget):
         super().__init__()
         self._wish = TrainWish("")  # what no field shows
         self._plans: dict[str, Plan] = {}
+        self._model: ModelIdentity | None = None
+        self._units: Mapping[str, LayerOutline] = {}  # of a model without sites
         self._held = ""  # the text that was chosen before a file is looked for
         self.text = choice("training_text", "text", ())
         self.form = choice("training_form", "what is trained", FORMS)
@@ -127,6 +141,7 @@ class TrainingForm(QWidget):
         )  # fmt: skip
         for title, part in rows:
             form.addRow(title, part)
+        self._rows = form
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 6, 0)
         column.addLayout(form)
@@ -136,7 +151,7 @@ class TrainingForm(QWidget):
         self.text.activated.connect(self._on_text)
         self.preset.activated.connect(self._on_preset)
         self.form.currentIndexChanged.connect(self._on_form)
-        self.site.currentIndexChanged.connect(self._on_change)
+        self.site.currentIndexChanged.connect(self._on_site)
         for number in (self.layer, self.limit, *self.numbers.values()):
             number.valueChanged.connect(self._on_number)
         for real in (self.rate, self.pressure):
@@ -150,31 +165,50 @@ class TrainingForm(QWidget):
     # what is on offer
 
     def offer_texts(self) -> None:
-        """Embedded texts, a file or a folder."""
+        """Embedded texts, a file or a folder; of a model that sees sets of images or a folder."""
+        seen = self._model if self._sees else None
+        names = resources.text_names() if seen is None else images_for(seen)
+        kind = "text" if seen is None else "images"
         with QSignalBlocker(self.text):
             self.text.clear()
-            for name in resources.text_names():
-                self.text.addItem(f"embedded text {name}", name)
-            self.text.addItem(_FILE, None)
+            for name in names:
+                self.text.addItem(f"embedded {kind} {name}", name)
+            if seen is None:
+                self.text.addItem(_FILE, None)
             self.text.addItem(_FOLDER, None)
         self._held = self.text.currentData() or ""
+        label = self._rows.labelForField(self.text)
+        if isinstance(label, QLabel):
+            label.setText(kind.capitalize())
 
-    def offer(self, model: ModelIdentity | None, coverage: Coverage | None) -> None:
+    @property
+    def _sees(self) -> bool:
+        return self._model is not None and self._model.sees
+
+    def offer(
+        self, model: ModelIdentity | None, coverage: Coverage | None,
+        outline: SightOutline | None = None,
+    ) -> None:  # fmt: skip
         """The sites, layers and presets of a model; what is chosen stays where it is there."""
+        saw, self._model = self._sees, model
+        if saw != self._sees:
+            self.offer_texts()
+        units = unit_layers(model, coverage, outline)
+        if units.keys() != self._units.keys():
+            self._plans = {}  # those of another kind of place
+        self._units = units
         before, first = self.site.currentData(), not self._plans
         with QSignalBlocker(self.site), QSignalBlocker(self.layer), QSignalBlocker(self.preset):
             self.site.clear()
-            for name, title in sites_of(coverage):
+            layers_of = ((each.name, f"{each.n_units} {each.kind}s") for each in units.values())
+            for name, title in (*layers_of, *sites_of(coverage)):
                 self.site.addItem(name, name)
                 self.site.setItemData(self.site.count() - 1, title, _TIP)
             row = self.site.findData(before or "resid_post")
             self.site.setCurrentIndex(max(0, row))
             layers = 1 if model is None else model.n_layers
             self.layer.setRange(0, max(0, layers - 1))  # a convolutional net has none of ours
-            self._plans = dict(presets_of(model))
-            self.preset.clear()
-            self.preset.addItems([*self._plans, _OWN])
-            self.preset.setCurrentText(_OWN)
+            self._offer_plans()
         if first and self._plans:
             self.layer.setValue((self.layer.maximum() + 1) // 2)
             self._fill(next(iter(self._plans)))
@@ -185,13 +219,15 @@ class TrainingForm(QWidget):
 
     def wish(self) -> TrainWish:
         """What the fields say."""
-        site = f"{self.site.currentData()}.{self.layer.value()}"
+        site = str(self.site.currentData())
+        site = site if self._units else f"{site}.{self.layer.value()}"
         plan = self._plans.get(self.preset.currentText())
         dead_after = self._wish.dead_after if plan is None else None
         numbers: dict[str, Any] = {name: box.value() for name, box in self.numbers.items()}
         return replace(
             self._wish,
             text=self.text.currentData() or "",
+            images=self._sees,
             form=self._form,
             site=site,
             rule=self.rule.currentText(),
@@ -214,7 +250,9 @@ class TrainingForm(QWidget):
         self._choose_text(wish.text)
         self.form.setCurrentText(next((t for t, f in FORMS.items() if f == wish.form), ""))
         name, _, layer = wish.site.rpartition(".")
-        self.site.setCurrentIndex(max(0, self.site.findData(name)))
+        row = self.site.findData(wish.site if wish.site in self._units else name)
+        self.site.setCurrentIndex(max(0, row))
+        self._offer_plans()
         self.layer.setValue(int(layer) if layer.isdecimal() else 0)
         self.rule.setCurrentText(wish.rule)
         for each, box in self.numbers.items():
@@ -249,7 +287,8 @@ class TrainingForm(QWidget):
                 self, "A text", "", "Texts (*.txt *.md *.jsonl *.parquet *.json);;All files (*)"
             )[0]
         elif title == _FOLDER:
-            held = QFileDialog.getExistingDirectory(self, "A folder of texts")
+            kind = "images" if self._sees else "texts"
+            held = QFileDialog.getExistingDirectory(self, f"A folder of {kind}")
         else:
             held = self.text.currentData() or ""
         self._choose_text(held or self._held)
@@ -306,6 +345,25 @@ class TrainingForm(QWidget):
         self._mark_preset()
         self._on_change()
 
+    def _offer_plans(self) -> None:
+        """Those of the model; of a layer of units that of its size."""
+        unit = self._units.get(self.site.currentData())
+        own = presets_of(self._model) if unit is None else ((OF_UNITS, unit_plan(unit.n_units)),)
+        with QSignalBlocker(self.preset):
+            self._plans = dict(own)
+            self.preset.clear()
+            self.preset.addItems([*self._plans, _OWN])
+            self.preset.setCurrentText(_OWN)
+
+    def _on_site(self, _row: int) -> None:
+        """Another layer of units has its own plan, which is taken where one was."""
+        if self._units:
+            planned = self.preset.currentText()
+            self._offer_plans()
+            self._fill(planned)
+            self._mark_preset()
+        self._on_change()
+
     def _on_number(self, *_: object) -> None:
         self._mark_preset()
         self._on_change()
@@ -316,13 +374,14 @@ class TrainingForm(QWidget):
 
     def _show_able(self) -> None:
         form, rule = self._form, self.rule.currentText()
+        self.form.setEnabled(not self._units)  # transcoders are of transformers alone
         self.site.setEnabled(form == ONE)
-        self.layer.setEnabled(not replace(self._wish, form=form).is_set)
+        self.layer.setEnabled(not self._units and not replace(self._wish, form=form).is_set)
         self.numbers["k"].setEnabled(uses_k(rule))
         self.pressure.setEnabled(not uses_k(rule))
         self.skip.setEnabled(form in SKIPPED)
         own = self.text.currentData()
-        self.field.setEnabled(bool(own) and own not in resources.text_names())
+        self.field.setEnabled(bool(own) and not self._sees and own not in resources.text_names())
         model = self.rule.model()
         if isinstance(model, QStandardItemModel):
             for row, name in enumerate(RULES):
@@ -338,15 +397,3 @@ def _side(*parts: QWidget) -> QHBoxLayout:
     for part in parts:
         line.addWidget(part, 0 if isinstance(part, QPushButton) else 1)
     return line
-
-
-def scrolled(part: QWidget, width: int) -> QScrollArea:
-    """A column of fields behind a scroll bar, for a window that is lower than it."""
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(part)
-    area.setFixedWidth(width)
-    part.setAutoFillBackground(False)
-    area.viewport().setAutoFillBackground(False)
-    return area

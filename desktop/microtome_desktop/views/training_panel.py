@@ -19,8 +19,10 @@ from PySide6.QtWidgets import (
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
+from microtome.records.seen import SightOutline
 from microtome.records.training import TRAINING, TrainingCurve
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.seeing_requests import OutlineSight
 from microtome_desktop.jobs.training_requests import (
     TRAINING_SLOT,
     ForeseeTraining,
@@ -30,6 +32,7 @@ from microtome_desktop.jobs.training_requests import (
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.training import (
     NO_TRAINING,
+    NO_TRAINING_ON_IMAGES,
     curve_table,
     curve_text,
     curve_title,
@@ -39,6 +42,7 @@ from microtome_desktop.presenters.training import (
 )
 from microtome_desktop.presenters.training_python import training_lines
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.seeing import outline_key
 from microtome_desktop.state.trainings import (
     Stopped,
     TrainWish,
@@ -49,9 +53,10 @@ from microtome_desktop.state.trainings import (
 from microtome_desktop.state.work import Outcome, Piece
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import TwoLines
+from microtome_desktop.views.form_fields import scrolled
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.text_flow import EmptyState
-from microtome_desktop.views.training_form import TrainingForm, scrolled
+from microtome_desktop.views.training_form import TrainingForm
 from microtome_desktop.views.training_plots import TrainingPlots
 
 _REST = 400  # milliseconds without a change before it is measured what a training takes
@@ -216,6 +221,9 @@ class TrainingPanel(Panel):
         return held if isinstance(held, Stopped) and self._looked else None
 
     def _on_prepared(self, key: object) -> None:
+        model = self.context.workspace.model
+        if model is not None and key == outline_key(model.fingerprint):
+            self._offer()
         if self._looked and key == stopped_key(self._looked):
             held = self._stopped()
             if held is not None and held.wish is not None:
@@ -248,7 +256,22 @@ class TrainingPanel(Panel):
         self._show_able()
 
     def _offer(self) -> None:
-        self.form.offer(self.context.workspace.model, self.context.library.shelf.coverage)
+        workspace = self.context.workspace
+        coverage = self.context.library.shelf.coverage
+        self.form.offer(workspace.model, coverage, self._outline())
+        self._soon.start()
+
+    def _outline(self) -> SightOutline | None:
+        """The layers of units of a loaded model that sees, once they are known."""
+        workspace = self.context.workspace
+        model, prepared = workspace.model, workspace.prepared
+        if model is None or not model.sees or workspace.offline:
+            return None
+        key = outline_key(model.fingerprint)
+        held = prepared.get(key)
+        if held is None and self.isVisible() and prepared.wants(key):
+            self.context.ask(OutlineSight(model.fingerprint))
+        return held if isinstance(held, SightOutline) else None
 
     def _on_library(self, _shelf: object, changed: frozenset[str]) -> None:
         if "coverage" in changed:
@@ -281,7 +304,9 @@ class TrainingPanel(Panel):
         for part in (self.curves, self.plots, self.said):
             part.setVisible(current is not None)
         self.empty.setVisible(current is None)
-        self.empty.tell("No training yet", NO_TRAINING)
+        model = self.context.workspace.model
+        sees = model is not None and model.sees
+        self.empty.tell("No training yet", NO_TRAINING_ON_IMAGES if sees else NO_TRAINING)
         curve = None if current is None else current[1]
         self.plots.show_curve(curve)
         self.said.setText(curve_text(curve))
@@ -315,7 +340,7 @@ class TrainingPanel(Panel):
     def showEvent(self, event: QShowEvent) -> None:
         """Say what it takes once it is looked at."""
         super().showEvent(event)
-        self._soon.start()
+        self._offer()
 
     # what leaves the panel
 

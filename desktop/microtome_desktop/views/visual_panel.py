@@ -29,14 +29,13 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.visualisations import visualisations_in
 from microtome_desktop.views.elided import TwoLines
-from microtome_desktop.views.form_fields import choice
+from microtome_desktop.views.form_fields import choice, scrolled
 from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
-from microtome_desktop.views.training_form import scrolled
 from microtome_desktop.views.visual_form import VisualForm
 from microtome_desktop.views.visual_pictures import ValueCurves, VisualPictures
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from microtome.activations.harvest import estimate_harvest, harvest
-from microtome.corpora.reading import Source
+from microtome.corpora.reading import Corpus, Source
 from microtome.features.fitting import width_of
 from microtome.features.training.asking import Asked, one_place, text_file
 from microtome.features.training.rows import ArrayRows
 from microtome.features.training.single import Options
+from microtome.features.training.trainer import Trainer
+from microtome.features.training.units import trainer_on, unit_asked, unit_rows
+from microtome.features.unit_rows import images_of, unit_layer
 from microtome.jobs import QuietPart
 from microtome.models.model import Model
+from microtome.models.vision.sight import UnitLayer
 from microtome.sites import Site
 
 # Tokens that are harvested to time it. What is the same for any text is in both, and taken off.
 _TRIED = (512, 3_072)
 _TIMED_S = 0.4  # seconds of steps that are timed
+_FEW_IMAGES = 64  # that are shown to the model to time it
 _FIRST = 2  # steps that are not: memory is found and kernels are chosen
 
 
@@ -57,6 +64,9 @@ def estimate_training(
 
     Raises what ``train_dictionary`` raises before it starts.
     """
+    layer = unit_layer(model, site)
+    if layer is not None:
+        return _of_units(model, layer, text, options)
     asked = Asked.of(model, options)
     read = one_place(model, site)
     written = read if writes is None else one_place(model, writes)
@@ -93,14 +103,38 @@ def _standing(folder: Path) -> Path:
 
 def _step(asked: Asked, read: Site, written: Site) -> float:
     """Seconds of a step, on rows that nobody made: what they are does not count."""
-    random = np.random.default_rng(0)
-    rows = 2 * asked.plan.batch
-    arrays = {
-        str(site): random.standard_normal((rows, width_of(asked.model, site)), dtype=np.float32)
-        for site in (read, written)
-    }
+    widths = {str(site): width_of(asked.model, site) for site in (read, written)}
     trial = asked.quiet()
-    steps = trial.trainer(ArrayRows(arrays), read, written).steps()
+    return _timed(trial.trainer(_chance(asked, widths), read, written), asked)
+
+
+def _of_units(
+    model: Model, layer: UnitLayer, source: object, options: Mapping[str, Any]
+) -> TrainingEstimate:
+    """Of a layer of units, whose rows stay in memory."""
+    asked, images = unit_asked(model, layer, options), images_of(source)
+    few, began = images[:_FEW_IMAGES], time.perf_counter()
+    tried = unit_rows(model, layer, Corpus("", images=few), limit=None, seed=0,
+                      job=QuietPart(asked.job))  # fmt: skip
+    seconds = (time.perf_counter() - began) / len(few) * len(images)
+    rows = tried.n // len(few) * len(images)
+    trainer = trainer_on(asked.quiet(), layer, _chance(asked, {layer.name: layer.n_units}))
+    free, kept = shutil.disk_usage(_standing(asked.folder or Path())).free, asked.limit or rows
+    return TrainingEstimate(
+        min(rows, kept), 0, free, seconds, _timed(trainer, asked) * asked.plan.steps
+    )
+
+
+def _chance(asked: Asked, widths: Mapping[str, int]) -> ArrayRows:
+    random, rows = np.random.default_rng(0), 2 * asked.plan.batch
+    return ArrayRows({
+        name: random.standard_normal((rows, width), dtype=np.float32)
+        for name, width in widths.items()
+    })  # fmt: skip
+
+
+def _timed(trainer: Trainer, asked: Asked) -> float:
+    steps = trainer.steps()
     begun, done = time.perf_counter(), 0
     for done in steps:
         if done == min(_FIRST, asked.plan.steps - 1):

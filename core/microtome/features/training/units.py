@@ -10,6 +10,7 @@ import numpy as np
 from microtome.features.training.asking import Asked
 from microtome.features.training.forms import Own
 from microtome.features.training.memory import TrainingSize, expect_room
+from microtome.features.training.presets import unit_plan
 from microtome.features.training.rows import ArrayRows
 from microtome.features.training.trainer import Places, Trainer
 from microtome.features.unit_rows import flat, images_of, unit_values
@@ -18,9 +19,7 @@ from microtome.models.model import Model
 from microtome.models.vision.sight import UnitLayer
 from microtome.records.dictionary import DictionaryIdentity
 
-# Four features a unit, as found by trying on held-out images; a layer has few units.
-_EACH, _K, _STEPS, _BATCH, _RATE = 4, 8, 2_000, 512, 3e-3
-_DEAD_AFTER = 25_000
+_USUAL = ("width", "k", "steps", "batch", "rate", "dead_after")
 
 
 def unit_rows(
@@ -45,18 +44,27 @@ def unit_trainer(
 
     What ``options`` leave out is what suits a layer of few units.
     """
-    count = layer.n_units
-    width = options.get("width", _EACH * count)
-    usual = {"width": width, "k": min(_K, width) if isinstance(width, int) else _K,
-             "steps": _STEPS, "batch": _BATCH, "rate": _RATE,
-             "dead_after": _DEAD_AFTER}  # fmt: skip
-    asked = Asked.of(model, {**usual, **options})
-    expect_room(asked.plan, TrainingSize(count, count))
+    asked = unit_asked(model, layer, options)
     rows = unit_rows(model, layer, given, limit=asked.limit, seed=asked.plan.seed, job=asked.job)
     if "batch" not in options and rows.n < asked.plan.batch:
         asked = asked.but(batch=max(2, rows.n))
+    return trainer_on(asked, layer, rows)
+
+
+def unit_asked(model: Model, layer: UnitLayer, options: Mapping[str, Any]) -> Asked:
+    """The question, with what suits a layer of few units. Raises as ``Asked.of``."""
+    count, width = layer.n_units, options.get("width")
+    plan = unit_plan(count, width if isinstance(width, int) and width > 0 else None)
+    usual = {name: getattr(plan, name) for name in _USUAL}
+    asked = Asked.of(model, {**usual, **options})
+    expect_room(asked.plan, TrainingSize(count, count))
+    return asked
+
+
+def trainer_on(asked: Asked, layer: UnitLayer, rows: ArrayRows) -> Trainer:
+    """A trainer on rows of a layer's units."""
+    count, held = layer.n_units, asked.model.identity
     form = Own(asked.plan.width, count, count, False)
-    held = model.identity
     identity = DictionaryIdentity(
         asked.name or f"{held.name} {layer.name}", "", 0, 0, 0, layer.name, layer.name,
         held.name, held.fingerprint, source={"metadata": {"training": asked.plan.told()}},

@@ -1,0 +1,63 @@
+"""Dictionaries of layers of units, trained on images in the window."""
+
+from __future__ import annotations
+
+import pytest
+from acts import rest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+
+import microtome as mt
+from microtome.prompts import Question
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.state.trainings import curves_in, wish_of
+
+LEFT = Qt.MouseButton.LeftButton
+WAIT = 60_000
+
+
+@pytest.fixture
+def seeing(live, qtbot):
+    """The live window with shapes-resnet, and an image run."""
+    live.handlers.load("shapes-resnet")
+    workspace = live.desk.workspace
+    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
+    rest(live, qtbot)
+    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
+    live.window.actions_table.trigger(CommandId.RUN)
+    rest(live, qtbot)
+    return live
+
+
+def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tmp_path):
+    seeing.window.show_panel("training")
+    rest(seeing, qtbot)
+    panel, desk = seeing.furnishing.panels["training"], seeing.desk
+    form = panel.form
+    assert form.text.currentData() == "shapes-localizer"
+    layers = [form.site.itemData(row) for row in range(form.site.count())]
+    assert layers == list(mt.load_model("shapes-resnet").sight.layers)
+    assert not form.layer.isEnabled()
+    assert not form.form.isEnabled()
+    form.site.setFocus()
+    for _ in range(layers.index("stage2.block0") - form.site.currentIndex()):
+        QTest.keyClick(form.site, Qt.Key.Key_Down)
+    assert form.site.currentData() == "stage2.block0"
+    assert (form.numbers["width"].value(), form.numbers["k"].value()) == (128, 8)
+    form.numbers["width"].setValue(64)
+    form.numbers["k"].setValue(4)
+    form.numbers["steps"].setValue(150)
+    form.out.setText(str(tmp_path / "shapes-features"))
+    rest(seeing, qtbot)
+    qtbot.waitUntil(lambda: "places of images" in panel.outlook.text(), timeout=WAIT)
+    assert panel.outlook.text().startswith("1.76k ")
+    QTest.mouseClick(panel.train, LEFT)
+    qtbot.waitUntil(lambda: bool(desk.dictionaries.held), timeout=WAIT)
+    rest(seeing, qtbot)
+    (made,) = desk.dictionaries.held
+    assert (made.reads, made.d_sae, made.name) == ("stage2.block0", 64, "shapes-features")
+    curve = curves_in(desk.workspace.session)[0]
+    asked = wish_of(curve)
+    assert (asked.text, asked.images, asked.site) == ("shapes-localizer", True, "stage2.block0")
+    assert panel.current[1].last["explained_variance"] > 0.5
+    assert any("mt.load_image_set('shapes-localizer')" in one for one in panel.exported_lines())
