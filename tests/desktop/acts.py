@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+import time
+
+from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 PATIENCE = 60_000  # milliseconds
+SOON = 2  # seconds
 
 
 def rest(bench, qtbot):
@@ -15,6 +18,31 @@ def rest(bench, qtbot):
     bench.runner.turns.finish()
     qtbot.waitUntil(lambda: bench.runner.idle and not bench.updating, timeout=PATIENCE)
     bench.runner.turns.finish()
+
+
+def to_front(window):
+    """Give a window the keyboard, which nobody else does without a window manager.
+
+    A system that took the keyboard from a dialog may have handed it to this window in silence, and
+    then tells nothing where it is asked again: another window takes it for a moment.
+    """
+    window.activateWindow()
+    if not _soon(window.isActiveWindow):
+        other = QWidget()
+        other.show()
+        _soon(other.isVisible)
+        other.activateWindow()
+        _soon(other.isActiveWindow)
+        window.activateWindow()
+        _soon(window.isActiveWindow)
+        other.deleteLater()
+
+
+def _soon(condition):
+    end = time.monotonic() + SOON
+    while not condition() and time.monotonic() < end:
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
+    return condition()
 
 
 def write(field, text):

@@ -236,6 +236,7 @@ def live_bench(qapp):
             _wait(lambda: made.runner.idle)
             for name in made.furnishing.panels.names:  # a late one would come within a test
                 assert made.furnishing.panels[name].isWidgetType()
+            made.furnishing.panels["node_card"].curve.made()
             for box in window.findChildren(QComboBox):
                 box.view()  # a list makes its pop-up when it is first used
             yield made
@@ -272,6 +273,7 @@ def _bench():
     window = MainWindow()
     made = Workbench(window, MemoryStore())
     made.furnishing.finish()
+    made.furnishing.panels["node_card"].curve.made()
     window.show()
     window.activateWindow()
     _wait(window.windowHandle().isExposed)

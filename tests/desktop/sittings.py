@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acts import to_front
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -32,7 +33,7 @@ class Sitting:
         self.bench.runner.turns.finish()
 
     def press(self, wanted):
-        self.window.activateWindow()
+        to_front(self.window)
         self.window.setFocus()
         self.qtbot.waitUntil(self.window.isActiveWindow, timeout=WAIT)
         QTest.keySequence(self.window, QKeySequence(command(wanted).shortcut))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from acts import drop, rest, write
+from acts import drop, rest, to_front, write
 from PIL import Image
 from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QKeySequence
@@ -91,7 +91,7 @@ def prompt_of(bench):
 
 def take(bench, wanted, qtbot):
     """A command by its keys, or by its action where it has none."""
-    bench.window.activateWindow()
+    to_front(bench.window)
     bench.window.setFocus()
     qtbot.waitUntil(bench.window.isActiveWindow)
     if keys := command(wanted).shortcut:

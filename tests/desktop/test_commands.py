@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from acts import to_front
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
@@ -207,7 +208,7 @@ def asked(bench, monkeypatch):
 
 
 def press(qtbot, bench, key, modifier=Qt.KeyboardModifier.ControlModifier):
-    bench.window.activateWindow()
+    to_front(bench.window)
     bench.window.setFocus()
     qtbot.waitUntil(bench.window.isActiveWindow)
     qtbot.keyClick(bench.window, key, modifier)

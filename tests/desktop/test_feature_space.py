@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from acts import to_front
 from PySide6.QtCore import QCoreApplication, QPoint, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
@@ -243,7 +244,7 @@ def test_both_layouts_of_features_are_reviewed_without_model_and_umap(
     assert placed.isVisible()
     assert placed.currentData() == "pca"
     before = panel.drawing.points
-    panel.window().activateWindow()  # the keys of another window that is active come first
+    to_front(panel.window())  # the keys of another window that is active come first
     qtbot.waitUntil(panel.window().isActiveWindow)
     QTest.keyClick(placed, Qt.Key.Key_Down)  # both were kept, so both can be had
     assert panel.site.currentData() == "features of mine (UMAP)"

@@ -7,7 +7,7 @@ import json
 import graph_samples as samples
 import numpy as np
 import pytest
-from acts import drop, rest
+from acts import drop, rest, to_front
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -58,7 +58,7 @@ def bring(qtbot, bench, monkeypatch):
 
 
 def press(qtbot, bench, wanted):
-    bench.window.activateWindow()
+    to_front(bench.window)
     bench.window.setFocus()
     qtbot.waitUntil(bench.window.isActiveWindow, timeout=WAIT)
     QTest.keySequence(bench.window, QKeySequence(command(wanted).shortcut))

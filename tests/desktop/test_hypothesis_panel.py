@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from acts import rest, write
+from acts import rest, to_front, write
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
@@ -233,7 +233,7 @@ def known(live, qtbot):
     rest(live, qtbot)
     live.desk.workspace.change("marks", marks=Marks())
     live.window.show_panel("hypothesis")
-    live.window.activateWindow()
+    to_front(live.window)
     qtbot.waitUntil(live.window.isActiveWindow)
     panel = live.furnishing.panels["hypothesis"]
     panel.inputs.count.setValue(48)

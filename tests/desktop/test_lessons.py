@@ -59,8 +59,13 @@ class Pupil:
 
     def point(self, step):
         self.qtbot.waitUntil(lambda: self.mark.target(step) is not None, timeout=WAIT)
-        self.mark.place()
+        # A card that just came has to be laid out before its button can be brought into view.
+        self.qtbot.waitUntil(self.marked, timeout=WAIT)
         return self.mark.target(step)
+
+    def marked(self):
+        self.mark.place()
+        return self.mark.isVisible()
 
     def do(self, step):
         widget, rect = self.point(step)
@@ -104,6 +109,9 @@ class Pupil:
 @pytest.fixture
 def pupil(qtbot, live):
     made = Pupil(qtbot, live)
+    if live.desk.dictionaries.held:  # of a test before: a lesson would offer these first
+        live.handlers.load("words-4l")
+        made.rest()
     yield made
     made.course.leave()
     live.desk.book.clear_edits()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from acts import to_front
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
@@ -100,7 +101,7 @@ def test_markup_in_a_note_stays_text(bench, notes):
 
 
 def test_the_command_leads_to_the_right_field(bench, notes, qtbot):
-    bench.window.activateWindow()
+    to_front(bench.window)
     qtbot.waitUntil(bench.window.isActiveWindow)
     bench.window.actions_table.trigger(CommandId.NOTE)
     assert notes.whole.hasFocus()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from acts import to_front
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
@@ -27,7 +28,7 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 @pytest.fixture
 def opened(qtbot, bench):
     """The palette, opened by its key."""
-    bench.window.activateWindow()
+    to_front(bench.window)
     qtbot.waitUntil(bench.window.isActiveWindow)
     QTest.keyClick(bench.window, Qt.Key.Key_K, CONTROL)
     (palette,) = bench.window.findChildren(Palette)

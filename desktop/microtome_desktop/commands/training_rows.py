@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from microtome_desktop.commands.command import Command, CommandId, Situation
+from microtome_desktop.commands.command import Command, CommandId
 from microtome_desktop.commands.needs import needs_its_model, needs_session
-
-
-def _cannot_train(now: Situation) -> str:
-    reason, held = needs_its_model(now), now.desk.library.shelf.coverage
-    if reason or held is None or any(row.there for row in held.sites):
-        return reason
-    return (
-        f"{held.model} has layers of units in place of sites: in Python "
-        "mt.train_dictionary(model, images, layer) trains on one."
-    )
-
-
-
 
 _ID = CommandId
 _MENU = "Features"
 TRAINING_COMMANDS = (
     Command(_ID.TRAIN, _MENU, "Train a dictionary", "Train what the Training panel is set to, "
             "with its figures as they come", "mdi6.chart-bell-curve-cumulative",
-            "Ctrl+Alt+T", _needs_model, starts_group=True),
+            "Ctrl+Alt+T", needs_its_model, starts_group=True),
     Command(_ID.CONTINUE_TRAINING, _MENU, "Continue a training\N{HORIZONTAL ELLIPSIS}",
             "Go on from the checkpoint of a training that stopped", "mdi6.play-pause", "",
             needs_its_model),

@@ -44,6 +44,7 @@ class LessonMark(QWidget):
         self._follow = QTimer(self, interval=_EVERY_MS)
         self._follow.timeout.connect(self.place)
         self._brought: QPoint | None = None  # where what is marked lay when it was scrolled to
+        self._raised = False  # whether the panel of this step's click was brought to the front
         course.changed.connect(self._on_course)
         for name, box in self._lists().items():
             box.setProperty("lesson_list", name)
@@ -96,7 +97,7 @@ class LessonMark(QWidget):
         self.deleteLater()
 
     def _on_course(self, lesson: object, place: int) -> None:
-        step, self._brought = self._course.step, None
+        step, self._brought, self._raised = self._course.step, None, False
         if step is not None and place == 0:
             self._window.show_panel("circuit")  # where most of the clicks are
         if step is not None and step.front:
@@ -119,6 +120,7 @@ class LessonMark(QWidget):
             self.hide()
             return
         widget, rect = found
+        self._bring_to_front(widget)
         # Once, so that who scrolls away may look around; again where the page grew above it.
         if widget.visibleRegion().isEmpty() and self._brought != _place_in_page(widget):
             _scroll_to(widget)
@@ -130,6 +132,15 @@ class LessonMark(QWidget):
         self.setGeometry(QRect(corner, rect.size()).adjusted(-_AROUND, -_AROUND, _AROUND, _AROUND))
         self.show()
         self.raise_()
+
+    def _bring_to_front(self, widget: QWidget) -> None:
+        """Raise the panel of the next click once; who then turns to another may look around."""
+        if self._raised:
+            return
+        self._raised = True
+        for name, panel in self._panels.items():
+            if panel.isAncestorOf(widget) and panel.visibleRegion().isEmpty():
+                self._window.show_panel(name)
 
     def already(self, step: Step) -> bool:
         """Whether a list or a tab is as the step wants it, so that there is nothing to do."""

@@ -48,13 +48,14 @@ class UnitCurve(QWidget):
         if self.plot is not None:
             self.plot.setVisible(found is not None)
         if found is not None:
-            plot = self._made()
+            plot = self.made()
             own = Line(found, colours.ACCENT, front=True)
             control = Line(control_of(found), colours.TEXT_FAINT)
             plot.show_lines((control, own), _SMALLEST)
             self.text.setText(curve_text(found))
 
-    def _made(self) -> FaithfulnessPlot:
+    def made(self) -> FaithfulnessPlot:
+        """The plot, which is made when there is first something to draw."""
         if self.plot is None:
             self.plot = FaithfulnessPlot()
             self.plot.setFixedHeight(_HEIGHT)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from acts import to_front
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
@@ -95,7 +96,7 @@ def test_wheel_zooms_at_the_cursor_and_f_fits(panel, qtbot, hand):
     moved = panel.canvas.place_of(node) - place
     # A wheel tells whole pixels: half a one each way, magnified by the zoom.
     assert moved.manhattanLength() < panel.canvas.scale
-    panel.activateWindow()
+    to_front(panel)
     qtbot.waitUntil(panel.isActiveWindow)
     panel.canvas.view.setFocus()
     QTest.keyClick(panel.canvas.view, Qt.Key.Key_F)
@@ -203,7 +204,7 @@ def press(panel, key):
 
 
 def test_arrow_keys_walk_along_the_strongest_edges(panel, context, hand, qtbot):
-    panel.window().activateWindow()
+    to_front(panel.window())
     qtbot.waitUntil(panel.window().isActiveWindow)
     hand.click(panel.canvas.place_of(hand.strongest(HEAD)))
     held = hand.circuit
@@ -223,7 +224,7 @@ def test_arrow_keys_walk_along_the_strongest_edges(panel, context, hand, qtbot):
 
 
 def test_left_and_right_go_through_the_nodes_of_a_layer(panel, context, hand, qtbot):
-    panel.window().activateWindow()
+    to_front(panel.window())
     qtbot.waitUntil(panel.window().isActiveWindow)
     held = hand.circuit
     start = hand.strongest(HEAD)
@@ -243,7 +244,7 @@ def test_left_and_right_go_through_the_nodes_of_a_layer(panel, context, hand, qt
 
 
 def test_without_a_selection_every_key_leads_to_the_metric(panel, context, hand, qtbot):
-    panel.window().activateWindow()
+    to_front(panel.window())
     qtbot.waitUntil(panel.window().isActiveWindow)
     for key in (Qt.Key.Key_Up, Qt.Key.Key_Left):
         hand.click(hand.empty_place())

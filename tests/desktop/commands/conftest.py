@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from acts import to_front
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
@@ -34,7 +35,7 @@ class Hand:
         """By the command's keys; by the mouse in its menu where it has none."""
         action = self.window.actions_table.actions[wanted]
         self.qtbot.waitUntil(action.isEnabled, timeout=WAIT)
-        self.window.activateWindow()
+        to_front(self.window)
         self.window.setFocus()
         self.qtbot.waitUntil(self.window.isActiveWindow)
         if command(wanted).shortcut:

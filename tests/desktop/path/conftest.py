@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from acts import to_front
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialogButtonBox, QFileDialog
@@ -148,7 +149,7 @@ class User:
 
     def come_forward(self):
         """Without a window manager nobody else gives a window the keyboard."""
-        self.window.activateWindow()
+        to_front(self.window)
         until(self.window.isActiveWindow, f"no keyboard but {QApplication.topLevelWindows()}")
 
     def run(self):
