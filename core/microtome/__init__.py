@@ -263,7 +263,8 @@ if TYPE_CHECKING:
     from microtome.vision.circuit import channel_graph
     from microtome.vision.evidence import unit_evidence
     from microtome.vision.faithful import channel_faithfulness
-    from microtome.vision.feature_images import feature_images, feature_selectivity
+    from microtome.vision.feature_images import feature_images
+    from microtome.vision.feature_selectivity import feature_selectivity
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens

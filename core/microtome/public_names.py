@@ -77,7 +77,7 @@ PUBLIC = {
     "feature_images": "vision.feature_images",
     "feature_index": "features.indexing",
     "feature_intervention": "circuits.attribution.intervening",
-    "feature_selectivity": "vision.feature_images",
+    "feature_selectivity": "vision.feature_selectivity",
     "feature_space": "analysis.feature_space",
     "feature_splits": "features.splitting",
     "generate": "interventions.generation",

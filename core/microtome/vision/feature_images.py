@@ -1,24 +1,24 @@
-"""Features of a dictionary on images: the top images of one, and which classes each answers to."""
+"""The images that a feature of a dictionary answers to most."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from microtome.errors import DictionaryMismatch, InputError, expect, expect_count
 from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
-from microtome.features.unit_rows import flat, images_of, unit_layer, unit_values
+from microtome.features.unit_rows import images_of, unit_values
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.models.vision.sight import UnitLayer
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.image_set import ImageSet
 from microtome.vision.activity import sight_of
-from microtome.vision.selectivity import domain_labels, domain_names, selectivity_by_group
 
-FEATURE_IMAGES, FEATURE_SELECTIVITY = "feature-images", "feature-selectivity"
+FEATURE_IMAGES = "feature-images"
 _SHOWN = 12
 
 
@@ -40,13 +40,13 @@ def feature_images(
     another model or no layer of units, InputError for a feature that there is not.
     """
     expect_count(count, "count")
-    layer = _read_by(model, dictionary, images)
+    layer = read_by(model, dictionary, images)
     expect(feature, int, "feature", "a number", "Write for example 12.")
     if not 0 <= feature < dictionary.d_sae:
         raise InputError(
             f"There is no feature {feature}.", f"Its features are 0 to {dictionary.d_sae - 1}."
         )
-    maps = feature_codes(model, dictionary, layer, images, job, feature)[..., 0]
+    maps = feature_codes(model, dictionary, layer, images, job, feature)
     strongest = maps.max(1)
     order = np.argsort(-strongest, kind="stable")[:count]
     order = order[strongest[order] > 0]
@@ -73,52 +73,31 @@ def feature_images(
     return Analysis(named, FEATURE_IMAGES, title, arrays, params)
 
 
-def feature_selectivity(
-    model: Model, dictionary: Dictionary, images: ImageSet, *, job: Job | None = None
-) -> Analysis:
-    """How selective each feature is for each class and domain, by its mean code over an image.
+def read_by(model: Model, dictionary: Dictionary, images: ImageSet) -> UnitLayer:
+    """The layer that a dictionary reads, of units or of a transformer's patches.
 
-    ``by_class`` [class, feature] and ``by_domain`` [domain, feature] are the index of
-    ``selectivity_index``, ``rate`` [feature] the share of places where a feature is on, and
-    ``units_by_domain`` [domain, unit] the same index of the layer's own units, to compare with.
     Raises as ``feature_images``.
     """
-    layer = _read_by(model, dictionary, images)
-    codes = feature_codes(model, dictionary, layer, images, job)
-    own = np.concatenate([
-        layer.mean(held).cpu().numpy()
-        for held in unit_values(model, layer, images_of(images), job_or_default(job))
-    ])  # fmt: skip
-    domains, groups = domain_names(images.domains), domain_labels(images.labels, images.domains)
-    mean, count = codes.mean(1), len(domains)
-    by_class = selectivity_by_group(mean, images.labels, len(images.classes))
-    arrays = {
-        "by_class": Labelled(("class", "feature"), by_class),
-        "by_domain": Labelled(("domain", "feature"), selectivity_by_group(mean, groups, count)),
-        "rate": Labelled(("feature",), (codes > 0).mean((0, 1))),
-        "units_by_domain": Labelled(("domain", "unit"), selectivity_by_group(own, groups, count)),
-    }
-    told = dictionary.identity
-    params = {"classes": list(images.classes), "domains": list(domains), "layer": layer.name,
-              "dictionary": told.name, "fingerprint": told.fingerprint, "images": images.name,
-              "digest": images.digest}  # fmt: skip
-    named = f"{FEATURE_SELECTIVITY}-{told.fingerprint[:12]}-{images.name}"
-    title = f"{told.name}: selectivity of features on {images.name}"
-    return Analysis(named, FEATURE_SELECTIVITY, title, arrays, params)
-
-
-def _read_by(model: Model, dictionary: Dictionary, images: ImageSet) -> UnitLayer:
-    sight_of(model)
+    sight = sight_of(model)
     expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
     expect(images, ImageSet, "images", "an ImageSet", "Load one with load_image_set.")
-    expect_fit(dictionary.identity, model)
-    layer = unit_layer(model, dictionary.identity.reads)
-    if layer is None:
+    told = dictionary.identity
+    expect_fit(told, model)
+    layer = sight.layers.get(told.reads)
+    if layer is None or layer.n_units != told.d_in:
         raise DictionaryMismatch(
-            f"{dictionary.identity.name} reads {dictionary.identity.reads}, a site of patches.",
+            f"{told.name} reads {told.reads}, which is no layer of units.",
             "Look through it with feature_index and feature_card.",
         )
     return layer
+
+
+def at_places(
+    layer: UnitLayer, values: Float[Tensor, "image unit *place"]
+) -> Float[Tensor, "image place unit"]:
+    """What dictionaries read at each place; what stands in front of the patches is left out."""
+    flat = values.flatten(2) if values.dim() > 2 else values[..., None]
+    return flat[:, :, layer.leading :].movedim(1, 2)
 
 
 @torch.inference_mode()
@@ -127,13 +106,13 @@ def feature_codes(
     dictionary: Dictionary,
     layer: UnitLayer,
     images: ImageSet,
-    job: Job | None = None,
-    feature: int | None = None,
-) -> Float[np.ndarray, "image place feature"]:
-    """Codes at each place of each image; of one feature alone where it is named."""
+    job: Job | None,
+    feature: int,
+) -> Float[np.ndarray, "image place"]:
+    """Codes of one feature at each place of each image."""
     parts = []
     for values in unit_values(model, layer, images_of(images), job_or_default(job)):
-        codes = dictionary.encode(flat(values).cpu()).unflatten(0, (len(values), -1))
-        kept = codes if feature is None else codes[..., feature : feature + 1]
-        parts.append(kept.float().numpy())
+        rows = at_places(layer, values).cpu()
+        codes = dictionary.encode(rows.flatten(0, 1))[:, feature]
+        parts.append(codes.unflatten(0, rows.shape[:2]).float().numpy())
     return np.concatenate(parts)

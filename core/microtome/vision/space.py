@@ -75,7 +75,7 @@ def image_space(
     )  # fmt: skip
     arrays = labelled_points(found, labels)
     seen = np.stack([sight.preprocessing.prepare(image).values for image in given])
-    arrays[THUMBNAILS] = Labelled(("image", "row", "column", "channel"), _reduced(seen))
+    arrays[THUMBNAILS] = Labelled(("image", "row", "column", "channel"), reduced(seen))
     name = layer if each == 1 else f"{layer} {PLACES}"
     params = {
         "site": name, "layer": None, "unit_layer": layer, "per": per, "images": images.name,
@@ -144,7 +144,7 @@ def _labels(
     )
 
 
-def _reduced(
+def reduced(
     images: UInt8[np.ndarray, "image row column channel"],
 ) -> UInt8[np.ndarray, "image _ _ channel"]:
     """Images whose longer side is at most so many pixels: means of squares of pixels."""

@@ -10,6 +10,7 @@ from microtome.records.model import ModelIdentity
 from microtome.records.neuron_prints import neurons_fingerprint
 from microtome.records.session import Session
 from microtome_desktop.state.features import indexes
+from microtome_desktop.state.image_features import selectivities
 
 NO_INDEX = "No text was looked through yet."
 
@@ -28,7 +29,7 @@ def feature_sources(
 ) -> tuple[FeatureSource, ...]:
     """All on offer: open ones first, then what the session has of dictionaries, then neurons."""
     found = {one.fingerprint: FeatureSource(one.fingerprint, one.name, _told(one)) for one in held}
-    for analysis in indexes(session):
+    for analysis in (*indexes(session), *selectivities(session)):
         print_, told = str(analysis.params.get("fingerprint", "")), analysis.params
         name = str(told.get("dictionary", "a dictionary"))
         words = f"{told.get('architecture', '')} at {told.get('reads', '')}"

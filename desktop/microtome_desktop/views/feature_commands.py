@@ -76,11 +76,13 @@ class FeatureCommands(QObject):
             DictionarySaveDialog(self._desk, self._runner, panel.current, self._window).show()
 
     def look_through(self) -> None:
-        """Ask for a text, and read it."""
+        """Ask for a text, and read it; of a layer of units show the chosen images."""
         from microtome_desktop.views.index_dialog import IndexDialog
 
         panel = self._panel()
-        if panel is not None and panel.current is not None:
+        if panel is not None and panel.images.alone:
+            panel.images.read()
+        elif panel is not None and panel.current is not None:
             IndexDialog(self._desk, self._runner, panel.current, self._window).show()
 
     def show_directions(self) -> None:

@@ -41,8 +41,11 @@ from microtome_desktop.views.feature_naming import FeatureNaming
 from microtome_desktop.views.feature_rows import FeatureRows
 from microtome_desktop.views.feature_run import FeatureRun
 from microtome_desktop.views.feature_start import FeatureStart
+from microtome_desktop.views.image_features import IMAGE_FEATURES, ImageFeatures
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.preparing import prepared_by
+
+_PREPARED = frozenset({"feature table", "feature card", "codes", IMAGE_FEATURES})
 
 
 class FeaturesPanel(Panel):
@@ -67,7 +70,7 @@ class FeaturesPanel(Panel):
         self.hovering = FeatureHover(self, context)
         self.card_menu = CardExport(context, self.view.export, self.view, self._card_table)
         self.naming = FeatureNaming(self, context, self.view)
-        self.start = FeatureStart(context)
+        self.start, self.images = FeatureStart(context), ImageFeatures(context)
         self._lay_out()
         self._connect()
         self.show_session()
@@ -90,6 +93,7 @@ class FeaturesPanel(Panel):
         self.pages = QStackedWidget()
         self.pages.addWidget(self.start)
         self.pages.addWidget(self.both)
+        self.pages.addWidget(self.images)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(10, 6, 8, 6)
         whole.setSpacing(4)
@@ -102,6 +106,7 @@ class FeaturesPanel(Panel):
         self.look.clicked.connect(self._on_look)
         self.bar.searched.connect(self._on_search)
         self.rows.chosen.connect(self.choose)
+        self.images.chosen.connect(self.choose)
         self.view.feature_chosen.connect(self.choose)
         self.view.proposal_wanted.connect(partial(self.context.do, CommandId.PROPOSE_LABELS))
         self.view.noted.connect(self._on_noted)
@@ -185,7 +190,7 @@ class FeaturesPanel(Panel):
 
     def show_part(self, part: str) -> None:
         """An index or labels have arrived, or another run."""
-        if part.startswith("analyses/feature-index"):
+        if part.startswith(("analyses/feature-index", "analyses/feature-selectivity")):
             self._offer()
         elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
@@ -200,6 +205,7 @@ class FeaturesPanel(Panel):
                 if selected.feature[0] in known:
                     self.context.dictionaries.choose(selected.feature[0])
             self.rows.mark(self.feature)
+            self.images.mark()
             self._show_card()
         if "position" in changed:
             self.view.chips.select(selected.position)
@@ -211,7 +217,7 @@ class FeaturesPanel(Panel):
         self.context.later((self, "work"), self._show_able)
 
     def _on_prepared(self, key: object) -> None:
-        if isinstance(key, tuple) and key and key[0] in {"feature table", "feature card", "codes"}:
+        if isinstance(key, tuple) and key and key[0] in _PREPARED:
             self.context.later((self, "prepared"), self._show)
 
     def _offer(self) -> None:
@@ -244,14 +250,17 @@ class FeaturesPanel(Panel):
                 self._show_card()
         else:
             self._show_card()
+        self.search.setHidden(self.pages.currentWidget() is self.images)
         self._say()
         self._show_able()
 
     def _show_nothing(self, source: FeatureSource | None, why: str = "") -> None:
         self._key = self.table = self.card = None
         self.rows.show_table(None, {})
-        self.start.show_for(source, why)
-        self.pages.setCurrentWidget(self.start)
+        seen = not why and self.images.show_for(source)
+        if not seen:
+            self.start.show_for(source, why)
+        self.pages.setCurrentWidget(self.images if seen else self.start)
 
     def _show_card(self) -> None:
         feature, table, source = self.feature, self.table, self.current
@@ -294,7 +303,7 @@ class FeaturesPanel(Panel):
     def _say(self) -> None:
         table = self.table
         if table is None:
-            self.said.setText("")
+            self.said.setText(self.images.told())
             return
         shown, whole = len(self.rows.rows), table.n_features
         dead = int((table.figures["rate"] == 0).sum())
@@ -312,6 +321,7 @@ class FeaturesPanel(Panel):
             why_no_open=why_not(CommandId.OPEN_DICTIONARY),
         )  # fmt: skip
         self.start.show_work(piece)
+        self.images.show_able()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Ask for what only matters when it is seen."""
@@ -326,7 +336,7 @@ class FeaturesPanel(Panel):
         source = self.current
         return {
             "dictionary": "" if source is None else source.fingerprint,
-            "feature": self.feature,
+            "feature": self.images.feature if self.table is None else self.feature,
             "sorted": key,
             "descending": descending,
             "search": self.search.text(),
@@ -358,7 +368,7 @@ class FeaturesPanel(Panel):
         """The rows of the table, sorted and searched as it is."""
         if self._session is None:
             return exports.NO_RUN
-        return self.rows.exported() or NO_INDEX
+        return self.rows.exported() or self.images.exported() or NO_INDEX
 
     def exported_lines(self) -> tuple[str, ...] | str:
         """The index, and the row of the selected feature."""
@@ -366,4 +376,6 @@ class FeaturesPanel(Panel):
         if session is None:
             return exports.NO_RUN
         held = None if source is None else index_with(session, source.fingerprint)
-        return NO_INDEX if held is None else feature_lines(session, held, self.feature)
+        if held is None:
+            return self.images.lines() or NO_INDEX
+        return feature_lines(session, held, self.feature)

@@ -9,7 +9,7 @@ import torch
 import microtome as mt
 from microtome.errors import InputError, ModelError
 from microtome.vision.default_space import space_with
-from microtome.vision.space import _reduced
+from microtome.vision.space import reduced
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_run_on_an_image_shows_it_among_the_set_of_the_model(seeing):
 
 def test_large_images_are_kept_as_small_pictures():
     seen = np.random.default_rng(0).integers(0, 256, (3, 2 * 200, 2 * 150, 1)).astype(np.uint8)
-    small = _reduced(seen)
+    small = reduced(seen)
     assert small.shape == (3, 100, 75, 1)
     np.testing.assert_allclose(small[1, 2, 3, 0], seen[1, 8:12, 12:16, 0].mean(), atol=0.5)
 

@@ -10,6 +10,7 @@ import microtome as mt
 from microtome.errors import CorpusError, DictionaryMismatch, InputError, SiteMissing
 from microtome.features.training.units import unit_rows
 from microtome.jobs import Job
+from microtome.records.feature_selectivity import selectivity_of
 
 LAYER = "stage2.block0"
 
@@ -84,6 +85,20 @@ def test_the_top_images_of_a_feature_come_with_its_map(learned):
         of_class[inside].std() + of_class[~inside].std()
     )
     assert told.array("by_class")[2, feature] == pytest.approx(index, abs=1e-4)
+    seen = selectivity_of(told)
+    np.testing.assert_allclose(seen.rate, (codes > 0).mean((0, 1)))
+    np.testing.assert_allclose(seen.peak, codes.max((0, 1)), atol=1e-5)
+    peaks = codes.max(1)
+    for each in range(40):
+        order = np.argsort(-peaks[:, each], kind="stable")[:10]
+        order = order[peaks[order, each] > 0]
+        examples = seen.examples(each)
+        assert [seen.number[each, kept] for kept, _ in examples] == order.tolist()
+        for (kept, row), at in zip(examples, order.tolist(), strict=True):
+            expected = codes[at, :, each].reshape(2, 2)
+            np.testing.assert_allclose(seen.maps[each, kept], expected, atol=1e-5)
+            np.testing.assert_array_equal(seen.thumbnails[row], images.images[at])
+            assert seen.label[row] == images.labels[at]
 
 
 def test_a_saved_dictionary_still_knows_its_layer(learned, tmp_path):

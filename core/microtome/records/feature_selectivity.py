@@ -1,0 +1,62 @@
+"""What the features of a dictionary answer to over a set of images, for panels and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from microtome.records.analysis import Analysis
+
+FEATURE_SELECTIVITY = "feature-selectivity"
+
+
+def selectivity_id(fingerprint: str, images: str) -> str:
+    """The name of the analysis of a dictionary and a set of images."""
+    return f"{FEATURE_SELECTIVITY}-{fingerprint[:12]}-{images}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureSelectivity:
+    """A typed view of the analysis: what each feature answers to, and its strongest images."""
+
+    analysis: Analysis
+    rate: Float[np.ndarray, " feature"]
+    peak: Float[np.ndarray, " feature"]
+    by_class: Float[np.ndarray, "class feature"]
+    by_domain: Float[np.ndarray, "domain feature"]
+    number: Int[np.ndarray, "feature image"]
+    strongest: Float[np.ndarray, "feature image"]
+    maps: Float[np.ndarray, "feature image row column"]
+    shown: Int[np.ndarray, " shown"]
+    label: Int[np.ndarray, " shown"]
+    thumbnails: UInt8[np.ndarray, "shown _ _ channel"]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the set."""
+        return tuple(self.analysis.params["classes"])
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains of the set."""
+        return tuple(self.analysis.params["domains"])
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory."""
+        return self.maps.nbytes + self.thumbnails.nbytes + 4 * self.by_class.nbytes
+
+    def examples(self, feature: int) -> tuple[tuple[int, int], ...]:
+        """Of each of a feature's strongest images: which of its maps, and which thumbnail."""
+        at = {int(number): row for row, number in enumerate(self.shown)}
+        kept = enumerate(self.number[feature].tolist())
+        return tuple((n, at[number]) for n, number in kept if number >= 0)
+
+
+def selectivity_of(analysis: Analysis) -> FeatureSelectivity:
+    """The view. Raises LookupError for an analysis that is none."""
+    names = ("rate", "peak", "by_class", "by_domain", "number", "strongest", "maps", "shown",
+             "label", "thumbnails")  # fmt: skip
+    return FeatureSelectivity(analysis, *(np.asarray(analysis.array(name)) for name in names))
