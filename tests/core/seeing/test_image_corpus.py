@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from microtome.activations.capture import trace
 from microtome.activations.harvest import harvest
@@ -14,7 +15,9 @@ from microtome.features.indexing import feature_index
 from microtome.features.training.single import train_dictionary
 from microtome.models.loading import load_model
 from microtome.records.feature_card import feature_card
+from microtome.records.feature_selectivity import selectivity_of
 from microtome.records.image_set import ImageSet
+from microtome.vision.feature_selectivity import feature_selectivity
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,13 @@ def test_a_dictionary_of_patches_is_trained_measured_and_looked_through(sees, no
     (example, *_) = feature_card(index, best).top
     assert all(text.startswith(("cup", "house", "[CLS]", "")) for text in example.tokens)
     assert example.tokens[example.peak].split(" ")[0] in ("cup", "house")
+    seen = selectivity_of(feature_selectivity(model, made.dictionary, noise))
+    np.testing.assert_allclose(seen.rate * 12 * 16, index.array("count"))
+    at = int(seen.number[best, 0])
+    rows = trace(model, noise.image(at)).activation("resid_post.0")[1:]  # without the class token
+    codes = made.dictionary.encode(torch.tensor(rows))[:, best].reshape(4, 4)
+    np.testing.assert_allclose(seen.maps[best, 0], codes.numpy(), atol=1e-4)
+    np.testing.assert_array_equal(seen.thumbnails[0], noise.images[seen.shown[0]])
 
 
 def test_what_cannot_be_learned_from_is_refused(sees, tiny_model, noise, tmp_path):
