@@ -51,13 +51,13 @@ from microtome_desktop.views.text_flow import EmptyState
 IMAGE_FEATURES = "image features"  # begins the key of what is prepared
 _COLUMNS = (
     LazyColumn("feature", "feature", "Its number in the dictionary", 56, right=True),
-    LazyColumn("class", "class", "The class that it is most selective for", 70),
+    LazyColumn("class", "class", "The class that it is most selective for", 60),
     LazyColumn("by_class", "index", "Selectivity for that class: (mean inside − mean outside) / "
-               "(sum of both standard deviations) of its mean code over an image", 54, right=True),
-    LazyColumn("domain", "domain", "The domain that it is most selective for", 66),
-    LazyColumn("by_domain", "index", "Selectivity for that domain", 54, right=True),
-    LazyColumn("rate", "rate", "At how many places of the images it is on", 54, right=True),
-    LazyColumn("peak", "max", "Its largest code at any place", 54, right=True),
+               "(sum of both standard deviations) of its mean code over an image", 50, right=True),
+    LazyColumn("domain", "domain", "The domain that it is most selective for", 60),
+    LazyColumn("by_domain", "index", "Selectivity for that domain", 50, right=True),
+    LazyColumn("rate", "rate", "At how many places of the images it is on", 48, right=True),
+    LazyColumn("peak", "max", "Its largest code at any place", 48, right=True),
 )  # fmt: skip
 _FORMATS = {"feature": ".0f", "by_class": ".2f", "by_domain": ".2f", "rate": ".1%"}
 _ACROSS, _IMAGES, _SIDE = 5, 10, 96
