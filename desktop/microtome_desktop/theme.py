@@ -69,6 +69,8 @@ QToolButton#slot { padding: 3px 8px; }
 QToolButton#empty_slot { border: 1px dashed LINE; color: DIM; }
 QToolButton#empty_slot:hover { background: RAISED; }
 QToolButton#tiny::menu-indicator, #centre_all::menu-indicator { image: none; }
+#centre_all { background: transparent; }
+#centre_all:hover { background: RAISED; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
 #card_buttons { background: CARD; border-top-right-radius: 8px; }

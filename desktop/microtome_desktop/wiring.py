@@ -101,6 +101,10 @@ class Opening(QObject):
             self.workbench.ready.connect(self._settling.start)
             self.workbench.start(self._path)
 
+    def settle(self) -> None:
+        """Emit ``settled`` once everything is at rest again."""
+        self._settling.start()
+
     @Slot()
     def _on_settling(self) -> None:
         bench = self.workbench
@@ -163,10 +167,21 @@ def _lay_out() -> None:
         QCoreApplication.sendPostedEvents(None, int(QEvent.Type.LayoutRequest.value))
 
 
+def _wait_for(opening: Opening) -> None:
+    """Let a window work until it is settled, or patience ends."""
+    waiting, patience = QEventLoop(), QTimer(singleShot=True, interval=_RENDER_PATIENCE_MS)
+    opening.settled.connect(waiting.quit)
+    patience.timeout.connect(waiting.quit)
+    patience.start()
+    waiting.exec()
+    opening.settled.disconnect(waiting.quit)
+
+
 def _render(path: Path) -> QPixmap:
     """The window with a session in it, drawn once all panels are there."""
     from microtome.errors import SessionError
     from microtome.session.reader import open_session
+    from microtome_desktop.views.circuit import CircuitPanel
 
     open_session(path)  # a file that cannot be opened is refused before there is a window
     if not has_screen():
@@ -177,12 +192,17 @@ def _render(path: Path) -> QPixmap:
     opening.window.resize(_PICTURE_SIZE)
     opening.window.reset_layout()  # the first sizes were those of this machine's screen
     opening.window.show()
-    waiting = QEventLoop()
-    opening.settled.connect(waiting.quit)
-    QTimer.singleShot(_RENDER_PATIENCE_MS, waiting.quit)
-    waiting.exec()
-    shown = opening.workbench is not None and opening.workbench.desk.workspace.session is not None
+    _wait_for(opening)
+    bench = opening.workbench
+    shown = bench is not None and bench.desk.workspace.session is not None
     _lay_out()
+    if bench is not None and shown:
+        # What got another size only now is drawn for it a moment later.
+        opening.settle()
+        _wait_for(opening)
+        circuit = bench.furnishing.panels["circuit"]
+        if isinstance(circuit, CircuitPanel):
+            circuit.finish_drawing()
     picture = opening.window.grab()
     opening.close()
     opening.window.close()

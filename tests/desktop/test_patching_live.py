@@ -16,6 +16,7 @@ import microtome as mt
 import microtome_resources as resources
 from microtome.prompt_sets import load_prompt_set
 from microtome.prompts import Question
+from microtome.records.marks import Marks
 from microtome.records.sweep import sweep_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
@@ -40,7 +41,7 @@ def panel(live, qtbot):
         session = live.desk.workspace.session
     left = {one.id for one in sweeps_in(session)}
     held = {name: one for name, one in session.analyses.items() if name not in left}
-    live.desk.workspace.show(replace(session, analyses=held), dirty=False)
+    live.desk.workspace.show(replace(session, analyses=held, marks=Marks()), dirty=False)
     live.desk.selection.clear()
     live.window.reset_layout()
     made = live.furnishing.panels["patching"]

@@ -204,8 +204,9 @@ class TrainingForm(QWidget):
             for name, title in (*layers_of, *sites_of(coverage)):
                 self.site.addItem(name, name)
                 self.site.setItemData(self.site.count() - 1, title, _TIP)
-            row = self.site.findData(before or "resid_post")
-            self.site.setCurrentIndex(max(0, row))
+            # What was chosen may be of a model of another kind, which has none of these.
+            rows = (self.site.findData(before), self.site.findData("resid_post"))
+            self.site.setCurrentIndex(next((row for row in rows if row >= 0), 0))
             layers = 1 if model is None else model.n_layers
             self.layer.setRange(0, max(0, layers - 1))  # a convolutional net has none of ours
             self._offer_plans()
