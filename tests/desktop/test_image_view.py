@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from acts import to_front
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtWidgets import QApplication
@@ -22,6 +23,7 @@ def view(qtbot: QtBot) -> ImageView:
     made.resize(240, 160)
     made.show()
     qtbot.waitUntil(made.windowHandle().isExposed)
+    to_front(made)  # the keys of another window that is active come first
     return made
 
 

@@ -49,6 +49,8 @@ def held_probe(session):
 
 def test_an_example_is_probed_site_by_site_and_is_the_engine_s(live, qtbot, tmp_path):
     panel, desk = front(live, qtbot), live.desk
+    desk.book.clear_edits()
+    rest(live, qtbot)
     assert not panel.run.isEnabled()
     panel.form.example.setCurrentIndex(panel.form.example.findData("grammar"))
     panel.form.example.activated.emit(panel.form.example.currentIndex())
