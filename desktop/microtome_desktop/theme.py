@@ -69,7 +69,6 @@ QToolButton#slot { padding: 3px 8px; }
 QToolButton#empty_slot { border: 1px dashed LINE; color: DIM; }
 QToolButton#empty_slot:hover { background: RAISED; }
 QToolButton#tiny::menu-indicator, #centre_all::menu-indicator { image: none; }
-#centre_all { background: transparent; }
 #centre_all:hover { background: RAISED; }
 #card, #card_title, #card_body { background: CARD; }
 #card_title { border-top-left-radius: 8px; border-top-right-radius: 8px; }
@@ -129,7 +128,7 @@ QTabBar { background: CARD; }
 QTabBar::tab { background: transparent; color: DIM; padding: 6px 12px; border: none;
   border-bottom: 2px solid transparent; }
 QMainWindow > QTabBar::tab { padding: 6px; } #centre_tabs::tab { padding: 6px 7px; }
-#centre_all { background: CARD; border: none; padding: 2px 8px; }
+#centre_all { background: CARD; border: none; border-radius: 0; padding: 2px 8px; }
 QTabBar::tab:selected { color: TEXT; border-bottom-color: ACCENT; }
 QTabBar::tab:hover { color: TEXT; }
 QTabWidget::pane { border: none; }

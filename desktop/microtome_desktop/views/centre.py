@@ -67,6 +67,8 @@ class Centre(QWidget):
         self.all_cards.setAccessibleName("list of all views in the middle of the window")
         self.all_cards.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.all_cards.setAutoRaise(True)
+        # As high as the tabs: around it the window would show through.
+        self.all_cards.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self.all_cards.setVisible(several)
         menu = QMenu(self.all_cards)
         for number in range(self.tabs.count()):
