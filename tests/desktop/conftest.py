@@ -22,7 +22,9 @@ from PySide6.QtWidgets import (
 from shiboken6 import getCppPointer
 
 import microtome_resources as resources
+from microtome.images.sets import load_image_set
 from microtome.prompts import Question
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine, show_new
 from microtome_desktop.jobs.model_requests import ReadDraft, RunChecks
 from microtome_desktop.state.draft import Reading
@@ -43,7 +45,7 @@ def _neighbour(name, folder="."):
 
 
 sample = _neighbour("sample")
-_neighbour("acts")
+acts = _neighbour("acts")
 _neighbour("discovered")
 _neighbour("indexed")
 _neighbour("sittings")
@@ -267,6 +269,24 @@ def live(live_bench):
     live_bench.runner.ask(ReadDraft(desk.draft.text))
     _wait(lambda: _at_rest(live_bench))
     return live_bench
+
+
+@pytest.fixture
+def seeing(live, qtbot):
+    """The live window with shapes-resnet, an image run and nothing selected."""
+    live.handlers.load("shapes-resnet")
+    workspace = live.desk.workspace
+    qtbot.waitUntil(
+        lambda: workspace.model is not None and workspace.model.sees, timeout=acts.PATIENCE
+    )
+    acts.rest(live, qtbot)
+    live.desk.draft.fill(Question(load_image_set("shapes").image(45)))
+    acts.rest(live, qtbot)
+    live.window.actions_table.trigger(CommandId.RUN)
+    acts.rest(live, qtbot)
+    assert workspace.session.clean.image is not None
+    live.desk.selection.clear()
+    return live
 
 
 def _bench():

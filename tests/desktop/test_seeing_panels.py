@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
 from microtome.records.unit_card import card_of, table_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
@@ -18,22 +16,6 @@ from microtome_desktop.presenters.seeing import NO_SIGHT
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
 LAYER = "stage1.block0"
-
-
-@pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    rest(live, qtbot)
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    assert workspace.session.clean.image is not None
-    live.desk.selection.clear()
-    return live
 
 
 def front(bench, qtbot, name):

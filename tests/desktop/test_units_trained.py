@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
 from microtome.records.feature_selectivity import selectivity_of
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.image_features import selectivities
 from microtome_desktop.state.trainings import curves_in, wish_of
 from microtome_desktop.state.visualisations import visualisations_in
 
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
-
-
-@pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    return live
 
 
 def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tmp_path):
