@@ -35,7 +35,8 @@ from microtome_desktop.presenters.space_selected import selected_by, selected_ro
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
+from microtome_desktop.views.markup import take_markup
 from microtome_desktop.views.opengl import opengl_problem
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_bar import SpaceBar
@@ -74,6 +75,7 @@ class FeatureSpacePanel(Panel):
         self.grid = PaneGrid(self._make_view)
         self.legend = QLabel()
         self.legend.setObjectName("legend")
+        take_markup(self.legend)
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend.setMinimumHeight(40)  # what does not fit is cut off below
         self.grouping = Grouping(context, self)
@@ -208,7 +210,7 @@ class FeatureSpacePanel(Panel):
             return
         of_feature = bool(pane.drawing.features)
         told = self.features.told(pane, point) if of_feature else pane.drawing.describe(point)
-        QToolTip.showText(QCursor.pos(), as_plain_tip(told), self)
+        QToolTip.showText(QCursor.pos(), tip_lines(told), self)
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.grouping.ring("")
