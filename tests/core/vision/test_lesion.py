@@ -144,8 +144,14 @@ def test_a_table_counts_by_class_and_domain_and_is_read_back(seeing, images):
     assert found.groups == ("all", "round", "long", "dot", "ring", "bar")
     assert found.kinds == ("all", "domain", "domain", "class", "class", "class")
     np.testing.assert_array_equal(found.counts, [30, 20, 10, 10, 10, 10])
-    whole = found.confusion.sum((1, 2))
-    np.testing.assert_array_equal(whole, [30, 30])
+    with torch.no_grad():
+        logits = model.sight.logits(model.sight.pixels([images.image(at) for at in range(30)]))
+    said = [images.classes.index(model.sight.classes[at]) for at in logits.argmax(1).tolist()]
+    np.testing.assert_array_equal(found.case_said[0], said)
+    for side, row, column in np.ndindex(2, 3, 3):  # rows are what an image is
+        of_class, so_called = images.labels == row, found.case_said[side] == column
+        assert found.confusion[side, row, column] == (of_class & so_called).sum()
+    assert (found.confusion[1] != found.confusion[1].T).any()
     share = np.trace(found.confusion[1]) / 30
     assert found.after[0, 0] == pytest.approx(share)
     np.testing.assert_array_equal(found.doses, [0, 1, 2, 3])
