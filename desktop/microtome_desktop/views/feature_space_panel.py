@@ -73,9 +73,8 @@ class FeatureSpacePanel(Panel):
         )
         self.bar = SpaceBar()
         self.grid = PaneGrid(self._make_view)
-        self.legend = QLabel()
+        self.legend = take_markup(QLabel())
         self.legend.setObjectName("legend")
-        take_markup(self.legend)
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend.setMinimumHeight(40)  # what does not fit is cut off below
         self.grouping = Grouping(context, self)

@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
 
-def take_markup(label: QLabel) -> None:
-    """Let a label show markup; what is not ours in its text must be escaped."""
+def take_markup(label: QLabel) -> QLabel:
+    """The label, which shows markup from now on: what is not ours in its text must be escaped."""
     label.setProperty("markup", True)  # for the style sheet, which speaks last
     label.setTextFormat(Qt.TextFormat.RichText)
+    return label
