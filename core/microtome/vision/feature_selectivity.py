@@ -19,7 +19,7 @@ from microtome.records.analysis import Analysis, Labelled
 from microtome.records.feature_selectivity import FEATURE_SELECTIVITY, selectivity_id
 from microtome.records.image_set import ImageSet
 from microtome.vision.activity import sight_of
-from microtome.vision.feature_images import at_places, read_by
+from microtome.vision.feature_images import at_places, encoded, read_by
 from microtome.vision.selectivity import domain_labels, domain_names, selectivity_by_group
 from microtome.vision.space import reduced
 
@@ -80,8 +80,8 @@ def feature_selectivity(
     for values in unit_values(model, layer, images_of(images), job_or_default(job)):
         own.append(layer.mean(values).cpu().numpy())
         rows = at_places(layer, values).cpu()
-        codes = dictionary.encode(rows.flatten(0, 1)).float()
-        tally.add(codes.unflatten(0, rows.shape[:2]))
+        for codes in encoded(dictionary, rows):
+            tally.add(codes)
     arrays = {
         **_indices(images, torch.cat(tally.means).numpy(), np.concatenate(own)),
         **_strongest(layer, tally),
