@@ -163,7 +163,9 @@ class _Found:
 
     def features(self, row: Int[np.ndarray, "image place"]) -> dict[str, Labelled]:
         """The entries; ``row`` is the point at each place of each image."""
-        image, place, feature, value = (torch.cat(each).numpy() for each in zip(*self._on, strict=True))
+        image, place, feature, value = (
+            torch.cat(each).numpy() for each in zip(*self._on, strict=True)
+        )
         return {
             "entry_point": Labelled(("entry",), row[image, place].astype(np.int32)),
             "entry_feature": Labelled(("entry",), feature.astype(np.int32)),
