@@ -94,7 +94,12 @@ def its_features_are_seen_among_images(seeing, qtbot, made, path):
     mt.save_session(path, desk.workspace.session)
     again = selectivities(mt.open_session(path), made.fingerprint)
     np.testing.assert_array_equal(selectivity_of(again[0]).maps, page.held.maps)
+    visual = seeing.furnishing.panels["visualise"]
+    assert not visual.isVisible()
     QTest.mouseClick(page.visualise, LEFT)
+    qtbot.waitUntil(visual.isVisible, timeout=WAIT)
+    wish = visual.form.wish()
+    assert (wish.target, wish.feature, wish.fingerprint) == (made.reads, best, made.fingerprint)
     qtbot.waitUntil(lambda: bool(visualisations_in(desk.workspace.session)), timeout=WAIT)
     assert (
         visualisations_in(desk.workspace.session)[0].text == f"{made.name} #{best} in {made.reads}"

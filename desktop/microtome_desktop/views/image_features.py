@@ -25,7 +25,6 @@ from microtome.records.feature_selectivity import FeatureSelectivity, selectivit
 from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.image_feature_requests import ShowImages
-from microtome_desktop.jobs.visual_requests import Visualise
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.presenters.image_features import (
     NO_IMAGES,
@@ -38,7 +37,6 @@ from microtome_desktop.presenters.image_features import (
 from microtome_desktop.presenters.units import images_title
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.image_features import selectivities
-from microtome_desktop.state.visualisations import VisualWish
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.form_fields import choice
 from microtome_desktop.views.image_view import ImageView
@@ -88,7 +86,7 @@ class ImageFeatures(QWidget):
         self.pages, self.cards = QStackedWidget(), QStackedWidget()
         self._lay_out()
         self.run.clicked.connect(self.read)
-        self.visualise.clicked.connect(self._on_visualise)
+        self.visualise.clicked.connect(partial(context.do, CommandId.VISUALISE_FEATURE))
         self.images.activated.connect(self._on_images)
         self.rows.chosen.connect(self.chosen)
 
@@ -159,11 +157,16 @@ class ImageFeatures(QWidget):
             return None
         return held[1] if 0 <= held[1] < len(self.held.rate) else None
 
-    def show_for(self, source: FeatureSource | None) -> bool:
-        """Whether a dictionary is looked at here: it is of a model that sees, no neurons."""
+    def fits(self, source: FeatureSource | None) -> bool:
+        """Whether a dictionary can be looked at here: it is of a model that sees, no neurons."""
         session = self._context.workspace.session
         sees = session is not None and session.model.sees
-        if source is None or not sees or layer_of_neurons(source.fingerprint) is not None:
+        return source is not None and sees and layer_of_neurons(source.fingerprint) is None
+
+    def show_for(self, source: FeatureSource | None) -> bool:
+        """Look at a dictionary; false where it does not fit."""
+        session = self._context.workspace.session
+        if source is None or not self.fits(source):
             self._source = self.held = None
             return False
         found = selectivities(session, source.fingerprint)
@@ -217,11 +220,12 @@ class ImageFeatures(QWidget):
 
     def show_able(self) -> None:
         """What the buttons can do, and why not."""
-        reason = self._context.why_not(CommandId.INDEX_FEATURES)
-        for button, tip in (
-            (self.run, "Show these images to the model and all features"),
-            (self.visualise, "Make pictures for this feature; they come in the tab Visualise"),
-        ):
+        for button, wanted, tip in (
+            (self.run, CommandId.INDEX_FEATURES, "Show these images to the model and all features"),
+            (self.visualise, CommandId.VISUALISE_FEATURE,
+             "Make pictures for this feature, in the tab Visualise"),
+        ):  # fmt: skip
+            reason = self._context.why_not(wanted)
             button.setEnabled(not reason)
             button.setToolTip(reason or tip)
 
@@ -229,6 +233,7 @@ class ImageFeatures(QWidget):
         """Show the selected feature."""
         feature, held = self.feature, self.held
         self.rows.mark(feature)
+        self.show_able()
         self.cards.setCurrentIndex(0 if feature is None else 1)
         if feature is None or held is None or self._source is None:
             return
@@ -267,12 +272,6 @@ class ImageFeatures(QWidget):
         if self._source is not None and self._images != _FOLDER:
             asked = ShowImages(self._source.fingerprint, self._source.name, self._images)
             self._context.ask(asked)
-
-    def _on_visualise(self) -> None:
-        if self.held is not None and self._source is not None and self.feature is not None:
-            layer, fingerprint = str(self.held.analysis.params["layer"]), self._source.fingerprint
-            wish = VisualWish(layer, fingerprint=fingerprint, feature=self.feature)
-            self._context.ask(Visualise(wish))
 
     def _on_images(self, row: int) -> None:
         if self.images.itemText(row) == _FOLDER:
