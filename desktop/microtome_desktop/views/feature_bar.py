@@ -49,7 +49,8 @@ class FeatureBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         for part, stretch in (
-            (self.source, 3), (self.view, 0), (self.search, 3), (self.said, 2), (self.open, 0), (self.look, 0)
+            (self.source, 3), (self.view, 0), (self.search, 3), (self.said, 2), (self.open, 0),
+            (self.look, 0),
         ):  # fmt: skip
             row.addWidget(part, stretch)
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
