@@ -64,6 +64,7 @@ def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tm
     asked = wish_of(curve)
     assert (asked.text, asked.images, asked.site) == ("shapes-localizer", True, "stage2.block0")
     assert panel.current[1].last["explained_variance"] > 0.5
+    assert 0.5 < panel.current[1].recovered[-1] <= 1
     assert any("mt.load_image_set('shapes-localizer')" in one for one in panel.exported_lines())
     its_features_are_seen_among_images(seeing, qtbot, made, tmp_path / "features.h5")
 

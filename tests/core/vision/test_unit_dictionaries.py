@@ -67,6 +67,23 @@ def test_figures_are_those_of_plain_sums(learned):
     assert scores.cross_entropy < scores.reconstructed < scores.zeroed
 
 
+def test_a_training_tells_what_of_the_cross_entropy_comes_back(learned):
+    model, images, _ = learned
+    options = {"width": 40, "k": 3, "steps": 60, "batch": 64}
+    made = mt.train_dictionary(model, images, LAYER, **options, watch_every=30)
+    assert len(images) <= 128  # all of them are measured on
+    told = made.curve.recovered[np.isfinite(made.curve.recovered)]
+    scores = mt.evaluate_dictionary(model, made.dictionary, images)
+    assert told[-1] == pytest.approx(scores.recovered, abs=1e-5)
+    lost = scores.zeroed - scores.cross_entropy
+    assert scores.recovered == pytest.approx(
+        1 - (scores.reconstructed - scores.cross_entropy) / lost
+    )
+    assert len(told) == 2
+    quiet = mt.train_dictionary(model, images, LAYER, **options, watch_every=0)
+    assert np.isnan(quiet.curve.recovered).all()
+
+
 def test_the_top_images_of_a_feature_come_with_its_map(learned):
     model, images, dictionary = learned
     codes = dictionary.encode(plain(model, images, LAYER)[0]).numpy()
