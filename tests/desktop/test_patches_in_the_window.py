@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 import microtome as mt
 from microtome.prompts import ImageInput, Question
 from microtome.records.session import Session
+from microtome.vision import feature_maps
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters.colour_maps import coloured, magnitude_table
 from microtome_desktop.presenters.image_pixels import with_overlay
@@ -140,16 +141,20 @@ def test_overlays_cover_the_image_in_proportion():
     assert (laid[2:] == 100).all()
 
 
-def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot):
+def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot, monkeypatch):
     model, images = mt.load_model("shapes-resnet"), mt.load_image_set("shapes").of("face")
     layer = model.sight.layer("pool")
     code = mt.train_dictionary(model, images, layer.name, width=40, k=3, steps=5).dictionary
-    seen, found = mt.feature_selectivity(model, code, images), index()
+    monkeypatch.setattr(feature_maps, "MAP_BYTES", 4 * 30)  # of one place each
+    other = replace(images, images=255 - images.images)
+    one, seen = (mt.feature_selectivity(model, code, each) for each in (other, images))
+    one = replace(one, params={**one.params, "source": "elsewhere/shapes"})
+    found = index()
     fingerprint = code.identity.fingerprint
     found = replace(found, params={**found.params, "fingerprint": fingerprint})
     session = Session(
         model=model.identity, traces=(mt.trace(model, images.image(0)),),
-        analyses={one.id: one for one in (found, seen)},
+        analyses={each.id: each for each in (found, one, seen)},
     )  # fmt: skip
     workspace = Workspace()
     workspace.show(session)
@@ -169,6 +174,12 @@ def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot):
     assert not panel.bar.view.isHidden()
     assert panel.pages.currentWidget() is panel.images
     assert panel.exported_table()().headers[1] == "class"
+    assert panel.images.held.analysis is seen
+    assert "maps of 30 of " in panel.bar.said.text()
+    for images_of, wanted in (("elsewhere/shapes", one), ("shapes", seen)):  # of one name
+        choose(panel.images.images, images_of)
+        read()
+        assert panel.images.held.analysis is wanted
     QTest.keyClick(panel.bar.view, Qt.Key.Key_Down)
     read()
     assert panel.pages.currentWidget() is panel.both
@@ -183,3 +194,8 @@ def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot):
     panel.show_session()
     read()
     assert panel.pages.currentWidget() is panel.both
+
+
+def choose(box, data):
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())

@@ -71,9 +71,9 @@ def feature_images(
     params = {"feature": feature, "dictionary": told.name, "fingerprint": told.fingerprint,
               "layer": layer.name, "images": images.name, "digest": images.digest,
               "share": float((strongest > 0).mean())}  # fmt: skip
-    named = f"{FEATURE_IMAGES}-{told.fingerprint[:12]}-{feature}-{images.name}"
+    content = f"{told.fingerprint[:12]}-{feature}-{images.name}-{images.digest[:12]}"
     title = f"Feature {feature} of {told.name}: top images of {images.name}"
-    return Analysis(named, FEATURE_IMAGES, title, arrays, params)
+    return Analysis(f"{FEATURE_IMAGES}-{content}", FEATURE_IMAGES, title, arrays, params)
 
 
 def read_by(model: Model, dictionary: Dictionary, images: ImageSet) -> UnitLayer:

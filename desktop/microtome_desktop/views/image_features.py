@@ -33,10 +33,11 @@ from microtome_desktop.presenters.image_features import (
     feature_sentence,
     features_export,
     image_feature_lines,
+    left_out,
 )
 from microtome_desktop.presenters.units import images_title
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.image_features import selectivities
+from microtome_desktop.state.image_features import selectivities, source_of
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.form_fields import choice
 from microtome_desktop.views.image_view import ImageView
@@ -172,35 +173,36 @@ class ImageFeatures(QWidget):
         found = selectivities(session, source.fingerprint)
         fresh = self._source is None or self._source.fingerprint != source.fingerprint
         self._source = source
-        self._offer([str(one.params["images"]) for one in found], fresh=fresh)
-        self._show(next((one for one in found if one.params["images"] == self._set), None))
+        self._offer([source_of(one) for one in found], fresh=fresh)
+        mine = [one for one in found if source_of(one) == self._images]
+        self._show(mine[-1] if mine else None)
         return True
 
     @property
     def _images(self) -> str:
         """A set's name, or its folder."""
-        return str(self.images.currentData() or self.images.currentText())
-
-    @property
-    def _set(self) -> str:
-        return images_title(self._images)
+        return str(self.images.currentData() or "")
 
     def _offer(self, held: list[str], *, fresh: bool) -> None:
         """Sets that are embedded or were shown; of a dictionary that comes anew, the last shown."""
         session = self._context.workspace.session
         own = () if session is None else image_set_names(session.model.name.partition("@")[0])
         names = tuple(dict.fromkeys((*own, *image_set_names())))[::-1]  # the first comes last
-        folders = [self.images.itemText(at) for at in range(self.images.count())
-                   if self.images.itemData(at)]  # fmt: skip
-        before = self.images.currentText()
+        before = self._images
         with QSignalBlocker(self.images):
-            for name in (*names, *held):
-                if self.images.findText(name) < 0 and name not in folders:
-                    self.images.insertItem(0, name)
+            for images in (*names, *held):
+                self._insert(images)
             if self.images.findText(_FOLDER) < 0:
                 self.images.addItem(_FOLDER)
             wanted = held[-1] if held and fresh else before
-            self.images.setCurrentIndex(max(0, self.images.findText(wanted)))
+            self.images.setCurrentIndex(max(0, self.images.findData(wanted)))
+
+    def _insert(self, images: str) -> None:
+        """Offer a set in front; of two folders of one name the second is told by its place."""
+        if self.images.findData(images) < 0:
+            named = images_title(images)
+            self.images.insertItem(0, named if self.images.findText(named) < 0 else images, images)
+            self.images.setItemData(0, images, Qt.ItemDataRole.ToolTipRole)
 
     def _show(self, analysis: Analysis | None) -> None:
         if analysis is None:
@@ -246,7 +248,7 @@ class ImageFeatures(QWidget):
                 kept, row = examples[at]
                 name = held.classes[int(held.label[row])]
                 title = f"{name} {float(held.strongest[feature, kept]):.3g}"
-                view.show_image(held.thumbnails[row], held.maps[feature, kept], title=title)
+                view.show_image(held.thumbnails[row], held.map_of(feature, kept), title=title)
                 view.setToolTip(example_tip(held, feature, kept, row))
 
     def told(self) -> str:
@@ -256,7 +258,7 @@ class ImageFeatures(QWidget):
         silent, params = int((self.held.rate == 0).sum()), self.held.analysis.params
         return (
             f"{len(self.held.rate):,} features · {silent:,} silent · "
-            f"{params['set_images']:,} images of {params['images']}"
+            f"{params['set_images']:,} images of {params['images']}{left_out(self.held)}"
         )
 
     # acts
@@ -269,7 +271,7 @@ class ImageFeatures(QWidget):
 
     def read(self) -> None:
         """Show the chosen images to the dictionary."""
-        if self._source is not None and self._images != _FOLDER:
+        if self._source is not None and self._images:
             asked = ShowImages(self._source.fingerprint, self._source.name, self._images)
             self._context.ask(asked)
 
@@ -278,8 +280,8 @@ class ImageFeatures(QWidget):
             folder = QFileDialog.getExistingDirectory(self, "Folder of an image set")
             with QSignalBlocker(self.images):
                 if folder:
-                    self.images.insertItem(0, images_title(folder), folder)
-                self.images.setCurrentIndex(0)
+                    self._insert(folder)
+                self.images.setCurrentIndex(max(0, self.images.findData(folder)))
         self.show_for(self._source)
 
     # what leaves the panel
