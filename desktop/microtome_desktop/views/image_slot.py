@@ -44,6 +44,7 @@ class ImageSlot(QWidget):
         self.clear.setIcon(icon("mdi6.close"))
         self.name = ElidedLabel("")
         self.name.setObjectName("dim")
+        self.name.setElideMode(Qt.TextElideMode.ElideMiddle)  # the size behind a name is kept
         self._optional = optional
         self._lay_out()
         self.head.clicked.connect(self._on_head)
