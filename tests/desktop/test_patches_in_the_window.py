@@ -141,21 +141,27 @@ def test_overlays_cover_the_image_in_proportion():
     assert (laid[2:] == 100).all()
 
 
-def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot, monkeypatch):
+@pytest.fixture
+def looked_through(monkeypatch):
+    """A session with an index and with two image sets of one name, shown to one dictionary."""
     model, images = mt.load_model("shapes-resnet"), mt.load_image_set("shapes").of("face")
-    layer = model.sight.layer("pool")
-    code = mt.train_dictionary(model, images, layer.name, width=40, k=3, steps=5).dictionary
+    code = mt.train_dictionary(model, images, "pool", width=40, k=3, steps=5).dictionary
     monkeypatch.setattr(feature_maps, "MAP_BYTES", 4 * 30)  # of one place each
     other = replace(images, images=255 - images.images)
     one, seen = (mt.feature_selectivity(model, code, each) for each in (other, images))
     one = replace(one, params={**one.params, "source": "elsewhere/shapes"})
     found = index()
-    fingerprint = code.identity.fingerprint
-    found = replace(found, params={**found.params, "fingerprint": fingerprint})
-    session = Session(
+    found = replace(found, params={**found.params, "fingerprint": code.identity.fingerprint})
+    return Session(
         model=model.identity, traces=(mt.trace(model, images.image(0)),),
         analyses={each.id: each for each in (found, one, seen)},
     )  # fmt: skip
+
+
+def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot, looked_through):
+    session = looked_through
+    _, one, seen = session.analyses.values()
+    fingerprint = seen.params["fingerprint"]
     workspace = Workspace()
     workspace.show(session)
     asked = []

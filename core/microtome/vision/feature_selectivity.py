@@ -86,7 +86,7 @@ def feature_selectivity(
     number = np.asarray(arrays["number"].values)
     pairs = in_order(number, np.asarray(arrays["by_class"].values))
     arrays |= pictures(model, images, number, pairs)
-    pairs = pairs[np.isin(number[pairs[:, 0], pairs[:, 1]], arrays["shown"].values)]
+    pairs = pairs[np.isin(number[pairs[:, 0], pairs[:, 1]], np.asarray(arrays["shown"].values))]
     arrays |= maps_of(model, dictionary, layer, images, number, pairs, job)
     told = dictionary.identity
     params = {

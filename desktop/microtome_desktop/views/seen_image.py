@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from microtome.prompts import ImageInput
@@ -28,12 +29,12 @@ class SeenImage(QWidget):
         self.steps.setObjectName("dim")
         self.steps.setWordWrap(True)
         self.steps.setTextFormat(Qt.TextFormat.PlainText)
-        head = QLabel("As the model sees it")
-        head.setObjectName("section")
+        self.head = QLabel("As the model sees it")
+        self.head.setObjectName("section")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(5)
-        for part in (head, self.image, self.steps, self.answers):
+        for part in (self.head, self.image, self.steps, self.answers):
             column.addWidget(part)
         column.addStretch(1)
 
@@ -41,6 +42,17 @@ class SeenImage(QWidget):
         """Show an image and what the model said of it."""
         self.image.show_image(image.values, title=f"{image.size[0]} × {image.size[1]}")
         self.answers.show_rows(answers)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where it is low fewer classes are shown: all of them are beside the prompt too."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        steps = self.steps.heightForWidth(self.width()) if self.steps.text() else 0
+        above = self.head.sizeHint().height() + self.image.minimumHeight() + steps
+        self.answers.limit(self.height() - above - 4 * self.layout().spacing())
 
 
 class AnswerRows(QWidget):
@@ -48,10 +60,12 @@ class AnswerRows(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._rows: Sequence[tuple[str, str]] = ()
+        self._room = 0  # pixels
         self.setAccessibleName("the most probable classes")
         self.shares = tuple(QLabel() for _ in range(_ANSWERS))
         self.names = tuple(ElidedLabel() for _ in range(_ANSWERS))
-        grid = QGridLayout(self)
+        self._grid = grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(1)
@@ -64,7 +78,18 @@ class AnswerRows(QWidget):
             grid.addWidget(name, row, 1)
 
     def show_rows(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show shares and names; rows that there are not stay empty."""
+        """Show shares and names."""
+        self._rows = rows
+        self._show()
+
+    def limit(self, room: int) -> None:
+        """Show as many as there is room for, in pixels."""
+        self._room = room
+        self._show()
+
+    def _show(self) -> None:
+        each = self.names[0].sizeHint().height() + self._grid.verticalSpacing()
+        rows = self._rows[: max(0, self._room // each)]
         for at, (share, name) in enumerate(zip(self.shares, self.names, strict=True)):
             said = rows[at] if at < len(rows) else ("", "")
             share.setText(said[0])
