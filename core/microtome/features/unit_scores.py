@@ -16,6 +16,8 @@ from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.dictionary_scores import DictionaryScores
 
+_CODES = 2**24  # numbers at a time, 64 MB
+
 
 @torch.inference_mode()
 def evaluate_on_images(
@@ -36,10 +38,12 @@ def evaluate_on_images(
         with sight.reading([layer.name]) as found:
             own = sight.logits(pixels).log_softmax(-1)
         values = found[layer.name]
-        rows = flat(values).float()
-        codes, written = dictionary.both(rows)
-        seen.add(codes, written, rows)
-        new = unfolded(written, values).to(values.dtype)
+        parts = []
+        for rows in flat(values).float().split(max(1, _CODES // dictionary.d_sae)):
+            codes, written = dictionary.both(rows)
+            seen.add(codes, written, rows)
+            parts.append(written)
+        new = unfolded(torch.cat(parts), values).to(values.dtype)
         put = _with(sight, layer, pixels, new).log_softmax(-1)
         zeroed = _with(sight, layer, pixels, torch.zeros_like(values)).log_softmax(-1)
         right = own.argmax(-1, keepdim=True)

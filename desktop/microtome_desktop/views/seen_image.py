@@ -13,7 +13,8 @@ from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.image_view import ImageView
 
-_SIDE, _LEAST, _ANSWERS = 180, 110, 5  # pixels; classes
+_SIDE, _LEAST, _BETWEEN = 180, 110, 5  # pixels
+_ANSWERS = 5  # classes
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -33,7 +34,7 @@ class SeenImage(QWidget):
         self.head.setObjectName("section")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(5)
+        column.setSpacing(_BETWEEN)
         for part in (self.head, self.image, self.steps, self.answers):
             column.addWidget(part)
         column.addStretch(1)
@@ -52,7 +53,7 @@ class SeenImage(QWidget):
     def _fit(self) -> None:
         steps = self.steps.heightForWidth(self.width()) if self.steps.text() else 0
         above = self.head.sizeHint().height() + self.image.minimumHeight() + steps
-        self.answers.limit(self.height() - above - 4 * self.layout().spacing())
+        self.answers.limit(self.height() - above - 4 * _BETWEEN)
 
 
 class AnswerRows(QWidget):
