@@ -126,8 +126,17 @@ def reviewed(seeing, qtbot, tmp_path, bench, card):
     pick(see.bar.layer, LAYER)
     assert see.gallery.main.key.startswith(LAYER)
     assert see.evidence.rows.size == 32
-    assert "resized to 32 × 32" in see.steps.text()
+    assert "resized to 32 × 32" in see.seen.steps.text()
     assert see.bar.answer.count() == 22
+    answers, run = see.seen.answers, bench.desk.workspace.session.clean
+    assert answers.shares[0].text() == f"{100 * run.top_probabilities[-1][0]:.1f} %"
+    assert answers.names[0].text() == run.top_tokens[-1][0]
+    assert {share.geometry().right() for share in answers.shares} == {
+        answers.shares[0].geometry().right()
+    }
+    prompt = bench.furnishing.panels["ask"].prompt  # as it was asked, though without an answer
+    assert "resized to 32 × 32" in prompt.images.steps.text()
+    assert prompt.answer.placeholderText() == f"{run.top_tokens[-1][0]}, the likeliest"
 
 
 def test_a_session_of_text_says_what_to_do(bench, qtbot):

@@ -48,6 +48,7 @@ def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tm
     asked = wish_of(curve)
     assert (asked.text, asked.images, asked.site) == ("shapes-localizer", True, "stage2.block0")
     assert panel.current[1].last["explained_variance"] > 0.5
+    assert 0.5 < panel.current[1].recovered[-1] <= 1
     assert any("mt.load_image_set('shapes-localizer')" in one for one in panel.exported_lines())
     its_features_are_seen_among_images(seeing, qtbot, made, tmp_path / "features.h5")
 
@@ -78,7 +79,12 @@ def its_features_are_seen_among_images(seeing, qtbot, made, path):
     mt.save_session(path, desk.workspace.session)
     again = selectivities(mt.open_session(path), made.fingerprint)
     np.testing.assert_array_equal(selectivity_of(again[0]).maps, page.held.maps)
+    visual = seeing.furnishing.panels["visualise"]
+    assert not visual.isVisible()
     QTest.mouseClick(page.visualise, LEFT)
+    qtbot.waitUntil(visual.isVisible, timeout=WAIT)
+    wish = visual.form.wish()
+    assert (wish.target, wish.feature, wish.fingerprint) == (made.reads, best, made.fingerprint)
     qtbot.waitUntil(lambda: bool(visualisations_in(desk.workspace.session)), timeout=WAIT)
     assert (
         visualisations_in(desk.workspace.session)[0].text == f"{made.name} #{best} in {made.reads}"
