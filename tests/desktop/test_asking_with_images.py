@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from acts import drop, rest, to_front, write
+from acts import drop, drop_data, rest, to_front, write
 from PIL import Image
 from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QKeySequence
@@ -223,6 +223,21 @@ def test_files_folders_and_drops_are_asked_about_and_tell_what_was_left_away(
     rest(eye, qtbot)
     assert "text.png" in desk.notices.history[-1].as_text
     assert desk.draft.text.image == held  # nothing is lost
+    other = QMimeData()
+    other.setUrls([QUrl("https://example.org/cup.png")])
+    assert drop_data(eye.window, other)
+    assert "https://example.org/cup.png is not on this machine" in desk.notices.history[-1].as_text
+    other.setData("image/png", png(values[:, :, :3]))  # as a browser brings the image itself
+    assert drop_data(eye.window, other)
+    rest(eye, qtbot)
+    np.testing.assert_array_equal(desk.draft.text.image.values, values[:, :, :3])
+    (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7 and so on")
+    desk.workspace.mark_dirty()
+    assert drop(eye.window, tmp_path / "page.pdf")  # no session that would want room
+    rest(eye, qtbot)
+    assert "page.pdf is a PDF" in desk.notices.history[-1].as_text
+    desk.workspace.mark_clean()
+    (tmp_path / "page.pdf").unlink()
     eye.window.show_panel("lessons")
     assert drop(eye.window, tmp_path / "grey.png")
     rest(eye, qtbot)
