@@ -249,7 +249,7 @@ def end_users_code(thread: int) -> bool:
     Such code has no checkpoints and may loop for ever. What waits inside a call of the system
     (``time.sleep``) hears of it when that call returns.
     """
-    frame = sys._current_frames().get(thread)
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  nothing else tells where it is
     while frame is not None and not _of_user(frame.f_globals):
         frame = frame.f_back
     if frame is not None:

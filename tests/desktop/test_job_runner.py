@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -316,7 +317,7 @@ def test_progress_reaches_the_status_of_visible_work_only(qtbot, runner):
 
 
 def users_code(source):
-    """What a user's code defines, as an adapter's is run."""
+    """What the code of an adapter defines."""
     names = {"__name__": f"{USERS_CODE}net", "running": threading.Event()}
     exec(source, names)  # noqa: S102  our own code
     return names
@@ -339,9 +340,7 @@ def test_code_of_users_that_loops_for_ever_is_ended_once_it_is_stopped(qtbot, ru
     assert time.monotonic() - begun < 0.1
     following = Work(lambda job: "here again")
     runner.ask(following)
-    qtbot.waitUntil(lambda: following.delivered == ["here again"])
-    qtbot.waitUntil(lambda: runner.idle)
-    assert not runner.stopping
+    qtbot.waitUntil(lambda: following.delivered == ["here again"] and runner.idle)
 
 
 def test_code_of_users_does_not_keep_the_window_from_closing(qtbot):
@@ -352,11 +351,8 @@ def test_code_of_users_does_not_keep_the_window_from_closing(qtbot):
 
 
 def test_a_wish_to_end_the_program_ends_no_thread(qtbot, runner):
-    def act(job):
-        raise SystemExit(3)
-
     with qtbot.waitSignal(runner.failed):
-        runner.ask(Work(act))
+        runner.ask(Work(lambda job: sys.exit(3)))
     following = Work(lambda job: 1)
     runner.ask(following)
     qtbot.waitUntil(lambda: following.delivered == [1])

@@ -210,7 +210,8 @@ class JobRunner(QObject):
         for thread in self._threads.values():
             thread.quit()
         end = time.monotonic() + patience_ms / 1000
-        return all([self._ends(kind, end) for kind in self._threads])
+        ended = [self._ends(kind, end) for kind in self._threads]
+        return all(ended)
 
     def _ends(self, kind: Thread, end: float) -> bool:
         """Whether a thread ends in time; code of a user's is ended on the way."""

@@ -162,8 +162,7 @@ def _why_not(held: QMimeData) -> tuple[str, str, str]:
     if remote is not None:
         return (
             "This is an address, not a file",
-            f"{remote.toDisplayString()[:200]} is not on this machine, and Microtome fetches no "
-            "images.",
+            f"{remote.toDisplayString()[:200]} is not on this machine, and no image is fetched.",
             "Save the image, and drop its file onto the window.",
         )
     return (
