@@ -187,8 +187,7 @@ class JobRunner(QObject):
         ticket.job.cancel()
         del self._live[ticket.number]
         ticket.request.ended(self._desk)
-        if self.stopping:
-            self._freeing.start()
+        self._freeing.start()  # it may have begun without this thread knowing of it yet
         self.stopped.emit(ticket.request)
         self.changed.emit()
 
