@@ -57,6 +57,11 @@ def drop(window, *paths):
     """Drag files over the window and let them go, as a file manager does; whether it takes them."""
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return drop_data(window, data)
+
+
+def drop_data(window, data):
+    """The same with anything that another program drags."""
     keys = Qt.KeyboardModifier.NoModifier
     action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
     enter = QDragEnterEvent(QPoint(300, 300), action, data, button, keys)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from acts import drop, rest, to_front, write
+from acts import drop, drop_data, rest, to_front, write
 from PIL import Image
 from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QKeySequence
@@ -245,6 +245,26 @@ def test_files_folders_and_drops_are_asked_about_and_tell_what_was_left_away(
     assert picker.classes.count() == 3
     take(eye, _ID.NEXT_IMAGE, qtbot)
     assert desk.draft.text.image.name == "hat 0"
+
+
+def test_drops_that_are_no_files_are_taken_or_told_why(eye, qtbot, tmp_path):
+    desk, held = eye.desk, eye.desk.draft.text.image
+    values = np.random.default_rng(3).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    other = QMimeData()
+    other.setUrls([QUrl("https://example.org/cup.png")])
+    assert drop_data(eye.window, other)
+    assert desk.draft.text.image == held
+    assert "https://example.org/cup.png is not on this machine" in desk.notices.history[-1].as_text
+    other.setData("image/png", png(values))  # as a browser brings the image itself
+    assert drop_data(eye.window, other)
+    rest(eye, qtbot)
+    np.testing.assert_array_equal(desk.draft.text.image.values, values)
+    (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7 and so on")
+    desk.workspace.mark_dirty()
+    assert drop(eye.window, tmp_path / "page.pdf")  # no session that would want room
+    rest(eye, qtbot)
+    assert "page.pdf is a PDF" in desk.notices.history[-1].as_text
+    desk.workspace.mark_clean()
 
 
 def test_the_clipboard_gives_bytes_files_or_a_reason(eye, qtbot, tmp_path):

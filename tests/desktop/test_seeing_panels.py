@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 from acts import rest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
+from microtome.errors import Cancelled
+from microtome.jobs import Job
 from microtome.records.unit_card import card_of, table_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.jobs.seeing_requests import ReadUnits
 from microtome_desktop.presenters.seeing import NO_SIGHT
+from microtome_desktop.state.seeing import UnitsWish
 
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
@@ -148,3 +154,21 @@ def test_a_session_of_text_says_what_to_do(bench, qtbot):
     assert not units.run.isEnabled()
     for wanted in (CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS):
         assert not bench.window.actions_table.actions[wanted].isEnabled()
+
+
+def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
+    for name in ("cup", "hat"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
+    told = []
+
+    def stop(progress):
+        told.append(progress.title)
+        job.cancel()
+
+    job, engine = Job(on_progress=stop), Engine()
+    engine.model = mt.load_model("shapes-resnet")
+    with pytest.raises(Cancelled):
+        ReadUnits(UnitsWish("pool", str(tmp_path))).perform(engine, job)
+    assert told == ["Reading images"]

@@ -25,7 +25,7 @@ def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tm
     assert form.text.currentData() == "shapes-localizer"
     layers = [form.site.itemData(row) for row in range(form.site.count())]
     assert layers == list(mt.load_model("shapes-resnet").sight.layers)
-    assert not form.layer.isEnabled()
+    assert form.layer.isHidden()  # the names of layers of units are seen whole
     assert not form.form.isEnabled()
     form.site.setFocus()
     for _ in range(layers.index("stage2.block0") - form.site.currentIndex()):

@@ -335,8 +335,8 @@ class SeePanel(Panel):
 
     def _ask(self, key: object, request: ReadMaps | ReadEvidence) -> None:
         """Ask for what is looked at and not there; of a kind the newest takes the others' place."""
-        if not self.isVisible() or self.context.workspace.offline:
-            return
+        if not (self.isVisible() and self._offered) or self.context.workspace.offline:
+            return  # nobody looks, or the boxes still hold layers and classes of another model
         if self._asked.get(type(request)) != key:
             self._asked[type(request)] = key
             self.context.ask(request)

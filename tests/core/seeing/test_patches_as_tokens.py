@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tiny_sight
@@ -137,6 +139,28 @@ def test_of_a_whole_clip_model_the_vision_part_is_opened(pictures, tmp_path):
     ours = trace(model, pictures[0]).logits[0]
     np.testing.assert_allclose(ours, found[0], rtol=0, atol=1e-5)
     assert model.labels.names[0] == "output 0"
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit", "clip_classes"])
+@pytest.mark.parametrize("names", [None, {"0": "cat", "1": "dog"}])
+def test_a_model_whose_files_do_not_name_its_classes_is_opened(pictures, tmp_path, name, names):
+    tiny_sight.save(name, tmp_path)
+    before = trace(load_model(tmp_path), pictures[0])
+    told = tmp_path / "config.json"
+    settings = {**json.loads(told.read_text()), "id2label": names, "label2id": None}
+    told.write_text(json.dumps({key: value for key, value in settings.items() if value}))
+    model = load_model(tmp_path)
+    assert (model.sight.classes, model.sight.named) == (("output 0", "output 1", "output 2"), False)
+    np.testing.assert_array_equal(trace(model, pictures[0]).logits, before.logits)
+
+
+def test_a_config_of_other_shapes_than_the_weights_is_refused(tmp_path):
+    tiny_sight.save("resnet", tmp_path)
+    told = tmp_path / "config.json"
+    settings = {**json.loads(told.read_text()), "hidden_sizes": [4, 6]}
+    told.write_text(json.dumps(settings))
+    with pytest.raises(ModelDamaged, match=r"other shapes than its config\.json announces"):
+        load_model(tmp_path)
 
 
 def test_files_that_describe_images_of_another_size_are_refused(tmp_path):
