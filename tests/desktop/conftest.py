@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 import weakref
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -43,7 +42,7 @@ def _neighbour(name, folder="."):
 
 
 sample = _neighbour("sample")
-_neighbour("acts")
+until = _neighbour("acts").until
 _neighbour("discovered")
 _neighbour("indexed")
 _neighbour("sittings")
@@ -137,7 +136,7 @@ class KeptWindow:
                 box.view()
             self._first, self._controls = self._state(), self._stand()
         self._made.window.show()
-        _wait(self._made.window.windowHandle().isExposed)
+        until(self._made.window.windowHandle().isExposed)
         self._made.window.activateWindow()
         return self._made
 
@@ -231,9 +230,9 @@ def live_bench(qapp):
         try:
             window.show()
             made.start()
-            _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
+            until(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
             assert [notice.as_text for notice in made.desk.notices.history] == []
-            _wait(lambda: made.runner.idle)
+            until(lambda: made.runner.idle)
             for name in made.furnishing.panels.names:  # a late one would come within a test
                 assert made.furnishing.panels[name].isWidgetType()
             made.furnishing.panels["node_card"].curve.made()
@@ -253,7 +252,7 @@ def live(live_bench):
     desk.notices.history.clear()
     if desk.workspace.model is None or desk.workspace.model.name != example.model:
         live_bench.handlers.load(example.model)
-    _wait(lambda: _at_rest(live_bench))
+    until(lambda: _at_rest(live_bench))
     desk.albums.aim(corrupt=False)
     desk.draft.update(
         prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong,
@@ -263,9 +262,9 @@ def live(live_bench):
         # A test before ran a model of its own: its session is still on screen.
         single = Question(example.clean, None, example.answer, example.wrong)
         live_bench.runner.ask(Examine(single, example=True))
-        _wait(lambda: _at_rest(live_bench))
+        until(lambda: _at_rest(live_bench))
     live_bench.runner.ask(ReadDraft(desk.draft.text))
-    _wait(lambda: _at_rest(live_bench))
+    until(lambda: _at_rest(live_bench))
     return live_bench
 
 
@@ -276,7 +275,7 @@ def _bench():
     made.furnishing.panels["node_card"].curve.made()
     window.show()
     window.activateWindow()
-    _wait(window.windowHandle().isExposed)
+    until(window.windowHandle().isExposed)
     return made
 
 
@@ -301,7 +300,7 @@ def _put_in_place(made):
     changed = _layout(made.window) != _first.get(made.window)
     if changed:
         made.window.reset_layout()
-    _wait(lambda: _at_rest(made))
+    until(lambda: _at_rest(made))
     if changed:
         _first[made.window] = _layout(made.window)
 
@@ -326,10 +325,3 @@ def _close(made):
     made.handlers.forget_panels()
     made.window.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-
-
-def _wait(condition, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
