@@ -144,11 +144,10 @@ class KeptWindow:
         """Put the window away until somebody takes it, or close it if it is not as it was."""
         _renew(self._made, self._session)
         self._forget()
-        controls = self._stand()
-        moved = [
-            at for at in controls.keys() & self._controls if controls[at] != self._controls[at]
-        ]
-        if moved or self._state() != self._first:
+        if self._put_back():
+            _renew(self._made, self._session)
+            self._forget()
+        if self._moved() or self._state() != self._first:
             self.close()
         else:
             self._made.window.hide()
@@ -186,21 +185,43 @@ class KeptWindow:
 
     def _stand(self):
         """What the controls of the forms stand at; those of lists come and go with the lists."""
-        return {
-            getCppPointer(widget): value(widget)
-            for kind, value in CONTROLS.items()
-            for widget in self._made.window.findChildren(kind)
-        }
+        return {at: read(widget) for at, widget, read, _ in self._each_control()}
+
+    def _moved(self):
+        """Whether a control stands elsewhere than at first."""
+        now = self._stand()
+        return any(now[at] != self._controls[at] for at in now.keys() & self._controls)
+
+    def _put_back(self):
+        """Set such controls and panels again, as a user would; whether there were any."""
+        moved = False
+        for name, panel in self._made.furnishing.panels.items():
+            if panel.view_state() != self._first["views"][name]:
+                panel.restore_view(self._first["views"][name])
+                moved = True
+        for at, widget, read, write in self._each_control():
+            if at in self._controls and read(widget) != self._controls[at]:
+                write(widget, self._controls[at])
+                moved = True
+        return moved
+
+    def _each_control(self):
+        for kind, (read, write) in CONTROLS.items():
+            for widget in self._made.window.findChildren(kind):
+                yield getCppPointer(widget), widget, read, write
 
 
-CONTROLS = {  # of a form, and what they stand at
-    QAbstractButton: QAbstractButton.isChecked,
-    QSlider: QSlider.value,
-    QAbstractSpinBox: QAbstractSpinBox.text,
-    QComboBox: QComboBox.currentText,
-    QLineEdit: QLineEdit.text,
-    QPlainTextEdit: QPlainTextEdit.toPlainText,
-    QTabWidget: QTabWidget.currentIndex,
+CONTROLS = {  # of a form: how it is read what they stand at, and how it is set
+    QAbstractButton: (QAbstractButton.isChecked, QAbstractButton.setChecked),
+    QSlider: (QSlider.value, QSlider.setValue),
+    QAbstractSpinBox: (
+        QAbstractSpinBox.text,
+        lambda box, said: box.setValue(box.valueFromText(said)),
+    ),
+    QComboBox: (QComboBox.currentText, QComboBox.setCurrentText),
+    QLineEdit: (QLineEdit.text, QLineEdit.setText),
+    QPlainTextEdit: (QPlainTextEdit.toPlainText, QPlainTextEdit.setPlainText),
+    QTabWidget: (QTabWidget.currentIndex, QTabWidget.setCurrentIndex),
 }
 
 
