@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QSlider,
     QTabWidget,
 )
-from shiboken6 import getCppPointer
 
 import microtome_resources as resources
 from microtome.prompts import Question
@@ -124,7 +123,7 @@ class KeptWindow:
         self._application, self._session = application, session
         self._sheet, self._shades = application.styleSheet(), application.palette()
         self._made = None
-        self._first = self._controls = {}
+        self._first = {}
 
     def take(self):
         """The window, on screen."""
@@ -134,7 +133,9 @@ class KeptWindow:
             _renew(self._made, self._session)
             for box in self._made.window.findChildren(QComboBox):
                 box.view()
-            self._first, self._controls = self._state(), self._stand()
+            self._first = self._state()
+            for widget, read, _ in self._controls():
+                widget.setProperty(FIRST, read(widget))
         self._made.window.show()
         until(self._made.window.windowHandle().isExposed)
         self._made.window.activateWindow()
@@ -147,7 +148,7 @@ class KeptWindow:
         if self._put_back():
             _renew(self._made, self._session)
             self._forget()
-        if self._moved() or self._state() != self._first:
+        if any(self._moved()) or self._state() != self._first:
             self.close()
         else:
             self._made.window.hide()
@@ -183,14 +184,15 @@ class KeptWindow:
             "views": {name: panel.view_state() for name, panel in panels.items()},
         }
 
-    def _stand(self):
-        """What the controls of the forms stand at; those of lists come and go with the lists."""
-        return {at: read(widget) for at, widget, read, _ in self._each_control()}
-
     def _moved(self):
-        """Whether a control stands elsewhere than at first."""
-        now = self._stand()
-        return any(now[at] != self._controls[at] for at in now.keys() & self._controls)
+        """The controls that stand elsewhere than at first, where, and how each is set.
+
+        Those of lists, which come and go with the lists, are none of them.
+        """
+        for widget, read, write in self._controls():
+            first = widget.property(FIRST)
+            if first is not None and read(widget) != first:
+                yield widget, first, write
 
     def _put_back(self):
         """Set such controls and panels again, as a user would; whether there were any."""
@@ -199,18 +201,18 @@ class KeptWindow:
             if panel.view_state() != self._first["views"][name]:
                 panel.restore_view(self._first["views"][name])
                 moved = True
-        for at, widget, read, write in self._each_control():
-            if at in self._controls and read(widget) != self._controls[at]:
-                write(widget, self._controls[at])
-                moved = True
+        for widget, first, write in list(self._moved()):
+            write(widget, first)
+            moved = True
         return moved
 
-    def _each_control(self):
+    def _controls(self):
         for kind, (read, write) in CONTROLS.items():
             for widget in self._made.window.findChildren(kind):
-                yield getCppPointer(widget), widget, read, write
+                yield widget, read, write
 
 
+FIRST = "at first"  # a property of a control: what it stood at
 CONTROLS = {  # of a form: how it is read what they stand at, and how it is set
     QAbstractButton: (QAbstractButton.isChecked, QAbstractButton.setChecked),
     QSlider: (QSlider.value, QSlider.setValue),
