@@ -116,7 +116,8 @@ def _renew(made, session):
 class KeptWindow:
     """One window for many modules: opening it takes longer than most of their tests.
 
-    After a module that left other settings, another theme or another form in it, it is closed.
+    What a module left otherwise in fields and panels is set back; after one that left other
+    settings, another theme, or what cannot be set back, it is closed.
     """
 
     def __init__(self, application, session):
