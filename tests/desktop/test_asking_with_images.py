@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from acts import drop, drop_data, rest, to_front, write
+from acts import drop, drop_data, rest, to_front, until, write
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, Qt, QUrl
+from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QTreeWidget
@@ -44,8 +43,8 @@ def opened(live_bench, qapp):
         field.completer().popup()  # made when first asked for, and kept with the window
     desk.workspace.mark_clean()
     live_bench.handlers.load("shapes-resnet")
-    bot = SimpleNamespace(waitUntil=_waits)
-    _waits(lambda: desk.workspace.model.name == "shapes-resnet", 60_000)
+    bot = SimpleNamespace(waitUntil=lambda condition, timeout: until(condition))
+    until(lambda: desk.workspace.model.name == "shapes-resnet")
     rest(live_bench, bot)
     first = desk.workspace.session
     assert first is not before
@@ -57,18 +56,10 @@ def opened(live_bench, qapp):
     desk.workspace.mark_clean()
     if desk.workspace.model.name != "words-4l":  # the last tests have opened it
         live_bench.handlers.load("words-4l")
-        _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
+        until(lambda: desk.workspace.model.name == "words-4l")
     rest(live_bench, bot)
     desk.workspace.show(before, dirty=False)
     rest(live_bench, bot)
-
-
-def _waits(condition, timeout):
-    """As qtbot waits, for what a module shares."""
-    end = time.monotonic() + timeout / 1000
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
 
 
 @pytest.fixture

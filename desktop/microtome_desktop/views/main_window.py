@@ -165,7 +165,8 @@ class MainWindow(QMainWindow):
 
     def _place(self, place: Place) -> None:
         dock, area = self.docks[place.name], _DOCK_AREAS[place.area]
-        dock.setFloating(False)
+        if dock.isFloating():  # Qt takes a docked one out and in again
+            dock.setFloating(False)
         dock.show()
         partners = [p for p in PLACES if place.group and p.group == place.group]
         self.addDockWidget(area, dock)
