@@ -86,7 +86,7 @@ class Sweep:
         shares = {}
         for name, gradient in found.items():
             grads = gradient if seeds is not None else gradient[None]
-            shares[name] = by_unit((grads * self.pieces.read[name].detach())[:, 0])
+            shares[name] = by_unit((grads * self.pieces.change(name))[:, 0])
         return self._shares(shares)
 
     def _shares(

@@ -51,7 +51,7 @@ def _followed(run: Callable[[Tensor], Tensor]) -> bool:
         torch.manual_seed(2)
         values = torch.randn(1, 4, 6, 6, requires_grad=True)
         with frozen:
-            made = run(frozen.ways.begin(values.clone(), "layer"))
+            made = run(frozen.ways.begin(values.clone(), "layer", values.detach()))
     return frozen.ways.of(made) is not None
 
 
