@@ -100,8 +100,8 @@ ZERO = Reference("set to zero", {})
 
 def values_of(
     sight: Sight, layers: Sequence[str], pixels: Float[Tensor, "image channel row column"]
-) -> dict[str, Float[Tensor, "image unit *place"]]:
-    """What every unit of layers is on images."""
+) -> dict[str, Tensor]:
+    """What every unit of layers is on images: [image, unit, place…]."""
     with torch.inference_mode(), sight.reading(layers) as found:
         sight.logits(pixels)
     return found
@@ -111,7 +111,7 @@ def metric_with(
     seen: Seen,
     kept: Kept,
     reference: Reference,
-    pixels: Float[Tensor, "one channel row column"] | None = None,
+    pixels: Float[Tensor, "one channel height width"] | None = None,
 ) -> Float[np.ndarray, " row"]:
     """The metric when only some units stay, for each row of choices; of the image, or others."""
     pixels = seen.pixels if pixels is None else pixels
