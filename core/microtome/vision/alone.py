@@ -14,7 +14,7 @@ from torch import Tensor
 from microtome.circuits.asking import Subject
 from microtome.circuits.verify import measured, verification
 from microtome.errors import InputError
-from microtome.jobs import Job, job_or_default
+from microtome.jobs import Job
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
 from microtome.models.vision.sight import Sight
@@ -23,6 +23,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import UNIT_LAYERS, UNITS, Circuit
 from microtome.records.units import Unit
 from microtome.vision.circuit import Seen, circuit_layers
+from microtome.vision.frozen import Checked
 
 _TOGETHER = 32  # images in one run
 
@@ -65,12 +66,10 @@ class Reference:
         """The mean of every unit at every place over images; zero without images."""
         if not images:
             return ZERO
-        job = job_or_default(job)
         sums: dict[str, Tensor] = {}
         for start in range(0, len(images), _TOGETHER):
-            job.check()
             some = images[start : start + _TOGETHER]
-            for name, values in values_of(sight, layers, sight.pixels(some)).items():
+            for name, values in values_of(sight, layers, sight.pixels(some), job).items():
                 total = values.sum(0, keepdim=True)
                 sums[name] = sums[name] + total if name in sums else total
         means = {name: total / len(images) for name, total in sums.items()}
@@ -87,7 +86,7 @@ class Reference:
         """The other image's values of a pair; without one, ``of`` images."""
         if seen.corrupt_pixels is None:
             return cls.of(seen.sight, layers, images, job)
-        return cls(_CORRUPT, values_of(seen.sight, layers, seen.corrupt_pixels))
+        return cls(_CORRUPT, values_of(seen.sight, layers, seen.corrupt_pixels, job))
 
     def changes(self, kept: Kept) -> dict[str, Replaced]:
         """What ``Sight.changing`` is given so that only some units stay."""
@@ -99,10 +98,13 @@ ZERO = Reference("set to zero", {})
 
 
 def values_of(
-    sight: Sight, layers: Sequence[str], pixels: Float[Tensor, "image channel row column"]
+    sight: Sight,
+    layers: Sequence[str],
+    pixels: Float[Tensor, "image channel row column"],
+    job: Job | None = None,
 ) -> dict[str, Tensor]:
     """What every unit of layers is on images: [image, unit, place…]."""
-    with torch.inference_mode(), sight.reading(layers) as found:
+    with torch.inference_mode(), sight.reading(layers) as found, Checked(job):
         sight.logits(pixels)
     return found
 
@@ -112,6 +114,7 @@ def metric_with(
     kept: Kept,
     reference: Reference,
     pixels: Float[Tensor, "one channel height width"] | None = None,
+    job: Job | None = None,
 ) -> Float[np.ndarray, " row"]:
     """The metric when only some units stay, for each row of choices; of the image, or others."""
     pixels = seen.pixels if pixels is None else pixels
@@ -120,7 +123,8 @@ def metric_with(
     for start in range(0, rows, _TOGETHER):
         part = {name: some[start : start + _TOGETHER] for name, some in kept.items()}
         count = max(len(some) for some in part.values())
-        with torch.inference_mode(), seen.sight.changing(reference.changes(part)):
+        changed = seen.sight.changing(reference.changes(part))
+        with torch.inference_mode(), changed, Checked(job):
             logits = seen.sight.logits(pixels.expand(count, -1, -1, -1))
         values.append((logits @ seen.weights).double().cpu().numpy())
     return np.concatenate(values)
@@ -165,13 +169,11 @@ def ablate_unit(
     raises for what cannot be asked.
     """
     unit = unit_of(circuit, node_id)
-    job = job_or_default(job)
-    job.check()
-    seen = Seen.of(model, subject, metric)
+    seen = Seen.of(model, subject, metric, job)
     kept = {unit.layer: torch.ones(1, seen.sight.layer(unit.layer).n_units, dtype=torch.bool)}
     kept[unit.layer][0, seen.sight.unit(unit).index] = False
-    reference = Reference.for_seen(seen, [unit.layer])
-    after = float(metric_with(seen, kept, reference)[0])
+    reference = Reference.for_seen(seen, [unit.layer], job=job)
+    after = float(metric_with(seen, kept, reference, job=job)[0])
     effects = {
         "predicted": float(circuit.node_score[circuit.row(node_id)]),
         "true": seen.value - after,
@@ -179,9 +181,8 @@ def ablate_unit(
     how = reference.how
     if seen.corrupt_pixels is not None and seen.corrupt_value is not None:
         how = "replaced by its values on the corrupt image"
-        job.check()
-        clean = Reference(how, values_of(seen.sight, [unit.layer], seen.pixels))
-        back = float(metric_with(seen, kept, clean, seen.corrupt_pixels)[0])
+        clean = Reference(how, values_of(seen.sight, [unit.layer], seen.pixels, job))
+        back = float(metric_with(seen, kept, clean, seen.corrupt_pixels, job)[0])
         effects["denoised"] = back - seen.corrupt_value
     params = {"how": how, "metric": seen.name, "base": seen.value, "ablated": after}
     return verification(node_id, f"Ablating {node_id}", effects, params)
@@ -207,12 +208,12 @@ def channels_alone(
     Ids that are no units, such as the image's, are passed over. Raises what ``channel_graph``
     raises, and SiteMissing for a layer or unit that the model does not have.
     """
-    seen = Seen.of(model, subject, metric)
+    seen = Seen.of(model, subject, metric, job)
     layers = tuple(layers) or circuit_layers(seen.sight)
     named = [node for node in node_ids if "/" in node]
     reference = Reference.for_seen(seen, layers, references, job)
     kept = kept_units(seen.sight, layers, [Unit.parse(node) for node in named])
-    left, whole = float(metric_with(seen, kept, reference)[0]), seen.explained
+    left, whole = float(metric_with(seen, kept, reference, job=job)[0]), seen.explained
     params = {
         "share": (left - seen.value + whole) / whole if whole else None,
         "nodes": named,

@@ -36,6 +36,7 @@ from microtome.records.circuit import (
     component_id,
 )
 from microtome.records.units import Unit, short_layer
+from microtome.vision.frozen import Checked
 from microtome.vision.pieces import Pieces
 from microtome.vision.sweep import OUT, Sweep
 
@@ -68,7 +69,13 @@ class Seen:
     corrupt_value: float | None = None
 
     @classmethod
-    def of(cls, model: Model, subject: Subject, metric: LinearMetric | None = None) -> Seen:
+    def of(
+        cls,
+        model: Model,
+        subject: Subject,
+        metric: LinearMetric | None = None,
+        job: Job | None = None,
+    ) -> Seen:
         """Run the model on an image or a pair and settle the metric.
 
         Raises ModelError for a model that does not see, PromptError for what is no image,
@@ -76,7 +83,7 @@ class Seen:
         """
         sight, images = seeing(model), images_of(subject)
         pixels = [sight.pixels([image]) for image in images]
-        with torch.inference_mode():
+        with torch.inference_mode(), Checked(job):
             logits = [sight.logits(each)[0] for each in pixels]
         ends = [np.asarray(each.float().cpu().numpy()) for each in logits]
         chosen = settled(model, subject, metric, *ends)
@@ -91,13 +98,14 @@ class Seen:
         """The metric, or by how much it is higher than on the other image of a pair."""
         return self.value - (self.corrupt_value or 0.0)
 
-    def pieces(self) -> Pieces:
+    def pieces(self, job: Job | None = None) -> Pieces:
         """Its run, frozen and cut at the layers of units that are nodes.
 
         Raises UnknownArchitecture for a module whose steps cannot be frozen.
         """
         layers = circuit_layers(self.sight)
-        return Pieces.of(self.sight, self.pixels, self.weights, layers, self.corrupt_pixels)
+        other = self.corrupt_pixels
+        return Pieces.of(self.sight, self.pixels, self.weights, layers, other, job)
 
 
 def seeing(model: Model) -> Sight:
@@ -159,10 +167,8 @@ def channel_graph(
     job = job_or_default(job)
     started = time.perf_counter()
     job.progress("Freezing the run", 0, 1)
-    seen = Seen.of(model, subject, metric)
-    job.check()
-    pieces = seen.pieces()
-    job.check()
+    seen = Seen.of(model, subject, metric, job)
+    pieces = seen.pieces(job)
     most = _expanded(pieces) if units is None else units
     swept = Sweep(pieces, tau, keep, most, job).run()
     metadata = {
@@ -215,8 +221,10 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
     inner = nodes[1:-1]
     place = np.searchsorted(starts, inner, side="right") - 1
     number = inner - starts[place]
-    units = zip(place.tolist(), number.tolist(), strict=True)
-    named = [_named(seen.sight, swept.places[at], unit) for at, unit in units]
+    named = []
+    for at, unit in zip(place.tolist(), number.tolist(), strict=True):
+        swept.job.check()
+        named.append(_named(seen.sight, swept.places[at], unit))
     none = np.zeros(0)
     weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
     return Circuit(

@@ -50,14 +50,14 @@ def channel_faithfulness(
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with channel_graph.")
     layers, shares = layers_of(circuit), _shares(sizes)
-    seen = Seen.of(model, subject, metric)
+    job = job_or_default(job)
+    seen = Seen.of(model, subject, metric, job)
     widths = [seen.sight.layer(name).n_units for name in layers]
     scores = _scores(circuit, layers, widths)
     choices, counts = _choices(scores, shares, np.random.default_rng(seed))
-    job = job_or_default(job)
     job.progress("Testing circuits", 0, 1)
     reference = Reference.for_seen(seen, layers, references, job)
-    values = metric_with(seen, _by_layer(choices, layers, widths), reference)
+    values = metric_with(seen, _by_layer(choices, layers, widths), reference, job=job)
     job.progress("Testing circuits", 1, 1)
     whole, none = values[:1], values[1:2]
     expect_different(whole, none)

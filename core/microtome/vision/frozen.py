@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from microtome.errors import UnknownArchitecture
+from microtome.jobs import Job, job_or_default
 from microtome.vision.steps import STEPS, Call, Map, Step, live, plain, step_name
 from microtome.vision.ways import Ways
 
@@ -27,14 +28,35 @@ class _Doing(Enum):
     REPLAY = "replay"
 
 
+class Checked(TorchFunctionMode):
+    """Within the context every step of PyTorch is a checkpoint of a job."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__()
+        self._job = job_or_default(job)
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Do one step, unless the job was cancelled."""
+        del types
+        self._job.check()
+        return func(*args, **(kwargs or {}))
+
+
 class Frozen(TorchFunctionMode):
     """Within the context steps are frozen: recorded in the first one, replayed in later ones.
 
-    ``ways`` follows the first one.
+    ``ways`` follows the first one. Every step is a checkpoint of ``job``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, job: Job | None = None) -> None:
         super().__init__()
+        self.job = job_or_default(job)
         self.ways = Ways()
         self._doing = _Doing.RECORD
         self._noted: list[Call] | None = None  # by the other run of a pair
@@ -65,6 +87,7 @@ class Frozen(TorchFunctionMode):
     ) -> Any:
         """Do one step of PyTorch, as the table says or as ever."""
         del types
+        self.job.check()
         name, given = step_name(func), dict(kwargs or {})
         step = STEPS.get(name)
         if self._doing is _Doing.RECORD:

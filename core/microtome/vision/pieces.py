@@ -16,9 +16,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from microtome.errors import UnknownArchitecture
+from microtome.jobs import Job
 from microtome.models.vision.sight import Sight
 from microtome.records.circuit import IMAGE
-from microtome.vision.frozen import Frozen
+from microtome.vision.frozen import Checked, Frozen
 from microtome.vision.ways import Way, rows
 
 _EXACT = 1e-4  # of the largest score: more is no rounding
@@ -35,6 +36,7 @@ class _Cut:
 
     def __call__(self, values: Values) -> Tensor:
         ways = self.pieces.frozen.ways
+        self.pieces.told(len(self.pieces.made))
         self.pieces.made[self.name], self.pieces.ways[self.name] = values, ways.of(values)
         read = self.pieces.read[self.name] = values.detach().clone().requires_grad_()
         # A copy goes on, so that the module may add to it in place.
@@ -68,6 +70,7 @@ class Pieces:
     sight: Sight
     weights: Float[Tensor, " class"]
     frozen: Frozen = field(default_factory=Frozen)
+    count: int = 0  # of layers that it is cut at, as far as is known before
     layers: list[str] = field(default_factory=list)
     other: dict[str, Tensor] = field(default_factory=dict)
     other_value: float = 0.0
@@ -87,17 +90,18 @@ class Pieces:
         weights: Float[Tensor, " class"],
         names: Sequence[str],
         other: Float[Tensor, "one channel row column"] | None = None,
+        job: Job | None = None,
     ) -> Pieces:
         """Run an image once and freeze it, cut at the layers of these names.
 
         ``other`` are the pixels of the pair's other image, through whose run the frozen steps go.
-        Raises UnknownArchitecture for a module whose steps cannot be frozen.
+        Raises UnknownArchitecture for a module whose steps cannot be frozen, and Cancelled.
         """
-        pieces = cls(sight, weights)
+        pieces = cls(sight, weights, Frozen(job), len(names))
         pieces.read[IMAGE] = pixels.detach().clone().requires_grad_()
         if other is not None:
             pieces._note(other, names)
-        with torch.inference_mode():
+        with torch.inference_mode(), Checked(job):
             plain = float(sight.logits(pixels)[0] @ weights)
         cuts = {name: _Cut(name, pieces) for name in names}
         image, change = pieces.read[IMAGE], pieces.change(IMAGE)
@@ -111,6 +115,10 @@ class Pieces:
         pieces.constant = value - pieces.other_value
         pieces._expect_affine(plain)
         return pieces
+
+    def told(self, done: int) -> None:
+        """Report how many layers have been met, and then weighed."""
+        self.frozen.job.progress("Freezing the run", done, 2 * max(1, self.count))
 
     def _note(self, other: Float[Tensor, "one channel row column"], names: Sequence[str]) -> None:
         """Run the pair's other image."""
@@ -134,6 +142,8 @@ class Pieces:
         self.worth = {name: torch.zeros_like(self.read[name]) for name in names}
         self._pass(self.metric, None, names)
         for at in range(len(self.layers) - 1, -1, -1):
+            self.told(self.count + len(self.layers) - 1 - at)
+            self.frozen.job.check()
             layer = self.layers[at]
             self._pass(self.made[layer], self.worth[layer], names[: at + 1])
 
