@@ -17,7 +17,9 @@ from microtome.records.circuit import Circuit
 from microtome.vision.alone import channels_alone
 from microtome.vision.circuit import channel_graph
 
-_FIRST_ALONE = "The circuit explains the first image alone: a step of the model fits no rule for two runs."
+_FIRST_ALONE = (
+    "The circuit explains the first image alone: a step of the model fits no rule for two runs."
+)
 
 
 def explain_image(

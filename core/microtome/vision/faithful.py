@@ -44,9 +44,10 @@ def channel_faithfulness(
     """What the best units of a circuit of channels keep of a metric, for shares of all units.
 
     All other units of the circuit's layers are replaced: for a pair by the corrupt image's values,
-    else by their mean over ``references``, or by zero without any. ``params["random"]`` holds for each size what ten random sets of as many
-    units keep (drawn by ``seed``), ``params["how"]`` what replaced units. Raises InputError for a
-    circuit of another kind, and what ``channel_graph`` raises.
+    else by their mean over ``references``, or by zero without any. ``params["random"]`` holds for
+    each size what ten random sets of as many units keep (drawn by ``seed``), ``params["how"]``
+    what replaced units. Raises InputError for a circuit of another kind, and what
+    ``channel_graph`` raises.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with channel_graph.")
     layers, shares = layers_of(circuit), _shares(sizes)

@@ -386,9 +386,7 @@ def _norm(
     b = centre(other.first)
     s = (b.square().mean(over, keepdim=True) + held.get("eps", 1e-5)).rsqrt()
     pull = ((a + b) / 2, -2 * (r * s).square() / (r + s))
-    return partial(
-        _normed, **told, at=other.first, scale=(r + s) / 2, value=other.value, pull=pull
-    )
+    return partial(_normed, **told, at=other.first, scale=(r + s) / 2, value=other.value, pull=pull)
 
 
 def _normed(

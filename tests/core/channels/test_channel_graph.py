@@ -182,9 +182,7 @@ def test_a_question_names_the_classes_and_the_run_explains_the_image(shapes: Mod
     assert parts.index("circuit") < len(parts) - 1
 
 
-def test_what_cannot_be_asked_is_refused(
-    shapes: Model, embedded: Callable[[str], Model]
-) -> None:
+def test_what_cannot_be_asked_is_refused(shapes: Model, embedded: Callable[[str], Model]) -> None:
     """Models that read, texts; and a job that is stopped leaves no hook."""
     image = load_image_set("shapes").image(0)
     with pytest.raises(ModelError, match="reads text"):

@@ -264,7 +264,8 @@ def test_a_question_with_two_images_is_explained_and_kept(
         assert "corrupt image" in held.analyses["reproduced-share"].params["how"]
     assert again.question is not None
     assert again.question.corrupt == known.corrupt
-    same = channel_graph(shapes, PromptPair(known.clean, known.clean), LogitDifference("Ada", "Ben"))
+    twice = PromptPair(known.clean, known.clean)
+    same = channel_graph(shapes, twice, LogitDifference("Ada", "Ben"))
     assert (same.n_edges, same.metadata["unexplored"], same.metadata["cancellation"]) == (
         0, None, None,
     )  # fmt: skip

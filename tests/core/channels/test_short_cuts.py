@@ -25,7 +25,8 @@ def test_short_cuts_give_what_a_gradient_for_each_target_gives(
     """Every edge of every layer, along shortcuts around blocks too; a ResNet has no other way."""
     model, pictures = (shapes if kind == "shapes" else random_net(kind)), load_image_set("shapes")
     image = pictures.image(3) if kind == "shapes" else noise
-    pieces = Seen.of(model, PromptPair(image, pictures.image(70)) if images == 2 else image).pieces()
+    asked = PromptPair(image, pictures.image(70)) if images == 2 else image
+    pieces = Seen.of(model, asked).pieces()
     around = 0
     for at, layer in enumerate(pieces.layers):
         chosen = torch.arange(pieces.read[layer].shape[1]).flip(0)[::2]

@@ -119,6 +119,30 @@ def test_a_channel_is_cut_and_the_drawn_ones_run_alone(seen):
     assert "from microtome.vision.alone import ablate_unit" in lines
 
 
+def test_units_of_a_pair_are_exchanged_with_the_other_image(seen):
+    model, session = seen
+    pictures = mt.load_image_set("shapes")
+    other = replace(pictures.image(70), source="set:shapes/70")
+    pair = mt.examine(model, replace(session.question, corrupt=other))
+    engine, subject = Engine(), Subject.of(pair)
+    engine.take(model)
+    cut = AblateNode("pool/8", subject=subject).perform(engine, Job())
+    assert "corrupt image" in cut.params["how"]
+    assert cut.array("denoised")[0] == pytest.approx(cut.array("predicted")[0], abs=1e-4)
+    nodes = inner_nodes(pruned(pair.circuit, View()), pair.circuit)
+    alone = ReproducedShare(nodes, subject=subject).perform(engine, Job())
+    assert alone.params["share"] == pair.analyses["reproduced-share"].params["share"]
+    found = UnitFaithfulness(subject=subject).perform(engine, Job())
+    assert "corrupt image" in found.params["how"]
+    held = replace(pair, analyses={**pair.analyses, cut.id: cut, found.id: found})
+    for node, name in (("pool/8", "of_node"), ("OUT", "curve")):
+        made: dict[str, object] = {}
+        exec("\n".join(node_lines(held, node, None)), made)  # noqa: S102 - our own lines
+        assert name in made
+    assert made["curve"].faithfulness[-1] == pytest.approx(1.0)
+    assert made["curve"].none[0] == pytest.approx(pair.metric["value_corrupt"], abs=1e-4)
+
+
 def test_the_metrics_card_tells_how_many_units_are_enough(bench, seen, graph, qtbot):
     model, session = seen
     card = bench.furnishing.panels["node_card"]
