@@ -196,7 +196,8 @@ def _of_positions(model: Model, image: ImageInput, score: Score) -> _Parts:
     def written(site: str, at: int) -> Float[Tensor, " *part"]:
         return torch.as_tensor(np.asarray(ran.activation(Site(site, at)), np.float32))
 
-    found, constants = {}, pieces.constant
+    found: dict[str, float] = {}
+    constants = pieces.constant
     for at, block in enumerate(anatomy.blocks):
         w_o = block.attention.w_o.float().cpu()  # head d_model d_head
         heads = torch.einsum("phk,hdk,pd->h", written("z", at), w_o, reads)

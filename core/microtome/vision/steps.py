@@ -99,7 +99,8 @@ def _elementwise(call: Call, other: Call | None) -> Map:
 
 
 def _along(call: Call, *, slope: Tensor, at: Tensor, value: Tensor) -> Tensor:
-    return value + (call.first - at) * slope
+    made: Tensor = value + (call.first - at) * slope
+    return made
 
 
 def _secant(call: Call, x: Tensor, at: Tensor, value: Tensor) -> Tensor:
@@ -189,7 +190,8 @@ def _over(call: Call, *, held: Tensor | None, told: dict[str, Any]) -> Any:
 
 def _between(call: Call, *, at: Any, share: Any, value: Tensor) -> Tensor:
     a, b = call.args[:2]
-    return value + (a - at[0]) * share[0] + (b - at[1]) * share[1]
+    made: Tensor = value + (a - at[0]) * share[0] + (b - at[1]) * share[1]
+    return made
 
 
 def _power(call: Call, other: Call | None) -> Map:
@@ -316,7 +318,7 @@ def _attention(call: Call, other: Call | None) -> Map:
 def _pattern(call: Call) -> Float[Tensor, "*batch query key"]:
     """The logarithm of the pattern."""
     held = call.named(*_READ)
-    scores = _factor(call) * held["query"].detach() @ held["key"].detach().transpose(-1, -2)
+    scores: Tensor = _factor(call) * held["query"].detach() @ held["key"].detach().transpose(-1, -2)
     mask = held.get("attn_mask")
     if held.get("is_causal"):
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
@@ -333,7 +335,8 @@ def _factor(call: Call) -> float:
 
 
 def _read(call: Call, *, pattern: Tensor) -> Tensor:
-    return pattern @ call.named(*_READ)["value"]
+    read: Tensor = pattern @ call.named(*_READ)["value"]
+    return read
 
 
 def _reading(call: Call, *, at: Call, middle: Any, mean: Tensor, pattern: Tensor) -> Tensor:
@@ -379,14 +382,14 @@ def _norm(
     """
     a = centre(call.first.detach())
     r = (a.square().mean(over, keepdim=True) + held.get("eps", 1e-5)).rsqrt()
-    told = {"centre": centre, "over": over, "weight": held.get("weight")}
+    normed = partial(_normed, centre=centre, over=over, weight=held.get("weight"))
     if other is None:
         bias = held.get("bias")
-        return partial(_normed, **told, at=0, scale=r, value=0 if bias is None else bias)
+        return partial(normed, at=0, scale=r, value=0 if bias is None else bias)
     b = centre(other.first)
     s = (b.square().mean(over, keepdim=True) + held.get("eps", 1e-5)).rsqrt()
     pull = ((a + b) / 2, -2 * (r * s).square() / (r + s))
-    return partial(_normed, **told, at=other.first, scale=(r + s) / 2, value=other.value, pull=pull)
+    return partial(normed, at=other.first, scale=(r + s) / 2, value=other.value, pull=pull)
 
 
 def _normed(
