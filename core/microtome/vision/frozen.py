@@ -18,7 +18,8 @@ from torch.overrides import TorchFunctionMode
 
 from microtome.errors import UnknownArchitecture
 from microtome.jobs import Job, job_or_default
-from microtome.vision.steps import STEPS, Call, Map, Step, live, plain, step_name
+from microtome.vision.calls import Call, Map, Step, live, plain, step_name
+from microtome.vision.steps import STEPS
 from microtome.vision.ways import Ways
 
 

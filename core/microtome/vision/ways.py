@@ -21,7 +21,8 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.grad import conv2d_weight
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from microtome.vision.steps import STEPS, Call, live
+from microtome.vision.calls import Call, live
+from microtome.vision.steps import STEPS
 
 # Steps that are linear without a constant and treat each unit alone, and those with a constant.
 _PURE = frozenset(("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "relu", "clone", "reshape"))
