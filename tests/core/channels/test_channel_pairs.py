@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import microtome as mt
-from microtome.errors import UnknownArchitecture
+from microtome.errors import Cancelled, UnknownArchitecture
 from microtome.images.sets import load_image_set
+from microtome.jobs import Job, Progress
 from microtome.metrics import LogitDifference
 from microtome.models.model import Model
 from microtome.prompts import ImageInput, PromptPair, Question
@@ -270,6 +272,36 @@ def test_a_question_with_two_images_is_explained_and_kept(
         0, None, None,
     )  # fmt: skip
     assert "nothing to explain" in same.metadata["notes"][-1]
+
+
+def test_progress_is_told_step_by_step_and_a_stop_acts_within_one(
+    shapes: Model, known: PromptPair
+) -> None:
+    """While it freezes and while it goes down; after a stop nothing hangs on the module."""
+    told: list[Progress] = []
+    channel_graph(shapes, known, job=Job(on_progress=told.append, clock=count().__next__))
+    for title in ("Freezing the run", "Finding the circuit"):
+        shares = [each.fraction for each in told if each.title == title]
+        assert len(shares) > 8
+        assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    for title, done in (
+        ("Freezing the run", 3),
+        ("Freezing the run", 12),
+        ("Finding the circuit", 2),
+    ):
+        reports: list[Progress] = []
+
+        def stop(each: Progress, title: str = title, done: int = done) -> None:
+            reports.append(each)  # noqa: B023
+            if (each.title, each.done) == (title, done):
+                job.cancel()  # noqa: B023
+
+        job = Job(on_progress=stop, clock=count().__next__)
+        with pytest.raises(Cancelled):
+            channel_graph(shapes, known, job=job)
+        assert (reports[-1].title, reports[-1].done) == (title, done)
+        assert not any(part._forward_hooks for part in shapes.module.modules())
 
 
 _LENGTHS = """

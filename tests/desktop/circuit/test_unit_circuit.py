@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 import microtome as mt
 from microtome.jobs import Job
 from microtome.records.circuit import CHANNEL, IMAGE, OUTPUT
+from microtome.records.faithfulness import faithfulness_of
 from microtome.records.marks import Marks
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import show_new
@@ -133,7 +134,7 @@ def test_units_of_a_pair_are_exchanged_with_the_other_image(seen):
     alone = ReproducedShare(nodes, subject=subject).perform(engine, Job())
     assert alone.params["share"] == pair.analyses["reproduced-share"].params["share"]
     found = UnitFaithfulness(subject=subject).perform(engine, Job())
-    assert "corrupt image" in found.params["how"]
+    assert "corrupt image" in faithfulness_of(found).params["how"]
     held = replace(pair, analyses={**pair.analyses, cut.id: cut, found.id: found})
     for node, name in (("pool/8", "of_node"), ("OUT", "curve")):
         made: dict[str, object] = {}
