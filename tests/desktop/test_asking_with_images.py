@@ -20,6 +20,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.presenters.circuit_text import metric_text
 
 LEFT = Qt.MouseButton.LeftButton
 _ID = CommandId
@@ -162,6 +163,12 @@ def test_a_pair_of_images_is_run_kept_and_reviewed_without_its_model(eye, qtbot,
     rest(eye, qtbot)
     session = desk.workspace.session
     assert session.corrupt.image.values.shape == (32, 32, 1)
+    # The circuit explains the difference, and its shown units are exchanged with the other image.
+    told = session.circuit.metadata
+    assert told["rule"] == "two-point"
+    assert told["metric_value_corrupt"] == pytest.approx(session.metric["value_corrupt"], abs=1e-4)
+    assert "clean" in metric_text(session.circuit)
+    assert "corrupt image" in session.analyses["reproduced-share"].params["how"]
     row = eye.furnishing.panels["history"].list.topLevelItem(0).text(0)
     assert f"{pair.image.name} → {pair.corrupt_image.name}" in row
     take(eye, _ID.SWAP_PROMPTS, qtbot)
@@ -188,6 +195,7 @@ def test_a_pair_of_images_is_run_kept_and_reviewed_without_its_model(eye, qtbot,
     try:
         assert desk.draft.text.image == pair.image
         assert desk.draft.text.corrupt_image == pair.corrupt_image
+        assert desk.workspace.session.circuit.metadata["rule"] == "two-point"
         shown = prompt.images.corrupt.view.shown
         assert shown.pixelColor(3, 4).red() == session.corrupt.image.values[4, 3, 0]
         assert eye.furnishing.panels["token_strip"].image.view.shown is not None

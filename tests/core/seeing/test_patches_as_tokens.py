@@ -9,6 +9,7 @@ import pytest
 import tiny_sight
 import torch
 
+import microtome as mt
 from microtome.activations.capture import trace
 from microtome.analysis.direct import direct_logit_attribution
 from microtome.errors import ModelDamaged, PromptError
@@ -128,6 +129,52 @@ def test_an_answer_read_at_several_places_is_explained_by_units_instead(sees, pi
     reason = str(session.analyses["coverage"].params)
     assert "there is no rule yet" in reason
     assert "logit-lens" in session.analyses
+
+
+def _read(name, net, normed):
+    if name == "clip_classes":
+        return net.classifier(normed[1:].mean(0))
+    if name == "deit_teacher":
+        return (net.cls_classifier(normed[0]) + net.distillation_classifier(normed[1])) / 2
+    return net.classifier(torch.cat([normed[0], normed[1:].mean(0)]))
+
+
+_NORMS = {"deit_teacher": "deit.layernorm", "dinov2": "dinov2.layernorm"}
+
+
+@pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "dinov2_gated", "clip_classes"])
+def test_evidence_of_an_answer_read_at_several_places_sums_to_the_logit(sees, pictures, name):
+    """Each part is what the logit loses without it, the last norm's scale as it was."""
+    model, path = sees(name), _NORMS.get(name.removesuffix("_gated"))
+    ran = trace(model, pictures[1])
+    net = model.sight.module
+    norm = net.get_submodule(path) if path else None
+    last = torch.tensor(ran.activation(f"resid_post.{model.identity.n_layers - 1}"))
+    root = (last.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt() if norm else 1
+
+    def score(stream):
+        normed = stream
+        if norm:
+            normed = (stream - stream.mean(-1, keepdim=True)) / root * norm.weight + norm.bias
+        logits = _read(name, net, normed)
+        return float(logits[2] - logits[0])
+
+    found = mt.unit_evidence(model, pictures[1], 2, 0)
+    with torch.inference_mode():
+        logits = model.sight.logits(model.sight.pixels([pictures[1]]))[0]
+        summed = float(found.array("contribution").sum()) + found.params["bias"]
+        assert found.params["score"] == pytest.approx(float(logits[2] - logits[0]), abs=1e-5)
+        assert summed == pytest.approx(found.params["score"], abs=1e-4)
+        parts = dict(zip(found.array("unit"), found.array("contribution"), strict=True))
+        for layer, block in enumerate(model.anatomy.blocks):
+            z = torch.tensor(ran.activation(f"z.{layer}"))
+            for head, matrix in enumerate(block.attention.w_o):
+                without = score(last) - score(last - z[:, head] @ matrix.T)
+                assert parts[f"z.{layer}/{head}"] == pytest.approx(without, abs=1e-4)
+            without = score(last) - score(last - torch.tensor(ran.activation(f"mlp_out.{layer}")))
+            assert parts[f"mlp_out.{layer}"] == pytest.approx(without, abs=1e-4)
+        without = score(last) - score(last - torch.tensor(ran.activation("resid_pre.0")))
+    assert parts["embedding"] == pytest.approx(without, abs=1e-4)
 
 
 def test_of_a_whole_clip_model_the_vision_part_is_opened(pictures, tmp_path):
