@@ -131,18 +131,7 @@ def baseline_pixels(
     else:
         level = {"grey": _GREY, "black": 0.0, "white": _WHITE}[name]
         raw = np.full((channels, rows, columns), level)
-    return normalised(sight, raw[None])
-
-
-def normalised(
-    sight: Sight, raw: Float[np.ndarray, "image channel row column"]
-) -> Float[Tensor, "image channel row column"]:
-    """Values of 0 to 255 as the model reads them, where its weights are."""
-    held = sight.preprocessing
-    mean, std = (np.array(one).reshape(-1, 1, 1) for one in (held.mean, held.std))
-    weight = next(sight.module.parameters())
-    made = (raw * held.scale - mean) / std
-    return torch.from_numpy(made).to(weight.device, weight.dtype)
+    return sight.normalised(torch.from_numpy(raw[None]))
 
 
 def last_with_places(sight: Sight) -> str:
