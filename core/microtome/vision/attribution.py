@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from microtome.errors import InputError, SiteMissing, expect, expect_count
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
@@ -60,6 +61,7 @@ class AttributionMethod:
     compute: Callable[[_Asked], _Made]
 
 
+@small_on_one_thread
 def attribution_map(  # noqa: PLR0913, each says what a method needs
     model: Model,
     image: ImageInput,

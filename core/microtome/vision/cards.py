@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from microtome.errors import ImageError, expect
 from microtome.jobs import Job
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.records.analysis import Analysis
 from microtome.records.image_set import ImageSet
@@ -62,6 +63,7 @@ class LayerReading:
         return self.activity.nbytes + self.tuning.nbytes + self.standard.nbytes + weights
 
 
+@small_on_one_thread
 def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = None) -> LayerReading:
     """Show images and gratings to a model, and keep what the units of a layer do.
 
@@ -86,6 +88,7 @@ def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = Non
     )
 
 
+@small_on_one_thread
 def unit_card(
     model: Model,
     unit: Unit | str,
