@@ -198,7 +198,7 @@ class _Making:
             id=asked.id(own.target), model=asked.model.identity.name, done=done,
             percentile=None if reference is None else _percentiles(final, reference),
             reference=reference, of_set="" if asked.references is None else asked.references.name,
-            second=second,
+            set_digest="" if asked.references is None else asked.references.digest, second=second,
             second_classes=() if asked.second is None else _expect_sight(asked.second).classes,
             second_model="" if asked.second is None else asked.second.identity.name,
             notes=_notes(own, final, done), seconds=time.monotonic() - self._began,

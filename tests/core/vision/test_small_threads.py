@@ -50,19 +50,21 @@ def test_a_small_model_computes_on_one_thread_and_a_large_one_on_all(model, monk
 
 
 def test_threads_come_back_where_it_is_stopped_or_fails(model):
+    held = []
+
     def stop(_):
         assert torch.get_num_threads() == 1
-        job.cancel()
+        held[-1].cancel()
 
     images = mt.load_image_set("shapes").of("face")
     for ask in (
-        lambda: mt.read_layer(model, "pool", images, job),
-        lambda: mt.lesion(model, ["pool/3"], images, controls=2, job=job),
-        lambda: mt.visualise(model, "pool/3", results=1, job=job),
+        lambda job: mt.read_layer(model, "pool", images, job),
+        lambda job: mt.lesion(model, ["pool/3"], images, controls=2, job=job),
+        lambda job: mt.visualise(model, "pool/3", results=1, job=job),
     ):
-        job = Job(on_progress=stop)
+        held.append(Job(on_progress=stop))
         with pytest.raises(Cancelled):
-            ask()
+            ask(held[-1])
         assert torch.get_num_threads() == 2
     with pytest.raises(SiteMissing):
         mt.read_layer(model, "nowhere", images)
