@@ -83,9 +83,9 @@ def tables_in(session: Session | None) -> tuple[UnitTable, ...]:
 
 def card_in(session: Session | None, unit: Unit, table: UnitTable) -> Analysis | None:
     """The card of a unit over the images of a table, which are known by their content."""
-    held = () if session is None else reversed(session.analyses.values())
+    held = () if session is None else tuple(session.analyses.values())
     wanted = {name: table.params.get(name) for name in ("set", "set_digest")}
-    for each in held:
+    for each in reversed(held):
         of_unit = each.kind == UNIT_CARD and each.params.get("unit") == str(unit)
         if of_unit and {name: each.params.get(name) for name in wanted} == wanted:
             return each
@@ -94,14 +94,14 @@ def card_in(session: Session | None, unit: Unit, table: UnitTable) -> Analysis |
 
 def card_of_others(session: Session | None, unit: Unit, table: UnitTable) -> bool:
     """Whether the newest card of a unit came after a table, and is of images of other content."""
-    held = () if session is None else reversed(session.analyses.values())
+    held = () if session is None else tuple(session.analyses.values())
     source = source_of(table.params)
-    for each in held:
+    for each in reversed(held):
         if source_of(each.params) == source:
             if each.kind == UNIT_TABLE and each.params["layer"] == table.layer:
                 return False
             if each.kind == UNIT_CARD and each.params["unit"] == str(unit):
-                return each.params.get("set_digest") != table.params.get("set_digest")
+                return bool(each.params.get("set_digest") != table.params.get("set_digest"))
     return False
 
 
