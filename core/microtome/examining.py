@@ -27,6 +27,7 @@ from microtome.metrics import LinearMetric, default_metric
 from microtome.models.coverage import coverage
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompt_sets import PromptSet, load_prompt_set, prompt_set_names
 from microtome.prompts import Prompt, PromptPair, Question
 from microtome.records.analysis import Analysis, Labelled
@@ -52,6 +53,7 @@ _SPACE_POINTS = 2500  # enough to see groups, quick enough to wait for
 _of_model: WeakKeyDictionary[Model, dict[str, Analysis]] = WeakKeyDictionary()
 
 
+@small_on_one_thread
 def examine(
     model: Model,
     question: Question,

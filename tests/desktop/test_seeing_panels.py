@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from acts import rest
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -12,12 +13,15 @@ import microtome as mt
 from microtome.errors import Cancelled
 from microtome.jobs import Job
 from microtome.records.unit_card import card_of, table_of
+from microtome.records.units import Unit
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.file_requests import OpenSession
-from microtome_desktop.jobs.seeing_requests import ReadUnits
+from microtome_desktop.jobs.seeing_requests import ReadCard, ReadUnits
 from microtome_desktop.presenters.seeing import NO_SIGHT
+from microtome_desktop.presenters.units import told_apart
 from microtome_desktop.state.seeing import UnitsWish
+from microtome_desktop.views.set_choice import insert_set
 
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
@@ -95,7 +99,9 @@ def cards_are_made(seeing, qtbot, model):
     pick(units.layer, "pool")
     QTest.mouseClick(units.run, LEFT)
     rest(seeing, qtbot)
-    table = table_of(seeing.desk.workspace.session.analyses["unit-table-shapes-pool"])
+    digest = mt.load_image_set("shapes").digest
+    named = f"unit-table-shapes-{digest[:12]}-pool"
+    table = table_of(seeing.desk.workspace.session.analyses[named])
     assert len(units.rows.rows) == len(table.largest) == 32
     place = units.rows.visualRect(units.rows.items.index(1, 0)).center()
     QTest.mouseClick(units.rows.viewport(), LEFT, pos=place)
@@ -172,3 +178,73 @@ def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
     with pytest.raises(Cancelled):
         ReadUnits(UnitsWish("pool", str(tmp_path))).perform(engine, job)
     assert told == ["Reading images"]
+
+
+def test_folders_of_one_name_have_tables_and_cards_of_their_own(seeing, qtbot, tmp_path):
+    folders = [tmp_path / place / "cups" for place in ("a", "b")]
+    for seed, folder in enumerate(folders):
+        random_images(folder, seed)
+    units, session = front(seeing, qtbot, "units"), lambda: seeing.desk.workspace.session
+    pick(units.layer, "pool")
+    shown = []
+    for folder in folders:
+        choose_folder(units, folder)
+        assert units.pages.currentWidget() is units.empty  # the other's is not shown for it
+        QTest.mouseClick(units.run, LEFT)
+        rest(seeing, qtbot)
+        seeing.desk.selection.update(unit="pool/3")
+        rest(seeing, qtbot)
+        shown.append((units.exported_table()().rows, units.card.card))
+        seeing.desk.selection.clear()
+    for (rows, card), folder in zip(shown, folders, strict=True):
+        images = mt.load_image_set(folder)
+        table = table_of(mt.unit_table(seeing_model(), "pool", images))
+        np.testing.assert_allclose([row[5] for row in rows], table.largest, rtol=1e-4)
+        assert card.params["set_digest"] == images.digest == table.params["set_digest"]
+        pick_data(units.images, str(folder))  # back again, without a new reading
+        rest(seeing, qtbot)
+        assert units.exported_table()().rows == rows
+    texts = {units.images.itemText(units.images.findData(str(folder))) for folder in folders}
+    assert texts == {"cups", str(folders[1])}
+    random_images(folders[1], 7)  # other images in the place of those that were read
+    engine = Engine()
+    engine.model = seeing_model()
+    wish = UnitsWish("pool", str(folders[1]))
+    found = ReadUnits(wish).perform(engine, Job())
+    random_images(folders[1], 8)
+    again = ReadUnits(wish).perform(engine, Job())
+    assert found.id != again.id
+    digest = found.params["set_digest"]
+    card = ReadCard(Unit("pool", 3), str(folders[1]), digest).perform(engine, Job())
+    assert card.params["set_digest"] == digest  # of the table, as it was read
+    kinds = [each.kind for each in session().analyses.values()]
+    assert (kinds.count("unit-table"), kinds.count("unit-card")) == (2, 2)
+
+
+def seeing_model():
+    return mt.load_model("shapes-resnet")
+
+
+def random_images(folder, seed):
+    random = np.random.default_rng(seed)
+    for name in ("cup", "hat"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            pixels = random.integers(0, 256, (32, 32), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def choose_folder(units, folder):
+    insert_set(units.images, str(folder))  # as the file dialog does
+    pick_data(units.images, str(folder))
+
+
+def pick_data(box, data):
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())
+
+
+def test_results_of_one_title_are_told_apart_by_their_images():
+    titles, digests = ("a", "b", "a", "c", "c"), ("1" * 64, "1" * 64, "2" * 64, "3" * 64, "3" * 64)
+    expected = ("a, images 11111111", "b", "a, images 22222222", "c", "c")
+    assert told_apart(titles, digests) == expected

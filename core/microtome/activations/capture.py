@@ -22,6 +22,7 @@ from microtome.models.devices import memory_ran_out
 from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt
 from microtome.records.trace import Activation, Source, Trace
@@ -40,6 +41,7 @@ class Edit(Protocol):
         ...
 
 
+@small_on_one_thread
 def trace(
     model: Model,
     prompt: Prompt | Sequence[int],

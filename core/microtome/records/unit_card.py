@@ -14,6 +14,7 @@ from microtome.records.units import Unit
 
 UNIT_CARD = "unit-card"
 UNIT_TABLE = "unit-table"
+_SHOWN = 12  # letters of a checksum
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +82,13 @@ def card_analysis(card: UnitCard) -> Analysis:
         for name, axes in _AXES.items()
     }
     params = {**card.params, "unit": str(card.unit)}
-    named = card_id(card.unit, str(card.params.get("set", "")))
+    named = f"{UNIT_CARD}-{_of_set(card.params)}-{str(card.unit).replace('/', '.')}"
     return Analysis(named, UNIT_CARD, f"Unit {card.unit}", arrays, params)
 
 
-def card_id(unit: Unit, images: str) -> str:
-    """What the card of a unit over a set of images is called."""
-    return f"{UNIT_CARD}-{images}-{str(unit).replace('/', '.')}"
+def _of_set(params: Mapping[str, Any]) -> str:
+    """A set by its name and content, as ids tell it: two of one name have results of their own."""
+    return f"{params.get('set', '')}-{str(params.get('set_digest', ''))[:_SHOWN]}".rstrip("-")
 
 
 def card_of(analysis: Analysis) -> UnitCard:
@@ -142,7 +143,7 @@ def table_analysis(table: UnitTable) -> Analysis:
     }
     images = str(table.params.get("set", ""))
     return Analysis(
-        f"{UNIT_TABLE}-{images}-{table.layer}", UNIT_TABLE,
+        f"{UNIT_TABLE}-{_of_set(table.params)}-{table.layer}", UNIT_TABLE,
         f"Units of {table.layer} on {images}", arrays, {**table.params, "layer": table.layer},
     )  # fmt: skip
 

@@ -59,6 +59,7 @@ class Visualisation:
     percentile: Float[np.ndarray, " result"] | None = None
     reference: Float[np.ndarray, " image"] | None = None
     of_set: str = ""
+    set_digest: str = ""  # of its content
     second: Float[np.ndarray, "result other"] | None = None
     second_classes: tuple[str, ...] = ()
     second_model: str = ""
@@ -89,7 +90,7 @@ class Visualisation:
 
 
 _ARRAYS = ("pictures", "step", "values", "final", "probabilities")
-_FIELDS = ("seed", "model", "done", "of_set", "second_model", "seconds")
+_FIELDS = ("seed", "model", "done", "of_set", "set_digest", "second_model", "seconds")
 
 
 def visualisation_analysis(made: Visualisation) -> Analysis:
@@ -136,6 +137,6 @@ def visualisation_of(analysis: Analysis) -> Visualisation:
         settings=VisualSettings(**held["settings"]),
         id=analysis.id,
         notes=tuple(held["notes"]),
-        **{name: held[name] for name in _FIELDS},
+        **{name: held[name] for name in _FIELDS if name in held},
         **found,
     )

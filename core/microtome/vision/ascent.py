@@ -41,13 +41,12 @@ class Ascent:
     ) -> None:  # fmt: skip
         self._sight, self._settings = sight, settings
         self._generators = [_seeded(seed) for each in seeds for seed in each]
-        weight = next(sight.module.parameters())
-        self._device, self._dtype = str(weight.device), weight.dtype
         self.parts = _parts(objectives, seeds)
         self._telling = [telling_layer(sight, part.objective.layer).name for part in self.parts]
         named = [name for part in self.parts for name in part.objective.layers]
         self._layers = list(dict.fromkeys(named + self._telling * (settings.diversity > 0)))
-        self.images = FourierPictures(sight.shape, self._generators, self._device)
+        device = str(next(sight.module.parameters()).device)
+        self.images = FourierPictures(sight.shape, self._generators, device)
         self._wake()
         self._optimiser = torch.optim.Adam([self.images.spectra], lr=settings.rate)
         self._size: Tensor | None = None  # the running mean of each row's slope
@@ -80,7 +79,7 @@ class Ascent:
     def _slopes(self, seen: Tensor, moved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Values, the slope of what is pushed, and the weighted slope of being alike."""
         with self._reading() as found:
-            logits = self._sight.logits(self._read(moved))
+            logits = self._sight.logits(self._sight.normalised(moved * 255))
         values, pushes, alike = list[Tensor](), list[Tensor](), seen.sum() * 0
         for part, telling in zip(self.parts, self._telling, strict=True):
             own = {name: found[name][part.rows] for name in self._layers}
@@ -98,13 +97,6 @@ class Ascent:
 
     def _reading(self) -> AbstractContextManager[dict[str, Tensor]]:
         return self._sight.reading(self._layers)
-
-    def _read(self, pictures: Tensor) -> Tensor:
-        """Pictures from 0 to 1 as the model reads them."""
-        held = self._sight.preprocessing
-        mean, std = (torch.tensor(one, device=pictures.device).view(-1, 1, 1)
-                     for one in (held.mean, held.std))  # fmt: skip
-        return ((pictures * 255 * held.scale - mean) / std).to(self._dtype)
 
     def _prices(self, pictures: Tensor) -> Tensor:
         """The slope of the total variation and of the distance from grey, by their prices."""

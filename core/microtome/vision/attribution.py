@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from microtome.errors import InputError, SiteMissing, expect, expect_count
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
@@ -60,6 +61,7 @@ class AttributionMethod:
     compute: Callable[[_Asked], _Made]
 
 
+@small_on_one_thread
 def attribution_map(  # noqa: PLR0913, each says what a method needs
     model: Model,
     image: ImageInput,
@@ -131,18 +133,7 @@ def baseline_pixels(
     else:
         level = {"grey": _GREY, "black": 0.0, "white": _WHITE}[name]
         raw = np.full((channels, rows, columns), level)
-    return normalised(sight, raw[None])
-
-
-def normalised(
-    sight: Sight, raw: Float[np.ndarray, "image channel row column"]
-) -> Float[Tensor, "image channel row column"]:
-    """Values of 0 to 255 as the model reads them, where its weights are."""
-    held = sight.preprocessing
-    mean, std = (np.array(one).reshape(-1, 1, 1) for one in (held.mean, held.std))
-    weight = next(sight.module.parameters())
-    made = (raw * held.scale - mean) / std
-    return torch.from_numpy(made).to(weight.device, weight.dtype)
+    return sight.normalised(torch.from_numpy(raw[None]))
 
 
 def last_with_places(sight: Sight) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from microtome.errors import ImageError, expect
 from microtome.jobs import Job
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.records.analysis import Analysis
 from microtome.records.image_set import ImageSet
@@ -62,6 +63,7 @@ class LayerReading:
         return self.activity.nbytes + self.tuning.nbytes + self.standard.nbytes + weights
 
 
+@small_on_one_thread
 def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = None) -> LayerReading:
     """Show images and gratings to a model, and keep what the units of a layer do.
 
@@ -86,6 +88,7 @@ def read_layer(model: Model, layer: str, images: ImageSet, job: Job | None = Non
     )
 
 
+@small_on_one_thread
 def unit_card(
     model: Model,
     unit: Unit | str,
@@ -102,13 +105,21 @@ def unit_card(
     """
     known = sight_of(model).unit(unit)
     held = reading or read_layer(model, known.layer, images, job)
-    if held.layer.name != known.layer or held.images is not images:
-        raise ImageError(
-            f"The reading is of {held.layer.name} on {held.images.name}, but {known} on "
-            f"{images.name} was asked for.",
-            "Read the layer of the unit on the same images.",
-        )
+    _expect_of(held, known.layer, images, str(known))
     return card_analysis(_card(held, known))
+
+
+def _expect_of(held: LayerReading, layer: str, images: ImageSet, asked: str) -> None:
+    """Raises ImageError for a reading of another layer, or of images with other content."""
+    same = held.images is images or held.digest == images.digest
+    if held.layer.name == layer and same:
+        return
+    others = "" if held.images.name != images.name or same else " with other images"
+    raise ImageError(
+        f"The reading is of {held.layer.name} on {held.images.name}, but {asked} on "
+        f"{images.name}{others} was asked for.",
+        "Read the layer on the same images.",
+    )
 
 
 def _card(held: LayerReading, unit: Unit) -> UnitCard:
@@ -212,6 +223,7 @@ def unit_table(
     Raises as ``unit_card``.
     """
     held = reading or read_layer(model, layer, images, job)
+    _expect_of(held, layer, images, layer)
     values, largest = held.activity.mean, held.activity.strongest.max(axis=0)
     by_class = selectivity_by_group(values, images.labels, len(images.classes))
     names = domain_names(images.domains)

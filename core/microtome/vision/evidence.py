@@ -21,6 +21,7 @@ from microtome.analysis.direct import direct_logit_attribution
 from microtome.errors import ModelError
 from microtome.metrics import LinearMetric, LogitDifference, Vocabulary
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
@@ -33,6 +34,7 @@ from microtome.vision.scores import Score, score_of, seen
 _EXACT = 1e-3  # of the logit's size: rounding of float32
 
 
+@small_on_one_thread
 def unit_evidence(
     model: Model,
     image: ImageInput,

@@ -14,6 +14,7 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.unit_rows import images_of, unit_values
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.feature_selectivity import FEATURE_SELECTIVITY, selectivity_id
 from microtome.records.image_set import ImageSet
@@ -49,6 +50,7 @@ class _Tally:
 
 
 @torch.inference_mode()
+@small_on_one_thread
 def feature_selectivity(
     model: Model,
     dictionary: Dictionary,

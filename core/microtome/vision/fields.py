@@ -18,7 +18,6 @@ from torch import Tensor
 
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.vision.activity import batches
-from microtome.vision.attribution import normalised
 
 _NOISES = 4
 _SEED = 0
@@ -51,7 +50,8 @@ class Fields:
         """One run for all ``places``: images of noise for each, of which it alone is looked at."""
         random = np.random.default_rng(_SEED)
         noise = random.uniform(0, 255, (_NOISES, *self.sight.shape))
-        pixels = normalised(self.sight, np.concatenate([noise] * len(places))).requires_grad_()
+        given = torch.from_numpy(np.concatenate([noise] * len(places)))
+        pixels = self.sight.normalised(given).requires_grad_()
         with torch.enable_grad():
             maps = self._maps(pixels)
             apart = maps.flatten(2).unflatten(0, (len(places), _NOISES))

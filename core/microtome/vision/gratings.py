@@ -17,7 +17,6 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.vision.activity import batches, sight_of
-from microtome.vision.attribution import normalised
 
 _ORIENTATIONS = 12
 _PHASES = 4
@@ -91,7 +90,7 @@ def _at_centre(
     """The activity at the middle place; over all places where a layer has none in the image."""
     raw = np.repeat(np.stack(pictures)[:, None], sight.shape[0], axis=1)
     with sight.reading([layer.name]) as found:
-        sight.logits(normalised(sight, raw))
+        sight.logits(sight.normalised(torch.from_numpy(raw)))
     values = found[layer.name]
     maps = layer.maps(values)
     if maps is None:

@@ -16,6 +16,7 @@ from microtome.errors import InputError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.records.analysis import Analysis
 from microtome.records.lesion import (
     DOMAIN,
@@ -38,6 +39,7 @@ _TOGETHER = 64  # lesions between two checkpoints
 CONTROLS = 20
 
 
+@small_on_one_thread
 def choose_units(
     model: Model,
     target: str,
@@ -63,6 +65,7 @@ def choose_units(
     return chosen_by(bench, target, named, count, by, job_or_default(job))
 
 
+@small_on_one_thread
 def lesion(
     model: Model,
     units: Chosen | Sequence[Unit | str],
@@ -182,11 +185,10 @@ class _Work:
         cases = self.bench.cases
         found = [(EVERY, EVERY, np.ones(len(cases.labels), dtype=np.bool_))]
         found += [(name, DOMAIN, cases.inside(name)) for name in dict.fromkeys(cases.domains)]
-        for number, name in enumerate(cases.classes):
-            inside = cases.labels == number
-            if inside.any():
-                found.append((name, cases.word, inside))
-        return found
+        found += [
+            (name, cases.word, cases.labels == number) for number, name in enumerate(cases.classes)
+        ]
+        return [each for each in found if each[2].any()]  # a part of a set has not all of them
 
     def _shares(self, outcome: Outcome) -> Float[np.ndarray, "lesion measure group"]:
         member = np.stack([inside for _, _, inside in self._groups()])  # [group, case]

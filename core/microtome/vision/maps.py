@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from microtome.errors import expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight, UnitLayer
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
@@ -19,6 +20,7 @@ from microtome.vision.activity import sight_of
 from microtome.vision.scores import expect_image, seen
 
 
+@small_on_one_thread
 def image_maps(
     model: Model,
     image: ImageInput,

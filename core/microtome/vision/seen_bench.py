@@ -44,6 +44,11 @@ class SeenBench:
         self._new: dict[tuple[str, Treatment], New] = {}
 
     @cached_property
+    def _own(self) -> bool:
+        """Whether the reference is the set itself, by content."""
+        return self.over is self.images or self.over.digest == self.images.digest
+
+    @cached_property
     def cases(self) -> Cases:
         """The images by class and domain."""
         held = self.images
@@ -154,7 +159,7 @@ class SeenBench:
     def _donors(self, numbers: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Another image for each one: never itself where both are of one set."""
         donors = random.integers(0, len(numbers), len(self.images))
-        if self.over is self.images and len(numbers) > 1:
+        if self._own and len(numbers) > 1:
             same = numbers[donors] == np.arange(len(donors))
             donors[same] = (donors[same] + 1) % len(numbers)
         return donors
@@ -163,11 +168,12 @@ class SeenBench:
         return ImageInput(images.images[at], "image")
 
     def told(self) -> dict[str, Any]:
-        """The sets by name and digest."""
-        return {
+        """The sets by name and content."""
+        told = {
             "set": self.images.name, "title": self.images.name,
             "digest": self.images.digest, "over": self.over.name,
         }  # fmt: skip
+        return told if self._own else {**told, "over_digest": self.over.digest}
 
 
 def _columns(sight: Sight, images: ImageSet, name: str) -> list[int]:

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from microtome.errors import Diverged, InputError, expect, expect_count
 from microtome.jobs import Job, job_or_default
-from microtome.models.devices import one_thread
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
@@ -44,7 +44,6 @@ _SHOWN_EVERY = 0.15  # seconds between partial results
 _POINTS = 80  # of the curve of values
 _MOST = 32  # results
 _ROWS = 64  # images of a set that are run at once
-_SMALL = 1 << 15  # pixels of all pictures, up to which a step takes one thread least long
 
 
 def visualise(
@@ -76,6 +75,7 @@ def visualise(
     )[0]  # fmt: skip
 
 
+@small_on_one_thread
 def visualise_all(
     model: Model,
     targets: Sequence[str | Unit | Target],
@@ -148,13 +148,7 @@ class _Making:
             self._references = _values_of(
                 asked.sight, asked.objectives, asked.references, self._job
             )
-        _, height, width = asked.sight.shape
-        pixels = len(asked.objectives) * asked.results * height * width
-        with one_thread(when=pixels <= _SMALL):
-            return self._climbed()
-
-    def _climbed(self) -> list[Analysis]:
-        asked, rows = self._asked, range(self._asked.results)
+        rows = range(asked.results)
         seeds = [[asked.seed * _MOST + row for row in rows] for _ in asked.objectives]
         ascent = Ascent(asked.sight, asked.objectives, seeds, asked.settings)
         total = asked.settings.steps
@@ -204,7 +198,7 @@ class _Making:
             id=asked.id(own.target), model=asked.model.identity.name, done=done,
             percentile=None if reference is None else _percentiles(final, reference),
             reference=reference, of_set="" if asked.references is None else asked.references.name,
-            second=second,
+            set_digest="" if asked.references is None else asked.references.digest, second=second,
             second_classes=() if asked.second is None else _expect_sight(asked.second).classes,
             second_model="" if asked.second is None else asked.second.identity.name,
             notes=_notes(own, final, done), seconds=time.monotonic() - self._began,

@@ -9,7 +9,6 @@ from typing import Any
 
 from microtome.errors import ModelError
 from microtome_desktop.state.library import Machine
-from microtome_desktop.state.seeing import UnitsWish
 
 # The GUI thread goes first. Files only step back a little: nobody wants to wait for a save.
 COMPUTING, FILES = 5, 2
@@ -24,8 +23,8 @@ class Engine:
         self.transcoders: dict[str, Any] = {}  # the set in use, by its name or folder
         self.dictionaries: dict[str, Any] = {}  # fingerprint -> what has codes: a Coder
         self.sets: dict[str, Any] = {}  # fingerprint of a layer -> Transcoders of all layers
-        # Layer and images -> what was measured of all units: vision.cards.LayerReading.
-        self.readings: dict[UnitsWish, Any] = {}
+        # Layer and checksum of images -> what was measured of all units: vision.cards.LayerReading.
+        self.readings: dict[tuple[str, str], Any] = {}
 
     @property
     def loaded(self) -> Any:
@@ -41,9 +40,9 @@ class Engine:
         """Work on another model; what was opened for the one before goes with it."""
         self.model, self.dictionaries, self.sets, self.readings = model, {}, {}, {}
 
-    def keep_reading(self, wish: UnitsWish, reading: Any) -> None:
+    def keep_reading(self, reading: Any) -> None:
         """Keep what was measured of a layer, dropping the oldest beyond what memory should hold."""
-        self.readings[wish] = reading
+        self.readings[reading.layer.name, reading.digest] = reading
         while len(self.readings) > 1 and self._read_bytes() > _READ_BYTES:
             del self.readings[next(iter(self.readings))]
 

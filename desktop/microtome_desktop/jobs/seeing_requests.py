@@ -15,6 +15,7 @@ from microtome.records.units import Unit
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.image_features import SOURCE
 from microtome_desktop.state.seeing import (
     AttributionWish,
     ClassWish,
@@ -198,8 +199,9 @@ class ReadUnits(Request):
         """The table. Raises ImageError for a set that cannot be read, SiteMissing."""
         from microtome.vision.cards import unit_table
 
-        held = reading_of(engine, self.wish, job)
-        return unit_table(engine.loaded, self.wish.layer, held.images, reading=held, job=job)
+        wish, held = self.wish, reading_of(engine, self.wish, job)
+        table = unit_table(engine.loaded, wish.layer, held.images, reading=held, job=job)
+        return _with_source(table, wish.images)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Add it to the session."""
@@ -217,6 +219,7 @@ class ReadCard(Request):
 
     unit: Unit
     images: str  # a set's name or its folder
+    digest: str = ""  # of the images that are meant, if they were read before
 
     @property
     def title(self) -> str:
@@ -227,8 +230,11 @@ class ReadCard(Request):
         """The card. Raises as ``ReadUnits``."""
         from microtome.vision.cards import unit_card
 
-        held = reading_of(engine, UnitsWish(self.unit.layer, self.images), job)
-        return unit_card(engine.loaded, self.unit, held.images, reading=held, job=job)
+        layer = self.unit.layer
+        known = engine.readings.get((layer, self.digest))
+        held = known or reading_of(engine, UnitsWish(layer, self.images), job)
+        card = unit_card(engine.loaded, self.unit, held.images, reading=held, job=job)
+        return _with_source(card, self.images)
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Add it to the session."""
@@ -236,13 +242,18 @@ class ReadCard(Request):
 
 
 def reading_of(engine: Engine, wish: UnitsWish, job: Job) -> Any:
-    """What was measured of a layer on a set of images, kept from unit to unit."""
+    """What was measured of a layer on a set of images as it is now, kept by its content."""
     from microtome.images.sets import load_image_set
     from microtome.vision.cards import read_layer
 
-    model = engine.loaded
-    if wish not in engine.readings:
-        known = (held.images for key, held in engine.readings.items() if key.images == wish.images)
-        images = next(known, None) or load_image_set(wish.images, job=job)
-        engine.keep_reading(wish, read_layer(model, wish.layer, images, job))
-    return engine.readings[wish]
+    images = load_image_set(wish.images, job=job)
+    digest = images.digest
+    if (wish.layer, digest) not in engine.readings:
+        # Pixels that a reading of another layer holds are not held twice.
+        same = (held.images for held in engine.readings.values() if held.digest == digest)
+        engine.keep_reading(read_layer(engine.loaded, wish.layer, next(same, images), job))
+    return engine.readings[wish.layer, digest]
+
+
+def _with_source(made: Analysis, images: str) -> Analysis:
+    return replace(made, params={**made.params, SOURCE: images})

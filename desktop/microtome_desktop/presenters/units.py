@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from microtome.records.unit_card import UnitCard, UnitTable
 from microtome_desktop.state.exports import Table
+from microtome_desktop.state.image_features import source_of
 
 NO_UNITS = (
     "Choose a layer and a set of images, and press Read: the model is shown the images and "
@@ -111,6 +112,24 @@ def similar_rows(card: UnitCard) -> Mapping[str, NDArray[Any]]:
     names = np.array([f"{card.unit.layer}/{at}" for at in card.similar.tolist()] or [""])
     return {"unit": names[: len(card.similar)], "correlation": card.correlation,
             "cosine": card.cosine}  # fmt: skip
+
+
+def set_tip(params: Mapping[str, Any]) -> str:
+    """Which images a table is of: their name, where they are from, and their content."""
+    digest, source = str(params.get("set_digest", "")), source_of(params)
+    parts = [str(params.get("set", "")), source, f"checksum {digest[:12]}" if digest else ""]
+    return "\n".join(dict.fromkeys(part for part in parts if part))
+
+
+def told_apart(titles: Sequence[str], digests: Sequence[str]) -> tuple[str, ...]:
+    """Titles of results, with the checksum of their images where two have one title."""
+    contents: dict[str, set[str]] = {}
+    for title, digest in zip(titles, digests, strict=True):
+        contents.setdefault(title, set()).add(digest)
+    return tuple(
+        f"{title}, images {digest[:8]}" if digest and len(contents[title]) > 1 else title
+        for title, digest in zip(titles, digests, strict=True)
+    )
 
 
 def images_title(images: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from microtome.records.analysis import Analysis
 from microtome.records.feature_selectivity import FEATURE_SELECTIVITY
 from microtome.records.session import Session
@@ -9,9 +12,9 @@ from microtome.records.session import Session
 SOURCE = "source"  # what a set was loaded by: its name, or its folder
 
 
-def source_of(analysis: Analysis) -> str:
-    """The set that was asked for, as it was asked for."""
-    return str(analysis.params.get(SOURCE, analysis.params.get("images", "")))
+def source_of(params: Mapping[str, Any]) -> str:
+    """The set that a result was asked for on, as it was asked for; else by its name."""
+    return str(params.get(SOURCE) or params.get("images") or params.get("set") or "")
 
 
 def selectivities(session: Session | None, fingerprint: str = "") -> tuple[Analysis, ...]:

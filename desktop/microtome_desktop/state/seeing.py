@@ -16,8 +16,9 @@ from microtome.records.seen import (
     preprocessing_of,
 )
 from microtome.records.session import Session
-from microtome.records.unit_card import UNIT_TABLE, UnitTable, card_id, table_of
+from microtome.records.unit_card import UNIT_CARD, UNIT_TABLE, UnitTable, table_of
 from microtome.records.units import Unit
+from microtome_desktop.state.image_features import source_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,28 @@ def tables_in(session: Session | None) -> tuple[UnitTable, ...]:
     return tuple(table_of(each) for each in held if each.kind == UNIT_TABLE)
 
 
-def card_in(session: Session | None, unit: Unit, images: str) -> Analysis | None:
-    """The card of a unit over a set of images."""
-    return found(session, card_id(unit, images))
+def card_in(session: Session | None, unit: Unit, table: UnitTable) -> Analysis | None:
+    """The card of a unit over the images of a table, which are known by their content."""
+    held = () if session is None else tuple(session.analyses.values())
+    wanted = {name: table.params.get(name) for name in ("set", "set_digest")}
+    for each in reversed(held):
+        of_unit = each.kind == UNIT_CARD and each.params.get("unit") == str(unit)
+        if of_unit and {name: each.params.get(name) for name in wanted} == wanted:
+            return each
+    return None
+
+
+def card_of_others(session: Session | None, unit: Unit, table: UnitTable) -> bool:
+    """Whether the newest card of a unit came after a table, and is of images of other content."""
+    held = () if session is None else tuple(session.analyses.values())
+    source = source_of(table.params)
+    for each in reversed(held):
+        if source_of(each.params) == source:
+            if each.kind == UNIT_TABLE and each.params["layer"] == table.layer:
+                return False
+            if each.kind == UNIT_CARD and each.params["unit"] == str(unit):
+                return bool(each.params.get("set_digest") != table.params.get("set_digest"))
+    return False
 
 
 def outline_of(session: Session | None) -> SightOutline | None:

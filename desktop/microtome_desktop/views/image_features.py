@@ -35,7 +35,6 @@ from microtome_desktop.presenters.image_features import (
     image_feature_lines,
     left_out,
 )
-from microtome_desktop.presenters.units import images_title
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.image_features import selectivities, source_of
 from microtome_desktop.views.fonts import text_font
@@ -45,6 +44,7 @@ from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.preparing import prepared_by
+from microtome_desktop.views.set_choice import insert_set
 from microtome_desktop.views.text_flow import EmptyState
 
 IMAGE_FEATURES = "image features"  # begins the key of what is prepared
@@ -173,8 +173,8 @@ class ImageFeatures(QWidget):
         found = selectivities(session, source.fingerprint)
         fresh = self._source is None or self._source.fingerprint != source.fingerprint
         self._source = source
-        self._offer([source_of(one) for one in found], fresh=fresh)
-        mine = [one for one in found if source_of(one) == self._images]
+        self._offer([source_of(one.params) for one in found], fresh=fresh)
+        mine = [one for one in found if source_of(one.params) == self._images]
         self._show(mine[-1] if mine else None)
         return True
 
@@ -191,18 +191,11 @@ class ImageFeatures(QWidget):
         before = self._images
         with QSignalBlocker(self.images):
             for images in (*names, *held):
-                self._insert(images)
+                insert_set(self.images, images)
             if self.images.findText(_FOLDER) < 0:
                 self.images.addItem(_FOLDER)
             wanted = held[-1] if held and fresh else before
             self.images.setCurrentIndex(max(0, self.images.findData(wanted)))
-
-    def _insert(self, images: str) -> None:
-        """Offer a set in front; of two folders of one name the second is told by its place."""
-        if self.images.findData(images) < 0:
-            named = images_title(images)
-            self.images.insertItem(0, named if self.images.findText(named) < 0 else images, images)
-            self.images.setItemData(0, images, Qt.ItemDataRole.ToolTipRole)
 
     def _show(self, analysis: Analysis | None) -> None:
         if analysis is None:
@@ -280,7 +273,7 @@ class ImageFeatures(QWidget):
             folder = QFileDialog.getExistingDirectory(self, "Folder of an image set")
             with QSignalBlocker(self.images):
                 if folder:
-                    self._insert(folder)
+                    insert_set(self.images, folder)
                 self.images.setCurrentIndex(max(0, self.images.findData(folder)))
         self.show_for(self._source)
 

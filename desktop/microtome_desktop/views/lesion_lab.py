@@ -25,6 +25,7 @@ from microtome_desktop.presenters.lesions import (
     typed_units,
     units_selected,
 )
+from microtome_desktop.presenters.units import told_apart
 from microtome_desktop.state.book import LESION_UNITS
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.lesions import (
@@ -234,8 +235,10 @@ class LesionLab(Panel):
         one = next((each for each in held if each.id == self._shown), next(iter(held), None))
         with QSignalBlocker(self.held):
             self.held.clear()
-            for each in held:
-                self.held.addItem(each.title, each.id)
+            digests = [str(each.params.get("digest", "")) for each in held]
+            titles = told_apart([each.title for each in held], digests)
+            for each, title in zip(held, titles, strict=True):
+                self.held.addItem(title, each.id)
             self.held.setCurrentIndex(-1 if one is None else held.index(one))
         self.held.setVisible(len(held) > 1)
         if one is None:

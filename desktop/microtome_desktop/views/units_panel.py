@@ -32,12 +32,13 @@ from microtome_desktop.presenters.seeing_python import unit_lines
 from microtome_desktop.presenters.units import (
     NO_SIGHT,
     NO_UNITS,
-    images_title,
+    set_tip,
     table_columns,
     units_export,
 )
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.seeing import UnitsWish, card_in, tables_in
+from microtome_desktop.state.image_features import source_of
+from microtome_desktop.state.seeing import UnitsWish, card_in, card_of_others, tables_in
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.form_fields import choice
@@ -45,6 +46,7 @@ from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
+from microtome_desktop.views.set_choice import insert_set
 from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.unit_card import UnitCardView
@@ -62,6 +64,7 @@ _COLUMNS = (
     LazyColumn("tuned", "orient.", "Orientation selectivity by gratings, 0 to 1", 56, right=True),
 )  # fmt: skip
 _FORMATS = {"by_class": ".2f", "by_domain": ".2f", "share": ".0%", "tuned": ".2f", "unit": ".0f"}
+_OTHERS = "The images are others than when the table was read. Press Read to read them anew."
 _FOLDER = "Folder\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -75,7 +78,10 @@ class UnitsPanel(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.layer = choice("units_layer", "layer", ())
-        self.images = choice("units_images", "images that are shown", image_set_names())
+        self.images = choice("units_images", "images that are shown", ())
+        for images in reversed(image_set_names()):
+            insert_set(self.images, images)
+        self.images.setCurrentIndex(0)
         self.images.addItem(_FOLDER)
         self.run, self.told = QPushButton("Read"), ElidedLabel()
         self.run.setObjectName("units_run")
@@ -144,7 +150,7 @@ class UnitsPanel(Panel):
 
     def read_units(self) -> None:
         """Read the chosen layer. Raises InputError where there is none."""
-        if not self.wish.layer or self._source == _FOLDER:
+        if not self.wish.layer or not self._source:
             raise InputError("There is no layer to read.", NO_SIGHT)
         self.context.ask(ReadUnits(self.wish))
 
@@ -159,8 +165,9 @@ class UnitsPanel(Panel):
             folder = QFileDialog.getExistingDirectory(self, "Folder of an image set")
             with QSignalBlocker(self.images):
                 if folder:
-                    self.images.insertItem(0, images_title(folder), folder)
-                self.images.setCurrentIndex(0 if folder else self._set_before)
+                    insert_set(self.images, folder)
+                at = self.images.findData(folder)
+                self.images.setCurrentIndex(at if folder else self._set_before)
         self._set_before = self.images.currentIndex()
         self._show()
 
@@ -175,7 +182,7 @@ class UnitsPanel(Panel):
     @property
     def _source(self) -> str:
         """A set's name, or its folder."""
-        return str(self.images.currentData() or self.images.currentText())
+        return str(self.images.currentData() or "")
 
     @property
     def _unit(self) -> Unit | None:
@@ -242,13 +249,13 @@ class UnitsPanel(Panel):
         tables = tables_in(self.context.workspace.session)
         if tables:
             self.layer.setCurrentIndex(max(0, self.layer.findText(tables[-1].layer)))
-            self._choose_images(str(tables[-1].params.get("set", "")))
+            self._choose_images(source_of(tables[-1].params))
 
-    def _choose_images(self, named: str) -> None:
+    def _choose_images(self, images: str) -> None:
         with QSignalBlocker(self.images):
-            if self.images.findText(named) < 0 and named:
-                self.images.insertItem(0, named)
-            self.images.setCurrentIndex(max(0, self.images.findText(named)))
+            if images:
+                insert_set(self.images, images)
+            self.images.setCurrentIndex(max(0, self.images.findData(images)))
         self._set_before = self.images.currentIndex()
 
     def _follow(self) -> None:
@@ -268,11 +275,12 @@ class UnitsPanel(Panel):
             self.rows.show_values(table_columns(table))
         told = f"{len(table.largest)} units on {table.params.get('set_images')} images"
         self.told.setText(told)
+        self.told.setToolTip(set_tip(table.params))
         self.pages.setCurrentIndex(1)
-        self._show_card()
+        self._show_card(table)
 
     def _held_table(self) -> UnitTable | None:
-        wanted, named = self.layer.currentText(), images_title(self._source)
+        wanted, images = self.layer.currentText(), self._source
         session = self.context.workspace.session
         if session is None:
             return None
@@ -281,7 +289,7 @@ class UnitsPanel(Panel):
         if current is not None and any(_same(current, each) for each in tables):
             tables = tuple(current if _same(current, each) else each for each in tables)
         for each in reversed(tables):
-            if each.layer == wanted and str(each.params.get("set")) == named:
+            if each.layer == wanted and source_of(each.params) == images:
                 return each
         return None
 
@@ -293,21 +301,26 @@ class UnitsPanel(Panel):
         ready = not reason and bool(self.layer.count())
         self.empty.tell("What units answer to", reason or NO_UNITS, "Read" if ready else "")
 
-    def _show_card(self) -> None:
+    def _show_card(self, table: UnitTable) -> None:
         unit, workspace = self._unit, self.context.workspace
         self.rows.mark(None if unit is None else unit.index)
         if unit is None:
             self._waiting.tell("Choose a unit", "A row of the table, or a unit in any other view.")
             self.cards.setCurrentIndex(0)
             return
-        held = card_in(workspace.session, unit, images_title(self._source))
+        held = card_in(workspace.session, unit, table)
         if held is None:
             if workspace.offline:
                 self._waiting.tell(str(unit), "The session holds no card of this unit.")
                 self.cards.setCurrentIndex(0)
             elif self.isVisible() and self._asked != (unit, self._source):
                 self._asked = (unit, self._source)
-                self.context.ask(ReadCard(unit, self._source))
+                self.context.ask(
+                    ReadCard(unit, self._source, str(table.params.get("set_digest", "")))
+                )
+            elif card_of_others(workspace.session, unit, table):
+                self._waiting.tell(str(unit), _OTHERS)
+                self.cards.setCurrentIndex(0)
             return
         if held is not self._shown_card:
             self._shown_card = held
@@ -320,7 +333,7 @@ class UnitsPanel(Panel):
         """The layer, the images, the unit, and how the table is sorted."""
         key, falling = self.rows.sorted_by()
         unit = self._unit
-        return {"layer": self.layer.currentText(), "images": images_title(self._source),
+        return {"layer": self.layer.currentText(), "images": self._source,
                 "unit": None if unit is None else str(unit), "sorted": key,
                 "descending": falling}  # fmt: skip
 

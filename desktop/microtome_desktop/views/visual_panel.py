@@ -16,6 +16,7 @@ from microtome.records.visualisation import Visualisation
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.visual_requests import VISUAL_SLOT, Visualise
 from microtome_desktop.presenters import exports
+from microtome_desktop.presenters.units import told_apart
 from microtome_desktop.presenters.visualisations import (
     NO_PICTURES,
     NO_SIGHT,
@@ -229,7 +230,8 @@ class VisualPanel(Panel):
         ids = [one.id for one in self._all]
         with QSignalBlocker(self.held):
             self.held.clear()
-            self.held.addItems([held_title(one) for one in self._all])
+            titles = [held_title(one) for one in self._all]
+            self.held.addItems(told_apart(titles, [one.set_digest for one in self._all]))
             front = wanted if wanted in ids else before
             self.held.setCurrentIndex(ids.index(front) if front in ids else 0)
         self._show_made()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from microtome.errors import ImageError, SiteMissing
-from microtome.records.unit_card import card_of, table_of
+from microtome.records.unit_card import card_of, table_analysis, table_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome.vision.cards import read_layer, unit_card, unit_table
@@ -145,3 +147,22 @@ def test_what_has_no_card_is_said(seeing, images):
     reading = read_layer(model, "stem", images)
     with pytest.raises(ImageError, match="The reading is of stem"):
         unit_card(model, "pool/1", images, reading=reading)
+
+
+def test_sets_of_one_name_have_tables_and_cards_of_their_own(seeing, images):
+    model = seeing("resnet")
+    other = replace(images, images=255 - images.images)
+    again = replace(images)  # the same content
+    reading = read_layer(model, "pool", images)
+    tables = [unit_table(model, "pool", one) for one in (images, other, again)]
+    cards = [unit_card(model, "pool/3", one) for one in (images, other, again)]
+    for made in (tables, cards):
+        assert made[0].id == made[2].id != made[1].id
+    assert unit_table(model, "pool", again, reading=reading).id == tables[0].id
+    for ask in (unit_table, unit_card):
+        asked = "pool" if ask is unit_table else "pool/3"
+        with pytest.raises(ImageError, match="with other images was asked for"):
+            ask(model, asked, other, reading=reading)
+    assert not np.allclose(table_of(tables[0]).largest, table_of(tables[1]).largest)
+    plain = replace(table_of(tables[0]), params={"set": "cups"})  # as of old, without a checksum
+    assert table_of(table_analysis(plain)).layer == "pool"

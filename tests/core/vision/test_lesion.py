@@ -292,3 +292,21 @@ def test_the_heads_of_a_circuit_are_units_the_strongest_first(embedded):
     assert Unit("z.3", 3) in units
     assert len(set(units)) == len(units)
     assert Chosen.by_hand(units).units == units
+
+
+def test_sets_of_one_name_have_lesions_and_percentiles_of_their_own(seeing, images):
+    model, (held, other) = seeing("resnet"), (images, replace(images, images=255 - images.images))
+    asked = {"how": "mean", "controls": 0}
+    found = [mt.lesion(model, ["pool/1"], one, **asked) for one in (held, other)]
+    found += [mt.lesion(model, ["pool/1"], held, over=one, **asked) for one in (held, other)]
+    assert found[0].id == found[2].id == mt.lesion(
+        model, ["pool/1"], held, over=replace(held), **asked
+    ).id  # fmt: skip
+    assert len({one.id for one in found}) == 3
+    settings = mt.VisualSettings(steps=1)
+    made = [
+        mt.visualise(model, "pool/1", results=1, settings=settings, references=one)
+        for one in (held, other)
+    ]
+    assert made[0].id != made[1].id
+    assert [one.params["set_digest"] for one in made] == [held.digest, other.digest]

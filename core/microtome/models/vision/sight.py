@@ -145,6 +145,17 @@ class Sight:
         made = [torch.from_numpy(self.preprocessing.pixels(image)) for image in images]
         return torch.stack(made).to(weight.device, weight.dtype)
 
+    def normalised(
+        self, raw: Float[Tensor, "image channel row column"]
+    ) -> Float[Tensor, "image channel row column"]:
+        """What the model is given for values of 0 to 255 of its own size; gradients flow.
+
+        It is computed in the type of ``raw``.
+        """
+        held, weight = self.preprocessing, next(self.module.parameters())
+        mean, std = (raw.new_tensor(one).view(-1, 1, 1) for one in (held.mean, held.std))
+        return ((raw * held.scale - mean) / std).to(weight.device, weight.dtype)
+
     def logits(
         self, pixels: Float[Tensor, "image channel row column"]
     ) -> Float[Tensor, "image class"]:
