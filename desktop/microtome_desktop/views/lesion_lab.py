@@ -134,8 +134,6 @@ class LesionLab(Panel):
 
         Raises InputError where no unit is chosen, and for a model that nothing can be tried on.
         """
-        if self._problem:
-            raise InputError(self._problem)
         units: tuple[str, ...] = ()
         if self.form.kind == HAND:
             units = self.hand
@@ -144,6 +142,8 @@ class LesionLab(Panel):
             units = tuple(map(str, found[: self.form.count.value()]))
         if self.form.kind in {HAND, CIRCUIT} and not units:
             raise InputError("No unit is chosen.", self.form.note.text())
+        if self._problem:
+            raise InputError(self._problem)
         self._shown = ""
         self.context.ask(RunLesion(self.form.wish(units)))
 
