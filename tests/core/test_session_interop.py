@@ -88,7 +88,7 @@ def test_netcdf4_reads_text_and_numbers(path, session):
 def test_plain_h5py_needs_nothing_of_ours(path, session):
     with h5py.File(path) as file:
         assert file.attrs["format"] == b"microtome-session"
-        assert file.attrs["format_version"] == b"1.2"
+        assert file.attrs["format_version"] == b"1.3"
         assert [word.decode() for word in file["tokens/text"][0]] == list(session.clean.tokens)
         site = file["activations/resid_post"]
         assert [axis[0].name for axis in site.dims] == ["/prompt", "/layer", "/pos", "/d_model"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from microtome.session.schema import parse_json, plain_text
 _CHUNK_CACHE = 8 << 20
 _REFERENCE_LISTS = {"DIMENSION_LIST", "REFERENCE_LIST"}
 _BROKEN = (OSError, RuntimeError, SystemError, KeyError, ValueError, TypeError)
+
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
 
 class Handle:
@@ -44,7 +47,17 @@ class Handle:
             ) from error
         except _BROKEN as error:
             raise _cannot_open(path, error) from error
-        self._open = True
+        self._open = self._own = True
+        state = path.stat()
+        self.identity = (state.st_dev, state.st_ino)
+        _handles.add(self)
+
+    def share(self, file: h5py.File) -> None:
+        """Read from now on through ``file``, by which the same file is edited."""
+        with self.lock:
+            if self._open and self._own:
+                self._file.close()
+            self._file, self._own = file, False
 
     @property
     def hdf5(self) -> h5py.File:
@@ -67,7 +80,8 @@ class Handle:
         with self.lock:
             if self._open:
                 self._open = False
-                self._file.close()
+                if self._own:
+                    self._file.close()
 
     @contextlib.contextmanager
     def reading(self, what: str) -> Iterator[h5py.File]:
@@ -133,6 +147,11 @@ class Handle:
         with self.reading(path) as file:
             dataset = _find(file, path)
             return (dataset.shape, dataset.dtype) if isinstance(dataset, h5d.DatasetID) else None
+
+
+def handles_of(identity: tuple[int, int]) -> list[Handle]:
+    """All that read the file of this device and number."""
+    return [handle for handle in list(_handles) if handle.identity == identity]
 
 
 def _find(file: h5py.File, path: str) -> h5g.GroupID | h5d.DatasetID | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from microtome.errors import SessionDamaged, StorageError
 
 FORMAT = "microtome-session"
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 SUFFIX = ".h5"
 
 EDITED = "/edited"  # the group of the run with edits; readers of before ignore it
