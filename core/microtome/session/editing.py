@@ -46,9 +46,9 @@ def log_of(path: Path) -> Path:
 class Editing:
     """A file whose parts are changed, committed to the log and folded into the file.
 
-    Raises InUse when another program edits it, NotEditable where files cannot be locked or the log holds
-    what nobody has decided on yet, and StorageError for what the disk refuses. After an error it
-    is given up: opened again the file is as at the last commit.
+    Raises InUse when another program edits it, NotEditable where files cannot be locked or the log
+    holds what nobody has decided on yet, and StorageError for what the disk refuses. After an
+    error it is given up: opened again the file is as at the last commit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -140,23 +140,25 @@ def locked_log(path: Path) -> DiskFile:
     place = log_of(path)
     while True:
         log = DiskFile(place, create=True)
-        try:
-            if not lock(log.descriptor, alone=True):
+        with contextlib.ExitStack() as undo:
+            undo.callback(log.close)
+            if not _alone(log, path):
                 raise InUse(
                     f"{path.name} is open for changes in another window.",
                     "Close it there, or save under another name.",
                 )
-            # Who had the lock before may have removed the log meanwhile.
+            # Who had the lock before may have removed the log meanwhile: then there is a new one.
             if same_file(log, place):
+                undo.pop_all()
                 return log
-        except NoLocks:
-            log.close()
-            place.unlink(missing_ok=True)
-            raise NotEditable(f"Files in {path.parent} cannot be locked.") from None
-        except BaseException:
-            log.close()
-            raise
-        log.close()
+
+
+def _alone(log: DiskFile, path: Path) -> bool:
+    try:
+        return lock(log.descriptor, alone=True)
+    except NoLocks:
+        log_of(path).unlink(missing_ok=True)
+        raise NotEditable(f"Files in {path.parent} cannot be locked.") from None
 
 
 def same_file(open_file: DiskFile, path: Path) -> bool:

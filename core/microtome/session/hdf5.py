@@ -136,7 +136,9 @@ class PartWriter:
         sums.setdefault(path, []).append((number, values.nbytes, zlib.crc32(values.data)))
 
     def _write_manifest(self, path: str, sums: Sums) -> None:
-        for name in (*_MANIFEST_COLUMNS, "stored_chunk"):
+        # netCDF asks that a name has one length along the way to the root.
+        axis = "stored_chunk" if path == MANIFEST else "changed_chunk"
+        for name in (*_MANIFEST_COLUMNS, axis):
             if f"{path}/{name}" in self._file:
                 del self._file[f"{path}/{name}"]
         group = self._group(path)
@@ -149,7 +151,7 @@ class PartWriter:
             np.array(column, dtype)
             for column, dtype in zip(numbers, (np.uint64, np.uint64, np.uint32), strict=True)
         ]
-        scale = group.create_dataset("stored_chunk", (len(paths),), np.int8)
+        scale = group.create_dataset(axis, (len(paths),), np.int8)
         scale.make_scale(_NO_COORDINATES.format(len(paths)))
         for name, values in zip(_MANIFEST_COLUMNS, columns, strict=True):
             dataset = group.create_dataset(name, data=values, track_order=True)
