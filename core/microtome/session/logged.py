@@ -155,6 +155,8 @@ class Logged:
         if not self._dirty and not self._tail and self._length == self._committed:
             return False
         with self._giving_up():
+            if self._main.size() < self._floor:
+                raise _cut_short()
             if self._tail:
                 self._main.sync()
             for offset, data in self._frames():
@@ -253,8 +255,14 @@ class Logged:
 
     def _copy(self, view: memoryview, offset: int) -> None:
         data = self._main.read(offset, len(view))
+        if offset + len(data) < min(offset + len(view), self._floor):
+            raise _cut_short()
         view[: len(data)] = data
         view[len(data) :] = bytes(len(view) - len(data))
+
+
+def _cut_short() -> OSError:
+    return OSError(errno.EIO, "another program cut the file short")
 
 
 def _cuts(offset: int, size: int) -> Iterator[tuple[int, int, int]]:
