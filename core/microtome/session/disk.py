@@ -44,7 +44,12 @@ class Disk(Protocol):
 
 
 class DiskFile:
-    """A file of the file system, open for reading and writing by one thread at a time."""
+    """A file of the file system, open for reading and writing by one thread at a time.
+
+    It is closed when nobody has it any more, for those who read through HDF5 may have it longest.
+    """
+
+    descriptor = -1
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         flags = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -92,6 +97,9 @@ class DiskFile:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def sync_descriptor(descriptor: int) -> None:

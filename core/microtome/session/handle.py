@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Handle:
         except _BROKEN as error:
             raise _cannot_open(path, error) from error
         self._open = self._own = True
+        self._held: dict[str, h5py.Dataset] = {}
         state = path.stat()
         self.identity = (state.st_dev, state.st_ino)
         _handles.add(self)
@@ -58,6 +59,33 @@ class Handle:
             if self._open and self._own:
                 self._file.close()
             self._file, self._own = file, False
+
+    def hold(self, groups: Iterable[str]) -> None:
+        """Go on reading what lies in these groups as it is now, when edits take it out.
+
+        HDF5 keeps what is open, and only here is it known by its path still.
+        """
+        with self.lock:
+            if not self._open or self._own:
+                return
+            for group in groups:
+                if group in self._file:
+                    self._file[group].visititems(
+                        lambda name, each, group=group: self._hold(f"{group}/{name}", each)
+                    )
+
+    def _hold(self, path: str, each: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(each, h5py.Dataset):
+            self._held.setdefault(path, each)
+
+    def reopen(self) -> None:
+        """Read from the file alone again, as it was last saved; edits of it have ended."""
+        with self.lock, contextlib.suppress(*_BROKEN):
+            if self._open and not self._own:
+                self._file = h5py.File(
+                    self.path, "r", rdcc_nbytes=_CHUNK_CACHE, locking="best-effort"
+                )
+                self._own = True
 
     @property
     def hdf5(self) -> h5py.File:
@@ -80,6 +108,7 @@ class Handle:
         with self.lock:
             if self._open:
                 self._open = False
+                self._held.clear()
                 if self._own:
                     self._file.close()
 
@@ -103,7 +132,7 @@ class Handle:
         although the file says that there are none.
         """
         with self.reading(path) as file:
-            dataset = file[path]
+            dataset = self._held[path] if path in self._held else file[path]
             if path not in self._inflated:
                 check_inflation(dataset.id, path)
                 self._inflated.add(path)

@@ -100,6 +100,8 @@ class SessionStore:
         """Let go of the file. What was kept in its log and not saved is forgotten."""
         place, self._place = self._place, None
         if place is not None and place.editing is not None:
+            if place.editing.unfolded:
+                _read_alone(place)
             place.editing.retire()
 
     # inside
@@ -146,9 +148,13 @@ class SessionStore:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         about = {"creator": creator(), "saved": now, "format_version": f"{MAJOR}.{MINOR}"}
         gone_paths = [path for section in gone for path in section.paths]
+        # The session may be read from what is written anew, and be asked for by an undo.
+        for handle in handles_of(place.identity):
+            handle.hold(gone_paths)
         try:
             place.editing.change(gone_paths, parts, about, wrote)
         except BaseException:
+            _read_alone(place)
             place.editing = None
             raise
         remember(place.path)
@@ -169,6 +175,13 @@ class SessionStore:
         }
         self._place = _Place(target, _identity(target), held, names)
         return target
+
+
+def _read_alone(place: _Place) -> None:
+    """Turn readers from edits that end back to the file: what they read is in it, or is held."""
+    if place.editing is not None and place.editing.in_place:
+        for handle in handles_of(place.identity):
+            handle.reopen()
 
 
 def _same(one: Section | None, other: Section | None) -> bool:
