@@ -87,56 +87,61 @@ def sections(
     edited = () if session.edited is None else (session.edited,)
     _expect_one_model(session, (*session.traces, *edited))
     root = _root_lengths(session)
+    return [
+        *_question_sections(session, root),
+        *_result_sections(session, root, names or {}),
+        *_user_sections(session, root),
+        *_run_sections(session, root, wanted),
+    ]
+
+
+def _question_sections(session: Session, root: Mapping[str, int]) -> Iterator[Section]:
+    edited = () if session.edited is None else (session.edited,)
     lengths = tuple(root.items())
-    held = [
-        Section("axes", (lengths,), lambda: [_axes_part(root)], settled=True),
-        Section(
-            "model", (session.model, session.checks, dict(session.versions)),
-            lambda: [_model_part(session, root)], ("/model",),
-        ),
-        Section(
-            "question", (session.question, dict(session.metric)),
-            lambda: [_question_part(session, root)], ("/question",),
-        ),
-        Section(
-            "images", (session.question, *session.traces, *edited),
-            lambda: _given(images_part(session, root)), (IMAGES,),
-        ),
-        Section("tokens", session.traces, lambda: _token_parts(session, root), settled=True),
-    ]  # fmt: skip
-    if session.circuit is not None:
-        circuit = session.circuit
-        held.append(
-            Section("circuit", (circuit,), lambda: [_circuit_part(circuit, root)], ("/circuit",))
+    model = (session.model, session.checks, dict(session.versions))
+    question = (session.question, dict(session.metric))
+    images = (session.question, *session.traces, *edited)
+    yield Section("axes", (lengths,), lambda: [_axes_part(root)], settled=True)
+    yield Section("model", model, lambda: [_model_part(session, root)], ("/model",))
+    yield Section("question", question, lambda: [_question_part(session, root)], ("/question",))
+    yield Section("images", images, lambda: _given(images_part(session, root)), (IMAGES,))
+    yield Section("tokens", session.traces, lambda: _token_parts(session, root), settled=True)
+
+
+def _result_sections(
+    session: Session, root: Mapping[str, int], names: Mapping[str, str]
+) -> Iterator[Section]:
+    circuit = session.circuit
+    if circuit is not None:
+        yield Section("circuit", (circuit,), lambda: [_circuit_part(circuit, root)], ("/circuit",))
+    yield from _analysis_sections(session.analyses, root, names)
+    used = session.dictionaries
+    if used:
+        yield Section(
+            "dictionaries", used, lambda: [dictionaries_part(used, root)], (DICTIONARIES,)
         )
-    held += _analysis_sections(session.analyses, root, names or {})
-    if session.dictionaries:
-        used = session.dictionaries
-        held.append(
-            Section("dictionaries", used, lambda: [dictionaries_part(used, root)], (DICTIONARIES,))
+
+
+def _user_sections(session: Session, root: Mapping[str, int]) -> Iterator[Section]:
+    marks, view = session.marks, session.view
+    if marks != Marks():
+        yield Section(
+            "annotations", (marks,), lambda: [annotations_part(marks, root)], (ANNOTATIONS,)
         )
-    if session.marks != Marks():
-        held.append(
-            Section(
-                "annotations", (session.marks,),
-                lambda: [annotations_part(session.marks, root)], (ANNOTATIONS,),
-            )
-        )  # fmt: skip
-    if session.view:
-        held.append(
-            Section("view", (dict(session.view),), lambda: [_view_part(session, root)], ("/view",))
-        )
-    if session.traces:
-        sources = (*session.traces, wanted)
-        held.append(
-            Section("runs", sources, lambda: _run_parts(session, root, wanted), settled=True)
-        )
-    if session.traces and session.edited is not None:
-        run = session.edited
-        held.append(
-            Section("edited", (run, wanted), lambda: edited_parts(run, root, wanted), (EDITED,))
-        )
-    return held
+    if view:
+        yield Section("view", (dict(view),), lambda: [_view_part(session, root)], ("/view",))
+
+
+def _run_sections(
+    session: Session, root: Mapping[str, int], wanted: frozenset[str]
+) -> Iterator[Section]:
+    if not session.traces:
+        return
+    sources = (*session.traces, wanted)
+    yield Section("runs", sources, lambda: _run_parts(session, root, wanted), settled=True)
+    run = session.edited
+    if run is not None:
+        yield Section("edited", (run, wanted), lambda: edited_parts(run, root, wanted), (EDITED,))
 
 
 def _expect_one_model(session: Session, traces: Iterable[Trace]) -> None:

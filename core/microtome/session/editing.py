@@ -17,12 +17,11 @@ from microtome.errors import SessionError, StorageError
 from microtome.session.disk import DiskFile, sync_folder
 from microtome.session.hdf5 import LIBVER, EditedFile, OnChunk
 from microtome.session.locks import NoLocks, lock
-from microtome.session.log import HEADER, belongs, read_log
+from microtome.session.log import HEADER, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.parts import Attributes, Part
 from microtome.session.storage import storage_error
 
-LOG_SUFFIX = "-log"
 _BROKEN = (OSError, RuntimeError, SystemError, KeyError, ValueError)
 
 
@@ -36,11 +35,6 @@ class Busy(StorageError):
 
 class NotEditable(StorageError):
     """The file cannot be edited in its place; writing it anew can still do."""
-
-
-def log_of(path: Path) -> Path:
-    """The log beside a session file."""
-    return path.with_name(path.name + LOG_SUFFIX)
 
 
 class Editing:

@@ -17,6 +17,7 @@ import struct
 import zlib
 from collections.abc import Container
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from microtome.session.disk import Disk
@@ -62,6 +63,11 @@ class Held:
     def length(self) -> int:
         """Length of the session file with all commits."""
         return self.commits[-1].length if self.commits else self.base
+
+
+def log_of(path: Path) -> Path:
+    """The log beside a session file."""
+    return path.with_name(f"{path.name}-log")
 
 
 def header(base: int, salt: bytes, sample: bytes) -> tuple[bytes, int]:

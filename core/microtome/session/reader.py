@@ -67,6 +67,15 @@ class SessionFile:
         """Let go of the file; what was not read yet raises SessionError from then on."""
         self._handle.close()
 
+    def analysis_groups(self) -> dict[str, str]:
+        """The names of the groups that hold analyses, by the ids of those in ``session``."""
+        groups = {
+            self._handle.attributes(f"/analyses/{name}").get("id"): name
+            for name in self._handle.members("/analyses")
+        }
+        held = self.session.analyses.items()
+        return {one.id: groups[stored] for stored, one in held if stored in groups}
+
     def summary(self) -> dict[str, Any]:
         """What the file holds, as plain JSON values."""
         from microtome.session.summary import summarise

@@ -1,8 +1,8 @@
 """The file of a session that is open: what lies in it already, and only what changed written.
 
 ``keep`` makes the session last in the log beside its file, ``save`` brings the file itself up to
-date. Both write a whole new file where that is the way: the first time, and when the runs are
-others. All calls come from one thread.
+date; the first time, and when the runs are others, it writes a whole new one. All calls come from
+one thread.
 """
 
 from __future__ import annotations
@@ -56,22 +56,23 @@ class SessionStore:
 
     def keep(
         self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
-    ) -> Path:
-        """Make a session last, in the log of its file or in a new file.
+    ) -> bool:
+        """Make a session last in the log of its file; whether that could be.
 
-        Raises StorageError when the disk refuses, Cancelled when the job is stopped: both leave
-        what was kept before.
+        Where it cannot, because the runs are others or the file is not the one of this store,
+        ``save`` still does. Raises StorageError when the disk refuses, Cancelled when the job is
+        stopped: both leave what was kept before.
         """
         found = self._changes(path, session, include)
         if found is None:
-            return self._whole(path, session, include, job)
+            return False
         place, wanted = found
         gone = [one for name, one in place.held.items() if not _same(one, wanted.get(name))]
         new = [one for name, one in wanted.items() if not _same(one, place.held.get(name))]
         if gone or new:
             self._edit(place, gone, new, job)
             place.held = wanted
-        return path
+        return True
 
     def save(
         self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
@@ -81,7 +82,8 @@ class SessionStore:
         Raises StorageError when the disk refuses, Cancelled when the job is stopped: both leave
         what was saved before.
         """
-        self.keep(path, session, include, job)
+        if not self.keep(path, session, include, job):
+            return self._whole(path, session, include, job)
         place = self._place
         if place is not None and place.editing is not None and place.editing.unfolded:
             try:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from microtome.errors import StorageError
 from microtome.session.disk import DiskFile
-from microtome.session.editing import InUse, NotEditable, discard_log, locked_log, log_of
+from microtome.session.editing import InUse, NotEditable, discard_log, locked_log
 from microtome.session.locks import lock
-from microtome.session.log import Held, belongs, read_log
+from microtome.session.log import Held, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.storage import storing
 

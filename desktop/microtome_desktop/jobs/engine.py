@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from microtome.errors import ModelError
+from microtome_desktop.jobs.files import Files
 from microtome_desktop.state.library import Machine
 from microtome_desktop.state.seeing import UnitsWish
 
@@ -26,6 +27,7 @@ class Engine:
         self.sets: dict[str, Any] = {}  # fingerprint of a layer -> Transcoders of all layers
         # Layer and images -> what was measured of all units: vision.cards.LayerReading.
         self.readings: dict[UnitsWish, Any] = {}
+        self.files = Files()  # of the IO thread
 
     @property
     def loaded(self) -> Any:

@@ -48,9 +48,9 @@ class JobRunner(QObject):
         self._newest: dict[tuple[int, str], Any] = {}  # partial results that wait for their turn
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
-        engine = Engine()
+        self._engine = Engine()
         self._workers = {
-            thread: Worker(engine, COMPUTING if thread is Thread.MODEL else FILES)
+            thread: Worker(self._engine, COMPUTING if thread is Thread.MODEL else FILES)
             for thread in Thread
         }
         self._threads = {thread: self._start(thread) for thread in Thread}
@@ -196,6 +196,8 @@ class JobRunner(QObject):
         for thread in self._threads.values():
             thread.quit()
         ended = [thread.wait(patience_ms) for thread in self._threads.values()]
+        if all(ended):
+            self._engine.files.close()
         return all(ended)
 
     def _session(self) -> str:

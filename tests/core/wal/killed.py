@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from wal_sessions import after_start, content, edited, numbered, small_session  # noqa: E402
 
 from microtome.records.session import Session  # noqa: E402
-from microtome.session.editing import log_of  # noqa: E402
+from microtome.session.log import log_of  # noqa: E402
 from microtome.session.reader import open_session  # noqa: E402
 from microtome.session.schema import safe_name  # noqa: E402
 from microtome.session.store import SessionStore  # noqa: E402
@@ -74,7 +74,8 @@ def edit(script: Script, path: Path, pipe: int) -> None:
     for number, (session, way) in enumerate(states(opened, script.seed)):
         if number:
             os.write(pipe, f"asked {number}\n".encode())
-            getattr(store, way)(path, session, None)
+            if not getattr(store, way)(path, session, None):
+                raise SystemExit("the session was not kept")
             os.write(pipe, f"done {number}\n".encode())
     os.write(pipe, b"end 0\n")
     signal.pause()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from microtome.session import disk, editing, unsaved
-from microtome.session.editing import log_of
+from microtome.session.log import log_of
 
 SECTOR = 512
 

@@ -171,7 +171,7 @@ class Script:
                 session = numbered(edited(session, dice, 2), number)
                 way = dice.choice(["keep", "keep", "save"])
                 self.recorder.events.append(("asked", way, number))
-                getattr(store, way)(path, session, None)
+                assert getattr(store, way)(path, session, None)
                 self.recorder.events.append(("done", way, number))
                 self._note_as_saved_whole(session)
         # The process dies here, with its file open.
