@@ -167,7 +167,7 @@ class Logged:
         self._number, self._unfolded, self._tail = done.number, True, False
         self._committed = self._length
         self._floor = max(self._floor, self._length)
-        self._dirty.clear()
+        self._dirty = {page for page in self._dirty if page >= self._length}
         return True
 
     def fold(self) -> None:
@@ -181,11 +181,12 @@ class Logged:
             return
         with self._giving_up():
             until = min(self._base, self._committed)
-            known = records.sample(self._main, until, self._pages)
+            known = records.sample_of_both(self._main, until, self._pages)
             self._write_log(*records.fold(known, self._chain))
             self._log.sync()
             apply(self._main, self._pages, self._committed)
             self._pages.clear()
+            self._dirty.clear()
             self._begin(self._committed)
 
     def give_up(self) -> None:

@@ -123,6 +123,9 @@ def test_full_at_every_byte_of_a_commit(commits, way):
             getattr(logged, way)()
             break  # there was room for all of it
         held = read_log(log)
+        if held is None:  # its first bytes for what comes next
+            assert bytes(main.seen) == after, room_for
+            continue
         found = whole(main, held)
         assert found in (before, after), room_for
         if held.folding is None:
@@ -214,7 +217,7 @@ def refused_then_right(files, way, full, folder):
 
 @pytest.mark.parametrize("way", ["keep", "save"])
 def test_a_session_on_a_full_disk(tmp_path, monkeypatch, way):
-    refusals, count = 0, rounds(3, 300)
+    refusals, count = 0, rounds(2, 300)
     most = 90_000 if way == "keep" else 150_000
     for number in range(count):
         folder = tmp_path / str(number)
@@ -229,7 +232,7 @@ def test_a_session_on_a_full_disk(tmp_path, monkeypatch, way):
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
 @pytest.mark.parametrize("way", ["keep", "save"])
 def test_a_session_in_files_that_may_not_grow(tmp_path, way):
-    for number in range(rounds(2, 40)):
+    for number in range(rounds(1, 40)):
         folder = tmp_path / str(number)
         folder.mkdir()
         files = Files(folder)
