@@ -49,10 +49,10 @@ class Editing:
         self.path = path
         with contextlib.ExitStack() as undo:
             with _storing(path):
-                self._log = locked_log(path)
-                undo.callback(self._log.close)
                 self._main = DiskFile(path)
                 undo.callback(self._main.close)
+                self._log = locked_log(path)
+                undo.callback(self._log.close)
                 _share(self._main, path)
                 _expect_decided(path, self._main, self._log)
                 self._logged = Logged(self._main, self._log)
