@@ -156,6 +156,8 @@ def main(folder: Path, kills: int, seed: int) -> dict[str, int]:
             raise SystemExit(f"kill {number} of seed {seed}: {path} is damaged")
         log_of(path).unlink(missing_ok=True)
         path.unlink()
+        if number % 50 == 49:
+            sys.stderr.write(f"{counts}\n")
     return counts
 
 
