@@ -17,7 +17,7 @@ from microtome.errors import SessionError, StorageError
 from microtome.session.disk import DiskFile, sync_folder
 from microtome.session.hdf5 import LIBVER, EditedFile, OnChunk
 from microtome.session.locks import NoLocks, lock
-from microtome.session.log import belongs, log_of, read_log
+from microtome.session.log import HEADER, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.parts import Attributes, Part
 from microtome.session.storage import storage_error
@@ -49,14 +49,14 @@ class Editing:
         self.path = path
         with contextlib.ExitStack() as undo:
             with _storing(path):
-                self._log = locked_log(path)
-                undo.callback(self._log.close)
                 self._main = DiskFile(path)
                 undo.callback(self._main.close)
+                self._log = locked_log(path)
+                undo.callback(self._log.close)
                 _share(self._main, path)
                 _expect_decided(path, self._main, self._log)
                 self._logged = Logged(self._main, self._log)
-                self.file = h5py.File(self._logged, "r+", libver=LIBVER)
+                self.file = _opened(path, self._logged)
                 self._parts = EditedFile(self.file, self._logged.check)
             undo.pop_all()
 
@@ -126,6 +126,27 @@ class Editing:
         self.give_up()
 
 
+def _opened(path: Path, logged: Logged) -> h5py.File:
+    try:
+        return h5py.File(logged, "r+", libver=LIBVER)
+    except _BROKEN as error:
+        raise NotEditable(f"{path.name} is no longer what it was.") from error
+
+
+def expect_free(path: Path) -> None:
+    """Raise InUse when another program edits the session at a path."""
+    with contextlib.suppress(NoLocks, OSError), contextlib.closing(DiskFile(log_of(path))) as log:
+        if not lock(log.descriptor, alone=True):
+            raise _in_use(path)
+
+
+def _in_use(path: Path) -> InUse:
+    return InUse(
+        f"{path.name} is open for changes in another window.",
+        "Close it there, or save under another name.",
+    )
+
+
 def locked_log(path: Path) -> DiskFile:
     """The log of a file, made where there is none, locked.
 
@@ -137,10 +158,7 @@ def locked_log(path: Path) -> DiskFile:
         with contextlib.ExitStack() as undo:
             undo.callback(log.close)
             if not _alone(log, path):
-                raise InUse(
-                    f"{path.name} is open for changes in another window.",
-                    "Close it there, or save under another name.",
-                )
+                raise _in_use(path)
             # Who had the lock before may have removed the log meanwhile: then there is a new one.
             if same_file(log, place):
                 undo.pop_all()
@@ -151,7 +169,8 @@ def _alone(log: DiskFile, path: Path) -> bool:
     try:
         return lock(log.descriptor, alone=True)
     except NoLocks:
-        log_of(path).unlink(missing_ok=True)
+        if not log.size():  # made just now; any other may hold changes
+            log_of(path).unlink(missing_ok=True)
         raise NotEditable(f"Files in {path.parent} cannot be locked.") from None
 
 
@@ -176,18 +195,22 @@ def discard_log(path: Path, log: DiskFile, main: DiskFile, base: int) -> None:
 def _expect_decided(path: Path, main: DiskFile, log: DiskFile) -> None:
     """A log without commits, or of another file, is out of the way; any other waits for a word."""
     held = read_log(log)
-    if held is None or not (held.commits or held.folding is not None):
-        if held is not None and belongs(held, main):
+    if held is None and log.size() <= HEADER.size:
+        return  # cut off before it began
+    if held is not None and not held.commits and held.folding is None:
+        if belongs(held, main):
             main.truncate(held.base)
-    elif belongs(held, main):
+    elif held is not None and belongs(held, main):
         raise NotEditable(
             f"{path.name} has changes that were not saved.",
             "Open it and say whether to recover them.",
         )
     else:
         aside = log_of(path).with_name(f"{log_of(path).name}-{secrets.token_hex(4)}")
-        aside.write_bytes(log.read(0, log.size()))
-        sync_folder(path.parent)
+        copy = DiskFile(aside, create=True)
+        copy.write(0, log.read(0, log.size()))
+        copy.sync()
+        copy.close()
 
 
 def _share(main: DiskFile, path: Path) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from microtome.session.chunks import all_finite, chunk_offsets, chunk_shape, chunk_values
 from microtome.session.parts import Attributes, Column, Part, Scale
+from microtome.session.plots import ENTRY, PLOTS
 from microtome.session.schema import EDITED, IMAGES, fixed_text, plain_text
 from microtome.session.sink import Sink
 
@@ -30,7 +31,7 @@ CHANGING_MANIFEST = "/manifest/changing"
 CHANGING = tuple(
     f"{group}/"
     for group in (
-        "/model", "/question", IMAGES, "/circuit", "/analyses", "/entry", "/dictionaries",
+        "/model", "/question", IMAGES, "/circuit", "/analyses", ENTRY, "/dictionaries",
         "/annotations", "/view", EDITED,
     )
 )  # fmt: skip
@@ -217,6 +218,7 @@ class EditedFile(PartWriter):
 
     def finish(self, attributes: Attributes) -> None:
         """Write the manifest, change attributes of the root, hand all to the file."""
+        self._name_plots()
         if self._whole:
             self.write_changing()
         else:
@@ -226,6 +228,19 @@ class EditedFile(PartWriter):
             _create_attribute(self._file, name, value)
         self._file.flush()
         self._check()
+
+    def _name_plots(self) -> None:
+        """Viewers begin with the plot that is named: let it be one that is there still."""
+        if PLOTS not in self._file:
+            return
+        plots = self._file[PLOTS]
+        first = next(iter(plots), None)
+        if first is None:
+            del self._file[ENTRY]
+        elif plain_text(np.asarray(plots.attrs["default"]))[0] not in plots:
+            for group, name in ((plots, first), (self._file[ENTRY], f"plots/{first}")):
+                for key, value in _encoded({"default": name}):
+                    _create_attribute(group, key, value)
 
 
 def _collect(held: h5py.Group | h5py.Dataset, datasets: list[h5py.Dataset]) -> None:

@@ -30,6 +30,7 @@ _MAGIC: Final = b"MTLOG\x00\x00\x01"
 _FRAME, _COMMIT, _FOLD = b"FRAM", b"CMIT", b"FOLD"
 LARGEST_FRAME: Final = 1 << 20
 _SAMPLED = 32  # pages
+_DIGEST, _SECTOR = 16, 512  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +107,55 @@ def sample(disk: Disk, length: int, but: Container[int] = ()) -> bytes:
     A log that lies beside another file than its own is told by it.
     """
     digest = hashlib.sha256(length.to_bytes(8, "little"))
-    last = max(0, length // PAGE - 1)
-    for at in sorted({last * number // (_SAMPLED - 1) * PAGE for number in range(_SAMPLED)}):
+    for at in _sampled(length):
         if at not in but:
             digest.update(disk.read(at, min(PAGE, length - at)))
-    return digest.digest()[:16]
+    return digest.digest()[:_DIGEST]
+
+
+def sample_of_both(disk: Disk, length: int, pages: Container[int]) -> bytes:
+    """A sample by which a file is known while ``pages`` are brought into it, and before and after.
+
+    Its digest leaves them out; of those sampled there is a checksum of each sector as it was.
+    """
+    sums = [
+        _CRC.pack(zlib.crc32(sector))
+        for at in _sampled(length)
+        if at in pages
+        for sector in _sectors(disk.read(at, min(PAGE, length - at)))
+    ]
+    return sample(disk, length, pages) + b"".join(sums)
+
+
+def _is_between(main: Disk, held: Held, folding: bytes) -> bool:
+    """Whether every sector is as it was or as it shall be; one may be torn."""
+    length = min(held.base, held.length)
+    if sample(main, length, held.pages) != folding[:_DIGEST]:
+        return False
+    was = iter(_CRC.iter_unpack(folding[_DIGEST:]))
+    strange = 0
+    for at in (at for at in _sampled(length) if at in held.pages):
+        size = min(PAGE, length - at)
+        found = main.read(at, size).ljust(size, b"\0")
+        for sector, new in zip(_sectors(found), _sectors(held.pages[at][:size]), strict=True):
+            (before,) = next(was, (None,))
+            strange += sector != new and zlib.crc32(sector) != before
+    return strange <= 1
+
+
+def _sampled(length: int) -> list[int]:
+    last = max(0, length // PAGE - 1)
+    return sorted({last * number // (_SAMPLED - 1) * PAGE for number in range(_SAMPLED)})
+
+
+def _sectors(data: bytes) -> list[bytes]:
+    return [data[at : at + _SECTOR] for at in range(0, len(data), _SECTOR)]
 
 
 def belongs(held: Held, main: Disk) -> bool:
     """Whether a log is of this file: of the file as it was, or as folding left it in the middle."""
     if held.folding is not None:
-        return sample(main, min(held.base, held.length), held.pages) == held.folding
+        return _is_between(main, held, held.folding)
     return main.size() >= held.base and sample(main, held.base) == held.sample
 
 

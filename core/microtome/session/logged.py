@@ -39,7 +39,8 @@ class Logged:
         self._dirty: set[int] = set()
         self._place = 0
         self._tail = False  # written behind the floor since the last commit
-        self._error: OSError | None = None
+        # Of the error only what it says: its traceback would keep this file open with all readers.
+        self._error: tuple[Any, ...] | None = None
         if held is None:
             self._begin(main.size())
         else:
@@ -103,7 +104,7 @@ class Logged:
             try:
                 self._put(offset, view)
             except OSError as error:
-                self._error = error
+                self._error = error.args
         self._length = max(self._length, offset + size)
         return size
 
@@ -117,7 +118,7 @@ class Logged:
                     self._main.truncate(length)
                     self._tail = True
             except OSError as error:
-                self._error = error
+                self._error = error.args
         self._length = length
         return length
 
@@ -144,7 +145,7 @@ class Logged:
     def check(self) -> None:
         """Raise the first error that a write met."""
         if self._error is not None:
-            raise self._error
+            raise OSError(*self._error)
 
     def commit(self) -> bool:
         """Make everything written so far last; whether there was anything.
@@ -155,6 +156,7 @@ class Logged:
         if not self._dirty and not self._tail and self._length == self._committed:
             return False
         with self._giving_up():
+            self._expect_whole()
             if self._tail:
                 self._main.sync()
             for offset, data in self._frames():
@@ -165,7 +167,7 @@ class Logged:
         self._number, self._unfolded, self._tail = done.number, True, False
         self._committed = self._length
         self._floor = max(self._floor, self._length)
-        self._dirty.clear()
+        self._dirty = {page for page in self._dirty if page >= self._length}
         return True
 
     def fold(self) -> None:
@@ -179,17 +181,18 @@ class Logged:
             return
         with self._giving_up():
             until = min(self._base, self._committed)
-            known = records.sample(self._main, until, self._pages)
+            known = records.sample_of_both(self._main, until, self._pages)
             self._write_log(*records.fold(known, self._chain))
             self._log.sync()
             apply(self._main, self._pages, self._committed)
             self._pages.clear()
+            self._dirty.clear()
             self._begin(self._committed)
 
     def give_up(self) -> None:
         """Take nothing more from HDF5, which writes whatever it still has when it closes."""
         if self._error is None:
-            self._error = OSError(errno.EBADF, "the file was given up")
+            self._error = (errno.EBADF, "the file was given up")
 
     # inside
 
@@ -199,7 +202,7 @@ class Logged:
         try:
             yield
         except OSError as error:
-            self._error = error
+            self._error = error.args
             raise
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
@@ -220,6 +223,7 @@ class Logged:
     def _put(self, offset: int, view: memoryview) -> None:
         below = max(0, min(len(view), self._floor - offset))
         if below < len(view):
+            self._expect_whole()
             self._main.write(offset + below, view[below:])
             self._tail = True
         # A page that straddles the floor is kept whole in memory, so that one place is read.
@@ -228,6 +232,10 @@ class Logged:
                 page = self._page(at)
                 page[start - at : stop - at] = view[start - offset : stop - offset]
                 self._dirty.add(at)
+
+    def _expect_whole(self) -> None:
+        if self._main.size() < self._floor:
+            raise _cut_short()
 
     def _page(self, at: int) -> bytearray:
         if at not in self._pages:
@@ -253,8 +261,14 @@ class Logged:
 
     def _copy(self, view: memoryview, offset: int) -> None:
         data = self._main.read(offset, len(view))
+        if offset + len(data) < min(offset + len(view), self._floor):
+            raise _cut_short()
         view[: len(data)] = data
         view[len(data) :] = bytes(len(view) - len(data))
+
+
+def _cut_short() -> OSError:
+    return OSError("Another program cut the file short.")
 
 
 def _cuts(offset: int, size: int) -> Iterator[tuple[int, int, int]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
 from microtome.session.contents import ANALYSIS, Section, sections
-from microtome.session.editing import Busy, Editing, NotEditable
+from microtome.session.editing import Busy, Editing, NotEditable, expect_free
 from microtome.session.handle import handles_of
 from microtome.session.schema import MAJOR, MINOR, creator
 from microtome.session.trust import remember
@@ -165,6 +165,9 @@ class SessionStore:
     def _whole(
         self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None
     ) -> Path:
+        own = self._place
+        if own is None or own.editing is None or own.path != path:
+            expect_free(path)
         target = save_session(path, session, include=include, job=job)
         self.close()
         held = {one.name: one for one in sections(session, include)}

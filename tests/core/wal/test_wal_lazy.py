@@ -1,6 +1,5 @@
 """Arrays of a session that lies in a file, read while it is edited, saved and written anew."""
 
-import os
 import random
 import threading
 from dataclasses import replace
@@ -79,7 +78,7 @@ def test_saving_elsewhere_leaves_the_arrays_of_the_first_file(opened, kept):
     store.save(other, session, None)
     all_right(session)
     assert path.read_bytes() == before
-    assert sorted(os.listdir(path.parent)) == ["held.h5", "other.h5"]
+    assert sorted(each.name for each in path.parent.iterdir()) == ["held.h5", "other.h5"]
     assert_same(open_session(other), open_session(path))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import h5py
 import numpy as np
-from h5py import h5a
+from h5py import h5a, h5d, h5o, h5s
 from session_records import analyses, checks, circuit, identity, trace
 
 from microtome.prompts import ImageInput, Question
@@ -148,47 +148,56 @@ def numbered(session, number):
     )  # fmt: skip
 
 
-def content(path):
-    """All arrays and attributes of a file, but for checksums and times of writing, by path.
+def content(path, *, whole=True):
+    """All arrays of a file, but for checksums, by path; ``whole``: and all attributes.
 
-    Analyses and their plots go by their ids, for names of groups depend on which came first.
+    Analyses and their plots go by their ids, for names of groups depend on which came first, and
+    groups of them that hold none are left out.
     """
     found = {}
     with h5py.File(path, "r") as file:
-        names = {
-            f"/{name}": f"<{one.attrs['id']}>" for name, one in file.get("analyses", {}).items()
-        }
+        names = list(file["analyses"]) if "analyses" in file else ()
+        ids = {name: file["analyses"][name].attrs["id"].decode() for name in names}
 
-        def look(name, each):
-            if name.partition("/")[0] != "manifest":
-                found[_by_id(name, names)] = _plain(each)
+        # h5py's own ways take five times as long, and the tests of power cuts go through thousands.
+        def look(name):
+            path = _by_id(name.decode(), ids)
+            plain = path and _plain(file, name, whole)
+            if plain:
+                found[path] = plain
 
-        file.visititems(look)
-        found["/"] = {k: v for k, v in _attributes(file).items() if k not in _WRITTEN}
+        h5o.visit(file.id, look)
+        found["/"] = {k: v for k, v in _attributes(file.id).items() if k not in _WRITTEN}
     return found
 
 
-def _by_id(name, names):
-    top, _, rest = name.partition("/")
-    group, _, rest = rest.partition("/")
-    return f"{top}/{names.get(f'/{group}', group)}/{rest}" if top in ("analyses", "entry") else name
+def _by_id(path, ids):
+    for above in ("analyses", "entry/plots"):
+        if path.startswith(f"{above}/"):
+            group, _, rest = path.removeprefix(f"{above}/").partition("/")
+            return f"{above} of {ids[group]}/{rest}"
+    return "" if path.partition("/")[0] in ("analyses", "entry", "manifest") else path
 
 
-def _plain(each):
-    about = _attributes(each)
-    if isinstance(each, h5py.Dataset):
-        return each.shape, str(each.dtype), each[()].tobytes(), about
-    return about
+def _plain(file, name, whole):
+    owner = h5o.open(file.id, name)
+    values = ()
+    if isinstance(owner, h5d.DatasetID):
+        values = np.empty(owner.shape, owner.dtype)
+        if values.size:
+            owner.read(h5s.ALL, h5s.ALL, values)
+        values = owner.shape, str(values.dtype), values.tobytes()
+    return (values, _attributes(owner)) if whole else values
 
 
-def _attributes(each):
+def _attributes(owner):
     found = {}
-    for index in range(h5a.get_num_attrs(each.id)):
-        one = h5a.open(each.id, index=index)  # h5py's own way takes five times as long
+    for index in range(h5a.get_num_attrs(owner)):
+        one = h5a.open(owner, index=index)
         if one.name.decode() not in _LISTS:
             value = np.empty(one.shape, one.dtype)
             one.read(value)
-            found[one.name.decode()] = str(one.dtype), value.tobytes()
+            found[one.name.decode()] = value.dtype.str, value.tobytes()
     return found
 
 
