@@ -115,6 +115,7 @@ __all__ = [
     "patching_sweep",
     "path_patching",
     "phase_diagram",
+    "point_activity",
     "probe",
     "project",
     "propose_groups",
@@ -268,6 +269,7 @@ if TYPE_CHECKING:
     from microtome.vision.lesion import choose_units, lesion
     from microtome.vision.maps import image_maps
     from microtome.vision.patches import attention_maps, attention_rollout, patch_lens
+    from microtome.vision.point_activity import point_activity
     from microtome.vision.space import image_space
     from microtome.vision.targets import Target
     from microtome.vision.towards import class_direction

@@ -8,6 +8,8 @@ that waits for the same thread is done there.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from microtome.errors import Cancelled, expect
 _REPORT_INTERVAL = 1 / 30
 _LOOK_AGAIN = 1.0  # seconds
 _LOOK_FOR_OTHERS = 0.05  # seconds, at rest: others hardly notice
+
+USERS_CODE = "microtome_adapter_"  # what modules of code that users wrote are called, at first
 
 # Both spelled out: the type checker of the tests does not take an int for a float.
 Steps = int | float
@@ -237,3 +241,22 @@ def job_or_default(job: Job | None) -> Job:
         return Job()
     expect(job, Job, "job", "a Job", "Write job=microtome.jobs.Job(), or leave it out.")
     return job
+
+
+def end_users_code(thread: int) -> bool:
+    """Raise ``Cancelled`` in a thread that runs code of a user's; whether it does.
+
+    Such code has no checkpoints and may loop for ever. What waits inside a call of the system
+    (``time.sleep``) hears of it when that call returns.
+    """
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  nothing else tells where it is
+    while frame is not None and not _of_user(frame.f_globals):
+        frame = frame.f_back
+    if frame is not None:
+        number, error = ctypes.c_ulong(thread), ctypes.py_object(Cancelled)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, error)
+    return frame is not None
+
+
+def _of_user(names: dict[str, Any]) -> bool:
+    return str(names.get("__name__", "")).startswith(USERS_CODE)

@@ -107,6 +107,7 @@ PUBLIC = {
     "patching_sweep": "interventions.sweeps",
     "path_patching": "circuits.discovery.paths",
     "phase_diagram": "features.superposition",
+    "point_activity": "vision.point_activity",
     "probe": "analysis.probes",
     "project": "analysis.projection",
     "propose_groups": "circuits.grouping",

@@ -150,6 +150,8 @@ QTreeView::indicator { width: 12px; height: 12px; border: 1px solid FAINT; borde
 QCheckBox::indicator:checked, QTreeView::indicator:checked { background: ACCENT;
   border-color: ACCENT; }
 QToolTip { background: RAISED; color: TEXT; border: 1px solid LINE; padding: 4px; }
+QLabel, QToolTip { qproperty-textFormat: PlainText; }
+QLabel[markup="true"] { qproperty-textFormat: RichText; }
 #toast { background: RAISED; border: 1px solid LINE; border-radius: 8px; }
 #banner { background: BANNER; border: 1px solid BANNER_LINE; border-radius: 8px; }
 #dock_empty { color: FAINT; }

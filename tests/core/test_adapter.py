@@ -121,6 +121,7 @@ def test_a_model_of_other_code_is_another_model(tmp_path):
     ("code", "message"),
     [
         ("1 / 0", "could not be run: ZeroDivisionError in line 1: division by zero"),
+        ("import sys\nsys.exit(3)", "could not be run: SystemExit in line 2: 3"),
         ("def build(:", "could not be run: SyntaxError in line 1"),
         ("x = 1", r"defines no build\(\)"),
         (_CODE.replace("return nn", "raise ValueError('no net')\n    return nn"),

@@ -173,8 +173,9 @@ def test_every_result_says_how_it_came_about(discover, model):
         if not method.signed:
             assert circuit.edge_weight.min() >= 0
     over = [CORRUPT, CLEAN[:3]]
-    told = discover([CLEAN], ablation="mean", over=over).metadata
-    assert told["over"] == [list(prompt) for prompt in over]
+    for method in ("eap", "eap-ig"):  # the second goes from the mean of embeddings
+        told = discover([CLEAN], METRIC, method, ablation="mean", over=over).metadata
+        assert told["over"] == [list(prompt) for prompt in over]
     assert told["metric"] == METRIC.name(model)
 
 

@@ -253,6 +253,7 @@ CALLS = {
     "mt.feature_images(None, None, None, 0)": ("model", "None"),
     "mt.feature_selectivity(None, None, None)": ("model", "None"),
     "mt.image_space(None, 'pool', None)": ("model", "None"),
+    "mt.point_activity(None, None, 'pool')": ("model", "None"),
     "mt.lesion(None, ['z.0/1'])": ("model", "None"),
     "mt.lesion(model, 'z.0/1')": ("units", "'z.0/1'"),
     "mt.lesion(model, ['z.0/1'], controls=2.5)": ("controls", "2.5"),

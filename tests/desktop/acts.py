@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import (
+    QCoreApplication,
+    QEventLoop,
+    QMimeData,
+    QPoint,
+    QPointF,
+    Qt,
+    QTimer,
+    QUrl,
+)
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 PATIENCE = 60_000  # milliseconds
 SOON = 2  # seconds
+LOOK_MS = 10
 
 
 def rest(bench, qtbot):
@@ -38,11 +48,21 @@ def to_front(window):
         other.deleteLater()
 
 
-def _soon(condition):
-    end = time.monotonic() + SOON
-    while not condition() and time.monotonic() < end:
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
-    return condition()
+def until(condition, seconds=300):
+    """Let the window work until something holds; between its events the processor is free.
+
+    As qtbot waits, also where no test runs, and as soon as an event has brought it about.
+    """
+    assert _soon(condition, seconds), "waited too long"
+
+
+def _soon(condition, seconds=SOON):
+    end, ticks = time.monotonic() + seconds, QTimer(interval=LOOK_MS)
+    ticks.start()  # for what comes about without an event
+    while not (held := condition()) and time.monotonic() < end:
+        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    ticks.stop()
+    return held
 
 
 def write(field, text):
@@ -57,6 +77,11 @@ def drop(window, *paths):
     """Drag files over the window and let them go, as a file manager does; whether it takes them."""
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return drop_data(window, data)
+
+
+def drop_data(window, data):
+    """The same with anything that another program drags."""
     keys = Qt.KeyboardModifier.NoModifier
     action, button = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
     enter = QDragEnterEvent(QPoint(300, 300), action, data, button, keys)

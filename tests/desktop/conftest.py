@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 import weakref
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -19,10 +18,11 @@ from PySide6.QtWidgets import (
     QSlider,
     QTabWidget,
 )
-from shiboken6 import getCppPointer
 
 import microtome_resources as resources
+from microtome.images.sets import load_image_set
 from microtome.prompts import Question
+from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine, show_new
 from microtome_desktop.jobs.model_requests import ReadDraft, RunChecks
 from microtome_desktop.state.draft import Reading
@@ -43,7 +43,8 @@ def _neighbour(name, folder="."):
 
 
 sample = _neighbour("sample")
-_neighbour("acts")
+acts = _neighbour("acts")
+until = acts.until
 _neighbour("discovered")
 _neighbour("indexed")
 _neighbour("sittings")
@@ -118,14 +119,15 @@ def _renew(made, session):
 class KeptWindow:
     """One window for many modules: opening it takes longer than most of their tests.
 
-    After a module that left other settings, another theme or another form in it, it is closed.
+    What a module left otherwise in fields and panels is set back; after one that left other
+    settings, another theme, or what cannot be set back, it is closed.
     """
 
     def __init__(self, application, session):
         self._application, self._session = application, session
         self._sheet, self._shades = application.styleSheet(), application.palette()
         self._made = None
-        self._first = self._controls = {}
+        self._first = {}
 
     def take(self):
         """The window, on screen."""
@@ -135,9 +137,11 @@ class KeptWindow:
             _renew(self._made, self._session)
             for box in self._made.window.findChildren(QComboBox):
                 box.view()
-            self._first, self._controls = self._state(), self._stand()
+            self._first = self._state()
+            for widget, read, _ in self._controls():
+                widget.setProperty(FIRST, read(widget))
         self._made.window.show()
-        _wait(self._made.window.windowHandle().isExposed)
+        until(self._made.window.windowHandle().isExposed)
         self._made.window.activateWindow()
         return self._made
 
@@ -145,11 +149,10 @@ class KeptWindow:
         """Put the window away until somebody takes it, or close it if it is not as it was."""
         _renew(self._made, self._session)
         self._forget()
-        controls = self._stand()
-        moved = [
-            at for at in controls.keys() & self._controls if controls[at] != self._controls[at]
-        ]
-        if moved or self._state() != self._first:
+        if self._put_back():
+            _renew(self._made, self._session)
+            self._forget()
+        if any(self._moved()) or self._state() != self._first:
             self.close()
         else:
             self._made.window.hide()
@@ -185,23 +188,46 @@ class KeptWindow:
             "views": {name: panel.view_state() for name, panel in panels.items()},
         }
 
-    def _stand(self):
-        """What the controls of the forms stand at; those of lists come and go with the lists."""
-        return {
-            getCppPointer(widget): value(widget)
-            for kind, value in CONTROLS.items()
-            for widget in self._made.window.findChildren(kind)
-        }
+    def _moved(self):
+        """The controls that stand elsewhere than at first, where, and how each is set.
+
+        Those of lists, which come and go with the lists, are none of them.
+        """
+        for widget, read, write in self._controls():
+            first = widget.property(FIRST)
+            if first is not None and read(widget) != first:
+                yield widget, first, write
+
+    def _put_back(self):
+        """Set such controls and panels again, as a user would; whether there were any."""
+        moved = False
+        for name, panel in self._made.furnishing.panels.items():
+            if panel.view_state() != self._first["views"][name]:
+                panel.restore_view(self._first["views"][name])
+                moved = True
+        for widget, first, write in list(self._moved()):
+            write(widget, first)
+            moved = True
+        return moved
+
+    def _controls(self):
+        for kind, (read, write) in CONTROLS.items():
+            for widget in self._made.window.findChildren(kind):
+                yield widget, read, write
 
 
-CONTROLS = {  # of a form, and what they stand at
-    QAbstractButton: QAbstractButton.isChecked,
-    QSlider: QSlider.value,
-    QAbstractSpinBox: QAbstractSpinBox.text,
-    QComboBox: QComboBox.currentText,
-    QLineEdit: QLineEdit.text,
-    QPlainTextEdit: QPlainTextEdit.toPlainText,
-    QTabWidget: QTabWidget.currentIndex,
+FIRST = "at first"  # a property of a control: what it stood at
+CONTROLS = {  # of a form: how it is read what they stand at, and how it is set
+    QAbstractButton: (QAbstractButton.isChecked, QAbstractButton.setChecked),
+    QSlider: (QSlider.value, QSlider.setValue),
+    QAbstractSpinBox: (
+        QAbstractSpinBox.text,
+        lambda box, said: box.setValue(box.valueFromText(said)),
+    ),
+    QComboBox: (QComboBox.currentText, QComboBox.setCurrentText),
+    QLineEdit: (QLineEdit.text, QLineEdit.setText),
+    QPlainTextEdit: (QPlainTextEdit.toPlainText, QPlainTextEdit.setPlainText),
+    QTabWidget: (QTabWidget.currentIndex, QTabWidget.setCurrentIndex),
 }
 
 
@@ -231,9 +257,9 @@ def live_bench(qapp):
         try:
             window.show()
             made.start()
-            _wait(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
+            until(lambda: made.desk.library.shelf.checks is not None or made.desk.notices.history)
             assert [notice.as_text for notice in made.desk.notices.history] == []
-            _wait(lambda: made.runner.idle)
+            until(lambda: made.runner.idle)
             for name in made.furnishing.panels.names:  # a late one would come within a test
                 assert made.furnishing.panels[name].isWidgetType()
             made.furnishing.panels["node_card"].curve.made()
@@ -253,7 +279,7 @@ def live(live_bench):
     desk.notices.history.clear()
     if desk.workspace.model is None or desk.workspace.model.name != example.model:
         live_bench.handlers.load(example.model)
-    _wait(lambda: _at_rest(live_bench))
+    until(lambda: _at_rest(live_bench))
     desk.albums.aim(corrupt=False)
     desk.draft.update(
         prompt=example.clean, corrupt=example.corrupt, answer=example.answer, wrong=example.wrong,
@@ -263,10 +289,28 @@ def live(live_bench):
         # A test before ran a model of its own: its session is still on screen.
         single = Question(example.clean, None, example.answer, example.wrong)
         live_bench.runner.ask(Examine(single, example=True))
-        _wait(lambda: _at_rest(live_bench))
+        until(lambda: _at_rest(live_bench))
     live_bench.runner.ask(ReadDraft(desk.draft.text))
-    _wait(lambda: _at_rest(live_bench))
+    until(lambda: _at_rest(live_bench))
     return live_bench
+
+
+@pytest.fixture
+def seeing(live, qtbot):
+    """The live window with shapes-resnet, an image run and nothing selected."""
+    live.handlers.load("shapes-resnet")
+    workspace = live.desk.workspace
+    qtbot.waitUntil(
+        lambda: workspace.model is not None and workspace.model.sees, timeout=acts.PATIENCE
+    )
+    acts.rest(live, qtbot)
+    live.desk.draft.fill(Question(load_image_set("shapes").image(45)))
+    acts.rest(live, qtbot)
+    live.window.actions_table.trigger(CommandId.RUN)
+    acts.rest(live, qtbot)
+    assert workspace.session.clean.image is not None
+    live.desk.selection.clear()
+    return live
 
 
 def _bench():
@@ -276,7 +320,7 @@ def _bench():
     made.furnishing.panels["node_card"].curve.made()
     window.show()
     window.activateWindow()
-    _wait(window.windowHandle().isExposed)
+    until(window.windowHandle().isExposed)
     return made
 
 
@@ -301,7 +345,7 @@ def _put_in_place(made):
     changed = _layout(made.window) != _first.get(made.window)
     if changed:
         made.window.reset_layout()
-    _wait(lambda: _at_rest(made))
+    until(lambda: _at_rest(made))
     if changed:
         _first[made.window] = _layout(made.window)
 
@@ -326,10 +370,3 @@ def _close(made):
     made.handlers.forget_panels()
     made.window.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-
-
-def _wait(condition, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)

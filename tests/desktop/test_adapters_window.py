@@ -13,6 +13,7 @@ from torch import nn
 
 from microtome.prompts import ImageInput, Question
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.adapter_requests import LoadAdapter
 from microtome_desktop.views.adapter_dialog import AdapterDialog
 from microtome_desktop.views.modules_panel import ModulesPanel
 
@@ -133,3 +134,23 @@ def test_an_adapter_that_raises_loses_nothing(live, qtbot, dialog, files):
     told = live.desk.notices.history
     qtbot.waitUntil(lambda: any("not today" in one.as_text for one in told), timeout=WAIT)
     assert live.desk.workspace.model is before
+
+
+def test_see_asks_nothing_about_the_layers_of_the_model_before(live, qtbot, files):
+    live.handlers.load("shapes-resnet")
+    workspace, (adapter, weights) = live.desk.workspace, map(str, files)
+    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
+    live.window.show_panel("see")
+    rest(live, qtbot)
+    workspace.mark_clean()
+    live.runner.ask(LoadAdapter("net", adapter=adapter, weights=weights, allowed=True))
+    qtbot.waitUntil(lambda: workspace.model.architecture == "adapter", timeout=WAIT)
+    image = ImageInput(np.full((8, 8, 1), 90, np.uint8), "an even grey", prepared=True)
+    live.desk.draft.fill(Question(image))
+    rest(live, qtbot)
+    live.desk.notices.history.clear()
+    live.window.actions_table.trigger(CommandId.RUN)
+    rest(live, qtbot)
+    see = live.furnishing.panels["see"]
+    assert see.bar.layer.currentText().startswith("module.")
+    assert [notice.as_text for notice in live.desk.notices.history] == []

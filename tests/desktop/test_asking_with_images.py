@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from acts import drop, rest, to_front, write
+from acts import drop, drop_data, rest, to_front, until, write
 from PIL import Image
-from PySide6.QtCore import QCoreApplication, QEventLoop, QMimeData, Qt, QUrl
+from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QTreeWidget
@@ -21,6 +20,7 @@ from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.presenters.circuit_text import metric_text
 
 LEFT = Qt.MouseButton.LeftButton
 _ID = CommandId
@@ -44,8 +44,8 @@ def opened(live_bench, qapp):
         field.completer().popup()  # made when first asked for, and kept with the window
     desk.workspace.mark_clean()
     live_bench.handlers.load("shapes-resnet")
-    bot = SimpleNamespace(waitUntil=_waits)
-    _waits(lambda: desk.workspace.model.name == "shapes-resnet", 60_000)
+    bot = SimpleNamespace(waitUntil=lambda condition, timeout: until(condition))
+    until(lambda: desk.workspace.model.name == "shapes-resnet")
     rest(live_bench, bot)
     first = desk.workspace.session
     assert first is not before
@@ -57,18 +57,10 @@ def opened(live_bench, qapp):
     desk.workspace.mark_clean()
     if desk.workspace.model.name != "words-4l":  # the last tests have opened it
         live_bench.handlers.load("words-4l")
-        _waits(lambda: desk.workspace.model.name == "words-4l", 60_000)
+        until(lambda: desk.workspace.model.name == "words-4l")
     rest(live_bench, bot)
     desk.workspace.show(before, dirty=False)
     rest(live_bench, bot)
-
-
-def _waits(condition, timeout):
-    """As qtbot waits, for what a module shares."""
-    end = time.monotonic() + timeout / 1000
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
 
 
 @pytest.fixture
@@ -171,6 +163,12 @@ def test_a_pair_of_images_is_run_kept_and_reviewed_without_its_model(eye, qtbot,
     rest(eye, qtbot)
     session = desk.workspace.session
     assert session.corrupt.image.values.shape == (32, 32, 1)
+    # The circuit explains the difference, and its shown units are exchanged with the other image.
+    told = session.circuit.metadata
+    assert told["rule"] == "two-point"
+    assert told["metric_value_corrupt"] == pytest.approx(session.metric["value_corrupt"], abs=1e-4)
+    assert "clean" in metric_text(session.circuit)
+    assert "corrupt image" in session.analyses["reproduced-share"].params["how"]
     row = eye.furnishing.panels["history"].list.topLevelItem(0).text(0)
     assert f"{pair.image.name} → {pair.corrupt_image.name}" in row
     take(eye, _ID.SWAP_PROMPTS, qtbot)
@@ -197,6 +195,7 @@ def test_a_pair_of_images_is_run_kept_and_reviewed_without_its_model(eye, qtbot,
     try:
         assert desk.draft.text.image == pair.image
         assert desk.draft.text.corrupt_image == pair.corrupt_image
+        assert desk.workspace.session.circuit.metadata["rule"] == "two-point"
         shown = prompt.images.corrupt.view.shown
         assert shown.pixelColor(3, 4).red() == session.corrupt.image.values[4, 3, 0]
         assert eye.furnishing.panels["token_strip"].image.view.shown is not None
@@ -245,6 +244,26 @@ def test_files_folders_and_drops_are_asked_about_and_tell_what_was_left_away(
     assert picker.classes.count() == 3
     take(eye, _ID.NEXT_IMAGE, qtbot)
     assert desk.draft.text.image.name == "hat 0"
+
+
+def test_drops_that_are_no_files_are_taken_or_told_why(eye, qtbot, tmp_path):
+    desk, held = eye.desk, eye.desk.draft.text.image
+    values = np.random.default_rng(3).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+    other = QMimeData()
+    other.setUrls([QUrl("https://example.org/cup.png")])
+    assert drop_data(eye.window, other)
+    assert desk.draft.text.image == held
+    assert "https://example.org/cup.png is not on this machine" in desk.notices.history[-1].as_text
+    other.setData("image/png", png(values))  # as a browser brings the image itself
+    assert drop_data(eye.window, other)
+    rest(eye, qtbot)
+    np.testing.assert_array_equal(desk.draft.text.image.values, values)
+    (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7 and so on")
+    desk.workspace.mark_dirty()
+    assert drop(eye.window, tmp_path / "page.pdf")  # no session that would want room
+    rest(eye, qtbot)
+    assert "page.pdf is a PDF" in desk.notices.history[-1].as_text
+    desk.workspace.mark_clean()
 
 
 def test_the_clipboard_gives_bytes_files_or_a_reason(eye, qtbot, tmp_path):

@@ -57,7 +57,7 @@ ON_IMAGES = {  # of a model that sees
     CommandId.OPEN_IMAGE, CommandId.OPEN_IMAGE_FOLDER, CommandId.PASTE_IMAGE,
     CommandId.NEXT_IMAGE, CommandId.PREVIOUS_IMAGE, CommandId.RANDOM_IMAGE,
     CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS,
-    CommandId.VISUALISE, CommandId.USE_VISUALISATION,
+    CommandId.VISUALISE, CommandId.VISUALISE_FEATURE, CommandId.USE_VISUALISATION,
 }  # fmt: skip
 ON_UNITS = {CommandId.LESION, CommandId.ADD_TO_LESION}  # of any model
 ON_HYPOTHESES = {CommandId.TEST_HYPOTHESIS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from PySide6.QtCore import QCoreApplication, QEventLoop, QPoint, Qt
+from acts import until
+from PySide6.QtCore import QPoint, Qt
 from tokenizers import models, pre_tokenizers, processors
 
 import microtome as mt
@@ -66,7 +66,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def ran(shared_bench, folder):
     """The window with that model, its prompt typed and run."""
-    until, desk = _until, shared_bench.desk
+    desk = shared_bench.desk
     desk.notices.history.clear()
     shared_bench.handlers.load(str(folder))
     until(lambda: desk.workspace.model is not None and shared_bench.runner.idle)
@@ -88,13 +88,6 @@ def ran(shared_bench, folder):
     )
     assert [notice.as_text for notice in desk.notices.history] == []
     return shared_bench
-
-
-def _until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
 
 
 def _names(axis):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import pytest
 from PySide6.QtCore import QThread
 
 from microtome.errors import InputError
+from microtome.jobs import USERS_CODE
 from microtome.prompts import Question
 from microtome_desktop.jobs.engine import COMPUTING, step_back
 from microtome_desktop.jobs.failure import Failure
@@ -312,6 +314,48 @@ def test_progress_reaches_the_status_of_visible_work_only(qtbot, runner):
     runner.ask(quiet)
     qtbot.waitUntil(lambda: runner.idle)
     assert seen == [(loud, "step")]
+
+
+def users_code(source):
+    """What the code of an adapter defines."""
+    names = {"__name__": f"{USERS_CODE}net", "running": threading.Event()}
+    exec(source, names)  # noqa: S102  our own code
+    return names
+
+
+LOOP = """
+def loop(job):
+    running.set()
+    while True:
+        pass
+"""
+
+
+def test_code_of_users_that_loops_for_ever_is_ended_once_it_is_stopped(qtbot, runner):
+    user = users_code(LOOP)
+    runner.ask(Work(user["loop"]))
+    qtbot.waitUntil(user["running"].is_set)
+    begun = time.monotonic()
+    runner.cancel_visible()
+    assert time.monotonic() - begun < 0.1
+    following = Work(lambda job: "here again")
+    runner.ask(following)
+    qtbot.waitUntil(lambda: following.delivered == ["here again"] and runner.idle)
+
+
+def test_code_of_users_does_not_keep_the_window_from_closing(qtbot):
+    runner, user = JobRunner(Desk()), users_code(LOOP)
+    runner.ask(Work(user["loop"]))
+    qtbot.waitUntil(user["running"].is_set)
+    assert runner.shut_down()
+
+
+def test_a_wish_to_end_the_program_ends_no_thread(qtbot, runner):
+    with qtbot.waitSignal(runner.failed):
+        runner.ask(Work(lambda job: sys.exit(3)))
+    following = Work(lambda job: 1)
+    runner.ask(following)
+    qtbot.waitUntil(lambda: following.delivered == [1])
 
 
 def test_shutting_down_lets_a_save_end(qtbot):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -15,6 +17,7 @@ from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.lesions import NO_LESION, rows_of, said_of
 from microtome_desktop.state.lesions import LesionWish, lesions_in
+from microtome_desktop.views.lesion_plots import DosePlot
 
 WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -165,6 +168,14 @@ def test_a_lesion_is_reviewed_from_a_file_without_the_model(bench, qtbot, tmp_pa
     assert matrix.told(place) == "name: 0 of 4 said to be wrong answer"
     QTest.mouseClick(result.units.viewport(), LEFT, pos=QPoint(10, 8))
     assert (desk.selection.current.layer, desk.selection.current.head) == (1, 2)
+
+
+def test_the_name_of_a_group_is_no_markup_above_its_curve(qtbot):
+    name = "<b>name</b>"
+    plot = DosePlot()
+    qtbot.addWidget(plot)
+    plot.show_group(replace(held_lesion(), groups=("all", name, "fact")), 0, 1)
+    assert plot.plotItem.titleLabel.item.toPlainText().startswith(f"{name} by units changed")
 
 
 def test_words_and_colours_tell_what_is_beyond_random_lesions():

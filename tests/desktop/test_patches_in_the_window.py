@@ -5,19 +5,28 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from acts import rest
+from indexed import index
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+import microtome as mt
 from microtome.prompts import ImageInput, Question
+from microtome.records.session import Session
+from microtome.vision import feature_maps
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters.colour_maps import coloured, magnitude_table
 from microtome_desktop.presenters.image_pixels import with_overlay
 from microtome_desktop.presenters.patches import PatchGrid, patch_grid
 from microtome_desktop.presenters.strip import Colouring
+from microtome_desktop.state.selection import Selection
+from microtome_desktop.state.workspace import Workspace
+from microtome_desktop.views.features_panel import FeaturesPanel
+from microtome_desktop.views.panel import PanelContext
 
 LEFT = Qt.MouseButton.LeftButton
 RNG = np.random.default_rng(3)
@@ -130,3 +139,69 @@ def test_overlays_cover_the_image_in_proportion():
     top = coloured(np.array(1.0), 0.0, 1.0, magnitude_table())[:3].astype(float)
     np.testing.assert_allclose(laid[0, 3], 0.15 * 100 + 0.85 * top, atol=1)
     assert (laid[2:] == 100).all()
+
+
+@pytest.fixture
+def looked_through(monkeypatch):
+    """A session with an index and with two image sets of one name, shown to one dictionary."""
+    model, images = mt.load_model("shapes-resnet"), mt.load_image_set("shapes").of("face")
+    code = mt.train_dictionary(model, images, "pool", width=40, k=3, steps=5).dictionary
+    monkeypatch.setattr(feature_maps, "MAP_BYTES", 4 * 30)  # of one place each
+    other = replace(images, images=255 - images.images)
+    one, seen = (mt.feature_selectivity(model, code, each) for each in (other, images))
+    one = replace(one, params={**one.params, "source": "elsewhere/shapes"})
+    found = index()
+    found = replace(found, params={**found.params, "fingerprint": code.identity.fingerprint})
+    return Session(
+        model=model.identity, traces=(mt.trace(model, images.image(0)),),
+        analyses={each.id: each for each in (found, one, seen)},
+    )  # fmt: skip
+
+
+def test_a_dictionary_of_patches_is_looked_at_by_images_or_as_words_are(qtbot, looked_through):
+    session = looked_through
+    _, one, seen = session.analyses.values()
+    fingerprint = seen.params["fingerprint"]
+    workspace = Workspace()
+    workspace.show(session)
+    asked = []
+    panel = FeaturesPanel(PanelContext(workspace, Selection(), asked.append))
+    qtbot.addWidget(panel)
+    panel.show()
+
+    def read():  # what a worker does
+        while asked:
+            request = asked.pop(0)
+            request.deliver(SimpleNamespace(workspace=workspace), request.perform(None, None))
+            request.ended(SimpleNamespace(workspace=workspace))
+
+    read()
+    assert panel.current.fingerprint == fingerprint
+    assert not panel.bar.view.isHidden()
+    assert panel.pages.currentWidget() is panel.images
+    assert panel.exported_table()().headers[1] == "class"
+    assert panel.images.held.analysis is seen
+    assert "maps of 30 of " in panel.bar.said.text()
+    for images_of, wanted in (("elsewhere/shapes", one), ("shapes", seen)):  # of one name
+        choose(panel.images.images, images_of)
+        read()
+        assert panel.images.held.analysis is wanted
+    QTest.keyClick(panel.bar.view, Qt.Key.Key_Down)
+    read()
+    assert panel.pages.currentWidget() is panel.both
+    assert panel.table.n_features == 6
+    assert any("feature_index" in line for line in panel.exported_lines())
+    kept = panel.view_state()
+    panel.show_part(f"analyses/{seen.id}")  # what was asked for comes to the front
+    read()
+    assert panel.pages.currentWidget() is panel.images
+    assert any("feature_selectivity" in line for line in panel.exported_lines())
+    panel.restore_view(kept)
+    panel.show_session()
+    read()
+    assert panel.pages.currentWidget() is panel.both
+
+
+def choose(box, data):
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from acts import rest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
+from microtome.errors import Cancelled
+from microtome.jobs import Job
 from microtome.records.unit_card import card_of, table_of
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.file_requests import OpenSession
+from microtome_desktop.jobs.seeing_requests import ReadUnits
 from microtome_desktop.presenters.seeing import NO_SIGHT
+from microtome_desktop.state.seeing import UnitsWish
 
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
 LAYER = "stage1.block0"
-
-
-@pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    rest(live, qtbot)
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    assert workspace.session.clean.image is not None
-    live.desk.selection.clear()
-    return live
 
 
 def front(bench, qtbot, name):
@@ -144,8 +132,17 @@ def reviewed(seeing, qtbot, tmp_path, bench, card):
     pick(see.bar.layer, LAYER)
     assert see.gallery.main.key.startswith(LAYER)
     assert see.evidence.rows.size == 32
-    assert "resized to 32 × 32" in see.steps.text()
+    assert "resized to 32 × 32" in see.seen.steps.text()
     assert see.bar.answer.count() == 22
+    answers, run = see.seen.answers, bench.desk.workspace.session.clean
+    assert answers.shares[0].text() == f"{100 * run.top_probabilities[-1][0]:.1f} %"
+    assert answers.names[0].text() == run.top_tokens[-1][0]
+    assert {share.geometry().right() for share in answers.shares} == {
+        answers.shares[0].geometry().right()
+    }
+    prompt = bench.furnishing.panels["ask"].prompt  # as it was asked, though without an answer
+    assert "resized to 32 × 32" in prompt.images.steps.text()
+    assert prompt.answer.placeholderText() == f"{run.top_tokens[-1][0]}, the likeliest"
 
 
 def test_a_session_of_text_says_what_to_do(bench, qtbot):
@@ -157,3 +154,21 @@ def test_a_session_of_text_says_what_to_do(bench, qtbot):
     assert not units.run.isEnabled()
     for wanted in (CommandId.ATTRIBUTE_IMAGE, CommandId.READ_UNITS):
         assert not bench.window.actions_table.actions[wanted].isEnabled()
+
+
+def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
+    for name in ("cup", "hat"):
+        (tmp_path / name).mkdir()
+        for number in range(40):
+            Image.new("L", (8, 8), number).save(tmp_path / name / f"{number}.png")
+    told = []
+
+    def stop(progress):
+        told.append(progress.title)
+        job.cancel()
+
+    job, engine = Job(on_progress=stop), Engine()
+    engine.model = mt.load_model("shapes-resnet")
+    with pytest.raises(Cancelled):
+        ReadUnits(UnitsWish("pool", str(tmp_path))).perform(engine, job)
+    assert told == ["Reading images"]

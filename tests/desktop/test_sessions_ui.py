@@ -350,5 +350,8 @@ def test_a_model_folder_is_loaded_by_dropping_it(bench, tmp_path, monkeypatch):
     assert asked == [LoadModel(str(tmp_path), remember=True)]
 
 
-def test_two_files_at_once_are_not_taken(bench, tmp_path):
-    assert not drop(bench.window, tmp_path / "a.h5", tmp_path / "b.h5")
+def test_two_files_at_once_are_not_taken_and_told_why(bench, tmp_path):
+    before = bench.desk.workspace.session
+    assert drop(bench.window, tmp_path / "a.h5", tmp_path / "b.h5")
+    assert bench.desk.workspace.session is before
+    assert bench.desk.notices.history[-1].title == "These 2 files cannot be opened together"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from PySide6.QtWidgets import QApplication, QMenu
 
 import microtome as mt
 from microtome.activations.capture import trace
+from microtome.records.point_activity import point_activity_of
 from microtome.records.session import Session
-from microtome_desktop.jobs.space_requests import ProjectImages
+from microtome_desktop.jobs.space_requests import ProjectImages, ReadPoints
 from microtome_desktop.presenters.space_python import drawn_lines
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
@@ -39,6 +41,14 @@ def seen():
         question=mt.Question(own),
     )
     return session, images
+
+
+@pytest.fixture(scope="module")
+def learned(seen):
+    model, layer = mt.load_model("shapes-resnet"), "stage2.block0"
+    return mt.train_dictionary(
+        model, seen[1].of("face"), layer, width=40, k=3, steps=40, batch=64
+    ).dictionary
 
 
 @pytest.fixture
@@ -165,3 +175,72 @@ def test_a_layer_is_asked_for_by_image_or_by_place(qtbot, context, seen):
     lines = drawn_lines(seen[0], "pool", panel.drawing)
     wanted = "space = mt.image_space(model, 'pool', images, per='image', own=question.prompt)"
     assert wanted in lines
+
+
+def colour_by(panel, text):
+    panel.colour_by.setCurrentIndex(panel.colour_by.findText(text))
+    panel.colour_by.activated.emit(panel.colour_by.currentIndex())
+
+
+def test_points_are_coloured_by_the_selected_unit_and_feature(qtbot, seen, flat, learned):
+    session, images, workspace, asked = seen[0], seen[1], Workspace(), []
+    workspace.set_model(session.model)
+    workspace.show(session)
+    context = PanelContext(workspace, Selection(), asked.append)
+    panel = shown(qtbot, context)
+    choose(panel, "pool")
+    colour_by(panel, "Unit")
+    assert "no unit is selected" in panel.caption.text()
+    assert not [each for each in asked if isinstance(each, ReadPoints)]
+    context.selection.update(unit="stage2.block0/5")
+    (request,) = (each for each in asked if isinstance(each, ReadPoints))
+    model, own = mt.load_model("shapes-resnet"), session.clean.image
+    space = session.analyses["projection/pool"]
+    found = mt.point_activity(model, space, "stage2.block0", images, own=own)
+    assert (request.reads, request.own) == ("stage2.block0", own)
+    request.deliver(SimpleNamespace(workspace=workspace), found)
+    told_by(panel, found.array("activity")[:, 5], "stage2.block0/5")
+    context.selection.update(unit="stage2.block0/6")  # of the same layer: nothing is asked again
+    told_by(panel, found.array("activity")[:, 6], "stage2.block0/6")
+    assert len([each for each in asked if isinstance(each, ReadPoints)]) == 1
+    assert 'activity")[:, 6]' in "\n".join(panel.exported_lines())
+    point, _ = pointed(panel, np.ones(len(panel.drawing.points), bool))
+    row = int(np.flatnonzero(space.array("point_prompt") == panel.drawing.prompts[point])[0])
+    value = f"{found.array('activity')[row, 6]:.3g}"
+    assert f"stage2.block0/6: {value}" in panel.images.tip.told.text()
+    of_features = mt.point_activity(model, space, learned, images, own=own)
+    workspace.add_analysis(of_features)
+    kept = panel.view_state()
+    again = review(qtbot, session, (found, of_features), kept)
+    told_by(again, found.array("activity")[:, 6], "stage2.block0/6")
+    told = point_activity_of(of_features)
+    feature = int(np.bincount(told.entry_feature).argmax())
+    colour_by(again, "Feature")
+    again.context.selection.update(feature=(learned.identity.fingerprint, feature))
+    told_by(again, told.of(feature), f"{learned.identity.name} #{feature}")
+    again.context.selection.update(feature=("another", 1))
+    assert "not known here" in again.legend.text()
+
+
+def told_by(panel, values, named):
+    """The brightest point is the most active one, those that are off are grey, in all views."""
+    drawing = panel.drawing
+    assert named in panel.legend.text()
+    assert drawing.caption.startswith(named)
+    np.testing.assert_allclose(drawing.active.values, values, rtol=1e-6)
+    assert f"activation {values.max():.3g}" in panel.legend.text()
+    colours = {tuple(each) for each in drawing.colours[drawing.active.values == values.max()]}
+    assert len(colours) == 1
+    off = drawing.colours[drawing.active.values == 0]
+    assert len(np.unique(off, axis=0)) <= 1
+
+
+def review(qtbot, session, analyses, kept):
+    """A panel without the model."""
+    workspace = Workspace()
+    held = {**session.analyses, **{each.id: each for each in analyses}}
+    workspace.show(replace(session, analyses=held))
+    panel = shown(qtbot, PanelContext(workspace, Selection(), lambda request: None))
+    panel.restore_view(kept)
+    panel.draw_all()
+    return panel

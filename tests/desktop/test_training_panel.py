@@ -216,6 +216,13 @@ def test_it_trains_rests_stops_goes_on_and_opens_what_was_made(trainer, live, qt
     rest(live, qtbot)
     assert "of 400" in trainer.outlook.text()
     assert trainer.form.numbers["width"].value() == 32
+    trainer.form.numbers["steps"].setValue(500)  # it cannot be made longer
+    QTest.mouseClick(trainer.train, LEFT)
+    rest(live, qtbot)
+    assert "not 500" in live.desk.notices.history.pop().as_text
+    trainer.look_at(str(made))  # which has forgotten nothing by that
+    rest(live, qtbot)
+    assert "of 400" in trainer.outlook.text()
     QTest.mouseClick(trainer.train, LEFT)
     rest(live, qtbot)
     assert [n.as_text for n in live.desk.notices.history] == []

@@ -9,8 +9,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.heatmaps import Quantity
 
 LEFT = Qt.MouseButton.LeftButton
@@ -18,21 +16,12 @@ WAIT = 60_000
 
 
 @pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    rest(live, qtbot)
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    live.desk.selection.clear()
+def seeing(seeing, qtbot):
+    """With the two panels in front."""
     for name in ("heatmap", "attention"):
-        live.window.show_panel(name)
-    rest(live, qtbot)
-    return live
+        seeing.window.show_panel(name)
+    rest(seeing, qtbot)
+    return seeing
 
 
 def press_cell(plot, row, column):

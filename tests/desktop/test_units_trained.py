@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from acts import rest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
 from microtome.records.feature_selectivity import selectivity_of
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.image_features import selectivities
 from microtome_desktop.state.trainings import curves_in, wish_of
 from microtome_desktop.state.visualisations import visualisations_in
 
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
-
-
-@pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    return live
 
 
 def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tmp_path):
@@ -41,7 +25,7 @@ def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tm
     assert form.text.currentData() == "shapes-localizer"
     layers = [form.site.itemData(row) for row in range(form.site.count())]
     assert layers == list(mt.load_model("shapes-resnet").sight.layers)
-    assert not form.layer.isEnabled()
+    assert form.layer.isHidden()  # the names of layers of units are seen whole
     assert not form.form.isEnabled()
     form.site.setFocus()
     for _ in range(layers.index("stage2.block0") - form.site.currentIndex()):
@@ -64,6 +48,7 @@ def test_a_dictionary_of_a_layer_of_units_is_trained_on_images(seeing, qtbot, tm
     asked = wish_of(curve)
     assert (asked.text, asked.images, asked.site) == ("shapes-localizer", True, "stage2.block0")
     assert panel.current[1].last["explained_variance"] > 0.5
+    assert 0.5 < panel.current[1].recovered[-1] <= 1
     assert any("mt.load_image_set('shapes-localizer')" in one for one in panel.exported_lines())
     its_features_are_seen_among_images(seeing, qtbot, made, tmp_path / "features.h5")
 
@@ -94,7 +79,12 @@ def its_features_are_seen_among_images(seeing, qtbot, made, path):
     mt.save_session(path, desk.workspace.session)
     again = selectivities(mt.open_session(path), made.fingerprint)
     np.testing.assert_array_equal(selectivity_of(again[0]).maps, page.held.maps)
+    visual = seeing.furnishing.panels["visualise"]
+    assert not visual.isVisible()
     QTest.mouseClick(page.visualise, LEFT)
+    qtbot.waitUntil(visual.isVisible, timeout=WAIT)
+    wish = visual.form.wish()
+    assert (wish.target, wish.feature, wish.fingerprint) == (made.reads, best, made.fingerprint)
     qtbot.waitUntil(lambda: bool(visualisations_in(desk.workspace.session)), timeout=WAIT)
     assert (
         visualisations_in(desk.workspace.session)[0].text == f"{made.name} #{best} in {made.reads}"

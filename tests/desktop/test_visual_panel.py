@@ -9,8 +9,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
-from microtome.prompts import Question
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.presenters.visualisations import NO_SIGHT
 from microtome_desktop.state.visualisations import visualisations_in
@@ -20,20 +18,11 @@ WAIT = 60_000
 
 
 @pytest.fixture
-def seeing(live, qtbot):
-    """The live window with shapes-resnet, and an image run."""
-    live.handlers.load("shapes-resnet")
-    workspace = live.desk.workspace
-    qtbot.waitUntil(lambda: workspace.model is not None and workspace.model.sees, timeout=WAIT)
-    rest(live, qtbot)
-    live.desk.draft.fill(Question(mt.load_image_set("shapes").image(45)))
-    rest(live, qtbot)
-    live.window.actions_table.trigger(CommandId.RUN)
-    rest(live, qtbot)
-    live.desk.selection.clear()
-    live.window.show_panel("visualise")
-    rest(live, qtbot)
-    return live
+def seeing(seeing, qtbot):
+    """With the panel in front."""
+    seeing.window.show_panel("visualise")
+    rest(seeing, qtbot)
+    return seeing
 
 
 def test_pictures_are_made_chosen_asked_stopped_and_kept(seeing, qtbot, tmp_path, bench):

@@ -81,7 +81,10 @@ def not_finite(
             f"The edits give NaN or infinity, first {where}.",
             "Lower their strength; a norm's scale divides and cannot be 0.",
         )
+    wide = model.identity.dtype == "float32"
     return ModelError(
         f"{model.identity.name} gives NaN or infinity, first {where}.",
-        "Load it with a wider number type, for example dtype='float32'.",
+        "It runs in float32 already: its weights are damaged, or an adapter's code is wrong."
+        if wide
+        else "Load it with a wider number type, for example dtype='float32'.",
     )

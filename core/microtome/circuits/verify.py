@@ -57,7 +57,7 @@ def ablate_node(
     effects["predicted"] = float(circuit.node_score[circuit.row(node_id)])
     effects["true"] = runs.base - ablated
     params = {"how": how, "metric": runs.name, "base": runs.base, "ablated": ablated}
-    return _verification(node_id, f"Ablating {node_id}", effects, params)
+    return verification(node_id, f"Ablating {node_id}", effects, params)
 
 
 def ablate_edge(
@@ -94,7 +94,7 @@ def ablate_edge(
             effects["denoised"] = back - asked.corrupt_value
     params = {"how": how, "metric": asked.metric_name, "base": asked.value, "ablated": ablated}
     name = f"{source}>{target}/{kind}"
-    return _verification(name, f"Ablating {source} → {target}", effects, params)
+    return verification(name, f"Ablating {source} → {target}", effects, params)
 
 
 def _weight(circuit: Circuit, edge: tuple[str, str, int]) -> float:
@@ -113,21 +113,23 @@ def _weight(circuit: Circuit, edge: tuple[str, str, int]) -> float:
     )
 
 
-def _verification(
+def verification(
     name: str, title: str, effects: Mapping[str, float], params: dict[str, Any]
 ) -> Analysis:
+    """Predicted and true effect as an analysis; ``true`` is the mean with ``denoised`` if given."""
     values = dict(effects)
     if "denoised" in values:
         values["noised"] = values["true"]
         values["true"] = (values["noised"] + values["denoised"]) / 2
         params = {**params, "how": f"{params['how']}; the effect is the mean with the reverse"}
     arrays = {key: Labelled(("one",), np.array([value])) for key, value in values.items()}
-    return _analysis(f"verification/{name}", "verification", title, arrays, params)
+    return measured(f"verification/{name}", "verification", title, arrays, params)
 
 
-def _analysis(
+def measured(
     name: str, kind: str, title: str, arrays: Mapping[str, Labelled], params: dict[str, Any]
 ) -> Analysis:
+    """An analysis that was made now."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return Analysis(name, kind, title, arrays, params, created)
 
@@ -163,7 +165,7 @@ def reproduced_share(
         "base": runs.base,
         "ablated": ablated,
     }
-    return _analysis("reproduced-share", "reproduced-share", "These nodes alone", {}, params)
+    return measured("reproduced-share", "reproduced-share", "These nodes alone", {}, params)
 
 
 def _replacement(

@@ -23,7 +23,7 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.fitting import expect_fit
 from microtome.features.tallies import Said, Seen
 from microtome.features.transcoders import Transcoders
-from microtome.features.unit_rows import unit_layer
+from microtome.features.unit_rows import images_of, unit_layer
 from microtome.features.unit_scores import evaluate_on_images
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
@@ -63,7 +63,7 @@ def evaluate_dictionary(
     job, identity = job_or_default(job), dictionary.identity
     expect_fit(identity, model)
     if (layer := unit_layer(model, identity.reads)) is not None:
-        return evaluate_on_images(model, dictionary, layer, tokens, job)
+        return evaluate_on_images(model, dictionary, layer, images_of(tokens), job)
     if isinstance(tokens, ImageSet):
         tokens = token_rows(model, read_corpus(tokens))
     reads, writes = Site.of(identity.reads), Site.of(identity.writes)

@@ -42,6 +42,11 @@ def load_error(name: str, error: BaseException) -> ModelError | MemoryExceeded:
             f"The weights of {name} do not fit into memory.",
             "Choose a smaller model, or bfloat16, or close other programs.",
         )
+    if "ignore_mismatched_sizes" in str(error):  # what it says of it helps nobody
+        return ModelDamaged(
+            f"The weights of {name} have other shapes than its config.json announces.",
+            "They do not belong together: download the model again.",
+        )
     return ModelDamaged(
         f"{name} could not be loaded: {first_line(error)}", "Download the model again."
     )

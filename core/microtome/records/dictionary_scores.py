@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,8 +30,12 @@ class DictionaryScores:
 
     @property
     def recovered(self) -> float:
-        """Share of the cross-entropy that the reconstruction recovers: 1 is all of it."""
-        return (self.zeroed - self.reconstructed) / (self.zeroed - self.cross_entropy)
+        """Share of the cross-entropy that the reconstruction recovers: 1 is all of it.
+
+        NaN where zeros cost nothing, as there is nothing to recover.
+        """
+        lost = self.zeroed - self.cross_entropy
+        return (self.zeroed - self.reconstructed) / lost if lost else math.nan
 
     def told(self) -> dict[str, Any]:
         """All of it as plain JSON."""

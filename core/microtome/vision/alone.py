@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,16 +11,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from microtome.circuits.asking import Subject
+from microtome.circuits.verify import measured, verification
 from microtome.errors import InputError
-from microtome.jobs import Job, job_or_default
+from microtome.jobs import Job
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
 from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
-from microtome.records.analysis import Analysis, Labelled
+from microtome.records.analysis import Analysis
 from microtome.records.circuit import UNIT_LAYERS, UNITS, Circuit
 from microtome.records.units import Unit
 from microtome.vision.circuit import Seen, circuit_layers
+from microtome.vision.frozen import Checked
 
 _TOGETHER = 32  # images in one run
 
@@ -64,34 +64,67 @@ class Reference:
     ) -> Reference:
         """The mean of every unit at every place over images; zero without images."""
         if not images:
-            return cls("set to zero", {})
-        job = job_or_default(job)
+            return ZERO
         sums: dict[str, Tensor] = {}
         for start in range(0, len(images), _TOGETHER):
-            job.check()
             some = images[start : start + _TOGETHER]
-            with torch.inference_mode(), sight.reading(layers) as found:
-                sight.logits(sight.pixels(some))
-            for name, values in found.items():
+            for name, values in values_of(sight, layers, sight.pixels(some), job).items():
                 total = values.sum(0, keepdim=True)
                 sums[name] = sums[name] + total if name in sums else total
         means = {name: total / len(images) for name, total in sums.items()}
         return cls(f"replaced by their mean over {len(images)} images", means)
+
+    @classmethod
+    def for_seen(
+        cls,
+        seen: Seen,
+        layers: Sequence[str],
+        images: Sequence[ImageInput] = (),
+        job: Job | None = None,
+    ) -> Reference:
+        """The other image's values of a pair; without one, ``of`` images."""
+        if seen.corrupt_pixels is None:
+            return cls.of(seen.sight, layers, images, job)
+        return cls(_CORRUPT, values_of(seen.sight, layers, seen.corrupt_pixels, job))
 
     def changes(self, kept: Kept) -> dict[str, Replaced]:
         """What ``Sight.changing`` is given so that only some units stay."""
         return {name: Replaced(some, self.values.get(name)) for name, some in kept.items()}
 
 
-def metric_with(seen: Seen, kept: Kept, reference: Reference) -> Float[np.ndarray, " row"]:
-    """The metric when only some units stay, for each row of choices."""
+_CORRUPT = "replaced by their values on the corrupt image"
+ZERO = Reference("set to zero", {})
+
+
+def values_of(
+    sight: Sight,
+    layers: Sequence[str],
+    pixels: Float[Tensor, "image channel row column"],
+    job: Job | None = None,
+) -> dict[str, Tensor]:
+    """What every unit of layers is on images: [image, unit, place…]."""
+    with torch.inference_mode(), sight.reading(layers) as found, Checked(job):
+        sight.logits(pixels)
+    return found
+
+
+def metric_with(
+    seen: Seen,
+    kept: Kept,
+    reference: Reference,
+    pixels: Float[Tensor, "one channel height width"] | None = None,
+    job: Job | None = None,
+) -> Float[np.ndarray, " row"]:
+    """The metric when only some units stay, for each row of choices; of the image, or others."""
+    pixels = seen.pixels if pixels is None else pixels
     rows = max(len(some) for some in kept.values())
     values = []
     for start in range(0, rows, _TOGETHER):
         part = {name: some[start : start + _TOGETHER] for name, some in kept.items()}
         count = max(len(some) for some in part.values())
-        with torch.inference_mode(), seen.sight.changing(reference.changes(part)):
-            logits = seen.sight.logits(seen.pixels.expand(count, -1, -1, -1))
+        changed = seen.sight.changing(reference.changes(part))
+        with torch.inference_mode(), changed, Checked(job):
+            logits = seen.sight.logits(pixels.expand(count, -1, -1, -1))
         values.append((logits @ seen.weights).double().cpu().numpy())
     return np.concatenate(values)
 
@@ -129,24 +162,29 @@ def ablate_unit(
     """The effect of one unit on the metric of an image: predicted by the circuit, and true.
 
     The model itself runs with the unit set to zero at all its places; ``true`` is the metric
-    before minus after. Raises InputError for a node that is no unit of the circuit, and what
-    ``channel_graph`` raises for what cannot be asked.
+    before minus after. For a pair ``noised`` is the effect of the corrupt image's values in the
+    clean run, ``denoised`` that of the clean ones in the corrupt run, and ``true`` the mean of the
+    two. Raises InputError for a node that is no unit of the circuit, and what ``channel_graph``
+    raises for what cannot be asked.
     """
     unit = unit_of(circuit, node_id)
-    job_or_default(job).check()
-    seen = Seen.of(model, subject, metric)
+    seen = Seen.of(model, subject, metric, job)
     kept = {unit.layer: torch.ones(1, seen.sight.layer(unit.layer).n_units, dtype=torch.bool)}
     kept[unit.layer][0, seen.sight.unit(unit).index] = False
-    after = float(metric_with(seen, kept, Reference("set to zero", {}))[0])
+    reference = Reference.for_seen(seen, [unit.layer], job=job)
+    after = float(metric_with(seen, kept, reference, job=job)[0])
     effects = {
         "predicted": float(circuit.node_score[circuit.row(node_id)]),
         "true": seen.value - after,
     }
-    arrays = {key: Labelled(("one",), np.array([value])) for key, value in effects.items()}
-    params = {"how": "set to zero", "metric": seen.name, "base": seen.value, "ablated": after}
-    return _analysis(
-        f"verification/{node_id}", "verification", f"Ablating {node_id}", arrays, params
-    )
+    how = reference.how
+    if seen.corrupt_pixels is not None and seen.corrupt_value is not None:
+        how = "replaced by its values on the corrupt image"
+        clean = Reference(how, values_of(seen.sight, [unit.layer], seen.pixels, job))
+        back = float(metric_with(seen, kept, clean, seen.corrupt_pixels, job)[0])
+        effects["denoised"] = back - seen.corrupt_value
+    params = {"how": how, "metric": seen.name, "base": seen.value, "ablated": after}
+    return verification(node_id, f"Ablating {node_id}", effects, params)
 
 
 def channels_alone(
@@ -161,27 +199,29 @@ def channels_alone(
 ) -> Analysis:
     """How much of the metric of an image some units reproduce alone, in one real run.
 
-    All other units of ``layers`` (those of ``channel_graph`` where none are given) are replaced
-    by their mean over ``references``, place by place, or by zero without any; ``params["how"]``
-    says which. ``params["share"]`` is the metric left over the metric, None where that is zero.
+    All other units of ``layers`` (those of ``channel_graph`` where none are given) are replaced:
+    for a pair by the corrupt image's values, else place by place by their mean over
+    ``references``, or by zero without any; ``params["how"]`` says which. ``params["share"]`` is
+    the metric left over the metric, for a pair of its difference between the images; None where
+    there is nothing to share.
     Ids that are no units, such as the image's, are passed over. Raises what ``channel_graph``
     raises, and SiteMissing for a layer or unit that the model does not have.
     """
-    seen = Seen.of(model, subject, metric)
+    seen = Seen.of(model, subject, metric, job)
     layers = tuple(layers) or circuit_layers(seen.sight)
     named = [node for node in node_ids if "/" in node]
-    reference = Reference.of(seen.sight, layers, references, job)
+    reference = Reference.for_seen(seen, layers, references, job)
     kept = kept_units(seen.sight, layers, [Unit.parse(node) for node in named])
-    left = float(metric_with(seen, kept, reference)[0])
+    left, whole = float(metric_with(seen, kept, reference, job=job)[0]), seen.explained
     params = {
-        "share": left / seen.value if seen.value else None,
+        "share": (left - seen.value + whole) / whole if whole else None,
         "nodes": named,
         "how": f"others {reference.how}",
         "metric": seen.name,
         "base": seen.value,
         "ablated": left,
     }
-    return _analysis("reproduced-share", "reproduced-share", "These units alone", {}, params)
+    return measured("reproduced-share", "reproduced-share", "These units alone", {}, params)
 
 
 def layers_of(circuit: Circuit) -> tuple[str, ...]:
@@ -193,10 +233,3 @@ def layers_of(circuit: Circuit) -> tuple[str, ...]:
     if not found:
         raise InputError("The circuit is not one of channels.", "Make one with channel_graph.")
     return tuple(str(name) for name in found)
-
-
-def _analysis(
-    name: str, kind: str, title: str, arrays: Mapping[str, Labelled], params: dict[str, Any]
-) -> Analysis:
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return Analysis(name, kind, title, arrays, params, created)

@@ -1,4 +1,4 @@
-"""The circuit of an image over channels, neurons and heads: exact sums, from a frozen run.
+"""The circuit of an image, or of a pair, over channels, neurons and heads: exact sums, frozen.
 
 Method and formulas: docs/component-graph.md, "Circuits of channels".
 """
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from microtome.circuits.asking import Subject, prompts_of, settled
+from microtome.circuits.coefficients import Rule
 from microtome.errors import ModelError, PromptError
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
@@ -35,6 +36,7 @@ from microtome.records.circuit import (
     component_id,
 )
 from microtome.records.units import Unit, short_layer
+from microtome.vision.frozen import Checked
 from microtome.vision.pieces import Pieces
 from microtome.vision.sweep import OUT, Sweep
 
@@ -44,11 +46,16 @@ _LETTERS = {CHANNEL: "c", NEURON: "n", DIMENSION: "d", UNIT_HEAD: "h"}
 # Units of a layer that are expanded, and floats of all their gradients together.
 _MOST, _LEAST, _ROOM = 64, 8, 1 << 27
 _SAID = "Gates, routes of max-pools, attention patterns and norm scales are as they were."
+_OF_PAIR = "Every step goes through both runs; what one unit really does moves the steps behind it."
+_SAME = "Both images give the same value of the metric: there is nothing to explain."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """An image put to a model: its pixels and the metric, resolved."""
+    """An image or a pair put to a model: the pixels and the metric, resolved.
+
+    ``value`` is the metric on the image, ``corrupt_value`` on the other one of a pair.
+    """
 
     sight: Sight
     image: ImageInput
@@ -57,22 +64,48 @@ class Seen:
     name: str
     weights: Float[Tensor, " class"]
     value: float
+    corrupt: ImageInput | None = None
+    corrupt_pixels: Float[Tensor, "one channel row column"] | None = None
+    corrupt_value: float | None = None
 
     @classmethod
-    def of(cls, model: Model, subject: Subject, metric: LinearMetric | None = None) -> Seen:
-        """Run the model on an image and settle the metric.
+    def of(
+        cls,
+        model: Model,
+        subject: Subject,
+        metric: LinearMetric | None = None,
+        job: Job | None = None,
+    ) -> Seen:
+        """Run the model on an image or a pair and settle the metric.
 
-        Raises ModelError for a model that does not see, PromptError for what is no single image,
+        Raises ModelError for a model that does not see, PromptError for what is no image,
         AnswerError and MetricError for what cannot be asked.
         """
-        sight, image = seeing(model), only_image(subject)
-        pixels = sight.pixels([image])
-        with torch.inference_mode():
-            logits = sight.logits(pixels)[0]
-        chosen = settled(model, subject, metric, np.asarray(logits.float().cpu().numpy()))
-        weights = torch.as_tensor(chosen.coefficients(len(logits))).to(logits)
-        value = float(weights @ logits)
-        return cls(sight, image, pixels, chosen, chosen.name(model), weights, value)
+        sight, images = seeing(model), images_of(subject)
+        pixels = [sight.pixels([image]) for image in images]
+        with torch.inference_mode(), Checked(job):
+            logits = [sight.logits(each)[0] for each in pixels]
+        ends = [np.asarray(each.float().cpu().numpy()) for each in logits]
+        chosen = settled(model, subject, metric, *ends)
+        weights = torch.as_tensor(chosen.coefficients(len(logits[0]))).to(logits[0])
+        values = [float(weights @ each) for each in logits]
+        corrupt = (images[1], pixels[1], values[1]) if len(images) > 1 else (None, None, None)
+        name = chosen.name(model)
+        return cls(sight, images[0], pixels[0], chosen, name, weights, values[0], *corrupt)
+
+    @property
+    def explained(self) -> float:
+        """The metric, or by how much it is higher than on the other image of a pair."""
+        return self.value - (self.corrupt_value or 0.0)
+
+    def pieces(self, job: Job | None = None) -> Pieces:
+        """Its run, frozen and cut at the layers of units that are nodes.
+
+        Raises UnknownArchitecture for a module whose steps cannot be frozen.
+        """
+        layers = circuit_layers(self.sight)
+        other = self.corrupt_pixels
+        return Pieces.of(self.sight, self.pixels, self.weights, layers, other, job)
 
 
 def seeing(model: Model) -> Sight:
@@ -89,17 +122,15 @@ def seeing(model: Model) -> Sight:
     return model.sight
 
 
-def only_image(subject: Subject) -> ImageInput:
-    """The one image that is asked about; PromptError for a text or a pair."""
-    clean, corrupt = prompts_of(subject)
-    if corrupt is not None:
-        raise PromptError(
-            "A circuit of channels explains one image, and a pair was given.",
-            "Give the image alone, and name an answer and a wrong answer to compare two classes.",
-        )
-    if not isinstance(clean, ImageInput):
-        raise PromptError(f"{clean!r} is no image.", "Give an ImageInput.")
-    return clean
+def images_of(subject: Subject) -> tuple[ImageInput, ...]:
+    """The image that is asked about, or both of a pair; PromptError for a text."""
+    images = []
+    for given in prompts_of(subject):
+        if isinstance(given, ImageInput):
+            images.append(given)
+        elif given is not None:
+            raise PromptError(f"{given!r} is no image.", "Give an ImageInput.")
+    return tuple(images)
 
 
 def circuit_layers(sight: Sight) -> tuple[str, ...]:
@@ -118,9 +149,11 @@ def channel_graph(
     units: int | None = None,
     job: Job | None = None,
 ) -> Circuit:
-    """The circuit behind a metric on one image, of channels, neurons and heads.
+    """The circuit behind a metric on one image, or behind its difference on a pair.
 
-    ``subject`` is an image, or a Question that brings its answers along. Nodes are the image, the
+    ``subject`` is an image, a PromptPair of two, or a Question that brings its answers along. Of
+    a pair steps go through both runs, what a unit is stands for how much it differs from the
+    other image's, and nothing is left to biases. Nodes are the image, the
     units of the model's layers, each with all its places, and the metric; an edge is what a unit
     gives another by direct ways, residual ones among them. A node's score is the sum of its
     out-edges, and its in-edges with ``node_bias`` sum to it too. Of each layer the ``units`` most
@@ -134,9 +167,8 @@ def channel_graph(
     job = job_or_default(job)
     started = time.perf_counter()
     job.progress("Freezing the run", 0, 1)
-    seen = Seen.of(model, subject, metric)
-    pieces = Pieces.of(seen.sight, seen.pixels, seen.weights, circuit_layers(seen.sight))
-    job.check()
+    seen = Seen.of(model, subject, metric, job)
+    pieces = seen.pieces(job)
     most = _expanded(pieces) if units is None else units
     swept = Sweep(pieces, tau, keep, most, job).run()
     metadata = {
@@ -158,20 +190,22 @@ def _expanded(pieces: Pieces) -> int:
 
 
 def _metadata(seen: Seen, swept: Sweep) -> dict[str, Any]:
-    cancellation = swept.direct / abs(seen.value) if seen.value else None
-    return {
+    explained, paired = seen.explained, seen.corrupt is not None
+    cancellation = swept.direct / abs(explained) if explained else None
+    told: dict[str, Any] = {
         "method": METHOD,
-        "rule": "single",
+        "rule": (Rule.TWO_POINT if paired else Rule.SINGLE).value,
         "metric": seen.name,
         "metric_value": seen.value,
         "cancellation": cancellation,
         "unexplored": max(0.0, 1.0 - float(swept.influence[0][0])) if swept.direct else None,
         "prompt": plain_prompt(seen.image),
-        "corrupt": None,
+        "corrupt": None if seen.corrupt is None else plain_prompt(seen.corrupt),
         UNIT_LAYERS: list(swept.pieces.layers),
         "n_layers": len(swept.pieces.layers),
-        "notes": [_SAID],
+        "notes": [_OF_PAIR if paired else _SAID, *([_SAME] if paired and not explained else [])],
     }
+    return {**told, "metric_value_corrupt": seen.corrupt_value} if paired else told
 
 
 def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
@@ -187,8 +221,10 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
     inner = nodes[1:-1]
     place = np.searchsorted(starts, inner, side="right") - 1
     number = inner - starts[place]
-    units = zip(place.tolist(), number.tolist(), strict=True)
-    named = [_named(seen.sight, swept.places[at], unit) for at, unit in units]
+    named = []
+    for at, unit in zip(place.tolist(), number.tolist(), strict=True):
+        swept.job.check()
+        named.append(_named(seen.sight, swept.places[at], unit))
     none = np.zeros(0)
     weights, through = (np.concatenate([none, *each]) for each in (swept.weights, swept.through))
     return Circuit(
@@ -214,7 +250,7 @@ def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     scores = [pieces.score(name).double().cpu().numpy() for name in swept.places]
     biases = [pieces.bias(name).double().cpu().numpy() for name in pieces.layers]
     columns: dict[str, list[np.ndarray]] = {
-        "node_score": [*scores, np.array([seen.value])],
+        "node_score": [*scores, np.array([seen.explained])],
         "node_influence": [*swept.influence, np.ones(1)],
         "node_bias": [np.zeros(1), *biases, np.array([pieces.constant])],
     }

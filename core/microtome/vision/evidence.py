@@ -3,7 +3,8 @@
 For a net whose logits are linear in a pooled layer, a unit adds its value times its weight, and
 all of them and the bias sum to the logit. Whether the readout is linear is measured, not assumed.
 A transformer of a known family is read by direct logit attribution: with the scale of its last
-norm as it was, heads, MLPs and embeddings sum to the logit.
+norm as it was, heads, MLPs and embeddings sum to the logit. Where the logits are read at several
+positions (DINOv2's classifier, DeiT's two heads), what a part writes at each is summed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.seen import UNIT_EVIDENCE, evidence_id
+from microtome.sites import Site
 from microtome.vision.activity import pooled_layers, sight_of
+from microtome.vision.pieces import Pieces
 from microtome.vision.scores import Score, score_of, seen
 
 _EXACT = 1e-3  # of the logit's size: rounding of float32
@@ -48,7 +51,7 @@ def unit_evidence(
     score = score_of(model, image, answer, wrong)
     parts = _pooled(sight, image, score)
     if parts is None and model.known:
-        parts = _of_heads(model, image, score)
+        parts = (_of_heads if model.whole else _of_positions)(model, image, score)
     if parts is None:
         raise ModelError(
             f"The logits of {model.identity.name} are no sum over a layer of units.",
@@ -176,6 +179,36 @@ def _of_heads(model: Model, image: ImageInput, score: Score) -> _Parts:
     return _Parts(
         "direct logit attribution", list(names), nothing, nothing,
         np.array(contribution), constants, found.metric_value,
+    )  # fmt: skip
+
+
+def _of_positions(model: Model, image: ImageInput, score: Score) -> _Parts:
+    """Heads, MLPs and embeddings, by what the logits read of the last layer at every position.
+
+    That is the gradient of the readout at the end of the residual stream, its norm frozen.
+    """
+    sight, anatomy = sight_of(model), model.anatomy
+    pixels, last = sight.pixels([image]), f"resid_post.{len(anatomy.blocks) - 1}"
+    pieces = Pieces.of(sight, pixels, score.weights(sight).to(pixels), (last,))
+    reads = pieces.worth[last][0].T.float().cpu()  # position d_model
+    ran = trace(model, image)
+
+    def written(site: str, at: int) -> Float[Tensor, " *part"]:
+        return torch.as_tensor(np.asarray(ran.activation(Site(site, at)), np.float32))
+
+    found: dict[str, float] = {}
+    constants = pieces.constant
+    for at, block in enumerate(anatomy.blocks):
+        w_o = block.attention.w_o.float().cpu()  # head d_model d_head
+        heads = torch.einsum("phk,hdk,pd->h", written("z", at), w_o, reads)
+        found |= {f"z.{at}/{head}": float(value) for head, value in enumerate(heads)}
+        constants += float((written("attn_out", at) * reads).sum() - heads.sum())
+        found[f"mlp_out.{at}"] = float((written("mlp_out", at) * reads).sum())
+    found["embedding"] = float((written("resid_pre", 0) * reads).sum())
+    nothing = np.full(len(found), np.nan)
+    return _Parts(
+        "direct logit attribution over all positions", list(found), nothing, nothing,
+        np.array(list(found.values())), constants, float(pieces.metric.detach()),
     )  # fmt: skip
 
 

@@ -43,21 +43,22 @@ def channel_faithfulness(
 ) -> Faithfulness:
     """What the best units of a circuit of channels keep of a metric, for shares of all units.
 
-    All other units of the circuit's layers are replaced by their mean over ``references``, or by
-    zero without any. ``params["random"]`` holds for each size what ten random sets of as many
-    units keep (drawn by ``seed``), ``params["how"]`` what replaced units. Raises InputError for a
-    circuit of another kind, and what ``channel_graph`` raises.
+    All other units of the circuit's layers are replaced: for a pair by the corrupt image's values,
+    else by their mean over ``references``, or by zero without any. ``params["random"]`` holds for
+    each size what ten random sets of as many units keep (drawn by ``seed``), ``params["how"]``
+    what replaced units. Raises InputError for a circuit of another kind, and what
+    ``channel_graph`` raises.
     """
     expect(circuit, Circuit, "circuit", "a Circuit", "Make one with channel_graph.")
     layers, shares = layers_of(circuit), _shares(sizes)
-    seen = Seen.of(model, subject, metric)
+    job = job_or_default(job)
+    seen = Seen.of(model, subject, metric, job)
     widths = [seen.sight.layer(name).n_units for name in layers]
     scores = _scores(circuit, layers, widths)
     choices, counts = _choices(scores, shares, np.random.default_rng(seed))
-    job = job_or_default(job)
     job.progress("Testing circuits", 0, 1)
-    reference = Reference.of(seen.sight, layers, references, job)
-    values = metric_with(seen, _by_layer(choices, layers, widths), reference)
+    reference = Reference.for_seen(seen, layers, references, job)
+    values = metric_with(seen, _by_layer(choices, layers, widths), reference, job=job)
     job.progress("Testing circuits", 1, 1)
     whole, none = values[:1], values[1:2]
     expect_different(whole, none)
@@ -70,6 +71,7 @@ def channel_faithfulness(
         "of": "units",
         "how": f"others {reference.how}",
         "prompt": circuit.metadata.get("prompt"),
+        "corrupt": circuit.metadata.get("corrupt"),
         RANDOM: kept[:, 2:].tolist(),
     }
     asked["id"] = _identity(asked, scores)

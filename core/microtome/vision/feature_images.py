@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -20,6 +22,7 @@ from microtome.vision.activity import sight_of
 
 FEATURE_IMAGES = "feature-images"
 _SHOWN = 12
+_CODES = 2**24  # numbers at a time, 64 MB
 
 
 def feature_images(
@@ -68,9 +71,9 @@ def feature_images(
     params = {"feature": feature, "dictionary": told.name, "fingerprint": told.fingerprint,
               "layer": layer.name, "images": images.name, "digest": images.digest,
               "share": float((strongest > 0).mean())}  # fmt: skip
-    named = f"{FEATURE_IMAGES}-{told.fingerprint[:12]}-{feature}-{images.name}"
+    content = f"{told.fingerprint[:12]}-{feature}-{images.name}-{images.digest[:12]}"
     title = f"Feature {feature} of {told.name}: top images of {images.name}"
-    return Analysis(named, FEATURE_IMAGES, title, arrays, params)
+    return Analysis(f"{FEATURE_IMAGES}-{content}", FEATURE_IMAGES, title, arrays, params)
 
 
 def read_by(model: Model, dictionary: Dictionary, images: ImageSet) -> UnitLayer:
@@ -78,9 +81,15 @@ def read_by(model: Model, dictionary: Dictionary, images: ImageSet) -> UnitLayer
 
     Raises as ``feature_images``.
     """
+    layer = layer_read(model, dictionary)
+    expect(images, ImageSet, "images", "an ImageSet", "Load one with load_image_set.")
+    return layer
+
+
+def layer_read(model: Model, dictionary: Dictionary) -> UnitLayer:
+    """The layer alone, whatever is shown to it."""
     sight = sight_of(model)
     expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Load or train one.")
-    expect(images, ImageSet, "images", "an ImageSet", "Load one with load_image_set.")
     told = dictionary.identity
     expect_fit(told, model)
     layer = sight.layers.get(told.reads)
@@ -98,6 +107,16 @@ def at_places(
     """What dictionaries read at each place; what stands in front of the patches is left out."""
     flat = values.flatten(2) if values.dim() > 2 else values[..., None]
     return flat[:, :, layer.leading :].movedim(1, 2)
+
+
+def encoded(
+    dictionary: Dictionary, rows: Float[Tensor, "image place unit"]
+) -> Iterator[Float[Tensor, "image place feature"]]:
+    """The codes of all features, of so many images at a time that they stay small in memory."""
+    step = max(1, _CODES // (rows.shape[1] * dictionary.d_sae))
+    for some in rows.split(step):
+        codes = dictionary.encode(some.flatten(0, 1)).float()
+        yield codes.unflatten(0, some.shape[:2])
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""All features of a dictionary on a set of images, in one pass: what each answers to."""
+"""All features of a dictionary on a set of images: what each answers to."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from microtome.features.dictionary import Dictionary
 from microtome.features.unit_rows import images_of, unit_values
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
-from microtome.models.vision.sight import UnitLayer
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.feature_selectivity import FEATURE_SELECTIVITY, selectivity_id
 from microtome.records.image_set import ImageSet
-from microtome.vision.activity import sight_of
-from microtome.vision.feature_images import at_places, read_by
+from microtome.vision.feature_images import at_places, encoded, read_by
+from microtome.vision.feature_maps import in_order, maps_of, pictures
 from microtome.vision.selectivity import domain_labels, domain_names, selectivity_by_group
-from microtome.vision.space import reduced
 
 _KEPT = 10  # images of each feature
 
@@ -30,13 +28,12 @@ class _Tally:
     """What is known of all features after some images; the strongest images come first."""
 
     def __init__(self, features: int, places: int, count: int) -> None:
-        self.places, self.count = places, count
+        self.count, self.places = count, places
         self.on = torch.zeros(features, dtype=torch.int64)
         self.means: list[Tensor] = []  # [image, feature] of each batch
         self.n_images = 0
         self.strongest = torch.zeros(0, features)
         self.number = torch.zeros(0, features, dtype=torch.int64)
-        self.maps = torch.zeros(0, places, features)
 
     def add(self, codes: Float[Tensor, "image place feature"]) -> None:
         """The codes of the next images."""
@@ -45,11 +42,10 @@ class _Tally:
         first, self.n_images = self.n_images, self.n_images + len(codes)
         peak = torch.cat([self.strongest, codes.amax(1)])
         fresh = torch.arange(first, self.n_images)[:, None].expand(-1, codes.shape[2])
-        number, maps = torch.cat([self.number, fresh]), torch.cat([self.maps, codes])
+        number = torch.cat([self.number, fresh])
         # Stable, so that of equal images the first of the set stands first.
         at = peak.argsort(dim=0, descending=True, stable=True)[: self.count]
         self.strongest, self.number = peak.gather(0, at), number.gather(0, at)
-        self.maps = maps.gather(0, at[:, None].expand(-1, self.places, -1))
 
 
 @torch.inference_mode()
@@ -68,25 +64,30 @@ def feature_selectivity(
     [feature] its largest code, and ``units_by_domain`` [domain, unit] the same index of the
     layer's own units, to compare with. ``number`` [feature, image] are the ``count`` strongest
     images of each, -1 where it is on in fewer, ``strongest`` [feature, image] its largest codes
-    in them and ``maps`` [feature, image, row, column] those at all places. ``thumbnails`` [image,
-    row, column, channel] are the images that ``shown`` numbers, as the model saw them, at most
-    128 pixels wide and high, and ``label`` their classes.
+    in them, and ``map_at`` [feature, image] the row of ``maps`` [map, row, column] that has those
+    at all places. ``thumbnails`` [image, row, column, channel] are the images that ``shown``
+    numbers, as the model saw them, at most 128 pixels wide and high, and ``label`` their classes.
+    Of maps and of images 32 MB are kept, the strongest image of each feature first and the most
+    selective features first; ``map_at`` is -1 for a map that was left out.
     Raises as ``feature_images``.
     """
     layer = read_by(model, dictionary, images)
     expect_count(count, "count")
+    job = job_or_default(job)
     tally = _Tally(dictionary.d_sae, math.prod(layer.places) - layer.leading, count)
     own = []
-    for values in unit_values(model, layer, images_of(images), job_or_default(job)):
+    for values in unit_values(model, layer, images_of(images), job):
         own.append(layer.mean(values).cpu().numpy())
         rows = at_places(layer, values).cpu()
-        codes = dictionary.encode(rows.flatten(0, 1)).float()
-        tally.add(codes.unflatten(0, rows.shape[:2]))
-    arrays = {
-        **_indices(images, torch.cat(tally.means).numpy(), np.concatenate(own)),
-        **_strongest(layer, tally),
-        **_pictures(model, images, tally),
-    }
+        for codes in encoded(dictionary, rows):
+            tally.add(codes)
+    arrays = _indices(images, torch.cat(tally.means).numpy(), np.concatenate(own))
+    arrays |= _strongest(tally)
+    number = np.asarray(arrays["number"].values)
+    pairs = in_order(number, np.asarray(arrays["by_class"].values))
+    arrays |= pictures(model, images, number, pairs)
+    pairs = pairs[np.isin(number[pairs[:, 0], pairs[:, 1]], np.asarray(arrays["shown"].values))]
+    arrays |= maps_of(model, dictionary, layer, images, number, pairs, job)
     told = dictionary.identity
     params = {
         "classes": list(images.classes), "domains": list(domain_names(images.domains)),
@@ -95,7 +96,7 @@ def feature_selectivity(
         "digest": images.digest, "set_images": len(images), "places": tally.places,
     }  # fmt: skip
     title = f"{told.name}: selectivity of features on {images.name}"
-    named = selectivity_id(told.fingerprint, images.name)
+    named = selectivity_id(told.fingerprint, images.name, images.digest)
     return Analysis(named, FEATURE_SELECTIVITY, title, arrays, params)
 
 
@@ -114,26 +115,11 @@ def _indices(
     }
 
 
-def _strongest(layer: UnitLayer, tally: _Tally) -> dict[str, Labelled]:
+def _strongest(tally: _Tally) -> dict[str, Labelled]:
     strongest, number = tally.strongest.T.numpy(), tally.number.T.numpy()
-    maps = tally.maps.permute(2, 0, 1).unflatten(2, layer.grid or (1, tally.places))
     return {
         "rate": Labelled(("feature",), tally.on.numpy() / (tally.n_images * tally.places)),
         "peak": Labelled(("feature",), strongest[:, 0].copy()),
         "number": Labelled(("feature", "image"), np.where(strongest > 0, number, -1)),
         "strongest": Labelled(("feature", "image"), strongest.copy()),
-        "maps": Labelled(("feature", "image", "map_row", "map_column"), maps.contiguous().numpy()),
     }
-
-
-def _pictures(model: Model, images: ImageSet, tally: _Tally) -> dict[str, Labelled]:
-    shown = torch.unique(tally.number[tally.strongest > 0]).numpy()
-    prepare = sight_of(model).preprocessing.prepare
-    seen = [prepare(images.image(int(at))).values for at in shown]
-    none = np.zeros((0, *prepare(images.image(0)).values.shape), np.uint8)
-    return {
-        "shown": Labelled(("shown",), shown),
-        "label": Labelled(("shown",), images.labels[shown]),
-        "thumbnails": Labelled(("shown", "row", "column", "channel"),
-                               reduced(np.stack(seen)) if seen else none),
-    }  # fmt: skip

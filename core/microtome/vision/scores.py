@@ -28,6 +28,14 @@ class Score:
         value = logits[:, self.answer]
         return value if self.wrong is None else value - logits[:, self.wrong]
 
+    def weights(self, sight: Sight) -> Float[Tensor, " class"]:
+        """What each logit counts."""
+        weights = torch.zeros(len(sight.classes))
+        weights[self.answer] = 1.0
+        if self.wrong is not None:
+            weights[self.wrong] = -1.0
+        return weights
+
     def params(self, sight: Sight) -> dict[str, Any]:
         """What a result remembers of it."""
         wrong = None if self.wrong is None else sight.classes[self.wrong]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from microtome.vision.pieces import Pieces, by_unit
 
 OUT = -1  # the target that is the metric
 _TOGETHER = 1 << 24  # floats of the gradients of targets that are found at once
+_SLOW = 0.06  # seconds between two checkpoints, so that a cancelled job ends soon
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +33,7 @@ class Sweep:
     keep: int
     most: int
     job: Job
+    together: int = 4  # targets between two checkpoints, as many as take no longer than _SLOW
     places: list[str] = field(init=False)
     influence: list[Float[np.ndarray, " unit"]] = field(init=False)
     direct: float = 0.0  # the sizes of all that reaches the metric, together
@@ -67,16 +70,26 @@ class Sweep:
         if quick is not None:
             self._keep(self._shares(quick), at, chosen, influence[chosen])
             return
-        worth = self.pieces.worth[layer]
-        size = max(self.pieces.read[name].numel() for name in before)
-        for some in np.array_split(chosen, max(1, -(-len(chosen) * size // _TOGETHER))):
+        most, left = max(1, _TOGETHER // self._largest(before)), chosen
+        while len(left):
             self.job.check()
-            if len(some):
-                seeds = torch.zeros(len(some), *worth.shape, dtype=worth.dtype, device=worth.device)
-                rows = torch.as_tensor(some, device=worth.device)
-                seeds[torch.arange(len(some)), :, rows] = worth[:, rows].movedim(1, 0)
-                parts = self._parts(self.pieces.made[layer], seeds, before)
-                self._keep(parts, at, some, influence[some])
+            some, left = np.split(left, [min(self.together, most)])
+            began = time.perf_counter()
+            parts = self._parts(self.pieces.made[layer], self._seeds(layer, some), before)
+            self._keep(parts, at, some, influence[some])
+            spent = time.perf_counter() - began
+            self.together = max(1, self.together // 2) if spent > _SLOW else self.together + 1
+
+    def _largest(self, names: Sequence[str]) -> int:
+        return max(self.pieces.read[name].numel() for name in names)
+
+    def _seeds(self, layer: str, units: Int[np.ndarray, " target"]) -> Tensor:
+        """What each unit alone is worth: [target, one, unit, place…]."""
+        worth = self.pieces.worth[layer]
+        seeds = torch.zeros(len(units), *worth.shape, dtype=worth.dtype, device=worth.device)
+        rows = torch.as_tensor(units, device=worth.device)
+        seeds[torch.arange(len(units)), :, rows] = worth[:, rows].movedim(1, 0)
+        return seeds
 
     def _parts(
         self, made: Tensor, seeds: Tensor | None, before: Sequence[str]
@@ -86,7 +99,7 @@ class Sweep:
         shares = {}
         for name, gradient in found.items():
             grads = gradient if seeds is not None else gradient[None]
-            shares[name] = by_unit((grads * self.pieces.read[name].detach())[:, 0])
+            shares[name] = by_unit((grads * self.pieces.change(name))[:, 0])
         return self._shares(shares)
 
     def _shares(

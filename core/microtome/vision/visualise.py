@@ -22,6 +22,7 @@ from torch import Tensor
 
 from microtome.errors import Diverged, InputError, expect, expect_count
 from microtome.jobs import Job, job_or_default
+from microtome.models.devices import one_thread
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.models.vision.sight import Sight
@@ -43,6 +44,7 @@ _SHOWN_EVERY = 0.15  # seconds between partial results
 _POINTS = 80  # of the curve of values
 _MOST = 32  # results
 _ROWS = 64  # images of a set that are run at once
+_SMALL = 1 << 15  # pixels of all pictures, up to which a step takes one thread least long
 
 
 def visualise(
@@ -146,7 +148,13 @@ class _Making:
             self._references = _values_of(
                 asked.sight, asked.objectives, asked.references, self._job
             )
-        rows = range(asked.results)
+        _, height, width = asked.sight.shape
+        pixels = len(asked.objectives) * asked.results * height * width
+        with one_thread(when=pixels <= _SMALL):
+            return self._climbed()
+
+    def _climbed(self) -> list[Analysis]:
+        asked, rows = self._asked, range(self._asked.results)
         seeds = [[asked.seed * _MOST + row for row in rows] for _ in asked.objectives]
         ascent = Ascent(asked.sight, asked.objectives, seeds, asked.settings)
         total = asked.settings.steps

@@ -21,6 +21,9 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.grad import conv2d_weight
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from microtome.vision.calls import Call, live
+from microtome.vision.steps import STEPS
+
 # Steps that are linear without a constant and treat each unit alone, and those with a constant.
 _PURE = frozenset(("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "relu", "clone", "reshape"))
 _ALONE = frozenset(
@@ -44,8 +47,9 @@ class _Kernel:
 class Way:
     """One way from a layer to what a piece makes.
 
-    ``values`` are what the source is at the point where the gradient is taken: those that the
-    ``kernel`` reads, or without one those that go on unit by unit.
+    ``values`` are what the source is at the point where the gradient is taken (of a pair: by how
+    much more than in the other run): those that the ``kernel`` reads, or without one those that
+    go on unit by unit.
     """
 
     source: str
@@ -75,23 +79,34 @@ class Way:
         return edges
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pure:
+    """One layer's values, unit by unit and without a constant; of a pair less the other run's."""
+
+    source: str
+    values: Float[Tensor, "one unit *place"]
+
+
 class Ways:
     """Which tensors of a run are known to come from which layers, and how."""
 
     def __init__(self) -> None:
-        # Of what is one layer's values, unit by unit and without a constant: that layer.
         self._pure: Any = WeakTensorKeyDictionary()
         self._found: Any = WeakTensorKeyDictionary()
 
-    def begin(self, values: Tensor, source: str) -> Tensor:
-        """The values, known from now on to be those of a layer."""
-        self._pure[values] = source
+    def begin(self, values: Tensor, source: str, change: Tensor) -> Tensor:
+        """The values, known from now on to be those of a layer.
+
+        ``change`` is how much they are more than in the other run; of one image it is themselves.
+        """
+        self._pure[values] = _Pure(source, change)
         return values
 
     def of(self, made: Tensor) -> tuple[Way, ...] | None:
         """All ways to what was made; None where a step was not known."""
-        if made in self._pure:
-            return (Way(self._pure[made], get_gradient_edge(made), made.detach()),)
+        pure: _Pure | None = self._pure.get(made)
+        if pure is not None:
+            return (Way(pure.source, get_gradient_edge(made), pure.values),)
         found: tuple[Way, ...] | None = self._found.get(made)
         return found
 
@@ -105,24 +120,31 @@ class Ways:
             return args
         return tuple(self._apart(each) for each in args)
 
-    def after(
-        self, name: str, args: tuple[Any, ...], given: Mapping[str, Any], value: object
-    ) -> None:
-        """Follow a step that was done."""
+    def after(self, name: str, call: Call, other: Call | None) -> None:
+        """Follow a step that was done, and that the other run of a pair did as ``other``."""
+        args, value = call.args, call.value
         if not isinstance(value, Tensor):
             return
-        if not self._known(name, args, given, value):
+        if not self._known(name, args, call.given, value):
             self._found.pop(value, None)  # changed in place by what is not known
             return
         if name == "conv2d":
-            kernel = _Kernel(args[1], *args[3:6])
-            way = Way(self._pure[args[0]], get_gradient_edge(value), args[0].detach(), kernel)
+            pure, kernel = self._pure[args[0]], _Kernel(args[1], *args[3:6])
+            way = Way(pure.source, get_gradient_edge(value), pure.values, kernel)
             self._found[value] = (way,)
         elif name in _PURE and args[0] in self._pure:
-            self._pure[value] = self._pure[args[0]]
+            self._pure[value] = self._passed(name, call, other)
         else:
-            live = [each for each in args if _live(each)]
-            self._found[value] = tuple(way for each in live for way in self.of(each) or ())
+            held = [each for each in args if live(each)]
+            self._found[value] = tuple(way for each in held for way in self.of(each) or ())
+
+    def _passed(self, name: str, call: Call, other: Call | None) -> _Pure:
+        """What a layer's values are behind a step that treats each unit alone."""
+        pure: _Pure = self._pure[call.args[0]]
+        if name not in STEPS:  # linear
+            return _Pure(pure.source, call.func(pure.values, *call.args[1:], **call.given))
+        values = call.value.detach()
+        return _Pure(pure.source, values if other is None else values - other.value)
 
     def _may_change(self, name: str, args: tuple[Any, ...]) -> bool:
         """Whether a step in place leaves all that is known true: a sum, or one that is frozen."""
@@ -131,18 +153,19 @@ class Ways:
     def _apart(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or value not in self._pure:
             return value
-        return self.begin(value.view_as(value), self._pure[value])
+        pure = self._pure[value]
+        return self.begin(value.view_as(value), pure.source, pure.values)
 
     def _known(
         self, name: str, args: tuple[Any, ...], given: Mapping[str, Any], value: Tensor
     ) -> bool:
-        live = [each for each in (*args, *given.values()) if _live(each)]
-        if not live or live[0] is not args[0] or args[0].dim() != 4:
+        held = [each for each in (*args, *given.values()) if live(each)]
+        if not held or held[0] is not args[0] or args[0].dim() != 4:
             return False
-        if any(each not in self._pure and each not in self._found for each in live):
+        if any(each not in self._pure and each not in self._found for each in held):
             return False
         if name in _SUMS:
-            return all(each.shape == value.shape for each in live) and not given
+            return all(each.shape == value.shape for each in held) and not given
         return self._one_by_one(name, args, given, value)
 
     def _one_by_one(
@@ -156,10 +179,6 @@ class Ways:
         if name == "reshape":  # as a layer's values are handed back; only where nothing moves
             return args[0] in self._pure and value.shape == args[0].shape
         return name in _PURE or name in _ALONE
-
-
-def _live(value: object) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad
 
 
 def _whole(args: tuple[Any, ...]) -> bool:

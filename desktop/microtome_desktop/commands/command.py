@@ -134,6 +134,7 @@ class CommandId(StrEnum):
     ATTRIBUTE_IMAGE = auto()
     READ_UNITS = auto()
     VISUALISE = auto()
+    VISUALISE_FEATURE = auto()
     USE_VISUALISATION = auto()
     START_PAGE = auto()
     DOCUMENTATION = auto()

@@ -342,6 +342,9 @@ COMMANDS = (
 )  # fmt: skip
 
 
+_ROWS = {row.id: row for row in COMMANDS}
+
+
 def command(wanted: CommandId) -> Command:
     """The row of an id."""
-    return next(row for row in COMMANDS if row.id == wanted)
+    return _ROWS[wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from microtome.errors import DictionaryError
@@ -12,6 +12,7 @@ from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.feature_requests import INDEX_SLOT
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
+from microtome_desktop.state.image_features import SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class ShowImages(Request):
         if dictionary is None:
             raise DictionaryError("The dictionary is not open.", "Open it from the Features menu.")
         images = load_image_set(self.images, job=job)
-        return feature_selectivity(engine.loaded, dictionary, images, job=job)
+        found = feature_selectivity(engine.loaded, dictionary, images, job=job)
+        return replace(found, params={**found.params, SOURCE: self.images})
 
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Add it to the session."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Progress
@@ -28,6 +28,8 @@ from microtome_desktop.state.work import Outcome, Piece
 # gets its turn; with the usual 5 ms its lateness was measured four times as large.
 _SWITCH_INTERVAL = 0.001
 _HARDLY_WAITED = 1.0  # seconds
+# Time enough to reach a checkpoint; then code of a user's is ended that has none.
+_FREE_MS = 500
 
 
 class JobRunner(QObject):
@@ -48,6 +50,8 @@ class JobRunner(QObject):
         self._newest: dict[tuple[int, str], Any] = {}  # partial results that wait for their turn
         self._running: set[int] = set()  # also those that were dropped but still compute
         self.turns = Turns(self)
+        self._freeing = QTimer(self, singleShot=True, interval=_FREE_MS)
+        self._freeing.timeout.connect(self._free)
         self._engine = Engine()
         self._workers = {
             thread: Worker(self._engine, COMPUTING if thread is Thread.MODEL else FILES)
@@ -183,11 +187,20 @@ class JobRunner(QObject):
         ticket.job.cancel()
         del self._live[ticket.number]
         ticket.request.ended(self._desk)
+        self._freeing.start()  # it may have begun without this thread knowing of it yet
         self.stopped.emit(ticket.request)
         self.changed.emit()
 
+    @Slot()
+    def _free(self) -> None:
+        for worker in self._workers.values():
+            worker.free()
+        if self.stopping:  # users' code may take it for an error of its own, and go on
+            self._freeing.start()
+
     def shut_down(self, patience_ms: int = 10_000) -> bool:
         """Cancel everything but a save, and end all threads; False when one did not end."""
+        self._freeing.stop()
         for ticket in [t for t in self._live.values() if t.request.slot != "save"]:
             ticket.job.cancel()
         self._live = {n: t for n, t in self._live.items() if t.request.slot == "save"}
@@ -195,10 +208,19 @@ class JobRunner(QObject):
             ticket.job.resume()
         for thread in self._threads.values():
             thread.quit()
-        ended = [thread.wait(patience_ms) for thread in self._threads.values()]
+        end = time.monotonic() + patience_ms / 1000
+        ended = [self._ends(kind, end) for kind in self._threads]
         if all(ended):
             self._engine.files.close()
         return all(ended)
+
+    def _ends(self, kind: Thread, end: float) -> bool:
+        """Whether a thread ends in time; code of a user's is ended on the way."""
+        while not self._threads[kind].wait(_FREE_MS):
+            if time.monotonic() > end:
+                return False
+            self._workers[kind].free()
+        return True
 
     def _session(self) -> str:
         session = self._desk.workspace.session

@@ -243,6 +243,6 @@ def reading_of(engine: Engine, wish: UnitsWish, job: Job) -> Any:
     model = engine.loaded
     if wish not in engine.readings:
         known = (held.images for key, held in engine.readings.items() if key.images == wish.images)
-        images = next(known, None) or load_image_set(wish.images)
+        images = next(known, None) or load_image_set(wish.images, job=job)
         engine.keep_reading(wish, read_layer(model, wish.layer, images, job))
     return engine.readings[wish]

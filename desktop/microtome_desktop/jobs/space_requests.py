@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from microtome.errors import InputError
+from microtome.errors import ImageError, InputError
 from microtome.jobs import Job
 from microtome.prompts import ImageInput
 from microtome.records.analysis import Analysis
+from microtome.records.image_set import ImageSet
 from microtome.records.trace import Trace
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
@@ -123,6 +124,57 @@ class ProjectImages(Request):
     def deliver(self, desk: Desk, result: Analysis) -> None:
         """Show it."""
         desk.workspace.add_analysis(result)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPoints(Request):
+    """What a layer's units, or a dictionary's features, do at the points of an image space."""
+
+    slot: ClassVar[str] = "read points"
+    replaces: ClassVar[frozenset[str]] = frozenset({"read points"})
+    about_session: ClassVar[bool] = True
+
+    space: Analysis = field(repr=False)
+    reads: str  # a layer, or the fingerprint of a dictionary
+    own: ImageInput | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> tuple[str, Analysis, str]:
+        """What tells that it was asked for."""
+        return "points", self.space, self.reads
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Reading what is active at the points of {self.space.params['site']}"
+
+    def perform(self, engine: Engine, job: Job) -> Analysis:
+        """The activity. Raises SiteMissing, DictionaryMismatch, InputError."""
+        from microtome.vision.point_activity import point_activity
+
+        return point_activity(
+            engine.loaded, self.space, engine.dictionaries.get(self.reads, self.reads),
+            _set_of(self.space, job), own=self.own, job=job,
+        )  # fmt: skip
+
+    def deliver(self, desk: Desk, result: Analysis) -> None:
+        """Colour by it."""
+        desk.workspace.add_analysis(result)
+
+    def ended(self, desk: Desk) -> None:
+        """It may be asked for again."""
+        desk.workspace.prepared.forget(self.key)
+
+
+def _set_of(space: Analysis, job: Job) -> ImageSet | None:
+    """The set that a space was made of, where it is here."""
+    from microtome.images.sets import load_image_set
+
+    try:
+        held = load_image_set(str(space.params["images"]), job=job)
+    except ImageError:
+        return None
+    return held if held.digest == space.params["digest"] else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def _trained(model: Any, wish: TrainWish, job: Job) -> tuple[Any, tuple[Training
     options: dict[str, Any] = {
         **wish.options(), "folder": wish.folder, "name": wish.name, "job": job,
     }  # fmt: skip
-    text = _text(wish)
+    text = _text(wish, job)
     if wish.is_set:
         many = train_transcoders(model, text, wish.form, **options)
         return many.transcoders, many.curves
@@ -130,12 +130,12 @@ def _trained(model: Any, wish: TrainWish, job: Job) -> tuple[Any, tuple[Training
     return one.dictionary, (one.curve,)
 
 
-def _text(wish: TrainWish) -> Any:
+def _text(wish: TrainWish, job: Job) -> Any:
     """The text; where it is not known, the activations that were taken from it before."""
     if wish.text and wish.images:
         from microtome.images.sets import load_image_set
 
-        return load_image_set(wish.text)
+        return load_image_set(wish.text, job=job)
     if wish.text and wish.field:
         from microtome.corpora.reading import read_corpus
 
@@ -157,10 +157,16 @@ def _expect_place(out: Path) -> None:
 
 
 def _keep_asked(wish: TrainWish) -> None:
-    """Write what was asked beside the checkpoints. Raises StorageError when the disk refuses."""
+    """Write what was asked beside the checkpoints. Raises StorageError when the disk refuses.
+
+    What a checkpoint belongs to stays: this may be another training, which is refused.
+    """
+    from microtome.features.training.checkpoints import CHECKPOINT
     from microtome.session.storage import storing
 
     folder = Path(wish.folder)
+    if (folder / CHECKPOINT).exists() and (folder / _ASKED).exists():
+        return
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _ASKED).write_text(json.dumps(wish.told(), indent=1) + "\n", encoding="utf-8")
@@ -221,7 +227,7 @@ def _foreseen(model: Any, wish: TrainWish, options: Mapping[str, Any]) -> Traini
     if wish.is_set:
         layers = model.identity.n_layers
         sites = ("mlp_in.0", "mlp_out.0")
-    found = estimate_training(model, _text(wish), *sites, **options)
+    found = estimate_training(model, _text(wish, options["job"]), *sites, **options)
     return TrainingOutlook(
         found.rows, found.n_bytes * layers, found.free, found.harvest_seconds,
         found.training_seconds * layers, noun="places of images" if wish.images else "tokens",

@@ -10,6 +10,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.faithfulness import faithfulness_analysis
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.requests import OfCircuit
+from microtome_desktop.jobs.unit_runs import explained
 
 CURVE_SLOT = "unit curve"
 
@@ -31,6 +32,6 @@ class UnitFaithfulness(OfCircuit):
         from microtome.vision.faithful import channel_faithfulness
 
         about = self._about
-        image, circuit = about.question.prompt, about.circuit
-        found = channel_faithfulness(engine.loaded, circuit, image, about.metric, job=job)
+        asked, circuit = explained(about), about.circuit
+        found = channel_faithfulness(engine.loaded, circuit, asked, about.metric, job=job)
         return faithfulness_analysis(found, "Faithfulness by units")

@@ -45,7 +45,7 @@ class Visualise(Request):
 
         wish = self.wish
         second = load_model(wish.second) if wish.second else None
-        images = load_image_set(wish.images) if wish.images else None
+        images = load_image_set(wish.images, job=job) if wish.images else None
         return visualise(
             engine.loaded, self._target(engine), results=wish.results, seed=wish.seed,
             settings=wish.settings, references=images, second=second, job=job,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from microtome.errors import Cancelled
-from microtome.jobs import Job, Progress
+from microtome.jobs import Job, Progress, end_users_code
 from microtome.records.analysis import Analysis
 from microtome.records.sweep import Sweep
 from microtome_desktop.jobs.engine import Engine, step_back
@@ -54,6 +55,9 @@ class Worker(QObject):
         self._engine, self._niceness = engine, niceness
         self._waiting: deque[Ticket] = deque()
         self._deep = 0  # jobs that are begun
+        self._thread = 0
+        self._innermost: Job | None = None  # that is being performed
+        self._between = threading.Lock()  # held where one job gives place to another
         self._wake.connect(self._next, Qt.ConnectionType.QueuedConnection)
 
     def put(self, ticket: Ticket) -> None:
@@ -64,7 +68,14 @@ class Worker(QObject):
     @Slot()
     def prepare(self) -> None:
         """The first thing in the thread."""
+        self._thread = threading.get_ident()
         step_back(self._niceness)
+
+    def free(self) -> None:
+        """End code of a user's that runs on although its job was cancelled; from any thread."""
+        with self._between:
+            if self._innermost is not None and self._innermost.cancelled:
+                end_users_code(self._thread)
 
     def wait(self) -> bool:
         """Whether requests wait that may go before the job that runs; inside others none may."""
@@ -92,8 +103,7 @@ class Worker(QObject):
             return
         self.started.emit(number)
         try:
-            result = request.perform(self._engine, job)
-            job.check()
+            result = self._result(request, job)
         except Cancelled:
             self.stopped.emit(number)
         # Libraries in Rust panic with what is no Exception; nothing may fail silently here.
@@ -101,6 +111,17 @@ class Worker(QObject):
             self.failed.emit(number, Failure.of(f"{request.title} failed", error))
         else:
             self.finished.emit(number, result)
+
+    def _result(self, request: Request, job: Job) -> Any:
+        with self._between:
+            outer, self._innermost = self._innermost, job
+        try:
+            result = request.perform(self._engine, job)
+            job.check()
+            return result
+        finally:
+            with self._between:
+                self._innermost = outer
 
 
 class Pace:

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from microtome.prompts import Question
-from microtome.records.circuit import OUTPUT
+from microtome.records.circuit import OUTPUT, UNIT_LAYERS
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome.sites import kind_of
@@ -302,11 +302,13 @@ def node_lines(
     curve = circuit.node_kind[circuit.row(node)] == OUTPUT and unit_curve(session) is not None
     if measured or ways or curve:
         lines.append(_metric(session))
+    if measured or ways or curve or why is not None:
+        alone = circuit.metadata.get(UNIT_LAYERS) and circuit.metadata.get("corrupt") is None
+        pair = "" if alone else "question.pair or "
+        lines.append(f"asked = {pair}question.prompt")
     if curve:
-        lines.append("curve = mt.channel_faithfulness(model, circuit, question.prompt, metric)")
+        lines.append("curve = mt.channel_faithfulness(model, circuit, asked, metric)")
         lines.append('kept = list(zip(curve.sizes, curve.faithfulness, curve.params["random"]))')
-    if measured or ways or why is not None:
-        lines.append("asked = question.pair or question.prompt")
     for about in measured:
         of_node = "ablate_unit" if unit else "ablate_node"
         name = of_node if isinstance(about, str) else "ablate_edge"

@@ -18,6 +18,9 @@ NO_IMAGES = (
     "Choose a set of images and press Show: each feature is told by the classes that it answers "
     "to, and by its strongest images."
 )
+_NO_MAP = (
+    "\nIts map is not kept: the session has room for 32 MB of them, the strongest images first."
+)
 
 
 def feature_columns(held: FeatureSelectivity) -> Mapping[str, NDArray[Any]]:
@@ -54,13 +57,23 @@ def feature_sentence(held: FeatureSelectivity, feature: int) -> str:
     return f"{said}. On at {held.rate[feature]:.1%} of all places."
 
 
+def left_out(held: FeatureSelectivity) -> str:
+    """What the session does not keep of the strongest images, empty where it keeps all."""
+    maps, images = held.left_out
+    if not maps:
+        return ""
+    there = int((held.number >= 0).sum())
+    said = f" \N{MIDDLE DOT} maps of {there - maps:,} of {there:,} strongest images kept"
+    return said + (f", {images:,} without their image" if images else "")
+
+
 def example_tip(held: FeatureSelectivity, feature: int, kept: int, row: int) -> str:
     """What stands behind one of a feature's strongest images."""
     name = held.classes[int(held.label[row])]
     return (
         f"{name}, image {int(held.number[feature, kept])} of the set: "
         f"{float(held.strongest[feature, kept]):.3g} at its strongest place"
-    )
+    ) + ("" if held.map_at[feature, kept] >= 0 else _NO_MAP)
 
 
 def image_feature_lines(session: Session, held: FeatureSelectivity, images: str) -> Lines:

@@ -223,14 +223,14 @@ def asked_classes(session: Session | None) -> ClassWish:
     return ClassWish(int(answer or 0), None if wrong is None else int(wrong))
 
 
-def answers(session: Session) -> str:
-    """The most probable classes of the run."""
+def answers(session: Session) -> tuple[tuple[str, str], ...]:
+    """The most probable classes of the run: the share of each, and its name."""
     clean = session.clean
     if clean is None or not len(clean.top_tokens):
-        return ""
+        return ()
     at = int(session.metric.get("position", 0)) % len(clean.top_tokens)
     pairs = zip(clean.top_tokens[at], clean.top_probabilities[at], strict=True)
-    return "\n".join(f"{float(share):6.1%}  {name}" for name, share in list(pairs)[:5])
+    return tuple((f"{100 * float(share):.1f} %", str(name)) for name, share in list(pairs)[:5])
 
 
 def evidence_text(held: Analysis) -> str:

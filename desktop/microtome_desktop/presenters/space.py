@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from html import escape
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,14 +36,25 @@ _TOLD_APART_BY = 8  # prompts; a projection that was cut short still has its fir
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Active:
+    """A unit or a feature, and what it does at each point; ``params`` say what it was read in."""
+
+    named: str
+    number: int
+    values: Float[np.ndarray, " point"]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Space:
     """Points to draw, scaled into the unit ball; row i of each array is one point.
 
     ``prompts`` is the row of the prompt set, -1 for the prompt that was run. ``labels`` are
     texts at places [label, 3]. ``by`` is what the colours say, of what is ``offered``. ``of``
     recognises the prompt set, ``features`` the dictionary whose features the points are, each at
-    the position of its number, ``images`` the set whose images they are; ``by_key`` sorts the
-    points by prompt and position, which ``ordered`` holds as one number each.
+    the position of its number, ``images`` the set whose images they are, ``active`` what these are
+    coloured by; ``by_key`` sorts the points by prompt and position, which ``ordered`` holds as one
+    number each.
     """
 
     points: Float[np.ndarray, "point 3"]
@@ -59,6 +72,7 @@ class Space:
     of: str = ""
     features: str = ""
     images: str = ""
+    active: Active | None = None
     by_key: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
     ordered: Int[np.ndarray, " point"] = field(default_factory=lambda: np.zeros(0, np.int64))
 
@@ -216,9 +230,10 @@ def known_colouring(text: str) -> ColourBy | None:
 
 
 def legend_html(drawing: Space) -> str:
-    """The legend as rich text; a token may look like markup."""
+    """The legend as rich text; a token may look like markup. What has no colour is a heading."""
     return "<br>".join(
-        f'<span style="color:{colour}">\N{BLACK CIRCLE}</span> {escape(text, quote=False)}'
+        (f'<span style="color:{colour}">\N{BLACK CIRCLE}</span> ' if colour else "")
+        + escape(text, quote=False)
         for colour, text in drawing.legend
     )
 

@@ -22,7 +22,7 @@ _CATEGORIES = (
 
 
 class ColourBy(StrEnum):
-    """What the colour of a point says; from Cluster on of features, Domain and Class of images."""
+    """What the colour of a point says; from Cluster on of features, from Domain on of images."""
 
     TASK = "Task"
     TOKEN = "Token"
@@ -34,15 +34,18 @@ class ColourBy(StrEnum):
     ACTIVE = "Active here"
     DOMAIN = "Domain"
     CLASS = "Class"
+    UNIT = "Unit"
+    FEATURE = "Feature"
 
 
 # What is the task of a token is the domain of an image; what is its text, the class.
 _OF_IMAGES = {ColourBy.DOMAIN: "point_task", ColourBy.CLASS: "point_token"}
 ARRAYS: Mapping[ColourBy, str] = {
     by: _OF_IMAGES.get(by, f"point_{by.name.lower()}") for by in ColourBy
-    if by is not ColourBy.ACTIVE
+    if by not in (ColourBy.ACTIVE, ColourBy.UNIT, ColourBy.FEATURE)
 }  # fmt: skip
 OF_IMAGES = (*_OF_IMAGES, ColourBy.POSITION)
+BY_ACTIVITY = (ColourBy.UNIT, ColourBy.FEATURE)  # of what is selected, at each point
 OF_TOKENS = (ColourBy.TASK, ColourBy.TOKEN, ColourBy.POSITION, ColourBy.LAYER)
 OF_FEATURES = (ColourBy.CLUSTER, ColourBy.TOKEN, ColourBy.RATE, ColourBy.PURITY)
 _SILENT = "silent"
@@ -129,6 +132,20 @@ def graded(values: Float[np.ndarray, " point"], by: ColourBy) -> tuple[np.ndarra
     return tints, (*told, *faint)
 
 
+def measured(values: Float[np.ndarray, " point"], by: ColourBy) -> tuple[np.ndarray, Legend]:
+    """Colours of what a unit or a feature does; of one that can be negative from least to most."""
+    known = np.isfinite(values)
+    if not known.any():
+        return np.tile(rgba(palette.TEXT_FAINT), (len(values), 1)), ()
+    low, high = float(values[known].min()), float(values[known].max())
+    if low >= 0:
+        return graded(values, by)
+    shades = _shades()
+    place = (np.nan_to_num(values - low) / ((high - low) or 1.0) * (len(shades) - 1)).astype(int)
+    ends = ((shades[-1], high), (shades[0], low))
+    return shades[place], tuple((_hex(shade * 255), _number(value, by)) for shade, value in ends)
+
+
 def _shades() -> Float[np.ndarray, "shade 4"]:
     """From little to much, away from the colour of the card at both ends."""
     table = sequence_table() / 255.0
@@ -137,6 +154,7 @@ def _shades() -> Float[np.ndarray, "shade 4"]:
 
 _NOTHING = {
     ColourBy.RATE: _SILENT, ColourBy.PURITY: _SILENT, ColourBy.ACTIVE: "off here",
+    ColourBy.UNIT: "off", ColourBy.FEATURE: "off",
 }  # fmt: skip
 
 

@@ -67,6 +67,8 @@ def thumbnail(session: Session, analysis: Analysis, drawing: Space, point: int) 
         row, column = divmod(int(drawing.positions[point]), int(grid[1]))
         lines.append(f"row {row}, column {column} of {grid[0]} \N{MULTIPLICATION SIGN} {grid[1]}")
         part = _part(values.shape[:2], (row, column), (int(grid[0]), int(grid[1])))
+    if drawing.active is not None:
+        lines.append(f"{drawing.active.named}: {float(drawing.active.values[point]):.3g}")
     return Thumbnail(values, "\n".join(lines), part)
 
 

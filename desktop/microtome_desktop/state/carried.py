@@ -10,6 +10,7 @@ from microtome.records.discovery import DISCOVERY
 from microtome.records.faithfulness import FAITHFULNESS
 from microtome.records.feature_index import FEATURE_INDEX
 from microtome.records.feature_labels import FEATURE_LABELS
+from microtome.records.feature_selectivity import FEATURE_SELECTIVITY
 from microtome.records.feature_splits import FEATURE_SPLITS
 from microtome.records.judgement import JUDGEMENT, STABILITY
 from microtome.records.lesion import LESION
@@ -31,7 +32,14 @@ _OF_SETS = frozenset({SUITE, REDUNDANCY, SLICE_CIRCUITS, KNOWN})
 # Of texts, of the model's weights, or of no model at all.
 _OF_NO_PROMPT = frozenset({TRAINING, TOY, PHASES, SHARING, PROBE})
 _OF_FEATURES = frozenset(
-    {FEATURE_INDEX, FEATURE_LABELS, FEATURE_SPLITS, SHARED_FEATURES, SHARED_NEURONS}
+    {
+        FEATURE_INDEX,
+        FEATURE_LABELS,
+        FEATURE_SELECTIVITY,
+        FEATURE_SPLITS,
+        SHARED_FEATURES,
+        SHARED_NEURONS,
+    }
 )
 # Of a set of images, or of pictures that were made: nothing of the image on screen is in them.
 _OF_UNITS = frozenset({UNIT_TABLE, UNIT_CARD, VISUALISATION, LESION})

@@ -220,6 +220,14 @@ def reading_of(session: Session, text: DraftText) -> Reading:
     return Reading(clean, corrupt, seen=seen, corrupt_seen=corrupt_seen)
 
 
+def answer_of_run(session: Session | None, text: DraftText) -> str:
+    """The answer that a run was measured by without being asked for; empty where one was typed."""
+    question = None if session is None else question_of(session)
+    if session is None or text.answer or question is None or as_typed(question) != text.typed:
+        return ""
+    return str(session.metric.get("answer", ""))
+
+
 def as_typed(question: Question) -> dict[str, Any]:
     """The prompts and answers of a question as one would type them, and its images."""
     texts = ("prompt", "corrupt", "answer", "wrong")

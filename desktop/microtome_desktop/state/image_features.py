@@ -6,6 +6,13 @@ from microtome.records.analysis import Analysis
 from microtome.records.feature_selectivity import FEATURE_SELECTIVITY
 from microtome.records.session import Session
 
+SOURCE = "source"  # what a set was loaded by: its name, or its folder
+
+
+def source_of(analysis: Analysis) -> str:
+    """The set that was asked for, as it was asked for."""
+    return str(analysis.params.get(SOURCE, analysis.params.get("images", "")))
+
 
 def selectivities(session: Session | None, fingerprint: str = "") -> tuple[Analysis, ...]:
     """Those of one dictionary, or of all, in the order in which they came."""

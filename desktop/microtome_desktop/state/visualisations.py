@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.session import Session
 from microtome.records.visualisation import (
     VISUALISATION,
@@ -33,6 +35,16 @@ class VisualWish:
     feature: int = 0
     images: str = ""  # the set that values are compared with
     second: str = ""
+
+
+def feature_to_visualise(
+    selected: tuple[str, int] | None, held: Sequence[DictionaryIdentity]
+) -> tuple[DictionaryIdentity, int] | None:
+    """The selected feature with its dictionary, None unless that is open."""
+    if selected is None:
+        return None
+    found = (one for one in held if one.fingerprint == selected[0])
+    return next(((one, selected[1]) for one in found), None)
 
 
 def visualisations_in(session: Session | None) -> tuple[Visualisation, ...]:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
 
-from microtome_desktop.commands.command import CommandId, Situation
+from microtome_desktop.commands.command import Command, CommandId, Situation
 from microtome_desktop.commands.table import COMMANDS, MENUS, command
 
 
@@ -20,6 +20,8 @@ class Actions(QObject):
         self._handlers: Mapping[CommandId, Callable[[], None]] = {}
         self.before: Callable[[], None] = _nothing  # done before any command
         self.menus: dict[str, QMenu] = {}
+        self._keys: dict[CommandId, str] = {}  # as this system writes them
+        self._told: dict[CommandId, tuple[str, str]] = {}  # why not, and its keys, as last shown
         self.actions = {row.id: self._action(row.id, row.title, window) for row in COMMANDS}
         self._fill_menus(window)
 
@@ -47,6 +49,7 @@ class Actions(QObject):
         for wanted, text in keys.items():
             sequence = QKeySequence(text, QKeySequence.SequenceFormat.PortableText)
             self.actions[wanted].setShortcut(sequence)
+            self._keys[wanted] = sequence.toString(QKeySequence.SequenceFormat.NativeText)
 
     def fill_tool_bar(self, bar: QToolBar) -> None:
         """Put the commands of the tool bar there, those that run first."""
@@ -84,13 +87,16 @@ class Actions(QObject):
 
     def update_one(self, wanted: CommandId, now: Situation) -> None:
         """The same for one command."""
-        row, action = command(wanted), self.actions[wanted]
-        reason = row.blocked(now)
+        row = command(wanted)
+        told = row.blocked(now), self._keys[wanted]
+        if self._told.get(wanted) != told:  # hardly any differs from one time to the next
+            self._told[wanted] = told
+            self._tell(row, *told)
+
+    def _tell(self, row: Command, reason: str, keys: str) -> None:
+        action, said = self.actions[row.id], f"{row.tip} ({keys})" if keys else row.tip
         action.setEnabled(not reason)
-        held = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-        said = f"{row.tip} ({held})" if held else row.tip
         action.setToolTip(f"{said}\n{reason}" if reason else said)
-        action.setStatusTip("")
 
 
 def _nothing() -> None:

@@ -63,3 +63,4 @@ def bind_commands(
     graphs.images = images
     window.may_drop = graphs.may_drop
     window.dropped.connect(graphs.open_dropped)
+    window.brought.connect(images.take_dropped)

@@ -22,7 +22,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.presenters.edits import EditLine
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.row_list import Row
 
@@ -185,13 +185,13 @@ class EditRow(Row[EditLine]):
         self.text.setText(line.text)
         self.fault.setVisible(faulty)
         self.fault.setStyleSheet(f"color: {colours.BAD};" if faulty else "")
-        self.fault.setToolTip(as_plain_tip(line.problem))
+        self.fault.setToolTip(tip_lines(line.problem))
         name = "bad" if faulty else "plain" if line.spec.on else "faint"
         if self.text.objectName() != name:
             self.text.setObjectName(name)
             self.text.style().polish(self.text)
         if faulty:
-            self.text.setToolTip(as_plain_tip(f"{line.text}\n{line.problem}"))
+            self.text.setToolTip(tip_lines(f"{line.text}\n{line.problem}"))
         self.strength.setVisible(line.has_strength)
         if line.has_strength:
             self.strength.show_strength(line.spec, line.norm, line.share)

@@ -20,7 +20,7 @@ class ElidedLabel(QElidingLabel):
     def setText(self, text: str) -> None:
         """Show another text."""
         super().setText(text)
-        self.setToolTip(text.replace("<", "\N{FULLWIDTH LESS-THAN SIGN}"))
+        self.setToolTip(text)
 
 
 class WholeLabel(QLabel):

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.feature_card import Line
 from microtome_desktop.views.fonts import mono_font
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.token_strip import mixed
 
 _LINE, _PAD, _GAP = 20, 3.0, 1.0  # pixels
@@ -98,6 +98,6 @@ class ExampleLines(QWidget):
                 line = self._lines[row]
                 told = " ".join(line.tokens)
                 tip = f"{told}\nactivation {line.value:.4g} at {line.tokens[line.peak]}"
-                QToolTip.showText(event.globalPos(), as_plain_tip(tip), self)
+                QToolTip.showText(event.globalPos(), tip_lines(tip), self)
                 return True
         return super().event(event)

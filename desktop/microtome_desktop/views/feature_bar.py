@@ -11,6 +11,7 @@ from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 
+IMAGES, INDEX = "Images", "Patches"  # the two ways to look at features of a transformer that sees
 _TYPING_MS = 150  # a search waits for the next letter
 
 
@@ -19,6 +20,7 @@ class FeatureBar(QWidget):
 
     chosen = Signal(str)  # the fingerprint of a dictionary
     searched = Signal(str)
+    view_chosen = Signal()  # images or the index
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,6 +28,14 @@ class FeatureBar(QWidget):
         self.source.setObjectName("feature_source")
         self.source.setAccessibleName("dictionary")
         self.source.setPlaceholderText("no dictionary")
+        self.view = Choice()
+        self.view.setObjectName("feature_view")
+        self.view.setAccessibleName("what features are shown by")
+        self.view.addItems([IMAGES, INDEX])
+        self.view.setToolTip(
+            "By whole images and their classes, or by single patches, as words are"
+        )
+        self.view.hide()
         self.search = QLineEdit()
         self.search.setObjectName("feature_search")
         self.search.setPlaceholderText("Search labels, notes, tokens, numbers")
@@ -39,13 +49,24 @@ class FeatureBar(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         for part, stretch in (
-            (self.source, 3), (self.search, 3), (self.said, 2), (self.open, 0), (self.look, 0)
+            (self.source, 3), (self.view, 0), (self.search, 3), (self.said, 2), (self.open, 0),
+            (self.look, 0),
         ):  # fmt: skip
             row.addWidget(part, stretch)
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
         self.source.activated.connect(self._on_source)
+        self.view.activated.connect(self._on_view)
         self.search.textChanged.connect(self._typing.start)
         self._typing.timeout.connect(self._on_typed)
+
+    @property
+    def by_images(self) -> bool:
+        """Whether images are chosen, where there are both."""
+        return self.view.currentText() == IMAGES
+
+    def look_by(self, view: str) -> None:
+        """Choose images or the index."""
+        self.view.setCurrentIndex(max(0, self.view.findText(view)))
 
     def offer(self, sources: Sequence[FeatureSource], current: str) -> None:
         """What there is, and which of it is looked at."""
@@ -67,6 +88,9 @@ class FeatureBar(QWidget):
 
     def _on_source(self, row: int) -> None:
         self.chosen.emit(str(self.source.itemData(row)))
+
+    def _on_view(self, _row: int) -> None:
+        self.view_chosen.emit()
 
     def _on_typed(self) -> None:
         self.searched.emit(self.search.text())

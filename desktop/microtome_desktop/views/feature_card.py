@@ -25,6 +25,7 @@ from microtome_desktop.views.card import tiny_button
 from microtome_desktop.views.example_lines import ExampleLines
 from microtome_desktop.views.fonts import mono_font, text_font
 from microtome_desktop.views.label_worth import LabelWorth
+from microtome_desktop.views.markup import take_markup
 from microtome_desktop.views.note_field import NoteField
 from microtome_desktop.views.small_histogram import SmallHistogram
 from microtome_desktop.views.token_chips import Chip, TokenChips
@@ -232,7 +233,7 @@ def _text() -> QLabel:
     made = QLabel()
     made.setFont(mono_font(11))
     made.setWordWrap(True)
-    made.setTextFormat(Qt.TextFormat.RichText)
+    take_markup(made)
     return made
 
 

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QToolBu
 from microtome_desktop.presenters.feature_edits import FeatureLine, act_text
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.row_list import Row, RowList
 
@@ -75,7 +75,7 @@ class FeatureEditRow(Row[FeatureLine]):
             self.here.setChecked(line.here)
         self.act.setText(act_text(line.action))
         self.what.setText(line.text)
-        self.what.setToolTip(as_plain_tip(line.tip))
+        self.what.setToolTip(tip_lines(line.tip))
         self.amount.setVisible(line.has_amount)
         if not self.amount.isModified():
             self.amount.setText(f"{line.amount:g}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from microtome_desktop import palette as colours
@@ -14,6 +13,7 @@ from microtome_desktop.presenters.feature_nodes import node_links
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.views.feature_card import LINKS, heading
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.markup import take_markup
 from microtome_desktop.views.panel import PanelContext
 
 _SHOWN = 12
@@ -29,7 +29,7 @@ class FeatureNodes(QWidget):
         self.links.setObjectName("feature_nodes")
         self.links.setFont(mono_font(11))
         self.links.setWordWrap(True)
-        self.links.setTextFormat(Qt.TextFormat.RichText)
+        take_markup(self.links)
         self.links.setTextInteractionFlags(LINKS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

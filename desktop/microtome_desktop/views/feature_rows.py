@@ -15,7 +15,7 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.features import Labels, Notes
 from microtome_desktop.views.density_bars import DensityBars
 from microtome_desktop.views.feature_columns import FeatureColumns
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.lazy_rows import LEFT, RIGHT, LazyColumn, LazyRows
 
 _WIDTHS = {
@@ -105,7 +105,7 @@ class FeatureRows(LazyRows):
             item.setForeground(QBrush(QColor(colours.TEXT_DIM if column.key in _DIM else tone)))
             if column.key in _TOLD:
                 told = self._notes.get(feature, "") if column.key == "note" else item.text()
-                item.setToolTip(as_plain_tip(told))
+                item.setToolTip(tip_lines(told))
             made.append(item)
         return made
 

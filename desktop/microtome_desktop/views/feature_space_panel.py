@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolTip, QVBoxLayout, QWidget
 
+from microtome.records.point_activity import POINT_ACTIVITY
 from microtome_desktop.jobs.space_requests import Prepare
 from microtome_desktop.presenters import exports
 from microtome_desktop.presenters.coverage import why_not
@@ -18,12 +19,9 @@ from microtome_desktop.presenters.feature_python import directions_of
 from microtome_desktop.presenters.point_groups import rows_in, tinted
 from microtome_desktop.presenters.space import (
     Space,
-    known_colouring,
-    legend_html,
     projection_of,
     projections,
 )
-from microtome_desktop.presenters.space_colours import ColourBy
 from microtome_desktop.presenters.space_layers import (
     Drawings,
     empty_text,
@@ -35,10 +33,12 @@ from microtome_desktop.presenters.space_selected import selected_by, selected_ro
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
+from microtome_desktop.views.markup import take_markup
 from microtome_desktop.views.opengl import opengl_problem
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.space_bar import SpaceBar
+from microtome_desktop.views.space_colouring import SpaceColouring
 from microtome_desktop.views.space_features import FeaturePoints
 from microtome_desktop.views.space_flat import FlatSpace
 from microtome_desktop.views.space_grid import MOST_VIEWS, PaneGrid
@@ -64,7 +64,6 @@ class FeatureSpacePanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self._by: ColourBy | None = None
         self._emptying = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._emptying.timeout.connect(self._show_empty)
         self.drawings = Drawings(
@@ -72,7 +71,7 @@ class FeatureSpacePanel(Panel):
         )
         self.bar = SpaceBar()
         self.grid = PaneGrid(self._make_view)
-        self.legend = QLabel()
+        self.legend = take_markup(QLabel())
         self.legend.setObjectName("legend")
         self.legend.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend.setMinimumHeight(40)  # what does not fit is cut off below
@@ -80,6 +79,7 @@ class FeatureSpacePanel(Panel):
         self.walk = LayerWalk(context, self)
         self.features = FeaturePoints(context, self)
         self.images = ImagePoints(context, self)
+        self.colouring = SpaceColouring(context, self)
         self._lay_out()
         self._connect()
         self.show_session()
@@ -103,7 +103,7 @@ class FeatureSpacePanel(Panel):
 
     def _connect(self) -> None:
         bar, grid = self.bar, self.grid
-        bar.colour_by.activated.connect(self._on_colour)
+        bar.colour_by.activated.connect(self.colouring.on_chosen)
         bar.tool_chosen.connect(grid.use_tool)
         bar.beside_asked.connect(self.add_view)
         bar.linked.toggled.connect(self._on_linked)
@@ -191,10 +191,6 @@ class FeatureSpacePanel(Panel):
         self.walk.stop()
         self.draw(pane)
 
-    def _on_colour(self, index: int) -> None:
-        self._by = known_colouring(self.bar.colour_by.currentText())
-        self.draw_all()
-
     def _on_project(self, pane: SpacePane) -> None:
         self.grid.work_in(pane)
         if pane.name is not None:
@@ -208,7 +204,7 @@ class FeatureSpacePanel(Panel):
             return
         of_feature = bool(pane.drawing.features)
         told = self.features.told(pane, point) if of_feature else pane.drawing.describe(point)
-        QToolTip.showText(QCursor.pos(), as_plain_tip(told), self)
+        QToolTip.showText(QCursor.pos(), tip_lines(told), self)
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.grouping.ring("")
@@ -226,11 +222,11 @@ class FeatureSpacePanel(Panel):
 
     def view_state(self) -> dict[str, Any]:
         """The chosen sites and colouring."""
-        return kept_of(self, self._by)
+        return kept_of(self)
 
     def restore_view(self, held: dict[str, Any]) -> None:
         """Choose what a session was saved with, where it is offered."""
-        self._by = restore(self, held)
+        restore(self, held)
 
     def exported_table(self) -> Callable[[], Table] | str:
         """The points with their labels."""
@@ -272,6 +268,8 @@ class FeatureSpacePanel(Panel):
         """Show a projection that has arrived, or groups that have changed."""
         if part == "marks":
             self.grouping.show()
+        if part.startswith(f"analyses/{POINT_ACTIVITY}/"):
+            self.colouring.recolour()
         if not part.startswith("analyses/projection/"):
             return
         site = part.removeprefix("analyses/projection/")
@@ -298,26 +296,12 @@ class FeatureSpacePanel(Panel):
     def show_selection(self, selected: Selected, changed: frozenset[str]) -> None:
         """Ring what is selected: tokens, or a feature, and colour what is on at a token."""
         self.features.follow(selected, changed)
-        if self._by is ColourBy.ACTIVE and changed & {"position", "hovered_position"}:
-            self.features.colour()
+        self.colouring.follow(changed)
         if changed & {"position", "prompt", "feature"}:
             self.grouping.ring("")
         if changed & {"position", "prompt", "feature", "hovered_feature"}:
             for pane in self.panes:
                 self.highlight(pane)
-
-    def target(self, pane: SpacePane) -> Space | None:
-        """What is to be drawn in a view, None while a worker makes it or for nothing."""
-        session, site = self.context.workspace.session, pane.name
-        found = projection_of(session, site)
-        if session is None or site is None or found is None:
-            return None
-        if self._by is ColourBy.ACTIVE and found.params.get("features"):
-            plain = self.drawings.of(found, None)
-            return None if plain is None else self.features.coloured(plain)
-        if pane.aligned:
-            return self.drawings.in_layers(session, site, self._by)
-        return self.drawings.of(found, self._by)
 
     def _on_prepared(self, key: object) -> None:
         self.context.later((self, "prepared"), self.draw_all)
@@ -335,7 +319,7 @@ class FeatureSpacePanel(Panel):
         if session is None or site is None or found is None:
             self._draw_nothing(pane)
             return
-        target = self.target(pane)
+        target = self.colouring.target(pane)
         if target is None:
             if pane.drawing is None:
                 pane.caption.setText(f"{site} is being read…")
@@ -344,7 +328,7 @@ class FeatureSpacePanel(Panel):
         if not self.walk.moved(pane, target):
             pane.show_space(target, self.tints(target))
         if pane is self.active:
-            self.show_legend(target)
+            self.colouring.show_legend(target)
         self.highlight(pane)
         self.walk.show()
 
@@ -355,14 +339,6 @@ class FeatureSpacePanel(Panel):
             self.walk.forget(pane)
             pane.drawing = None
             self._emptying.start()  # in a run the next one comes at once
-
-    def show_legend(self, drawing: Space) -> None:
-        """Say what the colours are, and offer others."""
-        offered = (*drawing.offered, ColourBy.ACTIVE) if drawing.features else drawing.offered
-        self.bar.offer_colourings([str(by) for by in offered], str(drawing.by))
-        self.features.show(drawing)
-        self.images.show()
-        self.legend.setText(legend_html(drawing))
 
     def _show_empty(self) -> None:
         for pane in self.panes:

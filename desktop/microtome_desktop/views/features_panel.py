@@ -34,7 +34,7 @@ from microtome_desktop.state.features import index_with, labels_in, notes_in
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.state.work import Piece
 from microtome_desktop.views.card_export import CardExport
-from microtome_desktop.views.feature_bar import FeatureBar
+from microtome_desktop.views.feature_bar import IMAGES, INDEX, FeatureBar
 from microtome_desktop.views.feature_card import FeatureCardView
 from microtome_desktop.views.feature_hover import FeatureHover
 from microtome_desktop.views.feature_naming import FeatureNaming
@@ -103,6 +103,7 @@ class FeaturesPanel(Panel):
     def _connect(self) -> None:
         self.bar.chosen.connect(self.context.dictionaries.choose)
         self.bar.open.clicked.connect(partial(self.context.do, CommandId.OPEN_DICTIONARY))
+        self.bar.view_chosen.connect(self._show)
         self.look.clicked.connect(self._on_look)
         self.bar.searched.connect(self._on_search)
         self.rows.chosen.connect(self.choose)
@@ -191,6 +192,7 @@ class FeaturesPanel(Panel):
     def show_part(self, part: str) -> None:
         """An index or labels have arrived, or another run."""
         if part.startswith(("analyses/feature-index", "analyses/feature-selectivity")):
+            self.bar.look_by(INDEX if part.startswith("analyses/feature-index") else IMAGES)
             self._offer()
         elif part == "marks" or part.startswith("analyses/feature-labels"):
             self._show_labels()
@@ -235,7 +237,9 @@ class FeaturesPanel(Panel):
         source = self.current
         held = None if source is None else index_with(self._session, source.fingerprint)
         self.source.setToolTip("" if source is None else source.told)
-        if held is None:
+        both = held is not None and self.images.fits(source)
+        self.bar.view.setVisible(both)
+        if held is None or (both and self.bar.by_images):
             self._show_nothing(source)
         elif self._key is not held:
             table = self._prepare(("feature table", held), partial(feature_table, held))
@@ -340,6 +344,7 @@ class FeaturesPanel(Panel):
             "sorted": key,
             "descending": descending,
             "search": self.search.text(),
+            "view": self.bar.view.currentText(),
             "columns": self.rows.columns.state(),
         }
 
@@ -349,6 +354,7 @@ class FeaturesPanel(Panel):
         if held.get("sorted") in KEYS:
             self.rows.sort_by(str(held["sorted"]), descending=held.get("descending") is not False)
         self.rows.columns.restore(held.get("columns"))
+        self.bar.look_by(str(held.get("view", IMAGES)))
         if isinstance(held.get("search"), str):
             self.search.setText(held["search"])
         if isinstance(dictionary, str) and dictionary:
@@ -376,6 +382,6 @@ class FeaturesPanel(Panel):
         if session is None:
             return exports.NO_RUN
         held = None if source is None else index_with(session, source.fingerprint)
-        if held is None:
+        if held is None or self.table is None:
             return self.images.lines() or NO_INDEX
         return feature_lines(session, held, self.feature)

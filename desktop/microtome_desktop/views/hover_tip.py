@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from html import escape
+from textwrap import fill
 
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from microtome_desktop import palette as colours
 
+_WIDTH = 72  # letters
 
-def as_plain_tip(text: str) -> str:
-    """A text as Qt's own tool tips show it letter by letter: they take markup for markup."""
-    lines = escape(text).replace("\n", "<br>")
-    return f"<span>{lines}</span>"
+
+def tip_lines(text: str) -> str:
+    """A long text as a tool tip shows it, which breaks no lines by itself."""
+    return "\n".join(fill(line, _WIDTH) for line in text.split("\n"))
 
 
 class HoverTip(QLabel):

@@ -26,6 +26,7 @@ _ASK = "ask"  # the panel of the question
 _ENDINGS = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
+_SESSIONS = frozenset({".h5", ".hdf5"})
 _FILTER = f"Images ({' '.join(f'*{one}' for one in sorted(_ENDINGS))});;All files (*)"
 # Bytes of a file as another program has put them there, the most exact first.
 _FORMS = (
@@ -73,20 +74,41 @@ class ImageCommands(QObject):
             self._open([Path(chosen)])
 
     def takes(self, paths: list[str]) -> bool:
-        """Whether what is dropped is images: files by their endings, or a folder of no model."""
+        """Whether what is dropped is images: files by their endings, or a folder of no model.
+
+        Where a model sees, any one file that is no session; reading it says what it is instead.
+        """
         held = [Path(path) for path in paths]
         if all(is_image_file(path) for path in held):
             return True
-        alone = len(held) == 1 and held[0].is_dir() and not (held[0] / "config.json").exists()
-        return alone and self._desk.draft.text.sees
+        if len(held) != 1 or not self._desk.draft.text.sees:
+            return False
+        if held[0].is_dir():
+            return not (held[0] / "config.json").exists()
+        return held[0].suffix.lower() not in _SESSIONS
 
     def open_dropped(self, paths: list[str]) -> None:
         """Ask about what was dropped; without a model that sees, say what is missing."""
+        if self._may_drop():
+            self._open([Path(path) for path in paths])
+
+    def take_dropped(self, held: QMimeData) -> None:
+        """Ask about an image that another program has dropped, or say why it cannot be."""
+        data = bytes_of(held, own=False)
+        if not data:
+            self._desk.notices.warn(*_why_not(held))
+        elif self._may_drop():
+            self._ask_of(data)
+
+    def _may_drop(self) -> bool:
         reason = command(_ID.OPEN_IMAGE).blocked(Situation(self._desk))
         if reason:
             self._desk.notices.warn("An image was dropped, but no model is open that sees", reason)
-        else:
-            self._open([Path(path) for path in paths])
+        return not reason
+
+    def _ask_of(self, data: bytes) -> None:
+        self._window.show_panel(_ASK)
+        self._runner.ask(OpenImage(data=data, corrupt=self._desk.albums.corrupt))
 
     def paste(self) -> None:
         """Ask about the image, or the files, on the clipboard."""
@@ -98,14 +120,15 @@ class ImageCommands(QObject):
             return
         data = bytes_of(held, own=clipboard.ownsClipboard())
         if data:
-            self._window.show_panel(_ASK)
-            self._runner.ask(OpenImage(data=data, corrupt=self._desk.albums.corrupt))
-            return
-        self._desk.notices.warn(
-            "There is no image on the clipboard",
-            "What is there is no image, or in a form that only its own program reads.",
-            "Copy an image or an image file, or save it and drop the file onto the window.",
-        )
+            self._ask_of(data)
+        elif held.hasUrls():
+            self._desk.notices.warn(*_why_not(held))
+        else:
+            self._desk.notices.warn(
+                "There is no image on the clipboard",
+                "What is there is no image, or in a form that only its own program reads.",
+                "Copy an image or an image file, or save it and drop the file onto the window.",
+            )
 
     def _open(self, paths: list[Path]) -> None:
         if not paths:
@@ -124,6 +147,29 @@ class ImageCommands(QObject):
         ask = self._panels.get(_ASK)
         if isinstance(ask, AskPanel):
             act(ask.prompt.images.picker)
+
+
+def _why_not(held: QMimeData) -> tuple[str, str, str]:
+    """Of what is no file to open and no image: title, reason and way out."""
+    urls = held.urls()
+    if not urls:
+        return (
+            "This image cannot be taken",
+            "It is in a form that only its own program reads.",
+            "Save it, and drop the file onto the window.",
+        )
+    remote = next((url for url in urls if not url.isLocalFile()), None)
+    if remote is not None:
+        return (
+            "This is an address, not a file",
+            f"{remote.toDisplayString()[:200]} is not on this machine, and no image is fetched.",
+            "Save the image, and drop its file onto the window.",
+        )
+    return (
+        f"These {len(urls)} files cannot be opened together",
+        "Several are taken where all of them are images, or all are graph files.",
+        "Drop one file, one folder, or images alone.",
+    )
 
 
 def bytes_of(held: QMimeData, *, own: bool) -> bytes:

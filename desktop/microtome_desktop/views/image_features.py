@@ -25,7 +25,6 @@ from microtome.records.feature_selectivity import FeatureSelectivity, selectivit
 from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.image_feature_requests import ShowImages
-from microtome_desktop.jobs.visual_requests import Visualise
 from microtome_desktop.presenters.feature_sources import FeatureSource
 from microtome_desktop.presenters.image_features import (
     NO_IMAGES,
@@ -34,11 +33,11 @@ from microtome_desktop.presenters.image_features import (
     feature_sentence,
     features_export,
     image_feature_lines,
+    left_out,
 )
 from microtome_desktop.presenters.units import images_title
 from microtome_desktop.state.exports import Table
-from microtome_desktop.state.image_features import selectivities
-from microtome_desktop.state.visualisations import VisualWish
+from microtome_desktop.state.image_features import selectivities, source_of
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.form_fields import choice
 from microtome_desktop.views.image_view import ImageView
@@ -88,7 +87,7 @@ class ImageFeatures(QWidget):
         self.pages, self.cards = QStackedWidget(), QStackedWidget()
         self._lay_out()
         self.run.clicked.connect(self.read)
-        self.visualise.clicked.connect(self._on_visualise)
+        self.visualise.clicked.connect(partial(context.do, CommandId.VISUALISE_FEATURE))
         self.images.activated.connect(self._on_images)
         self.rows.chosen.connect(self.chosen)
 
@@ -159,45 +158,51 @@ class ImageFeatures(QWidget):
             return None
         return held[1] if 0 <= held[1] < len(self.held.rate) else None
 
-    def show_for(self, source: FeatureSource | None) -> bool:
-        """Whether a dictionary is looked at here: it is of a model that sees, no neurons."""
+    def fits(self, source: FeatureSource | None) -> bool:
+        """Whether a dictionary can be looked at here: it is of a model that sees, no neurons."""
         session = self._context.workspace.session
         sees = session is not None and session.model.sees
-        if source is None or not sees or layer_of_neurons(source.fingerprint) is not None:
+        return source is not None and sees and layer_of_neurons(source.fingerprint) is None
+
+    def show_for(self, source: FeatureSource | None) -> bool:
+        """Look at a dictionary; false where it does not fit."""
+        session = self._context.workspace.session
+        if source is None or not self.fits(source):
             self._source = self.held = None
             return False
         found = selectivities(session, source.fingerprint)
         fresh = self._source is None or self._source.fingerprint != source.fingerprint
         self._source = source
-        self._offer([str(one.params["images"]) for one in found], fresh=fresh)
-        self._show(next((one for one in found if one.params["images"] == self._set), None))
+        self._offer([source_of(one) for one in found], fresh=fresh)
+        mine = [one for one in found if source_of(one) == self._images]
+        self._show(mine[-1] if mine else None)
         return True
 
     @property
     def _images(self) -> str:
         """A set's name, or its folder."""
-        return str(self.images.currentData() or self.images.currentText())
-
-    @property
-    def _set(self) -> str:
-        return images_title(self._images)
+        return str(self.images.currentData() or "")
 
     def _offer(self, held: list[str], *, fresh: bool) -> None:
         """Sets that are embedded or were shown; of a dictionary that comes anew, the last shown."""
         session = self._context.workspace.session
         own = () if session is None else image_set_names(session.model.name.partition("@")[0])
         names = tuple(dict.fromkeys((*own, *image_set_names())))[::-1]  # the first comes last
-        folders = [self.images.itemText(at) for at in range(self.images.count())
-                   if self.images.itemData(at)]  # fmt: skip
-        before = self.images.currentText()
+        before = self._images
         with QSignalBlocker(self.images):
-            for name in (*names, *held):
-                if self.images.findText(name) < 0 and name not in folders:
-                    self.images.insertItem(0, name)
+            for images in (*names, *held):
+                self._insert(images)
             if self.images.findText(_FOLDER) < 0:
                 self.images.addItem(_FOLDER)
             wanted = held[-1] if held and fresh else before
-            self.images.setCurrentIndex(max(0, self.images.findText(wanted)))
+            self.images.setCurrentIndex(max(0, self.images.findData(wanted)))
+
+    def _insert(self, images: str) -> None:
+        """Offer a set in front; of two folders of one name the second is told by its place."""
+        if self.images.findData(images) < 0:
+            named = images_title(images)
+            self.images.insertItem(0, named if self.images.findText(named) < 0 else images, images)
+            self.images.setItemData(0, images, Qt.ItemDataRole.ToolTipRole)
 
     def _show(self, analysis: Analysis | None) -> None:
         if analysis is None:
@@ -217,11 +222,12 @@ class ImageFeatures(QWidget):
 
     def show_able(self) -> None:
         """What the buttons can do, and why not."""
-        reason = self._context.why_not(CommandId.INDEX_FEATURES)
-        for button, tip in (
-            (self.run, "Show these images to the model and all features"),
-            (self.visualise, "Make pictures for this feature; they come in the tab Visualise"),
-        ):
+        for button, wanted, tip in (
+            (self.run, CommandId.INDEX_FEATURES, "Show these images to the model and all features"),
+            (self.visualise, CommandId.VISUALISE_FEATURE,
+             "Make pictures for this feature, in the tab Visualise"),
+        ):  # fmt: skip
+            reason = self._context.why_not(wanted)
             button.setEnabled(not reason)
             button.setToolTip(reason or tip)
 
@@ -229,6 +235,7 @@ class ImageFeatures(QWidget):
         """Show the selected feature."""
         feature, held = self.feature, self.held
         self.rows.mark(feature)
+        self.show_able()
         self.cards.setCurrentIndex(0 if feature is None else 1)
         if feature is None or held is None or self._source is None:
             return
@@ -241,7 +248,7 @@ class ImageFeatures(QWidget):
                 kept, row = examples[at]
                 name = held.classes[int(held.label[row])]
                 title = f"{name} {float(held.strongest[feature, kept]):.3g}"
-                view.show_image(held.thumbnails[row], held.maps[feature, kept], title=title)
+                view.show_image(held.thumbnails[row], held.map_of(feature, kept), title=title)
                 view.setToolTip(example_tip(held, feature, kept, row))
 
     def told(self) -> str:
@@ -251,7 +258,7 @@ class ImageFeatures(QWidget):
         silent, params = int((self.held.rate == 0).sum()), self.held.analysis.params
         return (
             f"{len(self.held.rate):,} features · {silent:,} silent · "
-            f"{params['set_images']:,} images of {params['images']}"
+            f"{params['set_images']:,} images of {params['images']}{left_out(self.held)}"
         )
 
     # acts
@@ -264,23 +271,17 @@ class ImageFeatures(QWidget):
 
     def read(self) -> None:
         """Show the chosen images to the dictionary."""
-        if self._source is not None and self._images != _FOLDER:
+        if self._source is not None and self._images:
             asked = ShowImages(self._source.fingerprint, self._source.name, self._images)
             self._context.ask(asked)
-
-    def _on_visualise(self) -> None:
-        if self.held is not None and self._source is not None and self.feature is not None:
-            layer, fingerprint = str(self.held.analysis.params["layer"]), self._source.fingerprint
-            wish = VisualWish(layer, fingerprint=fingerprint, feature=self.feature)
-            self._context.ask(Visualise(wish))
 
     def _on_images(self, row: int) -> None:
         if self.images.itemText(row) == _FOLDER:
             folder = QFileDialog.getExistingDirectory(self, "Folder of an image set")
             with QSignalBlocker(self.images):
                 if folder:
-                    self.images.insertItem(0, images_title(folder), folder)
-                self.images.setCurrentIndex(0)
+                    self._insert(folder)
+                self.images.setCurrentIndex(max(0, self.images.findData(folder)))
         self.show_for(self._source)
 
     # what leaves the panel

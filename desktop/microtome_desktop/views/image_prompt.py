@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from microtome.records.seen import preprocessing_of
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.state.draft import DraftText, Reading
-from microtome_desktop.state.library import ModelFacts
 from microtome_desktop.views.album_picker import AlbumPicker
 from microtome_desktop.views.image_slot import ImageSlot
 from microtome_desktop.views.panel import PanelContext
@@ -50,7 +50,7 @@ class ImagePrompt(QWidget):
         context.albums.aimed.connect(self._show_aim)
         context.library.changed.connect(self._on_library)
         self._show_aim(context.albums.corrupt)
-        self._show_facts(context.library.shelf.facts)
+        self.show_steps()
 
     def show_draft(self, text: DraftText, reading: Reading) -> None:
         """Show the images of the question; of what was read, what the model sees."""
@@ -83,11 +83,15 @@ class ImagePrompt(QWidget):
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
         if "facts" in changed:
-            self._show_facts(self._context.library.shelf.facts)
+            self.show_steps()
             self.picker.offer()
 
-    def _show_facts(self, facts: ModelFacts) -> None:
-        lines = () if facts.seen is None else facts.seen.lines
+    def show_steps(self) -> None:
+        """Say how images are prepared: by the model, or in review as the file has it."""
+        seen, workspace = self._context.library.shelf.facts.seen, self._context.workspace
+        lines = () if seen is None else seen.lines
+        if workspace.offline and workspace.session is not None:
+            lines = preprocessing_of(workspace.session.model)
         self.steps.setText(f"As the model sees it: {', '.join(lines)}." if lines else "")
         self.steps.setVisible(bool(lines))
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from microtome.prompts import ImageInput
-from microtome_desktop.presenters.image_text import image_name, image_tip
+from microtome_desktop.presenters.image_text import image_tip, size_text
 from microtome_desktop.views.card import tiny_button
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.icons import icon
@@ -42,8 +42,7 @@ class ImageSlot(QWidget):
         self.empty.setFixedHeight(_SIDE)
         self.clear = tiny_button("Ask without this image")
         self.clear.setIcon(icon("mdi6.close"))
-        self.name = ElidedLabel("")
-        self.name.setObjectName("dim")
+        self.name, self.size_told = ElidedLabel(""), ElidedLabel("")
         self._optional = optional
         self._lay_out()
         self.head.clicked.connect(self._on_head)
@@ -65,6 +64,7 @@ class ImageSlot(QWidget):
         column.addWidget(self.view)
         column.addWidget(self.empty)
         column.addWidget(self.name)
+        column.addWidget(self.size_told)
 
     def show_image(self, image: ImageInput | None, seen: ImageInput | None) -> None:
         """Show an image; ``seen`` is what the model sees of it, once that is known."""
@@ -73,7 +73,8 @@ class ImageSlot(QWidget):
         self.view.setVisible(image is not None)
         self.empty.setVisible(image is None)
         self.clear.setVisible(self._optional and image is not None)
-        self.name.setText("" if image is None else image_name(image))
+        self.name.setText("" if image is None else image.name)
+        self.size_told.setText("" if image is None else size_text(image))
         self.view.setToolTip("" if image is None else image_tip(image, seen))
 
     def mark_aimed(self, *, on: bool) -> None:

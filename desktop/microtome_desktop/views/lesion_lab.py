@@ -61,6 +61,7 @@ class LesionLab(Panel):
         self.held, self.empty = choice("lesion_held", "lesions of the session", ()), EmptyState()
         self._read: tuple[Analysis, Lesion] | None = None
         self._shown = ""
+        self._others = 0  # the last lesion that was tried on another model
         self._wish: LesionWish | None = None  # of the file, until the model's offer is there
         self.buttons = RunButtons(context, RunButton(
             self.run, LESION_SLOT, CommandId.LESION, "Lesion", "Change these units, and see what "
@@ -128,7 +129,12 @@ class LesionLab(Panel):
         return self.context.book.marks.lesion
 
     def run_lesion(self) -> None:
-        """Try the lesion that the form asks for. Raises InputError where no unit is chosen."""
+        """Try the lesion that the form asks for.
+
+        Raises InputError where no unit is chosen, and for a model that nothing can be tried on.
+        """
+        if self._problem:
+            raise InputError(self._problem)
         units: tuple[str, ...] = ()
         if self.form.kind == HAND:
             units = self.hand
@@ -195,6 +201,7 @@ class LesionLab(Panel):
 
     def show_model(self) -> None:
         """Layers and sets are the model's."""
+        self._others = 0 if self.piece is None else self.piece.number
         self._offer()
 
     def _offer(self) -> None:
@@ -241,6 +248,13 @@ class LesionLab(Panel):
         self._show_able()
 
     @property
+    def _problem(self) -> str:
+        """Why nothing can be tried on the model, as far as that is known."""
+        model, prepared = self.context.workspace.model, self.context.workspace.prepared
+        held = None if model is None else prepared.get(offer_key(model.fingerprint))
+        return held.problem if isinstance(held, LesionOffer) else ""
+
+    @property
     def piece(self) -> Piece | None:
         """The lesion that is tried, or that was tried last."""
         pieces = [piece for piece in self.context.work.pieces if piece.slot == LESION_SLOT]
@@ -249,10 +263,10 @@ class LesionLab(Panel):
     def _show_able(self, *_: object) -> None:
         self.buttons.show()
         self._show_needs()
-        piece, offered = self.piece, self.form.offered
-        failed = piece is not None and piece.outcome is Outcome.FAILED
-        nothing = "" if offered is None else offered.problem
-        self._tell(piece.problem if piece is not None and failed else nothing)
+        piece, told = self.piece, self._problem
+        if piece is not None and piece.outcome is Outcome.FAILED and piece.number > self._others:
+            told = piece.problem
+        self._tell(told)
 
     def _show_needs(self) -> None:
         """Without the model there is nothing to ask with: what was found has all the room."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
@@ -69,8 +71,9 @@ class DosePlot(pg.PlotWidget):
         ticks = [(float(at), str(at)) for at in range(0, last + 1, step)]
         self.getAxis("bottom").setTicks([ticks])
         self.setXRange(0, max(1, last), padding=0.03)
+        name = escape(found.groups[group])
         said = (
-            f"<span style='color: {colours.ACCENT}'>{found.groups[group]}</span> by units changed, "
+            f"<span style='color: {colours.ACCENT}'>{name}</span> by units changed, "
             f"<span style='color: {colours.WARM}'>random units</span>"
         )
         self.setTitle(said, color=colours.TEXT_DIM, size="9pt")

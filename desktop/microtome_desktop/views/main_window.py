@@ -56,6 +56,7 @@ class MainWindow(QMainWindow):
 
     painted = Signal()
     dropped = Signal(list)  # the paths of files, or of one folder
+    brought = Signal(object)  # QMimeData of anything else that was dropped, while it is there
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,7 +165,8 @@ class MainWindow(QMainWindow):
 
     def _place(self, place: Place) -> None:
         dock, area = self.docks[place.name], _DOCK_AREAS[place.area]
-        dock.setFloating(False)
+        if dock.isFloating():  # Qt takes a docked one out and in again
+            dock.setFloating(False)
         dock.show()
         partners = [p for p in PLACES if place.group and p.group == place.group]
         self.addDockWidget(area, dock)
@@ -257,19 +259,23 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.painted.emit)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files of this machine, or a folder."""
-        if self._taken(event):
+        """Take files, a folder or an image; of what cannot be taken the drop says why."""
+        held = event.mimeData()
+        image = any(form.startswith("image/") for form in held.formats())
+        if held.hasUrls() or held.hasImage() or image:
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Hand over what was dropped."""
         paths = self._taken(event)
+        event.acceptProposedAction()
         if paths:
-            event.acceptProposedAction()
             self.dropped.emit(paths)
+        else:
+            self.brought.emit(event.mimeData())
 
     def _taken(self, event: QDropEvent) -> list[str]:
-        """The local paths of a drag; none where they cannot be opened together."""
+        """The local paths of a drop; none where they cannot be opened together."""
         paths = [url.toLocalFile() for url in event.mimeData().urls()]
         together = len(paths) == 1 or (self.may_drop is not None and self.may_drop(paths))
         return paths if together and all(paths) else []

@@ -29,7 +29,7 @@ from microtome_desktop.presenters.notes import (
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import ElidedLabel
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.note_field import NoteField
 from microtome_desktop.views.panel import Panel, PanelContext
 
@@ -135,7 +135,7 @@ class NotesPanel(Panel):
             text = f"{first} …" if more else first
             item = QListWidgetItem(f"{line.title}\n{text}")
             item.setData(_TARGET, line.target)
-            item.setToolTip(as_plain_tip(line.text))
+            item.setToolTip(tip_lines(line.text))
             self.list.addItem(item)
         self.list.setVisible(bool(found))
         self.nothing.setVisible(not found)

@@ -18,6 +18,7 @@ from microtome_desktop.presenters.superposition import (
 from microtome_desktop.state.superpositions import PhaseWish
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.form_fields import scrolled, spin
+from microtome_desktop.views.markup import take_markup
 from microtome_desktop.views.superposition_plots import PhasePlot
 from microtome_desktop.views.text_flow import EmptyState
 
@@ -60,6 +61,7 @@ class PhasePage(QWidget):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 6, 6, 0)
         column.addLayout(form)
+        take_markup(self.legend)
         self.legend.setText(
             "<br>".join(
                 f'<span style="color: {getattr(colours, colour)}">\u25a0</span> {name}'

@@ -18,7 +18,7 @@ from microtome_desktop.commands.shortcuts import keys_of
 from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.model_requests import ReadDraft
 from microtome_desktop.presenters.memory import left_out_text, needs_text
-from microtome_desktop.state.draft import DraftText, Reading, reading_of
+from microtome_desktop.state.draft import DraftText, Reading, answer_of_run, reading_of
 from microtome_desktop.views.alignment import Alignment
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.image_prompt import ImagePrompt
@@ -149,12 +149,18 @@ class PromptPanel(Panel):
         self.answer.show_text(text.answer)
         self.wrong.show_text(text.wrong)
         self._showing = False
+        self._show_answer()
         self.texts.setVisible(not text.sees)
         self.images.setVisible(text.sees)
         self.images.show_draft(text, self.context.draft.reading)
         self._show_hint(as_ids=text.as_ids)
         self._reader.start()
         self._show_run()
+
+    def _show_answer(self) -> None:
+        """Say by which answer the run was measured, where none is typed."""
+        session = self.context.workspace.session
+        self.answer.stand_in(answer_of_run(session, self.context.draft.text))
 
     def _show_hint(self, *, as_ids: bool) -> None:
         model = self.context.workspace.model
@@ -200,10 +206,18 @@ class PromptPanel(Panel):
 
     def show_session(self) -> None:
         """Another file tells how its prompts were read."""
+        self.images.show_steps()
+        self._show_answer()
         self._reader.start()
+
+    def show_part(self, part: str) -> None:
+        """The metric of a run tells its answer."""
+        if part == "metric":
+            self._show_answer()
 
     def show_model(self) -> None:
         """Another model reads the prompts anew."""
+        self.images.show_steps()
         self._show_hint(as_ids=self.context.draft.text.as_ids)
         self._reader.start()
         self._show_run()

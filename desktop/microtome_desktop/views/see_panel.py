@@ -39,13 +39,13 @@ from microtome_desktop.state.exports import Table
 from microtome_desktop.state.seeing import NoEvidence, found, image_of, no_evidence_key
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.elided import TwoLines
-from microtome_desktop.views.image_view import ImageView
 from microtome_desktop.views.lazy_rows import LazyColumn
 from microtome_desktop.views.map_gallery import MapGallery
 from microtome_desktop.views.number_rows import NumberRows
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.run_buttons import RunButton, RunButtons
 from microtome_desktop.views.see_bar import SeeBar
+from microtome_desktop.views.seen_image import SeenImage
 from microtome_desktop.views.sight_outline import sight_outline
 from microtome_desktop.views.text_flow import EmptyState
 
@@ -55,7 +55,7 @@ _EVIDENCE = (
     LazyColumn("value", "activity", "What it does on this image", 56, right=True),
     LazyColumn("weight", "weight", "What a step of it is worth", 56, right=True),
 )
-_LOW, _LEAST = 300, 110  # pixels
+_LOW = 300  # pixels
 
 
 class SeePanel(Panel):
@@ -71,8 +71,8 @@ class SeePanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.bar, self.gallery, self.image = SeeBar(), MapGallery(), ImageView(side=180)
-        self.steps, self.classes, self.said = QLabel(), QLabel(), TwoLines()
+        self.bar, self.gallery, self.seen = SeeBar(), MapGallery(), SeenImage()
+        self.said = TwoLines()
         self.evidence = NumberRows(
             _EVIDENCE, "contribution", "unit", formats={"contribution": "+.3f"},
             signed=("contribution", "weight"),
@@ -89,32 +89,19 @@ class SeePanel(Panel):
     def _dress(self) -> None:
         self.evidence.setObjectName("see_evidence")
         self.evidence.setAccessibleName("what each unit adds to the class")
-        self.image.setObjectName("see_image")
-        self.image.setMinimumHeight(_LEAST)
-        self.image.setAccessibleName("the image as the model sees it")
-        for label in (self.steps, self.classes):
-            label.setObjectName("dim")
-            label.setWordWrap(True)
-            label.setTextFormat(Qt.TextFormat.PlainText)
 
     def _lay_out(self) -> None:
-        self._left, right = QWidget(), QWidget()
-        first, last = QVBoxLayout(self._left), QVBoxLayout(right)
-        for column in (first, last):
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(5)
-        parts: tuple[QWidget, ...] = (
-            _head("As the model sees it"), self.image, self.steps, self.classes,
-        )  # fmt: skip
-        for part in parts:
-            first.addWidget(part)
-        first.addStretch(1)
-        last.addWidget(_head("Evidence for the class"))
+        right, head = QWidget(), QLabel("Evidence for the class")
+        head.setObjectName("section")
+        last = QVBoxLayout(right)
+        last.setContentsMargins(0, 0, 0, 0)
+        last.setSpacing(5)
+        last.addWidget(head)
         last.addWidget(self.evidence, 1)
         last.addWidget(self.said)
         self.parts = QSplitter(Qt.Orientation.Horizontal)
         self.parts.setChildrenCollapsible(False)
-        for at, (part, share) in enumerate(((self._left, 2), (self.gallery, 5), (right, 3))):
+        for at, (part, share) in enumerate(((self.seen, 2), (self.gallery, 5), (right, 3))):
             self.parts.addWidget(part)
             self.parts.setStretchFactor(at, share)
         self.parts.setSizes([160, 410, 260])
@@ -246,7 +233,7 @@ class SeePanel(Panel):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where it is low the maps have the room: the image is in the prompt's panel too."""
         super().resizeEvent(event)
-        self._left.setVisible(event.size().height() > _LOW)
+        self.seen.setVisible(event.size().height() > _LOW)
 
     def _on_work(self, *_: object) -> None:
         self.context.later((self, "work"), self.buttons.show)
@@ -273,7 +260,7 @@ class SeePanel(Panel):
             self.bar.offer_layers(names, "" if self._unit is None else self._unit.layer)
             if again:
                 self.bar.offer_classes(outline.classes, shown.asked_classes(session))
-        self.steps.setText(", ".join(outline.steps).capitalize())
+        self.seen.steps.setText(", ".join(outline.steps).capitalize())
 
     def _show(self) -> None:
         image, session = self._given, self.context.workspace.session
@@ -285,8 +272,7 @@ class SeePanel(Panel):
             self.empty.tell("See what a model sees", shown.NO_IMAGE if no_image else shown.NO_SIGHT)
             return
         self.pages.setCurrentIndex(1)
-        self.image.show_image(image.values, title=f"{image.size[0]} × {image.size[1]}")
-        self.classes.setText(shown.answers(session))
+        self.seen.show_image(image, shown.answers(session))
         self.gallery.show_gallery(image.values, self._gallery(session, image))
         self._show_evidence()
 
@@ -349,8 +335,8 @@ class SeePanel(Panel):
 
     def _ask(self, key: object, request: ReadMaps | ReadEvidence) -> None:
         """Ask for what is looked at and not there; of a kind the newest takes the others' place."""
-        if not self.isVisible() or self.context.workspace.offline:
-            return
+        if not (self.isVisible() and self._offered) or self.context.workspace.offline:
+            return  # nobody looks, or the boxes still hold layers and classes of another model
         if self._asked.get(type(request)) != key:
             self._asked[type(request)] = key
             self.context.ask(request)
@@ -390,9 +376,3 @@ class SeePanel(Panel):
             return shown.NO_IMAGE
         layer = self.bar.layer.currentText()
         return see_lines(session, self.context.workspace.path, self.mode, layer, self.bar.wish)
-
-
-def _head(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setObjectName("section")
-    return label

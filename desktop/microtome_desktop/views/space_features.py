@@ -92,18 +92,6 @@ class FeaturePoints(QObject):
         position = selected.position if hovered is None else hovered
         return active_at(drawing, self._codes(drawing), self._tokens, position)
 
-    def colour(self) -> None:
-        """Colour anew what depends on the token; the points stay where they are."""
-        panel = self._panel
-        for pane in panel.panes:
-            target = panel.target(pane) if pane.drawing and pane.drawing.features else None
-            if target is not None:
-                pane.drawing = target
-                pane.view.colour(panel.tints(target))
-                panel.highlight(pane)
-                if pane is panel.active:
-                    panel.show_legend(target)
-
     def _codes(self, drawing: Space, *, ask: bool = True) -> RunCodes | None:
         return run_codes(self._context, drawing.features, ask=ask)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from microtome_desktop.presenters.space import known_colouring
-from microtome_desktop.presenters.space_colours import ColourBy
+from microtome_desktop.presenters.space_activity import Asked
 from microtome_desktop.views.space_grid import MOST_VIEWS
 
 if TYPE_CHECKING:
     from microtome_desktop.views.feature_space_panel import FeatureSpacePanel
 
 
-def kept_of(panel: FeatureSpacePanel, by: ColourBy | None) -> dict[str, Any]:
+def kept_of(panel: FeatureSpacePanel) -> dict[str, Any]:
     """The chosen sites and colouring."""
+    by, asked = panel.colouring.by, panel.colouring.asked
     return {
+        "active": None if asked is None else asked.kept(),
         "site": panel.site.currentData(),
         "colour": panel.colour_by.currentText() or str(by or ""),
         "sites": [pane.name for pane in panel.panes],
@@ -22,8 +24,8 @@ def kept_of(panel: FeatureSpacePanel, by: ColourBy | None) -> dict[str, Any]:
     }
 
 
-def restore(panel: FeatureSpacePanel, held: dict[str, Any]) -> ColourBy | None:
-    """Choose what a session was saved with, where it is offered; returns the colouring."""
+def restore(panel: FeatureSpacePanel, held: dict[str, Any]) -> None:
+    """Choose what a session was saved with, where it is offered."""
     sites = held.get("sites")
     known = isinstance(sites, list) and 0 < len(sites) <= MOST_VIEWS
     wanted = sites if known and isinstance(sites, list) else [held.get("site")]
@@ -41,4 +43,4 @@ def restore(panel: FeatureSpacePanel, held: dict[str, Any]) -> ColourBy | None:
     by = known_colouring(str(held.get("colour")))
     if by is not None:
         panel.bar.offer_colourings([str(by)], str(by))
-    return by
+    panel.colouring.by, panel.colouring.asked = by, Asked.of(held.get("active"))

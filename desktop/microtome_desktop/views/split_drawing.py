@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.splitting import Part, Split
 from microtome_desktop.views.fonts import mono_font, text_font
-from microtome_desktop.views.hover_tip import as_plain_tip
+from microtome_desktop.views.hover_tip import tip_lines
 
 _LEGEND = "thickness: share of its activity \N{MIDDLE DOT} strength of colour: cosine"
 _NO_PARTS = "No feature of the large dictionary is on where this one is and writes along it."
@@ -240,7 +240,7 @@ class SplitDrawing(QWidget):
         if isinstance(event, QHelpEvent):
             part = self._at(QPointF(event.pos()))
             if part is not None:
-                QToolTip.showText(event.globalPos(), as_plain_tip(_told(part)), self)
+                QToolTip.showText(event.globalPos(), tip_lines(_told(part)), self)
                 return True
         return super().event(event)
 

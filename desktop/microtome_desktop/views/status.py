@@ -16,6 +16,7 @@ from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.work import progress_text
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.made_by import model_name
+from microtome_desktop.views.markup import take_markup
 
 _MEMORY_EVERY_MS = 2_000
 
@@ -28,6 +29,7 @@ class JobStatus(QWidget):
         self.hide()
         self._desk, self._runner = desk, runner
         self.state = QLabel("Starting…")
+        take_markup(self.state)
         self.work = QLabel()
         self.progress = QProgressBar(textVisible=False, maximum=1000)
         self.progress.setFixedWidth(150)

@@ -207,8 +207,8 @@ class TrainingForm(QWidget):
             # What was chosen may be of a model of another kind, which has none of these.
             rows = (self.site.findData(before), self.site.findData("resid_post"))
             self.site.setCurrentIndex(next((row for row in rows if row >= 0), 0))
-            layers = 1 if model is None else model.n_layers
-            self.layer.setRange(0, max(0, layers - 1))  # a convolutional net has none of ours
+            self.layer.setRange(0, max(0, 0 if model is None else model.n_layers - 1))
+            self.layer.setVisible(not units)  # which have names that want the room
             self._offer_plans()
         if first and self._plans:
             self.layer.setValue((self.layer.maximum() + 1) // 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
@@ -160,8 +161,10 @@ class TrainingPanel(Panel):
 
     def continue_training(self) -> None:
         """Ask for the folder of a training that stopped, and set the form as it was."""
+        kept = Path(self.form.wish().folder or self.form.out.text())
+        start = kept if kept.is_dir() else kept.parent
         folder = QFileDialog.getExistingDirectory(
-            self, "The folder of a training that stopped", self.form.out.text()
+            self, "The folder of a training that stopped", str(start)
         )
         if folder:
             self.look_at(folder)

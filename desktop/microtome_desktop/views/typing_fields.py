@@ -41,6 +41,7 @@ class AnswerField(QLineEdit):
 
     def __init__(self, hint: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._hint = hint
         self.setPlaceholderText(hint)
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(64)
@@ -58,6 +59,10 @@ class AnswerField(QLineEdit):
         """Show a word unless it is there already."""
         if text != self.text():
             self.setText(text)
+
+    def stand_in(self, word: str) -> None:
+        """Show what counts while nothing is typed; none for the usual hint."""
+        self.setPlaceholderText(f"{word}, the likeliest" if word else self._hint)
 
     def mark(self, problem: str) -> None:
         """Frame the field in red, and say why, while it holds no usable answer."""

@@ -29,6 +29,7 @@ class VisualCommands(QObject):
         """What each command does."""
         return {
             CommandId.VISUALISE: lambda: self._act(lambda panel: panel.run_visualisation()),
+            CommandId.VISUALISE_FEATURE: lambda: self._act(lambda panel: panel.run_feature()),
             CommandId.USE_VISUALISATION: lambda: self._act(lambda panel: panel.use_chosen()),
         }
 

@@ -115,6 +115,19 @@ class VisualForm(QWidget):
             self.boxes["layer"].setCurrentIndex(at)
             self.numbers["number"].setValue(found.index)
 
+    def ask_for(self, dictionary: DictionaryIdentity, feature: int) -> None:
+        """Ask for a feature of an open dictionary, at the layer that it reads."""
+        self.kind.setCurrentText(FEATURE)
+        if self.boxes["layer"].findText(dictionary.reads) < 0:  # the model's are not known yet
+            self.boxes["layer"].addItem(dictionary.reads)
+        for name, at in (
+            ("layer", self.boxes["layer"].findText(dictionary.reads)),
+            ("dictionary", self.boxes["dictionary"].findData(dictionary.fingerprint)),
+        ):
+            if at >= 0:
+                self.boxes[name].setCurrentIndex(at)
+        self.numbers["number"].setValue(feature)
+
     def wish(self) -> VisualWish:
         """What is asked for. Raises InputError where there is nothing to ask for."""
         kind, number = self.kind.currentText(), self.numbers["number"].value()

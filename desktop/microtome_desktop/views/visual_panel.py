@@ -27,7 +27,7 @@ from microtome_desktop.presenters.visualisations import (
 )
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
-from microtome_desktop.state.visualisations import visualisations_in
+from microtome_desktop.state.visualisations import feature_to_visualise, visualisations_in
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.form_fields import choice, scrolled
 from microtome_desktop.views.lazy_rows import LazyColumn
@@ -129,6 +129,16 @@ class VisualPanel(Panel):
     def run_visualisation(self) -> None:
         """Make what the form asks for. Raises InputError where there is nothing to ask for."""
         self.context.ask(Visualise(self.form.wish()))
+
+    def run_feature(self) -> None:
+        """Fill in the selected feature, and make pictures for it. Raises InputError without one."""
+        context = self.context
+        found = feature_to_visualise(context.selection.current.feature, context.dictionaries.held)
+        if found is None:
+            raise InputError("There is no feature to ask for.", "Select one in the panel Features.")
+        self._offer()
+        self.form.ask_for(*found)
+        self.run_visualisation()
 
     def use_chosen(self) -> None:
         """Put the chosen picture into the prompt. Raises InputError where there is none."""

@@ -24,7 +24,7 @@ from microtome.models.vision.layouts import CHANNELS_FIRST
 from microtome.models.vision.sight import Place, Sight, measured_layers
 from microtome.prompts import ImageInput, PromptPair, Question
 from microtome.records.circuit import IMAGE, OUTPUT, UNITS, Circuit
-from microtome.vision.circuit import Seen, channel_graph, circuit_layers
+from microtome.vision.circuit import Seen, channel_graph
 from microtome.vision.pieces import Pieces
 
 KINDS = ("resnet", "convnext", "dinov2")
@@ -39,8 +39,7 @@ def sums(circuit: Circuit) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pieces_of(model: Model, image: ImageInput, metric: LogitDifference) -> Pieces:
-    seen = Seen.of(model, image, metric)
-    return Pieces.of(seen.sight, seen.pixels, seen.weights, circuit_layers(seen.sight))
+    return Seen.of(model, image, metric).pieces()
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "shapes"])
@@ -170,7 +169,7 @@ def test_it_is_lazy_and_says_what_it_left_out(shapes: Model) -> None:
 
 
 def test_a_question_names_the_classes_and_the_run_explains_the_image(shapes: Model) -> None:
-    """``examine`` gives the circuit, what its shown part reproduces, and of a pair the first."""
+    """``examine`` gives the circuit, and what its shown part reproduces."""
     pictures = load_image_set("shapes")
     asked = Question(pictures.image(0), answer="Ada", wrong="Dan")
     parts: list[str] = []
@@ -181,21 +180,15 @@ def test_a_question_names_the_classes_and_the_run_explains_the_image(shapes: Mod
     assert 0.3 < share["share"] < 1.7
     assert share["how"] == "others set to zero"
     assert parts.index("circuit") < len(parts) - 1
-    pair = mt.examine(shapes, replace(asked, corrupt=pictures.image(9)))
-    assert pair.circuit is not None
-    assert "first image alone" in " ".join(pair.circuit.metadata["notes"])
-    assert pair.circuit.node_id == session.circuit.node_id
 
 
-def test_what_cannot_be_asked_is_refused(
-    shapes: Model, embedded: Callable[[str], Model], noise: ImageInput
-) -> None:
-    """Models that read, pairs, texts; and a job that is stopped leaves no hook."""
+def test_what_cannot_be_asked_is_refused(shapes: Model, embedded: Callable[[str], Model]) -> None:
+    """Models that read, texts; and a job that is stopped leaves no hook."""
     image = load_image_set("shapes").image(0)
     with pytest.raises(ModelError, match="reads text"):
         channel_graph(embedded("induction-exact"), image)
-    with pytest.raises(PromptError, match="explains one image"):
-        channel_graph(shapes, PromptPair(image, noise))
+    with pytest.raises(PromptError, match="is no image"):
+        channel_graph(shapes, PromptPair(image, "a cup"))
     with pytest.raises(PromptError, match="is no image"):
         channel_graph(shapes, "a cup")
     job = Job()

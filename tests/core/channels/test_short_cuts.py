@@ -10,21 +10,23 @@ from torch import Tensor, nn
 
 from microtome.images.sets import load_image_set
 from microtome.models.model import Model
-from microtome.prompts import ImageInput
+from microtome.prompts import ImageInput, PromptPair
 from microtome.records.circuit import IMAGE
-from microtome.vision.circuit import Seen, circuit_layers
+from microtome.vision.circuit import Seen
 from microtome.vision.frozen import Frozen
-from microtome.vision.pieces import Pieces, by_unit
+from microtome.vision.pieces import by_unit
 
 
+@pytest.mark.parametrize("images", [1, 2])
 @pytest.mark.parametrize("kind", ["resnet", "shapes"])
 def test_short_cuts_give_what_a_gradient_for_each_target_gives(
-    kind: str, random_net: Callable[[str], Model], shapes: Model, noise: ImageInput
+    kind: str, images: int, random_net: Callable[[str], Model], shapes: Model, noise: ImageInput
 ) -> None:
     """Every edge of every layer, along shortcuts around blocks too; a ResNet has no other way."""
-    model = shapes if kind == "shapes" else random_net(kind)
-    seen = Seen.of(model, load_image_set("shapes").image(3) if kind == "shapes" else noise)
-    pieces = Pieces.of(seen.sight, seen.pixels, seen.weights, circuit_layers(seen.sight))
+    model, pictures = (shapes if kind == "shapes" else random_net(kind)), load_image_set("shapes")
+    image = pictures.image(3) if kind == "shapes" else noise
+    asked = PromptPair(image, pictures.image(70)) if images == 2 else image
+    pieces = Seen.of(model, asked).pieces()
     around = 0
     for at, layer in enumerate(pieces.layers):
         chosen = torch.arange(pieces.read[layer].shape[1]).flip(0)[::2]
@@ -38,7 +40,7 @@ def test_short_cuts_give_what_a_gradient_for_each_target_gives(
         assert list(quick) == list(slow)
         around += len(slow) > 1
         for name, gradient in slow.items():
-            plain = by_unit((gradient * pieces.read[name].detach())[:, 0])
+            plain = by_unit((gradient * (pieces.read[name].detach() - pieces.start(name)))[:, 0])
             assert torch.allclose(
                 quick[name], plain, rtol=1e-4, atol=1e-5 * float(plain.abs().max())
             )
@@ -51,7 +53,7 @@ def _followed(run: Callable[[Tensor], Tensor]) -> bool:
         torch.manual_seed(2)
         values = torch.randn(1, 4, 6, 6, requires_grad=True)
         with frozen:
-            made = run(frozen.ways.begin(values.clone(), "layer"))
+            made = run(frozen.ways.begin(values.clone(), "layer", values.detach()))
     return frozen.ways.of(made) is not None
 
 

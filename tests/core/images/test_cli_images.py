@@ -68,6 +68,13 @@ def test_a_run_on_an_image_of_a_file_or_a_set(seeing, tmp_path, capsys, monkeypa
     assert held.metric["value"] == pytest.approx(told["metric"]["value"])
     assert held.clean.image.name == "cup 1"
     assert {row["token"] for row in told["predictions"]} == set(CLASSES)
+    pair = [*few[:-3], "--corrupt", f"{seeing / 'few'}:1", "--out", str(tmp_path / "pair.h5")]
+    assert cli.main(pair) == 0
+    capsys.readouterr()
+    held = open_session(tmp_path / "pair.h5")
+    difference = held.metric["value"] - held.metric["value_corrupt"]
+    assert held.circuit.metadata["rule"] == "two-point"
+    assert held.circuit.node_score[-1] == pytest.approx(difference, abs=1e-5)
 
 
 def test_without_a_number_the_first_image_of_a_set_is_asked(seeing, monkeypatch):

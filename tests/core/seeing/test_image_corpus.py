@@ -63,7 +63,7 @@ def test_a_dictionary_of_patches_is_trained_measured_and_looked_through(sees, no
     at = int(seen.number[best, 0])
     rows = trace(model, noise.image(at)).activation("resid_post.0")[1:]  # without the class token
     codes = made.dictionary.encode(torch.tensor(rows))[:, best].reshape(4, 4)
-    np.testing.assert_allclose(seen.maps[best, 0], codes.numpy(), atol=1e-4)
+    np.testing.assert_allclose(seen.map_of(best, 0), codes.numpy(), atol=1e-4)
     np.testing.assert_array_equal(seen.thumbnails[0], noise.images[seen.shown[0]])
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tiny_sight
 import torch
 
+import microtome as mt
 from microtome.activations.capture import trace
 from microtome.analysis.direct import direct_logit_attribution
 from microtome.errors import ModelDamaged, PromptError
@@ -128,6 +131,52 @@ def test_an_answer_read_at_several_places_is_explained_by_units_instead(sees, pi
     assert "logit-lens" in session.analyses
 
 
+def _read(name, net, normed):
+    if name == "clip_classes":
+        return net.classifier(normed[1:].mean(0))
+    if name == "deit_teacher":
+        return (net.cls_classifier(normed[0]) + net.distillation_classifier(normed[1])) / 2
+    return net.classifier(torch.cat([normed[0], normed[1:].mean(0)]))
+
+
+_NORMS = {"deit_teacher": "deit.layernorm", "dinov2": "dinov2.layernorm"}
+
+
+@pytest.mark.parametrize("name", ["deit_teacher", "dinov2", "dinov2_gated", "clip_classes"])
+def test_evidence_of_an_answer_read_at_several_places_sums_to_the_logit(sees, pictures, name):
+    """Each part is what the logit loses without it, the last norm's scale as it was."""
+    model, path = sees(name), _NORMS.get(name.removesuffix("_gated"))
+    ran = trace(model, pictures[1])
+    net = model.sight.module
+    norm = net.get_submodule(path) if path else None
+    last = torch.tensor(ran.activation(f"resid_post.{model.identity.n_layers - 1}"))
+    root = (last.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt() if norm else 1
+
+    def score(stream):
+        normed = stream
+        if norm:
+            normed = (stream - stream.mean(-1, keepdim=True)) / root * norm.weight + norm.bias
+        logits = _read(name, net, normed)
+        return float(logits[2] - logits[0])
+
+    found = mt.unit_evidence(model, pictures[1], 2, 0)
+    with torch.inference_mode():
+        logits = model.sight.logits(model.sight.pixels([pictures[1]]))[0]
+        summed = float(found.array("contribution").sum()) + found.params["bias"]
+        assert found.params["score"] == pytest.approx(float(logits[2] - logits[0]), abs=1e-5)
+        assert summed == pytest.approx(found.params["score"], abs=1e-4)
+        parts = dict(zip(found.array("unit"), found.array("contribution"), strict=True))
+        for layer, block in enumerate(model.anatomy.blocks):
+            z = torch.tensor(ran.activation(f"z.{layer}"))
+            for head, matrix in enumerate(block.attention.w_o):
+                without = score(last) - score(last - z[:, head] @ matrix.T)
+                assert parts[f"z.{layer}/{head}"] == pytest.approx(without, abs=1e-4)
+            without = score(last) - score(last - torch.tensor(ran.activation(f"mlp_out.{layer}")))
+            assert parts[f"mlp_out.{layer}"] == pytest.approx(without, abs=1e-4)
+        without = score(last) - score(last - torch.tensor(ran.activation("resid_pre.0")))
+    assert parts["embedding"] == pytest.approx(without, abs=1e-4)
+
+
 def test_of_a_whole_clip_model_the_vision_part_is_opened(pictures, tmp_path):
     whole = tiny_sight.save_whole_clip(tmp_path)
     model = load_model(tmp_path)
@@ -137,6 +186,28 @@ def test_of_a_whole_clip_model_the_vision_part_is_opened(pictures, tmp_path):
     ours = trace(model, pictures[0]).logits[0]
     np.testing.assert_allclose(ours, found[0], rtol=0, atol=1e-5)
     assert model.labels.names[0] == "output 0"
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit", "clip_classes"])
+@pytest.mark.parametrize("names", [None, {"0": "cat", "1": "dog"}])
+def test_a_model_whose_files_do_not_name_its_classes_is_opened(pictures, tmp_path, name, names):
+    tiny_sight.save(name, tmp_path)
+    before = trace(load_model(tmp_path), pictures[0])
+    told = tmp_path / "config.json"
+    settings = {**json.loads(told.read_text()), "id2label": names, "label2id": None}
+    told.write_text(json.dumps({key: value for key, value in settings.items() if value}))
+    model = load_model(tmp_path)
+    assert (model.sight.classes, model.sight.named) == (("output 0", "output 1", "output 2"), False)
+    np.testing.assert_array_equal(trace(model, pictures[0]).logits, before.logits)
+
+
+def test_a_config_of_other_shapes_than_the_weights_is_refused(tmp_path):
+    tiny_sight.save("resnet", tmp_path)
+    told = tmp_path / "config.json"
+    settings = {**json.loads(told.read_text()), "hidden_sizes": [4, 6]}
+    told.write_text(json.dumps(settings))
+    with pytest.raises(ModelDamaged, match=r"other shapes than its config\.json announces"):
+        load_model(tmp_path)
 
 
 def test_files_that_describe_images_of_another_size_are_refused(tmp_path):

@@ -8,13 +8,24 @@ import torch
 
 import microtome as mt
 from microtome.errors import InputError, ModelError
+from microtome.records.point_activity import point_activity_of
 from microtome.vision.default_space import space_with
 from microtome.vision.space import reduced
+
+LAYER = "stage2.block0"
 
 
 @pytest.fixture(scope="module")
 def seeing():
     return mt.load_model("shapes-resnet"), mt.load_image_set("shapes")
+
+
+@pytest.fixture(scope="module")
+def learned(seeing):
+    model, images = seeing
+    return mt.train_dictionary(
+        model, images.of("face"), LAYER, width=40, k=3, steps=40, batch=64
+    ).dictionary
 
 
 def test_points_are_the_mean_activities_on_plain_principal_axes(seeing):
@@ -96,3 +107,47 @@ def test_what_cannot_be_asked_is_said(seeing):
         mt.image_space(model, "pool", images, per="pixel")
     with pytest.raises(ModelError, match="reads text"):
         mt.image_space(mt.load_model("induction-exact-tiny"), "pool", images)
+
+
+@pytest.mark.parametrize("of", ["pool", "stage1.block0", "stage2.block0", "features"])
+@pytest.mark.parametrize("per", ["image", "place"])
+def test_points_know_what_units_and_features_do_there(seeing, learned, of, per):
+    model, images = seeing
+    own = images.image(7)
+    space = mt.image_space(model, "stage1.block0", images, per=per, own=own, limit=96)
+    read = learned if of == "features" else of
+    found = point_activity_of(mt.point_activity(model, space, read, images, own=own))
+    kept = point_activity_of(mt.point_activity(model, space, read, own=own))  # of small images
+    grid = space.params["grid"]
+    for row in (0, 5, len(space.array("points")) - 1):
+        prompt, position = (int(space.array(f"point_{x}")[row]) for x in ("prompt", "position"))
+        image = own if prompt < 0 else images.image(space.params["numbers"][prompt])
+        maps = _plain_maps(model, image, LAYER if of == "features" else of)
+        if of == "features":
+            codes = learned.encode(torch.tensor(maps).flatten(1).T).T
+            maps = codes.reshape(-1, *maps.shape[1:]).numpy()
+        expected = maps.mean((1, 2))
+        if per == "place":
+            at = divmod(position, grid[1])
+            at = [a * n // g for a, n, g in zip(at, maps.shape[1:], grid, strict=True)]
+            expected = maps[:, at[0], at[1]]
+        mine = [found.of(number)[row] for number in range(len(expected))]
+        np.testing.assert_allclose(mine, expected, atol=1e-5)
+    np.testing.assert_allclose(kept.of(3), found.of(3), atol=1e-6)
+    assert np.isfinite(found.of(3)).all()
+
+
+def _plain_maps(model, image, layer):
+    with model.sight.reading([layer]) as read, torch.inference_mode():
+        model.sight.logits(model.sight.pixels([image]))
+    values = read[layer][0]
+    return (values if values.dim() == 3 else values[:, None, None]).numpy()
+
+
+def test_points_of_another_set_or_image_are_refused(seeing):
+    model, images = seeing
+    space = mt.image_space(model, "pool", images, limit=22, own=images.image(3))
+    with pytest.raises(InputError, match="is not the set"):
+        mt.point_activity(model, space, "pool", images.of("face"), own=images.image(3))
+    with pytest.raises(InputError, match="points of an image of its own"):
+        mt.point_activity(model, space, "pool", images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from microtome.errors import CorpusError, DictionaryMismatch, InputError, SiteMi
 from microtome.features.training.units import unit_rows
 from microtome.jobs import Job
 from microtome.records.feature_selectivity import selectivity_of
+from microtome.vision import feature_maps
 
 LAYER = "stage2.block0"
 
@@ -67,6 +70,23 @@ def test_figures_are_those_of_plain_sums(learned):
     assert scores.cross_entropy < scores.reconstructed < scores.zeroed
 
 
+def test_a_training_tells_what_of_the_cross_entropy_comes_back(learned):
+    model, images, _ = learned
+    options = {"width": 40, "k": 3, "steps": 60, "batch": 64}
+    made = mt.train_dictionary(model, images, LAYER, **options, watch_every=30)
+    assert len(images) <= 128  # all of them are measured on
+    told = made.curve.recovered[np.isfinite(made.curve.recovered)]
+    scores = mt.evaluate_dictionary(model, made.dictionary, images)
+    assert told[-1] == pytest.approx(scores.recovered, abs=1e-5)
+    lost = scores.zeroed - scores.cross_entropy
+    assert scores.recovered == pytest.approx(
+        1 - (scores.reconstructed - scores.cross_entropy) / lost
+    )
+    assert len(told) == 2
+    quiet = mt.train_dictionary(model, images, LAYER, **options, watch_every=0)
+    assert np.isnan(quiet.curve.recovered).all()
+
+
 def test_the_top_images_of_a_feature_come_with_its_map(learned):
     model, images, dictionary = learned
     codes = dictionary.encode(plain(model, images, LAYER)[0]).numpy()
@@ -96,9 +116,44 @@ def test_the_top_images_of_a_feature_come_with_its_map(learned):
         assert [seen.number[each, kept] for kept, _ in examples] == order.tolist()
         for (kept, row), at in zip(examples, order.tolist(), strict=True):
             expected = codes[at, :, each].reshape(2, 2)
-            np.testing.assert_allclose(seen.maps[each, kept], expected, atol=1e-5)
+            np.testing.assert_allclose(seen.map_of(each, kept), expected, atol=1e-5)
             np.testing.assert_array_equal(seen.thumbnails[row], images.images[at])
             assert seen.label[row] == images.labels[at]
+
+
+def test_maps_and_images_that_are_too_many_are_left_out(learned, monkeypatch):
+    model, images, dictionary = learned
+    whole = selectivity_of(mt.feature_selectivity(model, dictionary, images))
+    assert whole.left_out == (0, 0)
+    size = 32 * 32  # of an image of one channel
+    monkeypatch.setattr(feature_maps, "MAP_BYTES", 4 * 4 * 45)
+    monkeypatch.setattr(feature_maps, "IMAGE_BYTES", size * 20)
+    some = selectivity_of(mt.feature_selectivity(model, dictionary, images))
+    there = whole.number >= 0
+    assert len(some.maps) == (some.map_at >= 0).sum() == 45
+    assert len(some.thumbnails) == 20
+    missing = ~np.isin(whole.number[there], some.shown)
+    assert some.left_out == (there.sum() - 45, missing.sum())
+    assert missing.any()
+    best = np.nan_to_num(whole.by_class, nan=-np.inf).max(0)
+    first = [int(feature) for feature in np.argsort(-best, kind="stable")][:3]
+    for feature in first:  # what the page shows first is kept
+        np.testing.assert_array_equal(some.map_of(feature, 0), whole.map_of(feature, 0))
+        row = some.examples(feature)[0][1]
+        np.testing.assert_array_equal(some.thumbnails[row], images.images[some.number[feature, 0]])
+    kept, pictured = some.map_at >= 0, there & np.isin(whole.number, some.shown)
+    assert np.nonzero(kept)[1].max() <= np.nonzero(pictured & ~kept)[1].min()  # first images first
+
+
+def test_sets_of_one_name_have_results_of_their_own(learned):
+    model, images, dictionary = learned
+    other = replace(images, images=255 - images.images)
+    assert other.name == images.name
+    found = [mt.feature_selectivity(model, dictionary, one) for one in (images, other)]
+    assert found[0].id != found[1].id
+    assert found[0].id == mt.feature_selectivity(model, dictionary, images).id
+    tops = [mt.feature_images(model, dictionary, one, 0) for one in (images, other)]
+    assert tops[0].id != tops[1].id
 
 
 def test_a_saved_dictionary_still_knows_its_layer(learned, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from microtome.records.visualisation import VISUALISATION, visualisation_of
 from microtome.vision.activity import unit_activity
 from microtome.vision.diversity import alikeness
 from microtome.vision.objectives import objective
+from microtome.vision.parametrisation import FourierPictures
+from microtome.vision.robustness import transformed
 from microtome.vision.targets import parse_target
 from microtome.vision.visualise import visualise_all
 from training.shapes.data import CLASSES as CLASSES_OF_ALL
@@ -28,6 +31,7 @@ from training.shapes.split import Split
 
 FACES = ("Ada", "Ben", "Cleo", "Dan", "Eva", "Finn")
 CLASSES = (*FACES, "stripes", *"012345")
+DRAWN = CLASSES_OF_ALL[:16]
 QUICK = mt.VisualSettings(steps=6)
 
 
@@ -52,7 +56,7 @@ def vit(tmp_path_factory):
     processor = {
         "image_processor_type": "ViTImageProcessor", "do_resize": True, "do_normalize": True,
         "size": {"height": 16, "width": 16}, "resample": 2, "do_rescale": True,
-        "rescale_factor": 1 / 255, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+        "rescale_factor": 1 / 255, "image_mean": [0.2, 0.5, 0.7], "image_std": [0.3, 0.5, 0.8],
     }  # fmt: skip
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return mt.load_model(folder)
@@ -77,15 +81,15 @@ def test_both_models_read_the_pictures_of_classes(shapes):
 
 
 def test_channels_go_beyond_the_training_images(shapes):
-    # Of each drawn class the first 91 of the 364 that the model was trained on (the digits, which
-    # are not drawn, come with scikit-learn); bench_visualise has all of them, and all layers.
-    drawn = draw(Split.TRAINING, 91, 0, CLASSES_OF_ALL[:16])
+    # All that the model was trained on, but for the digits, which are not drawn, where there is no
+    # scikit-learn; bench_visualise has the channels of all layers.
+    drawn = draw(Split.TRAINING, 364, 0, CLASSES_OF_ALL if find_spec("sklearn") else DRAWN)
     images = mt.ImageSet("training", drawn.images, drawn.labels, CLASSES_OF_ALL, DOMAIN_OF)
     units = [f"pool/{at}" for at in range(shapes.sight.layers["pool"].n_units)]
     found = visualise_all(shapes, units, results=1, references=images)
     for one in map(visualisation_of, found):
         assert one.final[0] > np.percentile(one.reference, 99.9), one.text
-        assert len(one.reference) == len(images)
+        assert len(one.reference) == len(images) >= 364 * 16
 
 
 def test_a_percentile_is_the_share_of_the_set_that_is_below(shapes):
@@ -159,6 +163,34 @@ def test_every_kind_of_target_rises_in_a_transformer(vit):
         made(vit, mt.Target.towards("z.0", direction))
 
 
+def test_what_is_climbed_is_read_as_the_model_reads_images(vit):
+    still = mt.VisualSettings(steps=1, rate=1e-9, robustness=0)
+    one = made(vit, "resid_post.1/2", results=2, settings=still)
+    np.testing.assert_allclose(one.values[-1], one.final, atol=0.02)  # pixels of 8 bits
+
+
+def test_colours_are_mixed_from_those_that_are_uncorrelated_in_photographs():
+    images = FourierPictures((3, 8, 8), [torch.Generator()], "cpu")
+    for colour, mixed in enumerate(((0.26, 0.27, 0.27), (0.09, 0, -0.09), (0.02, -0.05, 0.03))):
+        with torch.no_grad():
+            images.spectra.zero_()[0, colour, 0, 0, 0] = 1.0
+            raw = torch.logit(images.pictures())[0].mean((1, 2))
+        torch.testing.assert_close(raw / raw.norm(), torch.tensor(mixed) / np.linalg.norm(mixed))
+
+
+def test_pictures_are_moved_by_a_sixteenth_of_their_side_at_most():
+    blob = torch.full((200, 1, 64, 64), 0.5)
+    blob[:, :, 28:36, 28:36] = 1.0
+    seen = transformed(blob, [torch.Generator().manual_seed(at) for at in range(200)], 1.0)
+    bright = (seen[:, 0] > 0.8).double()  # noise of 0.06 is below
+    place = torch.arange(64.0, dtype=torch.double) - 31.5
+    for dim in (1, 2):
+        moved = (bright.sum(3 - dim) @ place / bright.sum((1, 2))).abs()
+        assert 3.5 < moved.max() < 4 * 1.1 + 0.2  # what is moved is also scaled
+    assert float((seen[:, 0, 28:36, :8] - 0.5).std()) == pytest.approx(0.06, rel=0.05)
+    assert transformed(blob, [], 0.0) is blob
+
+
 def test_results_are_pushed_apart(shapes):
     def alike(diversity):
         settings = mt.VisualSettings(steps=30, robustness=0, diversity=diversity)
@@ -201,15 +233,22 @@ def test_nan_names_the_step_and_keeps_what_was_made(shapes):
 def test_stopping_leaves_the_model_and_the_pictures(shapes):
     held = mt.load_image_set("shapes").image(0)
     before = shapes.sight.logits(shapes.sight.pixels([held]))
-    parts = []
+    parts, threads, before_all = [], [], torch.get_num_threads()
 
     def stop(_name, value):
         parts.append(visualisation_of(value))
+        threads.append(torch.get_num_threads())
         job.cancel()
 
     job = Job(on_partial=stop)
-    with pytest.raises(Cancelled):
-        mt.visualise(shapes, "Ada", job=job)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(Cancelled):
+            mt.visualise(shapes, "Ada", job=job)
+        threads.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(before_all)
+    assert threads == [1, 2]  # a second thread makes steps on small pictures slower
     assert not parts[0].complete
     assert parts[0].pictures.shape == (4, 32, 32, 1)
     assert torch.equal(before, shapes.sight.logits(shapes.sight.pixels([held])))

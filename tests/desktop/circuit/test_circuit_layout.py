@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression
 
 from microtome.records.circuit import HEAD, MLP, OUTPUT, POSITION, TOKEN
 from microtome_desktop.presenters.circuit import Placing, draw
-from microtome_desktop.presenters.circuit_compact import lay_out_compact
+from microtome_desktop.presenters.circuit_compact import lay_out_compact, spaced
 from microtome_desktop.presenters.circuit_curves import LEVELS, curves, strength_levels
 from microtome_desktop.presenters.circuit_layout import lay_out, level, swarm
 
@@ -227,3 +228,14 @@ def test_the_compact_layout_shortens_the_edges(sample_session):
         across = layout.x[circuit.edge_source] - layout.x[circuit.edge_target]
         spread[placing] = np.average(np.abs(across), weights=np.abs(circuit.edge_weight))
     assert spread[Placing.COMPACT] < 0.8 * spread[Placing.POSITION]
+
+
+def test_the_places_of_a_compact_row_are_the_nearest_that_are_apart():
+    generator = np.random.default_rng(0)
+    for count in (1, 2, 7, 60):
+        wanted, needs = generator.random(count) * 100, generator.random(count) * 3
+        order = np.argsort(wanted)
+        before = np.cumsum(needs[order]) - needs[order] / 2
+        free = np.clip(wanted[order] - before, 0, max(100 - needs.sum(), 0))
+        best = isotonic_regression(free).x + before
+        np.testing.assert_allclose(spaced(wanted, needs, 100)[order], best, atol=1e-9)

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 import microtome as mt
 from microtome.jobs import Job
 from microtome.records.circuit import CHANNEL, IMAGE, OUTPUT
+from microtome.records.faithfulness import faithfulness_of
 from microtome.records.marks import Marks
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.examine import show_new
@@ -117,6 +118,30 @@ def test_a_channel_is_cut_and_the_drawn_ones_run_alone(seen):
     measured = replace(session, analyses={**session.analyses, cut.id: cut})
     lines = "\n".join(node_lines(measured, "pool/8", None))
     assert "from microtome.vision.alone import ablate_unit" in lines
+
+
+def test_units_of_a_pair_are_exchanged_with_the_other_image(seen):
+    model, session = seen
+    pictures = mt.load_image_set("shapes")
+    other = replace(pictures.image(70), source="set:shapes/70")
+    pair = mt.examine(model, replace(session.question, corrupt=other))
+    engine, subject = Engine(), Subject.of(pair)
+    engine.take(model)
+    cut = AblateNode("pool/8", subject=subject).perform(engine, Job())
+    assert "corrupt image" in cut.params["how"]
+    assert cut.array("denoised")[0] == pytest.approx(cut.array("predicted")[0], abs=1e-4)
+    nodes = inner_nodes(pruned(pair.circuit, View()), pair.circuit)
+    alone = ReproducedShare(nodes, subject=subject).perform(engine, Job())
+    assert alone.params["share"] == pair.analyses["reproduced-share"].params["share"]
+    found = UnitFaithfulness(subject=subject).perform(engine, Job())
+    assert "corrupt image" in faithfulness_of(found).params["how"]
+    held = replace(pair, analyses={**pair.analyses, cut.id: cut, found.id: found})
+    for node, name in (("pool/8", "of_node"), ("OUT", "curve")):
+        made: dict[str, object] = {}
+        exec("\n".join(node_lines(held, node, None)), made)  # noqa: S102 - our own lines
+        assert name in made
+    assert made["curve"].faithfulness[-1] == pytest.approx(1.0)
+    assert made["curve"].none[0] == pytest.approx(pair.metric["value_corrupt"], abs=1e-4)
 
 
 def test_the_metrics_card_tells_how_many_units_are_enough(bench, seen, graph, qtbot):

@@ -166,11 +166,10 @@ class Asked:
 
     def made(
         self, rows: Rows, places: Places, form: Own | Across,
-        identities: Sequence[DictionaryIdentity],
+        identities: Sequence[DictionaryIdentity], watch: Watch | None = None,
     ) -> Trainer:  # fmt: skip
-        """A trainer that watches the cross-entropy."""
+        """A trainer that watches the cross-entropy: by ``watch``, or on the text of a harvest."""
         folder = None if self.folder is None else self.folder / self.within
-        watch = None
         read = isinstance(rows, Harvest) and rows.readable(self.model.lexicon.mark)
         if self.watch_every and isinstance(rows, Harvest) and read:
             watch = self._watch(rows.tokens)

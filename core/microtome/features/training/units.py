@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from microtome.features.dictionary import Dictionary
 from microtome.features.training.asking import Asked
 from microtome.features.training.forms import Own
 from microtome.features.training.memory import TrainingSize, expect_room
 from microtome.features.training.presets import unit_plan
 from microtome.features.training.rows import ArrayRows
-from microtome.features.training.trainer import Places, Trainer
+from microtome.features.training.trainer import Places, Trainer, Watch
+from microtome.features.transcoders import Transcoders
 from microtome.features.unit_rows import flat, images_of, unit_values
-from microtome.jobs import Job
+from microtome.features.unit_scores import evaluate_on_images
+from microtome.jobs import Job, QuietPart
 from microtome.models.model import Model
 from microtome.models.vision.sight import UnitLayer
+from microtome.prompts import ImageInput
 from microtome.records.dictionary import DictionaryIdentity
 
+_WATCHED_PIXELS, _WATCHED_AT_LEAST = 131_072, 8  # 128 grey images of 32 × 32, 8 large ones
 _USUAL = ("width", "k", "steps", "batch", "rate", "dead_after")
 
 
@@ -48,7 +54,23 @@ def unit_trainer(
     rows = unit_rows(model, layer, given, limit=asked.limit, seed=asked.plan.seed, job=asked.job)
     if "batch" not in options and rows.n < asked.plan.batch:
         asked = asked.but(batch=max(2, rows.n))
-    return trainer_on(asked, layer, rows)
+    return trainer_on(asked, layer, rows, _watch(asked, layer, images_of(given)))
+
+
+def _watch(asked: Asked, layer: UnitLayer, images: Sequence[ImageInput]) -> Watch | None:
+    """Measures the share of cross-entropy recovered on some of the images, drawn from all parts."""
+    if not asked.watch_every or asked.model.sight is None:
+        return None
+    count = max(_WATCHED_AT_LEAST, _WATCHED_PIXELS // math.prod(asked.model.sight.shape))
+    chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+    few, quiet = [images[at] for at in chosen], QuietPart(asked.job)
+
+    def watch(made: Dictionary | Transcoders) -> float:
+        if not isinstance(made, Dictionary):
+            return math.nan
+        return evaluate_on_images(asked.model, made, layer, few, quiet).recovered
+
+    return watch
 
 
 def unit_asked(model: Model, layer: UnitLayer, options: Mapping[str, Any]) -> Asked:
@@ -61,7 +83,9 @@ def unit_asked(model: Model, layer: UnitLayer, options: Mapping[str, Any]) -> As
     return asked
 
 
-def trainer_on(asked: Asked, layer: UnitLayer, rows: ArrayRows) -> Trainer:
+def trainer_on(
+    asked: Asked, layer: UnitLayer, rows: ArrayRows, watch: Watch | None = None
+) -> Trainer:
     """A trainer on rows of a layer's units."""
     count, held = layer.n_units, asked.model.identity
     form = Own(asked.plan.width, count, count, False)
@@ -69,4 +93,4 @@ def trainer_on(asked: Asked, layer: UnitLayer, rows: ArrayRows) -> Trainer:
         asked.name or f"{held.name} {layer.name}", "", 0, 0, 0, layer.name, layer.name,
         held.name, held.fingerprint, source={"metadata": {"training": asked.plan.told()}},
     )  # fmt: skip
-    return asked.made(rows, Places((layer.name,), (layer.name,)), form, [identity])
+    return asked.made(rows, Places((layer.name,), (layer.name,)), form, [identity], watch)

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from microtome.errors import MicrotomeError, ModelError
+from microtome.errors import Cancelled, MicrotomeError, ModelError
 from microtome.images.preprocessing import Preprocessing
+from microtome.jobs import USERS_CODE
 from microtome.models.identity import identity_of
 from microtome.models.load_errors import first_line
 from microtome.models.vision.layouts import CHANNELS_FIRST, UNITS_LAST
@@ -33,6 +34,7 @@ _EXAMPLE = (
     "CLASSES = ('cat', 'dog'); see docs/vision.md."
 )
 _LEFT_OUT = (nn.Identity, nn.Dropout, nn.Flatten)
+_NOT_ITS_OWN = (MicrotomeError, Cancelled, KeyboardInterrupt)  # what others raise inside it
 _MOST_CODE = 1 << 20  # bytes of an adapter
 
 
@@ -44,7 +46,7 @@ def run_code(path: Path) -> tuple[ModuleType, str]:
     if path.stat().st_size > _MOST_CODE:
         raise ModelError(f"{path.name} is no adapter: it has over 1 MB.", _EXAMPLE)
     source = path.read_bytes()
-    spec = importlib.util.spec_from_loader(f"microtome_adapter_{path.stem}", loader=None)
+    spec = importlib.util.spec_from_loader(f"{USERS_CODE}{path.stem}", loader=None)
     assert spec is not None  # noqa: S101
     found = importlib.util.module_from_spec(spec)
     found.__file__ = str(path)
@@ -55,7 +57,10 @@ def run_code(path: Path) -> tuple[ModuleType, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Raising:
-    """What a user's code raises inside becomes one error that names the file and the line."""
+    """What a user's code raises inside becomes one error that names the file and the line.
+
+    So does its wish to end the program (``sys.exit``).
+    """
 
     path: Path
     what: str
@@ -69,7 +74,7 @@ class _Raising:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if isinstance(error, MicrotomeError) or not isinstance(error, Exception):
+        if error is None or isinstance(error, _NOT_ITS_OWN):
             return
         while trace is not None and trace.tb_frame.f_code.co_filename != str(self.path):
             trace = trace.tb_next

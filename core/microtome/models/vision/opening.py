@@ -60,8 +60,12 @@ def _config(
     """The configuration, once a model of its size is known to fit the weight files."""
     try:
         config = made_by.config_class.from_dict(settings)
-        with torch.device("meta"):
-            expected = sum(weight.numel() for weight in made_by(config).parameters())
+        bare = _without_weights(made_by, config)
+        count = _classes_held(bare, config, weights)
+        if count != config.num_labels:
+            config.num_labels = count  # no names are known for so many
+            bare = _without_weights(made_by, config)
+        expected = sum(weight.numel() for weight in bare.parameters())
     except ModelError:
         raise
     except (*LOAD_ERRORS, ZeroDivisionError, OverflowError) as error:
@@ -76,6 +80,25 @@ def _config(
             "They do not belong together, or the download is not complete.",
         )
     return config
+
+
+def _without_weights(made_by: Any, config: Any) -> nn.Module:
+    with torch.device("meta"):
+        made: nn.Module = made_by(config)
+    return made
+
+
+def _classes_held(bare: nn.Module, config: Any, weights: tuple[WeightFile, ...]) -> int:
+    """How many classes the weight files hold, which a config without their names does not say."""
+    expected: int = config.num_labels
+    held = {entry.name: entry.shape for file in weights for entry in file.entries}
+    counts = {
+        shape[0]
+        for name, value in bare.state_dict().items()
+        if (shape := held.get(name)) and tuple(value.shape) == (expected, *shape[1:])
+    }
+    counts.discard(expected)
+    return counts.pop() if len(counts) == 1 else expected
 
 
 def _module(
