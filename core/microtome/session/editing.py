@@ -140,6 +140,17 @@ def expect_free(path: Path) -> None:
             raise _in_use(path)
 
 
+def forget_log(path: Path) -> None:
+    """Remove the log beside a session that was just written anew, with all that it had."""
+    if log_of(path).exists():
+        with (
+            contextlib.suppress(InUse, NotEditable, OSError),
+            contextlib.closing(locked_log(path)) as log,
+            contextlib.closing(DiskFile(path)) as main,
+        ):
+            discard_log(path, log, main, main.size())
+
+
 def _in_use(path: Path) -> InUse:
     return InUse(
         f"{path.name} is open for changes in another window.",

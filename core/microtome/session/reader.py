@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.errors import SessionDamaged
 from microtome.session.given import as_path
+from microtome.session.log import log_of
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
 
@@ -30,6 +31,8 @@ class SessionFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         place = as_path(path)
+        if log_of(place).exists():
+            _finish_save(place)
         trial = _begin_trial(place)
         try:
             # Imported while the child is already at work: both take a tenth of a second.
@@ -87,6 +90,13 @@ def _naming(path: Path, error: SessionDamaged) -> SessionDamaged:
     """The error with the file's name and a way out, where it lacks them."""
     named = error.what if path.name in error.what else f"{path.name} is damaged. {error.what}"
     return SessionDamaged(named, error.way_out or "Open another copy of the session.")
+
+
+def _finish_save(path: Path) -> None:
+    """Finish a save that was cut off half-way: before that the file alone is not whole."""
+    from microtome.session.unsaved import unsaved
+
+    unsaved(path)
 
 
 def _begin_trial(path: Path) -> Trial | None:

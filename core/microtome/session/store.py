@@ -15,7 +15,7 @@ from pathlib import Path
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
 from microtome.session.contents import ANALYSIS, Section, sections
-from microtome.session.editing import Busy, Editing, NotEditable, expect_free
+from microtome.session.editing import Busy, Editing, NotEditable, expect_free, forget_log
 from microtome.session.handle import handles_of
 from microtome.session.schema import MAJOR, MINOR, creator
 from microtome.session.trust import remember
@@ -170,6 +170,7 @@ class SessionStore:
             expect_free(path)
         target = save_session(path, session, include=include, job=job)
         self.close()
+        forget_log(target)  # of edits that a disk error ended
         held = {one.name: one for one in sections(session, include)}
         names = {
             name.removeprefix(ANALYSIS): section.paths[0].rsplit("/")[-1]

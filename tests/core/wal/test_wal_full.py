@@ -217,7 +217,7 @@ def refused_then_right(files, way, full, folder):
 
 @pytest.mark.parametrize("way", ["keep", "save"])
 def test_a_session_on_a_full_disk(tmp_path, monkeypatch, way):
-    refusals, count = 0, rounds(2, 300)
+    refusals, count = 0, rounds(1, 300)
     most = 90_000 if way == "keep" else 150_000
     for number in range(count):
         folder = tmp_path / str(number)

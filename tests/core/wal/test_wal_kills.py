@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).with_name("killed.py")
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_kill_leaves_the_last_acknowledged_edit_or_the_one_under_way(tmp_path):
-    kills, seeds = rounds(8, 250), rounds(1, 4)
+    kills, seeds = rounds(5, 250), rounds(1, 4)
     seen = {"kills": 0, "acknowledged": 0, "cut off": 0, "asked": 0, "logs": 0}
     for seed in range(seeds):
         done = subprocess.run(

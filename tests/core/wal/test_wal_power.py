@@ -146,7 +146,7 @@ class Cut:
 
 def test_hdf5_on_disks_that_lose_and_tear_writes():
     start = a_file()
-    for seed in range(rounds(60, 10_000)):
+    for seed in range(rounds(30, 10_000)):
         cut = Cut(random.Random(seed))
         starts = cut.dice.choice([0, 0, 1, 2, 3])
         assert cut.start_again(*cut.work(start), starts), f"seed {seed}"
@@ -221,7 +221,7 @@ def cut_once(script, dice, patch):
 
 
 def test_sessions_on_disks_that_lose_and_tear_writes(tmp_path, monkeypatch):
-    cuts = rounds(90, 250)
+    cuts = rounds(36, 250)
     seen = set()
     for seed in range(rounds(1, 40)):
         script = Script(tmp_path / "held.h5", seed, rounds(7, 12), monkeypatch)
