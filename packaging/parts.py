@@ -26,6 +26,9 @@ UNCHECKED = frozenset(
         "component_identities", "discovery_memory", "discovery_plain", "edits", "selfcheck",
         "session_damaged", "session_harm", "sweeps_families", "sweeps_memory",
     )
+) | frozenset(
+    f"core/wal/test_wal_{name}.py"
+    for name in ("edits", "full", "kills", "lazy", "logs", "places", "power")
 )  # fmt: skip
 WHOLE = "architecture"  # Tests of files and processes, which have no arrays.
 # Few: each opens its own window or loads its own models.

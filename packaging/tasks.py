@@ -16,7 +16,7 @@ import native
 import parts
 import screen
 
-USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
+USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures|torture} [arguments]"
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
 TIMED = "--timed"  # an argument of `test`
@@ -117,6 +117,13 @@ def bench(arguments: list[str]) -> int:
     return _pytest(["tests/benchmarks", *plain, *arguments])
 
 
+def torture(arguments: list[str]) -> int:
+    """Run the tests of the write-ahead log with thousands of kills and power cuts."""
+    long = ["--jaxtyping-packages=", "--timeout=0", "-s"]
+    os.environ["MICROTOME_TORTURE"] = "1"
+    return _pytest(["tests/core/wal", *long, *arguments])
+
+
 def check(_arguments: list[str]) -> int:
     """Run every check, also after one has failed, and say which did."""
     failed = []
@@ -148,6 +155,7 @@ TASKS = {
     "models": ({"desktop"}, models),
     "bench": ({"desktop", "test"}, bench),
     "pictures": ({"desktop", "test"}, pictures),
+    "torture": ({"desktop", "test"}, torture),
 }
 
 

@@ -285,7 +285,7 @@ def test_info_is_plain_json(everything):
 
     session, path = everything
     found = json.loads(json.dumps(info(path)))
-    assert found["format_version"] == "1.2"
+    assert found["format_version"] == "1.3"
     assert found["model"]["fingerprint"] == session.model.fingerprint
     assert found["circuit"]["nodes"] == session.circuit.n_nodes
     assert [one["id"] for one in found["analyses"]] == list(session.analyses)

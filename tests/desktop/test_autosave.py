@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
+from microtome.session.log import log_of
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop.jobs.autosave_requests import AutoSave
-from microtome_desktop.jobs.file_requests import held_in_file
+from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, held_in_file
 from microtome_desktop.views.kept_files import KeptFiles
 from microtome_desktop.wiring import state_folder
 
@@ -58,19 +62,112 @@ def tick(qtbot, bench, auto):
     rest(qtbot, bench)
 
 
-def test_a_session_with_a_file_is_saved_there(qtbot, bench, auto, sample_session, tmp_path):
-    path = save_session(tmp_path / "mine.h5", sample_session)
-    bench.desk.workspace.saved(path)
-    before = path.stat().st_mtime_ns
+def crash_of(path, into):
+    """What a crash at this moment would leave of a session file and its log, elsewhere."""
+    into.mkdir()
+    for file in (path, log_of(path)):
+        shutil.copy(file, into / file.name)
+    return into / path.name
+
+
+@pytest.fixture
+def mine(qtbot, bench, auto, sample_session, tmp_path):
+    """The session on screen, saved to a file of the user's."""
+    path = tmp_path / "mine.h5"
+    bench.runner.ask(SaveSession(path, *bench.handlers.to_save(path)))
+    rest(qtbot, bench)
+    yield path
+    bench.desk.book.mark("Unpin", pins=())
+    bench.runner.ask(SaveSession(tmp_path / "last.h5", sample_session))
+    rest(qtbot, bench)
+
+
+def test_changes_are_kept_beside_the_file_and_recovered(qtbot, bench, auto, mine, tmp_path):
+    before = mine.read_bytes()
     tick(qtbot, bench, auto)
-    assert path.stat().st_mtime_ns == before  # nothing had changed
-    node = sample_session.circuit.node_id[0]
+    assert mine.read_bytes() == before  # nothing had changed
+    assert not log_of(mine).exists()
+    node = bench.desk.workspace.session.circuit.node_id[0]
     bench.desk.book.mark("Pin", pins=(node,))
-    assert bench.desk.workspace.dirty
+    assert auto._timer.isActive()
+    assert auto._timer.interval() <= 2000
     tick(qtbot, bench, auto)
-    assert open_session(path).marks.pins == (node,)
+    assert open_session(mine).marks.pins == ()  # as it was saved
+    assert bench.desk.workspace.dirty
+    left = crash_of(mine, tmp_path / "crash")
+
+    bench.handlers.save()
+    rest(qtbot, bench)
+    assert open_session(mine).marks.pins == (node,)
     assert not bench.desk.workspace.dirty
-    assert "saved mine.h5" in bench.window.statusBar().currentMessage()
+
+    bench.handlers.open_path(left)
+    box = asked(qtbot, bench)
+    assert not box.isModal()
+    press(box, "Recover them")
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == left, timeout=WAIT)
+    rest(qtbot, bench)
+    assert bench.desk.workspace.session.marks.pins == (node,)
+    assert not log_of(left).exists()
+
+
+def test_they_are_thrown_away_or_wait_only_on_a_word(qtbot, bench, auto, mine, tmp_path):
+    node = bench.desk.workspace.session.circuit.node_id[0]
+    bench.desk.book.mark("Pin", pins=(node,))
+    tick(qtbot, bench, auto)
+    left = crash_of(mine, tmp_path / "crash")
+    bench.handlers.save()
+    rest(qtbot, bench)
+    log = log_of(left).read_bytes()
+    bench.desk.settings.remember_session(left)
+    auto.offer()
+    press(asked(qtbot, bench), "Later")
+    assert log_of(left).read_bytes() == log
+    auto.offer()
+    press(asked(qtbot, bench), "Throw them away")
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == left, timeout=WAIT)
+    rest(qtbot, bench)
+    assert bench.desk.workspace.session.marks.pins == ()
+    assert not log_of(left).exists()
+
+
+def asked(qtbot, bench):
+    def boxes():
+        return [
+            b for b in bench.window.findChildren(QMessageBox, "unsaved changes") if b.isVisible()
+        ]
+
+    qtbot.waitUntil(lambda: len(boxes()) == 1, timeout=WAIT)
+    (box,) = boxes()
+    return box
+
+
+def test_many_changes_do_not_put_off_the_keeping(bench, auto, mine, monkeypatch):
+    now, auto._since = 1000.0, None
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for second in range(60):
+        now = 1000.0 + second
+        bench.desk.workspace.mark_dirty()
+        bench.desk.workspace.part_changed.emit("marks")
+        assert auto._timer.interval() <= 1000 * max(0, 30 - second)
+    auto._since = None
+    auto._timer.stop()
+
+
+def test_a_session_opened_from_a_file_is_edited_there(qtbot, bench, auto, mine):
+    bench.runner.ask(OpenSession(mine))
+    rest(qtbot, bench)
+    number = mine.stat().st_ino
+    bench.desk.book.mark("Pin", pins=(bench.desk.workspace.session.circuit.node_id[1],))
+    bench.handlers.save()
+    rest(qtbot, bench)
+    assert mine.stat().st_ino == number  # no file was written anew
+    held = open_session(mine)
+    assert held.marks.pins == (held.circuit.node_id[1],)
+    shown = bench.desk.workspace.session.clean
+    np.testing.assert_array_equal(
+        shown.activation("resid_post.0"), held.clean.activation("resid_post.0")
+    )
 
 
 def test_one_without_a_file_is_kept_until_the_window_ends(qtbot, bench, auto, sample_session):
@@ -121,21 +218,27 @@ def test_a_window_that_lives_keeps_its_file(auto, tmp_path, sample_session):
     assert not other.own.exists()
 
 
-def test_the_setting_is_the_time_between_two_saves(bench, auto):
+def test_the_setting_is_the_time_after_a_change(bench, auto):
     settings, timer = bench.desk.settings, auto._timer
-    settings.autosave = 2
-    assert (timer.isActive(), timer.interval()) == (True, 120_000)
+    bench.desk.workspace.mark_dirty()
+    settings.autosave = 10
+    assert timer.isActive()
+    assert timer.interval() <= 10_000
     settings.autosave = 0
     assert not timer.isActive()
-    settings.autosave = 5
+    settings.autosave = 2
+    assert timer.interval() <= 2_000
+    timer.stop()
 
 
-def test_a_save_that_fails_is_told_once(qtbot, bench, auto, tmp_path):
-    bench.desk.workspace.saved(tmp_path / "gone" / "mine.h5")
+def test_keeping_that_fails_is_told_once(qtbot, bench, auto):
+    auto.kept.own.mkdir(parents=True)
     for _ in range(2):
         bench.desk.workspace.mark_dirty()
         tick(qtbot, bench, auto)
-    told = [notice for notice in bench.desk.notices.history if "mine.h5" in notice.title]
+    title = "Keeping what is unsaved failed"
+    told = [notice for notice in bench.desk.notices.history if title in notice.title]
+    auto.kept.own.rmdir()
     assert len(told) == 1
     assert told[0].way_out
     auto._broken = ""
@@ -154,4 +257,4 @@ def test_the_state_folder_is_the_system_s(settings_folder, qapp):
 
 
 def test_the_request_is_no_job_of_the_user_s(sample_session, tmp_path):
-    assert AutoSave(tmp_path / "a.h5", sample_session).quiet
+    assert AutoSave(tmp_path / "a.h5", None, sample_session).quiet

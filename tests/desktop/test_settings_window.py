@@ -101,7 +101,7 @@ def test_a_file_that_somebody_edited_gives_what_it_is_at_first(junk):
         store.setValue(key, junk)
     settings = Settings(store)
     assert (settings.activations, settings.points) == (1024, 4000)
-    assert (settings.edges, settings.autosave) == (32, 5)
+    assert (settings.edges, settings.autosave) == (32, 2)
     assert (settings.zoom, settings.threads, settings.shortcuts) == (100, 0, {})
 
 

@@ -18,7 +18,7 @@ from microtome.session.edit_lists import as_json, read_edits, read_feature_edits
 from microtome.session.handle import Handle
 from microtome.session.parts import GroupBuilder, Part
 
-_PATH = "/annotations"
+ANNOTATIONS = "/annotations"
 _TOKEN = "token/"
 _MOST = 1000  # hypotheses of a session
 
@@ -26,7 +26,7 @@ _MOST = 1000  # hypotheses of a session
 def annotations_part(marks: Marks, root: Mapping[str, int]) -> Part:
     """The group ``/annotations``."""
     about = {"encoding-type": "annotations", "encoding-version": "1.0"}
-    group = GroupBuilder(_PATH, root, about)
+    group = GroupBuilder(ANNOTATIONS, root, about)
     if marks.notes:
         shape = (len(marks.notes),)
         for name in ("target", "text", "time"):
@@ -54,9 +54,9 @@ def read_annotations(handle: Handle) -> Marks:
 
     Raises KeyError, TypeError or ValueError for what is not understood.
     """
-    if handle.kind(f"{_PATH}/marks_json") is None:
+    if handle.kind(f"{ANNOTATIONS}/marks_json") is None:
         return Marks()
-    held = handle.json(f"{_PATH}/marks_json")
+    held = handle.json(f"{ANNOTATIONS}/marks_json")
     return Marks(
         notes=_notes(handle),
         names=MappingProxyType({str(k): str(v) for k, v in held["names"].items()}),
@@ -91,9 +91,9 @@ def _mode(held: Any) -> str:
 
 
 def _notes(handle: Handle) -> tuple[Note, ...]:
-    if handle.kind(f"{_PATH}/target") is None:
+    if handle.kind(f"{ANNOTATIONS}/target") is None:
         return ()
-    columns = [handle.texts(f"{_PATH}/{name}") for name in ("target", "text", "time")]
+    columns = [handle.texts(f"{ANNOTATIONS}/{name}") for name in ("target", "text", "time")]
     return tuple(Note(*row) for row in zip(*columns, strict=True))
 
 

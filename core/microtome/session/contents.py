@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
 from microtome.records.marks import Marks
 from microtome.records.session import Session
-from microtome.session.annotations import annotations_part
-from microtome.session.dictionaries import dictionaries_part
+from microtome.records.trace import Trace
+from microtome.session.annotations import ANNOTATIONS, annotations_part
+from microtome.session.dictionaries import DICTIONARIES, dictionaries_part
 from microtome.session.parts import GroupBuilder, Part, Scale
 from microtome.session.pictures import image_reference, images_part
-from microtome.session.plots import plot_part
-from microtome.session.schema import ROOT_DIMS, creator, fixed_text, safe_name
+from microtome.session.plots import PLOTS, plot_part
+from microtome.session.schema import EDITED, IMAGES, ROOT_DIMS, creator, fixed_text, safe_name
 from microtome.session.trace_parts import (
     DEFAULT_SITES,
     LOGITS,
@@ -31,6 +33,7 @@ from microtome.session.trace_parts import (
 )
 from microtome.sites import kind_of
 
+ANALYSIS = "analysis/"  # before the id, in names of sections
 _LARGE = 1 << 20
 _NODE_NUMBERS = ("layer", "position", "head", "feature")
 _NODE_VALUES = ("score", "influence", "bias")
@@ -45,47 +48,131 @@ def wanted_sites(include: Iterable[str] | None) -> frozenset[str]:
     return frozenset(DEFAULT_SITES) | more
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """What is written together, and anew when one of its ``sources`` is another one.
+
+    ``make`` gives its parts, ``paths`` are the groups that hold it and nothing else. A
+    ``settled`` section is large: where it changes a whole file is written.
+    """
+
+    name: str
+    sources: tuple[object, ...]
+    make: Callable[[], Iterable[Part]]
+    paths: tuple[str, ...] = ()
+    settled: bool = False
+
+
 def session_parts(session: Session, include: Iterable[str] | None = None) -> Iterator[Part]:
     """All parts of a session's file, small ones first.
 
     What already lies in a session file is always kept. Raises ModelMismatch when a run was made
     by another model, InputError for an unknown site, StorageError for what no file can hold.
     """
+    for section in sections(session, include):
+        yield from section.make()
+
+
+def sections(
+    session: Session,
+    include: Iterable[str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> list[Section]:
+    """All sections of a session's file, small ones first.
+
+    ``names`` are those of the groups of analyses that a file has already, by id. Raises what
+    ``session_parts`` raises, but for what only making the parts shows.
+    """
     wanted = wanted_sites(include)
     edited = () if session.edited is None else (session.edited,)
-    for trace in (*session.traces, *edited):
+    _expect_one_model(session, (*session.traces, *edited))
+    root = _root_lengths(session)
+    return [
+        *_question_sections(session, root),
+        *_result_sections(session, root, names or {}),
+        *_user_sections(session, root),
+        *_run_sections(session, root, wanted),
+    ]
+
+
+def _question_sections(session: Session, root: Mapping[str, int]) -> Iterator[Section]:
+    edited = () if session.edited is None else (session.edited,)
+    lengths = tuple(root.items())
+    model = (session.model, session.checks, dict(session.versions))
+    question = (session.question, dict(session.metric))
+    images = (session.question, *session.traces, *edited)
+    yield Section("axes", (lengths,), lambda: [_axes_part(root)], settled=True)
+    yield Section("model", model, lambda: [_model_part(session, root)], ("/model",))
+    yield Section("question", question, lambda: [_question_part(session, root)], ("/question",))
+    yield Section("images", images, lambda: _given(images_part(session, root)), (IMAGES,))
+    yield Section("tokens", session.traces, lambda: _token_parts(session, root), settled=True)
+
+
+def _result_sections(
+    session: Session, root: Mapping[str, int], names: Mapping[str, str]
+) -> Iterator[Section]:
+    circuit = session.circuit
+    if circuit is not None:
+        yield Section("circuit", (circuit,), lambda: [_circuit_part(circuit, root)], ("/circuit",))
+    yield from _analysis_sections(session.analyses, root, names)
+    used = session.dictionaries
+    if used:
+        yield Section(
+            "dictionaries", used, lambda: [dictionaries_part(used, root)], (DICTIONARIES,)
+        )
+
+
+def _user_sections(session: Session, root: Mapping[str, int]) -> Iterator[Section]:
+    marks, view = session.marks, session.view
+    if marks != Marks():
+        yield Section(
+            "annotations", (marks,), lambda: [annotations_part(marks, root)], (ANNOTATIONS,)
+        )
+    if view:
+        yield Section("view", (dict(view),), lambda: [_view_part(session, root)], ("/view",))
+
+
+def _run_sections(
+    session: Session, root: Mapping[str, int], wanted: frozenset[str]
+) -> Iterator[Section]:
+    if not session.traces:
+        return
+    sources = (*session.traces, wanted)
+    yield Section("runs", sources, lambda: _run_parts(session, root, wanted), settled=True)
+    run = session.edited
+    if run is not None:
+        yield Section("edited", (run, wanted), lambda: edited_parts(run, root, wanted), (EDITED,))
+
+
+def _expect_one_model(session: Session, traces: Iterable[Trace]) -> None:
+    for trace in traces:
         if trace.model.fingerprint != session.model.fingerprint:
             raise ModelMismatch(
                 f"A run was made by {trace.model.name}, not by the session's {session.model.name}.",
                 "Keep the runs of one model in one session.",
             )
-    root = _root_lengths(session)
-    yield _axes_part(root)
-    yield _model_part(session, root)
-    yield _question_part(session, root)
-    images = images_part(session, root)
-    if images is not None:
-        yield images
+
+
+def _given(part: Part | None) -> list[Part]:
+    return [] if part is None else [part]
+
+
+def _token_parts(session: Session, root: Mapping[str, int]) -> Iterator[Part]:
     if session.traces:
         yield token_part(session.traces, root)
         if any(trace.source is not None for trace in session.traces):
             yield source_part(session.traces, root)
-    if session.circuit is not None:
-        yield _circuit_part(session.circuit, root)
-    yield from _analysis_parts(session.analyses, root)
-    if session.dictionaries:
-        yield dictionaries_part(session.dictionaries, root)
-    if session.marks != Marks():
-        yield annotations_part(session.marks, root)
-    if session.view:
-        view = GroupBuilder("/view", root, {"encoding-type": "view", "encoding-version": "1.0"})
-        view.add_json("state_json", session.view)
-        yield view.part("view")
-    if session.traces:
-        yield logits_part(session.traces, root, full=LOGITS in wanted)
-        yield from site_parts(session.traces, root, wanted)
-        for trace in edited:
-            yield from edited_parts(trace, root, wanted)
+
+
+def _run_parts(session: Session, root: Mapping[str, int], wanted: frozenset[str]) -> Iterator[Part]:
+    yield logits_part(session.traces, root, full=LOGITS in wanted)
+    yield from site_parts(session.traces, root, wanted)
+
+
+def _view_part(session: Session, root: Mapping[str, int]) -> Part:
+    view = GroupBuilder("/view", root, {"encoding-type": "view", "encoding-version": "1.0"})
+    view.add_json("state_json", session.view)
+    return view.part("view")
 
 
 def estimate(session: Session, include: Iterable[str] | None = None) -> list[tuple[str, int]]:
@@ -194,17 +281,28 @@ def _circuit_part(circuit: Circuit, root: Mapping[str, int]) -> Part:
     return group.part("circuit")
 
 
-def _analysis_parts(analyses: Mapping[str, Analysis], root: Mapping[str, int]) -> Iterator[Part]:
-    if analyses:
-        yield Part("analyses", groups={"/analyses": {"encoding-type": "analyses"}})
-    taken: list[str] = []
+def _analysis_sections(
+    analyses: Mapping[str, Analysis], root: Mapping[str, int], names: Mapping[str, str]
+) -> Iterator[Section]:
+    taken = [*names.values()]
     for analysis in analyses.values():
-        taken.append(safe_name(analysis.id, taken))
-        part, paths = _analysis_part(analysis, f"/analyses/{taken[-1]}", root)
-        yield part
-        plot = plot_part(analysis, taken[-1], part, paths)
-        if plot is not None:
-            yield plot
+        name = names.get(analysis.id)
+        if name is None:
+            name = safe_name(analysis.id, taken)
+            taken.append(name)
+        yield Section(
+            f"{ANALYSIS}{analysis.id}", (analysis,), partial(_analysis_parts, analysis, name, root),
+            (f"/analyses/{name}", f"{PLOTS}/{name}"),
+        )  # fmt: skip
+
+
+def _analysis_parts(analysis: Analysis, name: str, root: Mapping[str, int]) -> Iterator[Part]:
+    yield Part("analyses", groups={"/analyses": {"encoding-type": "analyses"}})
+    part, paths = _analysis_part(analysis, f"/analyses/{name}", root)
+    yield part
+    plot = plot_part(analysis, name, part, paths)
+    if plot is not None:
+        yield plot
 
 
 def _analysis_part(

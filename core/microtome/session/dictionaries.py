@@ -12,7 +12,7 @@ from microtome.records.feature_labels import LONGEST, FeatureLabel
 from microtome.session.handle import Handle
 from microtome.session.parts import GroupBuilder, Part
 
-_PATH = "/dictionaries"
+DICTIONARIES = "/dictionaries"
 _MOST = 10_000  # dictionaries of a session
 _MOST_LABELS = 200_000  # typed labels
 _NUMBERS = ("d_in", "d_sae", "d_out")
@@ -21,7 +21,7 @@ _NUMBERS = ("d_in", "d_sae", "d_out")
 def dictionaries_part(held: Sequence[DictionaryIdentity], root: Mapping[str, int]) -> Part:
     """The group ``/dictionaries``."""
     about = {"encoding-type": "dictionaries", "encoding-version": "1.0"}
-    group = GroupBuilder(_PATH, root, about)
+    group = GroupBuilder(DICTIONARIES, root, about)
     group.add_json(
         "dictionaries_json",
         [{**_columns(each), "source": dict(each.source)} for each in held],
@@ -34,7 +34,7 @@ def read_dictionaries(handle: Handle) -> tuple[DictionaryIdentity, ...]:
 
     Raises KeyError, TypeError or ValueError for what is not understood.
     """
-    path = f"{_PATH}/dictionaries_json"
+    path = f"{DICTIONARIES}/dictionaries_json"
     if handle.kind(path) is None:
         return ()
     held = _listed(handle.json(path), _MOST)

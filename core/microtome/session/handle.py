@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from microtome.session.schema import parse_json, plain_text
 _CHUNK_CACHE = 8 << 20
 _REFERENCE_LISTS = {"DIMENSION_LIST", "REFERENCE_LIST"}
 _BROKEN = (OSError, RuntimeError, SystemError, KeyError, ValueError, TypeError)
+
+_handles: weakref.WeakSet[Handle] = weakref.WeakSet()
 
 
 class Handle:
@@ -44,7 +47,45 @@ class Handle:
             ) from error
         except _BROKEN as error:
             raise _cannot_open(path, error) from error
-        self._open = True
+        self._open = self._own = True
+        self._held: dict[str, h5py.Dataset] = {}
+        state = path.stat()
+        self.identity = (state.st_dev, state.st_ino)
+        _handles.add(self)
+
+    def share(self, file: h5py.File) -> None:
+        """Read from now on through ``file``, by which the same file is edited."""
+        with self.lock:
+            if self._open and self._own:
+                self._file.close()
+            self._file, self._own = file, False
+
+    def hold(self, groups: Iterable[str]) -> None:
+        """Go on reading what lies in these groups as it is now, when edits take it out.
+
+        HDF5 keeps what is open, and only here is it known by its path still.
+        """
+        with self.lock:
+            if not self._open or self._own:
+                return
+            for group in groups:
+                if group in self._file:
+                    self._file[group].visititems(
+                        lambda name, each, group=group: self._hold(f"{group}/{name}", each)
+                    )
+
+    def _hold(self, path: str, each: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(each, h5py.Dataset):
+            self._held.setdefault(path, each)
+
+    def reopen(self) -> None:
+        """Read from the file alone again, as it was last saved; edits of it have ended."""
+        with self.lock, contextlib.suppress(*_BROKEN):
+            if self._open and not self._own:
+                self._file = h5py.File(
+                    self.path, "r", rdcc_nbytes=_CHUNK_CACHE, locking="best-effort"
+                )
+                self._own = True
 
     @property
     def hdf5(self) -> h5py.File:
@@ -67,7 +108,9 @@ class Handle:
         with self.lock:
             if self._open:
                 self._open = False
-                self._file.close()
+                self._held.clear()
+                if self._own:
+                    self._file.close()
 
     @contextlib.contextmanager
     def reading(self, what: str) -> Iterator[h5py.File]:
@@ -89,7 +132,7 @@ class Handle:
         although the file says that there are none.
         """
         with self.reading(path) as file:
-            dataset = file[path]
+            dataset = self._held[path] if path in self._held else file[path]
             if path not in self._inflated:
                 check_inflation(dataset.id, path)
                 self._inflated.add(path)
@@ -133,6 +176,11 @@ class Handle:
         with self.reading(path) as file:
             dataset = _find(file, path)
             return (dataset.shape, dataset.dtype) if isinstance(dataset, h5d.DatasetID) else None
+
+
+def handles_of(identity: tuple[int, int]) -> list[Handle]:
+    """All that read the file of this device and number."""
+    return [handle for handle in list(_handles) if handle.identity == identity]
 
 
 def _find(file: h5py.File, path: str) -> h5g.GroupID | h5d.DatasetID | None:

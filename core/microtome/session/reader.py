@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtome.errors import SessionDamaged
 from microtome.session.given import as_path
+from microtome.session.log import log_of
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
 
@@ -30,6 +31,8 @@ class SessionFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         place = as_path(path)
+        if log_of(place).exists():
+            _finish_save(place)
         trial = _begin_trial(place)
         try:
             # Imported while the child is already at work: both take a tenth of a second.
@@ -67,6 +70,15 @@ class SessionFile:
         """Let go of the file; what was not read yet raises SessionError from then on."""
         self._handle.close()
 
+    def analysis_groups(self) -> dict[str, str]:
+        """The names of the groups that hold analyses, by the ids of those in ``session``."""
+        groups = {
+            self._handle.attributes(f"/analyses/{name}").get("id"): name
+            for name in self._handle.members("/analyses")
+        }
+        held = self.session.analyses.items()
+        return {one.id: groups[stored] for stored, one in held if stored in groups}
+
     def summary(self) -> dict[str, Any]:
         """What the file holds, as plain JSON values."""
         from microtome.session.summary import summarise
@@ -78,6 +90,13 @@ def _naming(path: Path, error: SessionDamaged) -> SessionDamaged:
     """The error with the file's name and a way out, where it lacks them."""
     named = error.what if path.name in error.what else f"{path.name} is damaged. {error.what}"
     return SessionDamaged(named, error.way_out or "Open another copy of the session.")
+
+
+def _finish_save(path: Path) -> None:
+    """Finish a save that was cut off half-way: before that the file alone is not whole."""
+    from microtome.session.unsaved import unsaved
+
+    unsaved(path)
 
 
 def _begin_trial(path: Path) -> Trial | None:

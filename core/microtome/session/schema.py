@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from microtome.errors import SessionDamaged, StorageError
 
 FORMAT = "microtome-session"
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 SUFFIX = ".h5"
 
 EDITED = "/edited"  # the group of the run with edits; readers of before ignore it
@@ -51,6 +52,7 @@ _NARROW = 256  # bytes of a text up to which whole columns are decoded at once
 _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]+")
 
 
+@cache
 def creator() -> str:
     """The program and its version as written into files."""
     # Slow to import, and nothing that reads a file needs it.

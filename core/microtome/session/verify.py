@@ -17,7 +17,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.session.chunks import chunk_offsets
 from microtome.session.given import as_path
 from microtome.session.handle import Handle
-from microtome.session.hdf5 import MANIFEST
+from microtome.session.hdf5 import CHANGING_MANIFEST, MANIFEST
 from microtome.session.trial import Trial
 
 _TITLE = "Verifying the session"
@@ -88,15 +88,17 @@ def compare(path: Path, *, job: Job | None = None) -> Verification:
 
 
 def _manifest(handle: Handle) -> dict[str, _Chunks]:
-    columns = (
-        handle.read(f"{MANIFEST}/{name}") for name in ("chunk_index", "stored_bytes", "crc32")
-    )
-    rows = zip(
-        handle.texts(f"{MANIFEST}/path"), *(column.tolist() for column in columns), strict=True
-    )
     expected: dict[str, _Chunks] = {}
-    for name, number, size, crc in rows:
-        expected.setdefault(name, {})[number] = (size, crc)
+    for table in (MANIFEST, CHANGING_MANIFEST):
+        if table == CHANGING_MANIFEST and handle.kind(f"{table}/path") is None:
+            continue  # a file of before there was one
+        columns = (
+            handle.read(f"{table}/{name}").tolist()
+            for name in ("chunk_index", "stored_bytes", "crc32")
+        )
+        rows = zip(handle.texts(f"{table}/path"), *columns, strict=True)
+        for name, number, size, crc in rows:
+            expected.setdefault(name, {})[number] = (size, crc)
     return expected
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from microtome.jobs import Job
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.file_requests import Opened, OpenSession, same_content, show_opened
+from microtome_desktop.jobs.file_requests import Opened, OpenSession, show_opened
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
+
+if TYPE_CHECKING:
+    from microtome.session.unsaved import Unsaved
 
 
 @dataclass(frozen=True, slots=True)
 class AutoSave(Request):
-    """Save a session as it was: to its own file, or to one that is kept for the next start.
+    """Keep a session for after a crash: beside its own file, or in one for the next start.
 
-    The file is written beside its place and put there whole, as with every save.
+    What the user saved stays as it was saved.
     """
 
     thread: ClassVar[Thread] = Thread.IO
@@ -26,29 +29,23 @@ class AutoSave(Request):
     replaces: ClassVar[frozenset[str]] = frozenset({"autosave"})
     quiet: ClassVar[bool] = True
 
-    path: Path
+    path: Path | None  # the session's own
+    kept: Path | None  # for a session whose own file cannot take the changes
     session: Session = field(repr=False)
     include: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
         """What is being done."""
-        return f"Saving {self.path.name} by itself"
+        return "Keeping what is unsaved"
 
-    def perform(self, engine: Engine, job: Job) -> Path:
-        """The file, complete and on the disk."""
-        from microtome.session.writer import save_session
-
-        return save_session(self.path, self.session, include=self.include or None, job=job)
-
-    def deliver(self, desk: Desk, result: Path) -> None:
-        """A session whose own file it is has nothing unsaved any more."""
-        shown = desk.workspace.session
-        own = desk.workspace.path == self.path
-        if own and shown is not None and shown.uuid == self.session.uuid:
-            desk.workspace.saved(self.path)
-            if not same_content(shown, self.session):
-                desk.workspace.mark_dirty()
+    def perform(self, engine: Engine, job: Job) -> None:
+        """It is on the disk, beside the file or in another one."""
+        include = self.include or None
+        if self.path is not None and engine.files.own.keep(self.path, self.session, include, job):
+            return
+        if self.kept is not None:
+            engine.files.kept.save(self.kept, self.session, include, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,44 @@ class OpenKept(OpenSession):
         """What is being done, for the status bar."""
         return "Opening what was kept"
 
-    def deliver(self, desk: Desk, result: Opened) -> None:
+    @property
+    def edits(self) -> bool:
+        """No: the user says where it goes."""
+        return False
+
+    def deliver(self, desk: Desk, result: Opened | Unsaved) -> None:
         """Show it without a file: the user says where it goes."""
+        if not isinstance(result, Opened):
+            return
         show_opened(desk, result.session, None)
         result.tell(desk, "what was kept")
+
+
+@dataclass(frozen=True, slots=True)
+class LookForUnsaved(Request):
+    """Look for changes that a crash left beside sessions that were open last."""
+
+    thread: ClassVar[Thread] = Thread.IO
+    slot: ClassVar[str] = "unsaved"
+    quiet: ClassVar[bool] = True
+
+    paths: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        """What is being done."""
+        return "Looking for unsaved changes"
+
+    def perform(self, engine: Engine, job: Job) -> list[Unsaved]:
+        """What was found."""
+        from microtome.session.log import log_of
+        from microtome.session.unsaved import unsaved
+
+        # Most have no log beside them, and then HDF5 is not needed to say so.
+        logged = (path for path in self.paths if log_of(path).exists())
+        return [found for path in logged if (found := unsaved(path)) is not None]
+
+    def deliver(self, desk: Desk, result: list[Unsaved]) -> None:
+        """Ask about each."""
+        for found in result:
+            desk.unsaved.put(found)

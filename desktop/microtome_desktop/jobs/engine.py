@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from microtome.errors import ModelError
+from microtome_desktop.jobs.files import Files
 from microtome_desktop.state.library import Machine
 
 # The GUI thread goes first. Files only step back a little: nobody wants to wait for a save.
@@ -25,6 +26,7 @@ class Engine:
         self.sets: dict[str, Any] = {}  # fingerprint of a layer -> Transcoders of all layers
         # Layer and checksum of images -> what was measured of all units: vision.cards.LayerReading.
         self.readings: dict[tuple[str, str], Any] = {}
+        self.files = Files()  # of the IO thread
 
     @property
     def loaded(self) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
@@ -15,6 +16,9 @@ from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.arrays import ArrayKey, read
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.unread import unread, unread_text
+
+if TYPE_CHECKING:
+    from microtome.session.unsaved import Unsaved
 
 # The fields of the selection that a file keeps.
 REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
@@ -36,9 +40,17 @@ class Opened:
             desk.notices.warn(many, f"{unread_text(self.unread)}.", way_out)
 
 
+class Word(Enum):
+    """What is to become of changes that a crash left beside a session file."""
+
+    ASK = "ask"
+    RECOVER = "recover"
+    THROW_AWAY = "throw away"
+
+
 @dataclass(frozen=True, slots=True)
 class OpenSession(Request):
-    """Open a session file for review."""
+    """Open a session file for review; changes that a crash left beside it are asked about first."""
 
     thread: ClassVar[Thread] = Thread.IO
     slot: ClassVar[str] = "open"
@@ -47,26 +59,55 @@ class OpenSession(Request):
     asks_first: ClassVar[bool] = True
 
     path: Path
+    word: Word = Word.ASK
 
     @property
     def title(self) -> str:
         """What is being done, for the status bar."""
         return f"Opening {self.path.name}"
 
-    def perform(self, engine: Engine, job: Job) -> Opened:
-        """The session: its circuit and small results in memory, all else still in the file."""
+    def perform(self, engine: Engine, job: Job) -> Opened | Unsaved:
+        """The session: its circuit and small results in memory, all else still in the file.
+
+        In its place the changes beside the file that wait for a word.
+        """
+        from microtome.session.unsaved import recover, throw_away, unsaved
+
+        if self.word is Word.RECOVER:
+            recover(self.path)
+        elif self.word is Word.THROW_AWAY:
+            throw_away(self.path)
+        elif (found := unsaved(self.path)) is not None:
+            return found
+        return self._open(engine)
+
+    def _open(self, engine: Engine) -> Opened:
         from microtome.session.lazy import is_stored
         from microtome.session.nearby import with_edges, with_small_analyses
-        from microtome.session.reader import open_session
+        from microtome.session.reader import SessionFile
 
         def near(analysis: Analysis) -> bool:
             return not any(is_stored(one.values) for one in analysis.arrays.values())
 
-        session = with_edges(with_small_analyses(open_session(self.path)))
-        return Opened(session, unread(session, among=near))
+        file = SessionFile(self.path)
+        session = with_edges(with_small_analyses(file.session))
+        opened = Opened(session, unread(session, among=near))
+        if self.edits:
+            engine.files.own.opened(
+                self.path, session, held_in_file(session), file.analysis_groups()
+            )
+        return opened
 
-    def deliver(self, desk: Desk, result: Opened) -> None:
+    @property
+    def edits(self) -> bool:
+        """Whether what is changed goes to this file."""
+        return True
+
+    def deliver(self, desk: Desk, result: Opened | Unsaved) -> None:
         """Show it; the question appears in the prompt panel."""
+        if not isinstance(result, Opened):
+            desk.unsaved.put(result)
+            return
         show_opened(desk, result.session, self.path)
         desk.settings.remember_session(self.path)
         result.tell(desk, self.path.name)
@@ -179,9 +220,7 @@ class SaveSession(Request):
 
     def perform(self, engine: Engine, job: Job) -> Path:
         """The file, complete and on the disk."""
-        from microtome.session.writer import save_session
-
-        return save_session(self.path, self.session, include=self.include or None, job=job)
+        return engine.files.own.save(self.path, self.session, self.include or None, job)
 
     def deliver(self, desk: Desk, result: Path) -> None:
         """Say so; what changed since is still unsaved."""

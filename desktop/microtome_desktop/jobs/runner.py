@@ -52,9 +52,9 @@ class JobRunner(QObject):
         self.turns = Turns(self)
         self._freeing = QTimer(self, singleShot=True, interval=_FREE_MS)
         self._freeing.timeout.connect(self._free)
-        engine = Engine()
+        self._engine = Engine()
         self._workers = {
-            thread: Worker(engine, COMPUTING if thread is Thread.MODEL else FILES)
+            thread: Worker(self._engine, COMPUTING if thread is Thread.MODEL else FILES)
             for thread in Thread
         }
         self._threads = {thread: self._start(thread) for thread in Thread}
@@ -210,6 +210,8 @@ class JobRunner(QObject):
             thread.quit()
         end = time.monotonic() + patience_ms / 1000
         ended = [self._ends(kind, end) for kind in self._threads]
+        if all(ended):
+            self._engine.files.close()
         return all(ended)
 
     def _ends(self, kind: Thread, end: float) -> bool:

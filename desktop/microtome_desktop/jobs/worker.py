@@ -90,8 +90,10 @@ class Worker(QObject):
     def _next(self) -> None:
         if self._waiting:  # else it was performed inside another
             self._deep += 1
-            self._perform(self._waiting.popleft())
-            self._deep -= 1
+            try:
+                self._perform(self._waiting.popleft())
+            finally:
+                self._deep -= 1
 
     def _perform(self, ticket: Ticket) -> None:
         """Do one request. This is the job boundary: every error becomes a signal here."""
@@ -104,7 +106,8 @@ class Worker(QObject):
             result = self._result(request, job)
         except Cancelled:
             self.stopped.emit(number)
-        except BaseException as error:  # noqa: BLE001 - nothing may fail silently or end the thread
+        # Libraries in Rust panic with what is no Exception; nothing may fail silently here.
+        except BaseException as error:  # noqa: BLE001
             self.failed.emit(number, Failure.of(f"{request.title} failed", error))
         else:
             self.finished.emit(number, result)

@@ -34,8 +34,8 @@ SETTINGS = (
                "Project; prompts take turns until they are reached."),
     SettingRow("edges", WORK, "Edges kept into each node", "Of a circuit, the strongest. More "
                "edges take more memory and a larger file."),
-    SettingRow("autosave", WORK, "Save by itself", "What has changed is saved to the session's "
-               "file, or kept for the next start when it has none yet."),
+    SettingRow("autosave", WORK, "Keep what is unsaved", "What has changed outlives a crash, "
+               "beside the session's file or for the next start. The file stays as you saved it."),
     SettingRow("theme", WINDOW, "Theme", "Dark, light, or whatever the system's theme is at the "
                "moment."),
     SettingRow("colour_map", WINDOW, "Colour map", "How heat maps and attention show values from "
@@ -74,6 +74,6 @@ def number_text(name: str, value: int) -> str:
         case "activations":
             return bytes_text(value << 20)
         case "autosave":
-            return f"every {value} min" if value else "never"
+            return f"after {value} s" if value else "never"
         case _:
             return f"{value:,}"

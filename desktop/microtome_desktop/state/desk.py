@@ -19,6 +19,7 @@ from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.settings import MemoryStore, Settings
 from microtome_desktop.state.sizes import Sizes
 from microtome_desktop.state.trials import Trials
+from microtome_desktop.state.unsaved import Waiting
 from microtome_desktop.state.work import Work
 from microtome_desktop.state.workspace import Workspace
 
@@ -46,6 +47,7 @@ class Desk:
     clip: Clip = field(default_factory=Clip)
     trials: Trials = field(default_factory=Trials)
     albums: Albums = field(default_factory=Albums)
+    unsaved: Waiting = field(default_factory=Waiting)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

@@ -51,7 +51,7 @@ ZOOMS = (80, 90, 100, 110, 125, 150, 175, 200)
 ACTIVATIONS = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 POINTS = (1000, 2000, 4000, 8000, 16000, 32000)
 EDGES = (8, 16, 32, 64, 128)
-AUTOSAVES = (0, 1, 2, 5, 10, 30)
+AUTOSAVES = (0, 2, 10, 30)  # seconds after a change
 
 
 THEMES = ("dark", "light", "system")
@@ -166,7 +166,7 @@ class Settings:
     @property
     def autosave(self) -> int:
         """Minutes after which what no file holds is saved by itself; 0 for never."""
-        return self._one_number(AUTOSAVES, "files/autosave", 5)
+        return self._one_number(AUTOSAVES, "files/autosave", 2)
 
     @autosave.setter
     def autosave(self, minutes: int) -> None:

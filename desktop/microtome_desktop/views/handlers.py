@@ -23,6 +23,7 @@ from microtome_desktop.jobs.file_requests import (
     PrepareOpening,
     SaveSession,
     VerifyFile,
+    Word,
     held_in_file,
 )
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
@@ -230,11 +231,11 @@ class Handlers(QObject):
         if chosen:
             self.open_path(Path(chosen))
 
-    def open_path(self, path: Path) -> None:
+    def open_path(self, path: Path, word: Word = Word.ASK) -> None:
         """Open a session file, once what is unsaved is dealt with."""
         if self.unsaved_is_settled():
             self._desk.settings.folder = str(path.parent)
-            self.patience.ask(OpenSession(path))
+            self.patience.ask(OpenSession(path, word))
 
     def open_dropped(self, path: str) -> None:
         """Open what was dropped on the window: a folder is a model, a file a session."""

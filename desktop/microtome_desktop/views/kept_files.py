@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QLockFile
 
+from microtome.session.log import log_of
+
 _NAMES = "kept-*.h5"
 
 
@@ -41,7 +43,8 @@ class KeptFiles:
 
     def remove(self, path: Path) -> None:
         """Throw a file away."""
-        path.unlink(missing_ok=True)
+        for file in (path, log_of(path)):
+            file.unlink(missing_ok=True)
         self.leave(path)
 
     def clear(self) -> None:

@@ -8,11 +8,11 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QPlainTextEdit
 
-_PAUSE_MS = 900  # of typing, after which what is written is kept
+_PAUSE_MS = 900  # after a key, until what is written is kept
 
 
 class NoteField(QPlainTextEdit):
-    """A note; tells when it was written, after a pause and when the keyboard leaves."""
+    """A note; tells what was written, a moment after it was and when the keyboard leaves."""
 
     def __init__(self, name: str, hint: str, keep: Callable[[str], None]) -> None:
         super().__init__()
@@ -43,7 +43,9 @@ class NoteField(QPlainTextEdit):
             self._keep(text)
 
     def _on_text(self) -> None:
-        self._pause.start()
+        # Somebody may type on and on: what was written is kept in the midst of it as well.
+        if not self._pause.isActive():
+            self._pause.start()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """What is written counts when one goes elsewhere."""

@@ -1,0 +1,206 @@
+"""The file of a session that is open: what lies in it already, and only what changed written.
+
+``keep`` makes the session last in the log beside its file, ``save`` brings the file itself up to
+date; the first time, and when the runs are others, it writes a whole new one. All calls come from
+one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from microtome.jobs import Job, job_or_default
+from microtome.records.session import Session
+from microtome.session.contents import ANALYSIS, Section, sections
+from microtome.session.editing import Busy, Editing, NotEditable, expect_free, forget_log
+from microtome.session.handle import handles_of
+from microtome.session.schema import MAJOR, MINOR, creator
+from microtome.session.trust import remember
+from microtome.session.writer import save_session
+
+_TITLE = "Saving the session"
+_PLAIN = (str, dict, tuple, frozenset)  # sources that are compared by what they hold
+
+
+@dataclass
+class _Place:
+    """A file and the sections that lie in it, with what each was made from."""
+
+    path: Path
+    identity: tuple[int, int]
+    held: dict[str, Section]
+    names: dict[str, str] = field(default_factory=dict)  # groups of analyses, by id
+    editing: Editing | None = None
+
+
+class SessionStore:
+    """Keeps at most one file open for edits."""
+
+    def __init__(self) -> None:
+        self._place: _Place | None = None
+
+    def opened(
+        self,
+        path: Path,
+        session: Session,
+        include: Iterable[str] | None,
+        names: Mapping[str, str],
+    ) -> None:
+        """A session was read from a file; ``names`` are those of its analyses' groups, by id."""
+        self.close()
+        held = {one.name: one for one in sections(session, include, names)}
+        self._place = _Place(path, _identity(path), held, dict(names))
+
+    def keep(
+        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
+    ) -> bool:
+        """Make a session last in the log of its file; whether that could be.
+
+        Where it cannot, because the runs are others or the file is not the one of this store,
+        ``save`` still does. Raises StorageError when the disk refuses, Cancelled when the job is
+        stopped: both leave what was kept before.
+        """
+        found = self._changes(path, session, include)
+        if found is None:
+            return False
+        place, wanted = found
+        gone = [one for name, one in place.held.items() if not _same(one, wanted.get(name))]
+        new = [one for name, one in wanted.items() if not _same(one, place.held.get(name))]
+        if gone or new:
+            self._edit(place, gone, new, job)
+            place.held = wanted
+        return True
+
+    def save(
+        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
+    ) -> Path:
+        """Make a file hold a session.
+
+        Raises StorageError when the disk refuses, Cancelled when the job is stopped: both leave
+        what was saved before.
+        """
+        if not self.keep(path, session, include, job):
+            return self._whole(path, session, include, job)
+        place = self._place
+        if place is not None and place.editing is not None and place.editing.unfolded:
+            try:
+                place.editing.fold()
+            except Busy:
+                return self._whole(path, session, include, job)
+            except BaseException:
+                place.editing = None
+                raise
+            remember(path)
+        return path
+
+    def close(self) -> None:
+        """Let go of the file. What was kept in its log and not saved is forgotten."""
+        place, self._place = self._place, None
+        if place is not None and place.editing is not None:
+            if place.editing.unfolded:
+                _read_alone(place)
+            place.editing.retire()
+
+    # inside
+
+    def _changes(
+        self, path: Path, session: Session, include: Iterable[str] | None
+    ) -> tuple[_Place, dict[str, Section]] | None:
+        """The file and the sections it shall hold; None where a whole file must be written."""
+        place = self._place
+        if place is None or place.path != path or _identity(path) != place.identity:
+            return None
+        wanted = {one.name: one for one in sections(session, include, place.names)}
+        settled = {one.name for one in (*place.held.values(), *wanted.values()) if one.settled}
+        if not all(_same(place.held.get(name), wanted.get(name)) for name in settled):
+            return None
+        try:
+            if place.editing is None:
+                place.editing = Editing(path)
+                for handle in handles_of(place.identity):
+                    handle.share(place.editing.file)
+        except NotEditable:
+            return None
+        return place, wanted
+
+    def _edit(
+        self,
+        place: _Place,
+        gone: list[Section],
+        new: list[Section],
+        job: Job | None,
+    ) -> None:
+        assert place.editing is not None  # noqa: S101 - the caller opened it
+        work = job_or_default(job)
+        parts = [part for section in new for part in section.make()]
+        total = sum(part.nbytes for part in parts)
+        done = 0
+
+        def wrote(size: int) -> None:
+            nonlocal done
+            done += size
+            work.progress(_TITLE, done, max(total, done))
+
+        work.check()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        about = {"creator": creator(), "saved": now, "format_version": f"{MAJOR}.{MINOR}"}
+        gone_paths = [path for section in gone for path in section.paths]
+        # The session may be read from what is written anew, and be asked for by an undo.
+        for handle in handles_of(place.identity):
+            handle.hold(gone_paths)
+        try:
+            place.editing.change(gone_paths, parts, about, wrote)
+        except BaseException:
+            _read_alone(place)
+            place.editing = None
+            raise
+        remember(place.path)
+        for section in new:
+            if section.name.startswith(ANALYSIS):
+                place.names[section.name.removeprefix(ANALYSIS)] = section.paths[0].rsplit("/")[-1]
+
+    def _whole(
+        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None
+    ) -> Path:
+        own = self._place
+        if own is None or own.editing is None or own.path != path:
+            expect_free(path)
+        target = save_session(path, session, include=include, job=job)
+        self.close()
+        forget_log(target)  # of edits that a disk error ended
+        held = {one.name: one for one in sections(session, include)}
+        names = {
+            name.removeprefix(ANALYSIS): section.paths[0].rsplit("/")[-1]
+            for name, section in held.items()
+            if name.startswith(ANALYSIS)
+        }
+        self._place = _Place(target, _identity(target), held, names)
+        return target
+
+
+def _read_alone(place: _Place) -> None:
+    """Turn readers from edits that end back to the file: what they read is in it, or is held."""
+    if place.editing is not None and place.editing.in_place:
+        for handle in handles_of(place.identity):
+            handle.reopen()
+
+
+def _same(one: Section | None, other: Section | None) -> bool:
+    """Whether two sections are made from the same objects and lie in the same groups."""
+    if one is None or other is None:
+        return one is other
+    if one.paths != other.paths or len(one.sources) != len(other.sources):
+        return False
+    pairs = zip(one.sources, other.sources, strict=True)
+    return all(a is b or (isinstance(a, _PLAIN) and a == b) for a, b in pairs)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return state.st_dev, state.st_ino
