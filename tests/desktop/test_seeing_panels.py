@@ -7,6 +7,7 @@ from acts import rest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 
 import microtome as mt
 from microtome.errors import Cancelled
@@ -172,3 +173,19 @@ def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
     with pytest.raises(Cancelled):
         ReadUnits(UnitsWish("pool", str(tmp_path))).perform(engine, job)
     assert told == ["Reading images"]
+
+
+def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot):
+    seeing.window.resize(1366, 768)
+    seeing.window.reset_layout()
+    for name in ("ask", "visualise", "lesions"):
+        panel = front(seeing, qtbot, name)
+        areas = [one for one in panel.findChildren(QScrollArea) if one.widget() is not None]
+        shown = [one for one in areas if one.isVisible()]
+        assert shown
+        for area in shown:
+            assert area.widget().width() <= area.viewport().width(), name
+    see = front(seeing, qtbot, "see")
+    see.bar.offer_classes([f"output {at}" for at in range(100)], see.bar.score)
+    needed = see.bar.answer.fontMetrics().horizontalAdvance("output 99") + 20  # and the arrow
+    qtbot.waitUntil(lambda: see.bar.answer.width() > needed, timeout=WAIT)
