@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from acts import rest
 from PIL import Image
 from PySide6.QtCore import Qt
@@ -13,6 +14,7 @@ import microtome as mt
 from microtome.errors import Cancelled
 from microtome.jobs import Job
 from microtome.records.unit_card import card_of, table_of
+from microtome_desktop import theme
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.file_requests import OpenSession
@@ -23,6 +25,16 @@ from microtome_desktop.state.seeing import UnitsWish
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
 LAYER = "stage1.block0"
+
+
+@pytest.fixture
+def dressed(qapp):
+    """The theme, whose margins and scroll bars need the most room."""
+    sheet, shades = qapp.styleSheet(), qapp.palette()
+    theme.apply(qapp)
+    yield
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(shades)
 
 
 def front(bench, qtbot, name):
@@ -146,6 +158,21 @@ def reviewed(seeing, qtbot, tmp_path, bench, card):
     assert prompt.answer.placeholderText() == f"{run.top_tokens[-1][0]}, the likeliest"
 
 
+def test_attention_hands_out_the_map_of_the_unit_where_no_head_looks(seeing, qtbot):
+    attention = front(seeing, qtbot, "attention")
+    seeing.desk.selection.update(unit=f"{LAYER}/19")
+    shown = lambda: attention.units.gallery.main  # noqa: E731
+    qtbot.waitUntil(lambda: shown() is not None and shown().values.shape == (4, 4), timeout=WAIT)
+    maps = mt.image_maps(
+        mt.load_model("shapes-resnet"), seeing.desk.workspace.session.clean.image, [LAYER]
+    ).array(LAYER)
+    rows = attention.exported_table()().rows
+    assert {(row, column): value for row, column, value in rows} == {
+        place: pytest.approx(float(value), abs=1e-5) for place, value in np.ndenumerate(maps[19])
+    }
+    assert f"found = mt.image_maps(model, image, ['{LAYER}'])" in attention.exported_lines()
+
+
 def test_a_session_of_text_says_what_to_do(bench, qtbot):
     see = front(bench, qtbot, "see")
     assert see.empty.advice.text() == NO_SIGHT
@@ -175,7 +202,7 @@ def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
     assert told == ["Reading images"]
 
 
-def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot):
+def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot, dressed):
     seeing.window.resize(1366, 768)
     seeing.window.reset_layout()
     for name in ("ask", "visualise", "lesions"):

@@ -184,8 +184,8 @@ def test_what_waits_for_its_turn_ends_with_the_panel_of_the_other_theme(bench):
         assert bench.furnishing.panels[name].isWidgetType()
     try:
         for theme_name in ("light", "dark"):
+            bench.handlers.settle = desk.work.changed.emit  # asks for turns as the panels go
             desk.settings.theme = theme_name
-            desk.work.changed.emit()  # asks for turns behind that of the theme
             turns.finish()
     finally:
         desk.settings.theme = "dark"
