@@ -8,12 +8,14 @@ from acts import rest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QScrollArea
 
 import microtome as mt
 from microtome.errors import Cancelled
 from microtome.jobs import Job
 from microtome.records.unit_card import card_of, table_of
 from microtome.records.units import Unit
+from microtome_desktop import theme
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.file_requests import OpenSession
@@ -26,6 +28,16 @@ from microtome_desktop.views.set_choice import insert_set
 LEFT = Qt.MouseButton.LeftButton
 WAIT = 60_000
 LAYER = "stage1.block0"
+
+
+@pytest.fixture
+def dressed(qapp):
+    """The theme, whose margins and scroll bars need the most room."""
+    sheet, shades = qapp.styleSheet(), qapp.palette()
+    theme.apply(qapp)
+    yield
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(shades)
 
 
 def front(bench, qtbot, name):
@@ -151,6 +163,21 @@ def reviewed(seeing, qtbot, tmp_path, bench, card):
     assert prompt.answer.placeholderText() == f"{run.top_tokens[-1][0]}, the likeliest"
 
 
+def test_attention_hands_out_the_map_of_the_unit_where_no_head_looks(seeing, qtbot):
+    attention = front(seeing, qtbot, "attention")
+    seeing.desk.selection.update(unit=f"{LAYER}/19")
+    shown = lambda: attention.units.gallery.main  # noqa: E731
+    qtbot.waitUntil(lambda: shown() is not None and shown().values.shape == (4, 4), timeout=WAIT)
+    maps = mt.image_maps(
+        mt.load_model("shapes-resnet"), seeing.desk.workspace.session.clean.image, [LAYER]
+    ).array(LAYER)
+    rows = attention.exported_table()().rows
+    assert {(row, column): value for row, column, value in rows} == {
+        place: pytest.approx(float(value), abs=1e-5) for place, value in np.ndenumerate(maps[19])
+    }
+    assert f"found = mt.image_maps(model, image, ['{LAYER}'])" in attention.exported_lines()
+
+
 def test_a_session_of_text_says_what_to_do(bench, qtbot):
     see = front(bench, qtbot, "see")
     assert see.empty.advice.text() == NO_SIGHT
@@ -180,71 +207,74 @@ def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
     assert told == ["Reading images"]
 
 
-def test_folders_of_one_name_have_tables_and_cards_of_their_own(seeing, qtbot, tmp_path):
-    folders = [tmp_path / place / "cups" for place in ("a", "b")]
-    for seed, folder in enumerate(folders):
-        random_images(folder, seed)
-    units, session = front(seeing, qtbot, "units"), lambda: seeing.desk.workspace.session
-    pick(units.layer, "pool")
-    shown = []
-    for folder in folders:
-        choose_folder(units, folder)
-        assert units.pages.currentWidget() is units.empty  # the other's is not shown for it
+
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+            assert area.widget().width() <= area.viewport().width(), name
+            pixels = random.integers(0, 256, (32, 32), dtype=np.uint8)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         QTest.mouseClick(units.run, LEFT)
-        rest(seeing, qtbot)
-        seeing.desk.selection.update(unit="pool/3")
-        rest(seeing, qtbot)
-        shown.append((units.exported_table()().rows, units.card.card))
-        seeing.desk.selection.clear()
-    for (rows, card), folder in zip(shown, folders, strict=True):
-        images = mt.load_image_set(folder)
-        table = table_of(mt.unit_table(seeing_model(), "pool", images))
-        np.testing.assert_allclose([row[5] for row in rows], table.largest, rtol=1e-4)
+        areas = [one for one in panel.findChildren(QScrollArea) if one.widget() is not None]
         assert card.params["set_digest"] == images.digest == table.params["set_digest"]
-        pick_data(units.images, str(folder))  # back again, without a new reading
-        rest(seeing, qtbot)
+        assert shown
         assert units.exported_table()().rows == rows
-    texts = {units.images.itemText(units.images.findData(str(folder))) for folder in folders}
+        assert units.pages.currentWidget() is units.empty  # the other's is not shown for it
+        choose_folder(units, folder)
+        for area in shown:
+        for number in range(4):
+        images = mt.load_image_set(folder)
+        np.testing.assert_allclose([row[5] for row in rows], table.largest, rtol=1e-4)
+        panel = front(seeing, qtbot, name)
+        pick_data(units.images, str(folder))  # back again, without a new reading
+        random_images(folder, seed)
+        rest(seeing, qtbot)
+        seeing.desk.selection.clear()
+        seeing.desk.selection.update(unit="pool/3")
+        shown = [one for one in areas if one.isVisible()]
+        shown.append((units.exported_table()().rows, units.card.card))
+        table = table_of(mt.unit_table(seeing_model(), "pool", images))
+    again = ReadUnits(wish).perform(engine, Job())
+    assert (kinds.count("unit-table"), kinds.count("unit-card")) == (2, 2)
+    assert card.params["set_digest"] == digest  # of the table, as it was read
+    assert found.id != again.id
     assert texts == {"cups", str(folders[1])}
-    random_images(folders[1], 7)  # other images in the place of those that were read
+    assert told_apart(titles, digests) == expected
+    box.activated.emit(box.currentIndex())
+    box.setCurrentIndex(box.findData(data))
+    card = ReadCard(Unit("pool", 3), str(folders[1]), digest).perform(engine, Job())
+    digest = found.params["set_digest"]
     engine = Engine()
     engine.model = seeing_model()
-    wish = UnitsWish("pool", str(folders[1]))
-    found = ReadUnits(wish).perform(engine, Job())
-    random_images(folders[1], 8)
-    again = ReadUnits(wish).perform(engine, Job())
-    assert found.id != again.id
-    digest = found.params["set_digest"]
-    card = ReadCard(Unit("pool", 3), str(folders[1]), digest).perform(engine, Job())
-    assert card.params["set_digest"] == digest  # of the table, as it was read
-    kinds = [each.kind for each in session().analyses.values()]
-    assert (kinds.count("unit-table"), kinds.count("unit-card")) == (2, 2)
-
-
-def seeing_model():
-    return mt.load_model("shapes-resnet")
-
-
-def random_images(folder, seed):
-    random = np.random.default_rng(seed)
-    for name in ("cup", "hat"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(4):
-            pixels = random.integers(0, 256, (32, 32), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-
-
-def choose_folder(units, folder):
-    insert_set(units.images, str(folder))  # as the file dialog does
-    pick_data(units.images, str(folder))
-
-
-def pick_data(box, data):
-    box.setCurrentIndex(box.findData(data))
-    box.activated.emit(box.currentIndex())
-
-
-def test_results_of_one_title_are_told_apart_by_their_images():
-    titles, digests = ("a", "b", "a", "c", "c"), ("1" * 64, "1" * 64, "2" * 64, "3" * 64, "3" * 64)
     expected = ("a, images 11111111", "b", "a, images 22222222", "c", "c")
-    assert told_apart(titles, digests) == expected
+    folders = [tmp_path / place / "cups" for place in ("a", "b")]
+    for (rows, card), folder in zip(shown, folders, strict=True):
+    for folder in folders:
+    for name in ("ask", "visualise", "lesions"):
+    for name in ("cup", "hat"):
+    for seed, folder in enumerate(folders):
+    found = ReadUnits(wish).perform(engine, Job())
+    insert_set(units.images, str(folder))  # as the file dialog does
+    kinds = [each.kind for each in session().analyses.values()]
+    needed = see.bar.answer.fontMetrics().horizontalAdvance("output 99") + 20  # and the arrow
+    pick(units.layer, "pool")
+    pick_data(units.images, str(folder))
+    qtbot.waitUntil(lambda: see.bar.answer.width() > needed, timeout=WAIT)
+    random = np.random.default_rng(seed)
+    random_images(folders[1], 7)  # other images in the place of those that were read
+    random_images(folders[1], 8)
+    return mt.load_model("shapes-resnet")
+    see = front(seeing, qtbot, "see")
+    see.bar.offer_classes([f"output {at}" for at in range(100)], see.bar.score)
+    seeing.window.reset_layout()
+    seeing.window.resize(1366, 768)
+    shown = []
+    texts = {units.images.itemText(units.images.findData(str(folder))) for folder in folders}
+    titles, digests = ("a", "b", "a", "c", "c"), ("1" * 64, "1" * 64, "2" * 64, "3" * 64, "3" * 64)
+    units, session = front(seeing, qtbot, "units"), lambda: seeing.desk.workspace.session
+    wish = UnitsWish("pool", str(folders[1]))
+def choose_folder(units, folder):
+def pick_data(box, data):
+def random_images(folder, seed):
+def seeing_model():
+def test_folders_of_one_name_have_tables_and_cards_of_their_own(seeing, qtbot, tmp_path):
+def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot, dressed):
+def test_results_of_one_title_are_told_apart_by_their_images():

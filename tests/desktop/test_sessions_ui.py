@@ -30,6 +30,7 @@ from microtome_desktop.state.notices import Level
 from microtome_desktop.views.save_dialog import SaveDialog
 
 WAIT = 30_000
+CANCEL = QMessageBox.StandardButton.Cancel
 
 
 def trigger(bench, wanted):
@@ -341,6 +342,23 @@ def test_a_session_file_is_opened_by_dropping_it(qtbot, bench, tmp_path, sample_
     path = save_session(tmp_path / "dropped.h5", sample_session)
     assert drop(bench.window, path)
     qtbot.waitUntil(lambda: bench.desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
+
+
+def test_what_is_no_session_is_refused_before_it_is_asked_whether_to_save(
+    bench, tmp_path, monkeypatch, qtbot, sample_session
+):
+    asked = []
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: asked.append(box) or CANCEL)
+    bench.desk.workspace.mark_dirty()
+    (tmp_path / "notes.txt").write_text("no session")
+    assert drop(bench.window, tmp_path / "notes.txt")
+    notice = bench.desk.notices.history[-1]
+    assert (notice.title, len(asked)) == ("notes.txt cannot be opened", 0)
+    assert "Drop a session" in notice.way_out
+    named = save_session(tmp_path / "held.h5", sample_session).rename(tmp_path / "held.bak")
+    assert drop(bench.window, named)  # a session, whatever its name
+    assert len(asked) == 1
+    bench.desk.workspace.mark_clean()
 
 
 def test_a_model_folder_is_loaded_by_dropping_it(bench, tmp_path, monkeypatch):

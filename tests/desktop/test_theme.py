@@ -178,6 +178,20 @@ def test_the_window_changes_its_theme_and_keeps_everything_else(qtbot, bench):
     assert lightness(bench.window) < 60
 
 
+def test_what_waits_for_its_turn_ends_with_the_panel_of_the_other_theme(bench):
+    desk, turns = bench.desk, bench.runner.turns
+    for name in ("see", "units", "visualise"):
+        assert bench.furnishing.panels[name].isWidgetType()
+    try:
+        for theme_name in ("light", "dark"):
+            bench.handlers.settle = desk.work.changed.emit  # asks for turns as the panels go
+            desk.settings.theme = theme_name
+            turns.finish()
+    finally:
+        desk.settings.theme = "dark"
+        turns.finish()
+
+
 def test_the_sheet_has_no_unnamed_colour_left():
     sheet = theme.style_sheet()
     assert not re.search(r"\b[A-Z]{3,}\b", sheet)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microtome.circuits.discovery.methods import ABLATIONS, METHODS
-from microtome.cli.given import add_task_options, expect_results_writable, load, size
+from microtome.cli.given import add_task_options, expect_results_writable, load, size, written
 from microtome.cli.judged import Judged
 from microtome.cli.patch import metric_of, prompt_set
 from microtome.errors import InputError
@@ -146,7 +146,7 @@ def _edges(circuit: Circuit) -> list[tuple[str, float]]:
 
 
 def _write_csv(path: Path, circuit: Circuit) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as file:
         writer = csv.writer(file)
         writer.writerow(["edge", "score"])
         writer.writerows(_edges(circuit))

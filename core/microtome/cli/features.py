@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from microtome.cli.given import (
     load,
     progress_job,
     text_source,
+    write_rows,
 )
 from microtome.errors import InputError
 
@@ -183,10 +183,7 @@ def _write(
     from microtome.session.writer import save_session
 
     if out.suffix == ".csv":
-        with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(out, rows)
         return
     held = [index_analysis(index), *(labels_analysis(one) for one in sets)]
     analyses = {one.id: one for one in held}

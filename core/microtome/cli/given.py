@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from microtome.errors import InputError
+from microtome.errors import InputError, StorageError
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -130,14 +132,31 @@ def expect_writable(path: Path) -> None:
         )
     if path.is_dir():
         raise InputError(f"{path} is a folder.", "Give a file name, for example session.h5.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InputError(f"{path} may not be written.", "Choose another place.")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of plain values as a table of commas; their names are its headers."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Rows of plain values as a table of commas; their names are its headers.
+
+    Raises StorageError where the file cannot be written.
+    """
+    with written(path) as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[TextIO]:
+    """A table or text to write. Raises StorageError where the file cannot be written."""
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise StorageError(
+            f"{path} could not be written: {error.strerror}.", "Choose another place."
+        ) from error
 
 
 def ids(text: str) -> tuple[int, ...]:

@@ -8,7 +8,13 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, expect_writable, load, write_rows
+from microtome.cli.given import (
+    add_model_options,
+    expect_writable,
+    load,
+    progress_job,
+    write_rows,
+)
 from microtome.errors import InputError
 from microtome.records.lesion import HOWS, Treatment
 
@@ -55,8 +61,9 @@ def lesion_command(options: argparse.Namespace) -> int:
 
     target = options.domain or options.task
     if (options.units is None) == (target is None):
+        said = "not" if target is None else "twice"
         raise InputError(
-            "It is not said which units are changed.",
+            f"It is {said} said which units are changed.",
             "Name them by --units, or have them chosen by --domain or --task.",
         )
     table = None if options.csv in {None, "-"} else Path(options.csv)
@@ -69,6 +76,7 @@ def lesion_command(options: argparse.Namespace) -> int:
     analysis = lesion(
         model, units, _sets(model, options.sets), how=treatment,
         over=_sets(model, options.over), controls=options.controls, seed=options.seed,
+        job=progress_job(),
     )  # fmt: skip
     found = lesion_of(analysis)
     if options.session is not None:
@@ -188,7 +196,8 @@ def _as_text(found: Lesion) -> str:
         lines.append(f"{'group':{width}}{heads}")
         lines += [_row(row, width, found.n_controls) for row in found.rows(at)]
     if found.n_controls:
-        lines.append(f"random: mean and 95 % of {found.n_controls} lesions, seed {params['seed']}")
+        lesions = f"{found.n_controls} lesion{'s' * (found.n_controls != 1)}"
+        lines.append(f"random: mean and 95 % of {lesions}, seed {params['seed']}")
     return "\n".join(lines)
 
 

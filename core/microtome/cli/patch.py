@@ -19,6 +19,7 @@ from microtome.cli.given import (
     load,
     size,
     token_id,
+    written,
 )
 from microtome.errors import InputError
 
@@ -173,7 +174,7 @@ def _cells(sweep: Sweep) -> list[tuple[tuple[int, ...], float, float]]:
 
 
 def _write_csv(path: Path, sweep: Sweep) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as file:
         writer = csv.writer(file)
         writer.writerow([*sweep.axes, "effect", "metric"])
         writer.writerows([*place, effect, raw] for place, effect, raw in _cells(sweep))

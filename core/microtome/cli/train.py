@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from microtome.cli.given import add_model_options, load
+from microtome.cli.given import add_model_options, load, written
 from microtome.errors import InputError
 from microtome.features.training.offers import ONE, RULES, TRANSCODER, expect_offered
 
@@ -77,7 +77,8 @@ def train_command(options: argparse.Namespace) -> int:
         "scores": _scores(options, model, made).told(),
     }
     text = json.dumps(_plain([curve.points() for curve in curves]))
-    options.out.with_name(f"{options.out.name}.json").write_text(text + "\n", encoding="utf-8")
+    with written(options.out.with_name(f"{options.out.name}.json")) as file:
+        file.write(text + "\n")
     print(json.dumps(_plain(told), indent=2) if options.json else _as_text(told))
     return 0
 

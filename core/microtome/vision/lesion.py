@@ -37,6 +37,7 @@ from microtome.vision.trials import Data, bench_of, localizer_of
 _DOSES = 12  # at most, of the curve; with fewer units one each
 _TOGETHER = 64  # lesions between two checkpoints
 CONTROLS = 20
+MOST_CONTROLS = 10_000
 
 
 @small_on_one_thread
@@ -95,8 +96,10 @@ def lesion(
     chosen = _chosen(units)
     expect(controls, int, "controls", "a number of random lesions", "Write controls=20.")
     expect(seed, int, "seed", "a whole number", "Write seed=0.")
-    if controls < 0:
-        raise InputError(f"{controls} random lesions cannot be made.", "Give 0 or more.")
+    if not 0 <= controls <= MOST_CONTROLS:
+        raise InputError(
+            f"{controls} random lesions cannot be made.", f"Give 0 to {MOST_CONTROLS:,}."
+        )
     bench = bench_of(model, data, over, seed)
     expect_units(bench, chosen.units)
     treatment = how if isinstance(how, Treatment) else Treatment(how)

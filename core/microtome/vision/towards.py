@@ -33,7 +33,10 @@ def class_direction(model: Model, layer: str, images: ImageSet, of: str, over: s
     others = images.of(over or sorted(rest))
     direction = _mean(model.sight, layer, own) - _mean(model.sight, layer, others)
     if not direction.any():
-        raise InputError(f"{of} and {over or 'the others'} have the same mean in {layer}.")
+        raise InputError(
+            f"{of} and {over or 'the others'} have the same mean in {layer}.",
+            "Name two different classes, or another layer.",
+        )
     return Target.towards(layer, direction.cpu().numpy(), f"{of} − {over or 'the others'}")
 
 

@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from microtome.session.unsaved import Unsaved
 
 # The fields of the selection that a file keeps.
+SESSIONS = frozenset({".h5", ".hdf5"})  # endings
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification, III.A
 REMEMBERED = ("position", "layer", "head", "neuron", "site", "node")
+
+
+def may_be_session(path: Path) -> bool:
+    """Whether a file is one by its ending or by how it begins; so little is read at once."""
+    if path.suffix.lower() in SESSIONS or not path.is_file():  # a pipe would keep its reader
+        return path.suffix.lower() in SESSIONS
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SIGNATURE)) == _SIGNATURE
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)

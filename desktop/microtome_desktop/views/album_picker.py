@@ -68,12 +68,12 @@ class AlbumPicker(QWidget):
         sets, steps = QHBoxLayout(), QHBoxLayout()
         sets.addWidget(self.choice, 3)
         sets.addWidget(self.classes, 2)
-        steps.setSpacing(2)
+        steps.setSpacing(0)  # on a laptop the scroll bar needs what is left
         steps.addWidget(self.buttons[CommandId.PREVIOUS_IMAGE])
         steps.addWidget(self.number, 1)
         for wanted in (CommandId.NEXT_IMAGE, CommandId.RANDOM_IMAGE):
             steps.addWidget(self.buttons[wanted])
-        steps.addSpacing(8)
+        steps.addSpacing(4)
         for wanted in _FROM:
             steps.addWidget(self.buttons[wanted])
         column = QVBoxLayout(self)

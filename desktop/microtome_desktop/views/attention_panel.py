@@ -150,18 +150,22 @@ class AttentionPanel(Panel):
         self._on_head_menu(self._shown[1], at)
 
     def exported_table(self) -> Callable[[], Table] | str:
-        """The pattern of the head that is shown large."""
+        """The pattern of the head, or the map of the unit, that is shown large."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
+        if self._of_units:
+            return self.units.exported_table()
         shown, side = (*self._shown, self._pattern, self._kind), self.side.side
         return partial(exports.attention_table, session, *shown, side)
 
     def exported_lines(self) -> tuple[str, ...] | str:
-        """The pattern."""
+        """The pattern, or the maps of the layer."""
         session = self.context.workspace.session
         if session is None:
             return exports.NO_RUN
+        if self._of_units:
+            return self.units.exported_lines()
         if self.side.side is not Side.WITHOUT:
             return as_python_edits.SIDED
         return as_python.attention_lines(session, *self._shown, self._kind.site)

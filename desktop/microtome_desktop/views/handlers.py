@@ -25,6 +25,7 @@ from microtome_desktop.jobs.file_requests import (
     VerifyFile,
     Word,
     held_in_file,
+    may_be_session,
 )
 from microtome_desktop.jobs.model_requests import LoadModel, RunChecks
 from microtome_desktop.jobs.requests import Examine, ReproducedShare
@@ -45,6 +46,10 @@ from microtome_desktop.views.save_dialog import FILTER, SaveDialog
 
 _SHOWN_NODES, _SHOWN_EDGES = 40, 0.8
 _PASSING_MS = 4_000
+_NO_SESSION = (
+    "It is no session, no graph and no image.",
+    "Drop a session (.h5), a file of a graph, an image, or the folder of a model.",
+)
 
 
 class Handlers(QObject):
@@ -241,8 +246,10 @@ class Handlers(QObject):
         """Open what was dropped on the window: a folder is a model, a file a session."""
         if Path(path).is_dir():
             self.load(path, remember=True)
-        else:
+        elif may_be_session(Path(path)):
             self.open_path(Path(path))
+        else:
+            self._desk.notices.warn(f"{Path(path).name} cannot be opened", *_NO_SESSION)
 
     def verify_file(self) -> None:
         """Compare the session's file with its checksums."""

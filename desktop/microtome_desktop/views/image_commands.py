@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from microtome_desktop.commands.command import CommandId, Situation
 from microtome_desktop.commands.table import command
+from microtome_desktop.jobs.file_requests import SESSIONS
 from microtome_desktop.jobs.image_requests import OpenImage, OpenImages
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
@@ -26,7 +27,6 @@ _ASK = "ask"  # the panel of the question
 _ENDINGS = frozenset(
     {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".avif"}
 )
-_SESSIONS = frozenset({".h5", ".hdf5"})
 _FILTER = f"Images ({' '.join(f'*{one}' for one in sorted(_ENDINGS))});;All files (*)"
 # Bytes of a file as another program has put them there, the most exact first.
 _FORMS = (
@@ -85,7 +85,7 @@ class ImageCommands(QObject):
             return False
         if held[0].is_dir():
             return not (held[0] / "config.json").exists()
-        return held[0].suffix.lower() not in _SESSIONS
+        return held[0].suffix.lower() not in SESSIONS
 
     def open_dropped(self, paths: list[str]) -> None:
         """Ask about what was dropped; without a model that sees, say what is missing."""

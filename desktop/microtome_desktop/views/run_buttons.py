@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QPushButton
 
 from microtome_desktop.commands.command import CommandId
@@ -24,10 +25,14 @@ class RunButton:
     stop_tip: str = "Stop it"
 
 
-class RunButtons:
-    """All such buttons of a panel; ``show`` when work, session or model have changed."""
+class RunButtons(QObject):
+    """All such buttons of a panel; ``show`` when work, session or model have changed.
+
+    They end with the first button: what waits for its turn then is left out.
+    """
 
     def __init__(self, context: PanelContext, *rows: RunButton) -> None:
+        super().__init__(rows[0].button)
         self._context, self._rows = context, rows
         for row in rows:
             row.button.clicked.connect(partial(self._press, row))

@@ -16,10 +16,11 @@ from microtome_desktop.presenters.seeing import (
     MODES,
 )
 from microtome_desktop.state.seeing import AttributionWish, ClassWish
+from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.form_fields import choice
 
 _NONE = -1
-_LAYER = 150  # pixels: most names of layers, whole
+_LAYER, _CLASS = 150, 180  # pixels: most names of layers, whole; classes, at most
 
 
 class SeeBar(QWidget):
@@ -41,6 +42,10 @@ class SeeBar(QWidget):
         self.baseline.setToolTip("What stands for nothing: where the path of the method begins")
         self.answer = choice("see_answer", "class", ())
         self.wrong = choice("see_wrong", "class that it is set against", ())
+        for box in (self.layer, self.answer, self.wrong):  # other models have longer names
+            box.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToContents)
+        for box in (self.answer, self.wrong):
+            box.setMaximumWidth(_CLASS)
         self.run = QPushButton("Map")
         self.run.setObjectName("see_run")
         self._labels = {self.layer: QLabel("in"), self.answer: QLabel("for"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
@@ -12,6 +15,7 @@ from microtome.records.session import Session
 from microtome.records.units import Unit
 from microtome_desktop.jobs.seeing_requests import ReadUnitMaps
 from microtome_desktop.presenters import seeing as shown
+from microtome_desktop.presenters.seeing_python import see_lines
 from microtome_desktop.presenters.unit_heatmap import best_unit
 from microtome_desktop.presenters.unit_maps import (
     chosen_unit,
@@ -19,7 +23,8 @@ from microtome_desktop.presenters.unit_maps import (
     unit_names,
     without_places,
 )
-from microtome_desktop.state.seeing import found, image_of
+from microtome_desktop.state.exports import Table
+from microtome_desktop.state.seeing import AttributionWish, ClassWish, found, image_of
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.map_gallery import MapGallery
@@ -27,6 +32,7 @@ from microtome_desktop.views.panel import PanelContext
 from microtome_desktop.views.sight_outline import sight_outline
 
 _HEADING = "Where the selected unit is active"
+_NO_MAP = "Select a unit whose map is shown."
 
 
 class UnitMaps(QWidget):
@@ -93,6 +99,19 @@ class UnitMaps(QWidget):
         self._unit = chosen_unit(session, outline, wanted)
         self._offer(session, outline)
         self.gallery.show_gallery(image.values, self._gallery(session, image))
+
+    def exported_table(self) -> Callable[[], Table] | str:
+        """The map that is shown large, place by place."""
+        main = self.gallery.main
+        return _NO_MAP if main is None else partial(shown.map_table, main)
+
+    def exported_lines(self) -> tuple[str, ...] | str:
+        """The maps of the layer."""
+        session = self._context.workspace.session
+        if session is None or self.gallery.main is None:
+            return _NO_MAP
+        layer, wish = self.layer.currentText(), AttributionWish("", ClassWish(0))
+        return see_lines(session, self._context.workspace.path, shown.ACTIVITY, layer, wish)
 
     def _offer(self, session: Session, outline: SightOutline | None) -> None:
         unit, self._names = self._unit, layer_names(session, outline)

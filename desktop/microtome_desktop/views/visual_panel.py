@@ -40,7 +40,7 @@ from microtome_desktop.views.text_flow import EmptyState
 from microtome_desktop.views.visual_form import VisualForm
 from microtome_desktop.views.visual_pictures import ValueCurves, VisualPictures
 
-_FORM, _LOW = 250, 270  # pixels
+_FORM, _LOW = 262, 270  # pixels
 _COLUMNS = (
     LazyColumn("result", "#", "The number of the result", 30, right=True),
     LazyColumn("value", "value", "What was maximised, of the picture as it is", 62, right=True),

@@ -6,6 +6,7 @@ import csv
 import json
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -279,8 +280,25 @@ def test_the_command_line_prints_a_table_and_writes_files(tmp_path, capsys):
     with table.open(newline="") as file:
         rows = {row["group"]: row for row in csv.DictReader(file)}
     assert float(rows["object"]["after"]) == found.after[0, found.group("object")]
-    assert main(["lesion", "shapes-resnet", "--controls", "0"]) == 2
-    assert "It is not said which units are changed" in capsys.readouterr().err
+    for named, said in (([], "not"), (["--units", "pool/1", "--domain", "face"], "twice")):
+        assert main(["lesion", "shapes-resnet", "--controls", "0", *named]) == 2
+        assert f"It is {said} said which units are changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("controls", [-1, 100_000_000])
+def test_random_lesions_that_nobody_would_wait_for_are_refused(controls, capsys):
+    given = ["lesion", "shapes-resnet", "--units", "pool/1", "--controls", str(controls)]
+    assert main(given) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here is always full")
+def test_a_table_on_a_full_disk_is_one_line(capsys):
+    given = "lesion shapes-resnet --units pool/1 --controls 1 --csv /dev/full"
+    assert main(given.split()) == 2
+    told = capsys.readouterr()
+    assert "/dev/full could not be written: No space left on device." in told.err
+    assert "mean and 95 % of" not in told.out
 
 
 def test_the_heads_of_a_circuit_are_units_the_strongest_first(embedded):
