@@ -207,74 +207,87 @@ def test_a_stop_is_heard_while_a_folder_of_images_is_read(tmp_path):
     assert told == ["Reading images"]
 
 
-
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-            assert area.widget().width() <= area.viewport().width(), name
-            pixels = random.integers(0, 256, (32, 32), dtype=np.uint8)
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        QTest.mouseClick(units.run, LEFT)
-        areas = [one for one in panel.findChildren(QScrollArea) if one.widget() is not None]
-        assert card.params["set_digest"] == images.digest == table.params["set_digest"]
-        assert shown
-        assert units.exported_table()().rows == rows
-        assert units.pages.currentWidget() is units.empty  # the other's is not shown for it
-        choose_folder(units, folder)
-        for area in shown:
-        for number in range(4):
-        images = mt.load_image_set(folder)
-        np.testing.assert_allclose([row[5] for row in rows], table.largest, rtol=1e-4)
-        panel = front(seeing, qtbot, name)
-        pick_data(units.images, str(folder))  # back again, without a new reading
+def test_folders_of_one_name_have_tables_and_cards_of_their_own(seeing, qtbot, tmp_path):
+    folders = [tmp_path / place / "cups" for place in ("a", "b")]
+    for seed, folder in enumerate(folders):
         random_images(folder, seed)
+    units, session = front(seeing, qtbot, "units"), lambda: seeing.desk.workspace.session
+    pick(units.layer, "pool")
+    shown = []
+    for folder in folders:
+        choose_folder(units, folder)
+        assert units.pages.currentWidget() is units.empty  # the other's is not shown for it
+        QTest.mouseClick(units.run, LEFT)
         rest(seeing, qtbot)
-        seeing.desk.selection.clear()
         seeing.desk.selection.update(unit="pool/3")
-        shown = [one for one in areas if one.isVisible()]
+        rest(seeing, qtbot)
         shown.append((units.exported_table()().rows, units.card.card))
+        seeing.desk.selection.clear()
+    for (rows, card), folder in zip(shown, folders, strict=True):
+        images = mt.load_image_set(folder)
         table = table_of(mt.unit_table(seeing_model(), "pool", images))
-    again = ReadUnits(wish).perform(engine, Job())
-    assert (kinds.count("unit-table"), kinds.count("unit-card")) == (2, 2)
-    assert card.params["set_digest"] == digest  # of the table, as it was read
-    assert found.id != again.id
+        np.testing.assert_allclose([row[5] for row in rows], table.largest, rtol=1e-4)
+        assert card.params["set_digest"] == images.digest == table.params["set_digest"]
+        pick_data(units.images, str(folder))  # back again, without a new reading
+        rest(seeing, qtbot)
+        assert units.exported_table()().rows == rows
+    texts = {units.images.itemText(units.images.findData(str(folder))) for folder in folders}
     assert texts == {"cups", str(folders[1])}
-    assert told_apart(titles, digests) == expected
-    box.activated.emit(box.currentIndex())
-    box.setCurrentIndex(box.findData(data))
-    card = ReadCard(Unit("pool", 3), str(folders[1]), digest).perform(engine, Job())
-    digest = found.params["set_digest"]
+    random_images(folders[1], 7)  # other images in the place of those that were read
     engine = Engine()
     engine.model = seeing_model()
-    expected = ("a, images 11111111", "b", "a, images 22222222", "c", "c")
-    folders = [tmp_path / place / "cups" for place in ("a", "b")]
-    for (rows, card), folder in zip(shown, folders, strict=True):
-    for folder in folders:
-    for name in ("ask", "visualise", "lesions"):
-    for name in ("cup", "hat"):
-    for seed, folder in enumerate(folders):
+    wish = UnitsWish("pool", str(folders[1]))
     found = ReadUnits(wish).perform(engine, Job())
-    insert_set(units.images, str(folder))  # as the file dialog does
-    kinds = [each.kind for each in session().analyses.values()]
-    needed = see.bar.answer.fontMetrics().horizontalAdvance("output 99") + 20  # and the arrow
-    pick(units.layer, "pool")
-    pick_data(units.images, str(folder))
-    qtbot.waitUntil(lambda: see.bar.answer.width() > needed, timeout=WAIT)
-    random = np.random.default_rng(seed)
-    random_images(folders[1], 7)  # other images in the place of those that were read
     random_images(folders[1], 8)
+    again = ReadUnits(wish).perform(engine, Job())
+    assert found.id != again.id
+    digest = found.params["set_digest"]
+    card = ReadCard(Unit("pool", 3), str(folders[1]), digest).perform(engine, Job())
+    assert card.params["set_digest"] == digest  # of the table, as it was read
+    kinds = [each.kind for each in session().analyses.values()]
+    assert (kinds.count("unit-table"), kinds.count("unit-card")) == (2, 2)
+
+
+def seeing_model():
     return mt.load_model("shapes-resnet")
+
+
+def random_images(folder, seed):
+    random = np.random.default_rng(seed)
+    for name in ("cup", "hat"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(4):
+            pixels = random.integers(0, 256, (32, 32), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def choose_folder(units, folder):
+    insert_set(units.images, str(folder))  # as the file dialog does
+    pick_data(units.images, str(folder))
+
+
+def pick_data(box, data):
+    box.setCurrentIndex(box.findData(data))
+    box.activated.emit(box.currentIndex())
+
+
+def test_results_of_one_title_are_told_apart_by_their_images():
+    titles, digests = ("a", "b", "a", "c", "c"), ("1" * 64, "1" * 64, "2" * 64, "3" * 64, "3" * 64)
+    expected = ("a, images 11111111", "b", "a, images 22222222", "c", "c")
+    assert told_apart(titles, digests) == expected
+
+
+def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot, dressed):
+    seeing.window.resize(1366, 768)
+    seeing.window.reset_layout()
+    for name in ("ask", "visualise", "lesions"):
+        panel = front(seeing, qtbot, name)
+        areas = [one for one in panel.findChildren(QScrollArea) if one.widget() is not None]
+        shown = [one for one in areas if one.isVisible()]
+        assert shown
+        for area in shown:
+            assert area.widget().width() <= area.viewport().width(), name
     see = front(seeing, qtbot, "see")
     see.bar.offer_classes([f"output {at}" for at in range(100)], see.bar.score)
-    seeing.window.reset_layout()
-    seeing.window.resize(1366, 768)
-    shown = []
-    texts = {units.images.itemText(units.images.findData(str(folder))) for folder in folders}
-    titles, digests = ("a", "b", "a", "c", "c"), ("1" * 64, "1" * 64, "2" * 64, "3" * 64, "3" * 64)
-    units, session = front(seeing, qtbot, "units"), lambda: seeing.desk.workspace.session
-    wish = UnitsWish("pool", str(folders[1]))
-def choose_folder(units, folder):
-def pick_data(box, data):
-def random_images(folder, seed):
-def seeing_model():
-def test_folders_of_one_name_have_tables_and_cards_of_their_own(seeing, qtbot, tmp_path):
-def test_nothing_is_cut_at_the_side_of_a_small_screen(seeing, qtbot, dressed):
-def test_results_of_one_title_are_told_apart_by_their_images():
+    needed = see.bar.answer.fontMetrics().horizontalAdvance("output 99") + 20  # and the arrow
+    qtbot.waitUntil(lambda: see.bar.answer.width() > needed, timeout=WAIT)
