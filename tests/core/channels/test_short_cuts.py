@@ -69,7 +69,11 @@ def test_what_is_not_known_ends_a_way() -> None:
     conv = nn.functional.conv2d
     assert _followed(lambda x: conv(x, one, None, 1, 0, 1, 1).relu() + x)
     assert not _followed(lambda x: conv(conv(x, one, None, 1, 0, 1, 1), one, None, 1, 0, 1, 1))
-    assert not _followed(lambda x: conv(x, many, None, 1, 1, 1, 4))
+    assert _followed(lambda x: conv(x, many, None, 1, 1, 1, 4))
+    assert not _followed(
+        lambda x: conv(conv(x, one, many[:, 0, 0, 0], 1, 0, 1, 1), many, None, 1, 1, 1, 4)
+    )
+    assert not _followed(lambda x: conv(x, many, many[:, 0, 0, 0], 1, 1, 1, 4).relu())
     assert not _followed(lambda x: x - x.mean(1, keepdim=True))
     assert not _followed(lambda x: x + x.sum(1, keepdim=True))
     assert not _followed(lambda x: nn.functional.batch_norm(x, None, None, training=True))
