@@ -6,7 +6,7 @@ The rules for a pair are those of docs/component-graph.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -126,16 +126,35 @@ def _norm(
 
     Between two runs the norm's rule of docs/component-graph.md is exact.
     """
-    a = centre(call.first.detach())
-    r = (a.square().mean(over, keepdim=True) + held.get("eps", 1e-5)).rsqrt()
-    normed = partial(_normed, centre=centre, over=over, weight=held.get("weight"))
+    ends = [centre(each.first.detach()) for each in (call, other) if each is not None]
+    scale, pull = _parts(ends, held.get("eps", 1e-5), over)
+    normed = partial(_normed, centre=centre, over=over, weight=held.get("weight"), scale=scale)
     if other is None:
         bias = held.get("bias")
-        return partial(normed, at=0, scale=r, value=0 if bias is None else bias)
-    b = centre(other.first)
-    s = (b.square().mean(over, keepdim=True) + held.get("eps", 1e-5)).rsqrt()
-    pull = ((a + b) / 2, -2 * (r * s).square() / (r + s))
-    return partial(normed, at=other.first, scale=(r + s) / 2, value=other.value, pull=pull)
+        return partial(normed, at=0, value=0 if bias is None else bias)
+    return partial(normed, at=other.first, value=other.value, pull=pull)
+
+
+def norm_parts(
+    x: Tensor, other: Tensor | None, eps: float
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    """What a frozen norm over the last dimension does to centred values.
+
+    Its scale at each place; of a pair also ``middle`` and ``share``, where a change x moves what
+    comes out by ``middle · share · mean(middle · x)`` more.
+    """
+    ends = [_centred(each, over=(-1,)) for each in (x, other) if each is not None]
+    return _parts(ends, eps, (-1,))
+
+
+def _parts(
+    ends: Sequence[Tensor], eps: float, over: tuple[int, ...]
+) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    roots = [(each.square().mean(over, keepdim=True) + eps).rsqrt() for each in ends]
+    if len(ends) == 1:
+        return roots[0], None
+    (a, b), (r, s) = ends, roots
+    return (r + s) / 2, ((a + b) / 2, -2 * (r * s).square() / (r + s))
 
 
 def _normed(

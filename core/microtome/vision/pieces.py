@@ -19,8 +19,8 @@ from microtome.errors import UnknownArchitecture
 from microtome.jobs import Job
 from microtome.models.vision.sight import Sight
 from microtome.records.circuit import IMAGE
+from microtome.vision.edges import Way, rows
 from microtome.vision.frozen import Checked, Frozen
-from microtome.vision.ways import Way, rows
 
 _EXACT = 1e-4  # of the largest score: more is no rounding
 
@@ -182,7 +182,7 @@ class Pieces:
         ways = self.ways[layer]
         if ways is None:
             return None
-        found = rows(self.made[layer], self.worth[layer], ways, chosen)
+        found = rows(self.made[layer], self.worth[layer], ways, chosen, self.frozen.job)
         return {name: found[name] for name in (IMAGE, *self.layers) if name in found}
 
     def replayed(self, given: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:

@@ -131,7 +131,7 @@ class Sweep:
         for source in parts:
             own = place == source
             self.influence[source] += through[:, own].sum(0)
-        strongest = np.argsort(-size, axis=1, kind="stable")[:, : self.keep]
+        strongest = _strongest(size, self.keep)
         row, column = np.repeat(np.arange(len(targets)), strongest.shape[1]), strongest.reshape(-1)
         there = size[row, column] > 0
         row, column = row[there], column[there]
@@ -139,3 +139,17 @@ class Sweep:
         self.edges.append(ends)
         self.weights.append(weights[row, column])
         self.through.append(through[row, column])
+
+
+def _strongest(
+    size: Float[np.ndarray, "target source"], keep: int
+) -> Int[np.ndarray, "target kept"]:
+    """The largest of each row, the first of equals first; all are sorted only if all are kept."""
+    if keep >= size.shape[1]:
+        return np.argsort(-size, axis=1, kind="stable")
+    least = np.partition(size, -keep, axis=1)[:, -keep]
+    found = np.zeros((len(size), keep), np.int64)
+    for row, (own, enough) in enumerate(zip(size, least, strict=True)):
+        some = np.flatnonzero(own >= enough)
+        found[row] = some[np.argsort(-own[some], kind="stable")[:keep]]
+    return found
