@@ -1,6 +1,6 @@
 """Writes a sample session, and what is in it as plain values, with the Microtome that is imported.
 
-It runs with the program of any format version since 1.0: README.md beside it says how.
+It runs with the program of any format version since 1.0: samples/README.md says how.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def image() -> mt.Session:
     asked = mt.Question(mt.load_image_set("shapes").image(17), answer="cup", wrong="house")
     session = mt.examine(model, asked)
     circuit = mt.channel_graph(model, asked, tau=3e-2, keep=4)
-    return replace(session, analyses=_without_spaces(session), circuit=circuit)
+    runs = tuple(_few(run, ()) for run in session.traces)
+    return replace(session, traces=runs, analyses=_without_spaces(session), circuit=circuit)
 
 
 def _few(run: mt.Trace, sites: tuple[str, ...]) -> mt.Trace:
