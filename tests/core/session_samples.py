@@ -12,8 +12,9 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import microtome as mt
 import numpy as np
+
+import microtome as mt
 from microtome.records.edits import EditSet, EditSpec
 from microtome.records.hypothesis import Arrow, Box, Hypothesis
 from microtome.records.marks import GraphView, Marks, Note, PointGroup, Supernode

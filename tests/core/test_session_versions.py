@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-
 from session_records import assert_same, full_session
 from session_samples import plain
 
@@ -111,7 +110,8 @@ def unknown_in(path, *, root_only=False):
         found = [
             file.attrs["format_version"].decode(), file.attrs["mood"], float(file["single"][()]),
             int(deep.attrs["level"]), deep["words"][()].tolist(), float(deep["wide"][()].sum()),
-            deep["wide"].dims[0][0].name, deep["row"][()].sum(), float(file["later/by_layer"][1, 1]),
+            deep["wide"].dims[0][0].name, deep["row"][()].sum(),
+            float(file["later/by_layer"][1, 1]),
             [axis[0].name for axis in file["later/by_layer"].dims],
         ]  # fmt: skip
         if not root_only:

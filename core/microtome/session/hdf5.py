@@ -227,7 +227,8 @@ class EditedFile(PartWriter):
         if path not in self._file:
             return
         written = [*parts]
-        known = {each.path for part in written for each in (*part.columns, *part.scales)}
+        known = {column.path for part in written for column in part.columns}
+        known.update(scale.path for part in written for scale in part.scales)
         known.update(link for part in written for link in part.links)
         datasets: list[h5py.Dataset] = []
         self._file[path].visititems(lambda _, each: _collect(each, datasets))
