@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from microtome.errors import StorageError
+from microtome.errors import SessionError, StorageError
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
 from microtome.session.contents import ANALYSIS, Section, sections
@@ -230,14 +230,15 @@ class SessionStore:
         if place is None or not ours or _identity(place.path) != place.identity:
             yield [], (MAJOR, MINOR)
             return
-        handle = Handle(place.path)
-        with contextlib.closing(handle):
-            version = handle.version
-            if holds_unknown(version):
-                handle.inspect()
-                yield [unknown_part(handle)], version
-            else:
-                yield [], version
+        with contextlib.ExitStack() as closing:
+            found: tuple[list[Part], Version] = [], (MAJOR, MINOR)
+            # A file that was damaged meanwhile has nothing to give, and is to be replaced.
+            with contextlib.suppress(SessionError):
+                handle = closing.enter_context(contextlib.closing(Handle(place.path)))
+                if holds_unknown(handle.version):
+                    handle.inspect()
+                    found = [unknown_part(handle)], handle.version
+            yield found
 
 
 def _read_alone(place: _Place) -> None:
