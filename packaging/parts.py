@@ -24,7 +24,7 @@ UNCHECKED = frozenset(
     f"core/test_{name}.py"
     for name in (
         "component_identities", "discovery_memory", "discovery_plain", "edits", "selfcheck",
-        "session_damaged", "session_harm", "sweeps_families", "sweeps_memory",
+        "session_damaged", "session_harm", "session_versions", "sweeps_families", "sweeps_memory",
     )
 ) | frozenset(
     f"core/wal/test_wal_{name}.py"

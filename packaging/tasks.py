@@ -118,7 +118,7 @@ def bench(arguments: list[str]) -> int:
 
 
 def torture(arguments: list[str]) -> int:
-    """Run the tests of the write-ahead log with thousands of kills and power cuts."""
+    """Run the tests of the write-ahead log with thousands of kills and cuts: about an hour."""
     long = ["--jaxtyping-packages=", "--timeout=0", "-s"]
     os.environ["MICROTOME_TORTURE"] = "1"
     return _pytest(["tests/core/wal", *long, *arguments])

@@ -22,7 +22,7 @@
     ├── SessionError               a session file that cannot be opened
     │   ├── NotASession            not HDF5, or HDF5 without the mark
     │   ├── SessionDamaged         truncated, wrong shapes, broken references
-    │   ├── NewerSession           written by a later major version
+    │   ├── NewerSession           of a later major version, not understood
     │   └── ModelMismatch          the model at hand is not the one of the session
     ├── PickleError                a pickle that is damaged or makes no sense
     │   └── UnsafePickle           one that asks for more than tensors and plain containers
@@ -144,7 +144,7 @@ class SessionDamaged(SessionError):
 
 
 class NewerSession(SessionError):
-    """A session written by a later major version of the format."""
+    """A session of a later major version of the format that this one cannot understand."""
 
 
 class ModelMismatch(SessionError):

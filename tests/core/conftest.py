@@ -29,6 +29,7 @@ def _neighbour(name: str) -> Any:
 
 tiny_models = _neighbour("tiny_models")
 session_records = _neighbour("session_records")
+_neighbour("session_samples")
 _neighbour("plain_forward")
 _neighbour("plain_edges")
 _neighbour("random_anatomy")

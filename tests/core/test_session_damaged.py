@@ -5,13 +5,13 @@ import json
 import h5py
 import numpy as np
 import pytest
-from session_records import full_session, refused
+from session_records import assert_same, full_session, refused
 
 from microtome import cli
 from microtome.errors import Cancelled, NewerSession, NotASession, SessionDamaged, SessionError
 from microtome.jobs import Job
 from microtome.session.handle import Handle
-from microtome.session.reader import open_session
+from microtome.session.reader import SessionFile, info, open_session
 from microtome.session.verify import compare, verify_session
 from microtome.session.writer import save_session
 
@@ -56,11 +56,29 @@ def test_a_program_in_front_of_the_data(session_file, tmp_path):
     refused(path, NotASession, "not an HDF5 file")
 
 
-def test_a_later_major_version(session_copy):
+def test_a_later_major_version(session_copy, session_file):
+    """What this version understands can be looked at; of what it does not it says so."""
     with h5py.File(session_copy, "r+") as file:
         file.attrs.modify("format_version", np.bytes_("2.0"))
-        file.attrs["note"] = "whatever that version may hold"
+        file["later"] = np.arange(3)
+    with SessionFile(session_copy) as held:
+        assert held.read_only
+        assert held.note == (
+            "made by a newer Microtome (format 2.0); it can be looked at, not changed"
+        )
+        whole = open_session(session_file)
+        assert_same(held.session.circuit, whole.circuit)
+        assert_same(held.session.clean.activation("z.2"), whole.clean.activation("z.2"))
+    assert info(session_copy)["note"] == held.note
+    assert verify_session(session_copy).damaged == ("/later",)
+    with h5py.File(session_copy, "r+") as file:
+        del file["circuit/node_kind"]
     assert "newest Microtome" in refused(session_copy, NewerSession, "its format is 2.0")
+    with h5py.File(session_copy, "r+") as file:
+        file.attrs["note"] = "whatever that version may hold"  # of variable length
+    assert "newest Microtome" in refused(session_copy, NewerSession, "its format is 2.0")
+    with pytest.raises(NewerSession, match="be understood"):
+        verify_session(session_copy)
 
 
 def test_a_file_cut_short_anywhere(session_file, tmp_path):
@@ -153,8 +171,9 @@ def test_info_says_how_much_was_verified(session_file, capsys):
     assert cli.main(["info", str(session_file), "--verify", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["verified"]
     with h5py.File(session_file) as file:
-        assert told["chunks"] == len(file["manifest/crc32"])
-        assert told["bytes"] == int(file["manifest/stored_bytes"][()].sum())
+        tables = [file["manifest"], file["manifest/changing"]]
+        assert told["chunks"] == sum(len(table["crc32"]) for table in tables)
+        assert told["bytes"] == sum(int(table["stored_bytes"][()].sum()) for table in tables)
 
 
 def test_verifying_reports_chunks_and_stops_at_the_next_one(session_file):

@@ -126,7 +126,8 @@ def test_an_empty_window_can_only_open_things():
     assert blocked == {
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
-        CommandId.VERIFY_FILE, CommandId.UNDO, CommandId.REDO, CommandId.PAUSE,
+        CommandId.VERIFY_FILE, CommandId.COMPACT_FILE, CommandId.UNDO, CommandId.REDO,
+        CommandId.PAUSE,
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
@@ -142,6 +143,7 @@ def test_a_run_with_its_model_can_do_everything_but_stop_and_attach(desk):
     blocked = {row.id for row in COMMANDS if row.blocked(Situation(desk))}
     assert blocked == {
         CommandId.STOP, CommandId.PAUSE, CommandId.ATTACH_MODEL, CommandId.VERIFY_FILE,
+        CommandId.COMPACT_FILE,
         CommandId.UNDO, CommandId.REDO, *ON_NODES, *ON_A_PLACE, *ON_EDITS, CommandId.SWEEP_EDIT,
         *ON_A_CIRCUIT,
         *ON_HYPOTHESES,

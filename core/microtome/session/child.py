@@ -52,10 +52,11 @@ def examine(path: Path) -> None:
     Raises what the reader would raise.
     """
     handle = Handle(path)
-    for name in handle.inspect():
-        with handle.reading(name) as file:
-            dataset = file[name]
-            if dataset.nbytes <= _SMALL:
-                check_inflation(dataset.id, name)
-                dataset[...]
+    with handle.understanding():
+        for name in handle.inspect():
+            with handle.reading(name) as file:
+                dataset = file[name]
+                if dataset.nbytes <= _SMALL:
+                    check_inflation(dataset.id, name)
+                    dataset[...]
     handle.close()

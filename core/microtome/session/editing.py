@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -20,7 +20,10 @@ from microtome.session.locks import NoLocks, lock
 from microtome.session.log import HEADER, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.parts import Attributes, Part
+from microtome.session.safety import check_mark
 from microtome.session.storage import storage_error
+from microtome.session.versions import Version
+from microtome.session.waste import wasted
 
 _BROKEN = (OSError, RuntimeError, SystemError, KeyError, ValueError)
 
@@ -66,22 +69,39 @@ class Editing:
         return same_file(self._main, self.path)
 
     @property
+    def version(self) -> Version:
+        """Major and minor version of the file's format."""
+        return check_mark(self.file, self.path.name)
+
+    @property
+    def waste(self) -> int:
+        """Bytes of the file that nothing in it uses any more."""
+        with _storing(self.path), phil:
+            return wasted(self.file, self._main.size())
+
+    @property
     def unfolded(self) -> bool:
         """Whether there are commits that the file alone does not have."""
         return self._logged.unfolded
 
     def change(
         self,
-        gone: Iterable[str],
+        gone: Mapping[str, Iterable[Part] | None],
         parts: Iterable[Part],
         attributes: Attributes,
         on_chunk: OnChunk,
     ) -> None:
-        """Remove groups, write parts, and commit both as one. ``on_chunk`` may raise to stop it."""
+        """Remove groups, write parts, and commit both as one. ``on_chunk`` may raise to stop it.
+
+        Of a group that is ``gone`` with parts only what these wrote is removed.
+        """
         try:
             with _storing(self.path):
-                for group in gone:
-                    self._parts.remove(group)
+                for group, written in gone.items():
+                    if written is None:
+                        self._parts.remove(group)
+                    else:
+                        self._parts.empty(group, written)
                 for part in parts:
                     self._parts.append(part, on_chunk)
                 # Readers share the file: what HDF5 writes for one of them must not come between.

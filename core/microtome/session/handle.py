@@ -6,6 +6,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from microtome.session.chunks import all_finite
 from microtome.session.lazy import Selection
 from microtome.session.safety import check_file, check_inflation, check_mark, check_objects
 from microtome.session.schema import parse_json, plain_text
+from microtome.session.versions import Version, understanding
 
 _CHUNK_CACHE = 8 << 20
 _REFERENCE_LISTS = {"DIMENSION_LIST", "REFERENCE_LIST"}
@@ -99,9 +101,21 @@ class Handle:
 
         Raises NotASession, NewerSession, or SessionDamaged that names the reason.
         """
-        with self.reading("The list of contents") as file:
-            check_mark(file, self.path.name)
+        with (
+            self.understanding(),
+            self.reading("The list of contents") as file,
+        ):
             return check_objects(file, self.path.stat().st_size)
+
+    @property
+    def version(self) -> Version:
+        """Major and minor version of the file's format. Raises NotASession."""
+        with self.reading("The format version") as file:
+            return check_mark(file, self.path.name)
+
+    def understanding(self) -> AbstractContextManager[None]:
+        """Where what cannot be read of a newer major version raises NewerSession."""
+        return understanding(self.path.name, self.version)
 
     def close(self) -> None:
         """Let go of the file. Twice is fine."""

@@ -7,7 +7,7 @@ chunks, and a short one of what edits change, so that an edit rewrites that one 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class PartWriter:
         self._file[scale.path].make_scale(scale.path.rsplit("/", 1)[1])
 
     def _write_column(self, column: Column, on_chunk: OnChunk) -> None:
-        self._group(column.path.rsplit("/", 1)[0])
+        self._group(column.path.rsplit("/", 1)[0] or "/")
         if column.single is None or 0 in column.values.shape:
             values = np.asarray(column.values[...])
             finite = self._write_whole(column.path, values)
@@ -103,7 +103,12 @@ class PartWriter:
         if column.values.dtype.kind == "f":
             _set_attributes(dataset, {"finite": int(finite)})
         for axis, path in enumerate(column.axes):
-            dataset.dims[axis].attach_scale(self._file[path])
+            if self._fits(path, column.values.shape[axis]):
+                dataset.dims[axis].attach_scale(self._file[path])
+
+    def _fits(self, path: str, length: int) -> bool:
+        """Whether there is such an axis; what was copied from another file may know others."""
+        return path in self._file and self._file[path].shape == (length,)
 
     def _write_whole(self, path: str, values: NDArray[Any]) -> bool:
         values = np.asarray(values, order="C")
@@ -207,14 +212,46 @@ class EditedFile(PartWriter):
         group = self._file[path]
         datasets: list[h5py.Dataset] = []
         group.visititems(lambda _, each: _collect(each, datasets))
+        inside = {each.name for each in datasets}
         for dataset in datasets:
-            for dimension in dataset.dims:
-                for scale in dimension.values():
-                    if not scale.name.startswith(f"{path}/"):
-                        dimension.detach_scale(scale)
+            self._detach(dataset, inside)
         del self._file[path]
         for name in [name for name in self._changing if name.startswith(f"{path}/")]:
             del self._changing[name]
+
+    def empty(self, path: str, parts: Iterable[Part]) -> None:
+        """Take out of a group what ``parts`` wrote there, and leave what somebody else did.
+
+        What shares an axis with them goes as well: it speaks of rows that are no more.
+        """
+        if path not in self._file:
+            return
+        written = [*parts]
+        known = {column.path for part in written for column in part.columns}
+        known.update(scale.path for part in written for scale in part.scales)
+        known.update(link for part in written for link in part.links)
+        datasets: list[h5py.Dataset] = []
+        self._file[path].visititems(lambda _, each: _collect(each, datasets))
+        gone = {
+            each.name for each in datasets
+            if each.name in known or any(scale.name in known for scale in _scales(each))
+        }  # fmt: skip
+        for dataset in datasets:
+            if dataset.name in gone:
+                self._detach(dataset, gone)
+        for name in gone:
+            del self._file[name]
+            self._changing.pop(name, None)
+        for part in written:
+            for name in part.groups.get(path, {}):
+                self._file[path].attrs.pop(name, None)
+
+    def _detach(self, dataset: h5py.Dataset, gone: Container[str]) -> None:
+        """Take a dataset out of the lists of those axes that stay."""
+        for dimension in dataset.dims:
+            for scale in dimension.values():
+                if scale.name not in gone:
+                    dimension.detach_scale(scale)
 
     def finish(self, attributes: Attributes) -> None:
         """Write the manifest, change attributes of the root, hand all to the file."""
@@ -241,6 +278,11 @@ class EditedFile(PartWriter):
             for group, name in ((plots, first), (self._file[ENTRY], f"plots/{first}")):
                 for key, value in _encoded({"default": name}):
                     _create_attribute(group, key, value)
+
+
+def _scales(dataset: h5py.Dataset) -> Iterator[h5py.Dataset]:
+    for dimension in dataset.dims:
+        yield from dimension.values()
 
 
 def _collect(held: h5py.Group | h5py.Dataset, datasets: list[h5py.Dataset]) -> None:

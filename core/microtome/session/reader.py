@@ -12,6 +12,7 @@ from microtome.session.given import as_path
 from microtome.session.log import log_of
 from microtome.session.trial import Trial
 from microtome.session.trust import is_own
+from microtome.session.versions import note
 
 if TYPE_CHECKING:
     from microtome.records.session import Session
@@ -22,12 +23,16 @@ __all__ = ["SessionFile", "info", "open_session"]
 class SessionFile:
     """An open session file; arrays of its ``session`` read from it until ``close``.
 
+    A file of a newer major version is ``read_only``, as its ``note`` says: it holds what this
+    version can read of it, and is not to be written to.
+
     A file that this process did not write itself is first read by a child process.
     Raises SessionError when the file cannot be read, NotASession, NewerSession, or
     SessionDamaged; each names its reason.
     """
 
     session: Session
+    note: str  # what is to be known of a file that is not to be changed, empty for any other
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         place = as_path(path)
@@ -47,13 +52,20 @@ class SessionFile:
         try:
             if not examined:
                 self._handle.inspect()
-            self.session = decode_session(self._handle)
+            self.note = note(self._handle.version)
+            with self._handle.understanding():
+                self.session = decode_session(self._handle)
         except SessionDamaged as error:
             self._handle.close()
             raise _naming(place, error) from error
         except BaseException:
             self._handle.close()
             raise
+
+    @property
+    def read_only(self) -> bool:
+        """Whether a newer Microtome, of another major version, made the file."""
+        return bool(self.note)
 
     def __enter__(self) -> SessionFile:
         return self

@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 from h5py import h5a, h5d, h5g, h5o, h5pl, h5s, h5t, h5z
 
-from microtome.errors import NewerSession, NotASession, SessionDamaged, SessionError
+from microtome.errors import NotASession, SessionDamaged, SessionError
 from microtome.session import schema
 from microtome.session.chunks import chunk_count
 
@@ -57,10 +57,10 @@ def check_file(path: Path) -> None:
         raise NotASession(f"{name} is not an HDF5 file.", "Choose a session file.")
 
 
-def check_mark(file: h5py.File, name: str) -> None:
-    """Refuse an HDF5 file that is no session, or one of a later major version.
+def check_mark(file: h5py.File, name: str) -> tuple[int, int]:
+    """Refuse an HDF5 file that is no session; major and minor version of one that is.
 
-    Raises NotASession or NewerSession.
+    Raises NotASession, or SessionDamaged for a version that is none.
     """
     root = h5g.open(file.id, b"/")
     mark, version = (_fixed_text(root, key) for key in (b"format", b"format_version"))
@@ -68,13 +68,7 @@ def check_mark(file: h5py.File, name: str) -> None:
         raise NotASession(
             f"{name} is an HDF5 file, but not a Microtome session.", "Choose a session file."
         )
-    major, minor = schema.parse_version(version)
-    if major > schema.MAJOR:
-        raise NewerSession(
-            f"{name} was made by a newer Microtome: its format is {major}.{minor}, this program "
-            f"reads {schema.MAJOR}.",
-            "Install the newest Microtome.",
-        )
+    return schema.parse_version(version)
 
 
 def _fixed_text(root: h5g.GroupID, key: bytes) -> str:

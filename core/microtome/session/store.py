@@ -7,19 +7,24 @@ one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from microtome.errors import SessionError, StorageError
 from microtome.jobs import Job, job_or_default
 from microtome.records.session import Session
 from microtome.session.contents import ANALYSIS, Section, sections
 from microtome.session.editing import Busy, Editing, NotEditable, expect_free, forget_log
-from microtome.session.handle import handles_of
+from microtome.session.handle import Handle, handles_of
+from microtome.session.parts import Part
 from microtome.session.schema import MAJOR, MINOR, creator
 from microtome.session.trust import remember
-from microtome.session.writer import save_session
+from microtome.session.unknown import holds_unknown, unknown_part
+from microtome.session.versions import Version, to_write
+from microtome.session.writer import write_whole
 
 _TITLE = "Saving the session"
 _PLAIN = (str, dict, tuple, frozenset)  # sources that are compared by what they hold
@@ -30,6 +35,7 @@ class _Place:
     """A file and the sections that lie in it, with what each was made from."""
 
     path: Path
+    uuid: str
     identity: tuple[int, int]
     held: dict[str, Section]
     names: dict[str, str] = field(default_factory=dict)  # groups of analyses, by id
@@ -41,6 +47,7 @@ class SessionStore:
 
     def __init__(self) -> None:
         self._place: _Place | None = None
+        self._untouched: Path | None = None
 
     def opened(
         self,
@@ -51,8 +58,14 @@ class SessionStore:
     ) -> None:
         """A session was read from a file; ``names`` are those of its analyses' groups, by id."""
         self.close()
+        self._untouched = None
         held = {one.name: one for one in sections(session, include, names)}
-        self._place = _Place(path, _identity(path), held, dict(names))
+        self._place = _Place(path, session.uuid, _identity(path), held, dict(names))
+
+    def looked_at(self, path: Path) -> None:
+        """A file of a newer major version was read: nothing is ever written to it."""
+        self.close()
+        self._untouched = path
 
     def keep(
         self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
@@ -95,6 +108,21 @@ class SessionStore:
                 raise
             remember(path)
         return path
+
+    def compact(
+        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
+    ) -> int:
+        """Write a file anew without what nothing in it uses; how many bytes shorter it is.
+
+        Raises what ``save`` raises.
+        """
+        before = path.stat().st_size if path.exists() else 0
+        return before - self._whole(path, session, include, job).stat().st_size
+
+    def waste(self) -> tuple[int, int]:
+        """Bytes of the edited file that nothing in it uses any more, and its length."""
+        editing = None if self._place is None else self._place.editing
+        return (0, 0) if editing is None else (editing.waste, editing.path.stat().st_size)
 
     def close(self) -> None:
         """Let go of the file. What was kept in its log and not saved is forgotten."""
@@ -146,8 +174,14 @@ class SessionStore:
 
         work.check()
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        about = {"creator": creator(), "saved": now, "format_version": f"{MAJOR}.{MINOR}"}
-        gone_paths = [path for section in gone for path in section.paths]
+        version = place.editing.version
+        about = {"creator": creator(), "saved": now, "format_version": to_write(version)}
+        anew = {one.name for one in new} if holds_unknown(version) else frozenset[str]()
+        gone_paths = {
+            path: [*section.make()] if section.name in anew else None
+            for section in gone
+            for path in section.paths
+        }
         # The session may be read from what is written anew, and be asked for by an undo.
         for handle in handles_of(place.identity):
             handle.hold(gone_paths)
@@ -168,7 +202,9 @@ class SessionStore:
         own = self._place
         if own is None or own.editing is None or own.path != path:
             expect_free(path)
-        target = save_session(path, session, include=include, job=job)
+        self._expect_ours(path)
+        with self._beside(session) as (more, version):
+            target = write_whole(path, session, include, job, more=more, version=version)
         self.close()
         forget_log(target)  # of edits that a disk error ended
         held = {one.name: one for one in sections(session, include)}
@@ -177,8 +213,33 @@ class SessionStore:
             for name, section in held.items()
             if name.startswith(ANALYSIS)
         }
-        self._place = _Place(target, _identity(target), held, names)
+        self._place = _Place(target, session.uuid, _identity(target), held, names)
         return target
+
+    def _expect_ours(self, path: Path) -> None:
+        if self._untouched is not None and path == self._untouched:
+            raise StorageError(
+                f"{path.name} was made by a newer Microtome, and would lose what that wrote.",
+                "Save under another name.",
+            )
+
+    @contextlib.contextmanager
+    def _beside(self, session: Session) -> Iterator[tuple[list[Part], Version]]:
+        """What the file that a session was read from holds beside it, and that file's version."""
+        place = self._place
+        ours = place is not None and session.uuid == place.uuid and session.uuid
+        if place is None or not ours or _identity(place.path) != place.identity:
+            yield [], (MAJOR, MINOR)
+            return
+        with contextlib.ExitStack() as closing:
+            found: tuple[list[Part], Version] = [], (MAJOR, MINOR)
+            # A file that was damaged meanwhile has nothing to give, and is to be replaced.
+            with contextlib.suppress(SessionError):
+                handle = closing.enter_context(contextlib.closing(Handle(place.path)))
+                if holds_unknown(handle.version):
+                    handle.inspect()
+                    found = [unknown_part(handle)], handle.version
+            yield found
 
 
 def _read_alone(place: _Place) -> None:

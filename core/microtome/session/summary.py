@@ -8,6 +8,7 @@ from typing import Any
 from microtome.records.session import Session
 from microtome.records.trace import ArraySource, Trace
 from microtome.session.handle import Handle
+from microtome.session.versions import note
 
 
 def summarise(handle: Handle, session: Session) -> dict[str, Any]:
@@ -16,6 +17,7 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
     names = ("format", "format_version", "creator", "created", "saved", "uuid")
     return {
         **{name: root.get(name, "") for name in names},
+        **({"note": told} if (told := note(handle.version)) else {}),
         "file_bytes": handle.path.stat().st_size,
         "model": {
             "name": model.name, "architecture": model.architecture, "dtype": model.dtype,

@@ -64,7 +64,7 @@ def verify_session(path: str | os.PathLike[str], *, job: Job | None = None) -> V
 def compare(path: Path, *, job: Job | None = None) -> Verification:
     """The same in this process, for a file that was already tried."""
     work, handle = job_or_default(job), Handle(path)
-    try:
+    with closing(handle), handle.understanding():
         unlisted = _with_values(handle, handle.inspect())
         expected = _manifest(handle)
         total, seen, nbytes, damaged = sum(map(len, expected.values())), 0, 0, []
@@ -83,8 +83,6 @@ def compare(path: Path, *, job: Job | None = None) -> Verification:
         damaged += unlisted.values()
         work.progress(_TITLE, total, total)
         return Verification(total, nbytes, tuple(damaged))
-    finally:
-        handle.close()
 
 
 def _manifest(handle: Handle) -> dict[str, _Chunks]:

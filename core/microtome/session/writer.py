@@ -27,6 +27,7 @@ from microtome.session.storage import (
     temporary_beside,
 )
 from microtome.session.trust import remember
+from microtome.session.versions import to_write
 from microtome.sites import expect_names
 
 __all__ = ["SessionWriter", "estimate", "save_session"]
@@ -123,11 +124,25 @@ def save_session(
     expect(session, Session, "session", "a Session", "Make one with examine(model, question).")
     if include is not None:
         expect_names(include, "include")
-    parts = list(session_parts(session, include))
+    return write_whole(place, session, include, job)
+
+
+def write_whole(
+    place: Path,
+    session: Session,
+    include: Iterable[str] | None,
+    job: Job | None,
+    *,
+    more: Iterable[Part] = (),
+    version: tuple[int, int] = (MAJOR, MINOR),
+) -> Path:
+    """The same, with ``more`` parts that a file of a newer minor ``version`` held beside."""
+    parts = [*session_parts(session, include), *more]
     size = sum(part.nbytes for part in parts)
     with SessionWriter(place, size, job) as writer:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        writer.set_root(root_attributes(session, str(uuid.uuid4()), now))
+        about = root_attributes(session, str(uuid.uuid4()), now)
+        writer.set_root({**about, "format_version": to_write(version)})
         for part in parts:
             writer.append(part)
         writer.commit()

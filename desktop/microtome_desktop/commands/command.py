@@ -19,6 +19,7 @@ class CommandId(StrEnum):
     SAVE = auto()
     SAVE_AS = auto()
     VERIFY_FILE = auto()
+    COMPACT_FILE = auto()
     IMPORT_GRAPH = auto()
     EXPORT_GRAPH = auto()
     QUIT = auto()

@@ -32,6 +32,13 @@ def _no_file(now: Situation) -> str:
     return "" if held else "The session on screen is in no file: save it first."
 
 
+def _only_looked_at(now: Situation) -> str:
+    held = now.desk.workspace
+    if held.path is None or not held.note:
+        return _no_file(now)
+    return f"{held.path.name} was {held.note}."
+
+
 def _no_coverage(now: Situation) -> str:
     held = now.desk.library.shelf.coverage is not None
     return "" if held else needs_any_model(now) or "Load it again."
@@ -184,6 +191,9 @@ COMMANDS = (
             "mdi6.content-save-edit-outline", "Ctrl+Shift+S", needs_session),
     Command(_ID.VERIFY_FILE, "File", "Verify the file", "Compare every part of the session's "
             "file with its checksum", "mdi6.file-check-outline", "", _no_file),
+    Command(_ID.COMPACT_FILE, "File", "Compact the file", "Save, and write the session's file "
+            "anew without the room that nothing in it uses any more", "mdi6.package-down",
+            "", _only_looked_at),
     *FILE_ROWS,
     Command(_ID.QUIT, "File", "Quit", "Close the window", "mdi6.exit-to-app", "Ctrl+Q",
             starts_group=True),

@@ -39,10 +39,14 @@ def may_be_session(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A session that was read, and the titles of its results that no panel can show."""
+    """A session that was read, the titles of its results that no panel can show, and a note.
+
+    A file with a note is only looked at.
+    """
 
     session: Session
     unread: tuple[str, ...] = ()
+    note: str = ""
 
     def tell(self, desk: Desk, name: str) -> None:
         """Say what is left out, if anything is."""
@@ -104,8 +108,10 @@ class OpenSession(Request):
 
         file = SessionFile(self.path)
         session = with_edges(with_small_analyses(file.session))
-        opened = Opened(session, unread(session, among=near))
-        if self.edits:
+        opened = Opened(session, unread(session, among=near), file.note)
+        if file.read_only:
+            engine.files.own.looked_at(self.path)
+        elif self.edits:
             engine.files.own.opened(
                 self.path, session, held_in_file(session), file.analysis_groups()
             )
@@ -121,16 +127,19 @@ class OpenSession(Request):
         if not isinstance(result, Opened):
             desk.unsaved.put(result)
             return
-        show_opened(desk, result.session, self.path)
+        show_opened(desk, result.session, self.path, result.note)
         desk.settings.remember_session(self.path)
         result.tell(desk, self.path.name)
 
 
-def show_opened(desk: Desk, session: Session, path: Path | None) -> None:
-    """Show a session that was read from a file; without a ``path`` it counts as unsaved."""
+def show_opened(desk: Desk, session: Session, path: Path | None, note: str = "") -> None:
+    """Show a session that was read from a file; without a ``path`` it counts as unsaved.
+
+    A ``note`` says why the file is only looked at.
+    """
     desk.selection.clear()
     desk.draft.follow(session)
-    desk.workspace.show(session, path, dirty=path is None)
+    desk.workspace.show(session, path, dirty=path is None, note=note)
     desk.selection.update(**restored(session))
     select_answer(desk)
 
@@ -211,6 +220,14 @@ def restored(session: Session) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that holds a session now, and how many bytes of it are worth telling as unused."""
+
+    path: Path
+    waste: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SaveSession(Request):
     """Save a session as it was when this was asked for."""
 
@@ -231,19 +248,51 @@ class SaveSession(Request):
         """No: a save is never killed, the window waits for it."""
         return False
 
-    def perform(self, engine: Engine, job: Job) -> Path:
+    def perform(self, engine: Engine, job: Job) -> Saved:
         """The file, complete and on the disk."""
-        return engine.files.own.save(self.path, self.session, self.include or None, job)
+        place = engine.files.own.save(self.path, self.session, self.include or None, job)
+        return Saved(place, engine.files.waste_to_tell(place))
 
-    def deliver(self, desk: Desk, result: Path) -> None:
+    def deliver(self, desk: Desk, result: Saved) -> None:
         """Say so; what changed since is still unsaved."""
-        desk.settings.remember_session(result)
+        self.show_saved(desk, result.path)
+        desk.notices.info(f"Saved {result.path.name}")
+        if result.waste:
+            desk.notices.info(
+                f"{result.path.name} could be {result.waste / 1e6:,.1f} MB smaller",
+                "It holds room that nothing uses any more. File > Compact the file writes it anew.",
+            )
+
+    def show_saved(self, desk: Desk, path: Path) -> None:
+        """The session is in the file now, unless it changed meanwhile."""
+        desk.settings.remember_session(path)
         shown = desk.workspace.session
         if shown is not None and shown.uuid == self.session.uuid:
-            desk.workspace.saved(result)
+            desk.workspace.saved(path)
             if not same_content(shown, self.session):
                 desk.workspace.mark_dirty()
-        desk.notices.info(f"Saved {result.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class CompactFile(SaveSession):
+    """Write a session's file anew, without the room that nothing in it uses any more."""
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Compacting {self.path.name}"
+
+    def perform(self, engine: Engine, job: Job) -> Saved:
+        """The file, and how many bytes shorter it is."""
+        gain = engine.files.own.compact(self.path, self.session, self.include or None, job)
+        return Saved(self.path, gain)
+
+    def deliver(self, desk: Desk, result: Saved) -> None:
+        """Tell the gain."""
+        self.show_saved(desk, result.path)
+        name, gain = result.path.name, result.waste
+        told = f"It is {gain / 1e6:,.2f} MB smaller." if gain > 0 else "Nothing of it was unused."
+        desk.notices.info(f"Compacted {name}", told)
 
 
 def same_content(one: Session, other: Session) -> bool:

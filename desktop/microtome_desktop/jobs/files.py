@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ class Files:
     def __init__(self) -> None:
         self._own: SessionStore | None = None
         self._kept: SessionStore | None = None
+        self._told: set[Path] = set()  # files whose waste was told
 
     @property
     def own(self) -> SessionStore:
@@ -28,6 +30,16 @@ class Files:
         if self._kept is None:
             self._kept = _store()
         return self._kept
+
+    def waste_to_tell(self, path: Path) -> int:
+        """Bytes of the session's own file that nothing uses, once where it is much of it."""
+        from microtome.session.waste import is_much
+
+        waste, size = self.own.waste()
+        if path in self._told or not is_much(waste, size):
+            return 0
+        self._told.add(path)
+        return waste
 
     def close(self) -> None:
         """Let go of both: the window ends in order, and what is unsaved was given up."""

@@ -37,6 +37,7 @@ class Workspace:
         self._model: ModelIdentity | None = None
         self._session: Session | None = None
         self._path: Path | None = None
+        self._note = ""
         self._dirty = False
 
     @property
@@ -53,6 +54,11 @@ class Workspace:
     def path(self) -> Path | None:
         """The file of the session, None when it was never saved."""
         return self._path
+
+    @property
+    def note(self) -> str:
+        """Why the file of the session is only looked at, empty when it can be saved to."""
+        return self._note
 
     @property
     def dirty(self) -> bool:
@@ -72,12 +78,17 @@ class Workspace:
         self.model_changed.emit(model)
 
     def show(
-        self, session: Session | None, path: Path | None = None, *, dirty: bool = True
+        self,
+        session: Session | None,
+        path: Path | None = None,
+        *,
+        dirty: bool = True,
+        note: str = "",
     ) -> None:
-        """Show a session: a new run, or one opened from ``path``."""
+        """Show a session: a new run, or one opened from ``path``, that with a ``note`` stays."""
         if self._session is None or session is None or self._session.uuid != session.uuid:
             self.prepared.clear()
-        self._session, self._path = session, path
+        self._session, self._path, self._note = session, path, note
         self.arrays.use(session)
         self.session_replaced.emit(session)
         self._set_dirty(dirty and session is not None)
@@ -123,7 +134,7 @@ class Workspace:
 
     def saved(self, path: Path) -> None:
         """The session on screen is in this file now."""
-        self._path = path
+        self._path, self._note = path, ""
         self.path_changed.emit(path)
         self._set_dirty(False)
 

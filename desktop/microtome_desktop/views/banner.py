@@ -1,4 +1,4 @@
-"""The bar that says that a session is reviewed without its model."""
+"""Bars above the circuit: that the session has no model, that its file is only looked at."""
 
 from __future__ import annotations
 
@@ -21,21 +21,10 @@ class OfflineBanner(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.setObjectName("banner")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        sign = QLabel()
-        sign.setPixmap(icon("mdi6.link-variant-off", colours.WARM).pixmap(16, 16))
-        self.text = QLabel()
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.text.setWordWrap(True)
         self.attach = QPushButton("Attach model")
         self.attach.setObjectName("attach_model")
         self.attach.setToolTip("Load the model that made this session")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 6, 8, 6)
-        layout.addWidget(sign)
-        layout.addWidget(self.text, 1)
-        layout.addWidget(self.attach)
+        self.text = _lay_out(self, "mdi6.link-variant-off", self.attach)
         self.attach.clicked.connect(self._on_attach)
         context.library.changed.connect(self._on_library)
         self._update()
@@ -71,3 +60,55 @@ class OfflineBanner(Panel):
         loading = self.context.library.shelf.loading
         self.attach.setEnabled(not loading)
         self.attach.setText(f"Loading {loading}…" if loading else "Attach model")
+
+
+class NewerBanner(Panel):
+    """Shown while the session on screen is in a file that is only looked at."""
+
+    name = "newer_banner"
+    title = "Made by a newer version"
+    icon = "mdi6.file-lock-outline"
+
+    def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
+        super().__init__(context, parent)
+        self.elsewhere = QPushButton("Save as…")
+        self.elsewhere.setObjectName("save_elsewhere")
+        self.elsewhere.setToolTip("Save what this version understands to another file")
+        self.text = _lay_out(self, self.icon, self.elsewhere)
+        self.elsewhere.clicked.connect(self._on_elsewhere)
+        context.workspace.path_changed.connect(self._on_path)
+        self._update()
+
+    def _on_elsewhere(self) -> None:
+        self.context.do(CommandId.SAVE_AS)
+
+    def _on_path(self, path: object) -> None:
+        self._update()
+
+    def show_session(self) -> None:
+        """Another session may be in another file."""
+        self._update()
+
+    def _update(self) -> None:
+        workspace = self.context.workspace
+        self.setVisible(bool(workspace.note))
+        if workspace.note and workspace.path:
+            left = "What this version does not know is left out."
+            self.text.setText(f"{workspace.path.name} was {workspace.note}. {left}")
+
+
+def _lay_out(banner: Panel, sign: str, button: QPushButton) -> QLabel:
+    """The sign, a text, which comes back, and a button."""
+    banner.setObjectName("banner")
+    banner.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    drawn = QLabel()
+    drawn.setPixmap(icon(sign, colours.WARM).pixmap(16, 16))
+    text = QLabel()
+    text.setTextFormat(Qt.TextFormat.PlainText)
+    text.setWordWrap(True)
+    layout = QHBoxLayout(banner)
+    layout.setContentsMargins(12, 6, 8, 6)
+    layout.addWidget(drawn)
+    layout.addWidget(text, 1)
+    layout.addWidget(button)
+    return text

@@ -13,7 +13,7 @@ from microtome.records.session import Session
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
-from microtome_desktop.views.banner import OfflineBanner
+from microtome_desktop.views.banner import NewerBanner, OfflineBanner
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -37,7 +37,9 @@ class Furnishing(QObject):
         self._views: dict[str, Any] = {}  # how sessions have panels that are not made yet
         self._watch()
         self.banner = OfflineBanner(context)
-        window.centre.column.insertWidget(0, self.banner)
+        self.newer = NewerBanner(context)
+        for banner in (self.banner, self.newer):
+            window.centre.column.insertWidget(0, banner)
         self._set_icons()
 
     @property

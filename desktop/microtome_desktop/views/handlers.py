@@ -19,6 +19,7 @@ from microtome_desktop.commands.table import command
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import (
     REMEMBERED,
+    CompactFile,
     OpenSession,
     PrepareOpening,
     SaveSession,
@@ -80,6 +81,7 @@ class Handlers(QObject):
             CommandId.SAVE: self.save,
             CommandId.SAVE_AS: self.save_as,
             CommandId.VERIFY_FILE: self.verify_file,
+            CommandId.COMPACT_FILE: self.compact_file,
             CommandId.QUIT: self._quit,
             CommandId.SWAP_PROMPTS: self._desk.draft.swap,
             CommandId.CLEAR_SELECTION: self._desk.selection.clear,
@@ -257,10 +259,16 @@ class Handlers(QObject):
         if path is not None:
             self._runner.ask(VerifyFile(path))
 
+    def compact_file(self) -> None:
+        """Write the session's file anew without what nothing in it uses."""
+        path = self._desk.workspace.path
+        if path is not None:
+            self._runner.ask(CompactFile(path, *self.to_save(path)))
+
     def save(self) -> None:
         """Save to the session's file, or ask for one."""
         path = self._desk.workspace.path
-        if path is None:
+        if path is None or self._desk.workspace.note:
             self.save_as()
         else:
             self._save(path)

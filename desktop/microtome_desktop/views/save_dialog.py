@@ -34,7 +34,7 @@ class SaveDialog(SavingDialog):
 
     def __init__(self, desk: Desk, runner: JobRunner, session: Session, parent: QWidget) -> None:
         super().__init__("Save session", _proposed(desk, session), parent)
-        self._runner, self._session = runner, session
+        self._runner, self._session, self._desk = runner, session, desk
         self.path.setObjectName("save_path")
         self.everything = QCheckBox("All captured activations and all logits")
         self.everything.setObjectName("save_everything")
@@ -71,7 +71,9 @@ class SaveDialog(SavingDialog):
 
     def why_not(self) -> str:
         """What is typed without an ending may be a folder, too."""
-        typed = self.path.text()
+        typed, held = self.path.text(), self._desk.workspace
+        if held.note and self.target() == held.path:
+            return f"{held.path.name} was {held.note}."
         return place_problem(typed, Path(typed.strip()).expanduser(), self.target())
 
     @property
@@ -102,8 +104,9 @@ def _with_suffix(text: str) -> Path:
 
 
 def _proposed(desk: Desk, session: Session) -> Path:
-    if desk.workspace.path is not None:
-        return desk.workspace.path
+    path = desk.workspace.path
+    if path is not None:
+        return path.with_name(f"{path.stem}-copy{SUFFIX}") if desk.workspace.note else path
     folder = Path(desk.settings.folder or Path.home())
     name = Path(session.model.name).name if names_model(session) else Path(graph_file(session)).stem
     stem = "".join(c if c.isalnum() or c in "-_@" else "-" for c in name)

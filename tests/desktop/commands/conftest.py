@@ -9,7 +9,7 @@ from acts import to_front
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox
 
 from microtome.records.circuit import HEAD
 from microtome.records.marks import Marks, Supernode
@@ -114,6 +114,19 @@ class Hand:
         nodes = self.select(2)
         self.desk.book.mark("Group", supernodes=(Supernode("pair", nodes, collapsed=True),))
         self.rest()
+
+    def give(self, path):
+        """Type a path into the dialog that comes, and accept it."""
+
+        def answer():
+            dialog = QApplication.activeModalWidget()
+            if dialog is None:
+                QTimer.singleShot(10, answer)
+                return
+            dialog.path.setText(str(path))
+            dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
+
+        QTimer.singleShot(10, answer)
 
     def file(self):
         """The session in a file, and on screen from there."""

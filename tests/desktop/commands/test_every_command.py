@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDialog, QDialogButtonBox, QFileDialog, QInputDialog
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog
 
 import microtome_resources as resources
 from microtome.circuits.formats.files import read_graph, write_graph
@@ -51,23 +51,9 @@ def save(hand):
     assert open_session(path).marks.pins == tuple(hand.heads(1))
 
 
-def give(path):
-    """Type a path into the dialog that comes, and accept it."""
-
-    def answer():
-        dialog = QApplication.activeModalWidget()
-        if dialog is None:
-            QTimer.singleShot(10, answer)
-            return
-        dialog.path.setText(str(path))
-        dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
-
-    QTimer.singleShot(10, answer)
-
-
 def save_as(hand):
     path = hand.folder / "new.h5"
-    give(path)
+    hand.give(path)
     hand.do(_ID.SAVE_AS)
     hand.until(path.is_file)
     assert hand.desk.workspace.path == path
@@ -86,7 +72,7 @@ def import_a_graph(hand):
 
 def export_a_graph(hand):
     path = hand.folder / "held.json"
-    give(path)
+    hand.give(path)
     hand.do(_ID.EXPORT_GRAPH)
     hand.until(path.is_file)
     assert read_graph(path).node_id == hand.session.circuit.node_id
@@ -97,6 +83,19 @@ def verify_the_file(hand):
     hand.desk.notices.history.clear()
     hand.do(_ID.VERIFY_FILE)
     assert "held.h5" in hand.desk.notices.history[-1].as_text
+
+
+def compact_the_file(hand):
+    path = hand.file()
+    with path.open("ab") as file:
+        file.write(bytes(1_600_000))  # used by nothing, as what edits replace
+    before = path.stat().st_size
+    hand.desk.notices.history.clear()
+    hand.do(_ID.COMPACT_FILE)
+    assert (gain := before - path.stat().st_size) > 1_500_000
+    told = hand.desk.notices.history[-1]
+    assert told.title == "Compacted held.h5"
+    assert told.what == f"It is {gain / 1e6:,.2f} MB smaller."
 
 
 def leave(hand):
@@ -370,7 +369,8 @@ def documentation(hand):
 
 PROMISES = {
     _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
-    _ID.VERIFY_FILE: verify_the_file, _ID.IMPORT_GRAPH: import_a_graph,
+    _ID.VERIFY_FILE: verify_the_file, _ID.COMPACT_FILE: compact_the_file,
+    _ID.IMPORT_GRAPH: import_a_graph,
     _ID.EXPORT_GRAPH: export_a_graph, _ID.QUIT: leave, _ID.UNDO: undo, _ID.REDO: redo,
     _ID.SWAP_PROMPTS: swap, _ID.CLEAR_SELECTION: clear_the_selection,
     _ID.COPY_PICTURE: copy_a_picture, _ID.PALETTE: find_anything,
