@@ -39,6 +39,7 @@ def contents(bench):
 
     columns = ("score", "influence", "bias", "layer", "position", "head")
     of_edges = ("source", "target", "kind", "weight", "influence")
+    banner = bench.furnishing.banners["offline_banner"]
     return {
         "question": [ask.prompt.prompt.toPlainText(), ask.prompt.corrupt.toPlainText(),
                      ask.prompt.answer.text(), ask.prompt.wrong.text()],
@@ -80,7 +81,7 @@ told = {str(name): actions[name].toolTip() for name in actions if not actions[na
 found = {
     "contents": contents(bench),
     "offline": bench.desk.workspace.offline,
-    "banner": bench.furnishing.banner.text.text() if bench.furnishing.banner.isVisible() else "",
+    "banner": banner.text.text() if banner.isVisible() else "",
     "disabled": told,
     "run": [panels["ask"].prompt.run.isEnabled(), panels["ask"].prompt.run.toolTip()],
     "ablate": [panels["node_card"].node_check.button.isEnabled(),
