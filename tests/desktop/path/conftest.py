@@ -39,7 +39,6 @@ def contents(bench):
 
     columns = ("score", "influence", "bias", "layer", "position", "head")
     of_edges = ("source", "target", "kind", "weight", "influence")
-    banner = bench.furnishing.banners["offline_banner"]
     return {
         "question": [ask.prompt.prompt.toPlainText(), ask.prompt.corrupt.toPlainText(),
                      ask.prompt.answer.text(), ask.prompt.wrong.text()],
@@ -78,6 +77,7 @@ waiting.exec()
 bench = opening.workbench
 panels, actions = bench.furnishing.panels, bench.window.actions_table.actions
 told = {str(name): actions[name].toolTip() for name in actions if not actions[name].isEnabled()}
+banner = bench.furnishing.banners["offline_banner"]
 found = {
     "contents": contents(bench),
     "offline": bench.desk.workspace.offline,
