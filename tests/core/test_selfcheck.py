@@ -16,7 +16,7 @@ from microtome.selfcheck import editing, suite
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject
 from microtome.selfcheck.suite import CHECKS, Check, self_check
 
-NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17]
+NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 17]
 
 
 @pytest.fixture(autouse=True)

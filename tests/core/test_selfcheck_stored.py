@@ -1,4 +1,4 @@
-"""The self-check of storing goes red when a file does not give back what was put into it."""
+"""Self-checks go red when files or dictionaries do not give back what was put into them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from microtome.errors import StorageError
+from microtome.features.dictionary import Dictionary
 from microtome.records.checks import CheckResult, Verdict
 from microtome.selfcheck import storing, suite
 from microtome.selfcheck.suite import CHECKS, self_check
@@ -71,3 +72,36 @@ def test_a_disk_that_takes_no_file_is_no_failure_of_the_model(tiny_model, monkey
     found = outcome(tiny_model("gpt2"), 16)
     assert found.verdict is Verdict.SKIPPED
     assert "No space is left." in found.reason
+
+
+# ---------------------------------------------------------------------- dictionaries
+
+EXPLAINED = {"gpt2": 1e-6, "t5": 1e-6, "words-4l": np.nextafter(1.0, 0.0)}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_features_and_what_they_leave_are_the_activation(tiny_model, embedded, name):
+    found = outcome(embedded(name) if name == "words-4l" else tiny_model(name), 14)
+    assert found.verdict is Verdict.PASS, found.reason
+    if name == "words-4l":  # a real dictionary leaves something
+        assert 0.01 < found.measured < 0.9
+        assert "share of the variance of resid_post" in found.reason
+
+
+BROKEN = {
+    "a decoder that forgets its bias": ("decode", lambda held, codes: codes @ held.directions),
+    "an encoder that reads too much": ("_codes", lambda held, read: held.rule.codes(
+        held.weights, held.settings, 3.0 * read.x)),
+    "codes of the row above": ("encode", lambda held, x: held._codes(held._read(x)).roll(1, 0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["gpt2", "words-4l"])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_dictionary_that_computes_wrongly_is_found(
+    tiny_model, embedded, monkeypatch, name, broken
+):
+    monkeypatch.setattr(Dictionary, *BROKEN[broken])
+    found = outcome(embedded(name) if name == "words-4l" else tiny_model(name), 14)
+    assert found.verdict is Verdict.FAIL
+    assert found.measured > found.allowed

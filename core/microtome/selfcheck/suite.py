@@ -18,7 +18,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.checks import CheckReport, CheckResult, Verdict
-from microtome.selfcheck import attention, editing, seeing, storing, sums, sweeping
+from microtome.selfcheck import attention, dictionaries, editing, seeing, storing, sums, sweeping
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, worst
 
 # What a model that is read wrongly raises from torch and numpy: shapes that do not fit, parts
@@ -51,6 +51,7 @@ CHECKS = (
     Check(10, "a captured run is the plain run", editing.hooked),
     Check(12, "a stopped run leaves no hook behind", editing.interrupted),
     Check(13, "zero ablation gives one result in any order", editing.ablation),
+    Check(14, "features and what they leave sum to the activation", dictionaries.parts),
     Check(15, "a layer patched whole is the other run, a cell a whole pass", sweeping.cells),
     Check(16, "a saved run reread is the same, and so are analyses of it", storing.reread),
     Check(17, "steering adds and takes out what it says", editing.steering),
