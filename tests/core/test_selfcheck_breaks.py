@@ -29,7 +29,8 @@ EDITING = {4, 10, 13, 17}  # checks of edits; 5 and 12 are of what a run leaves 
 
 @pytest.fixture(autouse=True)
 def _few_interruptions(monkeypatch):
-    monkeypatch.setattr(editing, "_INTERRUPTIONS", 2)
+    monkeypatch.setattr(editing, "_STOPS", 2)
+    monkeypatch.setattr(editing, "_STOPPING_SECONDS", 0.0)
 
 
 def failed(model: Model, among: set[int]) -> set[int]:
