@@ -1,4 +1,4 @@
-"""Self-checks go red when files or dictionaries do not give back what was put into them."""
+"""Self-checks go red when files, dictionaries or devices do not give back what they should."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from microtome.errors import StorageError
 from microtome.features.dictionary import Dictionary
+from microtome.jobs import Job
 from microtome.records.checks import CheckResult, Verdict
-from microtome.selfcheck import storing, suite
+from microtome.selfcheck import placing, storing, suite
+from microtome.selfcheck.subject import Subject
 from microtome.selfcheck.suite import CHECKS, self_check
 from microtome.session import trace_parts
 from microtome.session.reader import SessionFile
@@ -105,3 +108,35 @@ def test_a_dictionary_that_computes_wrongly_is_found(
     found = outcome(embedded(name) if name == "words-4l" else tiny_model(name), 14)
     assert found.verdict is Verdict.FAIL
     assert found.measured > found.allowed
+
+
+# ---------------------------------------------------------------------- devices
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["gpt2", "gemma2", "t5"])
+def test_a_device_that_computes_otherwise_is_found(tiny_model, name, dtype):
+    # A copy of the model stands for another device; one of its weights is then another.
+    subject = Subject(tiny_model(name, dtype=dtype), Job())
+    elsewhere = placing.copied_to(subject.model.module, "cpu")
+    (found,) = placing.against(subject, elsewhere)
+    assert found.value == 0
+    with torch.no_grad():
+        elsewhere.get_output_embeddings().weight[3] += 8.0
+    (found,) = placing.against(subject, elsewhere)
+    assert found.excess > 1
+    assert np.array_equal(subject.plain(subject.ids), subject.logits)  # ours is as it was
+
+
+def test_weights_that_are_one_stay_one_elsewhere(tiny_model):
+    module = tiny_model("gemma2").module  # embedding and unembedding are tied
+    moved = placing.copied_to(module, "cpu")
+    tied = moved.get_input_embeddings().weight
+    assert tied is moved.get_output_embeddings().weight
+    assert tied.data_ptr() != module.get_input_embeddings().weight.data_ptr()
+
+
+def test_on_the_cpu_there_is_nothing_to_compare(tiny_model):
+    found = outcome(tiny_model("gpt2"), 11)
+    assert found.verdict is Verdict.SKIPPED
+    assert found.reason == "it runs on the CPU already"
