@@ -20,6 +20,7 @@ _DARK = {
     "TOKEN": "#57c7b8", "POSITION": "#7f9fb5", "HEAD": "#f2a65a", "MLP": "#b58cf5",
     "OUTPUT": "#d7dce4", "GROUP": "#e58fc3", "DIFFERENT": "#5a3c22",
     "BANNER": "#33291a", "BANNER_LINE": "#5c4526",
+    "ALARM": "#3a1c1f", "ALARM_LINE": "#7a353a",
 }  # fmt: skip
 _LIGHT = {
     "WINDOW": "#e9ecf0", "FIELD": "#ffffff", "CARD": "#fbfcfd", "RAISED": "#eff2f6",
@@ -30,6 +31,7 @@ _LIGHT = {
     "TOKEN": "#0e8072", "POSITION": "#5b7b91", "HEAD": "#c26a12", "MLP": "#7748cf",
     "OUTPUT": "#1b2230", "GROUP": "#b23a82", "DIFFERENT": "#f4d9b8",
     "BANNER": "#fbeed8", "BANNER_LINE": "#e2c08a",
+    "ALARM": "#fbe1e1", "ALARM_LINE": "#dd9a9a",
 }  # fmt: skip
 # Groups of points: their own colours, brighter (darker) than those of tasks and positions.
 _GROUPS = {
@@ -49,6 +51,7 @@ EXCITES, INHIBITS, GOOD, BAD = "", "", "", ""
 TOKEN, POSITION, HEAD, MLP, OUTPUT = "", "", "", "", ""
 GROUP = ""  # nodes that the user put together
 DIFFERENT, BANNER, BANNER_LINE = "", "", ""
+ALARM, ALARM_LINE = "", ""  # a bar that warns of wrong numbers
 POINT_GROUPS: tuple[str, ...] = ()
 # Signed effects run through the card's own colour, so that zero disappears.
 SIGNED_STOPS: tuple[tuple[float, str], ...] = ()

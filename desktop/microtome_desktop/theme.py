@@ -154,6 +154,7 @@ QLabel, QToolTip { qproperty-textFormat: PlainText; }
 QLabel[markup="true"] { qproperty-textFormat: RichText; }
 #toast { background: RAISED; border: 1px solid LINE; border-radius: 8px; }
 #banner { background: BANNER; border: 1px solid BANNER_LINE; border-radius: 8px; }
+#alarm { background: ALARM; border: 1px solid ALARM_LINE; border-radius: 8px; }
 #dock_empty { color: FAINT; }
 """
 _SHORT = {"DIM": "TEXT_DIM", "FAINT": "TEXT_FAINT"}  # what the sheet calls them

@@ -87,7 +87,7 @@ def test_the_checks_that_apply_pass_and_the_others_say_why(tiny_model, name):
     report = mt.self_check(tiny_model(name))
     assert report.passed, report.failures
     skipped = {row.number: row.reason for row in report.results if row.verdict == "does not apply"}
-    expected = {1, 2, 3, 7, 9} | (set() if name in PATTERNS else {6, 8})
+    expected = {1, 2, 3, 7, 9, 11} | (set() if name in PATTERNS else {6, 8})
     assert set(skipped) == expected
     assert "keeps its heads" in skipped[1]
     assert all(skipped.values())

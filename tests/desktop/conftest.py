@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import weakref
@@ -328,6 +329,7 @@ def _checked_once(perform):
     """Self-checks that each model goes through once: every test that loads one has them after."""
     reports = {}
 
+    @functools.wraps(perform)  # for who unwraps it
     def checked(request, engine, job):
         key = request.fingerprint, engine.loaded.identity.dtype
         if key not in reports:

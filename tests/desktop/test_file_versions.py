@@ -42,7 +42,7 @@ def test_a_file_of_a_newer_version_is_looked_at_and_saved_elsewhere(
     path = save_session(tmp_path / "newer.h5", sample_session)
     with h5py.File(path, "r+") as file:
         file.attrs.modify("format_version", np.bytes_("2.0"))
-    before, desk, banner = path.read_bytes(), bench.desk, bench.furnishing.newer
+    before, desk, banner = path.read_bytes(), bench.desk, bench.furnishing.banners["newer_banner"]
     assert not banner.isVisible()
     bench.runner.ask(OpenSession(path))
     qtbot.waitUntil(lambda: desk.workspace.path == path and bench.runner.idle, timeout=WAIT)

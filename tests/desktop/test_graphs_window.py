@@ -332,7 +332,10 @@ def test_an_imported_graph_is_named_everywhere(qtbot, bench, bring, graph, tmp_p
     assert not ticks.tickValues(-0.5, 14.5, 400)
     for field in (prompt.prompt, prompt.corrupt):
         assert field.toPlainText() == ""
-    assert "imported graph scores.json, which names no model" in bench.furnishing.banner.text.text()
+    assert (
+        "imported graph scores.json, which names no model"
+        in bench.furnishing.banners["offline_banner"].text.text()
+    )
     bench.window.docks["history"].raise_()
     qtbot.waitUntil(lambda: not runs.visibleRegion().isEmpty(), timeout=WAIT)
     place = runs.visualItemRect(runs.topLevelItem(1)).center()

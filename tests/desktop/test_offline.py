@@ -54,7 +54,7 @@ def test_a_session_put_together_in_python_tells_its_prompts(
 
 
 def test_the_banner_says_why_and_what(qtbot, review):
-    banner = review.furnishing.banner
+    banner = review.furnishing.banners["offline_banner"]
     assert banner.isVisible()
     assert "mary.h5 without its model, words-4l" in banner.text.text()
     assert "Offline review" in review.status.state.text()
@@ -74,7 +74,7 @@ def test_attaching_asks_for_the_same_model(qtbot, review, monkeypatch, sample_id
     review.desk.library.update(embedded=(EmbeddedEntry("words-4l"),))
     asked = []
     monkeypatch.setattr(review.runner, "ask", asked.append)
-    qtbot.mouseClick(review.furnishing.banner.attach, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(review.furnishing.banners["offline_banner"].button, Qt.MouseButton.LeftButton)
     assert asked == [
         LoadModel("words-4l", fingerprint=sample_identity.fingerprint, dtype="float32")
     ]
@@ -83,7 +83,7 @@ def test_attaching_asks_for_the_same_model(qtbot, review, monkeypatch, sample_id
 def test_the_same_fingerprint_enables_it_all_again(qtbot, review, sample_identity):
     review.desk.workspace.set_model(sample_identity)
     review.runner.turns.finish()
-    assert not review.furnishing.banner.isVisible()
+    assert not review.furnishing.banners["offline_banner"].isVisible()
     action = review.window.actions_table.actions[CommandId.RUN]
     qtbot.waitUntil(action.isEnabled)
     assert review.furnishing.panels["feature_space"].compute.isEnabled()
@@ -94,7 +94,10 @@ def test_another_model_is_named_in_the_banner(review, sample_identity):
 
     review.desk.workspace.set_model(replace(sample_identity, name="other", fingerprint="9" * 64))
     review.runner.turns.finish()
-    assert "without its model, words-4l: other is loaded" in review.furnishing.banner.text.text()
+    assert (
+        "without its model, words-4l: other is loaded"
+        in review.furnishing.banners["offline_banner"].text.text()
+    )
 
 
 def test_a_real_model_that_is_not_the_sessions_is_refused(qtbot, live):
@@ -115,6 +118,6 @@ def test_the_real_model_is_attached_to_its_own_file(qtbot, live, tmp_path):
     assert not desk.workspace.offline
     desk.workspace.set_model(None)
     live.runner.turns.finish()
-    assert live.furnishing.banner.isVisible()
+    assert live.furnishing.banners["offline_banner"].isVisible()
     live.window.actions_table.trigger(CommandId.ATTACH_MODEL)
     qtbot.waitUntil(lambda: not desk.workspace.offline and live.runner.idle, timeout=60_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,8 +22,9 @@ _PATCHED = (
     "cross_v", "cross_out", "enc_z", "enc_resid_post",
 )  # fmt: skip
 
-# Interrupting every hook costs half a pass each; this many, evenly spread, meet all kinds.
-_INTERRUPTIONS = 12
+# Stopping at every hook in turn costs half a pass each: so many at least, evenly spread, then all
+# others as long as the time lasts.
+_STOPS, _STOPPING_SECONDS = 12, 0.5
 
 
 def own_values(subject: Subject) -> Iterator[Measurement]:
@@ -133,20 +135,33 @@ class _Tripwire(Job):
 
 
 def interrupted(subject: Subject) -> Iterator[Measurement]:
-    """12. No hook is left behind when a run is stopped at a hook."""
+    """12. No hook is left behind when a run is stopped at any hook in turn."""
     counter = _Tripwire(subject.job)
     before = hook_count(subject.model.module)
     subject.trace(job=counter)
     if not counter.passed:
         raise DoesNotApply("the run has no checkpoint to stop at")
-    left = float(abs(hook_count(subject.model.module) - before))
-    yield Measurement(left, 0.0, "hooks left after a whole run")
-    stops = np.unique(np.linspace(0, counter.passed - 1, _INTERRUPTIONS).astype(int))
-    for stop in stops.tolist():
+    left = abs(hook_count(subject.model.module) - before)
+    after, end = "a whole run", time.perf_counter() + _STOPPING_SECONDS
+    made = 0
+    for stop in _stops(counter.passed):
+        if made >= _STOPS and time.perf_counter() > end:
+            break
         _stopped_run(subject, stop)
-        left = float(abs(hook_count(subject.model.module) - before))
-        yield Measurement(left, 0.0, f"hooks left after a stop at checkpoint {stop}")
+        made += 1
+        found = abs(hook_count(subject.model.module) - before)
+        if found > left:
+            left, after = found, f"a stop at hook {stop}"
+    told = f", after {after}" if left else ""
+    what = f"hooks left, stopped at {made} of {counter.passed} hooks{told}"
+    yield Measurement(float(left), 0.0, what)
     yield _no_change(subject.plain(subject.ids), subject.logits, "logits after the stopped runs")
+
+
+def _stops(count: int) -> list[int]:
+    """Every hook once: some that meet all kinds first, then the others from the first on."""
+    first = np.unique(np.linspace(0, count - 1, _STOPS).astype(int)).tolist()
+    return [*first, *(stop for stop in range(count) if stop not in first)]
 
 
 def _stopped_run(subject: Subject, stop: int) -> None:

@@ -1,8 +1,7 @@
 """The self-checks of a model: numbers that must agree if it is read correctly.
 
 They run on a short prompt of random tokens as soon as a model is loaded, and their outcome is
-kept with every session. The numbers of the checks are fixed; those that a later part of
-Microtome needs are missing from the table until then.
+kept with every session. The numbers of the checks are fixed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,16 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.records.checks import CheckReport, CheckResult, Verdict
-from microtome.selfcheck import attention, editing, seeing, sums, sweeping
+from microtome.selfcheck import (
+    attention,
+    dictionaries,
+    editing,
+    placing,
+    seeing,
+    storing,
+    sums,
+    sweeping,
+)
 from microtome.selfcheck.subject import DoesNotApply, Measurement, Subject, worst
 
 # What a model that is read wrongly raises from torch and numpy: shapes that do not fit, parts
@@ -49,9 +57,12 @@ CHECKS = (
     Check(8, "another attention implementation agrees", attention.implementations),
     Check(9, "patterns recomputed from the weights agree", attention.rebuilt_patterns),
     Check(10, "a captured run is the plain run", editing.hooked),
+    Check(11, "a device gives the logits of the CPU", placing.on_the_cpu),
     Check(12, "a stopped run leaves no hook behind", editing.interrupted),
     Check(13, "zero ablation gives one result in any order", editing.ablation),
+    Check(14, "features and what they leave sum to the activation", dictionaries.parts),
     Check(15, "a layer patched whole is the other run, a cell a whole pass", sweeping.cells),
+    Check(16, "a saved run reread is the same, and so are analyses of it", storing.reread),
     Check(17, "steering adds and takes out what it says", editing.steering),
 )
 

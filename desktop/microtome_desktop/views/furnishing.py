@@ -13,7 +13,7 @@ from microtome.records.session import Session
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
-from microtome_desktop.views.banner import NewerBanner, OfflineBanner
+from microtome_desktop.views.banner import BANNERS
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -36,10 +36,9 @@ class Furnishing(QObject):
         self._left = [place for place in PLACES if not place.late]
         self._views: dict[str, Any] = {}  # how sessions have panels that are not made yet
         self._watch()
-        self.banner = OfflineBanner(context)
-        self.newer = NewerBanner(context)
-        for banner in (self.banner, self.newer):
-            window.centre.column.insertWidget(0, banner)
+        self.banners = {kind.name: kind(context) for kind in BANNERS}
+        for row, banner in enumerate(self.banners.values()):
+            window.centre.column.insertWidget(row, banner)
         self._set_icons()
 
     @property
@@ -129,6 +128,8 @@ class Furnishing(QObject):
         self._window.bodies[place.name].hold(scrolling(panel) if place.scrolls else panel)
 
     def _set_icons(self) -> None:
+        for banner in self.banners.values():
+            banner.set_sign()
         larger, smaller = icon("mdi6.arrow-expand"), icon("mdi6.arrow-collapse")
         floating, close = icon("mdi6.dock-window"), icon("mdi6.close")
         for place in PLACES:

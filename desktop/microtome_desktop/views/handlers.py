@@ -33,6 +33,7 @@ from microtome_desktop.jobs.requests import Examine, ReproducedShare
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.adapters import ADAPTER
 from microtome_desktop.presenters.models import short_name
+from microtome_desktop.state.checked import reports_to_show
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.made_by import model_name
 from microtome_desktop.views.coverage_window import CoverageWindow
@@ -218,9 +219,9 @@ class Handlers(QObject):
         return self._choose_folder(f"Where is the model {short_name(name)}?")
 
     def _show_checks(self) -> None:
-        session = self._desk.workspace.session
-        report = self._desk.library.shelf.checks or (session.checks if session else None)
-        if report is not None:
+        for report in reports_to_show(
+            self._desk.library.shelf.checks, self._desk.workspace.session
+        ):
             ChecksWindow(report, self._window).show()
 
     def _show_coverage(self) -> None:

@@ -22,15 +22,16 @@ NETS = ("resnet", "convnext")
 @pytest.fixture(autouse=True)
 def _few(monkeypatch):
     # The type checks of the tests make hooks a hundred times dearer.
-    monkeypatch.setattr(editing, "_INTERRUPTIONS", 2)
+    monkeypatch.setattr(editing, "_STOPS", 2)
+    monkeypatch.setattr(editing, "_STOPPING_SECONDS", 0.0)
     monkeypatch.setattr(seeing, "_LAYERS", 3)
 
 
 FAMILIES = ("resnet", "convnext", "vit", "deit", "dinov2", "clip")
-CASES = [*((name, "float32") for name in FAMILIES), ("resnet", "bfloat16"), ("dinov2", "bfloat16")]
 
 
-@pytest.mark.parametrize(("name", "dtype"), CASES)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_that_sees_passes(sees, name, dtype):
     report = self_check(sees(name, dtype))
     assert [result.number for result in report.results][-6:] == [18, 19, 20, 21, 22, 23]
@@ -39,7 +40,7 @@ def test_every_family_that_sees_passes(sees, name, dtype):
     if name in NETS:
         assert skipped == {each.number for each in report.results} - PIXELS | {23}
     else:
-        assert skipped == ({2} if name not in tiny_sight.WHOLE else set())
+        assert skipped == ({2, 11} if name not in tiny_sight.WHOLE else {11})
 
 
 def failed(model: Model, number: int) -> bool:

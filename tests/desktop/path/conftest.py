@@ -77,10 +77,11 @@ waiting.exec()
 bench = opening.workbench
 panels, actions = bench.furnishing.panels, bench.window.actions_table.actions
 told = {str(name): actions[name].toolTip() for name in actions if not actions[name].isEnabled()}
+banner = bench.furnishing.banners["offline_banner"]
 found = {
     "contents": contents(bench),
     "offline": bench.desk.workspace.offline,
-    "banner": bench.furnishing.banner.text.text() if bench.furnishing.banner.isVisible() else "",
+    "banner": banner.text.text() if banner.isVisible() else "",
     "disabled": told,
     "run": [panels["ask"].prompt.run.isEnabled(), panels["ask"].prompt.run.toolTip()],
     "ablate": [panels["node_card"].node_check.button.isEnabled(),

@@ -193,19 +193,19 @@ def test_the_model_is_attached_again_and_another_one_is_refused(user, tmp_path, 
     user.until(lambda: user.desk.workspace.model.name == "induction-exact-tiny", "the model")
     user.rest()
     user.open(path, monkeypatch)
-    banner, card = user.bench.furnishing.banner, user.panels["node_card"]
+    banner, card = user.bench.furnishing.banners["offline_banner"], user.panels["node_card"]
     user.click_node(user.nodes(HEAD)[0])
     assert banner.isVisible()
     assert not card.node_check.button.isEnabled()
     user.choose_folder(resources.model_path("induction-exact"), monkeypatch)
-    user.click(banner.attach)
+    user.click(banner.button)
     user.rest()
     refused = user.told()[-1]
     assert "induction-exact" in refused
     assert "is not the model that made this session" in refused
     assert user.desk.workspace.offline
     user.choose_folder(mine, monkeypatch)
-    user.click(banner.attach)
+    user.click(banner.button)
     user.rest()
     assert not user.desk.workspace.offline
     assert not banner.isVisible()

@@ -79,9 +79,9 @@ def test_another_model_is_named_and_the_right_one_attached(reader, tmp_path, mon
     reader.bench.handlers.load("words-4l")
     reader.rest()
     reader.open(path, monkeypatch)
-    banner = reader.bench.furnishing.banner
+    banner = reader.bench.furnishing.banners["offline_banner"]
     assert "words-4l is loaded, which did not make it" in banner.text.text()
-    reader.click(banner.attach)  # the folder is among the recent models
+    reader.click(banner.button)  # the folder is among the recent models
     reader.rest()
     assert not reader.desk.workspace.offline
     assert reader.desk.workspace.model.architecture == "llama"
