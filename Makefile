@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: run test check models bench pictures
+.PHONY: run test check models bench pictures audit
 
-run test check models bench pictures:
+run test check models bench pictures audit:
 	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

@@ -16,7 +16,7 @@ import native
 import parts
 import screen
 
-USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures} [arguments]"
+USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures|audit} [arguments]"
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
 TIMED = "--timed"  # an argument of `test`
@@ -141,6 +141,12 @@ def pictures(arguments: list[str]) -> int:
         return _python(command, cwd=environment.ROOT, env=surroundings)
 
 
+def audit(arguments: list[str]) -> int:
+    """Compare what is installed and allowed with a folder of known faults, where one is named."""
+    script = environment.ROOT / "packaging" / "audit.py"
+    return _python([str(script), *arguments], cwd=Path.cwd())
+
+
 TASKS = {
     "run": ({"desktop"}, run),
     "test": ({"desktop", "test"}, test),
@@ -148,6 +154,7 @@ TASKS = {
     "models": ({"desktop"}, models),
     "bench": ({"desktop", "test"}, bench),
     "pictures": ({"desktop", "test"}, pictures),
+    "audit": ({"desktop", "test"}, audit),
 }
 
 
