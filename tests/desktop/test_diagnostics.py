@@ -178,7 +178,7 @@ def test_without_a_folder_the_window_goes_on(bench, tmp_path):
 
 def test_nothing_leaks_into_the_diagnostics(monkeypatch):
     monkeypatch.setenv("USER", "zanzibar")
-    monkeypatch.setenv("HOME", "/home/Zanzibar")
+    monkeypatch.setenv("HOME", "/users/Zanzibar")
     monkeypatch.setattr(socket, "gethostname", lambda: "Quetzal.example.org")
     settings = Settings(MemoryStore())
     settings.remember_session(Path("/srv/Ouagadougou/Ouagadougou.h5"))
@@ -186,8 +186,8 @@ def test_nothing_leaks_into_the_diagnostics(monkeypatch):
     settings.folder = "/srv/Ouagadougou"
     settings.device = "/srv/Ouagadougou/cuda:0"
     lines = [f"INFO  opened {path}" for path in PATHS]
-    lines += ["by zanzibar on QUETZAL and quetzal.example.org", "at /home/Zanzibar/Ouagadougou/x"]
-    crash = '  File "/home/Zanzibar/Ouagadougou/view.py", line 30 in paint'
+    lines += ["by zanzibar on QUETZAL and quetzal.example.org", "at /users/Zanzibar/Ouagadougou/x"]
+    crash = '  File "/users/Zanzibar/Ouagadougou/view.py", line 30 in paint'
     text = report(settings, "6.11.3", Found("2.0.0", tuple(lines), crash))
     assert not [name for name in SECRETS if name.lower() in text.lower()]
     assert "by <user> on <host> and <host>" in text
