@@ -18,9 +18,11 @@ from PySide6.QtGui import QGuiApplication
 
 from microtome.errors import SiteMissing
 from microtome.session.writer import save_session
+from microtome_desktop.application import ErrorNet
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
+from microtome_desktop.jobs.request import Request
 from microtome_desktop.state import log
 from microtome_desktop.state.diagnostics import Found, report
 from microtome_desktop.state.scrubbing import scrubbed, told, without_folders
@@ -122,6 +124,32 @@ def test_the_log_tells_jobs_and_files(qtbot, bench, tmp_path, journal, sample_se
     assert "Quetzal" not in text
     assert str(tmp_path) not in text
     assert "Mary" not in text  # the prompt's
+
+
+class Fails(Request):
+    """A job whose title and whose error quote what was typed."""
+
+    title = "Running Zanzibar"
+
+    def perform(self, engine, job):
+        raise ValueError("Quetzal is no Ouagadougou")
+
+
+def test_what_was_typed_comes_neither_into_the_log_nor_into_the_diagnostics(qtbot, bench, journal):
+    rest(qtbot, bench)
+    bench.desk.draft.update(prompt="Zanzibar", answer="Quetzal", wrong="Ouagadougou")
+    bench.runner.ask(Fails())
+    net = ErrorNet()
+    try:
+        sys.excepthook(ValueError, ValueError("Quetzal"), None)
+    finally:
+        net.remove()
+    rest(qtbot, bench)
+    text = "\n".join(journal())
+    assert re.search(r"Job \d+ failed after \d+\.\d s: fails\n    ValueError\n", text)
+    assert "ERROR   Unexpected error\n    ValueError" in text
+    text += report(bench.desk.settings, "6", Found("2", log.last_lines(200)))
+    assert not [secret for secret in SECRETS if secret in text]
 
 
 def rest(qtbot, bench):
