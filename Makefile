@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: run test check models bench pictures torture
+.PHONY: run test check models bench pictures torture audit
 
-run test check models bench pictures torture:
+run test check models bench pictures torture audit:
 	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

@@ -7,6 +7,7 @@
     python packaging/bootstrap.py bench [ARGUMENTS]   the measurements; ARGUMENTS go to pytest
     python packaging/bootstrap.py pictures            the pictures in docs/, from the real window
     python packaging/bootstrap.py torture [ARGUMENTS] thousands of kills, power cuts and full disks
+    python packaging/bootstrap.py audit [FOLDER]      known faults of what is installed and allowed
 
 Only the standard library is used here. This file alone must parse under an old Python, so that
 it can say so; the modules beside it are imported after that check.

@@ -16,7 +16,7 @@ import native
 import parts
 import screen
 
-USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures|torture} [arguments]"
+USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|audit} [arguments]"
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
 TIMED = "--timed"  # an argument of `test`
@@ -148,6 +148,12 @@ def pictures(arguments: list[str]) -> int:
         return _python(command, cwd=environment.ROOT, env=surroundings)
 
 
+def audit(arguments: list[str]) -> int:
+    """Compare what is installed and allowed with a folder of known faults, where one is named."""
+    script = environment.ROOT / "packaging" / "audit.py"
+    return _python([str(script), *arguments], cwd=Path.cwd())
+
+
 TASKS = {
     "run": ({"desktop"}, run),
     "test": ({"desktop", "test"}, test),
@@ -156,6 +162,7 @@ TASKS = {
     "bench": ({"desktop", "test"}, bench),
     "pictures": ({"desktop", "test"}, pictures),
     "torture": ({"desktop", "test"}, torture),
+    "audit": ({"desktop", "test"}, audit),
 }
 
 

@@ -25,9 +25,11 @@ from microtome_desktop.application import ErrorNet, draw_without_screen, make_ap
 from microtome_desktop.screen import has_screen, why_no_screen
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.main_window import MainWindow
+from microtome_desktop.views.start_mark import StartMark
 
 if TYPE_CHECKING:
     # The first frame is painted before this is imported.
+    from microtome_desktop.views.journal import Journal
     from microtome_desktop.views.workbench import Workbench
 
 # Tests, and whoever wants a second set of settings, name another file here.
@@ -49,7 +51,7 @@ def settings_store() -> QSettings:
 
 
 def state_folder() -> Path:
-    """Where unsaved sessions outlive a crash."""
+    """Where unsaved sessions outlive a crash, and the log lies."""
     return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.StateLocation))
 
 
@@ -81,7 +83,11 @@ class Opening(QObject):
         self.window = MainWindow()
         self.workbench: Workbench | None = None
         self._path, self._store = path, store
+        self._mark: StartMark | None = None
+        self._journal: Journal | None = None
         if store is not None:
+            self._mark = StartMark(state_folder())
+            self._mark.begin()
             geometry, state = store.value("layout/geometry"), store.value("layout/state")
             self.window.restore_layout(geometry, state)
         self._settling = QTimer(self, singleShot=True, interval=_SETTLE_MS)
@@ -99,7 +105,14 @@ class Opening(QObject):
             self.workbench = Workbench(self.window, self._store or MemoryStore(), kept)
             self.net.caught.connect(self.workbench.report)
             self.workbench.ready.connect(self._settling.start)
+            self._keep_journal(self.workbench)
             self.workbench.start(self._path)
+
+    def _keep_journal(self, bench: Workbench) -> None:
+        if self._mark is not None:
+            from microtome_desktop.views.journal import Journal
+
+            self._journal = Journal(state_folder(), self._mark, bench)
 
     def settle(self) -> None:
         """Emit ``settled`` once everything is at rest again."""
@@ -118,6 +131,10 @@ class Opening(QObject):
         ended = self.workbench.shut_down() if self.workbench is not None else True
         if self._store is not None:
             self._store.sync()
+        if self._mark is not None:
+            self._mark.end()
+        if self._journal is not None:
+            self._journal.end()
         self.net.remove()
         return ended
 

@@ -69,6 +69,12 @@ def test_reviewing_and_closing_in_a_fresh_process(tmp_path, sample_session, sett
     assert "pyqtgraph" in modules
     assert not {"torch", "transformers"} & set(modules)
     assert (settings_folder / "microtome.ini").is_file()
+    (log,) = settings_folder.rglob("microtome.log")
+    told = log.read_text("utf-8")
+    for event in ("Started as process", "Session opened: review.h5", "Ended in order"):
+        assert event in told
+    assert str(tmp_path) not in told
+    assert list(log.parent.glob("running-*")) == []
 
 
 def test_the_window_furnishes_itself_after_its_first_frame(qtbot, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _TEXTS = (".json", ".txt")
 _TOKENIZER = "tokenizer.model"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".pkl")
+_SWITCHES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _BLOCK = 1 << 20  # between two looks at the job: a tenth of a second on a slow line
 _LOCK_PATIENCE = 1.0
 
@@ -291,6 +293,11 @@ def _sha256(path: Path, file: HubFile, job: Job) -> str:
     return found.hexdigest()
 
 
+def _switch() -> str:
+    """The variable that forbids the network; the library reads both, this one first."""
+    return next((name for name in _SWITCHES if os.environ.get(name)), _SWITCHES[0])
+
+
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """Say what the hub, the network or the disk refuses in the user's words."""
@@ -308,8 +315,8 @@ def _told(name: str) -> Iterator[None]:
         ) from error
     except OfflineModeIsEnabled as error:
         raise Offline(
-            f"The model {name} is not on this computer, and HF_HUB_OFFLINE forbids the network.",
-            "Unset HF_HUB_OFFLINE, or give the folder of a local copy.",
+            f"The model {name} is not on this computer, and {_switch()} forbids the network.",
+            f"Unset {_switch()}, or give the folder of a local copy.",
         ) from error
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", "no status")

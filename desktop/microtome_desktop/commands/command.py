@@ -141,6 +141,7 @@ class CommandId(StrEnum):
     DOCUMENTATION = auto()
     SHORTCUTS = auto()
     MESSAGES = auto()
+    COPY_DIAGNOSTICS = auto()
     ABOUT = auto()
 
 

@@ -347,6 +347,9 @@ COMMANDS = (
             "mdi6.keyboard-outline", "Ctrl+/"),
     Command(_ID.MESSAGES, "Help", "Messages…", "Everything the window has reported",
             "mdi6.message-text-outline"),
+    Command(_ID.COPY_DIAGNOSTICS, "Help", "Copy diagnostics…", "What helps to find a fault: "
+            "versions, settings and the end of the log, without prompts or paths",
+            "mdi6.clipboard-text-outline"),
     Command(_ID.ABOUT, "Help", "About Microtome", "Versions of Microtome and its parts",
             "mdi6.information-outline", starts_group=True),
 )  # fmt: skip

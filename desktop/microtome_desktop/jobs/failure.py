@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from microtome.errors import MemoryExceeded, MicrotomeError
 from microtome_desktop.state.notices import Level, Notice
+from microtome_desktop.state.scrubbing import told
 
 _REPORT = "This is a fault of Microtome. The details tell where it happened."
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
@@ -21,6 +22,7 @@ class Failure:
     way_out: str = ""
     details: str = ""
     expected: bool = True  # raised on purpose, with a way out; no fault of the program
+    way: str = ""  # its type and where it came from, for the log: nothing that was typed
 
     @classmethod
     def of(cls, title: str, error: BaseException) -> Failure:
@@ -28,9 +30,10 @@ class Failure:
         details = "".join(traceback.format_exception(error))
         known = _memory_error(error) or error
         if isinstance(known, MicrotomeError):
-            return cls(title, known.what, known.way_out, details)
+            return cls(title, known.what, known.way_out, details, way=told(error))
         first = (str(error).strip() or "no message").splitlines()[0]
-        return cls(title, f"{type(error).__name__}: {first}", _REPORT, details, expected=False)
+        what = f"{type(error).__name__}: {first}"
+        return cls(title, what, _REPORT, details, expected=False, way=told(error))
 
     @property
     def notice(self) -> Notice:

@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
 
 from microtome.errors import MicrotomeError
 from microtome.jobs import Progress
+from microtome_desktop.jobs import journal
 from microtome_desktop.jobs.engine import COMPUTING, FILES, Engine
 from microtome_desktop.jobs.failure import Failure
 from microtome_desktop.jobs.request import Request, Thread
@@ -119,6 +120,7 @@ class JobRunner(QObject):
         job = job_for(worker, self._number, bound)
         ticket = Ticket(self._number, bound, self._session(), job)
         self._live[ticket.number] = ticket
+        journal.asked(ticket.number, bound)
         if not bound.quiet:
             self._tell_of(ticket)
         bound.started(self._desk)
@@ -183,6 +185,7 @@ class JobRunner(QObject):
 
     def _drop(self, ticket: Ticket) -> None:
         self._desk.work.end(ticket.number, Outcome.STOPPED)
+        journal.ended(ticket.number, ticket.request, ticket.seconds, "stopped")
         # The event is set from here: the worker's own event loop is busy with the work.
         ticket.job.cancel()
         del self._live[ticket.number]
@@ -249,6 +252,8 @@ class JobRunner(QObject):
         self._running.add(number)
         self._desk.work.begin(number)
         ticket = self._live.get(number)
+        if ticket is not None:
+            ticket.began = time.monotonic()
         if ticket is not None and not ticket.request.quiet:
             self.changed.emit()  # only what has begun can be paused
 
@@ -296,6 +301,7 @@ class JobRunner(QObject):
         self._desk.work.end(number, Outcome.STOPPED if ticket is None else Outcome.DONE)
         try:
             if ticket is not None:
+                journal.ended(number, ticket.request, ticket.seconds, "done")
                 ticket.request.deliver(self._desk, result)
                 self.finished.emit(ticket.request)
         finally:
@@ -306,6 +312,7 @@ class JobRunner(QObject):
         problem = f"{failure.what} {failure.way_out}".strip()
         self._desk.work.end(number, Outcome.FAILED, problem, failure.notice.as_text)
         if ticket is not None:
+            journal.failed(number, ticket.request, ticket.seconds, failure)
             self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
         self.changed.emit()

@@ -32,6 +32,12 @@ class Ticket:
     request: Request
     session: str
     job: Job
+    began: float | None = None  # by a clock that only runs forward
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, 0 before it has begun."""
+        return 0.0 if self.began is None else time.monotonic() - self.began
 
 
 class Worker(QObject):

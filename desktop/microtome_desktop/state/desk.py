@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from microtome_desktop.state.albums import Albums
 from microtome_desktop.state.book import Book
 from microtome_desktop.state.course import Course
+from microtome_desktop.state.diagnostics import Diagnostics
 from microtome_desktop.state.dictionaries import Dictionaries
 from microtome_desktop.state.draft import Draft
 from microtome_desktop.state.exports import Clip
@@ -48,6 +49,7 @@ class Desk:
     trials: Trials = field(default_factory=Trials)
     albums: Albums = field(default_factory=Albums)
     unsaved: Waiting = field(default_factory=Waiting)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
     settings: Settings = field(default_factory=_unsaved_settings)
 
     def __post_init__(self) -> None:

@@ -19,13 +19,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message: what happened, the way out, and details to copy."""
+    """One message: what happened, the way out, details to copy, and a command that helps."""
 
     level: Level
     title: str
     what: str = ""
     way_out: str = ""
     details: str = ""
+    offer: str = ""  # the id of a command that helps
 
     @property
     def as_text(self) -> str:

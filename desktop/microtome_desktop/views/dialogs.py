@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import PackageNotFoundError, version
-
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QColor
 from PySide6.QtWidgets import (
@@ -25,10 +22,6 @@ from microtome_desktop.commands.table import COMMANDS, MENUS
 from microtome_desktop.state.notices import Notice
 from microtome_desktop.views.fonts import mono_font
 
-_PARTS = (
-    "microtome", "torch", "transformers", "numpy", "h5py",
-    "PySide6-Essentials", "pyqtgraph", "vispy",
-)  # fmt: skip
 _VERDICTS = {  # by the name of its colour: the theme may change
     Verdict.PASS: "GOOD",
     Verdict.FAIL: "BAD",
@@ -46,28 +39,12 @@ class TextWindow(QDialog):
         self.text = QPlainTextEdit(text)
         self.text.setReadOnly(True)
         self.text.setFont(mono_font(12))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.close)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        self.buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
-        layout.addWidget(buttons)
+        layout.addWidget(self.buttons)
         self.resize(640, 420)
-
-
-def about_text() -> str:
-    """Versions of Microtome and of what it stands on."""
-    lines = ["Microtome: look into neural networks, cut them, keep what you found.", ""]
-    lines += [f"{name:<20} {_version(name)}" for name in _PARTS]
-    lines.append(f"{'Python':<20} {platform.python_version()}")
-    lines.append(f"{'System':<20} {platform.platform()}")
-    return "\n".join(lines)
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def help_text() -> str:

@@ -106,6 +106,7 @@ class Handlers(QObject):
             CommandId.SETTINGS: self.helping.show_settings,
             CommandId.SHORTCUTS: self.helping.shortcuts,
             CommandId.MESSAGES: self.helping.messages,
+            CommandId.COPY_DIAGNOSTICS: self.helping.diagnostics,
             CommandId.ABOUT: self.helping.about,
         }
 

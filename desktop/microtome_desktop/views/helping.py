@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices
 
+from microtome_desktop.jobs.diagnostics_request import GatherDiagnostics
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
-from microtome_desktop.views.dialogs import TextWindow, about_text, help_text, messages_text
+from microtome_desktop.state.diagnostics import Found
+from microtome_desktop.views.diagnostics_window import AboutWindow, DiagnosticsWindow
+from microtome_desktop.views.dialogs import TextWindow, help_text, messages_text
 from microtome_desktop.views.main_window import MainWindow
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class Helping:
         self._window, self._desk, self._runner = window, desk, runner
         self._load_again = load_again
         self._finding: Finding | None = None
+        desk.diagnostics.changed.connect(self._on_found)
 
     def show_lessons(self) -> None:
         """Bring the lessons to the front."""
@@ -81,4 +85,19 @@ class Helping:
 
     def about(self) -> None:
         """Show the versions."""
-        TextWindow("About Microtome", about_text(), self._window).show()
+        AboutWindow(self.diagnostics, self._window).show()
+        self._gather()
+
+    def diagnostics(self) -> None:
+        """Show what helps to find a fault, to be copied."""
+        DiagnosticsWindow(self._desk.settings, self._window).show()
+        self._gather()
+
+    def _gather(self) -> None:
+        self._runner.ask(GatherDiagnostics(self._desk.diagnostics.crash))
+
+    def _on_found(self, found: Found) -> None:
+        for about in self._window.findChildren(AboutWindow):
+            about.show_found(found)
+        for diagnostics in self._window.findChildren(DiagnosticsWindow):
+            diagnostics.show_found(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
 )
 
 from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.table import command
 from microtome_desktop.state.notices import Level, Notice, Notices
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.icons import icon
@@ -32,6 +34,8 @@ _LOOKS = {  # picture, and the name of its colour
 class Toast(QWidget):
     """One notice; errors and warnings stay until they are closed."""
 
+    taken = Signal(str)  # the id of the command that it offers
+
     def __init__(self, notice: Notice, parent: QWidget) -> None:
         super().__init__(parent)
         self.notice = notice
@@ -48,6 +52,8 @@ class Toast(QWidget):
             self._layout.addWidget(_wrapped(text))
         if notice.details:
             self._add_details()
+        if notice.offer:
+            self._add_offer()
 
     def _head(self) -> QHBoxLayout:
         picture, colour = _LOOKS[self.notice.level]
@@ -86,6 +92,14 @@ class Toast(QWidget):
         self._layout.addWidget(self.details)
         self._layout.addLayout(buttons)
 
+    def _add_offer(self) -> None:
+        self.offer = QPushButton(command(CommandId(self.notice.offer)).title)
+        self.offer.clicked.connect(self._take)
+        self._layout.addWidget(self.offer, 0, Qt.AlignmentFlag.AlignRight)
+
+    def _take(self) -> None:
+        self.taken.emit(self.notice.offer)
+
     def _toggle_details(self, shown: bool) -> None:
         self.details.setVisible(shown)
         self.fit()
@@ -102,6 +116,8 @@ class Toast(QWidget):
 class Toasts(QObject):
     """Puts notices into the corner of a window, newest lowest."""
 
+    taken = Signal(str)  # the id of a command that a notice offers
+
     def __init__(self, window: QWidget, notices: Notices) -> None:
         super().__init__(window)
         self._window = window
@@ -112,6 +128,7 @@ class Toasts(QObject):
     def _on_posted(self, notice: Notice) -> None:
         toast = Toast(notice, self._window)
         toast.installEventFilter(self)
+        toast.taken.connect(self.taken)
         toast.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.shown.append(toast)
         for old in self.shown[:-_MOST]:

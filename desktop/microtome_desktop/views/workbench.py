@@ -150,6 +150,7 @@ class Workbench(QObject):
         desk.selection.changed.connect(self._on_selection)
         desk.book.steps_changed.connect(self._on_steps)
         desk.workspace.arrays.wanted.connect(self._on_wanted)
+        self.toasts.taken.connect(self._on_offer)
         self.runner.changed.connect(self._on_work)
         self.runner.finished.connect(self._on_finished)
 
@@ -351,6 +352,10 @@ class Workbench(QObject):
             window.setWindowTitle(told)
         if window.isWindowModified() != workspace.dirty:
             window.setWindowModified(workspace.dirty)
+
+    @Slot(str)
+    def _on_offer(self, name: str) -> None:
+        self.window.actions_table.trigger(CommandId(name))
 
     @Slot(object)
     def report(self, error: BaseException) -> None:

@@ -2,7 +2,6 @@
 
 Those of the menus Space, Run and Edits are in files beside this one, by the same rules.
 ``PROMISES`` has a check for each: it sets the stage, takes the command, and looks at what came.
-A command without a check fails.
 """
 
 from __future__ import annotations
@@ -389,6 +388,7 @@ PROMISES = {
     _ID.START_PAGE: start_page, _ID.DOCUMENTATION: documentation,
     _ID.SHORTCUTS: opens(_ID.SHORTCUTS, "Keyboard shortcuts"),
     _ID.MESSAGES: opens(_ID.MESSAGES, "Messages"), _ID.ABOUT: opens(_ID.ABOUT, "About"),
+    _ID.COPY_DIAGNOSTICS: opens(_ID.COPY_DIAGNOSTICS, "Diagnostics"),
 }  # fmt: skip
 
 
