@@ -165,7 +165,7 @@ class Settings:
 
     @property
     def autosave(self) -> int:
-        """Minutes after which what no file holds is saved by itself; 0 for never."""
+        """Seconds after a change until what no file holds is kept; 0 for never."""
         return self._one_number(AUTOSAVES, "files/autosave", 2)
 
     @autosave.setter
