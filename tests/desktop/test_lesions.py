@@ -15,7 +15,7 @@ from microtome.records.units import Unit
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.presenters.lesions import NO_LESION, rows_of, said_of
+from microtome_desktop.presenters.lesions import NO_LESION, OTHER, rows_of, said_of
 from microtome_desktop.state.lesions import LesionWish, lesions_in
 from microtome_desktop.views.lesion_plots import DosePlot
 
@@ -66,7 +66,7 @@ def held_lesion(units=("z.1/2", "z.0/3")):
     )  # fmt: skip
 
 
-def test_three_clicks_from_the_window_as_it_opens_lose_faces_and_keep_objects(live, qtbot):
+def test_three_clicks_from_the_window_as_it_opens_lead_to_a_double_dissociation(live, qtbot):
     desk, lessons = live.desk, live.furnishing.panels["lessons"]
     press_tab(live.window, "Lessons")
     QTest.mouseClick(lessons.starts["lesion"], LEFT)
@@ -78,31 +78,44 @@ def test_three_clicks_from_the_window_as_it_opens_lose_faces_and_keep_objects(li
     assert desk.workspace.session.clean.image is not None
     QTest.mouseClick(panel.run, LEFT)
     rest(live, qtbot)
-    (analysis,) = lesions_in(desk.workspace.session)
-    found = lesion_of(analysis)
+    analysis, textures = lesions_in(desk.workspace.session)
+    found, other = lesion_of(analysis), lesion_of(textures)
     after = dict(zip(found.groups, found.after[0], strict=True))
     assert len(found.units) == 12
     assert after["face"] <= 0.4
     assert after["object"] >= 0.98
     assert (desk.course.lesson.id, desk.course.place) == ("lesion", 1)
     assert "face from 100% to 33%" in panel.result.said.text()
-    texts = [panel.result.table.item(1, column).text() for column in range(4)]
+    table = panel.result.table
+    texts = [table.item(1, column).text() for column in range(4)]
     assert texts == ["face", "120", "100%", "33.3%"]
+    assert table.horizontalHeaderItem(OTHER).text() == "texture"
+    beside = dict(zip(other.groups, other.after[0], strict=True))
+    assert len(other.units) == 10
+    assert beside["texture"] <= 0.2
+    assert beside["face"] >= 0.97
+    shown = [table.item(row, OTHER).text() for row in range(table.rowCount())]
+    assert not table.isColumnHidden(OTHER)
+    assert [shown[found.groups.index(name)] for name in ("face", "texture")] == ["100%", "3.7%"]
     exec("\n".join(panel.exported_lines()), lines := {})  # noqa: S102  it is what is tested
     np.testing.assert_allclose(lines["values"], found.after[0])
     units = panel.result.units
     place = units.visualItemRect(units.item(0, 0)).center()
     QTest.mouseClick(units.viewport(), LEFT, pos=place)
     assert desk.selection.current.unit == str(found.units[0])
-    # The other way round, by the fields that the lesson's third step names.
+    # The other in front has the first beside it; alone it is asked for without one.
+    panel.held.setCurrentIndex(1)
+    panel.held.activated.emit(1)
+    assert table.horizontalHeaderItem(OTHER).text() == "face"
     panel.form.target.setCurrentText("texture")
-    panel.form.count.setValue(10)
+    panel.form.count.setValue(9)
+    panel.form.beside.setCurrentIndex(0)
+    assert not panel.form.beside_count.isVisible()
     QTest.mouseClick(panel.run, LEFT)
     rest(live, qtbot)
+    assert len(lesions_in(desk.workspace.session)) == 3
     again = lesion_of(lesions_in(desk.workspace.session)[0])
-    after = dict(zip(again.groups, again.after[0], strict=True))
-    assert after["texture"] <= 0.2
-    assert after["face"] >= 0.97
+    assert dict(zip(again.groups, again.after[0], strict=True))["texture"] <= 0.2
     desk.course.leave()
     live.window.show_panel("circuit")
 

@@ -51,22 +51,28 @@ class RunLesion(Request):
         """What a partial result is called in the job panel."""
         return "before and after" if name == LESION else ""
 
-    def perform(self, engine: Engine, job: Job) -> Analysis:
-        """The lesion. Raises InputError, SiteMissing or ModelError for what cannot be asked."""
+    def perform(self, engine: Engine, job: Job) -> list[Analysis]:
+        """The lesion, before it the one to compare with, if one is asked for.
+
+        Raises InputError, SiteMissing or ModelError for what cannot be asked.
+        """
         from microtome.vision.lesion import lesion
 
-        wish, model = self.wish, engine.loaded
-        return lesion(
-            model, self._chosen(model, job), wish.data or None, controls=wish.controls,
-            how=Treatment(wish.how, wish.amount), seed=wish.seed, job=job,
-        )  # fmt: skip
+        model = engine.loaded
+        return [
+            lesion(
+                model, self._chosen(wish, model, job), wish.data or None, controls=wish.controls,
+                how=Treatment(wish.how, wish.amount), seed=wish.seed, job=job,
+            )
+            for wish in (self.wish.other, self.wish)
+            if wish is not None
+        ]  # fmt: skip
 
-    def _chosen(self, model: Model, job: Job) -> Chosen:
+    def _chosen(self, wish: LesionWish, model: Model, job: Job) -> Chosen:
         from microtome.records.lesion import Chosen
         from microtome.records.units import Unit
         from microtome.vision.lesion import choose_units
 
-        wish = self.wish
         if wish.by not in MEASURED:
             units = tuple(Unit.parse(one) for one in wish.units)
             return Chosen.by_hand(units, BY[wish.by].removeprefix("units "))
@@ -80,9 +86,10 @@ class RunLesion(Request):
         if name == LESION:
             desk.workspace.grow_analysis(value)
 
-    def deliver(self, desk: Desk, result: Analysis) -> None:
+    def deliver(self, desk: Desk, result: list[Analysis]) -> None:
         """Add all of it to the session."""
-        desk.workspace.add_analysis(result)
+        for each in result:
+            desk.workspace.add_analysis(each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,9 @@ COLUMNS = (
     ("after", "Share of right answers with the units changed"),
     ("change", "After minus before"),
     ("random", "Mean of as many random units of the same layers"),
+    ("other", "Right answers with the units of another lesion changed in their place"),
 )
+OTHER = len(COLUMNS) - 1  # the column of the lesion beside
 # The first letter is a capital: entries of a list.
 HOW_TITLES = {
     "zero": "Set to zero",
@@ -50,10 +52,13 @@ class Cell:
     tip: str = ""
 
 
-def rows_of(found: Lesion, measure: int) -> list[tuple[Cell, ...]]:
-    """A row a group: changes beyond what random lesions cost are coloured."""
+def rows_of(found: Lesion, measure: int, other: Lesion | None = None) -> list[tuple[Cell, ...]]:
+    """A row a group: changes beyond what random lesions cost are coloured.
+
+    With an ``other`` lesion of the same groups a last column has what is right after that.
+    """
     made: list[tuple[Cell, ...]] = []
-    for row in found.rows(measure):
+    for at, row in enumerate(found.rows(measure)):
         change, dim = float(row["change"]), colours.TEXT_DIM
         none = not found.n_controls
         beyond = none or not row["control_low"] <= row["after"] <= row["control_high"]
@@ -70,8 +75,26 @@ def rows_of(found: Lesion, measure: int) -> list[tuple[Cell, ...]]:
             Cell("" if none else _share(row["control"]), dim,
                  "" if none else f"{_share(row['control_low'])} to {_share(row['control_high'])} "
                  f"in 95 % of {found.n_controls} random lesions"),
+            *([] if other is None else [_after(other, measure, at)]),
         ))  # fmt: skip
     return made
+
+
+def _after(other: Lesion, measure: int, at: int) -> Cell:
+    before, after = (float(each[measure, at]) for each in (other.before, other.after))
+    told = colours.BAD if after - before <= -_FALLS else colours.TEXT
+    return Cell(_share(after), told, other_title(other))
+
+
+def other_title(other: Lesion) -> str:
+    """What the lesion beside was, for example "10 units selective for texture"."""
+    units = len(other.units)
+    return f"{units} unit{'s' * (units != 1)} {other.chosen.source}, {other.treatment.text}"
+
+
+def other_name(other: Lesion) -> str:
+    """The head of its column: the last word of how its units were chosen."""
+    return other.chosen.source.rsplit(" ", 1)[-1][:9]
 
 
 def _share(value: float) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
 from psygnal import Signal
 
@@ -28,7 +31,8 @@ class Act(Enum):
 class Step:
     """A short text, and the next click.
 
-    ``question`` is put to the model before it; ``front`` is a panel that is brought to the front.
+    ``question`` is put to the model before it; ``front`` is a panel that is brought to the front, and
+    ``view`` how that is set then.
     """
 
     text: str
@@ -38,6 +42,7 @@ class Step:
     brings: str = ""
     question: Question | None = None
     front: str = ""
+    view: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

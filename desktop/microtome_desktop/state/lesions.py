@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from microtome.records.analysis import Analysis
@@ -25,7 +25,8 @@ class LesionWish:
     """Which units, what is done to them, and on what that is tried.
 
     ``by`` is one of ``BY``; ``localizer`` and ``data`` are sets by name, empty for the model's
-    own; ``units`` are those by hand or of the circuit, as texts.
+    own; ``units`` are those by hand or of the circuit, as texts. ``beside`` is what else units are
+    chosen for, ``beside_count`` of them, for a second lesion to compare with; empty for none.
     """
 
     by: str = SELECTIVITY
@@ -39,6 +40,15 @@ class LesionWish:
     data: str = ""
     controls: int = 20
     seed: int = 0
+    beside: str = ""
+    beside_count: int = 1
+
+    @property
+    def other(self) -> Self | None:
+        """The second lesion, None where none is asked for."""
+        if not self.beside or self.by not in MEASURED:
+            return None
+        return replace(self, target=self.beside, count=self.beside_count, beside="")
 
     def told(self) -> dict[str, Any]:
         """All of it as plain JSON."""
@@ -55,8 +65,9 @@ class LesionWish:
             if not isinstance(listed, list | tuple) or not all(isinstance(x, str) for x in listed):
                 return None
             given[name] = tuple(listed)
-        whole = all(isinstance(given.get(name, 0), int) for name in ("count", "controls", "seed"))
-        words = ("by", "localizer", "target", "how", "data")
+        numbers = ("count", "controls", "seed", "beside_count")
+        whole = all(isinstance(given.get(name, 0), int) for name in numbers)
+        words = ("by", "localizer", "target", "how", "data", "beside")
         texts = all(isinstance(given.get(name, ""), str) for name in words)
         return cls(**given) if whole and texts and given.get("by", HAND) in BY else None
 
@@ -105,6 +116,14 @@ def lesions_in(session: Session | None) -> tuple[Analysis, ...]:
     """The lesions of a session, the newest first."""
     held = () if session is None else tuple(session.analyses.values())
     return tuple(one for one in reversed(held) if one.kind == LESION)
+
+
+def beside(one: Analysis, held: tuple[Analysis, ...]) -> Analysis | None:
+    """The newest other lesion that was tried on the same cases in the same way."""
+    same = ("set", "digest", "tasks", "how", "amount")
+    wanted = [one.params.get(name) for name in same]
+    others = (each for each in held if each.id != one.id)
+    return next((x for x in others if [x.params.get(name) for name in same] == wanted), None)
 
 
 def circuit_units(session: Session | None) -> tuple[Unit, ...]:

@@ -48,6 +48,11 @@ class LesionForm(QWidget):
         self.target = choice("lesion_target", "domain, class or task", ())
         self.layer = choice("lesion_layer", "layer", ())
         self.count = spin("lesion_count", "how many units, the strongest first", 1, 1_000_000, 1)
+        self.beside = choice("lesion_beside", "what a second lesion is chosen for", ())
+        self.beside.setToolTip("A second lesion, to compare with, has a column of its own")
+        self.beside_count = spin(
+            "lesion_beside_count", "units of the second lesion", 1, 1_000_000, 1
+        )
         self.units = QLineEdit()
         self.units.setObjectName("lesion_units")
         self.units.setAccessibleName("units by hand")
@@ -77,6 +82,12 @@ class LesionForm(QWidget):
         self.by_hand = QWidget()
         self.by_hand.setLayout(hand)
         hand.setContentsMargins(0, 0, 0, 0)
+        compared = QHBoxLayout()
+        compared.setContentsMargins(0, 0, 0, 0)
+        compared.addWidget(self.beside, 1)
+        compared.addWidget(self.beside_count)
+        self.compared = QWidget()
+        self.compared.setLayout(compared)
         numbers = QHBoxLayout()
         for box in (self.controls, self.seed):
             box.setMinimumWidth(48)
@@ -87,6 +98,7 @@ class LesionForm(QWidget):
         rows: tuple[tuple[str, QWidget], ...] = (
             ("Lesion of", self.by), ("which is", self.target), ("found on", self.localizer),
             ("in", self.layer), ("how many", self.count), ("units", self.by_hand),
+            ("beside it", self.compared),
             ("What is done", self.how), ("dose", self.amount), ("Tried on", self.data),
         )  # fmt: skip
         for title, widget in rows:
@@ -102,12 +114,12 @@ class LesionForm(QWidget):
         column.addWidget(self.note)
 
     def _connect(self) -> None:
-        for box in (self.by, self.target, self.data):
+        for box in (self.by, self.target, self.data, self.beside):
             box.currentIndexChanged.connect(self._on_change)
         self.layer.currentIndexChanged.connect(self._on_layer)
         self.localizer.currentIndexChanged.connect(self._on_localizer)
         self.how.currentIndexChanged.connect(self._on_how)
-        for number in (self.count, self.controls, self.seed, self.amount):
+        for number in (self.count, self.beside_count, self.controls, self.seed, self.amount):
             number.valueChanged.connect(self._on_change)
         self.units.editingFinished.connect(self._on_typed)
         self.clear.clicked.connect(self.clear_wanted)
@@ -132,7 +144,9 @@ class LesionForm(QWidget):
 
     def _offer_targets(self) -> None:
         held = self._set(self.localizer)
-        _fill(self.target, [(name, name) for name in (held.groups if held else ())])
+        groups = [(name, name) for name in (held.groups if held else ())]
+        _fill(self.target, groups)
+        _fill(self.beside, [("no other", ""), *groups])
 
     def _set(self, box: Choice) -> NamedSet | None:
         sets = () if self.offered is None else (*self.offered.localizers, *self.offered.data)
@@ -161,6 +175,8 @@ class LesionForm(QWidget):
             data=str(self.data.currentData() or ""),
             controls=self.controls.value(),
             seed=self.seed.value(),
+            beside=str(self.beside.currentData() or ""),
+            beside_count=self.beside_count.value(),
         )
 
     def show_wish(self, wish: LesionWish) -> None:
@@ -168,10 +184,12 @@ class LesionForm(QWidget):
         for box, value in (
             (self.by, wish.by), (self.localizer, wish.localizer), (self.target, wish.target),
             (self.layer, ",".join(wish.layers)), (self.how, wish.how), (self.data, wish.data),
+            (self.beside, wish.beside),
         ):  # fmt: skip
             if box.findData(value) >= 0:
                 box.setCurrentIndex(box.findData(value))
         self.count.setValue(wish.count)
+        self.beside_count.setValue(wish.beside_count)
         self.controls.setValue(wish.controls)
         self.seed.setValue(wish.seed)
         if wish.how in AMOUNTS:
@@ -192,9 +210,10 @@ class LesionForm(QWidget):
         if self.offered is not None and 0 <= row < len(self.offered.layers):
             held = self.offered.layers[row]
             heads = held.names[0].startswith("z.")
-            with QSignalBlocker(self.count):
-                self.count.setMaximum(held.count)
-                self.count.setValue(max(1, round((_FEW if heads else _SHARE) * held.count)))
+            for number in (self.count, self.beside_count):
+                with QSignalBlocker(number):
+                    number.setMaximum(held.count)
+                    number.setValue(max(1, round((_FEW if heads else _SHARE) * held.count)))
         self._on_change()
 
     def _on_how(self) -> None:
@@ -218,9 +237,10 @@ class LesionForm(QWidget):
     def _show_fields(self) -> None:
         """Those that count for the way in which units are chosen."""
         measured = self.kind in MEASURED
-        for widget in (self.target, self.localizer, self.layer):
+        for widget in (self.target, self.localizer, self.layer, self.compared):
             self.form.setRowVisible(widget, measured)
         self.form.setRowVisible(self.count, self.kind != HAND)
+        self.beside_count.setVisible(bool(self.beside.currentData()))
         self.form.setRowVisible(self.by_hand, self.kind == HAND)
         self.form.setRowVisible(self.amount, str(self.how.currentData()) in AMOUNTS)
         self.note.setVisible(self.kind in {HAND, CIRCUIT})

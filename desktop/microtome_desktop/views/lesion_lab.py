@@ -33,6 +33,7 @@ from microtome_desktop.state.lesions import (
     HAND,
     LesionOffer,
     LesionWish,
+    beside,
     circuit_units,
     lesions_in,
     offer_key,
@@ -61,6 +62,7 @@ class LesionLab(Panel):
         self.run, self.problem, self.needs = QPushButton("Lesion"), QLabel(), QLabel()
         self.held, self.empty = choice("lesion_held", "lesions of the session", ()), EmptyState()
         self._read: tuple[Analysis, Lesion] | None = None
+        self._beside: tuple[Analysis, Lesion] | None = None  # to compare with
         self._shown = ""
         self._others = 0  # the last lesion that was tried on another model
         self._wish: LesionWish | None = None  # of the file, until the model's offer is there
@@ -247,7 +249,15 @@ class LesionLab(Panel):
             self._read = one, lesion_of(one)
         self.result.setVisible(one is not None)
         self.empty.setVisible(one is None)
-        self.result.show_found(None if self._read is None else self._read[1])
+        other = None if one is None else beside(one, held)
+        if other is None:
+            self._beside = None
+        elif self._beside is None or self._beside[0] is not other:
+            self._beside = other, lesion_of(other)
+        self.result.show_found(
+            None if self._read is None else self._read[1],
+            None if self._beside is None else self._beside[1],
+        )
         self._show_able()
 
     @property
@@ -301,6 +311,7 @@ class LesionLab(Panel):
         self._wish, shown = LesionWish.of(held.get("wish")), held.get("shown")
         self._shown = shown if isinstance(shown, str) else ""
         self.result.restore_view(held)
+        self._offer()
 
     def exported_table(self) -> Callable[[], Table] | str:
         """Right answers by group."""

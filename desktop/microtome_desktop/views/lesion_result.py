@@ -9,14 +9,23 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from microtome.records.lesion import Lesion
-from microtome_desktop.presenters.lesions import COLUMNS, MEASURES, rows_of, said_of, unit_rows
+from microtome_desktop.presenters.lesions import (
+    COLUMNS,
+    MEASURES,
+    OTHER,
+    other_name,
+    other_title,
+    rows_of,
+    said_of,
+    unit_rows,
+)
 from microtome_desktop.views.choice_table import ChoiceTable
 from microtome_desktop.views.elided import TwoLines
 from microtome_desktop.views.form_fields import choice
 from microtome_desktop.views.lesion_plots import ConfusionMatrix, DosePlot
 
 _ROW, _UNIT = 21, 19  # pixels of a row
-_WIDTHS, _UNITS = (46, 52, 52, 52, 58), 150  # leave room for names on a small screen
+_WIDTHS, _UNITS = (46, 52, 52, 52, 58, 58), 150  # leave room for names on a small screen
 _LOW, _NARROW = 290, 480  # pixels under which one part is shown at a time
 _QT_MOST = (1 << 24) - 1  # what Qt calls no limit
 _PARTS = ("Table", "Dose curve", "Matrix", "Units")
@@ -31,6 +40,7 @@ class LesionResult(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.found: Lesion | None = None
+        self.other: Lesion | None = None  # of the same groups, to compare with
         self._group = ""  # by name, so that it stays from lesion to lesion
         self.said = TwoLines()
         self.counts = choice("lesion_measure", "what counts as right", ())
@@ -96,11 +106,11 @@ class LesionResult(QWidget):
         """The row of what counts as right."""
         return max(0, self.counts.currentIndex())
 
-    def show_found(self, found: Lesion | None) -> None:
-        """Show another lesion, or none."""
-        if found is self.found:
+    def show_found(self, found: Lesion | None, other: Lesion | None = None) -> None:
+        """Show another lesion, or none; beside it one to compare with."""
+        if found is self.found and other is self.other:
             return
-        self.found = found
+        self.found, self.other = found, other
         if found is None:
             return
         with QSignalBlocker(self.counts):
@@ -119,8 +129,9 @@ class LesionResult(QWidget):
             return
         self.said.setText(said_of(found, self.measure))
         self.said.setToolTip(self.said.text())
+        self._show_other()
         for table, rows in (
-            (self.table, rows_of(found, self.measure)), (self.units, unit_rows(found)),
+            (self.table, rows_of(found, self.measure, self.other)), (self.units, unit_rows(found)),
         ):  # fmt: skip
             table.set_rows(len(rows))
             for at, cells in enumerate(rows):
@@ -129,6 +140,13 @@ class LesionResult(QWidget):
             self.table.selectRow(self._row())
         self.dose.show_group(found, self.measure, self._row())
         self.matrix.show_found(found, 1 - self.side.currentIndex())
+
+    def _show_other(self) -> None:
+        self.table.setColumnHidden(OTHER, self.other is None)
+        head = self.table.horizontalHeaderItem(OTHER)
+        if self.other is not None and head is not None:
+            head.setText(other_name(self.other))
+            head.setToolTip(f"{COLUMNS[OTHER][1]}: {other_title(self.other)}")
 
     def _row(self) -> int:
         """The group that is chosen, or the one that loses most."""

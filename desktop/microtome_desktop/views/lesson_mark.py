@@ -102,6 +102,8 @@ class LessonMark(QWidget):
             self._window.show_panel("circuit")  # where most of the clicks are
         if step is not None and step.front:
             self._window.show_panel(step.front)
+            if step.view and step.front in self._panels:
+                self._panels[step.front].restore_view(dict(step.view))
         if step is None or step.act is Act.READ:
             self._follow.stop()
             self.hide()
