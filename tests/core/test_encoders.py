@@ -295,7 +295,8 @@ def test_a_session_with_classes_for_answers_is_kept(tmp_path):
     np.testing.assert_array_equal(np.asarray(kept.clean.logits[...]), session.clean.logits)
     assert kept.clean.tokens == ("<5>", "<60>", "<7>", "<9>")
     checks = self_check(model)
-    assert all(row.verdict is Verdict.PASS for row in checks.results)
+    left = {row.number: row.verdict for row in checks.results if row.verdict is not Verdict.PASS}
+    assert left == {11: Verdict.SKIPPED}  # there is no other device
     with pytest.raises(AnswerError, match=r"'vreb' is no class of .*verb"):
         model.answer_token("vreb")
     with pytest.raises(AnswerError, match=r"has no class 3.*0 to 2"):

@@ -160,7 +160,7 @@ BAD = {
     "index pickle": (_index("x.bin"), UnsafeModel, "names 'x.bin'"),
     "link out": (_link_out, UnsafeModel, "a link that leaves the folder"),
     "lacking tensor": (_lacking_tensor, ModelDamaged, r"lack 1 tensors.*h.1.mlp.c_fc.weight"),
-    "wrong shape": (_wrong_shape, ModelDamaged, "could not be loaded"),
+    "wrong shape": (_wrong_shape, ModelDamaged, "have other shapes than its config.json"),
     "auto_map": (_config(auto_map={"AutoModel": "x.Y"}), UnsafeModel, "'auto_map'"),
     "nested": (_config(sub={"auto_map": {}}), UnsafeModel, "'auto_map'"),
     "remote": (_config(trust_remote_code=True), UnsafeModel, "'trust_remote_code'"),

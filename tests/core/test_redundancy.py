@@ -104,7 +104,8 @@ def test_batches_of_runs_keep_to_their_bytes_of_logits(tiny_model, monkeypatch):
     monkeypatch.setattr(masked, "_LOGITS", limit)
     monkeypatch.setattr(Model, "forward", counted)
     found = Masked(model, asked, "zero", (), Job()).measured(removals)
-    np.testing.assert_allclose(found, whole, atol=1e-6)
+    # Logits near 10 are numbers of float32, a millionth apart: another batch may round elsewhere.
+    np.testing.assert_allclose(found, whole, atol=3e-6)
     assert max(made) <= limit
 
 

@@ -97,10 +97,13 @@ def test_a_click_on_the_embedding_row_selects_no_layer(qtbot, context):
 
 def test_the_value_under_the_cursor_is_said(qtbot, context):
     panel = shown(qtbot, HeatmapPanel(context))
-    hover_cell(panel.map, 4, 14)
-    said = panel.map.caption.text()
     value = context.workspace.session.analyses["logit-lens"].array("probability")[4, 14]
-    assert f"{value:.4g}" in said
+
+    def said():  # pyqtgraph leaves out moves that come quickly one after another
+        hover_cell(panel.map, 4, 14)
+        return f"{value:.4g}" in panel.map.caption.text()
+
+    qtbot.waitUntil(said)
     assert context.selection.current.hovered_position == 14
 
 

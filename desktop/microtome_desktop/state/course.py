@@ -31,8 +31,8 @@ class Act(Enum):
 class Step:
     """A short text, and the next click.
 
-    ``question`` is put to the model before it; ``front`` is a panel that is brought to the front, and
-    ``view`` how that is set then.
+    ``question`` is put to the model before it; ``front`` is a panel that is brought to the front,
+    and ``view`` how that is set then.
     """
 
     text: str
