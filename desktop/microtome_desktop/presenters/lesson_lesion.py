@@ -15,10 +15,9 @@ LOSE_FACES = Lesson(
         Step(
             "People with a certain brain damage see as well as ever, but no longer tell whose "
             "face they see. This network names six faces, six objects, four textures and six "
-            "digits, nearly all of them rightly. The form beside takes the twelve of its 32 last "
-            "channels that are most selective for faces, found on images of their own, and to "
-            "compare with the ten most selective for textures. Press Lesion: each set in turn is "
-            "set to zero.",
+            "digits. The form takes the twelve of its 32 last channels most selective for faces, "
+            "found on images of their own, and to compare with ten for textures. Press Lesion: "
+            "each set in turn is set to zero.",
             Act.PRESS, "lesion", brings="analyses/lesion", front="lesions",
             view={"wish": _WISH.told()},
         ),
