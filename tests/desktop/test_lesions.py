@@ -66,6 +66,23 @@ def held_lesion(units=("z.1/2", "z.0/3")):
     )  # fmt: skip
 
 
+def the_other_alone(live, qtbot, panel):
+    """The other lesion in front has the first beside it; alone it is asked for without one."""
+    desk, table = live.desk, panel.result.table
+    panel.held.setCurrentIndex(1)
+    panel.held.activated.emit(1)
+    assert table.horizontalHeaderItem(OTHER).text() == "face"
+    panel.form.target.setCurrentText("texture")
+    panel.form.count.setValue(9)
+    panel.form.beside.setCurrentIndex(0)
+    assert not panel.form.beside_count.isVisible()
+    QTest.mouseClick(panel.run, LEFT)
+    rest(live, qtbot)
+    assert len(lesions_in(desk.workspace.session)) == 3
+    again = lesion_of(lesions_in(desk.workspace.session)[0])
+    assert dict(zip(again.groups, again.after[0], strict=True))["texture"] <= 0.2
+
+
 def test_three_clicks_from_the_window_as_it_opens_lead_to_a_double_dissociation(live, qtbot):
     desk, lessons = live.desk, live.furnishing.panels["lessons"]
     press_tab(live.window, "Lessons")
@@ -103,19 +120,7 @@ def test_three_clicks_from_the_window_as_it_opens_lead_to_a_double_dissociation(
     place = units.visualItemRect(units.item(0, 0)).center()
     QTest.mouseClick(units.viewport(), LEFT, pos=place)
     assert desk.selection.current.unit == str(found.units[0])
-    # The other in front has the first beside it; alone it is asked for without one.
-    panel.held.setCurrentIndex(1)
-    panel.held.activated.emit(1)
-    assert table.horizontalHeaderItem(OTHER).text() == "face"
-    panel.form.target.setCurrentText("texture")
-    panel.form.count.setValue(9)
-    panel.form.beside.setCurrentIndex(0)
-    assert not panel.form.beside_count.isVisible()
-    QTest.mouseClick(panel.run, LEFT)
-    rest(live, qtbot)
-    assert len(lesions_in(desk.workspace.session)) == 3
-    again = lesion_of(lesions_in(desk.workspace.session)[0])
-    assert dict(zip(again.groups, again.after[0], strict=True))["texture"] <= 0.2
+    the_other_alone(live, qtbot, panel)
     desk.course.leave()
     live.window.show_panel("circuit")
 

@@ -47,6 +47,13 @@ def held_probe(session):
     return Probe(sites, accuracy, np.full((3, 2), 0.5), 0.5, params, direction)
 
 
+def one_label_is_refused(live, qtbot, panel):
+    panel.form.show_wish(ProbeWish("a | The key\na | The keys", "resid", -1, 2, 0))
+    QTest.mouseClick(panel.run, LEFT)
+    rest(live, qtbot)
+    assert "All prompts are labelled 'a'" in panel.problem.text()
+
+
 def test_an_example_is_probed_site_by_site_and_is_the_engine_s(live, qtbot, tmp_path):
     panel, desk = front(live, qtbot), live.desk
     desk.book.clear_edits()
@@ -93,10 +100,7 @@ def test_an_example_is_probed_site_by_site_and_is_the_engine_s(live, qtbot, tmp_
     np.testing.assert_allclose(edit.direction.values, found.direction[1, at], atol=1e-6)
     desk.book.undo()
     rest(live, qtbot)
-    panel.form.show_wish(ProbeWish("a | The key\na | The keys", "resid", -1, 2, 0))
-    QTest.mouseClick(panel.run, LEFT)
-    rest(live, qtbot)
-    assert "All prompts are labelled 'a'" in panel.problem.text()
+    one_label_is_refused(live, qtbot, panel)
     panel.form.show_wish(ProbeWish())
     desk.workspace.put_analyses({analysis.id: None})
     live.window.show_panel("circuit")
