@@ -150,6 +150,9 @@ class KeptWindow:
         """Put the window away until somebody takes it, or close it if it is not as it was."""
         _renew(self._made, self._session)
         self._forget()
+        if self._put_back():
+            _renew(self._made, self._session)
+            self._forget()
         if any(self._moved()) or self._state() != self._first:
             self.close()
         else:

@@ -11,6 +11,7 @@ import pytest
 import shiboken6
 from acts import rest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
+from PySide6.QtGui import QOpenGLContext
 from PySide6.QtWidgets import QApplication, QWidget
 
 TESTS = Path(__file__).parents[1]
@@ -88,6 +89,20 @@ def test_changes_of_theme_leave_nothing(own_window, qtbot):
     before = alive()
     change_theme(own_window, qtbot, "dark")
     assert grown(before) == {}
+
+
+@pytest.mark.gl
+def test_nobody_takes_the_context_that_a_scene_deletes(qapp):
+    from microtome_desktop.views.offscreen_scene import OffscreenScene
+
+    scene = OffscreenScene("black")
+    scene.resize(64, 64)
+    assert not scene.draw().isNull()
+    # A wrapper of it counts as the scene's child; the collector that finds both lets shiboken
+    # delete it, and the scene deletes it once more.
+    contexts = [held for held in gc.get_objects() if type(held) is QOpenGLContext]
+    assert all(shiboken6.createdByPython(context) for context in contexts)
+    scene.deleteLater()
 
 
 def test_windows_that_were_closed_are_gone(request, qapp, qtbot, sample_session):

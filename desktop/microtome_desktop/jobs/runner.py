@@ -19,6 +19,7 @@ from microtome.jobs import Progress
 from microtome_desktop.jobs import journal
 from microtome_desktop.jobs.engine import COMPUTING, FILES, Engine
 from microtome_desktop.jobs.failure import Failure
+from microtome_desktop.jobs.garbage import GarbageCollector
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.jobs.turns import Turns
 from microtome_desktop.jobs.worker import Ticket, Worker, job_for
@@ -53,6 +54,7 @@ class JobRunner(QObject):
         self.turns = Turns(self)
         self._freeing = QTimer(self, singleShot=True, interval=_FREE_MS)
         self._freeing.timeout.connect(self._free)
+        self._garbage = GarbageCollector(self)
         self._engine = Engine()
         self._workers = {
             thread: Worker(self._engine, COMPUTING if thread is Thread.MODEL else FILES)
@@ -215,6 +217,7 @@ class JobRunner(QObject):
         ended = [self._ends(kind, end) for kind in self._threads]
         if all(ended):
             self._engine.files.close()
+            self._garbage.end()
         return all(ended)
 
     def _ends(self, kind: Thread, end: float) -> bool:

@@ -45,7 +45,9 @@ class OffscreenScene(QWidget):
     def __init__(self, background: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMouseTracking(True)
-        self.canvas = _Canvas(bgcolor=background, show=False)
+        # Nothing is on screen to swap. For it the library would ask the widget for its context,
+        # which shiboken then deletes a second time where the collector finds both to be garbage.
+        self.canvas = _Canvas(bgcolor=background, show=False, autoswap=False)
         self.native: QWidget = self.canvas.native
         # No child of ours: as one, Qt would compose our window by OpenGL all the same.
         self.destroyed.connect(self.native.deleteLater)
