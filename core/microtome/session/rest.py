@@ -64,12 +64,12 @@ def _sum(file: h5py.File, stored: _Bytes, length: int) -> int:
     checksum = 0
     for start, stop in _between(sorted(_left_out(file)), length):
         stored.seek(start)
-        while start < stop:
-            piece = stored.read(min(stop - start, _AT_ONCE))
-            if not piece:
-                return -1 & 0xFFFFFFFF  # cut short
+        left = stop - start
+        while left and (piece := stored.read(min(left, _AT_ONCE))):
             checksum = zlib.crc32(piece, checksum)
-            start += len(piece)
+            left -= len(piece)
+        if left:
+            return 0  # cut short
     return checksum
 
 
