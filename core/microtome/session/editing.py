@@ -6,6 +6,7 @@ One process at a time edits a session. Others read the file as it was last saved
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from microtome.session.locks import NoLocks, lock
 from microtome.session.log import HEADER, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.parts import Attributes, Part
+from microtome.session.rest import write_rest
 from microtome.session.safety import check_mark
 from microtome.session.storage import storage_error
 from microtome.session.versions import Version
@@ -124,6 +126,7 @@ class Editing:
             raise Busy(f"{self.path.name} is being read by another program.")
         try:
             with _storing(self.path), phil:
+                write_rest(self.file, self._logged, self._logged.seek(0, os.SEEK_END))
                 self._logged.fold()
         except BaseException:
             self.give_up()

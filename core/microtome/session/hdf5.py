@@ -6,6 +6,7 @@ chunks, and a short one of what edits change, so that an edit rewrites that one 
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from microtome.session.chunks import all_finite, chunk_offsets, chunk_shape, chunk_values
 from microtome.session.parts import Attributes, Column, Part, Scale
 from microtome.session.plots import ENTRY, PLOTS
+from microtome.session.rest import clear_rest, write_rest
 from microtome.session.schema import EDITED, IMAGES, fixed_text, plain_text
 from microtome.session.sink import Sink
 
@@ -184,7 +186,9 @@ class Staging(PartWriter):
     def flush(self) -> None:
         """Write the manifest of all chunks and hand everything to the system."""
         self.write_manifest()
+        clear_rest(self._file)
         self._file.flush()
+        write_rest(self._file, self._sink, self._sink.seek(0, os.SEEK_END))
         self._sink.check()
 
 
@@ -261,6 +265,7 @@ class EditedFile(PartWriter):
         else:
             self.write_manifest()
             self._whole = True
+        clear_rest(self._file)
         for name, value in _encoded(attributes):
             _create_attribute(self._file, name, value)
         self._file.flush()

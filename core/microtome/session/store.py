@@ -83,7 +83,7 @@ class SessionStore:
         gone = [one for name, one in place.held.items() if not _same(one, wanted.get(name))]
         new = [one for name, one in wanted.items() if not _same(one, place.held.get(name))]
         if gone or new:
-            self._edit(place, gone, new, job)
+            self._edit(place, session, gone, new, job)
             place.held = wanted
         return True
 
@@ -157,6 +157,7 @@ class SessionStore:
     def _edit(
         self,
         place: _Place,
+        session: Session,
         gone: list[Section],
         new: list[Section],
         job: Job | None,
@@ -176,6 +177,8 @@ class SessionStore:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         version = place.editing.version
         about = {"creator": creator(), "saved": now, "format_version": to_write(version)}
+        own = {"uuid": session.uuid, "created": session.created}
+        about |= {name: value for name, value in own.items() if value}
         anew = {one.name for one in new} if holds_unknown(version) else frozenset[str]()
         gone_paths = {
             path: [*section.make()] if section.name in anew else None

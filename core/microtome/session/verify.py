@@ -1,4 +1,4 @@
-"""Verifying: every stored chunk against the checksum taken when it was written."""
+"""Verifying: every stored chunk, and all else, against checksums taken at the writing."""
 
 from __future__ import annotations
 
@@ -18,15 +18,20 @@ from microtome.session.chunks import chunk_offsets
 from microtome.session.given import as_path
 from microtome.session.handle import Handle
 from microtome.session.hdf5 import CHANGING_MANIFEST, MANIFEST
+from microtome.session.rest import rest_is_good
 from microtome.session.trial import Trial
 
 _TITLE = "Verifying the session"
+STRUCTURE = "the structure of the file"
 _Chunks = dict[int, tuple[int, int]]  # number → stored bytes, checksum
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How many chunks and bytes were read, and the datasets whose bytes are not as written."""
+    """How many chunks and bytes were read, and the datasets whose bytes are not as written.
+
+    ``STRUCTURE`` stands for all that is no dataset.
+    """
 
     chunks: int
     nbytes: int
@@ -36,7 +41,7 @@ class Verification:
         """Raise SessionDamaged that names the damaged datasets of the file of this name."""
         if self.damaged:
             raise SessionDamaged(
-                f"{name} is damaged: stored values are not as they were written in "
+                f"{name} is damaged: these parts are not as they were written: "
                 f"{', '.join(self.damaged)}.",
                 "Open another copy of the session; what is not named here can still be trusted.",
             )
@@ -81,6 +86,9 @@ def compare(path: Path, *, job: Job | None = None) -> Verification:
             if found != chunks:
                 damaged.append(name)
         damaged += unlisted.values()
+        with handle.reading(STRUCTURE) as file, path.open("rb") as stored:
+            if not rest_is_good(file, stored):
+                damaged.append(STRUCTURE)
         work.progress(_TITLE, total, total)
         return Verification(total, nbytes, tuple(damaged))
 

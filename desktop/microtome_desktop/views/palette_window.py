@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import shiboken6
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt
-from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -71,9 +71,10 @@ class Palette(QFrame):
         self._act, self._entries = act, self._offer()
         if not self.isVisible():
             self._before = QApplication.focusWidget()
-            application = QCoreApplication.instance()
-            if application is not None:
-                application.installEventFilter(self)
+            # Not the application: for that Python would be handed all that Qt makes for itself,
+            # and shiboken 6.11 may trip over what it wrapped and did not make.
+            if (handle := self._window.windowHandle()) is not None:
+                handle.installEventFilter(self)
         self.words.clear()
         self._search("")
         width = min(_WIDTH, self._window.width() - 40)
@@ -103,9 +104,8 @@ class Palette(QFrame):
     def hideEvent(self, event: QHideEvent) -> None:
         """Give the keyboard back to who had it."""
         super().hideEvent(event)
-        application = QCoreApplication.instance()
-        if application is not None:
-            application.removeEventFilter(self)
+        if (handle := self._window.windowHandle()) is not None:
+            handle.removeEventFilter(self)
         before, self._before = self._before, None
         held = QApplication.focusWidget()
         mine = held is None or self.isAncestorOf(held)
@@ -115,8 +115,8 @@ class Palette(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys of the list work in the field; a click elsewhere and losing the keyboard close."""
         kind = event.type()
-        if kind == QEvent.Type.MouseButtonPress and self._is_elsewhere(watched):
-            self.hide()
+        if isinstance(event, QMouseEvent) and kind == QEvent.Type.MouseButtonPress:
+            self._pressed(event)
         if watched is not self.words:
             return False
         if isinstance(event, QKeyEvent):
@@ -136,10 +136,10 @@ class Palette(QFrame):
             self.hide()
         return False
 
-    def _is_elsewhere(self, watched: QObject) -> bool:
-        inside = watched is self or (isinstance(watched, QWidget) and self.isAncestorOf(watched))
-        popup = QApplication.activePopupWidget() is not None
-        return isinstance(watched, QWidget) and self.isVisible() and not inside and not popup
+    def _pressed(self, event: QMouseEvent) -> None:
+        """Close at a press beside it; its own menu, when there is one, is in another window."""
+        if self.isVisible() and not self.geometry().contains(event.position().toPoint()):
+            self.hide()
 
     def _key(self, key: Qt.Key) -> bool:
         if key == Qt.Key.Key_Escape:
