@@ -13,18 +13,24 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _GAP = 7.0  # between two names
 
 
-class AxisStrip(QWidget):
+class AxisStrip(Stepping):
     """Names along a line; where they would touch, the more important ones stay."""
 
     picked = Signal(int)
     hovered = Signal(int)  # -1 when the cursor leaves
 
-    def __init__(self, orientation: Qt.Orientation, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, orientation: Qt.Orientation, said: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self.setAccessibleName(said)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keyboard to the nodes
         self._across = orientation == Qt.Orientation.Horizontal
         self._font = mono_font(11)
         self._metrics = QFontMetricsF(self._font)
@@ -59,6 +65,21 @@ class AxisStrip(QWidget):
         if index != self._selected:
             self._selected = index
             self.update()
+        known = index is not None and index < len(self._names)
+        tell(self, self._names[index] if known and index is not None else "none is selected")
+
+    def count(self) -> int:
+        return len(self._names)
+
+    def current(self) -> int | None:
+        return self._selected
+
+    def rise(self) -> int:
+        return 0 if self._across else 1
+
+    def step_to(self, index: int) -> None:
+        """As a click on the name."""
+        self.picked.emit(index)
 
     def set_groups(self, groups: Mapping[int, str]) -> None:
         """Underline names in the colours of the groups that they are in."""

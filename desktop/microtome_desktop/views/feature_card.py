@@ -69,7 +69,7 @@ class FeatureCardView(QWidget):
         self._target = self._proposed = ""  # of the note; the proposal on show
         self.note = NoteField("feature_note", "A note of your own", self._on_note)
         self.histogram = SmallHistogram()
-        self.chips = TokenChips(font_pixels=11)
+        self.chips = TokenChips("where the feature is on in the run", font_pixels=11)
         self.run_note = _text()
         self.words = {name: _text() for name in ("token", "raised", "lowered")}
         self.links = {name: _text() for name in ("alike", "together")}

@@ -19,6 +19,7 @@ from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.panel_table import PLACES, Place
 from microtome_desktop.views.panels import Panels
+from microtome_desktop.views.spoken import install, name_areas
 
 
 class Furnishing(QObject):
@@ -31,6 +32,7 @@ class Furnishing(QObject):
 
     def __init__(self, window: MainWindow, context: PanelContext) -> None:
         super().__init__(window)
+        install()
         self._window, self._context = window, context
         self.panels = Panels(self._make_late)
         self._left = [place for place in PLACES if not place.late]
@@ -125,7 +127,9 @@ class Furnishing(QObject):
     def _make(self, place: Place) -> None:
         panel = place.load()(self._context)
         self.panels[place.name] = panel
-        self._window.bodies[place.name].hold(scrolling(panel) if place.scrolls else panel)
+        held = scrolling(panel) if place.scrolls else panel
+        name_areas(held, place.title)
+        self._window.bodies[place.name].hold(held)
 
     def _set_icons(self) -> None:
         for banner in self.banners.values():

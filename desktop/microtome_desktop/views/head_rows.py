@@ -32,6 +32,7 @@ class HeadRows(QTableView):
         super().__init__()
         self.setObjectName("head_table")
         self.setAccessibleName("heads")
+        self.setTabKeyNavigation(False)
         self.shown: HeadTable | None = None
         self._brushes: dict[int, QBrush] = {}
         self._quiet = False

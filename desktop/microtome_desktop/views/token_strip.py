@@ -50,7 +50,7 @@ class TokenStrip(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.drawing: Strip | None = None
-        self.chips = TokenChips()
+        self.chips = TokenChips("tokens of the run")
         self.image = ImageStrip()  # in their place for a run on an image
         self.colour_by = Choice()
         self.colour_by.setObjectName("strip_colour")
