@@ -83,7 +83,7 @@ QStatusBar QLabel { color: DIM; }
 QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
   background: FIELD; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
   selection-background-color: SELECTED; }
-QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
+QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
 QAbstractSpinBox[plain="true"]::up-button, QAbstractSpinBox[plain="true"]::down-button {

@@ -14,6 +14,7 @@ from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.views.banner import BANNERS
+from microtome_desktop.views.focus_ring import FocusRings
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -33,6 +34,7 @@ class Furnishing(QObject):
     def __init__(self, window: MainWindow, context: PanelContext) -> None:
         super().__init__(window)
         install()
+        self.rings = FocusRings(window)
         self._window, self._context = window, context
         self.panels = Panels(self._make_late)
         self._left = [place for place in PLACES if not place.late]
