@@ -63,17 +63,20 @@ class FocusRings(QObject):
         super().__init__(window)
         self._window = window
         self.ring: FocusRing | None = None
+        self._by_keys = False
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._on_focus)
 
-    def _on_focus(self, _before: QWidget | None, now: QWidget | None) -> None:
+    def _on_focus(self, before: QWidget | None, now: QWidget | None) -> None:
         if self.ring is not None and isValid(self.ring):
             self.ring.hide()
             self.ring.deleteLater()
         self.ring = None
-        clicked = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
-        if now is not None and not clicked and self._is_ours(now) and not _shows_it_itself(now):
+        if before is not None:  # else it comes back from another program, as it was
+            self._by_keys = QGuiApplication.mouseButtons() == Qt.MouseButton.NoButton
+        ours = now is not None and self._is_ours(now) and not _shows_it_itself(now)
+        if now is not None and ours and self._by_keys:
             self.ring = FocusRing(now)
 
     def _is_ours(self, widget: QWidget) -> bool:

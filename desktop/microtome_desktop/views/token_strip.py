@@ -246,7 +246,8 @@ def _chips(drawing: Strip, marks: Marks) -> tuple[Chip, ...]:
     return tuple(
         Chip(
             text=text,
-            fill=mixed(float(value)),
+            fill=(fill := mixed(float(value))),
+            ink=colours.ink(fill),
             tip=_tip(position, text, note, drawing, marks if position in groups else None),
             marked=position in drawing.unknown,
             group=groups.get(position, ""),
