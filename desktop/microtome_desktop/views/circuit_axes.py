@@ -79,6 +79,7 @@ class AxisStrip(Stepping):
 
     def step_to(self, index: int) -> None:
         """As a click on the name."""
+        self.set_selected(index)  # at once: the next key may come before the selection is drawn
         self.picked.emit(index)
 
     def set_groups(self, groups: Mapping[int, str]) -> None:

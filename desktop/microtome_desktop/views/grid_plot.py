@@ -268,6 +268,7 @@ class GridPlot(QWidget):
         if watched is self.plot and isinstance(event, QKeyEvent):
             cell = self._after(event)
             if cell is not None and event.type() == QEvent.Type.KeyPress:
+                self.place = cell  # at once, for the next key
                 self.cell_clicked.emit(*cell)
             if cell is not None:
                 event.accept()

@@ -70,6 +70,7 @@ class HeadThumbnails(Stepping):
 
     def step_to(self, index: int) -> None:
         """As a click on the map."""
+        self.select(self._maps[index].head)  # at once, for the next key
         self.head_clicked.emit(self._maps[index].head)
 
     def cell(self, index: int) -> QRect:

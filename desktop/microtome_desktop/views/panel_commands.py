@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from weakref import WeakValueDictionary
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QToolButton, QWidget
+from PySide6.QtCore import QObject, QPoint, Qt
+from PySide6.QtWidgets import QApplication, QToolButton, QWidget
 
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.views.card import CardDock
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel_table import PLACES
+
+_LINE = 12  # pixels: parts whose tops are closer stand side by side
 
 
 class PanelCommands(QObject):
@@ -19,6 +22,11 @@ class PanelCommands(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        # Where the keyboard was in each panel, as long as that is there.
+        self._last: WeakValueDictionary[str, QWidget] = WeakValueDictionary()
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._on_focus)
 
     def table(self) -> dict[CommandId, Callable[[], None]]:
         """What each command does."""
@@ -35,12 +43,9 @@ class PanelCommands(QObject):
     def in_view(self) -> tuple[str, ...]:
         """The panels that are on screen and take the keyboard, from left to right."""
         bodies = self._window.bodies
-        shown = [place.name for place in PLACES if place.name in bodies]
-        return tuple(
-            name
-            for name in shown
-            if not bodies[name].visibleRegion().isEmpty() and _first(bodies[name]) is not None
-        )
+        names = [place.name for place in PLACES if place.name in bodies]
+        shown = [name for name in names if not bodies[name].visibleRegion().isEmpty()]
+        return tuple(name for name in shown if _reached(bodies[name]))
 
     def step(self, by: int) -> None:
         """Give the keyboard to the panel after (before) the one that has it."""
@@ -54,11 +59,17 @@ class PanelCommands(QObject):
     def enter(self, name: str) -> None:
         """Put the keyboard where it last was in a panel, or on the first that takes it."""
         body = self._window.bodies[name]
-        last = body.focusWidget()
-        target = last if last is not None and last in _reached(body) else _first(body)
-        if target is not None:
-            body.window().activateWindow()
-            target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        found, last = _reached(body), self._last.get(name)
+        if not found:
+            return
+        body.window().activateWindow()
+        target = last if last in found else min(found, key=lambda part: _place(part, body))
+        target.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _on_focus(self, _before: QWidget | None, now: QWidget | None) -> None:
+        name = "" if now is None else self._window.maximising.focused()
+        if name and now is not None:
+            self._last[name] = now
 
     def _float(self) -> None:
         dock = self._window.docks.get(self._window.maximising.panel_in_use())
@@ -89,16 +100,17 @@ class PanelCommands(QObject):
         return next((b for b in strip.findChildren(QToolButton) if b.menu() is not None), None)
 
 
-def _reached(body: QWidget) -> Iterator[QWidget]:
-    """What Tab reaches in a panel, in its order."""
-    widget = body.nextInFocusChain()
-    while widget is not None and widget is not body:
-        tabbed = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-        inside = body.isAncestorOf(widget) and widget.focusProxy() is None
-        if tabbed and inside and widget.isVisible() and widget.isEnabled():
-            yield widget
-        widget = widget.nextInFocusChain()
+def _reached(body: QWidget) -> list[QWidget]:
+    """What Tab reaches in a panel."""
+    tab = Qt.FocusPolicy.TabFocus
+    return [
+        part
+        for part in body.findChildren(QWidget)
+        if part.focusPolicy() & tab and part.isVisible() and part.isEnabled()
+    ]
 
 
-def _first(body: QWidget) -> QWidget | None:
-    return next(_reached(body), None)
+def _place(part: QWidget, body: QWidget) -> tuple[int, int]:
+    """Where one reads it: line by line, from the left."""
+    at = part.mapTo(body, QPoint())
+    return at.y() // _LINE, at.x()

@@ -50,6 +50,7 @@ class ProbePlot(Stepping):
 
     def step_to(self, index: int) -> None:
         """As a click on its column."""
+        self.show_probe(self.found, index)  # at once, for the next key
         self.chosen.emit(index)
 
     def place(self, site: int, value: float) -> QPointF:

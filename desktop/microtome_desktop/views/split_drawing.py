@@ -95,6 +95,7 @@ class SplitDrawing(Stepping):
 
     def step_to(self, index: int) -> None:
         """As a click on its box."""
+        self.mark(self._split.parts[index - 1].feature if self._split and index else None)
         if self._split is not None and index:
             self.part_chosen.emit(self._split.parts[index - 1].feature)
         elif self._split is not None:

@@ -101,6 +101,7 @@ class TokenChips(Stepping):
 
     def step_to(self, index: int) -> None:
         """As a click on the column."""
+        self.select(index)  # at once: the next key may come before the selection is drawn
         self.clicked.emit(index)
 
     def sizeHint(self) -> QSize:
