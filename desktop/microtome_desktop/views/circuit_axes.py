@@ -35,6 +35,7 @@ class AxisStrip(Stepping):
         self._font = mono_font(11)
         self._metrics = QFontMetricsF(self._font)
         self._names: tuple[str, ...] = ()
+        self._choosable: tuple[int, ...] = ()
         self._places: Float[np.ndarray, " name"] = np.zeros(0)
         self._important: frozenset[int] = frozenset()
         self._groups: Mapping[int, str] = {}
@@ -49,14 +50,22 @@ class AxisStrip(Stepping):
         return QSize(100, 26) if self._across else QSize(max(48, self._longest + 12), 100)
 
     def set_names(
-        self, names: Sequence[str], places: Float[np.ndarray, " name"], important: Sequence[int]
+        self,
+        names: Sequence[str],
+        places: Float[np.ndarray, " name"],
+        important: Sequence[int],
+        choosable: Sequence[int] | None = None,
     ) -> None:
-        """Show these names at these places; the important ones are brighter and win."""
+        """Show these names at these places; the important ones are brighter and win.
+
+        Keys go from one that can be chosen to the next, all by default.
+        """
         longest = max((self._metrics.horizontalAdvance(name) for name in names), default=0.0)
         if not self._across and round(longest) != self._longest:
             self._longest = round(longest)
             self.updateGeometry()
         self._names, self._places = tuple(names), places
+        self._choosable = tuple(range(len(names))) if choosable is None else tuple(choosable)
         self._important = frozenset(important)
         self.update()
 
@@ -69,18 +78,20 @@ class AxisStrip(Stepping):
         tell(self, self._names[index] if known and index is not None else "none is selected")
 
     def count(self) -> int:
-        return len(self._names)
+        return len(self._choosable)
 
     def current(self) -> int | None:
-        return self._selected
+        held = self._selected
+        return self._choosable.index(held) if held in self._choosable else None
 
     def rise(self) -> int:
         return 0 if self._across else 1
 
     def step_to(self, index: int) -> None:
         """As a click on the name."""
-        self.set_selected(index)  # at once: the next key may come before the selection is drawn
-        self.picked.emit(index)
+        name = self._choosable[index]
+        self.set_selected(name)  # at once: the next key may come before the selection is drawn
+        self.picked.emit(name)
 
     def set_groups(self, groups: Mapping[int, str]) -> None:
         """Underline names in the colours of the groups that they are in."""

@@ -362,7 +362,9 @@ class CircuitCanvas(QWidget):
         self.token_axis.set_names(layout.tokens, layout.columns, held)
         self.token_axis.setVisible(not unit_layers(circuit))
         self.token_axis.setEnabled(not layout.by_head)  # heads of no layer are nothing to select
-        self.layer_axis.set_names(layout.row_names, layout.rows, range(len(layout.rows)))
+        layers = [row for row, layer in enumerate(layout.row_layers) if layer is not None]
+        rows = range(len(layout.rows))
+        self.layer_axis.set_names(layout.row_names, layout.rows, rows, layers)
 
     def _limit_view(self) -> None:
         if self.drawing is None:

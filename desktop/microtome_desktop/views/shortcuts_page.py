@@ -63,6 +63,7 @@ class ShortcutsPage(QWidget):
         self.name = QLabel()
         self.keys = QKeySequenceEdit()
         self.keys.setObjectName("new_keys")
+        self.keys.setAccessibleName("new keys of the command")
         self.keys.setMaximumSequenceLength(1)
         self.keys.setClearButtonEnabled(True)
         self.keys.setFixedWidth(190)

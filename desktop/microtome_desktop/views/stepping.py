@@ -59,5 +59,5 @@ class Stepping(QWidget):
         )
         if index is None:
             super().keyPressEvent(event)
-        else:
+        elif index != self.current():  # a click on the chosen one may let it go
             self.step_to(index)
