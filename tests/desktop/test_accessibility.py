@@ -20,14 +20,14 @@ from PySide6.QtWidgets import (
     QDialog,
     QHeaderView,
     QKeySequenceEdit,
-    QLineEdit,
     QLabel,
+    QLineEdit,
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QScrollBar,
-    QTableView,
     QTabBar,
+    QTableView,
     QTabWidget,
     QTextEdit,
     QToolButton,
@@ -194,9 +194,13 @@ def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
 
     def look():
         for shown in opened():
+            if shown.isWindow() and not shown.isActiveWindow():
+                shown.activateWindow()  # else Escape would be the main window's
+                continue
             seen.append(everything_wrong(shown))
             held = QApplication.focusWidget()
-            QTest.keyClick(held if shown.isAncestorOf(held) else shown, KEY.Key_Escape)
+            inside = held is not None and shown.isAncestorOf(held)
+            QTest.keyClick(held if inside else shown, KEY.Key_Escape)
 
     to_front(ground)
     ticks = QTimer(interval=5)
@@ -217,7 +221,9 @@ def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
 def walked(form):
     """Where the controls of a form stand, in the order in which Tab goes through them."""
     inside = [w for w in controls(form) if w.isVisible() and takes_tab(w)]
-    first = min(inside, key=lambda w: (w.mapTo(form, QPoint()).y() // 12, w.mapTo(form, QPoint()).x()))
+    first = min(
+        inside, key=lambda w: (w.mapTo(form, QPoint()).y() // 12, w.mapTo(form, QPoint()).x())
+    )
     first.setFocus()
     places, seen = [], set()
     while (now := QApplication.focusWidget()) not in seen and form.isAncestorOf(now):

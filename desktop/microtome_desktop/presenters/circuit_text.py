@@ -151,7 +151,9 @@ def node_tip(circuit: Circuit, node: int) -> str:
 
 def spoken(circuit: Circuit, node: int | None) -> str:
     """What a drawing of a circuit shows in words: the chosen node, and how much there is."""
-    chosen = "no node is selected" if node is None else ", ".join(node_tip(circuit, node).split("\n"))
+    chosen = (
+        "no node is selected" if node is None else ", ".join(node_tip(circuit, node).split("\n"))
+    )
     return f"{chosen}; {circuit.n_nodes:,} nodes, {circuit.n_edges:,} edges"
 
 

@@ -136,10 +136,10 @@ class Minimap(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Arrows are ours while we have the keyboard, not steps from node to node."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            if Qt.Key(event.key()) in _STEPS:
-                event.accept()
-                return True
+        override = event.type() == QEvent.Type.ShortcutOverride
+        if override and isinstance(event, QKeyEvent) and Qt.Key(event.key()) in _STEPS:
+            event.accept()
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -149,4 +149,6 @@ class Minimap(QWidget):
             super().keyPressEvent(event)
             return
         frame = self._frame
-        self.moved.emit(frame.center() + QPointF(step.x() * frame.width(), step.y() * frame.height()))
+        self.moved.emit(
+            frame.center() + QPointF(step.x() * frame.width(), step.y() * frame.height())
+        )

@@ -69,7 +69,13 @@ class PaletteLines(QStyledItemDelegate):
         return left
 
     def _write(
-        self, painter: QPainter, rect: QRect, side: Qt.AlignmentFlag, text: str, font: QFont, ink: str
+        self,
+        painter: QPainter,
+        rect: QRect,
+        side: Qt.AlignmentFlag,
+        text: str,
+        font: QFont,
+        ink: str,
     ) -> None:
         painter.setFont(font)
         faint = colours.contrast(ink, self._ground) < colours.READABLE

@@ -14,14 +14,14 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.splitting import Part, Split
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.hover_tip import tip_lines
 from microtome_desktop.views.spoken import tell
 from microtome_desktop.views.stepping import Stepping
-from microtome_desktop.views.hover_tip import tip_lines
 
 _LEGEND = "thickness: share of its activity \N{MIDDLE DOT} strength of colour: cosine"
 _NO_PARTS = "No feature of the large dictionary is on where this one is and writes along it."

@@ -45,19 +45,19 @@ class Stepping(QWidget):
     def event(self, event: QEvent) -> bool:
         """Such keys are ours while we have the keyboard, whatever they are for what is around."""
         override = event.type() == QEvent.Type.ShortcutOverride
-        plain = Qt.KeyboardModifier.NoModifier | Qt.KeyboardModifier.KeypadModifier
-        if override and isinstance(event, QKeyEvent) and not event.modifiers() & ~plain:
-            if self.after(event.key()) is not None:
-                event.accept()
-                return True
+        if override and isinstance(event, QKeyEvent) and self._is_ours(event):
+            event.accept()
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Go one further, or to an end."""
-        index = None if event.modifiers() & Qt.KeyboardModifier.ControlModifier else (
-            self.after(event.key())
-        )
+        index = self.after(event.key()) if self._is_ours(event) else None
         if index is None:
             super().keyPressEvent(event)
         elif index != self.current():  # a click on the chosen one may let it go
             self.step_to(index)
+
+    def _is_ours(self, event: QKeyEvent) -> bool:
+        plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        return plain and self.after(event.key()) is not None
