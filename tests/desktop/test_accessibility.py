@@ -137,6 +137,9 @@ def out_of_reach(ground):
 
 
 def has_command(widget):
+    """Or keys of the field above it, as the list of the palette."""
+    if isinstance(widget.parentWidget(), Palette):
+        return True
     action = getattr(widget, "defaultAction", lambda: None)()
     return action is not None or isinstance(widget.parentWidget(), TitleBar)
 
