@@ -97,18 +97,23 @@ def told(widget):
     return f"{type(widget).__name__} {' < '.join(parts)}"
 
 
+@pytest.fixture(scope="module")
+def furnished(shared_bench):
+    """The sample window, every panel made and drawn once."""
+    for place in PLACES:
+        shared_bench.window.show_panel(place.name)
+        QApplication.processEvents()
+
+
 @pytest.fixture
-def window(bench, qtbot):
-    """The window on the sample session with a head selected, every panel made and drawn."""
+def window(bench, furnished, qtbot):
+    """The window on the sample session with a head selected."""
     circuit = bench.desk.workspace.session.circuit
     row = circuit.node_kind.index("head")
     bench.desk.selection.update(
         node=circuit.node_id[row], layer=int(circuit.node_layer[row]),
         head=int(circuit.node_head[row]), position=3, site="resid_post",
     )  # fmt: skip
-    for place in PLACES:
-        bench.window.show_panel(place.name)
-    QApplication.processEvents()
     rest(bench, qtbot)
     return bench
 

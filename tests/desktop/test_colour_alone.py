@@ -93,12 +93,16 @@ def test_the_circuit_and_its_legend_show_what_lowers(bench, qtbot):
 
 
 def test_predictions_mark_the_answers_by_signs_and_words(bench, qtbot):
+    workspace, role = bench.desk.workspace, Qt.ItemDataRole.AccessibleTextRole
+    right, wrong = (int(token) for token in workspace.session.clean.top_ids[-1, :2])
+    metric = {**workspace.session.metric, "answer_id": right, "wrong_id": wrong}
+    workspace.change("metric", metric=metric)
     rest(bench, qtbot)
     table = bench.furnishing.panels["ask"].predictions.table
-    role = Qt.ItemDataRole.AccessibleTextRole
-    told = {table.item(row, 0).data(role): not table.item(row, 0).icon().isNull()
-            for row in range(table.rowCount())}  # fmt: skip
-    signed = [said for said, sign in told.items() if sign]
-    assert signed
-    assert all(said.endswith(("the answer", "the wrong answer")) for said in signed)
-    assert len(told) > len(signed)
+    first, second, third = (table.item(row, 0) for row in range(3))
+    assert first.data(role) == f"{first.text()}, the answer"
+    assert second.data(role) == f"{second.text()}, the wrong answer"
+    assert third.icon().isNull()
+    signs = [item.icon().pixmap(16).toImage().convertToFormat(QImage.Format.Format_Alpha8)
+             for item in (first, second)]  # fmt: skip
+    assert signs[0] != signs[1]  # whatever their colours
