@@ -37,7 +37,7 @@ _ROLES = {  # a colour, or its name in the palette
     QPalette.ColorRole.Dark: "WINDOW",
     QPalette.ColorRole.Shadow: "#000000",
 }
-_FAINT_WHEN_DISABLED = (
+_OFF_WHEN_DISABLED = (
     QPalette.ColorRole.WindowText,
     QPalette.ColorRole.Text,
     QPalette.ColorRole.ButtonText,
@@ -55,7 +55,7 @@ QMenuBar::item:selected { background: RAISED; color: TEXT; }
 QMenu { background: RAISED; border: 1px solid LINE; border-radius: 6px; padding: 4px; }
 QMenu::item { padding: 5px 22px 5px 10px; border-radius: 4px; }
 QMenu::item:selected { background: SELECTED; }
-QMenu::item:disabled { color: FAINT; }
+QMenu::item:disabled { color: OFF; }
 QMenu::separator { height: 1px; background: LINE; margin: 4px 8px; }
 QMenu::icon { padding-left: 8px; }
 QToolBar { background: WINDOW; border: none; spacing: 4px; padding: 2px 6px 6px 6px; }
@@ -63,7 +63,7 @@ QToolBar::separator { background: LINE; width: 1px; margin: 5px 6px; }
 QToolButton { border: none; border-radius: 6px; padding: 5px 10px; color: TEXT; }
 QToolButton:hover { background: RAISED; }
 QToolButton:pressed, QToolButton:checked { background: SELECTED; }
-QToolButton:disabled { color: FAINT; }
+QToolButton:disabled { color: OFF; }
 QToolButton#tiny { padding: 3px; }
 QToolButton#slot { padding: 3px 8px; }
 QToolButton#empty_slot { border: 1px dashed LINE; color: DIM; }
@@ -83,7 +83,7 @@ QStatusBar QLabel { color: DIM; }
 QPlainTextEdit, QLineEdit, QTextEdit, QSpinBox, QAbstractSpinBox, QComboBox {
   background: FIELD; border: 1px solid LINE; border-radius: 6px; padding: 4px 7px;
   selection-background-color: SELECTED; }
-QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QSpinBox:focus, QComboBox:focus {
+QPlainTextEdit:focus, QLineEdit:focus, QTextEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {
   border-color: ACCENT; }
 QLineEdit[wrong="true"], QPlainTextEdit[wrong="true"] { border-color: BAD; }
 QAbstractSpinBox[plain="true"]::up-button, QAbstractSpinBox[plain="true"]::down-button {
@@ -96,7 +96,7 @@ QPushButton { background: RAISED; border: 1px solid LINE; border-radius: 6px; pa
 QPushButton#low { padding: 1px 12px; }
 QPushButton:hover { background: RAISED_MORE; }
 QPushButton:focus { border-color: ACCENT; }
-QPushButton:disabled { color: FAINT; background: CARD; }
+QPushButton:disabled { color: OFF; background: CARD; }
 QPushButton#find_anything { color: DIM; background: WINDOW; font-size: 12px; }
 QPushButton#find_anything:hover { background: CARD; border-color: FAINT; }
 QFrame#palette { background: CARD; border: 1px solid FAINT; border-radius: 8px; }
@@ -112,7 +112,7 @@ QLabel#key_cap { background: RAISED; border: 1px solid LINE; border-bottom: 2px 
 QPushButton#primary { background: ACCENT; border-color: ACCENT; color: ON_ACCENT;
   font-weight: 600; }
 QPushButton#primary:hover { background: ACCENT_MORE; }
-QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: FAINT; }
+QPushButton#primary:disabled { background: RAISED; border-color: LINE; color: OFF; }
 QTreeView, QTableView, QListView { background: transparent; border: none; }
 QTreeView::item, QListView::item { padding: 3px 2px; border-radius: 4px; }
 QTreeView::item:hover, QListView::item:hover { background: RAISED; }
@@ -178,12 +178,12 @@ def apply(application: QApplication, wanted: str = colours.DARK) -> None:
 
 
 def palette() -> QPalette:
-    """The palette; disabled text is faint."""
+    """The palette; disabled text is dimmed."""
     made = QPalette()
     for role, colour in _ROLES.items():
         made.setColor(role, QColor(getattr(colours, colour, colour)))
-    for role in _FAINT_WHEN_DISABLED:
-        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.TEXT_FAINT))
+    for role in _OFF_WHEN_DISABLED:
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor(colours.OFF))
     return made
 
 

@@ -14,6 +14,7 @@ from microtome_desktop.commands.graph_rows import no_circuit as _no_circuit
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.lesion_rows import LESION_COMMANDS
 from microtome_desktop.commands.needs import needs_any_model, needs_its_model, needs_session
+from microtome_desktop.commands.panel_rows import PANEL_ROWS
 from microtome_desktop.commands.seeing_rows import SEEING_COMMANDS
 from microtome_desktop.commands.suite_rows import SUITE_COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS, RUN_ROWS
@@ -216,6 +217,7 @@ COMMANDS = (
     Command(_ID.MAXIMISE, "View", "Maximise the panel", "Let the panel that is in use fill the "
             "window; again puts all panels back", "mdi6.arrow-expand-all", "Ctrl+Shift+F",
             starts_group=True),
+    *PANEL_ROWS,
     Command(_ID.SAVE_LAYOUT, "View", "Save this layout…", "Keep where the panels are under a name",
             "mdi6.view-dashboard-edit-outline", starts_group=True),
     Command(_ID.RESET_LAYOUT, "View", "Reset layout", "Put all panels back in their places",

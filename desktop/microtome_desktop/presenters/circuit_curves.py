@@ -17,6 +17,7 @@ LEVELS = 8  # of strength; times the hues, so that no edge needs a pen of its ow
 # share, and behind them one for each of several rivals.
 _NAMED = ("INHIBITS", "EXCITES", "TOKEN", "GROUP", "TEXT_DIM")
 ONLY_FIRST, ONLY_SECOND, SHARED, FIRST_RIVAL = 2, 3, 4, 5
+LOWERS, RAISES = 0, 1  # hues of edges by their sign
 N_HUES = len(_NAMED) + len(colours.POINT_GROUPS)
 BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right

@@ -149,6 +149,14 @@ def node_tip(circuit: Circuit, node: int) -> str:
     return "\n".join(filter(None, (node_title(circuit, node), "   ".join(filter(None, told)))))
 
 
+def spoken(circuit: Circuit, node: int | None) -> str:
+    """What a drawing of a circuit shows in words: the chosen node, and how much there is."""
+    chosen = (
+        "no node is selected" if node is None else ", ".join(node_tip(circuit, node).split("\n"))
+    )
+    return f"{chosen}; {circuit.n_nodes:,} nodes, {circuit.n_edges:,} edges"
+
+
 def edge_tip(circuit: Circuit, edge: int, change: float | None = None) -> str:
     """The tool tip of an edge, plain text; with ``change`` what edits make of its weight."""
     source, target = int(circuit.edge_source[edge]), int(circuit.edge_target[edge])

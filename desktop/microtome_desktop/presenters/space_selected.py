@@ -50,6 +50,15 @@ def selected_rows(drawing: Space, selected: Selected) -> Int[np.ndarray, " point
     return drawing.rows_of(np.array([place[0]]), np.array([place[1]]))
 
 
+def spoken(drawing: Space, rows: Int[np.ndarray, " point"]) -> str:
+    """What is ringed, and what all of it is, in words."""
+    what = "features" if drawing.features else "points"
+    words = drawing.tokens[rows[:_HERE]].tolist() if len(drawing.tokens) else []
+    named = f" ({', '.join(shown_token(word) for word in words)})" if words else ""
+    ringed = f"{len(rows):,} ringed{named}" if len(rows) else "none is ringed"
+    return f"{drawing.caption}; {len(drawing.points):,} {what}, {ringed}"
+
+
 def feature_row(drawing: Space | None, feature: tuple[str, int] | None) -> list[int]:
     """The point of a feature, none where the drawing is of something else."""
     if drawing is None or feature is None or drawing.features != feature[0]:

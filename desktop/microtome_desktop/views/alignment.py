@@ -17,7 +17,7 @@ class Alignment(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.chips = TokenChips(font_pixels=11)
+        self.chips = TokenChips("tokens of both prompts", font_pixels=11)
         self.summary = ElidedLabel()
         self._scroll = QScrollArea()
         self._scroll.setWidget(self.chips)

@@ -67,7 +67,7 @@ class AttentionPanel(Panel):
         self.head.setObjectName("attention_head")
         self.side = SideChoice("attention_side")
         self.thumbnails = HeadThumbnails()
-        self.map = GridPlot(top_down=True, bar=False)
+        self.map = GridPlot("attention pattern", top_down=True, bar=False)
         self._shown = (0, 0)
         self._pattern: HeadPattern | None = None  # what is drawn
         choice = QHBoxLayout()

@@ -28,6 +28,13 @@ def tiny_button(tip: str) -> QToolButton:
     button.setToolTip(tip)
     button.setAccessibleName(tip)
     button.setFixedSize(22, 22)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
+
+
+def _quiet_button(tip: str) -> QToolButton:
+    """One that Tab passes by: a command does the same for the panel that has the keyboard."""
+    button = tiny_button(tip)
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return button
 
@@ -56,7 +63,7 @@ class TitleBar(QWidget):
         layout.addWidget(self.picture)
         self.name.setMinimumWidth(30)  # a narrow panel cuts its name, not its buttons
         layout.addWidget(self.name, 1)
-        self.export = tiny_button(EXPORT_TIP)
+        self.export = _quiet_button(EXPORT_TIP)
         layout.addWidget(self.export)
         self.maximise = self._button(MAXIMISE_TIP, self.maximise_clicked)
         layout.addWidget(self.maximise)
@@ -68,7 +75,7 @@ class TitleBar(QWidget):
             layout.addWidget(button)
 
     def _button(self, tip: str, signal: SignalInstance) -> QToolButton:
-        button = tiny_button(tip)
+        button = _quiet_button(tip)
         button.clicked.connect(signal)
         return button
 

@@ -86,4 +86,6 @@ class CheckpointSlider(QWidget):
     def _show_player(self) -> None:
         playing = self._player.isActive()
         self.play.setIcon(icon("mdi6.pause" if playing else "mdi6.play"))
-        self.play.setToolTip("Stop" if playing else "Play the training from its start")
+        tip = "Stop" if playing else "Play the training from its start"
+        self.play.setToolTip(tip)
+        self.play.setAccessibleName(tip)

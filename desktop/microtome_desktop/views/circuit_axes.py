@@ -13,22 +13,29 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _GAP = 7.0  # between two names
 
 
-class AxisStrip(QWidget):
+class AxisStrip(Stepping):
     """Names along a line; where they would touch, the more important ones stay."""
 
     picked = Signal(int)
     hovered = Signal(int)  # -1 when the cursor leaves
 
-    def __init__(self, orientation: Qt.Orientation, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, orientation: Qt.Orientation, said: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self.setAccessibleName(said)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keyboard to the nodes
         self._across = orientation == Qt.Orientation.Horizontal
         self._font = mono_font(11)
         self._metrics = QFontMetricsF(self._font)
         self._names: tuple[str, ...] = ()
+        self._choosable: tuple[int, ...] = ()
         self._places: Float[np.ndarray, " name"] = np.zeros(0)
         self._important: frozenset[int] = frozenset()
         self._groups: Mapping[int, str] = {}
@@ -43,14 +50,22 @@ class AxisStrip(QWidget):
         return QSize(100, 26) if self._across else QSize(max(48, self._longest + 12), 100)
 
     def set_names(
-        self, names: Sequence[str], places: Float[np.ndarray, " name"], important: Sequence[int]
+        self,
+        names: Sequence[str],
+        places: Float[np.ndarray, " name"],
+        important: Sequence[int],
+        choosable: Sequence[int] | None = None,
     ) -> None:
-        """Show these names at these places; the important ones are brighter and win."""
+        """Show these names at these places; the important ones are brighter and win.
+
+        Keys go from one that can be chosen to the next, all by default.
+        """
         longest = max((self._metrics.horizontalAdvance(name) for name in names), default=0.0)
         if not self._across and round(longest) != self._longest:
             self._longest = round(longest)
             self.updateGeometry()
         self._names, self._places = tuple(names), places
+        self._choosable = tuple(range(len(names))) if choosable is None else tuple(choosable)
         self._important = frozenset(important)
         self.update()
 
@@ -59,6 +74,24 @@ class AxisStrip(QWidget):
         if index != self._selected:
             self._selected = index
             self.update()
+        known = index is not None and index < len(self._names)
+        tell(self, self._names[index] if known and index is not None else "none is selected")
+
+    def count(self) -> int:
+        return len(self._choosable)
+
+    def current(self) -> int | None:
+        held = self._selected
+        return self._choosable.index(held) if held in self._choosable else None
+
+    def rise(self) -> int:
+        return 0 if self._across else 1
+
+    def step_to(self, index: int) -> None:
+        """As a click on the name."""
+        name = self._choosable[index]
+        self.set_selected(name)  # at once: the next key may come before the selection is drawn
+        self.picked.emit(name)
 
     def set_groups(self, groups: Mapping[int, str]) -> None:
         """Underline names in the colours of the groups that they are in."""

@@ -17,7 +17,7 @@ from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.presenters.circuit_focus import Focus
 from microtome_desktop.presenters.circuit_hits import HitIndex
 from microtome_desktop.presenters.circuit_labels import label_order
-from microtome_desktop.presenters.circuit_text import edge_tip, node_tip
+from microtome_desktop.presenters.circuit_text import edge_tip, node_tip, spoken
 from microtome_desktop.state.units import unit_layers
 from microtome_desktop.views.circuit_axes import AxisStrip
 from microtome_desktop.views.circuit_box import CircuitBox
@@ -28,6 +28,7 @@ from microtome_desktop.views.labels import Badge, LabelLayer, Ring
 from microtome_desktop.views.minimap import Minimap
 from microtome_desktop.views.moving_picture import MovingPicture
 from microtome_desktop.views.node_layer import NodeLayer
+from microtome_desktop.views.spoken import tell
 from microtome_desktop.views.weight_layer import WeightLayer
 
 _IDLE_MS = 120  # after which labels are placed anew
@@ -70,6 +71,7 @@ class CircuitCanvas(QWidget):
 
     def _build_view(self) -> None:
         self.view = pg.GraphicsView(background=colours.CARD)
+        self.view.setAccessibleName("circuit")
         self.view.setMinimumSize(*_LEAST)  # the library would not go below 260 by 200
         self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
         self.view.viewport().installEventFilter(self)
@@ -96,8 +98,8 @@ class CircuitCanvas(QWidget):
         self.view.scene().sigMouseClicked.connect(self._on_click)
 
     def _build_axes(self) -> None:
-        self.token_axis = AxisStrip(Qt.Orientation.Horizontal)
-        self.layer_axis = AxisStrip(Qt.Orientation.Vertical)
+        self.token_axis = AxisStrip(Qt.Orientation.Horizontal, "tokens below the circuit")
+        self.layer_axis = AxisStrip(Qt.Orientation.Vertical, "layers beside the circuit")
         self.token_axis.picked.connect(self.position_picked)
         self.layer_axis.picked.connect(self.row_picked)
         grid = QGridLayout(self)
@@ -143,6 +145,7 @@ class CircuitCanvas(QWidget):
         if self._fitted:
             self.fit()
         self.nodes.show(drawing, self._to_view().m11())
+        tell(self.view, spoken(drawing.circuit, None) if drawing else "no circuit")
         self._arranging.start()
 
     def set_focus(
@@ -152,6 +155,7 @@ class CircuitCanvas(QWidget):
         if self.drawing is None:
             return
         self._focus, self._node = focus, node
+        tell(self.view, spoken(self.drawing.circuit, node))
         # A focus on everything needs no picture of its own.
         whole = focus is None or bool(focus.edges.all())
         self.edges.setOpacity(1.0 if whole else colours.DIMMED)
@@ -358,7 +362,9 @@ class CircuitCanvas(QWidget):
         self.token_axis.set_names(layout.tokens, layout.columns, held)
         self.token_axis.setVisible(not unit_layers(circuit))
         self.token_axis.setEnabled(not layout.by_head)  # heads of no layer are nothing to select
-        self.layer_axis.set_names(layout.row_names, layout.rows, range(len(layout.rows)))
+        layers = [row for row, layer in enumerate(layout.row_layers) if layer is not None]
+        rows = range(len(layout.rows))
+        self.layer_axis.set_names(layout.row_names, layout.rows, rows, layers)
 
     def _limit_view(self) -> None:
         if self.drawing is None:

@@ -24,6 +24,7 @@ from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
 _KINDS = {FALLING: FALLS_EDGE}  # lines that are dashed
+_BARRED = ("lowers", FALLING)  # lines with a bar across them
 
 
 class Legend(QWidget):
@@ -109,10 +110,14 @@ def _legend_rows(
         style = edge_style(kind)
         if style.mark:
             rows.append(
-                _Entry(style.mark, f"{style.title} {count}", _line(style, colours.TEXT_DIM))
+                _Entry(style.mark, f"{style.title} {count}", _line(style, colours.TEXT_DIM, ratio))
             )
     rows += [
-        _Entry(f"{text} {colour}", text, _line(edge_style(_KINDS.get(text, 0)), colour))
+        _Entry(
+            f"{text} {colour}",
+            text,
+            _line(edge_style(_KINDS.get(text, 0)), colour, ratio, barred=text in _BARRED),
+        )
         for text, colour in lines.items()
     ]
     if edited:
@@ -132,8 +137,9 @@ def _cross(ratio: float) -> QPixmap:
     return pixmap
 
 
-def _line(style: EdgeStyle, colour: str) -> QPixmap:
-    pixmap = QPixmap(QSize(20, 10))
+def _line(style: EdgeStyle, colour: str, ratio: float, *, barred: bool = False) -> QPixmap:
+    pixmap = QPixmap(QSize(20, 10) * ratio)
+    pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixmap)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -143,5 +149,8 @@ def _line(style: EdgeStyle, colour: str) -> QPixmap:
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     painter.setPen(pen)
     painter.drawLine(1, 5, 19, 5)
+    if barred:
+        painter.setPen(QPen(QColor(colour), 1.8))
+        painter.drawLine(12, 1, 12, 9)
     painter.end()
     return pixmap

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.adapter_commands import AdapterCommands
@@ -19,6 +18,7 @@ from microtome_desktop.views.image_commands import ImageCommands
 from microtome_desktop.views.lesion_commands import LesionCommands
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
+from microtome_desktop.views.panel_commands import PanelCommands
 from microtome_desktop.views.patching_commands import PatchingCommands
 from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
@@ -54,10 +54,10 @@ def bind_commands(
         SeeingCommands(window, desk, panels),
         VisualCommands(window, desk, panels),
         LesionCommands(window, desk, panels),
+        PanelCommands(window),
         AdapterCommands(window, desk, handlers.patience),
         EditCommands(window, desk, panels, handlers.say),
     )
-    window.actions_table.bind({CommandId.MAXIMISE: window.maximise})
     for held in tables:
         window.actions_table.bind(held.table())
     graphs.images = images

@@ -49,7 +49,7 @@ class ComparisonWindow(QDialog):
         self.nodes = CellTable(("node", "first", "second", "change"), "node_pairs", sorted_by=3)
         self.quantity = QComboBox()
         self.quantity.addItems([str(each) for each in quantities(None)])
-        self.map = GridPlot()
+        self.map = GridPlot("map of what differs")
         self.predictions.set_rows([_odds_cells(row) for row in odds(first, second)])
         self.nodes.set_rows([_node_cells(pair) for pair in node_pairs(first, second)])
         self.graph = GraphComparison(context, (first, second))

@@ -31,6 +31,7 @@ class CoverageWindow(QDialog):
         self.summary = QLabel(held.summary)
         self.summary.setWordWrap(True)
         self.table = QTreeWidget()
+        self.table.setAccessibleName("what can be seen of the model")
         self.table.setObjectName("coverage")
         self.table.setHeaderLabels(["What", "Why not"])
         for line in coverage_lines(held):

@@ -51,6 +51,7 @@ class DictionaryDialog(QDialog):
         self.embedded.setAccessibleName("built-in dictionaries")
         self.name = QLineEdit()
         self.name.setObjectName("dictionary_name")
+        self.name.setAccessibleName("folder or name of a dictionary")
         self.name.setPlaceholderText("path/of/a/folder, or owner/repository/folder")
         self.browse, self.look = QPushButton("Folder…"), QPushButton("Look")
         self.browse.setObjectName("dictionary_folder")

@@ -60,6 +60,9 @@ class EffectView(QWidget):
             (_UNKNOWN if change is None else f"{change:+.3f}".replace("-", "\N{MINUS SIGN}"), tone),
         )  # fmt: skip
         self.table.write(number, texts)
+        sign = "mdi6.check" if row.is_answer else "mdi6.close" if row.is_wrong else ""
+        part = "the answer" if row.is_answer else "the wrong answer" if row.is_wrong else ""
+        self.table.mark(number, sign, part)
 
 
 def _share(probability: float | None) -> str:

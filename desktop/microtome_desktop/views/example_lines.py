@@ -79,12 +79,13 @@ class ExampleLines(QWidget):
 
     def _paint_token(self, painter: QPainter, row: int, x: float, line: Line, at: int) -> None:
         box = QRectF(x, row * _LINE + 2, self._width(line.tokens[at]), _LINE - 4)
+        fill = mixed(line.shares[at]) if line.shares[at] > 0 else colours.CARD
         if line.shares[at] > 0:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(mixed(line.shares[at])))
+            painter.setBrush(QColor(fill))
             painter.drawRoundedRect(box, 3, 3)
         bright = line.shares[at] > 0 or at == line.peak
-        painter.setPen(QColor(colours.TEXT if bright else colours.TEXT_DIM))
+        painter.setPen(QColor(colours.ink(fill) if bright else colours.TEXT_DIM))
         painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), line.tokens[at])
 
     def _width(self, token: str) -> float:

@@ -69,7 +69,7 @@ class FeatureCardView(QWidget):
         self._target = self._proposed = ""  # of the note; the proposal on show
         self.note = NoteField("feature_note", "A note of your own", self._on_note)
         self.histogram = SmallHistogram()
-        self.chips = TokenChips(font_pixels=11)
+        self.chips = TokenChips("where the feature is on in the run", font_pixels=11)
         self.run_note = _text()
         self.words = {name: _text() for name in ("token", "raised", "lowered")}
         self.links = {name: _text() for name in ("alike", "together")}
@@ -199,7 +199,7 @@ class FeatureCardView(QWidget):
             return
         most = float(values.max(initial=0)) or 1.0
         self.chips.show_rows(tuple(
-            Chip(text, mixed(value / most), tip=f"position {at}: {text}\nactivation {value:.4g}")
+            _chip(at, text, value, mixed(value / most))
             for at, (text, value) in enumerate(zip(tokens, values.tolist(), strict=True))
         ))  # fmt: skip
         on = int((values > 0).sum())
@@ -255,3 +255,7 @@ def _links(links: Sequence[Link]) -> str:
         style = f"color:{colours.ACCENT}; text-decoration:none"
         parts.append(f'<a href="{link.feature}" style="{style}">{told}</a>&nbsp;{dim}')
     return " &nbsp; ".join(parts)
+
+
+def _chip(at: int, text: str, value: float, fill: str) -> Chip:
+    return Chip(text, fill, colours.ink(fill), f"position {at}: {text}\nactivation {value:.4g}")

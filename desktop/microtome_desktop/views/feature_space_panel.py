@@ -29,7 +29,7 @@ from microtome_desktop.presenters.space_layers import (
     site_beside,
 )
 from microtome_desktop.presenters.space_python import drawn_lines
-from microtome_desktop.presenters.space_selected import selected_by, selected_rows
+from microtome_desktop.presenters.space_selected import selected_by, selected_rows, spoken
 from microtome_desktop.state.exports import Table
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.choice import Choice
@@ -49,6 +49,7 @@ from microtome_desktop.views.space_pane import SpacePane, projecting_tip
 from microtome_desktop.views.space_picking import Tool
 from microtome_desktop.views.space_view import SpaceView
 from microtome_desktop.views.space_walk import LayerWalk
+from microtome_desktop.views.spoken import tell
 
 _PATIENCE_MS = 400  # how long the last points stay while a run computes the next
 _LEGEND_WIDTH = 150
@@ -368,6 +369,7 @@ class FeatureSpacePanel(Panel):
         pane.view.highlight(rows)
         parts = (drawing.caption, pane.view.drawn_note(), _flat_reason())
         pane.caption.setText(" · ".join(part for part in parts if part))
+        tell(pane.view.surface(), spoken(drawing, rows))
 
 
 def _flat_reason() -> str:

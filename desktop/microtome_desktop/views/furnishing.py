@@ -14,11 +14,13 @@ from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.views.banner import BANNERS
+from microtome_desktop.views.focus_ring import FocusRings
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel, PanelContext
 from microtome_desktop.views.panel_table import PLACES, Place
 from microtome_desktop.views.panels import Panels
+from microtome_desktop.views.spoken import install, name_areas
 
 
 class Furnishing(QObject):
@@ -31,6 +33,8 @@ class Furnishing(QObject):
 
     def __init__(self, window: MainWindow, context: PanelContext) -> None:
         super().__init__(window)
+        install()
+        self.rings = FocusRings(window)
         self._window, self._context = window, context
         self.panels = Panels(self._make_late)
         self._left = [place for place in PLACES if not place.late]
@@ -125,7 +129,9 @@ class Furnishing(QObject):
     def _make(self, place: Place) -> None:
         panel = place.load()(self._context)
         self.panels[place.name] = panel
-        self._window.bodies[place.name].hold(scrolling(panel) if place.scrolls else panel)
+        held = scrolling(panel) if place.scrolls else panel
+        name_areas(held, place.title)
+        self._window.bodies[place.name].hold(held)
 
     def _set_icons(self) -> None:
         for banner in self.banners.values():

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QPainter, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from microtome_desktop import palette as colours
@@ -17,9 +17,15 @@ from microtome_desktop.presenters.colour_maps import magnitude_table, signed_tab
 from microtome_desktop.presenters.heatmaps import Grid
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.grid_image import GridImage
+from microtome_desktop.views.spoken import tell
 
 _LABEL_PIXELS = 15  # room that one row label needs
 _LETTER_PIXELS = 6.5  # mean width of one letter of the axis font
+_STEPS = {  # down, right
+    Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
+    Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1),
+}  # fmt: skip
+_KEYPAD = Qt.KeyboardModifier.KeypadModifier
 _BAR = 3.0  # pixels that the bar of a group is wide
 _TURNED_HEIGHT = 64  # pixels that turned names take at most
 
@@ -144,15 +150,20 @@ class GridPlot(QWidget):
     cell_clicked = Signal(int, int)
     menu_asked = Signal(int, int, QPoint)  # row, column, where on the screen
 
-    def __init__(self, *, top_down: bool = False, bar: bool = True) -> None:
+    def __init__(self, said: str, *, top_down: bool = False, bar: bool = True) -> None:
+        """``said`` is what a screen reader calls it; ``top_down`` puts the first row above."""
         super().__init__()
         self.grid: Grid | None = None
+        self.place: tuple[int | None, int | None] = (None, None)  # the marked row and column
+        self._down = 1 if top_down else -1  # rows further that the one below is
         self._axes = {"left": _Axis("left"), "bottom": _Axis("bottom")}
         self.plot = pg.PlotWidget(background=colours.CARD, enableMenu=False, axisItems=self._axes)
         self.plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self.plot.setMinimumSize(90, 56)
         self.plot.hideButtons()
         self.plot.setMouseTracking(True)
+        self.plot.setAccessibleName(said)
+        self.plot.installEventFilter(self)
         self._box = self.plot.getViewBox()
         self._box.invertY(top_down)
         self.picture = GridImage(self.plot)
@@ -223,11 +234,61 @@ class GridPlot(QWidget):
         """Draw a frame around a cell, a whole row or a whole column."""
         if self.grid is None or (row is None and column is None):
             self._mark.setData([], [])
+            self.place = (None, None)
+            self.tell()
             return
+        self.place = (row, column)
+        self.tell()
         height, width = self.grid.values.shape
         left, right = (-0.5, width - 0.5) if column is None else (column - 0.5, column + 0.5)
         low, high = (-0.5, height - 0.5) if row is None else (row - 0.5, row + 0.5)
         self._mark.setData([left, right, right, left, left], [low, low, high, high, low])
+
+    def tell(self) -> None:
+        """Say what is drawn, and what the frame is around."""
+        grid, (row, column) = self.grid, self.place
+        if grid is None:
+            tell(self.plot, self.caption.text())
+            return
+        height, width = grid.values.shape
+        known = row is not None and row < height and column is not None and column < width
+        if known and row is not None and column is not None:
+            tell(self.plot, grid.describe(row, column))
+            return
+        framed = [
+            f"{kind} {names[at]}"
+            for kind, names, at in (("row", grid.rows, row), ("column", grid.columns, column))
+            if at is not None and at < len(names)
+        ]
+        what = f"{grid.title}: {height} rows by {width} columns"
+        tell(self.plot, "; ".join((what, *framed)))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Arrows go from cell to cell, as a click on each."""
+        if watched is self.plot and isinstance(event, QKeyEvent):
+            cell = self._after(event)
+            if cell is not None and event.type() == QEvent.Type.KeyPress:
+                self.place = cell  # at once, for the next key
+                self.cell_clicked.emit(*cell)
+            if cell is not None:
+                event.accept()
+                return True
+        return super().eventFilter(watched, event)
+
+    def _after(self, event: QKeyEvent) -> tuple[int, int] | None:
+        step = _STEPS.get(Qt.Key(event.key()))
+        if self.grid is None or step is None or event.modifiers() & ~_KEYPAD:
+            return None
+        height, width = self.grid.values.shape
+        row, column = self.place
+        if row is None and column is None:
+            return 0, 0
+        down, right = self._down * step[0], step[1]
+        # Where a whole row is framed, the cells of it are all the same to whoever frames it.
+        return (
+            min(max((row or 0) + down, 0), height - 1),
+            min(max((column or 0) + right, 0), width - 1),
+        )
 
     def mark_groups(self, columns: Mapping[int, str], rows: Mapping[int, str] = _NONE) -> None:
         """Show which columns, and which rows, stand for tokens that are in a group of points."""
@@ -275,6 +336,7 @@ class ColourBar(QWidget):
         self._plot = pg.PlotWidget(background=colours.CARD, enableMenu=False)
         self._plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         self._plot.setMouseEnabled(False, False)
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._plot.hideButtons()
         self._plot.hideAxis("left")
         self._plot.hideAxis("bottom")

@@ -58,6 +58,7 @@ class GroupProposals(QDialog):
         self.likeness.setToolTip("How alike the two parts of a group must be on average")
         self.value = QLabel(f"{_FIRST} %")
         self.list = QTreeWidget()
+        self.list.setAccessibleName("proposed groups")
         self.list.setObjectName("proposals")
         self.list.setHeaderLabels(["name", "nodes", "alike"])
         self.list.setRootIsDecorated(False)

@@ -32,6 +32,7 @@ class HeadRows(QTableView):
         super().__init__()
         self.setObjectName("head_table")
         self.setAccessibleName("heads")
+        self.setTabKeyNavigation(False)
         self.shown: HeadTable | None = None
         self._brushes: dict[int, QBrush] = {}
         self._quiet = False
@@ -110,7 +111,7 @@ class HeadRows(QTableView):
     def _write(self, items: Sequence[QStandardItem], column: HeadColumn) -> None:
         """Put the numbers of a column into its cells, each on its colour."""
         fills = column.fills.reshape(-1, 4)
-        inks = np.where((fills[:, :3] @ _LUMINANCE > _LIGHT)[:, None], _BLACK, _WHITE)
+        inks = inks_on(fills)
         orders = np.where(np.isfinite(column.values), column.values, _LAST).ravel().tolist()
         behind, before = (self._in(colour) for colour in (fills, inks))
         told = zip(items, column.texts, orders, behind, before, strict=True)
@@ -211,9 +212,24 @@ class HeadRows(QTableView):
 _DESCENDING = Qt.SortOrder.DescendingOrder
 _NUMBER = QStandardItem()  # what every cell with a number is a copy of
 _NUMBER.setTextAlignment(_RIGHT)
-_LUMINANCE = np.array([0.299, 0.587, 0.114])
-_LIGHT = 128  # of 255: a colour above it is written on in black
-_BLACK, _WHITE = np.array([16, 18, 22, 255], np.uint8), np.array([245, 247, 250, 255], np.uint8)
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+_LIGHT = 0.179  # from here on black is further from a colour than white; both are 4.58 : 1 there
+_BLACK, _WHITE = np.array([0, 0, 0, 255], np.uint8), np.array([255, 255, 255, 255], np.uint8)
+
+
+def inks_on(fills: np.ndarray) -> np.ndarray:
+    """Black or white for each colour of 0 to 255 that a number stands on."""
+    light = _linear(fills[:, :3]) @ _LUMINANCE
+    return np.where((light > _LIGHT)[:, None], _BLACK, _WHITE)
+
+
+def _linear(codes: np.ndarray) -> np.ndarray:
+    """Colours from 0 to 255 as light; WCAG's contrast is of that."""
+    shares = codes / 255
+    light: np.ndarray = np.where(
+        shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4
+    )
+    return light
 
 
 def _same_frame(one: HeadTable, other: HeadTable) -> bool:

@@ -14,16 +14,18 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PySide6.QtWidgets import QToolTip, QWidget
+from PySide6.QtWidgets import QToolTip
 
 from microtome_desktop import palette
 from microtome_desktop.presenters.attention import HeadMap
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _SIDE, _GAP, _CAPTION = 56, 8, 26
 
 
-class HeadThumbnails(QWidget):
+class HeadThumbnails(Stepping):
     """Draws head maps; emits ``head_clicked``."""
 
     head_clicked = Signal(int)
@@ -34,6 +36,8 @@ class HeadThumbnails(QWidget):
         self._maps: tuple[HeadMap, ...] = ()
         self._pictures: list[QImage] = []
         self._selected: int | None = None
+        self.setAccessibleName("heads of the layer")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -47,7 +51,27 @@ class HeadThumbnails(QWidget):
     def select(self, head: int | None) -> None:
         """Frame a head."""
         self._selected = head
+        at = self.current()
+        tell(self, "none is selected" if at is None else _told(self._maps[at]))
         self.update()
+
+    def count(self) -> int:
+        """Heads."""
+        return len(self._maps)
+
+    def current(self) -> int | None:
+        """Where the framed head stands."""
+        places = (at for at, held in enumerate(self._maps) if held.head == self._selected)
+        return next(places, None)
+
+    def rise(self) -> int:
+        """A row of maps."""
+        return -self._columns(self.width())
+
+    def step_to(self, index: int) -> None:
+        """As a click on the map."""
+        self.select(self._maps[index].head)  # at once, for the next key
+        self.head_clicked.emit(self._maps[index].head)
 
     def cell(self, index: int) -> QRect:
         """Where a head's map is drawn, in pixels of this widget."""
@@ -83,16 +107,20 @@ class HeadThumbnails(QWidget):
             self.head_clicked.emit(head.head)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for what can be done to the head under the cursor."""
-        head = self._head_at(event.pos())
+        """Ask for what can be done to the head under the cursor, or to the framed one."""
+        head, place = self._head_at(event.pos()), event.globalPos()
+        at = self.current()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            head = None if at is None else self._maps[at]
+            place = self.mapToGlobal(self.cell(at or 0).center())
         if head is not None:
-            self.menu_asked.emit(head.head, event.globalPos())
+            self.menu_asked.emit(head.head, place)
 
     def event(self, event: QEvent) -> bool:
         """Say what the detectors found under the cursor."""
         if isinstance(event, QHelpEvent):
             head = self._head_at(event.pos())
-            said = f"Head {head.head}  {head.detail or 'no detector names it'}" if head else ""
+            said = _told(head) if head else ""
             QToolTip.showText(event.globalPos(), said, self)
             return True
         return super().event(event)
@@ -120,6 +148,10 @@ class HeadThumbnails(QWidget):
             painter.drawText(
                 line, Qt.AlignmentFlag.AlignHCenter, _SHORT.get(head.label, head.label)
             )
+
+
+def _told(head: HeadMap) -> str:
+    return f"Head {head.head}  {head.detail or 'no detector names it'}"
 
 
 _SHORT = {"previous token": "previous", "duplicate token": "duplicate"}

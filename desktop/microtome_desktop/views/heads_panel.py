@@ -62,6 +62,7 @@ class HeadsPanel(Panel):
 
     def _lay_out(self) -> None:
         self.words.setObjectName("head_filter")
+        self.words.setAccessibleName("filter the heads")
         self.words.setPlaceholderText("Filter: L1, H3, induction …")
         self.words.setClearButtonEnabled(True)
         self.count.setObjectName("dim")

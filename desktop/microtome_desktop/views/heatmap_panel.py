@@ -49,7 +49,7 @@ class HeatmapPanel(Panel):
         self.quantity.addItems([str(quantity) for quantity in quantities(None)])
         self.side = SideChoice("heatmap_side")
         self.heading = ElidedLabel()
-        self.map = GridPlot()
+        self.map = GridPlot("map of layers and positions")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 6, 6)
         choice = QHBoxLayout()

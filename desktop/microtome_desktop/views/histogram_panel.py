@@ -22,6 +22,7 @@ from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.fonts import mono_font
 from microtome_desktop.views.panel import Panel, PanelContext
+from microtome_desktop.views.spoken import tell
 
 
 class HistogramPanel(Panel):
@@ -58,6 +59,7 @@ class HistogramPanel(Panel):
         plot.setFrameShape(pg.QtWidgets.QFrame.Shape.NoFrame)
         plot.hideButtons()
         plot.setMouseTracking(True)
+        plot.setAccessibleName("histogram of activations")
         for name in ("left", "bottom"):
             axis = plot.getAxis(name)
             axis.setPen(pg.mkPen(None))
@@ -166,8 +168,10 @@ class HistogramPanel(Panel):
         self.plot.setYRange(0, float(heights.max()) * 1.05, padding=0)
         self.plot.setXRange(found.edges[0], found.edges[-1], padding=0.02)
         self.caption.setText(found.summary)
+        tell(self.plot, found.summary)
 
     def _show_nothing(self, reason: str) -> None:
         self.drawing = None
         self._curve.setVisible(False)
         self.caption.setText(reason)
+        tell(self.plot, reason)

@@ -43,6 +43,7 @@ class HistoryPanel(Panel):
         super().__init__(context, parent)
         self.list = QTreeWidget()
         self.list.setObjectName("history_list")
+        self.list.setAccessibleName("runs")
         self.list.setColumnCount(2)
         self.list.setHeaderLabels(["run", "metric"])
         self.list.setRootIsDecorated(False)

@@ -43,6 +43,7 @@ class HubDialog(QDialog):
         self._shown = Looked()
         self.name = QLineEdit()
         self.name.setObjectName("hub_name")
+        self.name.setAccessibleName("name of a model on the hub")
         self.name.setPlaceholderText("owner/model")
         self.ask = QPushButton("Look up")
         self.ask.setObjectName("hub_ask")

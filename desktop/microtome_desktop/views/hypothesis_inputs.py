@@ -40,6 +40,7 @@ class HypothesisInputs(QWidget):
         self.text.setObjectName("scrub_text")
         self.text.setAccessibleName("prompts, one a line")
         self.text.setPlaceholderText(_HINT)
+        self.text.setTabChangesFocus(True)
         self.text.setFont(mono_font(12))
         self.text.setMinimumHeight(60)
         self.judged = Choice()

@@ -12,7 +12,7 @@ from microtome_desktop import palette as colours
 
 def icon(name: str, colour: str = "") -> QIcon:
     """A qtawesome icon, dim unless a colour is given; blank for no name."""
-    return _made(name, colour or colours.TEXT_DIM, colours.TEXT_FAINT) if name else QIcon()
+    return _made(name, colour or colours.TEXT_DIM, colours.OFF) if name else QIcon()
 
 
 @cache

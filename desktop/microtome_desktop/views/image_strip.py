@@ -32,7 +32,7 @@ class ImageStrip(QWidget):
         self.view = ImageView(side=_SIDE)
         self.view.setAccessibleName("the image as the model sees it")
         self.view.setFixedSize(_SIDE, _SIDE)
-        self.leading = TokenChips()
+        self.leading = TokenChips("tokens before the image")
         self.name, self.said = QLabel(), QLabel()
         for label in (self.name, self.said):
             label.setTextFormat(Qt.TextFormat.PlainText)

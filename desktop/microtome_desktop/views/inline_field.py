@@ -18,6 +18,7 @@ class InlineField(QLineEdit):
         super().__init__(parent)
         self._ground = parent
         self.setObjectName("inline_field")
+        self.setAccessibleName("name")  # until somebody asks for something
         self._take: Callable[[str], None] | None = None
         self.dropped: Callable[[], None] | None = None  # what Escape sets back
         self.setFixedWidth(_WIDTH)

@@ -52,6 +52,7 @@ class JobsPanel(Panel):
         super().__init__(context, parent)
         self.list = QTreeWidget()
         self.list.setObjectName("jobs_list")
+        self.list.setAccessibleName("jobs")
         self.list.setColumnCount(3)
         self.list.setHeaderLabels(["job", "state", "time"])
         self.list.setRootIsDecorated(False)

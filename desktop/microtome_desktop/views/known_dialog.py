@@ -38,6 +38,8 @@ class KnownDialog(QDialog):
         self.edges: tuple[str, ...] = held
         self.text = QPlainTextEdit("\n".join(held))
         self.text.setObjectName("known_edges")
+        self.text.setAccessibleName("edges of the known circuit, one a line")
+        self.text.setTabChangesFocus(True)
         self.text.setFont(mono_font(12))
         self.problem = QLabel()
         self.problem.setObjectName("bad")

@@ -164,15 +164,20 @@ class ConfusionMatrix(QWidget):
     def _paint_cell(self, painter: QPainter, found: Lesion, row: int, column: int) -> None:
         count, cell = int(self.counts[row, column]), self.cell(row, column)
         inner = cell.adjusted(0.5, 0.5, -0.5, -0.5)
-        painter.fillRect(inner, QColor(colours.RAISED))
+        share = count / max(1, int(self.counts[row].sum()))
+        right = found.said[column] in {found.classes[row], "answer"}
+        over = colours.ACCENT if right else colours.BAD
+        fill = _mixed(colours.RAISED, over, 0.2 + 0.8 * share if count else 0.0)
+        painter.fillRect(inner, QColor(fill))
         if not count:
             return
-        right = found.said[column] in {found.classes[row], "answer"}
-        colour = QColor(colours.ACCENT if right else colours.BAD)
-        share = count / max(1, int(self.counts[row].sum()))
-        colour.setAlphaF(0.2 + 0.8 * share)
-        painter.fillRect(inner, colour)
         if cell.height() > _SMALL + 3 and cell.width() > 22:
             painter.setFont(mono_font(10))
-            painter.setPen(QColor(colours.TEXT))
+            painter.setPen(QColor(colours.ink(fill)))
             painter.drawText(inner, int(Qt.AlignmentFlag.AlignCenter), str(count))
+
+
+def _mixed(under: str, over: str, share: float) -> str:
+    """A colour laid over another with this opacity."""
+    parts = zip(QColor(under).getRgb()[:3], QColor(over).getRgb()[:3], strict=True)  # type: ignore[index]
+    return QColor(*(round((1 - share) * a + share * b) for a, b in parts)).name()

@@ -131,10 +131,12 @@ class ListTable(QTableView):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.setObjectName(name)
+        self.setAccessibleName(name.replace("_", " "))
         self.held = ListModel()
         self.setModel(self.held)
         self.setFont(mono_font(11))
         self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
         self.setWordWrap(False)
         self.setIconSize(QSize(8, 8))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -191,6 +193,7 @@ class ListsPanel(Panel):
         self._stale = True
         self.words = QLineEdit()
         self.words.setObjectName("list_filter")
+        self.words.setAccessibleName("filter nodes and edges")
         self.words.setPlaceholderText("Filter: head L0, John, key …")
         self.words.setClearButtonEnabled(True)
         self.count = QLabel()

@@ -63,9 +63,15 @@ class Maximising(QObject):
 
     def panel_in_use(self) -> str:
         """The panel that has the keyboard, else the one in the middle of the window."""
+        held = self.focused()
+        return held if held and held not in self._centre.strips else self._centre.front
+
+    def focused(self) -> str:
+        """The panel or strip that has the keyboard, empty for none."""
         widget = QApplication.focusWidget()
         places: dict[QWidget, str] = {card: name for name, card in self._centre.cards.items()}
+        places |= {body: name for name, body in self._centre.bodies.items()}
         places |= {dock: name for name, dock in self._docks.items()}
         while widget is not None and widget not in places:
             widget = widget.parentWidget()
-        return places[widget] if widget is not None else self._centre.front
+        return "" if widget is None else places[widget]

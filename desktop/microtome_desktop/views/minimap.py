@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from microtome_desktop import palette as colours
@@ -13,6 +13,11 @@ from microtome_desktop.views.node_layer import node_colour
 
 _SIZE = QSize(168, 104)
 _INSET = 6.0
+_STEP = 0.25  # of what is in view
+_STEPS = {
+    Qt.Key.Key_Left: QPointF(-_STEP, 0), Qt.Key.Key_Right: QPointF(_STEP, 0),
+    Qt.Key.Key_Up: QPointF(0, _STEP), Qt.Key.Key_Down: QPointF(0, -_STEP),
+}  # fmt: skip
 
 
 class Minimap(QWidget):
@@ -27,6 +32,7 @@ class Minimap(QWidget):
         self.setToolTip("The whole circuit; click or drag to go there")
         self.setFixedSize(_SIZE)
         self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._drawing: Drawing | None = None
         self._picture: QPixmap | None = None  # all but the frame: thousands of nodes may be in it
         self._frame = QRectF()
@@ -127,3 +133,22 @@ class Minimap(QWidget):
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.moved.emit(self._to_layout(event.position()))
         event.accept()
+
+    def event(self, event: QEvent) -> bool:
+        """Arrows are ours while we have the keyboard, not steps from node to node."""
+        override = event.type() == QEvent.Type.ShortcutOverride
+        if override and isinstance(event, QKeyEvent) and Qt.Key(event.key()) in _STEPS:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows move the view by a quarter of it."""
+        step = _STEPS.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+            return
+        frame = self._frame
+        self.moved.emit(
+            frame.center() + QPointF(step.x() * frame.width(), step.y() * frame.height())
+        )

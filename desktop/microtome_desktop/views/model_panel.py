@@ -47,6 +47,7 @@ class ModelPanel(Panel):
         title.setObjectName("section")
         self.tree = _Tree()
         self.tree.setObjectName("models_tree")
+        self.tree.setAccessibleName("models")
         self.tree.setHeaderHidden(True)
         self.tree.setIndentation(16)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

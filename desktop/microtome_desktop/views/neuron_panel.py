@@ -39,7 +39,7 @@ class NeuronPanel(Panel):
         self.heading = ElidedLabel()
         self.as_feature = QPushButton("As a feature")
         self.as_feature.setObjectName("neuron_as_feature")
-        self.map = GridPlot(top_down=True)
+        self.map = GridPlot("map of neurons", top_down=True)
         self._shown = 0
         choice = QHBoxLayout()
         choice.addWidget(self.layer)

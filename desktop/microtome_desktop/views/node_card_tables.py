@@ -85,6 +85,7 @@ class CellTable(QTableView):
     def __init__(self, titles: Sequence[str], name: str, *, sorted_by: int) -> None:
         super().__init__()
         self.setObjectName(name)
+        self.setAccessibleName(f"{name.replace('_', ' ')}: {', '.join(titles)}")
         self._titles = tuple(titles)
         self._cells = self._model()
         self._sorted = QSortFilterProxyModel(self)
@@ -97,6 +98,7 @@ class CellTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
         self.setWordWrap(False)
         self.setFont(mono_font(11))
         self.verticalHeader().hide()

@@ -24,6 +24,7 @@ class PaletteLines(QStyledItemDelegate):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.words = ""
+        self._ground = colours.CARD
         self._title, self._small, self._keys = text_font(13), text_font(11), mono_font(11)
         self._strong = text_font(13)
         self._strong.setWeight(QFont.Weight.DemiBold)
@@ -33,7 +34,9 @@ class PaletteLines(QStyledItemDelegate):
         entry: Entry = index.data(ENTRY)
         rect: QRect = option.rect
         painter.save()
-        if bool(option.state & QStyle.StateFlag.State_Selected):
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        self._ground = colours.SELECTED if chosen else colours.CARD
+        if chosen:
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.SELECTED))
             painter.drawRoundedRect(rect.adjusted(2, 0, -2, 0), 5, 5)
@@ -65,12 +68,18 @@ class PaletteLines(QStyledItemDelegate):
             left += painter.fontMetrics().horizontalAdvance(text)
         return left
 
-    @staticmethod
     def _write(
-        painter: QPainter, rect: QRect, side: Qt.AlignmentFlag, text: str, font: QFont, ink: str
+        self,
+        painter: QPainter,
+        rect: QRect,
+        side: Qt.AlignmentFlag,
+        text: str,
+        font: QFont,
+        ink: str,
     ) -> None:
         painter.setFont(font)
-        painter.setPen(QColor(ink))
+        faint = colours.contrast(ink, self._ground) < colours.READABLE
+        painter.setPen(QColor(colours.TEXT if faint else ink))
         painter.drawText(rect, side | Qt.TextFlag.TextSingleLine, text)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:

@@ -44,6 +44,7 @@ class Palette(QFrame):
         self._before: QWidget | None = None  # had the keyboard
         self.words = QLineEdit()
         self.words.setObjectName("palette_words")
+        self.words.setAccessibleName("find commands, panels, nodes, tokens and settings")
         self.words.setPlaceholderText("Commands, panels, nodes, heads, tokens, settings, lessons")
         self.list = QListWidget()
         self.list.setObjectName("palette_list")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QBrush, QColor
+from PySide6.QtGui import QBrush, QColor, QIcon
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.icons import icon
 
 
 class PlainTable(QTableWidget):
@@ -37,7 +38,7 @@ class PlainTable(QTableWidget):
         self.setShowGrid(False)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setTabKeyNavigation(False)  # arrows go through the cells, Tab leaves
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._share(widths)
 
@@ -49,6 +50,14 @@ class PlainTable(QTableWidget):
         header.setSectionResizeMode(0, mode.Stretch)
         for number, width in enumerate(widths, start=1):
             self.setColumnWidth(number, width)
+
+    def mark(self, row: int, sign: str, said: str) -> None:
+        """Put a sign before the first cell of a row, for who sees no colours; none for no sign."""
+        item = self.item(row, 0)
+        if item is not None:
+            item.setIcon(icon(sign, item.foreground().color().name()) if sign else QIcon())
+            told = f"{item.text()}, {said}" if said else item.text()
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, told)
 
     def write(self, row: int, cells: Sequence[tuple[str, str]], tips: Sequence[str] = ()) -> None:
         """Put texts, each with its colour, into a row; the cells that are there stay."""

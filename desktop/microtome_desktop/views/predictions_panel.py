@@ -71,6 +71,8 @@ class PredictionsPanel(Panel):
             tone = colours.GOOD if difference > 0 else colours.BAD
         texts = ((row.token, ink), (f"{row.probability:.3f}", colours.TEXT), (change, tone))
         self.table.write(number, texts, (tip, tip, _DIFFERENCE_TIP))
+        sign = "mdi6.check" if row.is_answer else "mdi6.close" if row.is_wrong else ""
+        self.table.mark(number, sign, part)
 
     def show_part(self, part: str) -> None:
         """The second run and the metric add columns and marks."""

@@ -53,7 +53,7 @@ class ProbeForm(QWidget):
         self.prompts.setPlaceholderText(_HINT)
         self.prompts.setFont(mono_font(11))
         self.prompts.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self.prompts.setTabChangesFocus(False)
+        self.prompts.setTabChangesFocus(True)
         self.counted = QLabel()
         self.counted.setObjectName("dim")
         self.counted.setWordWrap(True)

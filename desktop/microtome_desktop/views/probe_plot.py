@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from microtome.records.probe import Probe
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font, text_font
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 16, 30, 26  # pixels around the plot
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LOW = 0.02  # below the axis, so that 0 has room
 
 
-class ProbePlot(QWidget):
+class ProbePlot(Stepping):
     """A column a site; a click chooses one."""
 
     chosen = Signal(int)
@@ -27,6 +29,7 @@ class ProbePlot(QWidget):
         self.site = -1
         self.setObjectName("probe_plot")
         self.setAccessibleName("accuracy of probes by site")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(220, 140)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
@@ -34,7 +37,21 @@ class ProbePlot(QWidget):
     def show_probe(self, found: Probe | None, site: int) -> None:
         """Show other probes, or another site of them."""
         self.found, self.site = found, site
+        tell(self, self.told(site) if 0 <= site < self.count() else "no site is chosen")
         self.update()
+
+    def count(self) -> int:
+        """Sites."""
+        return 0 if self.found is None else len(self.found.sites)
+
+    def current(self) -> int | None:
+        """The chosen site."""
+        return self.site if self.site >= 0 else None
+
+    def step_to(self, index: int) -> None:
+        """As a click on its column."""
+        self.show_probe(self.found, index)  # at once, for the next key
+        self.chosen.emit(index)
 
     def place(self, site: int, value: float) -> QPointF:
         """Where an accuracy at a site is drawn."""

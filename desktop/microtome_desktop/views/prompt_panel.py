@@ -28,6 +28,7 @@ from microtome_desktop.views.typing_fields import AnswerField, PromptField
 
 # Long enough to type a word, short enough to feel at once.
 _READ_AFTER_MS = 150
+_CLEAN, _CORRUPT, _ANSWER, _WRONG = "Clean prompt", "Corrupt prompt", "Answer", "Wrong answer"
 
 
 class PromptPanel(Panel):
@@ -39,14 +40,12 @@ class PromptPanel(Panel):
 
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
-        self.prompt = PromptField("The text that the model continues")
-        self.prompt.setObjectName("prompt")
-        self.corrupt = PromptField("Optional: the same text with one thing changed")
-        self.corrupt.setObjectName("corrupt")
-        self.answer = AnswerField("the right answer")
-        self.answer.setObjectName("answer")
-        self.wrong = AnswerField("to compare with")
-        self.wrong.setObjectName("wrong")
+        self.prompt = PromptField("prompt", _CLEAN, "The text that the model continues")
+        self.corrupt = PromptField(
+            "corrupt", _CORRUPT, "Optional: the same text with one thing changed"
+        )
+        self.answer = AnswerField("answer", _ANSWER, "the right answer")
+        self.wrong = AnswerField("wrong", _WRONG, "to compare with")
         self.alignment = Alignment()
         self.problem = QLabel()
         self.problem.setObjectName("bad")
@@ -77,10 +76,11 @@ class PromptPanel(Panel):
         self.run.setIconSize(QSize(16, 16))
         self.swap.setIcon(icon("mdi6.swap-vertical"))
         self.swap.setToolTip(command(CommandId.SWAP_PROMPTS).tip)
+        self.swap.setAccessibleName(command(CommandId.SWAP_PROMPTS).title)
 
     def _lay_out(self) -> None:
         answers = QHBoxLayout()
-        for title, field in (("Answer", self.answer), ("Wrong answer", self.wrong)):
+        for title, field in ((_ANSWER, self.answer), (_WRONG, self.wrong)):
             column = QVBoxLayout()
             column.setSpacing(4)
             column.addWidget(_section(title))
@@ -96,9 +96,9 @@ class PromptPanel(Panel):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(5)
         inner.addWidget(self.sets)
-        inner.addWidget(_section("Clean prompt"))
+        inner.addWidget(_section(_CLEAN))
         inner.addWidget(self.prompt)
-        inner.addWidget(_section("Corrupt prompt"))
+        inner.addWidget(_section(_CORRUPT))
         inner.addWidget(self.corrupt)
         inner.addWidget(self.alignment)
         layout.addWidget(self.texts)

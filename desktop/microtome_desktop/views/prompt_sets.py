@@ -26,6 +26,7 @@ class PromptSetPicker(QWidget):
         self.choice.setToolTip("Prompts with known answers, made for this model")
         self.pair = QSpinBox()
         self.pair.setObjectName("prompt_pair")
+        self.pair.setAccessibleName("pair of the prompt set")
         self.pair.setToolTip("Which pair of the prompt set")
         self.pair.setKeyboardTracking(False)
         layout = QHBoxLayout(self)

@@ -74,7 +74,7 @@ class RedundancyPage(QWidget):
             "redundancy_table", "parts in order", _COLUMNS, row_height=_ROW, widths=_WIDTHS
         )
         self.curve = KeptCurve()
-        self.map = GridPlot(bar=False)
+        self.map = GridPlot("map of parts", bar=False)
         self._dress()
         self._lay_out()
         self.remove.clicked.connect(self.removal_asked)

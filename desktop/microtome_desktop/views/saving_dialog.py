@@ -26,6 +26,7 @@ class SavingDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.path = QLineEdit(str(proposed))
+        self.path.setAccessibleName("path that is written")
         self.browse = QPushButton("Browse…")
         self.place = QHBoxLayout()
         self.place.addWidget(self.path, 1)

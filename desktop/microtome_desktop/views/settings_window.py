@@ -56,6 +56,7 @@ class SettingsWindow(QDialog):
         self._desk, self._load_again = desk, load_again
         self.pages = QListWidget()
         self.pages.setObjectName("settings_pages")
+        self.pages.setAccessibleName("pages of the settings")
         self.pages.addItems(PAGES)
         for number in range(self.pages.count()):
             self.pages.item(number).setSizeHint(QSize(0, _PAGE_LINE))

@@ -33,6 +33,7 @@ class ShortcutSheet(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._settings, self._change = settings, change
         self._area = QScrollArea()
+        self._area.setAccessibleName("shortcuts by menu")
         self._area.setWidgetResizable(True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.change = buttons.addButton("Change keys…", QDialogButtonBox.ButtonRole.ActionRole)

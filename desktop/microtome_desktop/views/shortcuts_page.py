@@ -49,9 +49,11 @@ class ShortcutsPage(QWidget):
         self._wanted: CommandId | None = None
         self._filling = False
         self.filter = QLineEdit()
+        self.filter.setAccessibleName("filter the shortcuts")
         self.filter.setPlaceholderText("Find a command or keys")
         self.filter.setClearButtonEnabled(True)
         self.list = QTreeWidget()
+        self.list.setAccessibleName("commands and their keys")
         self.list.setObjectName("shortcut_list")
         self.list.setRootIsDecorated(False)
         self.list.setUniformRowHeights(True)
@@ -61,6 +63,7 @@ class ShortcutsPage(QWidget):
         self.name = QLabel()
         self.keys = QKeySequenceEdit()
         self.keys.setObjectName("new_keys")
+        self.keys.setAccessibleName("new keys of the command")
         self.keys.setMaximumSequenceLength(1)
         self.keys.setClearButtonEnabled(True)
         self.keys.setFixedWidth(190)

@@ -34,6 +34,8 @@ class FlatSpace(SpaceView):
         self._plot.hideButtons()
         self._plot.setAspectLocked(True)
         self._plot.setMouseTracking(True)
+        self._plot.viewport().setAccessibleName("feature space")
+        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its viewport has the keyboard
         for name in ("left", "bottom"):
             self._plot.hideAxis(name)
         self._points = pg.ScatterPlotItem(size=_POINT_PIXELS, pen=None)

@@ -81,7 +81,7 @@ class PickTool(QObject):
         self.outline = Outline(self._surface)
         # A plot's viewport would leave the keyboard to the plot.
         self._surface.setFocusProxy(None)  # type: ignore[arg-type]  # the stub knows no None
-        self._surface.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._surface.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._surface.installEventFilter(self)
 
     def use(self, tool: Tool) -> None:

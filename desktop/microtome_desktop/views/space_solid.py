@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from PySide6.QtCore import QRect, QTimer
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QEvent, QObject, QRect, Qt, QTimer
+from PySide6.QtGui import QImage, QKeyEvent, QPainter
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.scene import cameras, visuals
 
@@ -28,6 +28,11 @@ _NAMING_POINTS = 4_000  # off which names are kept
 _OPACITY, _FRONT_OPACITY = 0.75, 0.95
 _SIZE, _FRONT_SIZE = 6, 8
 _CLICK_PIXELS = 4
+_TURN = 10  # degrees
+_TURNS = {  # around the axis, upward
+    Qt.Key.Key_Left: (_TURN, 0), Qt.Key.Key_Right: (-_TURN, 0),
+    Qt.Key.Key_Up: (0, _TURN), Qt.Key.Key_Down: (0, -_TURN),
+}  # fmt: skip
 _SEEN = ("azimuth", "elevation", "distance", "center", "fov", "scale_factor", "roll")
 
 
@@ -47,6 +52,9 @@ class SolidSpace(SpaceView):
         self._pressed_at: tuple[float, float] | None = None
         self.drawn = OffscreenScene(palette.CARD)
         self.drawn.decorate = self._decorate
+        self.drawn.setAccessibleName("feature space")
+        self.drawn.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.drawn.installEventFilter(self)
         self.canvas = self.drawn.canvas
         self._view = self.canvas.central_widget.add_view()
         self.canvas.mouse_on = self._view
@@ -128,6 +136,16 @@ class SolidSpace(SpaceView):
     def surface(self) -> QWidget:
         """The picture of the scene."""
         return self.drawn
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Arrows turn it, as the mouse does."""
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
+            turn = _TURNS.get(Qt.Key(event.key()))
+            if turn is not None:
+                self._view.camera.orbit(*turn)
+                self._on_turn(event)
+                return True
+        return super().eventFilter(watched, event)
 
     def camera(self) -> dict[str, Any]:
         """Angles, distance and centre."""

@@ -14,12 +14,14 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip
 
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.splitting import Part, Split
 from microtome_desktop.views.fonts import mono_font, text_font
 from microtome_desktop.views.hover_tip import tip_lines
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _LEGEND = "thickness: share of its activity \N{MIDDLE DOT} strength of colour: cosine"
 _NO_PARTS = "No feature of the large dictionary is on where this one is and writes along it."
@@ -36,7 +38,7 @@ class _Box:
     part: Part
 
 
-class SplitDrawing(QWidget):
+class SplitDrawing(Stepping):
     """Bands lead from the feature to its parts; a click on a box chooses its feature."""
 
     whole_chosen = Signal(int)
@@ -47,6 +49,7 @@ class SplitDrawing(QWidget):
         super().__init__()
         self.setObjectName("split_drawing")
         self.setAccessibleName("what the feature splits into")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self._split: Split | None = None
@@ -57,12 +60,46 @@ class SplitDrawing(QWidget):
     def show_split(self, split: Split | None, names: tuple[str, str]) -> None:
         """Show another feature; ``names`` are what the dictionaries are called."""
         self._split, self._names, self._hovered = split, names, -1
+        self._say()
         self.update()
 
     def mark(self, part: int | None) -> None:
         """Show which part is selected."""
         self._chosen = part
+        self._say()
         self.update()
+
+    def _say(self) -> None:
+        split, at = self._split, self.current()
+        if split is None or at is None:
+            tell(self, "")
+        elif at:
+            tell(self, _told(split.parts[at - 1]))
+        else:
+            title = f"{split.feature} {split.label}".strip()
+            tell(self, f"feature {title} splits into {len(split.parts)}")
+
+    def count(self) -> int:
+        """The feature, then its parts."""
+        return 0 if self._split is None else 1 + len(self._split.parts)
+
+    def current(self) -> int | None:
+        """0 for the feature, else the place of the chosen part after it."""
+        parts = () if self._split is None else self._split.parts
+        places = (at for at, part in enumerate(parts, 1) if part.feature == self._chosen)
+        return None if self._split is None else next(places, 0)
+
+    def rise(self) -> int:
+        """Parts stand below each other."""
+        return -1
+
+    def step_to(self, index: int) -> None:
+        """As a click on its box."""
+        self.mark(self._split.parts[index - 1].feature if self._split and index else None)
+        if self._split is not None and index:
+            self.part_chosen.emit(self._split.parts[index - 1].feature)
+        elif self._split is not None:
+            self.whole_chosen.emit(self._split.feature)
 
     def sizeHint(self) -> QSize:
         """Room for a few parts."""

@@ -75,6 +75,7 @@ class SweepControls(QWidget):
 
     def _dress(self) -> None:
         self.noise.setObjectName("sweep_noise")
+        self.noise.setAccessibleName("noise of the corrupt runs")
         self.noise.setRange(0.1, 100.0)
         self.noise.setSingleStep(0.5)
         self.noise.setDecimals(1)

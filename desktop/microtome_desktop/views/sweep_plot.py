@@ -13,6 +13,7 @@ from microtome_desktop.presenters.heatmaps import Grid
 from microtome_desktop.presenters.sweep_map import SweepGrid
 from microtome_desktop.views.fonts import text_font
 from microtome_desktop.views.grid_plot import GridPlot
+from microtome_desktop.views.spoken import tell
 
 _STEPS = {
     Qt.Key.Key_Left: (0, -1),
@@ -37,7 +38,10 @@ class SweepPlot(GridPlot):
     moved = Signal()  # columns lie elsewhere now
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("map of the sweep")
+        self.setAccessibleName("map of the sweep")
+        self.plot.removeEventFilter(self)  # its keys are taken here
+        self.stands_for = self.plot
         self.cell: Cell | None = None
         self.anchor: Cell | None = None
         self._pressed: Cell | None = None
@@ -141,17 +145,19 @@ class SweepPlot(GridPlot):
         """Tell of the chosen cells below the map, or what can be done with it."""
         if not isinstance(self.grid, SweepGrid):
             return
+        self.caption.setText(self._said(self.grid))
+        tell(self, self.caption.text())
+
+    def _said(self, grid: SweepGrid) -> str:
         if self.cell is None:
-            self.caption.setText(_HINT)
-            return
+            return _HINT
         cells = self.cells
         if len(cells) == 1:
-            self.caption.setText(self.grid.describe(*self.cell))
-            return
-        values = np.array([self.grid.values[cell] for cell in cells])
+            return grid.describe(*self.cell)
+        values = np.array([grid.values[cell] for cell in cells])
         known = values[np.isfinite(values)]
         mean = f" · mean {known.mean():.3g}" if known.size else ""
-        self.caption.setText(f"{len(cells)} cells{mean} · Enter makes them edits")
+        return f"{len(cells)} cells{mean} · Enter makes them edits"
 
     # by the mouse
 

@@ -67,6 +67,7 @@ class Toast(QWidget):
         self.close_button.setObjectName("tiny")
         self.close_button.setIcon(icon("mdi6.close"))
         self.close_button.setToolTip("Close this message")
+        self.close_button.setAccessibleName("Close this message")
         self.close_button.clicked.connect(self.close)
         head = QHBoxLayout()
         head.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
@@ -77,6 +78,7 @@ class Toast(QWidget):
     def _add_details(self) -> None:
         self.details = QPlainTextEdit(self.notice.details)
         self.details.setReadOnly(True)
+        self.details.setAccessibleName("details of the message")
         self.details.setFont(mono_font(11))
         self.details.setFixedHeight(150)
         self.details.hide()

@@ -19,6 +19,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from microtome_desktop import palette as colours
 from microtome_desktop.views.fonts import mono_font
+from microtome_desktop.views.spoken import tell
+from microtome_desktop.views.stepping import Stepping
 
 _GAP, _PAD, _HEIGHT = 3.0, 6.0, 24.0
 
@@ -35,15 +37,16 @@ class Chip:
     group: str = ""  # colour of the group of points that the token is in
 
 
-class TokenChips(QWidget):
+class TokenChips(Stepping):
     """Rows of chips in aligned columns; emits the column under the pointer and of a click."""
 
     clicked = Signal(int)
     hovered = Signal(int)  # -1 when the pointer leaves
     menu_asked = Signal(int, QPoint)  # column, where on the screen
 
-    def __init__(self, parent: QWidget | None = None, *, font_pixels: int = 12) -> None:
+    def __init__(self, said: str, parent: QWidget | None = None, *, font_pixels: int = 12) -> None:
         super().__init__(parent)
+        self.setAccessibleName(said)
         self._rows: tuple[tuple[Chip, ...], ...] = ()
         self._lefts: list[float] = []
         self._widths: list[float] = []
@@ -70,12 +73,36 @@ class TokenChips(QWidget):
             self._lefts.append(left)
             left += width + _GAP
         self.setFixedSize(self.sizeHint())
+        self._say()
         self.update()
 
     def select(self, column: int | None) -> None:
         """Frame one column."""
         self._selected = column
+        self._say()
         self.update()
+
+    def _say(self) -> None:
+        """The chips of the framed column in words, else how many there are."""
+        at, count = self._selected, self.count()
+        if at is None or at >= count:
+            tell(self, f"{count} tokens, none is selected")
+            return
+        held = [row[at] for row in self._rows if at < len(row)]
+        tell(self, "; ".join(chip.tip or chip.text for chip in held))
+
+    def count(self) -> int:
+        """Columns."""
+        return len(self._lefts)
+
+    def current(self) -> int | None:
+        """The framed column."""
+        return self._selected
+
+    def step_to(self, index: int) -> None:
+        """As a click on the column."""
+        self.select(index)  # at once: the next key may come before the selection is drawn
+        self.clicked.emit(index)
 
     def sizeHint(self) -> QSize:
         """As wide as all chips."""
@@ -145,10 +172,16 @@ class TokenChips(QWidget):
             self.clicked.emit(column)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for what can be done to the token under the pointer."""
-        column = self._column_at(QPointF(event.pos()))
+        """Ask for what can be done to the token under the pointer, or to the framed one."""
+        if event.reason() != QContextMenuEvent.Reason.Keyboard:
+            column, at = self._column_at(QPointF(event.pos())), event.globalPos()
+        elif self._selected is not None and self._selected < self.count():
+            column = self._selected
+            at = self.mapToGlobal(self.column_rect(column).center().toPoint())
+        else:
+            return
         if column >= 0:
-            self.menu_asked.emit(column, event.globalPos())
+            self.menu_asked.emit(column, at)
 
     def event(self, event: QEvent) -> bool:
         """Show what there is to say about the chip under the pointer."""

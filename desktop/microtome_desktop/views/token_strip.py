@@ -50,7 +50,7 @@ class TokenStrip(Panel):
     def __init__(self, context: PanelContext, parent: QWidget | None = None) -> None:
         super().__init__(context, parent)
         self.drawing: Strip | None = None
-        self.chips = TokenChips()
+        self.chips = TokenChips("tokens of the run")
         self.image = ImageStrip()  # in their place for a run on an image
         self.colour_by = Choice()
         self.colour_by.setObjectName("strip_colour")
@@ -246,7 +246,8 @@ def _chips(drawing: Strip, marks: Marks) -> tuple[Chip, ...]:
     return tuple(
         Chip(
             text=text,
-            fill=mixed(float(value)),
+            fill=(fill := mixed(float(value))),
+            ink=colours.ink(fill),
             tip=_tip(position, text, note, drawing, marks if position in groups else None),
             marked=position in drawing.unknown,
             group=groups.get(position, ""),

@@ -15,8 +15,10 @@ class PromptField(QPlainTextEdit):
 
     submitted = Signal()
 
-    def __init__(self, hint: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, said: str, hint: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName(said)
         self.hint = hint
         self.setPlaceholderText(hint)
         self.setTabChangesFocus(True)
@@ -39,8 +41,10 @@ class PromptField(QPlainTextEdit):
 class AnswerField(QLineEdit):
     """One word, completed from the model's vocabulary."""
 
-    def __init__(self, hint: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, said: str, hint: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setObjectName(name)
+        self.setAccessibleName(said)
         self._hint = hint
         self.setPlaceholderText(hint)
         self.setClearButtonEnabled(True)

@@ -20,6 +20,7 @@ from microtome.circuits.formats.files import read_graph, write_graph
 from microtome.records.marks import Marks
 from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.commands.panel_rows import PANEL_ROWS
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
@@ -27,7 +28,7 @@ from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
 _ID = CommandId
 # test_space_and_run.py, test_edit_commands.py, test_feature_commands.py, test_seeing_panels.py
 ELSEWHERE = ("Space", "Run", "Experiments", "Edits", "Features", "Vision")
-WAYS = {row.id for row in CIRCUIT_ROWS}  # test_ways.py
+WAYS = {row.id for row in (*CIRCUIT_ROWS, *PANEL_ROWS)}  # test_ways.py, test_panel_commands.py
 
 
 # ---------------------------------------------------------------- files
@@ -369,15 +370,14 @@ def documentation(hand):
 PROMISES = {
     _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
     _ID.VERIFY_FILE: verify_the_file, _ID.COMPACT_FILE: compact_the_file,
-    _ID.IMPORT_GRAPH: import_a_graph,
-    _ID.EXPORT_GRAPH: export_a_graph, _ID.QUIT: leave, _ID.UNDO: undo, _ID.REDO: redo,
-    _ID.SWAP_PROMPTS: swap, _ID.CLEAR_SELECTION: clear_the_selection,
-    _ID.COPY_PICTURE: copy_a_picture, _ID.PALETTE: find_anything,
-    _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"), _ID.SAVE_LAYOUT: save_the_layout,
-    _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise, _ID.FULL_SCREEN: full_screen,
-    _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
-    _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart,
-    _ID.COLLAPSE: collapse, _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
+    _ID.IMPORT_GRAPH: import_a_graph, _ID.EXPORT_GRAPH: export_a_graph, _ID.QUIT: leave,
+    _ID.UNDO: undo, _ID.REDO: redo, _ID.SWAP_PROMPTS: swap,
+    _ID.CLEAR_SELECTION: clear_the_selection, _ID.COPY_PICTURE: copy_a_picture,
+    _ID.PALETTE: find_anything, _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"),
+    _ID.SAVE_LAYOUT: save_the_layout, _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise,
+    _ID.FULL_SCREEN: full_screen, _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
+    _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart, _ID.COLLAPSE: collapse,
+    _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
     _ID.ZOOM_IN: zooms(_ID.ZOOM_IN, grows=True), _ID.ZOOM_OUT: zooms(_ID.ZOOM_OUT, grows=False),
     _ID.COMPACT: compact, _ID.WEIGHTS: weights, _ID.SAVE_VIEW: save_the_view,
     _ID.OPEN_MODEL_FOLDER: open_a_folder, _ID.OPEN_MODEL_HUB: opens(_ID.OPEN_MODEL_HUB, "hub"),

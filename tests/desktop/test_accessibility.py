@@ -1,0 +1,394 @@
+"""What a keyboard and a screen reader find: names, roles, ways there, and what is said."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from acts import rest, to_front
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractScrollArea,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QHeaderView,
+    QKeySequenceEdit,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QScrollBar,
+    QTabBar,
+    QTableView,
+    QTabWidget,
+    QTextEdit,
+    QToolButton,
+    QWidget,
+)
+
+from microtome_desktop import palette as colours
+from microtome_desktop.commands.command import CommandId
+from microtome_desktop.views.card import TitleBar
+from microtome_desktop.views.palette_window import Palette
+from microtome_desktop.views.panel_table import PLACES
+
+KEY = Qt.Key
+
+CONTROLS = (
+    QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit,
+    QPlainTextEdit, QTabBar, QTextEdit,
+)  # fmt: skip
+# What the library makes within its own widgets, and serves for them.
+PARTS = (QHeaderView, QScrollBar)
+OWNERS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit)
+
+
+def takes_tab(widget):
+    return bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+
+
+def takes_mouse(widget):
+    """Whether its class, one of ours, answers a press of the mouse."""
+    ours = (kind for kind in type(widget).__mro__ if kind.__module__.startswith("microtome"))
+    return any("mousePressEvent" in vars(kind) for kind in ours)
+
+
+def is_part(widget):
+    above = widget.parentWidget()
+    if isinstance(widget, QTabWidget) or (
+        isinstance(above, QAbstractScrollArea) and type(widget) is QWidget
+    ):
+        return True  # its tabs, or the area around it, are reached for it
+    while above is not None:
+        if isinstance(above, OWNERS):
+            return True
+        above = above.parentWidget()
+    return isinstance(widget, PARTS) or widget.objectName().startswith("qt_")
+
+
+def controls(ground):
+    """Everything in a window or panel that a person acts on."""
+    for widget in ground.findChildren(QWidget):
+        acts = isinstance(widget, CONTROLS) or takes_tab(widget) or takes_mouse(widget)
+        if acts and not is_part(widget):
+            yield widget
+
+
+def spoken(widget):
+    """Its name and role as a screen reader gets them."""
+    held = QAccessible.queryAccessibleInterface(widget)
+    return held.text(QAccessible.Text.Name), held.role()
+
+
+def told(widget):
+    """What to call it in a message of a test."""
+    parts, above = [], widget
+    while above is not None and len(parts) < 4:
+        parts.append(above.objectName() or type(above).__name__)
+        above = above.parentWidget()
+    return f"{type(widget).__name__} {' < '.join(parts)}"
+
+
+@pytest.fixture(scope="module")
+def furnished(shared_bench):
+    """The sample window, every panel made and drawn once."""
+    for place in PLACES:
+        shared_bench.window.show_panel(place.name)
+        QApplication.processEvents()
+
+
+@pytest.fixture
+def window(bench, furnished, qtbot):
+    """The window on the sample session with a head selected."""
+    circuit = bench.desk.workspace.session.circuit
+    row = circuit.node_kind.index("head")
+    bench.desk.selection.update(
+        node=circuit.node_id[row], layer=int(circuit.node_layer[row]),
+        head=int(circuit.node_head[row]), position=3, site="resid_post",
+    )  # fmt: skip
+    rest(bench, qtbot)
+    return bench
+
+
+def unnamed(ground):
+    bare = [widget for widget in controls(ground) if not spoken(widget)[0].strip()]
+    return [told(w) for w in bare if w.isVisible() or not is_blank(w)]
+
+
+def is_blank(widget):
+    """Whether nothing stands on it yet, as on the button of a place that has nothing to offer."""
+    bare = isinstance(widget, QPushButton) and widget.icon().isNull()
+    return (bare or isinstance(widget, QLabel)) and widget.text() == ""
+
+
+def without_role(ground):
+    roles = QAccessible.Role
+    bare = (w for w in controls(ground) if spoken(w)[1] in {roles.NoRole, roles.Client})
+    # The one only scrolls, the other holds a field for keys.
+    return [told(w) for w in bare if not isinstance(w, QScrollArea | QKeySequenceEdit)]
+
+
+def out_of_reach(ground):
+    """Controls that neither Tab nor a command reaches."""
+    return [told(w) for w in controls(ground) if not takes_tab(w) and not has_command(w)]
+
+
+def has_command(widget):
+    """Or keys of the field above it, as the list of the palette."""
+    if isinstance(widget.parentWidget(), Palette):
+        return True
+    action = getattr(widget, "defaultAction", lambda: None)()
+    return action is not None or isinstance(widget.parentWidget(), TitleBar)
+
+
+def traps(ground):
+    """Fields and tables that keep Tab for themselves."""
+    tables = [w for w in ground.findChildren(QTableView) if w.tabKeyNavigation()]
+    texts = (*ground.findChildren(QPlainTextEdit), *ground.findChildren(QTextEdit))
+    kept = [w for w in texts if not w.tabChangesFocus() and not w.isReadOnly()]
+    return [told(w) for w in (*tables, *kept)]
+
+
+def everything_wrong(ground):
+    return {
+        check.__name__: found
+        for check in (unnamed, without_role, out_of_reach, traps)
+        if (found := check(ground))
+    }
+
+
+def test_whatever_one_acts_on_has_a_name_a_role_and_a_way_there(window):
+    assert len(list(controls(window.window))) > 500  # every panel is there
+    assert everything_wrong(window.window) == {}
+
+
+def test_a_nameless_button_and_a_trap_are_found(window):
+    """The checks above can fail."""
+    panel = window.furnishing.panels["notes"]
+    button, table = QToolButton(panel), QTableView(panel)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    wrong = everything_wrong(panel)
+    assert len(wrong["unnamed"]) == 2
+    assert len(wrong["out_of_reach"]) == len(wrong["traps"]) == 1
+    for widget in (button, table):
+        widget.setParent(None)
+        widget.deleteLater()
+
+
+DIALOGS = (
+    CommandId.SETTINGS, CommandId.SHORTCUTS, CommandId.OPEN_MODEL_HUB,
+    CommandId.OPEN_ADAPTER, CommandId.ABOUT, CommandId.COPY_DIAGNOSTICS, CommandId.SAVE_AS,
+    CommandId.EXPORT_GRAPH, CommandId.OPEN_DICTIONARY, CommandId.MESSAGES, CommandId.PALETTE,
+    CommandId.PROPOSE_GROUPS,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wanted", DIALOGS)
+def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
+    """Each is closed by Escape alone."""
+    seen, ground = [], bench.window
+
+    def opened():
+        shown = (*QApplication.topLevelWidgets(), *ground.findChildren(Palette))
+        return [w for w in shown if isinstance(w, QDialog | Palette) and w.isVisible()]
+
+    def look():
+        for shown in opened():
+            if shown.isWindow() and not shown.isActiveWindow():
+                shown.activateWindow()  # else Escape would be the main window's
+                continue
+            seen.append(everything_wrong(shown))
+            held = QApplication.focusWidget()
+            inside = held is not None and shown.isAncestorOf(held)
+            QTest.keyClick(held if inside else shown, KEY.Key_Escape)
+
+    to_front(ground)
+    ticks = QTimer(interval=5)
+    ticks.timeout.connect(look)
+    ticks.start()
+    try:
+        ground.actions_table.trigger(wanted)
+        qtbot.waitUntil(lambda: bool(seen) and not opened())
+    finally:
+        ticks.stop()
+    rest(bench, qtbot)
+    assert seen[0] == {}
+
+
+# ---------------------------------------------------------------- order
+
+
+def walked(form):
+    """Where the controls of a form stand, in the order in which Tab goes through them."""
+    inside = [w for w in controls(form) if w.isVisible() and takes_tab(w)]
+    first = min(
+        inside, key=lambda w: (w.mapTo(form, QPoint()).y() // 12, w.mapTo(form, QPoint()).x())
+    )
+    first.setFocus()
+    places, seen = [], set()
+    while (now := QApplication.focusWidget()) not in seen and form.isAncestorOf(now):
+        seen.add(now)
+        places.append(now.mapTo(form, now.rect().center()))
+        QTest.keyClick(now, KEY.Key_Tab)
+    return places
+
+
+@pytest.mark.parametrize("name", ["ask", "probes", "lesions", "visualise", "training", "patching"])
+def test_tab_goes_through_a_form_as_one_reads_it(window, name):
+    """Downward: of two controls one after the other the later never stands far above."""
+    window.window.show_panel(name)
+    QApplication.processEvents()
+    forms = window.furnishing.panels[name].findChildren(QWidget)
+    kinds = {"ask": "PromptPanel", "patching": "SweepControls", "training": "TrainingForm",
+             "probes": "ProbeForm", "lesions": "LesionForm", "visualise": "VisualForm"}  # fmt: skip
+    (form,) = (f for f in forms if type(f).__name__ == kinds[name])
+    to_front(window.window)
+    places = walked(form)
+    assert len(places) >= 4
+    for one, other in pairwise(places):
+        beside = abs(one.y() - other.y()) < 14 and other.x() > one.x()
+        assert other.y() > one.y() or beside, (one, other)
+
+
+# ---------------------------------------------------------------- keys
+
+
+def description(widget):
+    return QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Description)
+
+
+def press(widget, *keys):
+    widget.setFocus()
+    for key in keys:
+        QTest.keyClick(widget, key)
+
+
+def test_tokens_layers_and_heads_are_chosen_by_arrows(window, qtbot):
+    panels, chosen = window.furnishing.panels, window.desk.selection
+    to_front(window.window)
+    window.window.show_panel("circuit")
+    chips, canvas = panels["token_strip"].chips, panels["circuit"].canvas
+    press(chips, KEY.Key_Home, KEY.Key_Right, KEY.Key_Right)
+    assert chosen.current.position == 2
+    rest(window, qtbot)
+    assert description(chips).startswith(f"position 2: {panels['token_strip'].drawing.tokens[2]}")
+    press(chips, KEY.Key_End, KEY.Key_Right)  # there is no further
+    assert chosen.current.position == chips.count() - 1
+    node = chosen.current.node
+    press(canvas.token_axis, KEY.Key_Home)
+    assert chosen.current.position == 0
+    press(canvas.layer_axis, KEY.Key_Home, KEY.Key_Up)
+    rest(window, qtbot)
+    assert chosen.current.node == node  # the arrows did not walk in the circuit
+    assert chosen.current.layer == 1
+    assert description(canvas.layer_axis) == "L1"
+    window.window.show_panel("attention")
+    heads = panels["attention"].thumbnails
+    press(heads, KEY.Key_Home, KEY.Key_Right)
+    assert chosen.current.head == 1
+    rest(window, qtbot)
+    assert description(heads).startswith("Head 1")
+
+
+def test_the_cells_of_a_map_are_chosen_by_arrows(window, qtbot):
+    grid, chosen = window.furnishing.panels["heatmap"].map, window.desk.selection
+    window.window.show_panel("heatmap")
+    to_front(window.window)
+    chosen.update(layer=1, position=3)
+    rest(window, qtbot)
+    press(grid.plot, KEY.Key_Right, KEY.Key_Right, KEY.Key_Left, KEY.Key_Up)
+    rest(window, qtbot)
+    assert (chosen.current.layer, chosen.current.position) == (2, 4)
+    assert description(grid.plot) == grid.grid.describe(*grid.place)
+
+
+def test_a_table_that_is_only_read_scrolls_by_keys(window, qtbot):
+    table = window.furnishing.panels["ask"].predictions.table
+    table.setFixedHeight(60)
+    QApplication.processEvents()
+    press(table, KEY.Key_Down, *([KEY.Key_Down] * (table.rowCount() - 1)))
+    assert table.currentIndex().row() == table.rowCount() - 1
+    assert table.verticalScrollBar().value() == table.verticalScrollBar().maximum() > 0
+    QTest.keyClick(table, KEY.Key_Tab)
+    assert QApplication.focusWidget() is not table
+
+
+def test_the_overview_and_the_space_turn_by_arrows(window, qtbot):
+    canvas = window.furnishing.panels["circuit"].canvas
+    window.window.show_panel("circuit")
+    to_front(window.window)
+    for _ in range(4):
+        canvas.zoom(1.5)
+    assert canvas.minimap.isVisible()
+    before = canvas.frame
+    press(canvas.minimap, KEY.Key_Right)
+    assert canvas.frame.center().x() > before.center().x()
+    assert canvas.frame.size().width() == pytest.approx(before.size().width())
+    canvas.fit()
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_canvases_say_what_they_show_and_what_is_selected(window, qtbot):
+    panels, chosen = window.furnishing.panels, window.desk.selection
+    circuit, canvas = window.desk.workspace.session.circuit, panels["circuit"].canvas
+    row = circuit.node_kind.index("mlp")
+    chosen.update(node=circuit.node_id[row])
+    rest(window, qtbot)
+    told = description(canvas.view)
+    assert told.startswith(canvas.tips[0](canvas.drawing.circuit, canvas._node).splitlines()[0])
+    assert f"{canvas.drawing.circuit.n_nodes} nodes" in told
+    chosen.clear()
+    rest(window, qtbot)
+    assert description(canvas.view).startswith("no node is selected")
+    chosen.update(position=2, prompt=0)
+    rest(window, qtbot)
+    space = panels["feature_space"].active
+    assert "1 ringed" in description(space.view.surface())
+    assert spoken(canvas.view) == ("circuit", QAccessible.Role.Graphic)
+
+
+def test_a_change_is_told_to_who_listens_and_costs_nothing_else(window, qtbot, monkeypatch):
+    told = []
+    monkeypatch.setattr(QAccessible, "updateAccessibility", told.append)
+    chips = window.furnishing.panels["token_strip"].chips
+    to_front(window.window)
+    press(chips, KEY.Key_Home)
+    assert told == []  # nobody listens
+    monkeypatch.setattr(QAccessible, "isActive", lambda: True)
+    press(chips, KEY.Key_Right)
+    rest(window, qtbot)
+    assert [event.message() for event in told] == [description(chips)]
+    window.desk.selection.update(position=5)
+    rest(window, qtbot)
+    count = len(told)
+    window.desk.selection.update(position=5)
+    rest(window, qtbot)
+    assert len(told) == count  # nothing new
+
+
+# ---------------------------------------------------------------- the ring
+
+
+def test_what_has_the_keyboard_is_framed_unless_it_was_clicked(window):
+    ring = lambda: window.furnishing.rings.ring  # noqa: E731
+    to_front(window.window)
+    window.furnishing.panels["ask"].prompt.prompt.setFocus()
+    assert ring() is None  # the field's own border says it
+    chips = window.furnishing.panels["token_strip"].chips
+    chips.setFocus()
+    assert ring().parentWidget() is chips
+    assert ring().size() == chips.size()
+    edge = chips.grab().toImage().pixelColor(chips.width() // 2, 1).name()
+    assert colours.contrast(edge, colours.CARD) >= 3
+    window.window.setFocus()
+    assert ring() is None
