@@ -110,10 +110,11 @@ def _modules(package: str) -> Iterator[str]:
 
 
 def _of_transformers() -> set[str]:
-    from microtome.models.families import FAMILIES
-    from microtome.models.vision.rows import VISION
     from transformers.models.auto.configuration_auto import model_type_to_module_name
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    from microtome.models.families import FAMILIES
+    from microtome.models.vision.rows import VISION
 
     kinds = {*FAMILIES, *VISION, *MODEL_FOR_CAUSAL_LM_MAPPING_NAMES}
     return {model_type_to_module_name(kind) for kind in kinds}

@@ -142,7 +142,8 @@ class Opening(QObject):
 def open_window(path: Path | None = None, quit_after: float | None = None) -> int:
     """Open the window, with a session to review if one is given; returns when it is closed.
 
-    After ``quit_after`` seconds it closes by itself and asks nothing. Raises InputError where there is no screen.
+    After ``quit_after`` seconds it closes by itself and asks nothing.
+    Raises InputError where there is no screen.
     """
     from microtome.errors import InputError
     from microtome.session.trial import prepare

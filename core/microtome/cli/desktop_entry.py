@@ -1,7 +1,7 @@
 """``microtome desktop-entry``: the program's place among the applications of a desktop.
 
-The files lie in ``microtome_resources/share``, laid out as below ``/usr``: entry, icons and the type
-of sessions.
+The files lie in ``microtome_resources/share``, laid out as below ``/usr``: an entry, icons and the
+type of sessions.
 """
 
 from __future__ import annotations
