@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import environment
 import smoke
@@ -31,6 +31,7 @@ import microtome as mt
 from pathlib import Path
 mt.trace(mt.load_model("induction-exact-tiny"), [0, 1, 2])
 lines = Path("/proc/self/maps").read_text().splitlines() if Path("/proc/self/maps").exists() else []
+lines = [line for line in lines if "/pillow.libs/" not in line]  # Pillow has a libxcb of its own
 print(*{{name for line in lines for name in {GRAPHICS} if "/" + name in line}})
 """
 
@@ -54,7 +55,7 @@ def _tried(version: str, built: Path) -> str:
     python = interpreter(version)
     if python is None:
         return "not found here (pyenv's folders and the PATH were searched); nothing was tried."
-    free = shutil.disk_usage(os.environ.get("TMPDIR", "/var/tmp")).free  # noqa: S108
+    free = shutil.disk_usage(gettempdir()).free
     if free < environment.CUDA_NEEDS:
         return f"failed: {free / environment.GIGABYTE:.1f} GB are free, too few to try it."
     with TemporaryDirectory(prefix=f"microtome-{version}-") as folder:

@@ -17,16 +17,21 @@ DOCUMENT = "application/x-microtome-session"
 EXCLUDED = [
     "IPython", "PySide6.QtQml", "PySide6.QtQuick", "beartype", "caffe2", "fabio", "h5netcdf",
     "hdf5plugin", "hypothesis", "llvmlite", "lxml", "mypy", "netCDF4", "numba", "nvidia", "pandas",
-    "pyarrow", "pynndescent", "pyqtgraph.examples", "pyqtgraph.opengl", "pytest", "silx",
-    "setuptools", "sklearn", "tensorboard", "tkinter", "torch.testing._internal",
-    "torch.utils.benchmark", "torch.utils.tensorboard", "triton", "umap", "xarray",
+    "pyarrow", "pydantic", "pynndescent", "pyqtgraph.examples", "pyqtgraph.opengl", "pytest",
+    "setuptools", "silx", "sklearn", "tensorboard", "tkinter", "torch.utils.benchmark",
+    "torch.utils.tensorboard", "triton", "umap", "xarray",
+    # Of torch's own tests these are most, and what is left is imported by torch itself.
+    *(f"torch.testing._internal.{name}" for name in (
+        "common_methods_invocations", "common_modules", "common_nn",
+        "distributed.distributed_test", "distributed.rpc", "generated", "opinfo",
+    )),
 ]  # fmt: skip
 
 # Files that the hooks of libraries collect: programs and libraries of torch's own tests, headers,
 # translations of Qt's own dialogs, examples.
 UNNEEDED = (
-    "torch/bin/*", "torch/include/*", "torch/share/*", "torch/test/*", "torch/utils/benchmark/*",
-    "torch/testing/_internal/*", "torch/lib/libaoti_custom_ops.so",
+    "torch/bin/*[tT]est*", "torch/bin/*.ptl", "torch/bin/protoc*", "torch/bin/upgrader*",
+    "torch/include/*", "torch/share/*", "torch/test/*", "torch/lib/libaoti_custom_ops.so",
     "torch/lib/libbackend_with_compiler.so", "torch/lib/libjitbackend_test.so",
     "torch/lib/libtorchbind_test.so", "*/nativert/test*", "PySide6/Qt/translations/*",
     "PySide6/Qt/qml/*", "matplotlib/mpl-data/sample_data/*", "matplotlib/mpl-data/images/*",

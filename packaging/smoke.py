@@ -50,7 +50,7 @@ def engine(program: Path, folder: Path) -> Path:
     if told["predictions"][0]["token"].strip() != "Mary" or not told["edges"]:
         raise Failed(f"The model answers otherwise than it did: {told}")
     found = json.loads(said([program, "info", session, "--verify", "--json"]))
-    if found["model"] != "words-4l" or not found["verified"]["chunks"]:
+    if found["model"]["name"] != "words-4l" or not found["verified"]["chunks"]:
         raise Failed(f"The session does not say what is in it: {found}")
     checked = json.loads(said([program, "check", "induction-exact-tiny", "--json"]))
     if not checked["passed"]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+# Pillow's wheel has a libxcb of its own, whatever the machine has.
 GRAPHICS = ("libGL", "libEGL", "libX11", "libxcb", "libQt6")
 SESSION = """
 import sys
@@ -112,7 +113,8 @@ def test_the_engine_alone_works_without_any_graphics_library(installed, tmp_path
     ran = start(installed / "python", "-c", SESSION, session)
     assert ran.returncode == 0, ran.stderr
     assert "libtorch_cpu" in ran.stdout
-    assert not [name for name in GRAPHICS if f"/{name}" in ran.stdout]
+    mapped = [line for line in ran.stdout.splitlines() if "/pillow.libs/" not in line]
+    assert not [line for line in mapped for name in GRAPHICS if f"/{name}" in line]
     told = start(installed / "microtome", "info", session)
     assert told.returncode == 0, told.stderr
     assert "induction-exact-tiny" in told.stdout
