@@ -70,7 +70,7 @@ def _check(program: Path) -> None:
 
 def _children(program: Path, session: Path, work: Path) -> None:
     """A session and an image of strangers are looked at by children, a broken one is refused."""
-    ask = [program, "--child", "session", "10"]
+    ask: list[str | Path] = [program, "--child", "session", "10"]
     if smoke.said(ask, given=str(session).encode()) != b"null":
         raise smoke.Failed("The child that tries sessions does not find a good one good.")
     broken = work / "broken.h5"

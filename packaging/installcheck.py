@@ -101,7 +101,7 @@ def _installed(python: str, built: Path, folder: Path) -> Iterator[str]:
 def _pip(scripts: Path, wanted: list[str]) -> float:
     """Let pip install, with the tested versions; the seconds it took."""
     started = time.monotonic()
-    command = [scripts / "python", "-m", "pip"]
+    command: list[str | Path] = [scripts / "python", "-m", "pip"]
     install = ["install", "--quiet", "--disable-pip-version-check", "-c"]
     install.append(str(environment.ROOT / environment.CONSTRAINTS))
     if index := os.environ.get(environment.TORCH_INDEX):

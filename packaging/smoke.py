@@ -60,7 +60,7 @@ def engine(program: Path, folder: Path) -> Path:
 
 def image(program: Path, picture: Path, folder: Path) -> None:
     """Ask a model that sees about a picture file, which a child decodes."""
-    out = ["--out", folder / "seen.h5", "--json"]
+    out: list[str | Path] = ["--out", folder / "seen.h5", "--json"]
     told = json.loads(said([program, "run", "--model", "shapes-resnet", "--image", picture, *out]))
     if not told["predictions"]:
         raise Failed(f"The model says nothing of a picture: {told}")
@@ -74,12 +74,12 @@ def window(program: Path, session: Path, picture: Path, python: Path) -> float:
     with screen.virtual_screen() as surroundings:
         surroundings["MICROTOME_SETTINGS"] = str(picture.with_suffix(".ini"))
         surroundings["XDG_STATE_HOME"] = str(picture.parent / "state")
-        command = [program, session, "--quit-after", str(QUIT_AFTER)]
+        command: list[str | Path] = [program, session, "--quit-after", str(QUIT_AFTER)]
         started = time.monotonic()
         shown = None
         with subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE) as running:
             while running.poll() is None and time.monotonic() - started < PATIENCE:
-                grab = [python, "-c", GRAB, str(picture.with_suffix(".now.png"))]
+                grab: list[str | Path] = [python, "-c", GRAB, str(picture.with_suffix(".now.png"))]
                 done = subprocess.run(grab, env=surroundings, capture_output=True, check=False)
                 colours, lit = map(float, done.stdout.split() or (0, 0))
                 if running.poll() is None and colours > 200 and lit > 0.5:
