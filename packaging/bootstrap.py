@@ -8,6 +8,8 @@
     python packaging/bootstrap.py pictures            the pictures in docs/, from the real window
     python packaging/bootstrap.py torture [ARGUMENTS] thousands of kills, power cuts and full disks
     python packaging/bootstrap.py audit [FOLDER]      known faults of what is installed and allowed
+    python packaging/bootstrap.py installcheck [3.12] the wheel in fresh environments, used
+    python packaging/bootstrap.py bundle [--check]    a folder that needs no Python, used
 
 Only the standard library is used here. This file alone must parse under an old Python, so that
 it can say so; the modules beside it are imported after that check.

@@ -34,6 +34,7 @@ SIZES = {
         ("transformers, numpy, scipy, h5py and the rest", 0.13, 0.60),
     ),
     "test": (("test tools", 0.14, 0.45),),
+    "bundle": (("PyInstaller", 0.01, 0.02),),
 }
 
 

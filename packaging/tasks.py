@@ -16,7 +16,10 @@ import native
 import parts
 import screen
 
-USAGE = "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|audit} [arguments]"
+USAGE = (
+    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|audit|installcheck|bundle} "
+    "[arguments]"
+)
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
 TIMED = "--timed"  # an argument of `test`
@@ -154,6 +157,18 @@ def audit(arguments: list[str]) -> int:
     return _python([str(script), *arguments], cwd=Path.cwd())
 
 
+def installcheck(arguments: list[str]) -> int:
+    """Install the wheel in fresh environments of each Python that is supported, and use it."""
+    script = environment.ROOT / "packaging" / "installcheck.py"
+    return _python([str(script), *arguments], cwd=environment.ROOT)
+
+
+def bundle(arguments: list[str]) -> int:
+    """Build the folder that needs no Python, and use it."""
+    script = environment.ROOT / "packaging" / "bundle.py"
+    return _python([str(script), *arguments], cwd=environment.ROOT)
+
+
 TASKS = {
     "run": ({"desktop"}, run),
     "test": ({"desktop", "test"}, test),
@@ -163,6 +178,8 @@ TASKS = {
     "pictures": ({"desktop", "test"}, pictures),
     "torture": ({"desktop", "test"}, torture),
     "audit": ({"desktop", "test"}, audit),
+    "installcheck": ({"desktop", "test"}, installcheck),
+    "bundle": ({"desktop", "test", "bundle"}, bundle),
 }
 
 

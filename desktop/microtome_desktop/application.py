@@ -18,9 +18,11 @@ from PySide6.QtCore import (
     Slot,
     qInstallMessageHandler,
 )
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from microtome_desktop import theme
+from microtome_resources import icon_paths
 
 _log = logging.getLogger("microtome")
 
@@ -36,8 +38,17 @@ def make_application(arguments: list[str], wanted: str = "dark") -> QApplication
     application = QApplication(arguments)
     application.setApplicationName("Microtome")
     application.setOrganizationName("Microtome")
+    application.setDesktopFileName("microtome")  # how a desktop finds entry and icon of a window
+    application.setWindowIcon(_icon())
     theme.apply(application, wanted)
     return application
+
+
+def _icon() -> QIcon:
+    icon = QIcon()
+    for path in icon_paths():
+        icon.addFile(str(path))
+    return icon
 
 
 def draw_without_screen() -> None:

@@ -139,9 +139,10 @@ class Opening(QObject):
         return ended
 
 
-def open_window(path: Path | None = None) -> int:
+def open_window(path: Path | None = None, quit_after: float | None = None) -> int:
     """Open the window, with a session to review if one is given; returns when it is closed.
 
+    After ``quit_after`` seconds it closes by itself and asks nothing.
     Raises InputError where there is no screen.
     """
     from microtome.errors import InputError
@@ -160,6 +161,8 @@ def open_window(path: Path | None = None) -> int:
     application.setFont(text_font())
     opening = Opening(path, store)
     opening.window.show()
+    if quit_after is not None:
+        QTimer.singleShot(round(1000 * quit_after), application, QCoreApplication.exit)
     status = application.exec()
     if not opening.close():
         # A worker sits in one long call of a library: nothing in it is worth waiting for,

@@ -1,4 +1,4 @@
-"""Embedded models, prompt sets, texts, dictionaries and images: data, and the paths to it."""
+"""Embedded models, prompt sets, texts, dictionaries, images, icons: data, and the paths to it."""
 
 import json
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ __all__ = [
     "dictionary_names",
     "dictionary_path",
     "embedded_model",
+    "icon_paths",
     "image_set_names",
     "image_set_path",
     "model_names",
@@ -21,6 +22,7 @@ __all__ = [
     "prompt_set_names",
     "prompt_set_path",
     "sees",
+    "share_path",
     "text_names",
     "text_path",
 ]
@@ -31,6 +33,7 @@ _PROMPTS: Final = _ROOT / "prompts"
 _TEXTS: Final = _ROOT / "texts"
 _DICTIONARIES: Final = _ROOT / "dictionaries"
 _IMAGES: Final = _ROOT / "images"
+_SHARE: Final = _ROOT / "share"
 _WEIGHTS: Final = "model.safetensors"
 
 
@@ -208,3 +211,14 @@ def text_path(name: str) -> Path:
         listed = ", ".join(text_names())
         raise ValueError(f"No text is called {name!r}; there are {listed}.")
     return _TEXTS / f"{name}.txt"
+
+
+def share_path() -> Path:
+    """Return the folder of desktop entry, icons and type of sessions, laid out as /usr/share."""
+    return _SHARE
+
+
+def icon_paths() -> tuple[Path, ...]:
+    """Return the icon's pictures, from small to large."""
+    found = _SHARE.glob("icons/hicolor/*/apps/microtome.png")
+    return tuple(sorted(found, key=lambda path: int(path.parts[-3].partition("x")[0])))

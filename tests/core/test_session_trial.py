@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import h5py
 import pytest
@@ -9,6 +12,7 @@ from session_records import assert_same, full_session, refused
 
 from microtome.errors import SessionDamaged
 from microtome.session import trial
+from microtome.session.bare import CHILDREN, be_child, child_command
 from microtome.session.reader import open_session
 from microtome.session.trust import is_own, remember
 
@@ -68,3 +72,23 @@ def test_an_own_file_that_was_changed_is_foreign(session_copy):
     assert is_own(session_copy)
     os.utime(session_copy, ns=(1, 1))
     assert not is_own(session_copy)
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_a_frozen_program_is_told_which_child_to_be(name, monkeypatch, session_copy):
+    """Its executable is no interpreter; the script that it starts with is run by one here."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    executable, *told = child_command(name, 10, "no program", "numpy")
+    assert executable == sys.executable
+    script = Path(__file__).parents[2] / "packaging" / "program.py"
+    given = {"session": bytes(session_copy), "images": b""}
+    done = subprocess.run(
+        [sys.executable, script, *told], input=given[name], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == {"session": b"null", "images": b""}[name]
+
+
+@pytest.mark.parametrize("told", [(), ("--child",), ("--child", "os", "10"), ("session", "10")])
+def test_other_arguments_make_no_child(told):
+    assert not be_child(told)

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 
+import pytest
 from PySide6.QtCore import Qt
 
+from microtome.cli import main
 from microtome_desktop.wiring import Opening
 
 HEAVY = {"numpy", "torch", "transformers", "pyqtgraph", "vispy", "h5py", "scipy", "psygnal"}
@@ -44,6 +46,13 @@ print(json.dumps([status, desk.workspace.offline, len(desk.workspace.session.tra
 """
 
 
+QUIT_AFTER = """
+import json, sys
+from microtome.cli import main
+print(json.dumps(main([*sys.argv[1:], "--quit-after", "0.5"])))
+"""
+
+
 def fresh(script, *arguments):
     """Run a script in a process of its own; the last line of its output as JSON."""
     done = subprocess.run(
@@ -75,6 +84,23 @@ def test_reviewing_and_closing_in_a_fresh_process(tmp_path, sample_session, sett
         assert event in told
     assert str(tmp_path) not in told
     assert list(log.parent.glob("running-*")) == []
+
+
+def test_a_window_that_is_told_when_closes_by_itself(tmp_path, sample_session, settings_folder):
+    from microtome.session.writer import save_session
+
+    path = save_session(tmp_path / "review.h5", sample_session)
+    assert fresh(QUIT_AFTER, str(path)) == 0
+    (log,) = settings_folder.rglob("microtome.log")
+    assert log.read_text("utf-8").splitlines()[-1].endswith("Ended in order")
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "1e9"])
+def test_a_time_that_is_none_is_refused(seconds, capsys):
+    assert main(["--quit-after", seconds]) == 2
+    said = capsys.readouterr().err
+    assert seconds in said
+    assert said.count("\n") == 1
 
 
 def test_the_window_furnishes_itself_after_its_first_frame(qtbot, monkeypatch):

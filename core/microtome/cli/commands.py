@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from microtome.cli.attribute import add_attribute, attribute
+from microtome.cli.desktop_entry import add_desktop_entry, desktop_entry
 from microtome.cli.discover import add_discover, discover
 from microtome.cli.features import add_features, features
 from microtome.cli.generate import add_generate, generate_command
@@ -42,13 +43,14 @@ from microtome.cli.visualise import add_visualise, visualise_command
 from microtome.errors import InputError, MicrotomeError
 
 _BAD_INPUT, _CHECK_FAILED, _INTERRUPTED, _PIPE_CLOSED = 2, 1, 130, 141
+_QUIT_AFTER, _DAY = "--quit-after", 86_400
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a failed check, 2 for bad input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if not given or (given[0] not in _COMMANDS and not given[0].startswith("-")):
+        if not given or given[0] == _QUIT_AFTER or not _names_command(given[0]):
             return _open_window(given)
         options = _parser().parse_args(given)
         status = int(_COMMANDS[options.command](options))
@@ -65,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _names_command(first: str) -> bool:
+    return first in _COMMANDS or first.startswith("-")
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, as those of all other bad input."""
 
@@ -77,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="microtome",
         description="Look into neural networks. Without a command: open the window, "
-        "with the session file given, if any.",
+        "with the session file given, if any, and close it again --quit-after SECONDS.",
     )
     from microtome import __version__
 
@@ -111,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         "--verify", action="store_true", help="compare every stored chunk with its checksum first"
     )
     info.add_argument("--json", action="store_true", help="print JSON")
+    entry = commands.add_parser("desktop-entry", help="list the program among the applications")
+    add_desktop_entry(entry)
     render = commands.add_parser("render", help="draw the window with a session into a picture")
     render.add_argument("session", type=Path)
     render.add_argument("--out", type=Path, required=True, help="the PNG file to write")
@@ -288,15 +296,25 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _open_window(arguments: Sequence[str]) -> int:
-    if len(arguments) > 1:
+    parser = _Parser(prog="microtome", add_help=False, allow_abbrev=False)
+    parser.add_argument("sessions", nargs="*", type=Path)
+    parser.add_argument(_QUIT_AFTER, type=_seconds, metavar="SECONDS")
+    options = parser.parse_args(arguments)
+    if len(options.sessions) > 1:
         raise InputError(
-            f"One session file can be opened, not {len(arguments)}.", "See microtome --help."
+            f"One session file can be opened, not {len(options.sessions)}.", "See microtome --help."
         )
-    path = Path(arguments[0]) if arguments else None
+    path = options.sessions[0] if options.sessions else None
     if path is not None and not path.exists():
         known = ", ".join(_COMMANDS)
         raise InputError(f"There is no file or command {path}.", f"Commands: {known}.")
-    return int(_window("open")(path) or 0)
+    return int(_window("open")(path, options.quit_after) or 0)
+
+
+def _seconds(text: str) -> float:
+    if not 0 < (value := float(text)) < _DAY:
+        raise ValueError(text)
+    return value
 
 
 def _window(name: str) -> Callable[..., Any]:
@@ -338,4 +356,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check": _check,
     "info": _info,
     "render": _render,
+    "desktop-entry": desktop_entry,
 }

@@ -12,7 +12,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from types import TracebackType
@@ -24,7 +23,7 @@ from microtome.errors import ImageError, expect, megabytes
 from microtome.images.formats import HEAD, MOST_BYTES, MOST_PIXELS, NAMES, kind_of, other_kind
 from microtome.jobs import Job, job_or_default
 from microtome.prompts import ImageInput
-from microtome.session.bare import exit_name, search_path
+from microtome.session.bare import child_command, exit_name
 
 _SECONDS = 20  # of processor time for an image, which the child limits itself
 _PATIENCE = 90.0  # seconds by the clock: a busy machine is no damage
@@ -119,7 +118,7 @@ class Decoder:
 def _start() -> subprocess.Popen[bytes]:
     one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(search_path("numpy", "PIL"))],
+        child_command("images", _SECONDS, _PROGRAM, "numpy", "PIL"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -11,12 +11,11 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from microtome import errors
 from microtome.errors import SessionDamaged
-from microtome.session.bare import exit_name, search_path
+from microtome.session.bare import child_command, exit_name
 from microtome.session.trust import stamp
 
 _SECONDS = 10  # of processor time, which the child limits itself
@@ -56,7 +55,7 @@ def _start() -> subprocess.Popen[bytes]:
     # No plugin may load, and one thread of arithmetic is one more than is needed.
     settings = {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-        [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(search_path("numpy", "h5py"))],
+        child_command("session", _SECONDS, _PROGRAM, "numpy", "h5py"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
