@@ -15,7 +15,7 @@ from microtome.records.analysis import Analysis, Labelled
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.marks import Marks, Note, Supernode
 from microtome.records.session import Session
-from microtome.session.trust import remember
+from microtome.triage.trust import remember
 from microtome.session.unsaved import recover, throw_away, unsaved
 
 SITES = ("resid_post",)

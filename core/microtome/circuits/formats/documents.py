@@ -18,6 +18,8 @@ from microtome.pickles.machine import load_pickle
 from microtome.pickles.torch_files import load_torch
 
 _MAX_PICKLE = 512 << 20
+_PARTS = ("nodes", "links", "edges")  # which grow with the graph
+_LONGEST = 16 << 20  # characters of any other value
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _OLD_PICKLE = (b"(", b"]", b"}", b"c")
 _BOM = b"\xef\xbb\xbf"
@@ -129,7 +131,7 @@ def _json(path: Path, job: Job) -> Document:
             elif key == "links" and text.peek() == "[":
                 links = _links(text)
             else:
-                held[key] = text.value()
+                held[key] = text.value(*(() if key in _PARTS else (_LONGEST,)))
         if text.peek():
             text.refuse("goes on behind its end")
     return Document(path, Container.JSON, held, job, nodes, links)

@@ -1,0 +1,38 @@
+"""Which check looks at which kind of file, within which limits: one row for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from microtome.triage.limits import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: its name, the check that its child runs, the error for what breaks that.
+
+    ``times`` is how much memory it takes to read, in sizes of the file, beyond 256 MB; ``most``
+    bounds what a large one may take.
+    """
+
+    name: str
+    check: str
+    error: str
+    times: int = 3
+    most: Budget | None = None
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType({
+    row.name: row
+    for row in (
+        Kind(
+            "session", "microtome.session.child:examine", "SessionDamaged",
+            most=Budget(10, 1 << 30),
+        ),
+        Kind("graph", "microtome.circuits.formats.files:examine", "GraphError"),
+        Kind("dictionary", "microtome.features.formats.vetting:examine", "DictionaryError"),
+        Kind("model", "microtome.models.vetting:examine", "ModelDamaged"),
+    )
+})  # fmt: skip
