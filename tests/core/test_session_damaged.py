@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from hostile.sessions import CONTRADICTIONS
 from session_records import assert_same, full_session, refused
 
 from microtome import cli
@@ -188,98 +189,12 @@ def test_verifying_reports_chunks_and_stops_at_the_next_one(session_file):
         verify_session(session_file, job=stopped)
 
 
-def replaced(name, values, keep_attributes=True):
-    def edit(file):
-        held = dict(file[name].attrs) if keep_attributes else {}
-        held = {k: v for k, v in held.items() if k not in ("DIMENSION_LIST", "REFERENCE_LIST")}
-        del file[name]
-        file[name] = values
-        for key, value in held.items():
-            file[name].attrs[key] = value
-
-    return edit
-
-
-def removed(name):
-    return lambda file: file.pop(name)
-
-
-def text_json(text):
-    return replaced("view/state_json", np.frombuffer(text, np.uint8), keep_attributes=False)
-
-
-IDS = np.zeros((2, 13), np.int32)
-EDGES = "circuit/edge_source"
-# Ways in which a session can contradict itself, each with the reason that must be named.
-CONTRADICTIONS = {
-    "ids outside": (replaced("tokens/ids", IDS + 97), "token ids go from 97 to 97"),
-    "ids negative": (replaced("tokens/ids", IDS - 1), "token ids go from -1"),
-    "ids as floats": (replaced("tokens/ids", IDS * 1.0), "stored as float64"),
-    "ids short": (replaced("tokens/ids", IDS[:, :5]), "shape"),
-    "ids flat": (replaced("tokens/ids", IDS[0]), "tokens have the shape"),
-    "one run less": (replaced("tokens/ids", IDS[:1]), "for 2 runs"),
-    "group for data": (
-        lambda file: (file.pop("tokens/ids"), file.create_group("tokens/ids")),
-        "/tokens/ids",
-    ),
-    "data for group": (
-        lambda file: (file.pop("circuit"), file.update({"circuit": np.zeros(3)})),
-        None,
-    ),
-    "edges outside": (
-        replaced(EDGES, np.full(20, 9, np.int32)),
-        "names nodes that it does not",
-    ),
-    "edges missing": (removed("circuit/edge_weight"), "edge_weight"),
-    "edges short": (replaced(EDGES, np.zeros(19, np.int32)), "has the shape"),
-    "model missing": (removed("model"), "model"),
-    "question missing": (removed("question/question_json"), "question"),
-    "params missing": (removed("analyses/odd/params_json"), "params_json"),
-    "wrong layers": (
-        lambda file: file["activations/z"].attrs.modify("layers", np.array([0, 1, 3])),
-        "names layers",
-    ),
-    "fewer layers": (
-        lambda file: file["activations/z"].attrs.create("layers", np.array([0, 1])),
-        "shape",
-    ),
-    "run outside": (
-        lambda file: file["activations/z"].attrs.modify("prompts", np.array([0, 2])),
-        "claims 2",
-    ),
-    "no dims": (
-        lambda file: file["analyses/odd/wide"].attrs.pop("dims"),
-        "analyses in the session",
-    ),
-    "wrong dims": (
-        lambda file: file["analyses/odd/wide"].attrs.modify("dims", np.bytes_("row")),
-        "axis names",
-    ),
-    "NaN score": (
-        lambda file: file["circuit/node_score"].write_direct(np.full(9, np.nan, "f4")),
-        "not finite",
-    ),
-    "JSON of NaN": (text_json(b'{"a": NaN}'), "NaN is not JSON"),
-    "JSON of infinity": (text_json(b'{"a": 1e999}'), "not finite"),
-    "JSON too deep": (text_json(b"[" * 200_000), "nested too deeply"),
-    "JSON deep": (text_json(b"[" * 70 + b"]" * 70), "deeper than 64"),
-    "JSON number": (text_json(b"1" * 20_000), "not readable JSON"),
-    "JSON of bytes": (text_json(b"\xff\xfe{}"), "not readable JSON"),
-    "JSON too long": (text_json(b" " * (17 << 20)), "bytes of JSON"),
-    "not UTF-8": (replaced("tokens/text", np.full((2, 13), b"\xff")), "not UTF-8"),
-    "version": (
-        lambda file: file.attrs.modify("format_version", np.bytes_("one")),
-        "not like 1.0",
-    ),
-}
-
-
 @pytest.mark.parametrize("name", CONTRADICTIONS)
 def test_contradictions_are_named(session_copy, name, monkeypatch):
     edit, reason = CONTRADICTIONS[name]
     with h5py.File(session_copy, "r+") as file:
         edit(file)
-    monkeypatch.setattr("microtome.session.reader._begin_trial", lambda _: None)
+    monkeypatch.setattr("microtome.session.reader._begin_look", lambda _: None)
     if reason is None:
         assert open_session(session_copy).circuit is None
     else:

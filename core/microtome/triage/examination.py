@@ -77,8 +77,9 @@ class Examination:
     def _judge(self, answer: Answer) -> None:
         code, verdict = answer.get("code"), _verdict(answer.get("said"))
         if code in _TOO_LONG:
-            seconds = self._limits.seconds
-            raise self._failed(f"takes more than {seconds} seconds of processor time to read")
+            raise self._failed(
+                f"takes more than {self._limits.seconds} s of processor time to read"
+            )
         if code != 0 or verdict is None:
             raise self._failed(f"stopped the reader ({_end(code)})")
         kind = verdict.get("kind")
@@ -104,7 +105,7 @@ _TOO_LONG = {-int(getattr(signal, "SIGXCPU", 0)) or None}
 
 
 def _budget(kind: Kind, files: Sequence[Path]) -> Budget:
-    return budget(sum(map(bytes_read, files)), kind.times, kind.most)
+    return budget(sum(map(bytes_read, files)), kind.pace, kind.times, kind.most)
 
 
 def _verdict(said: Any) -> dict[str, Any] | None:

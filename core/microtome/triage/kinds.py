@@ -13,13 +13,14 @@ from microtome.triage.limits import Budget
 class Kind:
     """A kind of file: its name, the check that its child runs, the error for what breaks that.
 
-    ``times`` is how much memory it takes to read, in sizes of the file, beyond 256 MB; ``most``
-    bounds what a large one may take.
+    Beyond 2 s and 256 MB, 2 s more are for each ``pace`` MB of a file, and memory for some
+    ``times`` its size; ``most`` bounds what a large one may take.
     """
 
     name: str
     check: str
     error: str
+    pace: int = 50
     times: int = 3
     most: Budget | None = None
 
@@ -31,7 +32,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType({
             "session", "microtome.session.child:examine", "SessionDamaged",
             most=Budget(10, 1 << 30),
         ),
-        Kind("graph", "microtome.circuits.formats.files:examine", "GraphError"),
+        Kind("graph", "microtome.circuits.formats.files:examine", "GraphError", 10, 12),
         Kind("dictionary", "microtome.features.formats.vetting:examine", "DictionaryError"),
         Kind("model", "microtome.models.vetting:examine", "ModelDamaged"),
     )

@@ -21,9 +21,9 @@ class Budget:
     memory: int
 
 
-def budget(size: int, times: int = 3, most: Budget | None = None) -> Budget:
-    """Of a file of so many bytes: 2 s and 2 s for each 50 MB, 256 MB and some times its size."""
-    seconds, memory = 2 + math.ceil(2 * size / (50 * MB)), 256 * MB + times * size
+def budget(size: int, pace: int = 50, times: int = 3, most: Budget | None = None) -> Budget:
+    """Of a file of so many bytes: 2 s + 2 s for each ``pace`` MB, 256 MB + ``times`` its size."""
+    seconds, memory = 2 + math.ceil(2 * size / (pace * MB)), 256 * MB + times * size
     if most is None:
         return Budget(seconds, memory)
     return Budget(min(seconds, most.seconds), min(memory, most.memory))

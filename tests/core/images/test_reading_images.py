@@ -18,6 +18,7 @@ from microtome.images import decoding
 from microtome.images.decoder import Decoder, decode_bytes
 from microtome.images.formats import kind_of
 from microtome.jobs import Job
+from microtome.triage import programs
 
 RANDOM = np.random.default_rng(7)
 COLOUR = RANDOM.integers(0, 256, (6, 5, 3)).astype(np.uint8)
@@ -222,19 +223,22 @@ ENDS = {
     "while True: pass": "takes longer than 0 seconds",
     "import sys; sys.stdout.write('x' * 99)": "stopped the reader",
     "import sys; sys.stdout.write(chr(6) + 3 * chr(0) + '[1, 2]')": "exit status 0",
-    "main(0)": "processor time",
-    "from microtome.images import child; child._MEMORY = 150 << 20; main(9)": "memory",
+    "main(['0'])": "processor time",
+    "from microtome.images import child; child._MEMORY = 150 << 20; main(['9'])": "memory",
 }
+CHILD = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from microtome.images.child import main
+"""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits of a process are POSIX's")
 @pytest.mark.parametrize("child", ENDS)
 def test_a_child_that_ends_or_hangs_is_an_error_and_the_next_image_is_read(monkeypatch, child):
-    program = decoding_parent._PROGRAM.replace("main(20)", child)
-    assert program != decoding_parent._PROGRAM
     large = png(struct.pack(">IIBBBBB", 7000, 7000, 8, 2, 0, 0, 0), b"")
     with Decoder() as decoder, monkeypatch.context() as patch:
-        patch.setattr(decoding_parent, "_PROGRAM", program)
+        patch.setattr(programs, "_START", CHILD + child)
         patch.setattr(decoding_parent, "_PATIENCE", 0.2 if "while" in child else 60.0)
         with pytest.raises(ImageError, match=f"^mine .*{ENDS[child]}"):
             decoder.decode(large, "mine")
@@ -246,8 +250,7 @@ def test_a_child_that_ends_or_hangs_is_an_error_and_the_next_image_is_read(monke
 
 
 def test_reading_stops_when_its_job_is_stopped(monkeypatch):
-    program = decoding_parent._PROGRAM.replace("main(20)", "while True: pass")
-    monkeypatch.setattr(decoding_parent, "_PROGRAM", program)
+    monkeypatch.setattr(programs, "_START", CHILD + "while True: pass")
     job = Job()
 
     class Soon(Job):
