@@ -5,7 +5,6 @@ import json
 import h5py
 import numpy as np
 import pytest
-from hostile.sessions import CONTRADICTIONS
 from session_records import assert_same, full_session, refused
 
 from microtome import cli
@@ -187,18 +186,6 @@ def test_verifying_reports_chunks_and_stops_at_the_next_one(session_file):
     stopped._clock = iter(range(10**6)).__next__
     with pytest.raises(Cancelled):
         verify_session(session_file, job=stopped)
-
-
-@pytest.mark.parametrize("name", CONTRADICTIONS)
-def test_contradictions_are_named(session_copy, name, monkeypatch):
-    edit, reason = CONTRADICTIONS[name]
-    with h5py.File(session_copy, "r+") as file:
-        edit(file)
-    monkeypatch.setattr("microtome.session.reader._begin_look", lambda _: None)
-    if reason is None:
-        assert open_session(session_copy).circuit is None
-    else:
-        assert session_copy.name in refused(session_copy, SessionDamaged, reason)
 
 
 def test_numbers_that_turned_bad_are_refused_when_they_are_read(session_copy):

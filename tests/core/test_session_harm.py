@@ -13,15 +13,6 @@ from microtome.session.safety import without_plugins
 from microtome.session.verify import verify_session
 
 
-@pytest.mark.parametrize("name", HARMS)
-def test_harm_is_refused_by_its_reason(session_copy, tmp_path, name, monkeypatch):
-    edit, reason = HARMS[name]
-    with h5py.File(session_copy, "r+") as file:
-        edit(file, tmp_path)
-    monkeypatch.setattr("microtome.session.reader._begin_look", lambda _: None)
-    refused(session_copy, SessionDamaged, reason)
-
-
 @pytest.mark.parametrize(
     "filters", [{"compression": "gzip", "shuffle": True}, {"compression": "lzf"}]
 )

@@ -128,7 +128,8 @@ def test_what_harms_the_child_is_an_error_and_the_next_file_is_read(planted, cod
     "code",
     [
         "open('/etc/hostname')", "open(paths[0].parent / 'new', 'w')", "open(paths[0], 'r+')",
-        "os.system('true')", "subprocess.run(['true'])", "os.fork()", "os.execv('/bin/true', ['true'])",
+        "os.system('true')", "subprocess.run(['true'])", "os.fork()",
+        "os.execv('/bin/true', ['true'])",
         "socket.create_connection(('127.0.0.1', 9))", "os.remove(paths[0])",
         "__import__('pickle').loads(b'cos\\nsystem\\n.')",
     ],

@@ -18,9 +18,14 @@ _INDEX_END = ".index.json"
 
 
 def files_of(folder: Path, weights: Path | None) -> tuple[Path, ...]:
-    """All files of a model that the check reads, whole or their beginnings."""
-    texts = [path for path in sorted(folder.glob("*.json")) if path.is_file()]
-    return (*texts, *sorted(folder.glob("*.safetensors"))) if weights is None else (*texts, weights)
+    """All files of a model that the check reads, whole or their beginnings.
+
+    Raises UnsafeModel for a link that leaves the folder.
+    """
+    patterns = ("*.json",) if weights else ("*.json", "*.safetensors")
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    own = tuple(inside(folder, path.name) for path in found if path.is_file())
+    return (*own, weights) if weights else own
 
 
 def examine(paths: Sequence[Path]) -> None:

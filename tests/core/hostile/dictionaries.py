@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.lib import format as npy
-from plain_files import D_IN, D_SAE, Held, K, sae_shapes, write_pair
+from plain_files import D_IN, D_SAE, Held, K, sae_shapes, write_pair, write_saelens
 from plain_other_files import write_learned
 from safetensors.torch import save_file
 
