@@ -38,7 +38,8 @@ def examine(paths: Sequence[Path]) -> None:
         read_header(folder)
         return
     read_settings(folder)
-    find_weights(folder, weights)
+    if weights or any(folder.glob("*.safetensors")):  # that there are none is told later
+        find_weights(folder, weights)
     for path in sorted(folder.glob("*.json")):
         held = read_json(inside(folder, path.name))
         if path.name not in _LARGE and not path.name.endswith(_INDEX_END):
