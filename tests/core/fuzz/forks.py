@@ -49,15 +49,27 @@ def damaged(name: str, number: int, held: Sequence[Folder], seed: int) -> Folder
     return folder
 
 
+def refused_seeds(reader, held: Sequence[Folder], room: Path) -> list[str]:
+    """How seeds went that were not read: there is nothing to damage about them."""
+    for number, folder in enumerate(held):
+        _lay_out(room / str(number), folder)
+    try:
+        return [how for _, how in _copy(reader, list(range(len(held))), room) if how != "read"]
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _lay_out(where: Path, folder: Folder) -> None:
+    for file, data in folder.items():
+        (where / file).parent.mkdir(parents=True, exist_ok=True)
+        (where / file).write_bytes(data)
+
+
 def batch(reader, name, numbers, held, seed, room: Path) -> Tally:
     """Read the inputs of these numbers; each copy goes as far as it gets."""
     tally, left = Tally(), list(numbers)
-    for number in left:
-        where = room / str(number)
-        for file, data in damaged(name, number, held, seed).items():
-            place = where / file
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+    for number in numbers:
+        _lay_out(room / str(number), damaged(name, number, held, seed))
     try:
         while left:
             for number, how in _copy(reader, left, room):
@@ -107,15 +119,15 @@ def _read_all(reader, numbers: list[int], room: Path, pipe: int) -> None:
         os.write(pipe, json.dumps([number, "begun"]).encode() + b"\n")
         signal.setitimer(signal.ITIMER_PROF, SECONDS)  # SIGPROF ends the copy
         try:
-            reader(room / str(number))
+            reader.read(room / str(number))
             how = "read"
         except MicrotomeError:
             how = "refused"
-        except MemoryError:
-            how = "refused"  # the child tells it so
         except BaseException as error:  # noqa: BLE001  # that is what is looked for
             where = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{type(error).__name__}: {str(error)[:100]} at {Path(where.filename).name}"
             how = f"{told}:{where.lineno}"
+            if isinstance(error, MemoryError) and reader.child:
+                how = "refused"
         signal.setitimer(signal.ITIMER_PROF, 0)
         os.write(pipe, json.dumps([number, how]).encode() + b"\n")

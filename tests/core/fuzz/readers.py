@@ -23,12 +23,16 @@ from microtome.suites.loading import load_suite
 
 @dataclass(frozen=True)
 class Reader:
-    """``share`` of a hundred inputs; ``at_once`` go to one copy of the server."""
+    """``share`` of a hundred inputs; ``at_once`` go to one copy of the server.
+
+    Where the program has a ``child`` that reads first, memory that runs out is a refusal.
+    """
 
     seeds: Callable[[Path], list[seeds.Folder]]
     read: Callable[[Path], object]
     share: int
     at_once: int = 50
+    child: bool = True
 
 
 def only(folder: Path) -> Path:
@@ -67,8 +71,10 @@ READERS: Mapping[str, Reader] = {
     "dictionary": Reader(seeds.dictionaries, _dictionary, 15),
     "graph": Reader(seeds.graphs, lambda folder: graph_files.examine([only(folder)]), 25),
     "image": Reader(seeds.images, _image, 15, 20),
-    "prompts": Reader(seeds.prompts, lambda folder: load_prompt_set(only(folder)), 5),
-    "suite": Reader(seeds.suites, lambda folder: load_suite(only(folder)), 5),
-    "labels": Reader(seeds.labels, lambda folder: read_labels(only(folder), "0" * 64), 5),
-    "preprocessing": Reader(seeds.preprocessing, read_preprocessing, 5),
+    "prompts": Reader(seeds.prompts, lambda folder: load_prompt_set(only(folder)), 5, child=False),
+    "suite": Reader(seeds.suites, lambda folder: load_suite(only(folder)), 5, child=False),
+    "labels": Reader(
+        seeds.labels, lambda folder: read_labels(only(folder), "0" * 64), 5, child=False
+    ),
+    "preprocessing": Reader(seeds.preprocessing, read_preprocessing, 5, child=False),
 }

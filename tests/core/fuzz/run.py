@@ -39,6 +39,9 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         held = _seeds(Path(scratch), readers.READERS, asked.only)
         readers.in_this_process()
+        for name, seeds in held.items():
+            wrong = forks.refused_seeds(readers.READERS[name], seeds, Path(scratch) / "room")
+            assert not wrong, f"seeds of {name} are not read: {wrong}"
         tallies, seconds = _rounds(asked, forks, readers.READERS, held, Path(scratch))
     return _report(asked, forks, held, tallies, seconds, keep)
 
@@ -78,7 +81,7 @@ def _rounds(asked, forks, rows, held, scratch: Path):
         name = min(tallies, key=lambda each: tallies[each].count / rows[each].share)
         tally, row, at = tallies[name], rows[name], time.monotonic()
         numbers = range(tally.count, tally.count + row.at_once)
-        found = forks.batch(row.read, name, numbers, held[name], asked.seed, scratch / "room")
+        found = forks.batch(row, name, numbers, held[name], asked.seed, scratch / "room")
         tally.read += found.read
         tally.refused += found.refused
         tally.broken |= found.broken

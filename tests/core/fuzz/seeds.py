@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import pickle
 from pathlib import Path
 
 import graph_samples
 import h5py
 import numpy as np
 import tiny_models
-import torch
 from hostile.graphs import HEAD
 from PIL import Image
 from plain_files import D_IN, D_SAE, Held, sae_shapes, write_saelens
@@ -95,8 +93,6 @@ def graphs(folder: Path) -> list[Folder]:
         if row.suffix.startswith(".p") and not row.why_not(eap):
             mt.write_graph(folder / f"{name}{row.suffix}", eap, name)
     (folder / "f.graphml").write_text(HEAD + '<graph><node id="a"/></graph></graphml>')
-    torch.save({"a": torch.ones(3), "b": [1, (2, "x")]}, folder / "g.pt")
-    (folder / "h.pkl").write_bytes(pickle.dumps({"a": [1.5, ("x", None)]}, 2))
     return [{f"given{Path(name).suffix}": data} for name, data in _bytes(folder).items()]
 
 
