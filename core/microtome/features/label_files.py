@@ -134,7 +134,7 @@ def _of_file(file: Path) -> Iterator[Mapping[str, Any]]:
     yield from map(_mapping, value)
 
 
-def _whole(stream: IO[bytes], packed: int) -> bytes:
+def _whole(stream: IO[bytes] | gzip.GzipFile, packed: int) -> bytes:
     """All that a stream holds, which a packed file of so many bytes may announce."""
     most, pieces, size = min(_LARGEST, max(_ALWAYS, _MOST_GROWTH * packed)), [], 0
     while piece := stream.read(_PIECE):

@@ -24,13 +24,14 @@ from microtome.features.formats import (
     sparsify,
 )
 from microtome.features.formats.circuit_tracer import SetRecipe
-from microtome.features.formats.elsewhere import with_layers
-from microtome.features.formats.finding import find_dictionary
+from microtome.features.formats.elsewhere import plans_of_layers, with_layers
+from microtome.features.formats.finding import find_dictionary, plan_dictionary
 from microtome.features.formats.place import Place
 from microtome.features.formats.recipe import Recipe, scaled, with_sites
 from microtome.features.formats.vetting import BENEATH, SETTINGS, WEIGHTS
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
+from microtome.models.download import Download
 from microtome.records.dictionary_file import CROSSING, DictionaryFile
 from microtome.records.memory import free_memory
 from microtome.sites import Site
@@ -166,6 +167,19 @@ def _found(path: str | os.PathLike[str], allow_download: bool, job: Job) -> Plac
     if found.elsewhere:
         examine("dictionary", tuple(found.elsewhere.values()), job=job)
     return found
+
+
+def plan_download(name: str) -> tuple[Download, ...]:
+    """What would be fetched of a dictionary of the hub, by repository; empty when it is here.
+
+    Asks the hub. Settings that are here may name layers in other repositories. Raises
+    DictionaryError, UnsafeDictionary, ModelNotFound and Offline.
+    """
+    plan = plan_dictionary(name)
+    if plan is not None:
+        return (plan,)
+    job = job_or_default(None)
+    return plans_of_layers(find_dictionary(name, allow_download=False, job=job))
 
 
 def _look_at(place: Place, job: Job) -> None:
