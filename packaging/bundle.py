@@ -16,13 +16,14 @@ from pathlib import Path
 import environment
 import smoke
 
-from microtome.session.bare import CHILD, CHILDREN
+from microtome.triage.programs import CHILD, PROGRAMS
 
 ROOT = environment.ROOT
 FOLDER = ROOT / "dist" / "microtome"
 PICTURE = ROOT / "dist" / "microtome-window.png"
 TEXT = {".json", ".txt", ".py", ".toml", ".cfg", ".desktop", ".xml", ".ini", ""}
 SMALL = 1 << 20
+ARGUMENTS = {"triage": (), "images": ("10",)}
 
 
 def main(arguments: list[str]) -> int:
@@ -76,8 +77,8 @@ def _check(program: Path) -> None:
 
 def _children(program: Path, session: Path, work: Path) -> None:
     """Files of strangers are looked at by children, which are the program itself."""
-    for name in CHILDREN:
-        smoke.said([program, CHILD, name, "10"])  # ends at once: nothing is asked
+    for name in (name for name, child in PROGRAMS.items() if child.bare):
+        smoke.said([program, CHILD, name, *ARGUMENTS[name]])  # ends at once: nothing is asked
     if Path("/proc/self/cmdline").exists() and not _is_tried_by_a_child(program, session):
         raise smoke.Failed("No child looked at a session that came from elsewhere.")
     broken = work / "broken.h5"

@@ -29,7 +29,7 @@ UNCHECKED = frozenset(
 ) | frozenset(
     f"core/wal/test_wal_{name}.py"
     for name in ("edits", "full", "kills", "lazy", "logs", "places", "power")
-)  # fmt: skip
+) | {"core/hostile/test_hostile.py", "core/fuzz/test_fuzz.py"}  # fmt: skip
 WHOLE = "architecture"  # Tests of files and processes, which have no arrays.
 # Few: each opens its own window or loads its own models.
 OF_EACH_KIND = {"window": 2, "plain engine": 1, "engine": 1}

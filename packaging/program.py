@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from microtome.session.bare import be_child
+from microtome.triage.programs import be_child
 
 
 def main() -> int:
     """Be what the arguments ask for. A child imports nothing of the window and no torch."""
-    if be_child(sys.argv[1:]):
-        return 0
+    status = be_child(sys.argv[1:])
+    if status is not None:
+        return status
     from microtome.cli import main as microtome
 
     return microtome()

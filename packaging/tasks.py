@@ -17,7 +17,7 @@ import parts
 import screen
 
 USAGE = (
-    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|audit|installcheck|bundle} "
+    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|fuzz|audit|installcheck|bundle} "
     "[arguments]"
 )
 EXAMPLE = "microtome-example"
@@ -127,6 +127,12 @@ def torture(arguments: list[str]) -> int:
     return _pytest(["tests/core/wal", *long, *arguments])
 
 
+def fuzz(arguments: list[str]) -> int:
+    """Damage sound files at random and have every reader read them: ten minutes, or as asked."""
+    script = environment.ROOT / "tests" / "core" / "fuzz" / "run.py"
+    return _python([str(script), *arguments], cwd=Path.cwd())
+
+
 def check(_arguments: list[str]) -> int:
     """Run every check, also after one has failed, and say which did."""
     failed = []
@@ -177,6 +183,7 @@ TASKS = {
     "bench": ({"desktop", "test"}, bench),
     "pictures": ({"desktop", "test"}, pictures),
     "torture": ({"desktop", "test"}, torture),
+    "fuzz": ({"desktop", "test"}, fuzz),
     "audit": ({"desktop", "test"}, audit),
     "installcheck": ({"desktop", "test"}, installcheck),
     "bundle": ({"desktop", "test", "bundle"}, bundle),

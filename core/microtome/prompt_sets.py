@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import microtome_resources as resources
 from microtome.errors import InputError
 from microtome.prompts import Prompt, PromptPair, as_prompt
+from microtome.triage.plain_json import read_plain
 
 _LIMIT = 16 << 20  # bytes of a file
 
@@ -73,11 +73,11 @@ def read_json(path: Path, what: str = "a prompt set") -> Any:
     try:
         if path.stat().st_size > _LIMIT:
             raise InputError(f"{path.name} is too large for {what}.")
-        return json.loads(path.read_bytes())
+        return read_plain(path, most=_LIMIT)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read ({error.strerror}).") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not readable as JSON: {error}.") from error
+    except ValueError as error:
+        raise InputError(f"{path.name} {error}.") from error
 
 
 def _read(path: Path) -> PromptSet:

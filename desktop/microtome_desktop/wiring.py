@@ -146,7 +146,8 @@ def open_window(path: Path | None = None, quit_after: float | None = None) -> in
     Raises InputError where there is no screen.
     """
     from microtome.errors import InputError
-    from microtome.session.trial import prepare
+    from microtome.triage.kinds import KINDS
+    from microtome.triage.server import prepare
 
     if not has_screen():
         raise InputError(
@@ -154,7 +155,7 @@ def open_window(path: Path | None = None, quit_after: float | None = None) -> in
             "Use microtome run, info and render, or log in with a screen.",
         )
     if path is not None:
-        prepare()  # reads the file while the window comes up
+        prepare(KINDS["session"].check)  # reads the file while the window comes up
     store = settings_store()
     _scale(store)
     application = make_application(sys.argv[:1], _theme(store))

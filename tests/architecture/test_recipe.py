@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from microtome.session.bare import CHILDREN
+from microtome.triage.programs import PROGRAMS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_every_family_of_models_is_in_it(recipe):
 def test_what_is_imported_by_name_is_in_it_and_tests_are_not(recipe, packages):
     found = set(recipe.hidden_imports())
     assert {"microtome_desktop.wiring", "vispy.app.backends._pyside6"} <= found
-    assert set(CHILDREN.values()) <= found
+    assert {child.module for child in PROGRAMS.values()} <= found
     assert not [name for name in found if re.search(r"(^|\.)(test_|tests\b|convert_)", name)]
     for name, folder in packages.items():
         files = [file for file in folder.rglob("*.py") if file.name != "__main__.py"]

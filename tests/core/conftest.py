@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,12 @@ _neighbour("plain_sweeps")
 _neighbour("tensor_memory")
 _neighbour("graph_samples")
 _neighbour("plain_pruning")
+_neighbour("plain_files")
+_neighbour("plain_other_files")
+# A package whose modules are loaded when they are asked for.
+_hostile: Any = ModuleType("hostile")
+_hostile.__path__ = [str(Path(__file__).with_name("hostile"))]
+sys.modules["hostile"] = _hostile
 
 
 LOADED: list[Model] = []  # every model that the tests share

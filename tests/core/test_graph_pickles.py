@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 import contextlib
 import dataclasses
-import importlib
-import os
 import pickle
 import random
 import struct
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 import session_records
 import torch
+from hostile.graphs import Calls
 
 import microtome as mt
 from microtome.errors import GraphError, PickleError, UnsafeGraph
@@ -51,56 +50,6 @@ def test_tensors_come_as_arrays(tmp_path):
     for name, value in given.items():
         expected = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()
         np.testing.assert_array_equal(found[name], expected.numpy())
-
-
-class Calls:
-    """An object whose pickle calls a function."""
-
-    def __init__(self, function, *given):
-        self.called = function, given
-
-    def __reduce__(self):
-        return self.called
-
-
-def hostile(marker):
-    """Pickles that would write a file if anything of them ran."""
-    write = f"open({str(marker)!r}, 'w').close()"
-    return {
-        "a command": pickle.dumps(Calls(os.system, f"touch {marker}")),
-        "an expression": pickle.dumps([Calls(eval, write)]),
-        "a key": pickle.dumps({(1, Calls(exec, write)): True}),
-        "an import": pickle.dumps(Calls(importlib.import_module, "this")),
-        "an attribute": b"cbuiltins\ngetattr\n(cos\nsystem\nS'x'\ntR.",
-        "an old class": b"(S'touch " + str(marker).encode() + b"'\nios\nsystem\n.",
-        "an object": b"(cos\nsystem\nS'x'\no.",
-        "a registered code": b"\x80\x02\x82\x01.",
-        "state of a function": b"ctorch._utils\n_rebuild_tensor_v2\n}S'__code__'\nNsb.",
-        "a call of data": b"(lp0\n(tR.",
-        "a known class of another package": b"cevil\nUnifiedConfig\n(tR.",
-        "an unknown class": b"ccircuit_tracer.graph\nGraph\n(tR.",
-        "a function of torch": b"ctorch\nload\n(S'x'\ntR.",
-        "a module of numpy": b"cnumpy.f2py.diagnose\nrun_command\n(S'x'\ntR.",
-        "numbers that are objects": pickle.dumps(np.array([print], dtype=object)),
-        "data outside": b"(S'storage'\ntQ.",
-        "an old name": b"P1\n.",
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("case", hostile("x"))
-@pytest.mark.parametrize("within", ["pickle", "torch"])
-def test_what_would_run_is_refused_and_does_not(tmp_path, case, within):
-    data = hostile(tmp_path / "ran")[case]
-    path = tmp_path / "a.pkl"
-    if within == "pickle":
-        path.write_bytes(data if data[:1] in b"\x80(c" else b"\x80\x02" + data)
-    else:
-        with zipfile.ZipFile(path, "w") as file:
-            file.writestr("a/data.pkl", data)
-    with pytest.raises(UnsafeGraph) as caught:
-        mt.read_graph(path)
-    assert caught.value.way_out
-    assert not (tmp_path / "ran").exists()
 
 
 def test_a_torch_file_with_hostile_parts_is_refused_whole(tmp_path):

@@ -7,7 +7,6 @@ stopped meanwhile. So it runs in a process of its own (``umap_process``), which 
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,10 +17,10 @@ from microtome.analysis.projection import project
 from microtome.analysis.umap_installed import GET_UMAP, NO_UMAP, has_umap
 from microtome.errors import InputError
 from microtome.jobs import Job
+from microtome.triage.programs import child_command
 
 _AXES = 50  # principal components that distances are taken in
 _LOOK = 0.1  # seconds between two looks at the process
-_SCRIPT = Path(__file__).with_name("umap_process.py")
 
 
 def umap_points(
@@ -48,8 +47,7 @@ def _placed(
     folder: Path, rows: Float[np.ndarray, "row axis"], components: int, seed: int, job: Job
 ) -> Float[np.ndarray, "row component"]:
     np.save(folder / "rows.npy", rows)
-    # -P: modules beside the script are no modules of the library's.
-    command = [sys.executable, "-P", str(_SCRIPT), str(folder), str(components), str(seed)]
+    command = child_command("umap", str(folder), str(components), str(seed))
     told = folder / "told.txt"
     with told.open("wb") as out, (folder / "problem.txt").open("w+") as problem:
         process = subprocess.Popen(command, stdout=out, stderr=problem)  # noqa: S603  # our script

@@ -7,13 +7,15 @@ tells the epochs that are done on the standard output, as ``120/500``.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 _NEIGHBOURS = 15
 
 
-def main(folder: Path, components: int, seed: int) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Place the rows of a folder."""
+    folder, components, seed = Path(arguments[0]), int(arguments[1]), int(arguments[2])
     import numpy as np
     from umap import UMAP
 
@@ -30,4 +32,4 @@ def main(folder: Path, components: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1:])

@@ -16,13 +16,15 @@ import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from microtome.errors import InputError, expect
 from microtome.records.feature_labels import LabelSet
 
 _LONGEST_LINE = 1 << 24
 _LARGEST = 1 << 28  # bytes of a file that is one JSON value
+_ALWAYS, _MOST_GROWTH = 16 << 20, 50  # text hardly shrinks to less than a fiftieth
+_PIECE = 1 << 20
 _MOST = 5_000_000  # entries
 _BROKEN = (OSError, EOFError, ValueError, TypeError, RecursionError, zlib.error)
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
@@ -92,10 +94,10 @@ def _of_layer(
 def _label(held: Mapping[str, Any], name: str) -> tuple[int, str]:
     try:
         feature, text = int(held["index"]), str(held["description"]).strip()
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} has an entry without index or description.", _WAY_OUT) from error
-    if feature < 0:
-        raise InputError(f"{name} labels feature {feature}.", _WAY_OUT)
+    if not 0 <= feature < 1 << 31:
+        raise InputError(f"{name} labels feature {str(feature)[:40]}.", _WAY_OUT)
     return feature, text
 
 
@@ -121,9 +123,7 @@ def _of_file(file: Path) -> Iterator[Mapping[str, Any]]:
                 if line.strip():
                     yield _mapping(json.loads(line))
             return
-        text = stream.read(_LARGEST + 1)
-    if len(text) > _LARGEST:
-        raise ValueError(f"over {_LARGEST >> 20} MB; take the JSON lines")
+        text = _whole(stream, file.stat().st_size)
     value = json.loads(text)
     if isinstance(value, dict):
         listed = value.get("explanations")
@@ -132,6 +132,17 @@ def _of_file(file: Path) -> Iterator[Mapping[str, Any]]:
     if not isinstance(value, list):
         raise TypeError("no list of labels")
     yield from map(_mapping, value)
+
+
+def _whole(stream: IO[bytes] | gzip.GzipFile, packed: int) -> bytes:
+    """All that a stream holds, which a packed file of so many bytes may announce."""
+    most, pieces, size = min(_LARGEST, max(_ALWAYS, _MOST_GROWTH * packed)), [], 0
+    while piece := stream.read(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise ValueError(f"over {most >> 20} MB; take the JSON lines")
+    return b"".join(pieces)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -10,17 +10,24 @@ from __future__ import annotations
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from microtome.errors import ImageError
 from microtome.images.decoding import decode
+from microtome.triage.guard import confine
 
 _MEMORY = 5 << 29  # bytes, 2.5 GiB
 
 
-def main(seconds: int) -> None:
-    """Answer requests until the standard input ends; each image may take so long to decode."""
+def main(arguments: Sequence[str]) -> None:
+    """Answer requests until the standard input ends.
+
+    The one argument is how many seconds of processor time each image may take to decode.
+    """
+    seconds = int(arguments[0])
     warnings.simplefilter("ignore")
+    confine([])
     asked, answers = sys.stdin.buffer, sys.stdout.buffer
     while len(head := asked.read(8)) == 8:
         data = asked.read(int.from_bytes(head, "little"))

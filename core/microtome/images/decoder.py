@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -23,22 +22,17 @@ from microtome.errors import ImageError, expect, megabytes
 from microtome.images.formats import HEAD, MOST_BYTES, MOST_PIXELS, NAMES, kind_of, other_kind
 from microtome.jobs import Job, job_or_default
 from microtome.prompts import ImageInput
-from microtome.session.bare import child_command, exit_name
+from microtome.triage.programs import (
+    CANNOT_START,
+    child_command,
+    child_surroundings,
+    exit_name,
+)
 
 _SECONDS = 20  # of processor time for an image, which the child limits itself
 _PATIENCE = 90.0  # seconds by the clock: a busy machine is no damage
 _LOOK_AGAIN = 0.05  # seconds, whether the user has stopped it
 _LONGEST_WORDS = 1 << 16  # bytes of what the child says
-_CANNOT_START = 3
-_PROGRAM = f"""
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-try:
-    from microtome.images.child import main
-except ImportError:
-    sys.exit({_CANNOT_START})
-main({_SECONDS})
-"""
 _OTHER_COPY = "Use another copy of the image."
 _CONVERT = "Save it in one of these forms."
 _Answer = tuple[dict[str, Any], bytes]
@@ -116,13 +110,12 @@ class Decoder:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(  # noqa: S603 - our own interpreter and program
-        child_command("images", _SECONDS, _PROGRAM, "numpy", "PIL"),
+        child_command("images", str(_SECONDS)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **one_thread},
+        env=child_surroundings(),
     )
 
 
@@ -172,7 +165,7 @@ def _end(child: subprocess.Popen[bytes]) -> str:
         code = child.wait(_SECONDS)
     except subprocess.TimeoutExpired:
         return "made the reader say what makes no sense: it was made to do harm"
-    if code == _CANNOT_START:
+    if code == CANNOT_START:
         return "cannot be read: the reader of images does not start"
     if hasattr(signal, "SIGXCPU") and code == -signal.SIGXCPU:
         return f"takes more than {_SECONDS} seconds of processor time to read"

@@ -8,7 +8,6 @@ of that type usually take.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,7 @@ _UNKNOWN_STEPS = (
 _FILTERS: tuple[Resample, ...] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 _LIMIT = 1 << 20  # bytes of a file
 _LONGEST = 8192  # pixels of an edge
+_LARGEST = 1e30  # of a number that anybody could mean
 
 
 def read_preprocessing(folder: Path) -> Preprocessing:
@@ -205,7 +205,7 @@ class _Reader:
 
     def _number(self, name: str, value: Any) -> float:
         known = isinstance(value, int | float) and not isinstance(value, bool)
-        if not known or not math.isfinite(value):
+        if not known or not abs(value) < _LARGEST:  # NaN, too, and whole numbers without end
             raise self._bad(name, "a number")
         return float(value)
 

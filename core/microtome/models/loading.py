@@ -27,7 +27,7 @@ from microtome.models.load_errors import LOAD_ERRORS, first_line, load_error, qu
 from microtome.models.memory import memory_need, refuse_too_large
 from microtome.models.model import Model
 from microtome.models.outline import Outline
-from microtome.models.places import Place, find_place
+from microtome.models.places import Place, find_place, look_at
 from microtome.models.quantised import Quantised, quantised
 from microtome.models.resolve import Shape, resolve
 from microtome.models.settings import read_settings
@@ -61,6 +61,7 @@ def load_model(
     where, number = device_of(device), dtype_of(dtype)
     place = find_place(name, allow_download=allow_download, job=job)
     job.progress("Checking the model's files", 0, 3)
+    look_at(place, job)
     settings = read_settings(place.folder)
     if settings["model_type"] in VISION:
         return open_seeing(place, settings, where, number, job)

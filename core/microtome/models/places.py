@@ -11,7 +11,9 @@ from pathlib import Path
 import microtome_resources as resources
 from microtome.errors import ModelDamaged, ModelNotFound, expect
 from microtome.jobs import Job
+from microtome.models.vetting import files_of
 from microtome.models.weights import unreadable
+from microtome.triage.examination import examine
 
 _EXAMPLE = "Write for example load_model('words-4l')."
 _HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]+$")
@@ -44,6 +46,16 @@ def find_place(name: str | Path, *, allow_download: bool, job: Job) -> Place:
 
         return Place(text, snapshot(text, allow_download=allow_download, job=job))
     raise _not_found(text)
+
+
+def look_at(place: Place, job: Job) -> None:
+    """Have a child look at the files of a model first, unless they came with the program.
+
+    Raises ModelDamaged and UnsafeModel, and Cancelled when the job is stopped.
+    """
+    named = () if place.weights is None else (place.weights,)
+    files = files_of(place.folder, place.weights)
+    examine("model", (place.folder, *named), files, job=job)
 
 
 def _embedded(name: str) -> Place:

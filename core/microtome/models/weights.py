@@ -19,10 +19,18 @@ from typing import Any
 from microtome.errors import ModelDamaged, UnsafeModel
 from microtome.jobs import Job
 from microtome.models.fingerprint import StoredTensor, fingerprint
+from microtome.triage.plain_json import MOST_BYTES, read_plain
 
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _PICKLES = {".bin", ".ckpt", ".h5", ".msgpack", ".pickle", ".pkl", ".pt", ".pth"}
 _HEADER_LIMIT = 100 << 20
+# Vocabularies and lists of tensors are larger than settings ever are.
+_LARGE = {"tokenizer.json": 256 << 20, "vocab.json": 64 << 20, _INDEX: 64 << 20}
+# Of each type of safetensors that fills whole bytes, how many a number takes.
+_WIDTHS = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "U16": 2, "I16": 2,
+    "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8,
+}  # fmt: skip
 _DOWNLOAD_AGAIN = "Download the model again."
 
 
@@ -126,16 +134,14 @@ def inside(folder: Path, name: str) -> Path:
 def read_json(path: Path) -> Any:
     """The value of a JSON file of a model.
 
-    Raises ModelDamaged when it cannot be read or is not JSON.
+    Raises ModelDamaged when it cannot be read, is not JSON, or larger or deeper than any such.
     """
     try:
-        return json.loads(path.read_bytes())
+        return read_plain(path, most=_LARGE.get(path.name, MOST_BYTES))
     except OSError as error:
         raise unreadable(path, error) from error
-    except (ValueError, RecursionError) as error:
-        raise ModelDamaged(
-            f"{path.name} is not readable as JSON: {error}.", _DOWNLOAD_AGAIN
-        ) from error
+    except ValueError as error:
+        raise ModelDamaged(f"{path.name} {error}.", _DOWNLOAD_AGAIN) from error
 
 
 def unreadable(path: Path, error: OSError) -> ModelDamaged:
@@ -191,6 +197,10 @@ def _entry(name: str, row: dict[str, Any]) -> TensorEntry:
     shape = tuple(int(length) for length in row["shape"])
     if not 0 <= start <= end or any(length < 0 for length in shape):
         raise ValueError(f"the tensor {name} has impossible offsets or shape")
+    width = _WIDTHS.get(str(row["dtype"]))
+    if width is not None and math.prod(shape) * width != end - start:
+        numbers, held = math.prod(shape), end - start
+        raise ValueError(f"the tensor {name} announces {numbers:,} numbers, but has {held:,} bytes")
     return TensorEntry(name, str(row["dtype"]), shape, start, end)
 
 

@@ -31,7 +31,7 @@ def load_torch(path: Path) -> Any:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as held:
             members = _Members(_mapped(path), {one.filename: one for one in held.infolist()})
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, RuntimeError) as error:
         raise PickleError(
             f"{path.name} is damaged or cut short: {str(error)[:80]}.", _COPY
         ) from error

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from microtome.errors import SessionDamaged
 from microtome.session.given import as_path
 from microtome.session.log import log_of
-from microtome.session.trial import Trial
-from microtome.session.trust import is_own
 from microtome.session.versions import note
+from microtome.triage.examination import Examination
+from microtome.triage.trust import is_own
 
 if TYPE_CHECKING:
     from microtome.records.session import Session
@@ -38,16 +38,16 @@ class SessionFile:
         place = as_path(path)
         if log_of(place).exists():
             _finish_save(place)
-        trial = _begin_trial(place)
+        look = _begin_look(place)
         try:
             # Imported while the child is already at work: both take a tenth of a second.
             from microtome.session.decode import decode_session
             from microtome.session.handle import Handle
         except BaseException:
-            if trial:
-                trial.cancel()
+            if look:
+                look.cancel()
             raise
-        examined = trial.finish() if trial else is_own(place)
+        examined = look.finish() if look else is_own(place)
         self._handle = Handle(place)
         try:
             if not examined:
@@ -111,12 +111,12 @@ def _finish_save(path: Path) -> None:
     unsaved(path)
 
 
-def _begin_trial(path: Path) -> Trial | None:
+def _begin_look(path: Path) -> Examination | None:
     try:
         plain = path.is_file() and path.stat().st_size > 0
     except OSError:
         plain = False
-    return Trial(path) if plain and not is_own(path) else None
+    return Examination("session", [path]) if plain and not is_own(path) else None
 
 
 def open_session(path: str | os.PathLike[str]) -> Session:

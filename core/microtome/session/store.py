@@ -21,10 +21,10 @@ from microtome.session.editing import Busy, Editing, NotEditable, expect_free, f
 from microtome.session.handle import Handle, handles_of
 from microtome.session.parts import Part
 from microtome.session.schema import MAJOR, MINOR, creator
-from microtome.session.trust import remember
 from microtome.session.unknown import holds_unknown, unknown_part
 from microtome.session.versions import Version, to_write
 from microtome.session.writer import write_whole
+from microtome.triage.trust import remember
 
 _TITLE = "Saving the session"
 _PLAIN = (str, dict, tuple, frozenset)  # sources that are compared by what they hold

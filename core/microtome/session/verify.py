@@ -19,7 +19,7 @@ from microtome.session.given import as_path
 from microtome.session.handle import Handle
 from microtome.session.hdf5 import CHANGING_MANIFEST, MANIFEST
 from microtome.session.rest import rest_is_good
-from microtome.session.trial import Trial
+from microtome.triage.examination import Examination
 
 _TITLE = "Verifying the session"
 STRUCTURE = "the structure of the file"
@@ -62,7 +62,7 @@ def verify_session(path: str | os.PathLike[str], *, job: Job | None = None) -> V
     place = as_path(path)
     job_or_default(job).check()
     if place.is_file():
-        Trial(place).finish()
+        Examination("session", [place]).finish(job)
     return compare(place, job=job)
 
 

@@ -26,9 +26,9 @@ from microtome.session.storage import (
     sync_file,
     temporary_beside,
 )
-from microtome.session.trust import remember
 from microtome.session.versions import to_write
 from microtome.sites import expect_names
+from microtome.triage.trust import remember
 
 __all__ = ["SessionWriter", "estimate", "save_session"]
 

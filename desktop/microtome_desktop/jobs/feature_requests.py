@@ -17,12 +17,13 @@ from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.dictionaries import LookedAt
 
 if TYPE_CHECKING:
+    from microtome.models.download import Download
     from microtome.records.trace import Trace
 
 INDEX_SLOT = "feature index"
 _TRIED = 2_048  # tokens that an estimate reads
 
-_TO_FETCH = "Press Download to fetch it from the hub, or choose the folder of a local copy."
+_TO_FETCH = "Press Ask the hub to see what would be fetched, or choose the folder of a local copy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,45 @@ def _looked(name: str, model: Any, job: Job) -> LookedAt:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDictionary(Request):
+    """What of a dictionary of the hub would be fetched; what is wrong is part of the answer."""
+
+    thread: ClassVar[Thread] = Thread.NETWORK
+    slot: ClassVar[str] = "plan dictionary"
+    replaces: ClassVar[frozenset[str]] = frozenset({"plan dictionary"})
+
+    name: str
+
+    @property
+    def title(self) -> str:
+        """What is being done, for the status bar."""
+        return f"Asking the hub for {self.name}"
+
+    def perform(self, engine: Engine, job: Job) -> LookedAt:
+        """The plans; nothing is fetched."""
+        from microtome.features.formats.files import plan_download
+
+        try:
+            plans = plan_download(self.name)
+        except MicrotomeError as error:
+            return LookedAt(self.name, None, str(error))
+        return LookedAt(self.name, None, absent=bool(plans), plans=plans)
+
+    def deliver(self, desk: Desk, result: LookedAt) -> None:
+        """Show them in the dialog."""
+        desk.dictionaries.show(result)
+
+
+@dataclass(frozen=True, slots=True)
 class FetchDictionary(Request):
-    """Fetch a dictionary of the hub, as the user has asked for in so many words."""
+    """Fetch what the user has seen the size and the destination of."""
 
     thread: ClassVar[Thread] = Thread.NETWORK
     slot: ClassVar[str] = "fetch dictionary"
     replaces: ClassVar[frozenset[str]] = frozenset({"fetch dictionary"})
 
     name: str
+    plans: tuple[Download, ...] = field(repr=False)
 
     @property
     def title(self) -> str:
@@ -92,10 +124,19 @@ class FetchDictionary(Request):
         return f"Downloading {self.name}"
 
     def perform(self, engine: Engine, job: Job) -> LookedAt:
-        """What has come. Raises Offline, DictionaryError, UnsafeDictionary."""
-        from microtome.features.formats.files import inspect_dictionary
+        """What has come; settings may name more, which is asked about again.
 
-        return LookedAt(self.name, inspect_dictionary(self.name, allow_download=True, job=job))
+        Raises Offline, DictionaryError, UnsafeDictionary.
+        """
+        from microtome.features.formats.files import inspect_dictionary
+        from microtome.models.download import fetch
+
+        for plan in self.plans:
+            fetch(plan, job)
+        try:
+            return LookedAt(self.name, inspect_dictionary(self.name, job=job))
+        except Offline as error:
+            return LookedAt(self.name, None, f"{error.what} {_TO_FETCH}", absent=True)
 
     def deliver(self, desk: Desk, result: LookedAt) -> None:
         """Show it; whether it fits is looked at when it is opened."""

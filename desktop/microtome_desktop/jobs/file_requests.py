@@ -159,9 +159,10 @@ class PrepareOpening(Request):
 
     def perform(self, engine: Engine, job: Job) -> None:
         """Nothing comes back."""
-        from microtome.session.trial import prepare
+        from microtome.triage.kinds import KINDS
+        from microtome.triage.server import prepare
 
-        prepare()
+        prepare(KINDS["session"].check)
 
 
 @dataclass(frozen=True, slots=True)

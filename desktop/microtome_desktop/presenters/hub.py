@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from microtome_desktop.presenters.sizes import bytes_text
@@ -18,9 +19,26 @@ def facts_of(looked: Looked) -> tuple[tuple[str, str], ...]:
     plan = looked.plan
     if plan is None:
         return ()
-    here = (("Here already", bytes_text(plan.here)),) if plan.here else ()
     return (
         ("Files", f"{len(plan.files)}, safetensors weights, settings and tokenizer only"),
+        *_room(plan),
+    )
+
+
+def facts_of_dictionary(plans: Sequence[Download]) -> tuple[tuple[str, str], ...]:
+    """The same of a dictionary, whose layers may lie in several repositories."""
+    rows = (
+        (("Repository", plan.name), ("Files", f"{len(plan.files)}, weights and settings only"),
+         *_room(plan))
+        for plan in plans
+    )  # fmt: skip
+    return tuple(row for plan in rows for row in plan)
+
+
+def _room(plan: Download) -> tuple[tuple[str, str], ...]:
+    """How large it is, what is here, where to, and how much room is there."""
+    here = (("Here already", bytes_text(plan.here)),) if plan.here else ()
+    return (
         ("Size", bytes_text(plan.total)),
         *here,
         ("To fetch", bytes_text(plan.missing)),

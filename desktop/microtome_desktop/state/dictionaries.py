@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -11,18 +12,23 @@ from microtome.records.dictionary_file import DictionaryFile
 from microtome.records.neuron_prints import layer_of_neurons
 from microtome_desktop.state.workspace import Workspace
 
+if TYPE_CHECKING:
+    from microtome.models.download import Download
+
 
 @dataclass(frozen=True, slots=True)
 class LookedAt:
     """What a file of a dictionary is, and why it cannot be used on the loaded model.
 
-    ``absent`` says that only the network could bring it.
+    ``absent`` says that only the network could bring it, and ``plans`` what that would fetch, once
+    the hub was asked.
     """
 
     name: str
     told: DictionaryFile | None = None
     problem: str = ""
     absent: bool = False
+    plans: tuple[Download, ...] = ()
 
 
 class Dictionaries:

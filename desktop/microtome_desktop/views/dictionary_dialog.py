@@ -22,16 +22,18 @@ from microtome_desktop.jobs.feature_requests import (
     FetchDictionary,
     LookAtDictionaries,
     OpenDictionary,
+    PlanDictionary,
 )
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.feature_sources import file_line
+from microtome_desktop.presenters.hub import facts_of_dictionary, too_large
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.dictionaries import LookedAt
 
 _ROLE = Qt.ItemDataRole.UserRole
 _NOTE = (
-    "A folder or file on this computer, or owner/repository/folder of the hub. Nothing is fetched "
-    "before you press Download."
+    "A folder or file on this computer, or owner/repository/folder of the hub. The hub is asked "
+    "when you press Ask the hub, and nothing is fetched before you press Download."
 )
 
 
@@ -161,7 +163,8 @@ class DictionaryDialog(QDialog):
             self.facts.removeRow(0)
         answer = self._known.get(self._shown)
         told = None if answer is None else answer.told
-        rows = () if told is None else told.rows
+        plans = () if answer is None else answer.plans
+        rows = facts_of_dictionary(plans) if told is None else told.rows
         if self._shown and answer is None:
             rows = (("", f"Looking at {self._shown}…"),)
         for title, text in rows:
@@ -171,19 +174,21 @@ class DictionaryDialog(QDialog):
                 value.setTextFormat(Qt.TextFormat.PlainText)
                 value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
                 self.facts.addRow(title, value)
-        problem = "" if answer is None else answer.problem
+        full = next((why for plan in plans if (why := too_large(plan))), "")
+        problem = full if answer is None else answer.problem or full
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
         absent = answer is not None and answer.absent
-        self.go.setText("Download" if absent else "Open")
-        self.go.setEnabled(absent or (told is not None and not problem))
+        self.go.setText(("Download" if plans else "Ask the hub") if absent else "Open")
+        self.go.setEnabled((absent and not full) or (told is not None and not problem))
         self.look.setEnabled(bool(self.name.text().strip()))
 
     def _on_go(self) -> None:
         answer = self._known.get(self._shown)
         if answer is not None and answer.absent:
             self._known.pop(self._shown)
-            self._runner.ask(FetchDictionary(self._shown))
+            name, plans = self._shown, answer.plans
+            self._runner.ask(FetchDictionary(name, plans) if plans else PlanDictionary(name))
             self._show()
         elif answer is not None:
             self._runner.ask(OpenDictionary(self._shown))
@@ -192,4 +197,4 @@ class DictionaryDialog(QDialog):
     def _on_finished(self, _result: int) -> None:
         """Nobody waits for an answer any more: closed, or left by Escape, which is no close."""
         self._desk.dictionaries.looked.disconnect(self._on_looked)
-        self._runner.cancel(LookAtDictionaries.slot, FetchDictionary.slot)
+        self._runner.cancel(LookAtDictionaries.slot, PlanDictionary.slot, FetchDictionary.slot)

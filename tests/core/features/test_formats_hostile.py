@@ -2,265 +2,47 @@
 
 from __future__ import annotations
 
-import builtins
-import io
 import json
 import os
-import struct
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from plain_files import D_IN, D_SAE, Held, K, sae_shapes, write_pair, write_saelens
-from plain_other_files import write_learned
+from hostile.dictionaries import link, npz_of, saelens
 from safetensors.torch import save_file
 
 import microtome as mt
 from microtome.errors import DictionaryError, UnsafeDictionary
-from microtome.features.formats import npz
-
-WEIGHTS = "sae_weights.safetensors"
-LINEAR = {"encoder.weight": (D_SAE, D_IN), "encoder.bias": (D_SAE,),
-          "decoder.weight": (D_IN, D_SAE), "bias": (D_IN,)}  # fmt: skip
-
-
-class Calls:
-    """An object whose pickle calls a function."""
-
-    def __init__(self, *called: object) -> None:
-        self.called = called
-
-    def __reduce__(self) -> tuple:
-        return self.called[0], self.called[1:]
-
-
-def _saelens(architecture: str = "standard", held: dict | None = None, **cfg: object) -> Callable:
-    def make(folder: Path) -> None:
-        write_saelens(folder, held or Held(**sae_shapes()), architecture, **cfg)
-
-    return make
-
-
-def _with(**changed: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    held = {**Held(**sae_shapes()), **changed}
-    return {name: tensor for name, tensor in held.items() if tensor is not None}
-
-
-def _header(text: bytes) -> Callable:
-    def make(folder: Path) -> None:
-        _saelens()(folder)
-        (folder / WEIGHTS).write_bytes(struct.pack("<Q", len(text)) + text)
-
-    return make
-
-
-def _cut(folder: Path) -> None:
-    _saelens()(folder)
-    data = (folder / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(data[:-8])
-
-
-def _text(name: str, text: str) -> Callable:
-    def make(folder: Path) -> None:
-        _saelens()(folder)
-        (folder / name).write_text(text)
-
-    return make
-
-
-def _link(folder: Path) -> None:
-    _saelens()(folder)
-    outside = folder.parent / "outside.safetensors"
-    (folder / WEIGHTS).rename(outside)
-    (folder / WEIGHTS).symlink_to(outside)
-
-
-def _npz(**arrays: object) -> Callable:
-    def make(folder: Path) -> None:
-        held = {name: each.numpy() for name, each in Held(**sae_shapes(threshold=(D_SAE,))).items()}
-        np.savez(folder / "params.npz", **held | arrays)
-
-    return make
-
-
-def _npz_member(name: str) -> Callable:
-    def make(folder: Path) -> None:
-        _npz()(folder)
-        with zipfile.ZipFile(folder / "params.npz", "a") as file:
-            file.writestr(name, b"x")
-
-    return make
-
-
-def _npz_bomb(folder: Path) -> None:
-    with zipfile.ZipFile(folder / "params.npz", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("W_enc.npy", bytes(2 << 20))
-
-
-def _npz_short(folder: Path) -> None:
-    whole = io.BytesIO()
-    np.save(whole, np.zeros((D_IN, D_SAE), np.float32))
-    with zipfile.ZipFile(folder / "params.npz", "w") as file:
-        file.writestr("W_enc.npy", whole.getvalue()[:-4])
-
-
-def _learned(name: str = "AutoEncoder", held: dict | None = None, **trainer: object) -> Callable:
-    return lambda folder: write_learned(folder, name, held or dict(Held(**LINEAR)), **trainer)
-
-
-def _sparsify(**cfg: object) -> Callable:
-    held = Held(**{"encoder.weight": (D_SAE, D_IN), "encoder.bias": (D_SAE,),
-                   "W_dec": (D_SAE, D_IN), "b_dec": (D_IN,)})  # fmt: skip
-    whole = {"d_in": D_IN, "num_latents": D_SAE, "k": K} | cfg
-    return lambda folder: write_pair(folder, "cfg.json", whole, "sae.safetensors", held)
-
-
-def _set(layers: tuple[int, ...] = (0, 1), config: str = "", width: int = D_SAE) -> Callable:
-    def make(folder: Path) -> None:
-        (folder / "config.yaml").write_text(config or "model_kind: transcoder_set\n")
-        for layer in layers:
-            sizes = width if layer else D_SAE
-            held = Held(W_enc=(sizes, D_IN), W_dec=(sizes, D_IN), b_enc=(sizes,), b_dec=(D_IN,))
-            save_file(dict(held), folder / f"layer_{layer}.safetensors")
-
-    return make
-
-
-def _crossing(folder: Path) -> None:
-    for layer in range(2):
-        held = {f"W_enc_{layer}": torch.ones(D_SAE, D_IN), f"b_enc_{layer}": torch.ones(D_SAE),
-                f"b_dec_{layer}": torch.ones(D_IN)}  # fmt: skip
-        save_file(held, folder / f"W_enc_{layer}.safetensors")
-        written = {f"W_dec_{layer}": torch.ones(D_SAE, 2, D_IN)}
-        save_file(written, folder / f"W_dec_{layer}.safetensors")
-
-
-def _huge_layer(folder: Path) -> None:
-    for layer in ("0", "9" * 20):
-        save_file({"W_enc": torch.ones(1, 1)}, folder / f"layer_{layer}.safetensors")
-
-
-def _half(folder: Path) -> None:
-    save_file({"w_enc": torch.ones(D_IN, D_SAE)}, folder / "params.safetensors")
-
-
-NAN = torch.full((D_SAE, D_IN), torch.nan)
-BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nmodel_kind: *b\n"
-CASES: dict[str, tuple[Callable, str]] = {
-    "no files": (lambda folder: None, "holds no dictionary of a known format"),
-    "temporal": (_saelens("temporal"), "architecture 'temporal' is not supported"),
-    "phases": (_saelens("phase_multiplexed"), "architecture 'phase_multiplexed' is not supported"),
-    "an unknown norm": (_saelens(normalize_activations="twice"), "normalisation 'twice' is not"),
-    "an unknown function": (_saelens(activation_fn="tanh-relu"), "'tanh-relu' is not supported"),
-    "a centred transcoder": (
-        _saelens("transcoder", d_out=D_IN, apply_b_dec_to_input=True), "apply_b_dec_to_input"
-    ),
-    "a part that lacks": (_saelens(held=_with(b_enc=None)), "lacks b_enc; it holds W_dec, W_enc"),
-    "another shape": (_saelens(held=_with(b_enc=torch.ones(3))), r"b_enc has shape \[3\]"),
-    "another width": (_saelens(d_in=7), "6 → 20 features → 6, but its settings say 7"),
-    "NaN": (_saelens(held=_with(W_dec=NAN)), "w_dec holds 120 values that are NaN"),
-    "rescaled codes": (
-        _saelens(held=_with(scaling_factor=torch.full((D_SAE,), 2.0))), "scaling_factor that is not"
-    ),
-    "a list for a word": (_saelens(activation_fn=["relu"]), "is not supported, only relu"),
-    "a layer without end": (_huge_layer, "holds no dictionary of a known format"),
-    "half of Gemma Scope 2": (_half, "lacks W_dec or w_dec; it holds w_enc"),
-    "many thresholds": (
-        _learned("BatchTopKSAE", {**Held(**LINEAR), "b_dec": torch.ones(D_IN),
-                                  "threshold": torch.ones(3)}), "threshold holds 3 numbers"
-    ),
-    "no k": (_saelens("topk"), "cfg.json says k = None"),
-    "whole numbers that are none": (_saelens(d_in=True), "d_in = True; a positive whole number"),
-    "no JSON": (_text("cfg.json", "{"), "cfg.json is not readable as JSON"),
-    "JSON of another kind": (_text("cfg.json", "[]"), "cfg.json holds list"),
-    "a header cut short": (_cut, "not whole"),
-    "a header that is none": (_header(b"{]"), "header of sae_weights.safetensors is damaged"),
-    "a header of other types": (
-        _header(b'{"W_enc":{"dtype":"F8_E4M3","shape":[0],"data_offsets":[0,0]}}'), "as F8_E4M3"
-    ),
-    "an object array": (_npz(b_enc=np.array([print], object)), "holds object, but numbers"),
-    "an array elsewhere": (_npz_member("../../b.npy"), "no plain array"),
-    "an array that grows": (_npz_bomb, "cannot hold"),
-    "an array cut short": (_npz_short, "announces 120 numbers, but has 476 bytes"),
-    "a pickle that runs": (
-        _learned(held={"bias": Calls(os.system, "true")}), "only tensors, plain containers"
-    ),
-    "a pickle of something else": (
-        _learned(held={"bias": Calls(builtins.print, "x")}), "builtin.*print"
-    ),
-    "a class of another kind": (_learned("IdentityDict"), "class 'IdentityDict' is not supported"),
-    "another k": (
-        _learned("AutoEncoderTopK", {**Held(**LINEAR), "b_dec": torch.ones(D_IN),
-                                     "k": torch.tensor(9)}), "k = 3, but ae.pt holds 9"
-    ),
-    "codes of both signs": (_sparsify(signed=True), "both signs"),
-    "groups": (_sparsify(activation="groupmax"), "'groupmax' is not supported"),
-    "a layer that lacks": (_set((0, 2)), "Layers are missing: 1 of 3"),
-    "layers of two sizes": (_set(width=9), "Layer 1 has 9 features of 6 numbers, but layer 0 has"),
-    "an unknown kind": (_set(config="model_kind: molt\n"), "model_kind = 'molt'"),
-    "files elsewhere": (
-        _set(config="model_kind: transcoder_set\ntranscoders: ['../layer_0.safetensors']\n"),
-        "from other places",
-    ),
-    "references": (_set(config=BOMB), "refers to its own parts"),
-    "a tag": (
-        _set(config="model_kind: !!python/object/apply:os.system ['true']\n"),
-        "not readable as YAML.*python/object",
-    ),
-    "decoders of another length": (_crossing, r"W_dec_1 has shape .*\[20, 1, width\] was expected"),
-}  # fmt: skip
-UNSAFE = {"an object array", "an array elsewhere", "an array that grows", "a pickle that runs",
-          "a pickle of something else", "references"}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_what_is_broken_or_hostile_is_refused_with_its_reason(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(npz, "_ALWAYS", 1 << 20)
-    make, told = CASES[name]
-    folder = tmp_path / "given"
-    folder.mkdir()
-    make(folder)
-    load = mt.load_transcoders if (folder / "config.yaml").exists() else mt.load_dictionary
-    load = mt.load_transcoders if name == "decoders of another length" else load
-    with pytest.raises(DictionaryError, match=told) as caught:
-        load(folder)
-    assert isinstance(caught.value, UnsafeDictionary) == (name in UNSAFE)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "given").mkdir()
-    _link(tmp_path / "given")
+    link(tmp_path / "given")
     with pytest.raises(UnsafeDictionary, match="a link that leaves"):
         mt.load_dictionary(tmp_path / "given")
 
 
 def test_what_cannot_be_loaded_is_told_by_its_inspection(tmp_path: Path) -> None:
-    _saelens("temporal")(tmp_path / "given")
+    saelens("temporal")(tmp_path / "given")
     told = mt.inspect_dictionary(tmp_path / "given")
     assert "'temporal' is not supported" in told.problem
     assert ("Features", "20") in told.rows
 
 
 def test_sites_that_a_file_does_not_tell_are_the_user_s_to_say(tmp_path: Path) -> None:
-    _npz()(tmp_path)
+    npz_of()(tmp_path)
     assert "The site is not told" in str(mt.inspect_dictionary(tmp_path))
     one = mt.load_dictionary(tmp_path / "params.npz", reads="mlp_out.3", model="mine")
     assert (one.identity.reads, one.identity.writes) == ("mlp_out.3", "mlp_out.3")
     assert one.identity.model == "mine"
-    _saelens()(tmp_path / "sae")
+    saelens()(tmp_path / "sae")
     with pytest.raises(DictionaryError, match="it is no transcoder"):
         mt.load_dictionary(tmp_path / "sae", reads="mlp_in.1", writes="mlp_out.1")
 
 
 def test_a_folder_of_dictionaries_names_those_beneath(tmp_path: Path) -> None:
-    _saelens()(tmp_path / "all" / "first")
+    saelens()(tmp_path / "all" / "first")
     harvested = tmp_path / "all" / "activations" / "shard-0.safetensors"
     harvested.parent.mkdir()
     save_file({"resid_post.1": torch.zeros(2, 3)}, harvested)
@@ -273,7 +55,7 @@ def test_a_folder_of_dictionaries_names_those_beneath(tmp_path: Path) -> None:
 
 
 def test_what_lacks_the_memory_is_said_before(tmp_path: Path, monkeypatch) -> None:
-    _saelens()(tmp_path / "sae")
+    saelens()(tmp_path / "sae")
     monkeypatch.setattr("microtome.features.formats.files.free_memory", lambda: 100)
     with pytest.raises(mt.MicrotomeError, match=r"takes 1\.\d kB in float32, but 100 bytes|0"):
         mt.load_dictionary(tmp_path / "sae")
@@ -281,7 +63,7 @@ def test_what_lacks_the_memory_is_said_before(tmp_path: Path, monkeypatch) -> No
 
 def test_settings_stay_text(tmp_path: Path) -> None:
     """A name from a file is shown, never used as a path or a code."""
-    _saelens(metadata={"model_name": "../../x", "hook_name": "blocks.1.secret"})(tmp_path / "sae")
+    saelens(metadata={"model_name": "../../x", "hook_name": "blocks.1.secret"})(tmp_path / "sae")
     told = mt.inspect_dictionary(tmp_path / "sae")
     assert told.identity.model == "../../x"
     assert told.identity.reads == ""

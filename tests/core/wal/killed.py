@@ -29,9 +29,9 @@ from microtome.session.log import log_of  # noqa: E402
 from microtome.session.reader import open_session  # noqa: E402
 from microtome.session.schema import safe_name  # noqa: E402
 from microtome.session.store import SessionStore  # noqa: E402
-from microtome.session.trust import remember  # noqa: E402
 from microtome.session.verify import compare  # noqa: E402
 from microtome.session.writer import save_session  # noqa: E402
+from microtome.triage.trust import remember  # noqa: E402
 
 STEPS = 12
 

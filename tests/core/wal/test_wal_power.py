@@ -17,10 +17,10 @@ from microtome.session.hdf5 import LIBVER
 from microtome.session.log import belongs, read_log
 from microtome.session.logged import Logged
 from microtome.session.store import SessionStore
-from microtome.session.trust import remember
 from microtome.session.unsaved import recover, throw_away, unsaved
 from microtome.session.verify import compare
 from microtome.session.writer import save_session
+from microtome.triage.trust import remember
 
 # ------------------------------------------------------------------ HDF5 on simulated disks
 

@@ -15,8 +15,8 @@ from microtome.records.analysis import Analysis, Labelled
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.marks import Marks, Note, Supernode
 from microtome.records.session import Session
-from microtome.session.trust import remember
 from microtome.session.unsaved import recover, throw_away, unsaved
+from microtome.triage.trust import remember
 
 SITES = ("resid_post",)
 FOUR = (

@@ -10,8 +10,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 import microtome as mt
+from microtome.features.formats.finding import embedded_dictionaries
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.features import index_with
 
 _ID = CommandId
@@ -80,10 +82,37 @@ def test_what_does_not_fit_the_model_is_refused_by_name(asked):
     assert not dialog.go.isEnabled()
     dialog.name.setText("nobody/nothing")
     QTest.mouseClick(dialog.look, LEFT)
-    asked.until(lambda: dialog.go.text() == "Download")
-    assert "Press Download" in dialog.problem.text()
+    asked.until(lambda: dialog.go.text() == "Ask the hub")
+    assert "Press Ask the hub" in dialog.problem.text()
     assert "Python" not in dialog.problem.text()
     dialog.name.setText(str(asked.folder / "not there"))
     QTest.mouseClick(dialog.look, LEFT)
     asked.until(lambda: "There is no dictionary" in dialog.problem.text())
+    dialog.close()
+
+
+def test_size_and_destination_are_told_before_a_dictionary_is_fetched(asked, local_hub):
+    folder = embedded_dictionaries()[SMALL]
+    files = [path for path in folder.iterdir() if path.suffix in (".json", ".safetensors")]
+    held = {path.name: path.read_bytes() for path in files}
+    local_hub.models["owner/saes"] = {f"one/{name}": data for name, data in held.items()}
+    dialog = opened(asked, _ID.OPEN_DICTIONARY)
+    dialog.name.setText("owner/saes/one")
+    QTest.keyClick(dialog.name, Qt.Key.Key_Return)
+    asked.until(lambda: dialog.go.text() == "Ask the hub")
+    assert local_hub.requests == []
+    QTest.mouseClick(dialog.go, LEFT)
+    asked.until(lambda: dialog.go.text() == "Download")
+    rows = range(dialog.facts.rowCount())
+    facts = {
+        dialog.facts.itemAt(at, dialog.facts.ItemRole.LabelRole).widget().text():
+        dialog.facts.itemAt(at, dialog.facts.ItemRole.FieldRole).widget().text() for at in rows
+    }  # fmt: skip
+    assert facts["Repository"] == "owner/saes"
+    assert facts["Size"] == facts["To fetch"] == bytes_text(sum(map(len, held.values())))
+    assert facts["Destination"].endswith("models--owner--saes")
+    assert local_hub.requests == []
+    QTest.mouseClick(dialog.go, LEFT)
+    asked.until(lambda: dialog.go.text() == "Open" and dialog.go.isEnabled())
+    assert {name for name, _ in local_hub.requests} == set(local_hub.models["owner/saes"])
     dialog.close()

@@ -18,6 +18,9 @@ from microtome.pickles.machine import load_pickle
 from microtome.pickles.torch_files import load_torch
 
 _MAX_PICKLE = 512 << 20
+_PARTS = ("nodes", "links", "edges")  # which grow with the graph
+_MOST_NODES = 500_000
+_LONGEST = 8 << 20  # characters of any other value
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _OLD_PICKLE = (b"(", b"]", b"}", b"c")
 _BOM = b"\xef\xbb\xbf"
@@ -125,14 +128,23 @@ def _json(path: Path, job: Job) -> Document:
         text = open_json(file, path, job)
         for key in text.items():
             if key == "nodes" and text.peek() == "[":
-                nodes = [node for batch in text.batches() for node in batch]
+                nodes = _nodes(text)
             elif key == "links" and text.peek() == "[":
                 links = _links(text)
             else:
-                held[key] = text.value()
+                held[key] = text.value(*(() if key in _PARTS else (_LONGEST,)))
         if text.peek():
             text.refuse("goes on behind its end")
     return Document(path, Container.JSON, held, job, nodes, links)
+
+
+def _nodes(text: JsonText) -> list[Any]:
+    nodes: list[Any] = []
+    for batch in text.batches():
+        nodes += batch
+        if len(nodes) > _MOST_NODES:
+            text.refuse(f"has more than {_MOST_NODES:,} nodes")
+    return nodes
 
 
 def _links(text: JsonText) -> Links:

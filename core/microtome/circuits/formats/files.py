@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ from microtome.session.storage import (
     sync_file,
     temporary_beside,
 )
+from microtome.triage.examination import examine as look_at
+from microtome.triage.trust import remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,24 @@ def read_graph(
     stopped.
     """
     expect(path, (str, os.PathLike), "path", "a file's path", "Write for example 'graph.json'.")
-    document = open_document(Path(path), job_or_default(job))
+    place, work = Path(path), job_or_default(job)
+    work.progress(f"Looking at {place.name}", 0, 0)
+    if place.is_file():
+        look_at("graph", [place], job=work)
+    return _read(place, Reading(opposite_sign), work)
+
+
+def examine(paths: Sequence[Path]) -> None:
+    """Read a graph as ``read_graph`` does, in the child that looks at it first."""
+    (path,) = paths
+    _read(path, Reading(), job_or_default(None))
+
+
+def _read(path: Path, reading: Reading, job: Job) -> Circuit:
+    document = open_document(path, job)
     for row in FORMATS.values():
         if row.fits(document):
-            return row.read(document, Reading(opposite_sign))
+            return row.read(document, reading)
     known = ", ".join(f"{row.title} ({row.suffix})" for row in FORMATS.values())
     raise GraphError(
         f"{document.path.name} is a {document.container} file, but none of a known graph.",
@@ -138,6 +154,7 @@ def write_graph(
             row.write(circuit, temporary, job_or_default(job))
             sync_file(temporary)
             replace_target(temporary, target)
+            remember(target)
     finally:
         discard(temporary)
 

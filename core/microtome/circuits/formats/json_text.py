@@ -78,14 +78,14 @@ class JsonText:
             )
         self.at += 1
 
-    def value(self) -> Any:
-        """The value at the cursor, as a whole."""
+    def value(self, most: int = _LONGEST) -> Any:
+        """The value at the cursor, as a whole; it may have so many characters."""
         self.peek()
         while True:
             try:
                 found, end = _DECODER.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
-                self._expect_cut(error)
+                self._expect_cut(error, most)
             except RecursionError:
                 self.refuse("is nested too deeply")
             except ValueError as error:  # a number of thousands of digits
@@ -96,15 +96,15 @@ class JsonText:
                     self.at = end
                     return found
 
-    def _expect_cut(self, error: json.JSONDecodeError) -> None:
+    def _expect_cut(self, error: json.JSONDecodeError, most: int) -> None:
         """Read on where a value may only have been cut off, else refuse."""
         length = len(self.text) - self.at
         cut = error.msg.startswith("Unterminated") or error.pos >= len(self.text) - _NEAR_END
         if not cut:
             self.refuse(f"is no JSON ({error.msg[0].lower()}{error.msg[1:]})")
-        if length > _LONGEST:
-            self.refuse(f"holds one value of over {megabytes(_LONGEST)}")
-        if self.ended or not self.more(max(_BLOCK, length)):
+        if length > most:
+            self.refuse(f"holds one value of over {megabytes(most)}")
+        if self.ended or not self.more(max(1024, min(max(_BLOCK, length), most - length + 1))):
             self.refuse("ends too early")
 
     def items(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from microtome.errors import DictionaryError, Offline
 from microtome.features.formats.place import Place
 from microtome.jobs import Job
-from microtome.models.download import HubFile, fetch, look_up
+from microtome.models.download import Download, HubFile, fetch, look_up
 from microtome.models.hub import cached_part
 
 _CONFIG = "config.yaml"
@@ -46,25 +46,44 @@ def with_layers(place: Place, *, allow_download: bool, job: Job) -> Place:
     They are fetched when that is allowed. Raises Offline when it is not and they are not here,
     DictionaryError for what can be no such name, a revision, or a file that is not there.
     """
-    if not place.has(_CONFIG) or place.chosen not in {"", _CONFIG}:
-        return place
-    listed = place.yaml(_CONFIG).get("transcoders")
-    if not isinstance(listed, list) or not any(str(each).startswith("hf://") for each in listed):
-        return place
-    layers = [_parsed(str(each)) for each in listed]
+    layers = _listed(place)
     missing = [layer for layer in layers if layer.path() is None]
     if missing and not allow_download:
         raise Offline(
             f"{len(missing)} of {len(layers)} layers of {place.name} are not on this computer.",
             "Allow the download (allow_download=True in Python).",
         )
-    by_repository: dict[str, list[_Layer]] = defaultdict(list)
-    for layer in missing:
-        by_repository[layer.repository].append(layer)
-    for repository, files in by_repository.items():
-        _fetch(repository, files, job)
+    for repository, files in _by_repository(missing).items():
+        job.progress(f"Asking the hub for {repository}", 0, 1)
+        plan = _plan(repository, files)
+        job.partial("download", plan)
+        fetch(plan, job)
     held = {f"layer_{at}{layer.ending}": layer.path() for at, layer in enumerate(layers)}
-    return replace(place, elsewhere={name: path for name, path in held.items() if path})
+    found = {name: path for name, path in held.items() if path}
+    return replace(place, elsewhere=found) if found else place
+
+
+def plans_of_layers(place: Place) -> tuple[Download, ...]:
+    """What would be fetched of the layers that are not here, by repository. Asks the hub."""
+    missing = [layer for layer in _listed(place) if layer.path() is None]
+    return tuple(_plan(name, files) for name, files in _by_repository(missing).items())
+
+
+def _listed(place: Place) -> list[_Layer]:
+    """The layers that lie in repositories of the hub by the settings of a place."""
+    if not place.has(_CONFIG) or place.chosen not in {"", _CONFIG}:
+        return []
+    listed = place.yaml(_CONFIG).get("transcoders")
+    if not isinstance(listed, list) or not any(str(each).startswith("hf://") for each in listed):
+        return []
+    return [_parsed(str(each)) for each in listed]
+
+
+def _by_repository(layers: Sequence[_Layer]) -> dict[str, list[_Layer]]:
+    found: dict[str, list[_Layer]] = defaultdict(list)
+    for layer in layers:
+        found[layer.repository].append(layer)
+    return found
 
 
 def _parsed(uri: str) -> _Layer:
@@ -83,7 +102,7 @@ def _parsed(uri: str) -> _Layer:
     return _Layer(found[1], found[2], found[3])
 
 
-def _fetch(repository: str, layers: Sequence[_Layer], job: Job) -> None:
+def _plan(repository: str, layers: Sequence[_Layer]) -> Download:
     wanted = {layer.file for layer in layers}
 
     def choose(name: str, files: list[HubFile]) -> tuple[HubFile, ...]:
@@ -92,7 +111,4 @@ def _fetch(repository: str, layers: Sequence[_Layer], job: Job) -> None:
             raise DictionaryError(f"{name} has no file {lacks[0]}; nothing was fetched.")
         return tuple(file for file in files if file.name in wanted)
 
-    job.progress(f"Asking the hub for {repository}", 0, 1)
-    plan = look_up(repository, choose)
-    job.partial("download", plan)
-    fetch(plan, job)
+    return look_up(repository, choose)

@@ -24,15 +24,18 @@ from microtome.features.formats import (
     sparsify,
 )
 from microtome.features.formats.circuit_tracer import SetRecipe
-from microtome.features.formats.elsewhere import with_layers
-from microtome.features.formats.finding import find_dictionary
+from microtome.features.formats.elsewhere import plans_of_layers, with_layers
+from microtome.features.formats.finding import find_dictionary, plan_dictionary
 from microtome.features.formats.place import Place
 from microtome.features.formats.recipe import Recipe, scaled, with_sites
+from microtome.features.formats.vetting import BENEATH, SETTINGS, WEIGHTS
 from microtome.features.transcoders import Transcoders
 from microtome.jobs import Job, job_or_default
+from microtome.models.download import Download
 from microtome.records.dictionary_file import CROSSING, DictionaryFile
 from microtome.records.memory import free_memory
 from microtome.sites import Site
+from microtome.triage.examination import examine
 
 _LOOKED_INTO = 64  # folders, for the names that are offered in place of a wrong one
 _BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2}
@@ -159,7 +162,33 @@ def load_transcoders(
 
 def _found(path: str | os.PathLike[str], allow_download: bool, job: Job) -> Place:
     place = find_dictionary(path, allow_download=allow_download, job=job)
-    return with_layers(place, allow_download=allow_download, job=job)
+    _look_at(place, job)
+    found = with_layers(place, allow_download=allow_download, job=job)
+    if found.elsewhere:
+        examine("dictionary", tuple(found.elsewhere.values()), job=job)
+    return found
+
+
+def plan_download(name: str) -> tuple[Download, ...]:
+    """What would be fetched of a dictionary of the hub, by repository; empty when it is here.
+
+    Asks the hub. Settings that are here may name layers in other repositories. Raises
+    DictionaryError, UnsafeDictionary, ModelNotFound and Offline.
+    """
+    plan = plan_dictionary(name)
+    if plan is not None:
+        return (plan,)
+    job = job_or_default(None)
+    return plans_of_layers(find_dictionary(name, allow_download=False, job=job))
+
+
+def _look_at(place: Place, job: Job) -> None:
+    """Have a child look at the files of a folder first, unless they came with the program."""
+    weights = {name for name in place.files() if name.endswith(WEIGHTS)}
+    meant = weights & {place.chosen} if place.chosen in weights else weights
+    names = [name for name in (*SETTINGS, *sorted(meant), *BENEATH) if place.has(name)]
+    if names:
+        examine("dictionary", [place.path(name) for name in names], job=job)
 
 
 def _set_of(place: Place) -> SetRecipe | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import microtome_resources as resources
 from microtome.errors import DictionaryError, Offline, UnsafeDictionary, expect
 from microtome.features.formats.place import Place
 from microtome.jobs import Job
-from microtome.models.download import HubFile, fetch, look_up
+from microtome.models.download import Download, HubFile, fetch, look_up
 from microtome.models.hub import cached_part
 
 _EXAMPLE = "Write for example 'path/of/a/folder', or owner/repository/folder of the hub."
@@ -19,6 +20,7 @@ _FILE = re.compile(r".*\.(?:safetensors|npz|pt|json|yaml)$")
 # What is fetched of a folder of the hub, never code.
 _ENDINGS = (".safetensors", ".npz", ".json", ".yaml", "/ae.pt")
 _TEXTS = (".json", ".yaml")
+_WEIGHTS = ("*.safetensors", "*.npz", "ae.pt")
 _BENEATH = ("checkpoints/final.safetensors",)
 _LISTED = 6
 
@@ -65,16 +67,53 @@ def _local(path: Path) -> Place:
     return Place(name, folder, chosen, folder.parts[-8:])
 
 
+@dataclass(frozen=True, slots=True)
+class _OnHub:
+    """A folder of a hub repository, and the one file of it that was meant."""
+
+    text: str
+    repository: str
+    folder: str
+    chosen: str
+
+    @classmethod
+    def named(cls, text: str) -> _OnHub:
+        parts = text.split("/")
+        inner = parts[2:]
+        chosen = inner.pop() if inner and _FILE.match(inner[-1]) else ""
+        return cls(text, "/".join(parts[:2]), "/".join(inner), chosen)
+
+    def cached(self) -> Path | None:
+        """The folder in the local cache, None when it is not there."""
+        texts = ["*.json", "*.yaml"]
+        files = [self.chosen, *texts] if self.chosen else [*_WEIGHTS, *texts]
+        found = cached_part(self.repository, self.folder, files)
+        whole = found is not None and (not self.chosen or (found / self.chosen).is_file())
+        return found if whole else None
+
+    def plan(self) -> Download:
+        """What would be fetched. Asks the hub."""
+        return look_up(
+            self.repository, lambda name, files: _chosen(name, self.folder, self.chosen, files)
+        )
+
+
+def plan_dictionary(name: str) -> Download | None:
+    """What would be fetched of a dictionary of the hub, None when it is here. Asks the hub.
+
+    Raises DictionaryError and UnsafeDictionary for a repository without one, ModelNotFound for
+    none at all, Offline.
+    """
+    asked = _OnHub.named(name.strip().rstrip("/"))
+    return None if asked.cached() else asked.plan()
+
+
 def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
-    parts = text.split("/")
-    repository, inner = "/".join(parts[:2]), parts[2:]
-    chosen = inner.pop() if inner and _FILE.match(inner[-1]) else ""
-    folder = "/".join(inner)
-    texts = ["*.json", "*.yaml"]
-    files = [chosen, *texts] if chosen else ["*.safetensors", "*.npz", "ae.pt", *texts]
-    found = cached_part(repository, folder, files)
-    if found is None or (chosen and not (found / chosen).is_file()):
-        embedded = [one for one in resources.dictionary_names() if one.startswith(f"{parts[0]}/")]
+    asked = _OnHub.named(text)
+    owner = text.partition("/")[0]
+    found = asked.cached()
+    if found is None:
+        embedded = [one for one in resources.dictionary_names() if one.startswith(f"{owner}/")]
         if embedded:
             raise DictionaryError(
                 f"There is no embedded dictionary {text}.", f"There are {', '.join(embedded)}."
@@ -86,10 +125,11 @@ def _of_hub(text: str, allow_download: bool, job: Job) -> Place:
                 "copy.",
             )
         job.progress(f"Asking the hub for {text}", 0, 1)
-        plan = look_up(repository, lambda name, files: _chosen(name, folder, chosen, files))
+        plan = asked.plan()
         job.partial("download", plan)
-        found = fetch(plan, job) / folder
-    return Place(text, found, chosen, (*parts[:2], *inner))
+        found = fetch(plan, job) / asked.folder
+    inner = asked.folder.split("/") if asked.folder else []
+    return Place(text, found, asked.chosen, (*asked.repository.split("/"), *inner))
 
 
 def _chosen(name: str, folder: str, chosen: str, files: list[HubFile]) -> tuple[HubFile, ...]:

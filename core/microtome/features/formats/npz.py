@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ _ENDING = ".npy"
 _MOST_MEMBERS = 1_000
 # Weights hardly shrink; what grows more than so many times was made to fill the memory.
 _MOST_GROWTH, _ALWAYS = 50, 64 << 20
+# What zipfile raises for parts that are damaged, in a form unknown to it, or encrypted.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError, struct.error)
 _COPY = "Copy or download the file again."
 
 
@@ -59,7 +63,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                     "Do not open it unless you know who made it.",
                 )
             yield file
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise DictionaryError(
             f"{path.name} is damaged or cut short: {str(error)[:80]}.", _COPY
         ) from error

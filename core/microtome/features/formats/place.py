@@ -33,6 +33,7 @@ from microtome.models.weights import read_header
 from microtome.pickles.torch_files import load_torch
 
 _MAX_TEXT = 16 << 20
+_LARGEST = 1e30  # of a number that anybody could mean
 _COPY = "Copy or download the file again."
 _FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _WHOLE = {"I64": "int64", "I32": "int32"}
@@ -198,7 +199,8 @@ def whole(held: Mapping[str, Any], key: str, file: str) -> int:
 def number(held: Mapping[str, Any], key: str, file: str, otherwise: float | None = None) -> float:
     """A finite number of settings. Raises DictionaryError that names file and key."""
     value = held.get(key, otherwise)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if not known or not abs(value) < _LARGEST:  # NaN, too, and whole numbers without end
         raise DictionaryError(f"{file} says {key} = {value!r}; a finite number belongs.")
     return float(value)
 

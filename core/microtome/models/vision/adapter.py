@@ -28,6 +28,7 @@ from microtome.models.vision.adapter_code import Adapter, run_code
 from microtome.models.vision.patches import PatchLexicon
 from microtome.models.weights import fingerprint_of_files, read_header
 from microtome.sites import SITES
+from microtome.triage.examination import examine
 
 _NO_SITES = "a model of an adapter has layers of units instead; see the tabs See, Units and Lesions"
 
@@ -54,6 +55,7 @@ def load_adapter(
             f"{path} is Python code, which opening the model would run with all your rights.",
             "Read the file; if you trust it, allow it: allow_code=True.",
         )
+    examine("model", [held], job=job)
     header = read_header(held)
     job.progress("Running the adapter", 0, 3)
     asked = Adapter(path, *run_code(path))
