@@ -17,8 +17,8 @@ import parts
 import screen
 
 USAGE = (
-    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|fuzz|audit|installcheck|bundle} "
-    "[arguments]"
+    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|fuzz|audit|installcheck"
+    "|bundle} [arguments]"
 )
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
