@@ -42,6 +42,7 @@ __all__ = [
     "Patch",
     "Probability",
     "PromptPair",
+    "Provenance",
     "Question",
     "Rank",
     "Session",
@@ -69,6 +70,7 @@ __all__ = [
     "class_direction",
     "component_graph",
     "coverage",
+    "differs",
     "direct_logit_attribution",
     "discover_circuit",
     "edge_auc",
@@ -121,6 +123,7 @@ __all__ = [
     "propose_groups",
     "propose_label",
     "propose_labels",
+    "provenance",
     "prune",
     "prune_by_influence",
     "read_corpus",
@@ -242,6 +245,7 @@ if TYPE_CHECKING:
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
     from microtome.records.lesion import Treatment
+    from microtome.records.provenance import Provenance, differs, provenance
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite

@@ -25,6 +25,7 @@ from microtome.metrics import LinearMetric
 from microtome.models.model import Model
 from microtome.prompts import Prompt, plain_prompt
 from microtome.records.circuit import Circuit
+from microtome.records.made import Made
 
 # A metric that is the small difference of large parts explains little.
 CANCELLATION_WARNING = 5.0
@@ -69,7 +70,7 @@ def component_graph(
         "keep": keep,
         "seconds": time.perf_counter() - started,
     }
-    return replace(circuit, metadata=metadata)
+    return replace(circuit, metadata=metadata, made=Made.on(model.identity))
 
 
 def _rule(rule: Rule | None, asked: Asked) -> Rule:
@@ -121,6 +122,7 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
         "method": "component-graph",
         "rule": rule.value,
         "metric": asked.metric_name,
+        "metric_kind": type(asked.metric).__name__,
         "metric_value": asked.value,
         "position": asked.position,
         "cancellation": cancellation,

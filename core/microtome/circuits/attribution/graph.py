@@ -29,6 +29,7 @@ from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, as_prompt
 from microtome.records.circuit import Circuit
 from microtome.records.feature_edit import GRAPH_METHOD
+from microtome.records.made import Made
 
 MAX_FEATURE_NODES = 7_500  # of circuit-tracer's command line
 DEFAULT_BUDGET = 2 << 30
@@ -82,7 +83,8 @@ def attribution_graph(  # noqa: PLR0913  the settings are named one by one
         "max_logits": max_logits, "changes": [str(change) for change in changes],
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
-    return replace(circuit, metadata=circuit.metadata | settings)
+    told = circuit.metadata | settings
+    return replace(circuit, metadata=told, made=Made.on(model.identity))
 
 
 def replaced_model(

@@ -25,6 +25,7 @@ from microtome.models.model import Model
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.discovery import DISCOVERY
+from microtome.records.made import stamped
 from microtome.records.positions import PositionedScores
 
 
@@ -87,7 +88,7 @@ def discover_circuit(
     scores, found = _scores(task, settings, Partials(job, DISCOVERY, circuit_of))
     circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
-    return circuit
+    return stamped(circuit, model.identity)
 
 
 def expect_possible(
