@@ -23,6 +23,7 @@ from microtome.errors import PromptError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, plain_prompt
 from microtome.records.circuit import Circuit
 from microtome.records.made import Made
@@ -31,6 +32,7 @@ from microtome.records.made import Made
 CANCELLATION_WARNING = 5.0
 
 
+@small_on_one_thread
 def component_graph(
     model: Model,
     subject: Subject,

@@ -25,6 +25,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.arithmetic import anatomy_in
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, as_prompt
 from microtome.records.circuit import Circuit
@@ -36,6 +37,7 @@ DEFAULT_BUDGET = 2 << 30
 _FEW_EDGES = 300_000  # that a partial result is made of
 
 
+@small_on_one_thread
 def attribution_graph(  # noqa: PLR0913  the settings are named one by one
     model: Model,
     transcoders: Transcoders,
