@@ -24,8 +24,11 @@ _OUTCOMES = frozenset({
     "metric_kind", "metric_value", "metric_value_corrupt", "method", "model", "notes", "partial",
     "seconds", "seed", "share", "source", "title", "tokens", "unexplored", "value", "edits",
 })  # fmt: skip
-# Which way was taken where there are several to one number, in the words of whoever took it.
-_WAYS = ("path", "rule", "how", "coefficients", "approximation", "mode", "ablation")
+# Which way was taken where several lead to other numbers, in the words of whoever took it; and
+# where several lead to the same number but for its last digits, such as passes packed together.
+_WAYS = ("rule", "how", "coefficients", "approximation", "mode", "ablation")
+_ROUTE = "path"
+_OF_THE_WINDOW = "wish"  # what a sweep was asked for, once more
 _DRAWS = ("seed", "seeds", "data_seed")
 _SILENT = "What made them is not told by both: whether they can be compared is for you to say."
 _LONG, _MANY = 120, 8  # letters of a setting, and values of a list, that are told
@@ -36,7 +39,8 @@ class Provenance:
     """What produced one figure. Empty texts and None are what nobody told.
 
     ``what`` names the figure, ``method`` how it was computed, ``path`` which way was taken where
-    there are several, exact or approximate. ``metric_kind`` is the metric without its words.
+    there are several, exact or approximate, and ``route`` which of those that differ in rounding
+    alone. ``metric_kind`` is the metric without its words.
     ``seed`` is None where nothing is drawn. ``edits`` acted on the model. ``made`` tells model,
     number format, device, threads and versions.
     """
@@ -51,6 +55,7 @@ class Provenance:
     settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     made: Made = NOT_TOLD
     created: str = ""
+    route: str = ""
 
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
@@ -58,12 +63,13 @@ class Provenance:
         made, none = self.made, "none" if self.made.told else NOTHING
         versions = ", ".join(f"{name} {each}" for name, each in made.versions.items())
         threads = "" if made.threads is None else f", threads: {made.threads} or fewer"
+        taken = ", ".join(text for text in (self.path, self.route) if text)
         settings = "; ".join(f"{name} = {_text(value)}" for name, value in self.settings.items())
         return (
             ("figure", self.what),
             ("method", self.method),
             ("metric", self.metric or none),
-            ("path taken", self.path or ("the only one" if made.told else NOTHING)),
+            ("path taken", taken or ("the only one" if made.told else NOTHING)),
             ("seed", none if self.seed is None else str(self.seed)),
             ("edits", ", ".join(self.edits) or none),
             ("settings", settings or none),
@@ -86,7 +92,8 @@ class Provenance:
     def told_plainly(self) -> dict[str, Any]:
         """All of it as plain JSON."""
         return {
-            "what": self.what, "method": self.method, "metric": self.metric, "path": self.path,
+            "what": self.what, "method": self.method, "metric": self.metric,
+            "path": self.path, "route": self.route,
             "seed": self.seed, "edits": list(self.edits), "settings": dict(self.settings),
             "created": self.created, **self.made.told_plainly(),
         }  # fmt: skip
@@ -128,11 +135,12 @@ def _told_by(
     created: str,
     session: Session | None,
 ) -> Provenance:
+    told = _flat(told)
     metric = told.get("metric", "")
     name = metric if isinstance(metric, str) else _text(metric)
     settings = {
         key: value for key, value in told.items()
-        if key not in _OUTCOMES and key not in _WAYS and _short(value)
+        if key not in (*_OUTCOMES, *_WAYS, _ROUTE) and _short(value)
     }  # fmt: skip
     ways = [f"{told[key]}" for key in _WAYS if isinstance(told.get(key), str) and told[key]]
     seed = next((told[key] for key in _DRAWS if isinstance(told.get(key), int)), None)
@@ -143,8 +151,17 @@ def _told_by(
         path=", ".join(dict.fromkeys(ways)), seed=seed,
         edits=tuple(map(str, edits)) if isinstance(edits, list | tuple) else (),
         settings=MappingProxyType(settings), made=NOT_TOLD if made is None else made,
-        created=created,
+        created=created, route=_text(told.get(_ROUTE, "")),
     )  # fmt: skip
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that are kept together among the others; those outside count."""
+    groups = (each for key, each in told.items() if key != _OF_THE_WINDOW)
+    inner = {
+        key: each for group in groups if isinstance(group, Mapping) for key, each in group.items()
+    }
+    return {**inner, **{key: each for key, each in told.items() if not isinstance(each, Mapping)}}
 
 
 def _kind_in(session: Session | None, metric: str) -> str:

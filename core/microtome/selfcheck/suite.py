@@ -16,6 +16,7 @@ from microtome.errors import MicrotomeError
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.selfcheck import (
     attention,
@@ -83,6 +84,7 @@ def checks_of(model: Model) -> tuple[Check, ...]:
     return (*CHECKS, *(() if model.sight is None else OF_SIGHT))
 
 
+@small_on_one_thread
 def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     """Run every check on a model; each passes, fails, or does not apply with the reason.
 
