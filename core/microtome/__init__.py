@@ -66,6 +66,7 @@ __all__ = [
     "causal_trace",
     "channel_faithfulness",
     "channel_graph",
+    "check_dictionary",
     "choose_units",
     "class_direction",
     "component_graph",
@@ -253,7 +254,7 @@ if TYPE_CHECKING:
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.records.visualisation import VisualSettings
-    from microtome.selfcheck.suite import self_check
+    from microtome.selfcheck.suite import check_dictionary, self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session

@@ -60,6 +60,7 @@ PUBLIC = {
     "channel_graph": "vision.circuit",
     "choose_units": "vision.lesion",
     "class_direction": "vision.towards",
+    "check_dictionary": "selfcheck.suite",
     "component_graph": "circuits.component",
     "coverage": "models.coverage",
     "direct_logit_attribution": "analysis.direct",

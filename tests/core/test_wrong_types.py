@@ -80,6 +80,8 @@ CALLS = {
     "mt.open_harvest(None)": ("folder", "None"),
     "mt.graph_consensus([None, None])": ("circuits", "None"),
     "mt.graph_difference(None, None)": ("circuits", "None"),
+    "mt.check_dictionary(None, None)": ("model", "None"),
+    "mt.check_dictionary(model, None)": ("dictionary", "None"),
     "mt.provenance(None)": ("figure", "None"),
     "mt.provenance(mt.Session(model.identity))": ("figure", "Session"),
     "mt.differs(mt.provenance(trace), trace)": ("other", "Trace"),
