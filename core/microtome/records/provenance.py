@@ -227,6 +227,13 @@ def differs(one: Provenance, other: Provenance, checks: CheckReport | None = Non
     return Differences(tuple(reasons), (*remarks, *_of_machines(one.made, other.made, checks)))
 
 
+def makers_differ(one: Made | None, other: Made | None) -> tuple[str, ...]:
+    """Why results of two methods cannot stand beside each other: other models or formats."""
+    reasons: list[str] = []
+    _of_models(one or NOT_TOLD, other or NOT_TOLD, reasons, [])
+    return tuple(reasons)
+
+
 def differ_among(figures: Iterable[Provenance]) -> Differences:
     """What differs between the first of several figures and any of the others, each once."""
     first, *others = figures

@@ -13,7 +13,11 @@ from microtome_desktop.views.plain_table import PlainTable
 
 _COLUMNS = (
     ("circuits", "Two ticked circuits; a click colours the graph by them"),
-    ("ranks", "Spearman's rank correlation of the scores of all edges"),
+    (
+        "ranks",
+        "Spearman's rank correlation of the scores of all edges; a dash where other "
+        "models or number formats made them",
+    ),
     ("overlap", "Edges that both have, of the edges of either, at the dial's size (Jaccard)"),
 )
 _ROW, _MOST_ROWS = 20, 4
