@@ -104,6 +104,7 @@ def changed(told, **fields):
     [
         (lambda one: changed(one, fingerprint="0" * 64, tokenizer="other"), "Other models"),
         (lambda one: changed(one, fingerprint="0" * 64, model="else"), "Other models"),
+        (lambda one: changed(one, fingerprint="0" * 64), "Other models"),
         (lambda one: changed(one, dtype="bfloat16"), "number formats differ: float32, and bf"),
         (lambda one: replace(one, metric_kind="Probability"), "kinds of metric differ"),
         (lambda one: replace(one, method="exact"), "methods differ: logit-lens, and exact"),

@@ -297,6 +297,7 @@ NOT_CALLED = {
     "Labeller",
     "Loss",
     "MicrotomeError",
+    "Provenance",
     "Session",
     "Sweep",
     "Target",

@@ -15,6 +15,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 
+import microtome
 from microtome.records.marks import Note
 from microtome_desktop.jobs.export_requests import MADE
 from microtome_desktop.presenters.provenance import SHOWS, as_text, made_by
@@ -289,3 +290,11 @@ def test_an_empty_window_says_why_nothing_can_be_handed_out(qtbot, empty_bench):
         assert not one.copy_table.isEnabled()
         assert not one.copy_python.isEnabled()
         assert one.copy_table.toolTip().endswith(".")
+
+
+def test_panels_show_kinds_of_results_that_there_are():
+    source = "".join(p.read_text("utf-8") for p in Path(microtome.__file__).parent.rglob("*.py"))
+    kinds = {kind for shown in SHOWS.values() for kind in shown} - {"run", "run with edits"}
+    prefixed = {"edited-metric": "metric"}  # of what is computed again with edits
+    assert [kind for kind in kinds if f'"{prefixed.get(kind, kind)}"' not in source] == []
+    assert set(SHOWS) <= set(PANELS)

@@ -228,10 +228,11 @@ def differs(one: Provenance, other: Provenance, checks: CheckReport | None = Non
 
 
 def makers_differ(one: Made | None, other: Made | None) -> tuple[str, ...]:
-    """Why results of two methods cannot stand beside each other: other models or formats."""
+    """Why results cannot stand beside each other, whatever their methods: models and formats."""
     reasons: list[str] = []
-    _of_models(one or NOT_TOLD, other or NOT_TOLD, reasons, [])
-    return tuple(reasons)
+    remarks: list[str] = []
+    _of_models(one or NOT_TOLD, other or NOT_TOLD, reasons, remarks)
+    return (*reasons, *remarks)
 
 
 def differ_among(figures: Iterable[Provenance]) -> Differences:
@@ -261,6 +262,8 @@ def _named(made: Made) -> str:
 
 def _checkpoints(one: Made, other: Made) -> bool:
     """Whether both are of one training: checkpoints are named ``words-4l@500``."""
+    if one.model == other.model:  # a folder in which other weights lie by now
+        return False
     alike = (one.architecture, one.tokenizer) == (other.architecture, other.tokenizer)
     return alike and one.model.partition("@")[0] == other.model.partition("@")[0]
 
