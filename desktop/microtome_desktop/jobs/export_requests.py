@@ -60,14 +60,16 @@ class SaveTable(_SaveExport):
     """
 
     make: MakeTable = field(repr=False)
-    made: tuple[Provenance, ...] = field(default=(), repr=False)  # what produced it, told in JSON
+    # What produced it, told in JSON; None of what no model has made, such as labels.
+    made: tuple[Provenance, ...] | None = field(default=None, repr=False)
 
     def content(self) -> bytes:
         """The table as text."""
         table = self.make()
         if self.path.suffix.lower() != ".json":
             return table.text().encode()
-        return table.json([each.told_plainly() for each in self.made]).encode()
+        told = None if self.made is None else [each.told_plainly() for each in self.made]
+        return table.json(told).encode()
 
 
 @dataclass(frozen=True, slots=True)

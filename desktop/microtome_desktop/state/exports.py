@@ -28,13 +28,13 @@ class Table:
         writer.writerows([_cell(value) for value in row] for row in self.rows)
         return held.getvalue()
 
-    def json(self, made: Sequence[Mapping[str, Any]] = ()) -> str:
-        """The rows as JSON, an object each, beside what made them; null for what is no number."""
+    def json(self, made: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """The rows as a JSON list of objects, null for what is no number; beside what made them."""
         rows = [
             {header: _plain(value) for header, value in zip(self.headers, row, strict=True)}
             for row in self.rows
         ]
-        told = {"made": list(made), "rows": rows}
+        told = rows if made is None else {"made": list(made), "rows": rows}
         return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
