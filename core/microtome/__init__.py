@@ -42,6 +42,7 @@ __all__ = [
     "Patch",
     "Probability",
     "PromptPair",
+    "Provenance",
     "Question",
     "Rank",
     "Session",
@@ -65,10 +66,12 @@ __all__ = [
     "causal_trace",
     "channel_faithfulness",
     "channel_graph",
+    "check_dictionary",
     "choose_units",
     "class_direction",
     "component_graph",
     "coverage",
+    "differs",
     "direct_logit_attribution",
     "discover_circuit",
     "edge_auc",
@@ -121,6 +124,7 @@ __all__ = [
     "propose_groups",
     "propose_label",
     "propose_labels",
+    "provenance",
     "prune",
     "prune_by_influence",
     "read_corpus",
@@ -242,6 +246,7 @@ if TYPE_CHECKING:
     from microtome.records.hypothesis import Arrow, Box, Hypothesis
     from microtome.records.image_set import ImageSet
     from microtome.records.lesion import Treatment
+    from microtome.records.provenance import Provenance, differs, provenance
     from microtome.records.session import Session
     from microtome.records.shared_features import meanings
     from microtome.records.suite import Case, Suite
@@ -249,7 +254,7 @@ if TYPE_CHECKING:
     from microtome.records.sweep import Sweep
     from microtome.records.trace import Trace
     from microtome.records.visualisation import VisualSettings
-    from microtome.selfcheck.suite import self_check
+    from microtome.selfcheck.suite import check_dictionary, self_check
     from microtome.session.reader import open_session
     from microtome.session.verify import verify_session
     from microtome.session.writer import save_session

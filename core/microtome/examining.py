@@ -33,6 +33,7 @@ from microtome.prompts import Prompt, PromptPair, Question
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.circuit import Circuit
 from microtome.records.coverage import coverage_analysis
+from microtome.records.made import stamped
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -82,8 +83,8 @@ def examine(
     found: dict[str, Analysis] = {}
 
     def keep(analysis: Analysis) -> None:
-        found[analysis.id] = analysis
-        job.partial("analysis", analysis)
+        found[analysis.id] = stamped(analysis, model.identity)
+        job.partial("analysis", found[analysis.id])
 
     if not model.whole:  # first, so that panels can say at once why they stay empty
         keep(coverage_analysis(coverage(model)))

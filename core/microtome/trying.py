@@ -24,6 +24,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.records.analysis import Analysis, Labelled
 from microtome.records.edits import STEERS, EditSpec
 from microtome.records.trace import Trace
@@ -53,6 +54,7 @@ class Tried:
     norms: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@small_on_one_thread
 def try_edits(
     model: Model,
     run: Trace,

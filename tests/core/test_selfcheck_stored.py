@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from microtome.errors import StorageError
+import microtome as mt
+import microtome_resources as resources
+from microtome.errors import DictionaryMismatch, StorageError
 from microtome.features.dictionary import Dictionary
 from microtome.jobs import Job
-from microtome.records.checks import CheckResult, Verdict
+from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.selfcheck import placing, storing, suite
 from microtome.selfcheck.subject import Subject
-from microtome.selfcheck.suite import CHECKS, self_check
+from microtome.selfcheck.suite import CHECKS, check_dictionary, self_check
 from microtome.session import trace_parts
 from microtome.session.reader import SessionFile
 
@@ -108,6 +110,48 @@ def test_a_dictionary_that_computes_wrongly_is_found(
     found = outcome(embedded(name) if name == "words-4l" else tiny_model(name), 14)
     assert found.verdict is Verdict.FAIL
     assert found.measured > found.allowed
+
+
+@pytest.mark.parametrize("name", resources.dictionary_names())
+def test_a_dictionary_that_is_opened_is_checked_on_prompts_of_the_model(embedded, name):
+    model = embedded("words-4l")
+    in_set = "transcoders" in name
+    whole = mt.load_transcoders(name).layers if in_set else [mt.load_dictionary(name)]
+    for one in whole:
+        found = check_dictionary(model, one)
+        assert found.verdict is Verdict.PASS, found.reason
+        assert found.number == 14
+        assert one.identity.name in found.title
+        if not in_set:
+            assert 0.005 < found.measured < 0.9  # the share that is not explained
+            assert f"variance of {one.identity.writes}" in found.reason
+
+
+def spoiled(one, **tensors):
+    """The dictionary with other tensors, under the same name and site."""
+    return Dictionary(replace(one.weights, **tensors), one.settings, one.identity)
+
+
+def test_a_dictionary_that_explains_nothing_or_forgets_is_red(embedded, monkeypatch):
+    model, one = embedded("words-4l"), mt.load_dictionary("words-4l/resid_post.3")
+    found = check_dictionary(model, spoiled(one, w_dec=-one.weights.w_dec))
+    assert found.verdict is Verdict.FAIL
+    assert found.measured > 1
+    nowhere = one.named(replace(one.identity, reads="resid_post.9", writes="resid_post.9"))
+    with pytest.raises(DictionaryMismatch, match="does not have"):
+        check_dictionary(model, nowhere)
+    monkeypatch.setattr(Dictionary, *BROKEN["codes of the row above"])
+    assert check_dictionary(model, one).verdict is Verdict.FAIL
+
+
+def test_rows_of_dictionaries_join_a_report_once():
+    row = CheckResult(14, "of mine", Verdict.PASS)
+    report = CheckReport("m", "float32", (CheckResult(15, "cells", Verdict.PASS),))
+    both = report.joined([row]).joined([replace(row, verdict=Verdict.FAIL)])
+    assert [(one.number, one.verdict) for one in both.results] == [
+        (14, Verdict.FAIL), (15, Verdict.PASS),
+    ]  # fmt: skip
+    assert not both.passed
 
 
 # ---------------------------------------------------------------------- devices

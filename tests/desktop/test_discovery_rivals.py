@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from discovered import (
     EDGES,
@@ -20,7 +21,10 @@ from discovered import (
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from microtome.records.analysis import Analysis
+from microtome.records.made import Made
 from microtome_desktop.presenters import discovery_dial
+from microtome_desktop.presenters.discovery_compare import where_comparable
 from microtome_desktop.presenters.discovery_dial import Ranked
 from microtome_desktop.state.discoveries import known_edges
 from microtome_desktop.views.discovery_middle import Page
@@ -146,3 +150,12 @@ def test_settings_and_reasons_are_there_after_another_theme(panel, bench, qtbot)
     labels = [panel.right.plot.getAxis(side).labelText for side in ("left", "bottom")]
     assert labels == ["faithfulness", "share of edges (- -: by size)"]
     assert "CMD" in panel.rivals.topLevelItem(0).text(0)
+
+
+def test_circuits_of_other_models_or_number_formats_are_not_compared():
+    made = Made("net", "1" * 64, dtype="float32")
+    makers = (made, replace(made, threads=3), replace(made, dtype="bfloat16"), None)
+    rivals = [Analysis(str(n), "discovery", "", {}, made=each) for n, each in enumerate(makers)]
+    found = where_comparable(np.ones((4, 4)), rivals)
+    apart = {(row, column) for row, column in np.argwhere(np.isnan(found)).tolist()}
+    assert apart == {(0, 2), (1, 2), (2, 0), (2, 1)}

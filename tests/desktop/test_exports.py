@@ -15,7 +15,10 @@ import pytest
 from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 
+import microtome
 from microtome.records.marks import Note
+from microtome_desktop.jobs.export_requests import MADE
+from microtome_desktop.presenters.provenance import SHOWS, as_text, made_by
 from microtome_desktop.presenters.strip import Colouring
 from microtome_desktop.state.exports import Table
 from microtome_desktop.views.panel_picture import RATIO, drawing_of, picture_of
@@ -84,6 +87,10 @@ def it_saves_as_png_and_as_svg_with_its_text_as_text(full, qtbot, tmp_path, monk
     qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
     root = ET.fromstring((tmp_path / f"{name}.svg").read_bytes())  # noqa: S314  # our own
     assert root.find(f"{SVG}title").text == f"Microtome: {panel.title}"
+    fingerprint = full.desk.workspace.session.model.fingerprint
+    shows = bool(made_by(name, full.desk.workspace.session, panel.shown_ids()))
+    assert (fingerprint in root.find(f"{SVG}desc").text) == shows
+    assert (fingerprint in image.text(MADE)) == shows
     texts = {node.text for node in root.iter(f"{SVG}text")}
     assert any(text and text.strip() for text in texts)
 
@@ -117,6 +124,9 @@ def test_a_panel_saves_as_a_page_of_lines_and_text(full, qtbot, tmp_path, monkey
     )
     assert page.count(b" c\n") >= panel.canvas.drawing.n_edges  # curves, not a picture of them
     assert b"/Font" in held
+    told = as_text(made_by("circuit", full.desk.workspace.session, ()))
+    assert b"/EmbeddedFile" in held
+    assert told.encode() in page or told.encode() in held
 
 
 def test_a_picture_shows_what_the_screen_shows(full):
@@ -159,7 +169,11 @@ def its_table_is_the_same_everywhere_or_it_says_why_there_is_none(
     choose(monkeypatch, tmp_path / f"{name}.json")
     one.save_json.trigger()
     qtbot.waitUntil(lambda: full.runner.idle, timeout=WAIT)
-    objects = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+    held = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+    objects = held["rows"]
+    told = made_by(name, full.desk.workspace.session, full.furnishing.panels[name].shown_ids())
+    assert held["made"] == json.loads(json.dumps([each.told_plainly() for each in told]))
+    assert bool(told) == (name in SHOWS)
     assert [list(one) for one in objects[:1]] == [saved[0]]
     assert len(objects) == len(saved) - 1 or name == "jobs"
     one.copy_table.trigger()
@@ -276,3 +290,11 @@ def test_an_empty_window_says_why_nothing_can_be_handed_out(qtbot, empty_bench):
         assert not one.copy_table.isEnabled()
         assert not one.copy_python.isEnabled()
         assert one.copy_table.toolTip().endswith(".")
+
+
+def test_panels_show_kinds_of_results_that_there_are():
+    source = "".join(p.read_text("utf-8") for p in Path(microtome.__file__).parent.rglob("*.py"))
+    kinds = {kind for shown in SHOWS.values() for kind in shown} - {"run", "run with edits"}
+    prefixed = {"edited-metric": "metric"}  # of what is computed again with edits
+    assert [kind for kind in kinds if f'"{prefixed.get(kind, kind)}"' not in source] == []
+    assert set(SHOWS) <= set(PANELS)

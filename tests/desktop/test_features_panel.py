@@ -356,7 +356,8 @@ def test_the_card_leaves_as_rows(panel, bench, qtbot, tmp_path, monkeypatch):
     qtbot.waitUntil(path.exists, timeout=WAIT)
     rest(bench, qtbot)
     held = json.loads(path.read_text("utf-8"))
-    assert {"what": "token", "text": "Mary", "number": 1.0} in held
+    assert {"what": "token", "text": "Mary", "number": 1.0} in held["rows"]
+    assert "feature-index" in {one["method"] for one in held["made"]}
     for ending, begins in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
         file = tmp_path / f"card.{ending}"
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, to=file: (str(to), ""))

@@ -9,13 +9,16 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+import microtome as mt
 from microtome.prompts import Question
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters.comparison import difference, node_pairs, odds
+from microtome_desktop.presenters.graph_comparison import NO_NUMBER
 from microtome_desktop.presenters.heatmaps import Missing, Quantity
 from microtome_desktop.state.history import History
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views.comparison_window import ComparisonWindow
+from microtome_desktop.views.graph_comparison import ConsensusWindow
 
 WAIT = 60_000
 LEFT = Qt.MouseButton.LeftButton
@@ -89,6 +92,58 @@ def test_maps_of_different_sizes_are_not_subtracted(sample_session):
     found = difference(sample_session, other, Quantity.PROBABILITY)
     assert isinstance(found, Missing)
     assert "different sizes" in found.reason
+
+
+@pytest.fixture(scope="module")
+def of_checkpoints():
+    question = Question(NAMES.format("John"), None, "Mary", "John")
+    return [mt.examine(mt.load_model(f"words-4l{step}"), question) for step in ("@1000", "")]
+
+
+@pytest.fixture(scope="module")
+def of_another_model():
+    return mt.examine(mt.load_model("induction-exact-tiny"), Question("cat fox bee elk cat fox"))
+
+
+def test_maps_of_other_models_formats_and_metrics_are_not_subtracted(
+    sample_session, of_another_model
+):
+    found = difference(sample_session, of_another_model, Quantity.NORM)
+    assert isinstance(found, Missing)
+    assert "Other models made them: words-4l" in found.reason
+    (clean, *others) = sample_session.traces
+    halved = replace(clean, model=replace(clean.model, dtype="bfloat16"))
+    other = replace(sample_session, traces=(halved, *others))
+    found = difference(sample_session, other, Quantity.NORM)
+    assert found.reason.endswith("The number formats differ: float32, and bfloat16.")
+    asked = {**sample_session.metric, "kind": "Probability"}
+    found = difference(sample_session, replace(sample_session, metric=asked), Quantity.MLP)
+    assert "kinds of metric differ: logit-difference, and Probability" in found.reason
+
+
+def test_checkpoints_are_compared_and_it_is_said(qtbot, live, of_checkpoints, of_another_model):
+    early, late = of_checkpoints
+    context = live.furnishing.panels["history"].context
+    window = ComparisonWindow(early, late, context, live.window)
+    assert "Two checkpoints are compared: words-4l@1000 (" in window.apart.text()
+    assert "Not compared" not in window.apart.text()
+    assert np.abs(window.map.grid.values).max() > 0.01
+    assert window.nodes.model().rowCount() > 0
+    qtbot.waitUntil(lambda: window.graph.found is not None, timeout=WAIT)
+    window.close()
+    window = ComparisonWindow(late, of_another_model, context, live.window)
+    window.show()
+    assert window.apart.isVisible()
+    assert window.apart.text().startswith("Not compared. Other models made them: words-4l (")
+    assert window.map.grid is None
+    assert window.nodes.model().rowCount() == 0
+    last = {window.predictions.model().index(row, 3).data() for row in range(3)}
+    assert last == {NO_NUMBER}
+    assert window.graph.found is None
+    window.close()
+    window = ConsensusWindow(context, (late, of_another_model), live.window)
+    assert "Not compared. Other models made them" in window.told.text()
+    window.close()
 
 
 def test_nodes_are_listed_by_their_change(sample_session):

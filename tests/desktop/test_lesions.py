@@ -11,12 +11,13 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QTabBar
 
 from microtome.records.lesion import Chosen, Lesion, lesion_analysis, lesion_of
+from microtome.records.made import Made
 from microtome.records.units import Unit
 from microtome.session.reader import open_session
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.presenters.lesions import NO_LESION, OTHER, rows_of, said_of
-from microtome_desktop.state.lesions import LesionWish, lesions_in
+from microtome_desktop.state.lesions import LesionWish, beside, lesions_in
 from microtome_desktop.views.lesion_plots import DosePlot
 
 WAIT = 60_000
@@ -210,3 +211,14 @@ def test_a_wish_that_is_none_is_not_taken(held):
     assert LesionWish.of(held) is None
     wish = LesionWish("hand", units=("z.0/1",), how="add", amount=2.0)
     assert LesionWish.of(wish.told()) == wish
+
+
+def test_only_lesions_of_one_model_in_one_number_format_are_beside_one_another():
+    made = Made("net", "1" * 64, dtype="float32")
+    one = replace(lesion_analysis(held_lesion()), id="one", made=made)
+    for other, found in (
+        (made, True), (replace(made, threads=9), True), (None, True),
+        (replace(made, dtype="bfloat16"), False), (replace(made, fingerprint="2" * 64), False),
+    ):  # fmt: skip
+        second = replace(one, id="second", made=other)
+        assert (beside(one, (one, second)) is second) == found

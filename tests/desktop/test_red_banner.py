@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 import acts
 import pytest
 from PySide6.QtCore import Qt
 
+import microtome as mt
 from microtome.activations import capture
+from microtome.features.dictionary import Dictionary
 from microtome.records.checks import Verdict
 from microtome.session.writer import save_session
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.feature_requests import OpenDictionary
 from microtome_desktop.jobs.file_requests import OpenSession
 from microtome_desktop.jobs.model_requests import RunChecks
 from microtome_desktop.views.dialogs import ChecksWindow
@@ -78,3 +82,28 @@ def test_a_broken_model_is_told_until_another_session(honest, qtbot, tmp_path, m
     acts.rest(honest, qtbot)
     assert not banner.isVisible()
     assert desk.workspace.session.checks.passed
+
+
+def test_a_dictionary_that_explains_nothing_is_told_too(honest, qtbot, tmp_path):
+    desk, banner = honest.desk, honest.furnishing.banners["checks_banner"]
+    one = mt.load_dictionary("words-4l/resid_post.3")
+    weights = replace(one.weights, w_dec=-one.weights.w_dec)
+    mt.save_dictionary(Dictionary(weights, one.settings, one.identity), tmp_path / "bad")
+    desk.workspace.mark_clean()
+    honest.runner.ask(OpenDictionary("words-4l/resid_post.3"))
+    acts.rest(honest, qtbot)
+    assert not banner.isVisible()
+    (row,) = (each for each in desk.library.shelf.checks.results if "resid_post.3" in each.title)
+    assert row.verdict is Verdict.PASS
+    honest.runner.ask(OpenDictionary(str(tmp_path / "bad")))
+    acts.rest(honest, qtbot)
+    assert banner.isVisible()
+    assert "14, features of " in banner.text.text()
+    assert desk.workspace.session.checks.failures == desk.library.shelf.checks.failures
+    assert not desk.workspace.dirty
+    assert "Self-checks failed" in desk.notices.history[-1].as_text
+    check(honest, qtbot)  # all of them again, and the dictionaries that are open with them
+    assert banner.isVisible()
+    assert red_rows(honest, qtbot, banner) == ["14"]
+    honest.handlers.load("words-4l")  # what was opened goes with the model that it was opened for
+    acts.rest(honest, qtbot)

@@ -20,6 +20,7 @@ from microtome.errors import InputError
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt
 from microtome.records.analysis import Analysis, Labelled
 
@@ -110,6 +111,7 @@ def applies(ids: Ids, detectors: Sequence[Detector] = DETECTORS) -> Bool[np.ndar
     return np.array([bool(detector.keys(ids).any()) for detector in detectors])
 
 
+@small_on_one_thread
 def head_scores(
     model: Model,
     *,

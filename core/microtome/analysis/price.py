@@ -15,11 +15,13 @@ from microtome.errors import EditError, InputError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompt_sets import PromptSet
 from microtome.records.analysis import Analysis
 from microtome.records.price import EditPrice, price_analysis
 
 
+@small_on_one_thread
 def edit_price(
     model: Model,
     edits: Sequence[Edit],

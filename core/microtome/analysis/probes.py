@@ -21,6 +21,7 @@ from microtome.errors import InputError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.probe import PROBE, Probe, probe_analysis
@@ -30,6 +31,7 @@ CONTROLS = 5  # drawings of the control task
 STREAM = "resid"  # the residual stream before the first layer and behind each
 
 
+@small_on_one_thread
 def probe(  # noqa: PLR0913  # what is labelled, and how it is cross-validated
     model: Model,
     prompts: Sequence[Prompt],

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from microtome.errors import InputError, expect
 from microtome.records.circuit import OUTPUT, POSITION, TOKEN, UNIT_LAYERS, Circuit
+from microtome.records.provenance import differ_among, provenance
 
 _NAMED = 3  # words of one place that are written out
 
@@ -69,21 +70,29 @@ def _plain(values: Float[np.ndarray, " circuit"]) -> list[float | None]:
 
 
 def graph_difference(
-    first: Circuit, second: Circuit, names: tuple[str, str] = ("first", "second")
+    first: Circuit,
+    second: Circuit,
+    names: tuple[str, str] = ("first", "second"),
+    *,
+    across: bool = False,
 ) -> Consensus:
     """What two circuits share and what each has alone: a consensus of two.
 
     An edge's change is ``edge_weights[1] - edge_weights[0]``. Raises InputError for circuits that
-    do not number components and features alike, one with positions and one without.
+    do not number components and features alike, one with positions and one without, and for those
+    of ``graph_consensus`` that cannot be compared.
     """
-    return graph_consensus((first, second), names)
+    return graph_consensus((first, second), names, across=across)
 
 
-def graph_consensus(circuits: Sequence[Circuit], names: Sequence[str] = ()) -> Consensus:
+def graph_consensus(
+    circuits: Sequence[Circuit], names: Sequence[str] = (), *, across: bool = False
+) -> Consensus:
     """Every node and edge of several circuits, and in which of them it is.
 
     Positions, tokens and ids are those of the first circuit that has a node. Raises InputError for
-    fewer than two circuits, and for circuits of which some have positions and some have none.
+    fewer than two circuits, for circuits of which some have positions and some have none, and,
+    unless ``across``, where ``differs`` gives reasons: other models, methods, number formats.
     """
     for circuit in circuits:
         expect(circuit, Circuit, "circuits", "a list of Circuit", "Read some with read_graph.")
@@ -94,6 +103,12 @@ def graph_consensus(circuits: Sequence[Circuit], names: Sequence[str] = ()) -> C
         raise InputError(
             "Some circuits tell positions and some do not, so that no node is in both.",
             "Compare circuits of one kind: by position, or of components.",
+        )
+    reasons = () if across else differ_among(map(provenance, circuits)).reasons
+    if reasons:
+        raise InputError(
+            f"These circuits cannot be compared. {' '.join(reasons)}",
+            "Give across=True to compare them all the same.",
         )
     given = tuple(names) or tuple(f"circuit {number}" for number in range(1, len(circuits) + 1))
     if len(given) != len(circuits):

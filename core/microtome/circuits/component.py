@@ -23,13 +23,16 @@ from microtome.errors import PromptError, expect
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, plain_prompt
 from microtome.records.circuit import Circuit
+from microtome.records.made import Made
 
 # A metric that is the small difference of large parts explains little.
 CANCELLATION_WARNING = 5.0
 
 
+@small_on_one_thread
 def component_graph(
     model: Model,
     subject: Subject,
@@ -69,7 +72,7 @@ def component_graph(
         "keep": keep,
         "seconds": time.perf_counter() - started,
     }
-    return replace(circuit, metadata=metadata)
+    return replace(circuit, metadata=metadata, made=Made.on(model.identity))
 
 
 def _rule(rule: Rule | None, asked: Asked) -> Rule:
@@ -121,6 +124,7 @@ def _metadata(asked: Asked, rule: Rule, explored: Explored) -> dict[str, Any]:
         "method": "component-graph",
         "rule": rule.value,
         "metric": asked.metric_name,
+        "metric_kind": type(asked.metric).__name__,
         "metric_value": asked.value,
         "position": asked.position,
         "cancellation": cancellation,

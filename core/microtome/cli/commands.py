@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON")
     check = commands.add_parser("check", help="run the self-checks on a model")
     check.add_argument("model", help="embedded name, folder or hub id")
+    check.add_argument("--dictionary", help="a dictionary of the model to be checked with it")
     add_model_options(check)
     check.add_argument("--json", action="store_true", help="print JSON")
     info = commands.add_parser("info", help="say what a session file holds")
@@ -243,10 +244,15 @@ def _models(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from microtome.models.coverage import coverage
-    from microtome.selfcheck.suite import self_check
+    from microtome.selfcheck.suite import check_dictionary, self_check
 
-    model = load(options)
-    report, held = self_check(model), coverage(model)
+    model, rows = load(options), []
+    if options.dictionary:
+        from microtome.features.formats.files import load_dictionary
+
+        own = load_dictionary(options.dictionary, allow_download=options.download)
+        rows = [check_dictionary(model, own)]
+    report, held = self_check(model).joined(rows), coverage(model)
     if options.json:
         found = asdict(report) | {"passed": report.passed, "coverage": asdict(held)}
         print(json.dumps(found, indent=2))

@@ -18,6 +18,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that loads a model."""
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
     parser.add_argument("--dtype", default="float32", help="float32, float64, bfloat16, float16")
+    parser.add_argument("--threads", type=int, help="on how many threads a large model computes")
     parser.add_argument(
         "--download",
         action="store_true",
@@ -64,8 +65,13 @@ def expect_results_writable(options: argparse.Namespace) -> None:
 
 def load(options: argparse.Namespace) -> Any:
     """The model that was asked for."""
+    from microtome.models.devices import use_threads
     from microtome.models.loading import load_model
 
+    if options.threads is not None:
+        if options.threads < 1:
+            raise InputError(f"--threads is {options.threads}.", "Give 1 or more.")
+        use_threads(options.threads)
     return load_model(
         options.model,
         device=options.device,

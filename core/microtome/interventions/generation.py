@@ -21,6 +21,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.hooks import Tap
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt
 from microtome.records.generation import Generation
@@ -29,6 +30,7 @@ from microtome.sites import Site
 _GROWING = ("position", "query", "key")
 
 
+@small_on_one_thread
 def generate(  # noqa: PLR0913  the settings of sampling are named one by one
     model: Model,
     prompt: Prompt | Sequence[int],

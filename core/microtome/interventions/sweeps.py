@@ -30,6 +30,7 @@ from microtome.interventions.sweeping.task import Example, How, Put
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair, as_prompt
 from microtome.records.sweep import Sweep
 from microtome.sites import Site
@@ -58,6 +59,7 @@ class Options(TypedDict, total=False):
 _ABLATIONS: tuple[How, ...] = ("zero", "mean", "position mean", "resample")
 
 
+@small_on_one_thread
 def patching_sweep(
     model: Model,
     pairs: PromptPair | Sequence[PromptPair],
@@ -89,6 +91,7 @@ def patching_sweep(
     return run_sweep(asked, job_or_default(options.get("job")))
 
 
+@small_on_one_thread
 def ablation_sweep(
     model: Model,
     prompts: Prompt | Sequence[Prompt],
@@ -122,6 +125,7 @@ def ablation_sweep(
     return run_sweep(asked, job_or_default(options.get("job")))
 
 
+@small_on_one_thread
 def causal_trace(
     model: Model,
     prompt: Prompt | Sequence[int],

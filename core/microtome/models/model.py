@@ -58,7 +58,7 @@ class Model:
     ) -> None:
         self.module = module
         self.family: Family | Outline = family.of(getattr(module, "config", None))
-        self.identity = identity
+        self._identity = identity
         self.tokenizer = tokenizer
         self.memory = memory  # what was estimated before the weights were read
         # How a model that sees is run on pixels; None for one that reads text.
@@ -77,6 +77,14 @@ class Model:
     def _lexicon(self) -> Lexicon:
         identity = self.identity
         return Lexicon(self.tokenizer, identity.reads, identity.context, identity.name, self._start)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What a session remembers of it, with the threads that torch computes on now."""
+        threads = torch.get_num_threads()
+        if self._identity.threads != threads:
+            self._identity = replace(self._identity, threads=threads)
+        return self._identity
 
     @property
     def config(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from microtome.errors import SiteMissing
+from microtome.records.made import Made
 from microtome.records.trace import ArraySource
 
 
@@ -35,7 +36,8 @@ class Analysis:
 
     ``kind`` says who can read it back (``logit-lens``, ``direct-attribution``, ``projection``,
     ``head-scores``, ``site-statistics`` …). ``params`` holds plain JSON values and always says
-    which method, metric and seed were used.
+    which method, metric and seed were used. ``made`` is the stamp of the model that it was computed
+    on; None until it is part of a session.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Analysis:
     arrays: Mapping[str, Labelled]
     params: dict[str, Any] = field(default_factory=dict)
     created: str = ""  # ISO 8601, UTC
+    made: Made | None = None
 
     @property
     def whole(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -34,6 +35,11 @@ class CheckReport:
     dtype: str
     results: tuple[CheckResult, ...]
     seconds: float = 0.0
+
+    def joined(self, rows: Iterable[CheckResult]) -> CheckReport:
+        """With more checks, each in the place of one of its number and title if there is one."""
+        named = {(row.number, row.title): row for row in (*self.results, *rows)}
+        return replace(self, results=tuple(sorted(named.values(), key=lambda row: row.number)))
 
     @property
     def passed(self) -> bool:

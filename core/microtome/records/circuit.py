@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from microtome.records.made import Made
+
 
 class EdgeKind(IntEnum):
     """Through which input of its target an edge acts. The numbers are part of the file format."""
@@ -49,7 +51,8 @@ class Circuit:
     the influence that passes through the edge. Of a unit of a model that sees ``node_feature`` is
     its number, and ``node_id`` reads as ``Unit`` writes it. ``metadata`` holds plain JSON values:
     method, metric name and value, cancellation, unexplored share, settings; its ``source`` keeps
-    the unknown keys of a file that the circuit came from.
+    the unknown keys of a file that the circuit came from. ``made`` is the stamp of the model that
+    it was computed on; None until it is part of a session.
     """
 
     node_id: tuple[str, ...]
@@ -68,6 +71,7 @@ class Circuit:
     edge_weight: Float[np.ndarray, " edge"]
     edge_influence: Float[np.ndarray, " edge"]
     metadata: dict[str, Any] = field(default_factory=dict)
+    made: Made | None = None
 
     @property
     def n_nodes(self) -> int:

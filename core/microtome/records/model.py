@@ -36,6 +36,8 @@ class ModelIdentity:
     inputs: int | None = None  # tokens that can be read, where answers are classes
     sees: bool = False  # it reads images
     n_encoder_layers: int = 0  # of an encoder beside the decoder; ``n_layers`` are the decoder's
+    # The most that torch computes on; one and the same model may be asked on any number.
+    threads: int | None = field(default=None, compare=False)
 
     @property
     def reads(self) -> int:

@@ -12,6 +12,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.checks import CheckReport
 from microtome.records.circuit import Circuit
 from microtome.records.dictionary import DictionaryIdentity
+from microtome.records.made import stamped
 from microtome.records.marks import Marks
 from microtome.records.model import ModelIdentity
 from microtome.records.trace import Trace
@@ -34,7 +35,8 @@ class Session:
     keyed by analysis id. ``marks`` is what the user has written onto it. ``view`` is the window's
     state as plain JSON; a reader may ignore it. ``edited`` is the clean prompt run with the edits
     of the marks that are on, None without any. ``dictionaries`` names those that were used: their
-    tensors stay in their own files, which a fingerprint recognises.
+    tensors stay in their own files, which a fingerprint recognises. A circuit or an analysis that
+    bears no stamp of the model that made it gets that of ``model``.
     """
 
     model: Identified
@@ -59,6 +61,12 @@ class Session:
         identity = getattr(self.model, "identity", self.model)
         object.__setattr__(self, "model", identity)
         object.__setattr__(self, "traces", tuple(self.traces))
+        # Whichever way a result comes in, by window, command or program, it is stamped here.
+        if any(each.made is None for each in self.analyses.values()):
+            held = {name: stamped(each, identity) for name, each in self.analyses.items()}
+            object.__setattr__(self, "analyses", MappingProxyType(held))
+        if self.circuit is not None and self.circuit.made is None:
+            object.__setattr__(self, "circuit", stamped(self.circuit, identity))
 
     @property
     def clean(self) -> Trace | None:

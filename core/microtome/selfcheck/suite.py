@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microtome.errors import MicrotomeError
+from microtome.errors import MicrotomeError, expect
+from microtome.features.dictionary import Dictionary
+from microtome.features.fitting import expect_fit
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.selfcheck import (
     attention,
@@ -83,6 +86,7 @@ def checks_of(model: Model) -> tuple[Check, ...]:
     return (*CHECKS, *(() if model.sight is None else OF_SIGHT))
 
 
+@small_on_one_thread
 def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     """Run every check on a model; each passes, fails, or does not apply with the reason.
 
@@ -101,9 +105,30 @@ def self_check(model: Model, *, job: Job | None = None) -> CheckReport:
     return CheckReport(identity.name, identity.dtype, tuple(results), time.perf_counter() - start)
 
 
-def _result(check: Check, subject: Subject) -> CheckResult:
+@small_on_one_thread
+def check_dictionary(
+    model: Model, dictionary: Dictionary, *, job: Job | None = None
+) -> CheckResult:
+    """Check 14 of a dictionary of the user's, on prompts that the model reads as a rule.
+
+    What its features write and what they leave must sum to the activation, and they must explain
+    some of its variance. A check that crashes has failed. Raises DictionaryMismatch for a
+    dictionary of another model, and Cancelled when the job is cancelled.
+    """
+    expect_model(model)
+    expect(dictionary, Dictionary, "dictionary", "a Dictionary", "Open one with load_dictionary.")
+    expect_fit(dictionary.identity, model)
+    name = dictionary.identity.name or dictionary.identity.fingerprint[:8]
+    title = f"features of {name} and what they leave sum to the activation"
+    job = job_or_default(job)
+    row = Check(14, title, lambda subject: dictionaries.of(model, dictionary, subject.job))
+    return _result(row, Subject(model, job), everywhere=True)
+
+
+def _result(check: Check, subject: Subject, *, everywhere: bool = False) -> CheckResult:
     model = subject.model
-    if model.sight is not None and not model.known and check not in OF_SIGHT:
+    deaf = model.sight is not None and not model.known
+    if deaf and not everywhere and check not in OF_SIGHT:
         return CheckResult(check.number, check.title, Verdict.SKIPPED, reason=_NO_TOKENS)
     try:
         found = worst(check.measure(subject))

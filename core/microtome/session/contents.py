@@ -13,6 +13,7 @@ from microtome.errors import ModelMismatch, StorageError
 from microtome.prompts import ImageInput, Prompt, Question, plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
+from microtome.records.made import Made
 from microtome.records.marks import Marks
 from microtome.records.session import Session
 from microtome.records.trace import Trace
@@ -226,6 +227,8 @@ def _model_part(session: Session, root: Mapping[str, int]) -> Part:
         attributes["inputs"] = model.inputs
     if model.sees:
         attributes["sees"] = 1
+    if model.threads is not None:
+        attributes["threads"] = model.threads
     if model.n_encoder_layers:
         attributes["n_encoder_layers"] = model.n_encoder_layers
     group = GroupBuilder("/model", root, attributes)
@@ -276,9 +279,16 @@ def _circuit_part(circuit: Circuit, root: Mapping[str, int]) -> Part:
         group.add(f"edge_{name}", ("edge",), getattr(circuit, f"edge_{name}"), {"units": "1"})
     method = {key: value for key, value in circuit.metadata.items() if key != "source"}
     group.add_json("method_json", method)
+    _add_stamp(group, circuit.made)
     if "source" in circuit.metadata:
         group.add_json("extra_json", circuit.metadata["source"])
     return group.part("circuit")
+
+
+def _add_stamp(group: GroupBuilder, made: Made | None) -> None:
+    """On which model something was computed, where that is known."""
+    if made is not None and made.told:
+        group.add_json("made_json", made.told_plainly())
 
 
 def _analysis_sections(
@@ -315,6 +325,7 @@ def _analysis_part(
     }  # fmt: skip
     group = GroupBuilder(path, root, attributes)
     group.add_json("params_json", analysis.params)
+    _add_stamp(group, analysis.made)
     paths = {}
     for name, array in analysis.arrays.items():
         extra: dict[str, Any] = {"name": name, "units": array.units, "long_name": array.long_name}

@@ -22,7 +22,7 @@ from microtome.session.dictionaries import read_dictionaries
 from microtome.session.handle import Handle
 from microtome.session.lazy import LazyArray
 from microtome.session.pictures import Stored, image_of, read_images
-from microtome.session.stored_circuit import read_circuit
+from microtome.session.stored_circuit import read_circuit, read_stamp
 
 
 def decode_session(handle: Handle) -> Session:
@@ -97,6 +97,7 @@ def _model(handle: Handle) -> tuple[ModelIdentity, dict[str, str]]:
         config_json=str(handle.json("/model/config_json")), versions=dict(versions["model"]),
         inputs=int(held["inputs"]) if "inputs" in held else None, **sizes,
         n_encoder_layers=int(held.get("n_encoder_layers", 0)), sees=bool(held.get("sees", False)),
+        threads=int(held["threads"]) if "threads" in held else None,
     )  # fmt: skip
     return model, dict(versions["session"])
 
@@ -150,7 +151,7 @@ def _analysis(handle: Handle, path: str) -> Analysis | None:
     return Analysis(
         id=str(held["id"]), kind=str(held["kind"]), title=str(held["title"]),
         arrays=MappingProxyType(arrays), params=dict(handle.json(f"{path}/params_json")),
-        created=str(held["created"]),
+        created=str(held["created"]), made=read_stamp(handle, path),
     )  # fmt: skip
 
 

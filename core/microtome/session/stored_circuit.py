@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from microtome.errors import SessionDamaged
 from microtome.records.circuit import Circuit
+from microtome.records.made import NOT_TOLD, Made
 from microtome.session.handle import Handle
 
 _NODE_NUMBERS = ("layer", "position", "head", "feature", "score", "influence", "bias")
@@ -35,12 +36,19 @@ def read_circuit(handle: Handle) -> Circuit | None:
     metadata = dict(handle.json(path("method_json")))
     if handle.kind(path("extra_json")):
         metadata["source"] = handle.json(path("extra_json"))
+    made = read_stamp(handle, "/circuit")
     (count,) = _shape(handle, _EDGES[0])
     edges = StoredEdges(handle, count, len(columns["node_id"]))
     if count > AT_ONCE:
-        return StoredCircuit.of(edges, **columns, metadata=metadata)
+        return StoredCircuit.of(edges, **columns, metadata=metadata, made=made)
     columns |= edges.read()
-    return Circuit(**columns, metadata=metadata)
+    return Circuit(**columns, metadata=metadata, made=made)
+
+
+def read_stamp(handle: Handle, group: str) -> Made:
+    """On which model the circuit or analysis of a group was computed; older files do not say."""
+    path = f"{group}/made_json"
+    return NOT_TOLD if handle.kind(path) is None else Made.read(handle.json(path))
 
 
 def _shape(handle: Handle, name: str) -> tuple[int, ...]:

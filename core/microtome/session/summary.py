@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from microtome.records.provenance import Figure, provenance
 from microtome.records.session import Session
 from microtome.records.trace import ArraySource, Trace
 from microtome.session.handle import Handle
@@ -20,7 +21,8 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
         **({"note": told} if (told := note(handle.version)) else {}),
         "file_bytes": handle.path.stat().st_size,
         "model": {
-            "name": model.name, "architecture": model.architecture, "dtype": model.dtype,
+            "name": model.name, "architecture": model.architecture,
+            "dtype": model.dtype, "device": model.device,
             "layers": model.n_layers, "heads": model.n_heads, "d_model": model.d_model,
             "parameters": model.n_parameters, "fingerprint": model.fingerprint,
         },
@@ -31,9 +33,10 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
             "nodes": session.circuit.n_nodes, "edges": session.circuit.n_edges,
             "metric": session.circuit.metadata.get("metric"),
             "method": session.circuit.metadata.get("method"),
+            "made": _made(session.circuit, session),
         },
         "analyses": [
-            {"id": one.id, "kind": one.kind, "title": one.title}
+            {"id": one.id, "kind": one.kind, "title": one.title, "made": _made(one, session)}
             for one in session.analyses.values()
         ],
         "dictionaries": [
@@ -45,6 +48,12 @@ def summarise(handle: Handle, session: Session) -> dict[str, Any]:
             "passed": session.checks.passed, "failed": [r.title for r in session.checks.failures],
         },
     }  # fmt: skip
+
+
+def _made(figure: Figure, session: Session) -> dict[str, Any] | None:
+    """What produced it, as plain JSON; None where the file does not tell."""
+    found = provenance(figure, session)
+    return found.told_plainly() if found.made.told else None
 
 
 def _nbytes(values: ArraySource) -> int:

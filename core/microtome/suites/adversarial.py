@@ -32,6 +32,7 @@ from microtome.models.arithmetic import anatomy_in, run
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
 from microtome.models.operations import embedded
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair, as_prompt, plain_prompt
 from microtome.records.adversarial import Adversarial, adversarial_analysis
 from microtome.records.analysis import Analysis
@@ -67,6 +68,7 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def adversarial_search(
     model: Model,
     prompt: Prompt | Sequence[int],

@@ -20,6 +20,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import CustomMetric, LogitDifference, Metric
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import plain_prompt
 from microtome.records.analysis import Analysis
 from microtome.records.redundancy import CRITERIA, Redundancy, redundancy_analysis
@@ -33,6 +34,7 @@ from microtome.suites.similarity import layer_points, layer_similarity
 CANDIDATES = 4  # parts that a round measures together
 
 
+@small_on_one_thread
 def redundancy(
     model: Model,
     suite: Suite,

@@ -18,6 +18,7 @@ from microtome.interventions.specs import edits_of
 from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, prompt_line
 from microtome.records.analysis import Analysis
 from microtome.records.removal import removal_specs
@@ -29,6 +30,7 @@ SIDES = ("before", "after")
 _TOLD_EVERY = 0.5  # seconds between partial results
 
 
+@small_on_one_thread
 def run_suite(
     model: Model,
     suite: Suite,

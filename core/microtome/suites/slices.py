@@ -16,6 +16,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.metrics import LogitDifference, LogitOverMean, Metric
 from microtome.models.given import expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import PromptPair
 from microtome.records.analysis import Analysis
 from microtome.records.circuit import Circuit
@@ -26,6 +27,7 @@ from microtome.records.suite import Case, Suite
 LIMIT = 50  # cases of a slice
 
 
+@small_on_one_thread
 def slice_circuits(
     model: Model,
     suite: Suite,

@@ -35,6 +35,7 @@ from microtome.records.circuit import (
     EdgeKind,
     component_id,
 )
+from microtome.records.made import stamped
 from microtome.records.units import Unit, short_layer
 from microtome.vision.frozen import Checked
 from microtome.vision.pieces import Pieces
@@ -178,7 +179,7 @@ def channel_graph(
         "units": most,
         "seconds": time.perf_counter() - started,
     }
-    return _circuit(seen, swept, metadata)
+    return stamped(_circuit(seen, swept, metadata), model.identity)
 
 
 def _expanded(pieces: Pieces) -> int:

@@ -28,6 +28,7 @@ class CommandId(StrEnum):
     SWAP_PROMPTS = auto()
     CLEAR_SELECTION = auto()
     COPY_PICTURE = auto()
+    WHAT_MADE_THIS = auto()
     PALETTE = auto()
     SETTINGS = auto()
     SAVE_LAYOUT = auto()

@@ -212,6 +212,9 @@ COMMANDS = (
     Command(_ID.COPY_PICTURE, "Edit", "Copy picture of the window",
             "Copy the window as a picture", "mdi6.camera-outline", "Ctrl+Shift+C",
             starts_group=True),
+    Command(_ID.WHAT_MADE_THIS, "Edit", "What made this…", "Method, model, number format, seed, "
+            "settings and versions behind the figures of the panel that is in use",
+            "mdi6.certificate-outline", "Ctrl+Shift+R", needs_session),
     Command(_ID.SETTINGS, "Edit", "Settings…", "Device, precision, threads, sizes and shortcuts",
             "mdi6.cog-outline", "Ctrl+,", starts_group=True),
     Command(_ID.MAXIMISE, "View", "Maximise the panel", "Let the panel that is in use fill the "

@@ -12,12 +12,14 @@ from PySide6.QtCore import QBuffer, QIODevice
 from PySide6.QtGui import QImage
 
 from microtome.jobs import Job
+from microtome.records.provenance import Provenance
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.exports import Table
 
 MakeTable = Callable[[], Table]
+MADE = "What made this"  # the key of the text in a PNG, and the name of the one in a PDF
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ class SaveTable(_SaveExport):
     """
 
     make: MakeTable = field(repr=False)
+    # What produced it, told in JSON; None of what no model has made, such as labels.
+    made: tuple[Provenance, ...] | None = field(default=None, repr=False)
 
     def content(self) -> bytes:
         """The table as text."""
         table = self.make()
-        as_json = self.path.suffix.lower() == ".json"
-        return (table.json() if as_json else table.text()).encode()
+        if self.path.suffix.lower() != ".json":
+            return table.text().encode()
+        told = None if self.made is None else [each.told_plainly() for each in self.made]
+        return table.json(told).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,12 @@ class SavePicture(_SaveExport):
     """Save a picture as PNG; compressing a large one takes a tenth of a second."""
 
     picture: QImage = field(repr=False)
+    told: str = field(default="", repr=False)  # what produced it, as a text of the file
 
     def content(self) -> bytes:
         """The picture as PNG."""
+        if self.told:
+            self.picture.setText(MADE, self.told)
         return as_png(self.picture)
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from microtome.errors import DictionaryError, MicrotomeError, Offline
 from microtome.jobs import Job
 from microtome.records.analysis import Analysis
+from microtome.records.checks import CheckResult
 from microtome.records.dictionary import DictionaryIdentity
 from microtome.records.neuron_prints import layer_of_neurons
+from microtome_desktop.jobs.checking import checked, keep_checks, tell_failures
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.request import Request, Thread
 from microtome_desktop.state.desk import Desk
@@ -158,32 +160,52 @@ class OpenDictionary(Request):
         """What is being done, for the status bar."""
         return f"Opening {self.name}"
 
-    def perform(self, engine: Engine, job: Job) -> tuple[DictionaryIdentity, ...]:
-        """What is open now. Raises DictionaryMismatch, DictionaryError, UnsafeDictionary."""
-        from microtome.features.fitting import expect_file_fits, expect_fit
-        from microtome.features.formats.files import (
-            inspect_dictionary,
-            load_dictionary,
-            load_transcoders,
-        )
-        from microtome.records.dictionary_file import ONE
+    def perform(self, engine: Engine, job: Job) -> Opened:
+        """What is open now, and its check. Raises what ``open_dictionary`` raises."""
+        opened = open_dictionary(engine, self.name, job)
+        rows = checked(engine, (one.fingerprint for one in opened), job)
+        return Opened(opened, rows, engine.loaded.identity.fingerprint)
 
-        model, told = engine.loaded, inspect_dictionary(self.name, job=job)
-        expect_file_fits(told, model)
-        if told.kind == ONE:
-            one = load_dictionary(self.name, job=job)
-            expect_fit(one.identity, model)
-            engine.dictionaries[one.identity.fingerprint] = one
-            return (one.identity,)
-        found = load_transcoders(self.name, job=job)
-        for layer in found.layers:
-            expect_fit(layer.identity, model)
-        engine.hold_set(found)
-        return tuple(layer.identity for layer in found.layers)
+    def deliver(self, desk: Desk, result: Opened) -> None:
+        """Look at it, and keep what its check found with the others; one that failed is told."""
+        desk.dictionaries.add(*result.dictionaries)
+        held, model = desk.library.shelf.checks, desk.workspace.model
+        if held is not None and model is not None and model.fingerprint == result.model:
+            keep_checks(desk, held.joined(result.rows), result.model)
+        tell_failures(desk, result.rows)
 
-    def deliver(self, desk: Desk, result: tuple[DictionaryIdentity, ...]) -> None:
-        """Look at it."""
-        desk.dictionaries.add(*result)
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Dictionaries that are open now, what check 14 found of each, and the model's fingerprint."""
+
+    dictionaries: tuple[DictionaryIdentity, ...]
+    rows: tuple[CheckResult, ...]
+    model: str
+
+
+def open_dictionary(engine: Engine, name: str, job: Job) -> tuple[DictionaryIdentity, ...]:
+    """Load it beside the model. Raises DictionaryMismatch, DictionaryError, UnsafeDictionary."""
+    from microtome.features.fitting import expect_file_fits, expect_fit
+    from microtome.features.formats.files import (
+        inspect_dictionary,
+        load_dictionary,
+        load_transcoders,
+    )
+    from microtome.records.dictionary_file import ONE
+
+    model, told = engine.loaded, inspect_dictionary(name, job=job)
+    expect_file_fits(told, model)
+    if told.kind == ONE:
+        one = load_dictionary(name, job=job)
+        expect_fit(one.identity, model)
+        engine.dictionaries[one.identity.fingerprint] = one
+        return (one.identity,)
+    found = load_transcoders(name, job=job)
+    for layer in found.layers:
+        expect_fit(layer.identity, model)
+    engine.hold_set(found)
+    return tuple(layer.identity for layer in found.layers)
 
 
 def coder_of(engine: Engine, fingerprint: str) -> Any:

@@ -9,7 +9,7 @@ from microtome.jobs import Job
 from microtome.records.analysis import Analysis
 from microtome.records.dictionary import DictionaryIdentity
 from microtome_desktop.jobs.engine import Engine
-from microtome_desktop.jobs.feature_requests import INDEX_SLOT, IndexFeatures, OpenDictionary
+from microtome_desktop.jobs.feature_requests import INDEX_SLOT, IndexFeatures, open_dictionary
 from microtome_desktop.jobs.request import Request
 from microtome_desktop.state.desk import Desk
 
@@ -36,7 +36,7 @@ class OpenAndRead(Request):
 
     def perform(self, engine: Engine, job: Job) -> tuple[tuple[DictionaryIdentity, ...], Analysis]:
         """What is open now, and the index. Raises DictionaryError, CorpusError."""
-        opened = OpenDictionary(self.name).perform(engine, job)
+        opened = open_dictionary(engine, self.name, job)
         first = opened[0]
         asked = IndexFeatures(first.fingerprint, first.name, self.text, self.tokens)
         return opened, asked.perform(engine, job)

@@ -12,6 +12,7 @@ from microtome.records.checks import CheckReport
 from microtome.records.coverage import Coverage
 from microtome.records.memory import MemoryNeed, memory_tip
 from microtome.records.model import ModelIdentity
+from microtome_desktop.jobs.checking import checked, keep_checks, tell_failures
 from microtome_desktop.jobs.engine import Engine, share_of_machine
 from microtome_desktop.jobs.examine import SESSION_SLOTS
 from microtome_desktop.jobs.request import Request
@@ -263,22 +264,12 @@ class RunChecks(Request):
         """What each check found."""
         from microtome.selfcheck.suite import self_check
 
-        return self_check(engine.loaded, job=job)
+        found = self_check(engine.loaded, job=job)
+        return found.joined(checked(engine, engine.dictionaries, job))
 
     def deliver(self, desk: Desk, result: CheckReport) -> None:
         """Keep the report with the model and the session; a failed check is told."""
-        model, session = desk.workspace.model, desk.workspace.session
-        if model is None or model.fingerprint != self.fingerprint:
-            return
-        desk.library.update(checks=result)
-        if session is not None and session.model.fingerprint == self.fingerprint:
-            clean = not desk.workspace.dirty
-            desk.workspace.change("checks", checks=result)
-            if clean:
-                desk.workspace.mark_clean()
-        if result.failures:
-            names = ", ".join(check.title for check in result.failures)
-            what = f"Failed for {result.model}: {names}."
-            desk.notices.post(
-                Notice(Level.WARNING, "Self-checks failed", what, "See Model, Self-checks.")
-            )
+        model = desk.workspace.model
+        if model is not None and model.fingerprint == self.fingerprint:
+            keep_checks(desk, result, self.fingerprint)
+            tell_failures(desk, result.failures, result.model)

@@ -11,8 +11,8 @@ from microtome.records.dictionary import DictionaryIdentity
 from microtome_desktop.jobs.engine import Engine
 from microtome_desktop.jobs.feature_requests import (
     IndexFeatures,
-    OpenDictionary,
     coder_of,
+    open_dictionary,
     text_path,
 )
 from microtome_desktop.jobs.request import Request
@@ -64,7 +64,7 @@ class FindSharing(Request):
         print_, name, index = self.fingerprint, self.name, None
         opened: tuple[DictionaryIdentity, ...] = ()
         if not print_:
-            opened = OpenDictionary(self.name).perform(engine, job)
+            opened = open_dictionary(engine, self.name, job)
             own = (one for one in opened if one.writes == f"mlp_out.{self.layer}")
             one = next(own, opened[0])
             print_, name = one.fingerprint, one.name

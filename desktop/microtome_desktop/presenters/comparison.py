@@ -12,12 +12,19 @@ from microtome.records.circuit import Circuit
 from microtome.records.session import Session
 from microtome_desktop.presenters.heatmaps import Grid, Missing, Quantity, heatmap
 from microtome_desktop.presenters.predictions import predictions
+from microtome_desktop.presenters.provenance import between
 from microtome_desktop.presenters.tokens import shown_token
 from microtome_desktop.state.arrays import Arrays
 from microtome_desktop.state.draft import question_of, told_prompt
 from microtome_desktop.state.made_by import graph_file, names_model, shows_features
 
 _NAMED_CHANGES = 3
+# What a map is drawn from, where that is not the run itself.
+_MADE_OF = {
+    Quantity.PROBABILITY: "logit-lens", Quantity.RANK: "logit-lens",
+    Quantity.ATTENTION: "direct-attribution", Quantity.MLP: "direct-attribution",
+    Quantity.UNITS: "circuit",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,9 @@ def odds(first: Session, second: Session, count: int = 8) -> tuple[Odds, ...]:
 
 def difference(first: Session, second: Session, quantity: Quantity) -> Grid | Missing:
     """The second run's map minus the first one's, or why the two cannot be subtracted."""
+    apart = between(first, second, _MADE_OF.get(quantity, ""))
+    if apart.reasons:
+        return Missing(f"These maps are not subtracted. {' '.join(apart.reasons)}")
     grids = []
     for session in (first, second):
         arrays = Arrays()

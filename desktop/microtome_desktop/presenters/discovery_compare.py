@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from microtome.circuits.discovery.comparing import overlap, rank_correlations
+from microtome.records.analysis import Analysis
+from microtome.records.provenance import makers_differ
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED, hue_colour
 from microtome_desktop.presenters.discovery_dial import Ranked
@@ -31,6 +33,18 @@ class Comparison:
 def correlations(rivals: Sequence[Ranked], *, signed: bool) -> Float[np.ndarray, "rival rival"]:
     """Spearman's correlation of each two; of the sizes of the scores unless signed."""
     return rank_correlations([rival.scores if signed else np.abs(rival.scores) for rival in rivals])
+
+
+def where_comparable(
+    values: Float[np.ndarray, "rival rival"], rivals: Sequence[Analysis]
+) -> Float[np.ndarray, "rival rival"]:
+    """The values but for rivals of other models or number formats, which are not compared."""
+    found = np.array(values, dtype=float)
+    for row, first in enumerate(rivals):
+        for column, second in enumerate(rivals):
+            if makers_differ(first.made, second.made):
+                found[row, column] = np.nan
+    return found
 
 
 def overlaps_at(

@@ -24,8 +24,12 @@ _WIDEST = 4  # level of what all of several have: among so many edges a wide one
 
 
 def joined(circuits: Sequence[Circuit], names: Sequence[str], view: View) -> Consensus:
-    """What the sliders keep of each circuit, in one. Raises what ``graph_consensus`` raises."""
-    return graph_consensus([pruned(circuit, view, NO_MARKS) for circuit in circuits], names)
+    """What the sliders keep of each circuit, in one. Raises what ``graph_consensus`` raises.
+
+    Whether what made them can be compared was asked before.
+    """
+    kept = [pruned(circuit, view, NO_MARKS) for circuit in circuits]
+    return graph_consensus(kept, names, across=True)
 
 
 def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -> Drawing:

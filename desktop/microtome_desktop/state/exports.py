@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +28,14 @@ class Table:
         writer.writerows([_cell(value) for value in row] for row in self.rows)
         return held.getvalue()
 
-    def json(self) -> str:
-        """The table as a JSON list of an object a row; null for None and for no number."""
+    def json(self, made: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """The rows as a JSON list of objects, null for what is no number; beside what made them."""
         rows = [
             {header: _plain(value) for header, value in zip(self.headers, row, strict=True)}
             for row in self.rows
         ]
-        return json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        told = rows if made is None else {"made": list(made), "rows": rows}
+        return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

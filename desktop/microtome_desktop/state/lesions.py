@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from microtome.records.analysis import Analysis
 from microtome.records.lesion import LESION, ZERO, units_of_circuit
+from microtome.records.provenance import makers_differ
 from microtome.records.session import Session
 from microtome.records.units import Unit
 
@@ -119,10 +120,14 @@ def lesions_in(session: Session | None) -> tuple[Analysis, ...]:
 
 
 def beside(one: Analysis, held: tuple[Analysis, ...]) -> Analysis | None:
-    """The newest other lesion that was tried on the same cases in the same way."""
+    """The newest other lesion that was tried on the same cases in the same way.
+
+    One of another model, or of the same one in another number format, is none.
+    """
     same = ("set", "digest", "tasks", "how", "amount")
     wanted = [one.params.get(name) for name in same]
-    others = (each for each in held if each.id != one.id)
+    alike = (each for each in held if not makers_differ(each.made, one.made))
+    others = (each for each in alike if each.id != one.id)
     return next((x for x in others if [x.params.get(name) for name in same] == wanted), None)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from psygnal import Signal
 
 from microtome.records.analysis import Analysis
+from microtome.records.made import stamped
 from microtome.records.model import ModelIdentity
 from microtome.records.session import Session
 from microtome_desktop.state.arrays import Arrays
@@ -97,7 +98,7 @@ class Workspace:
         """Replace fields of the session on screen and say which part changed."""
         if self._session is None:
             return
-        self._session = replace(self._session, **fields)
+        self._session = self._with(**fields)
         self.arrays.use(self._session)
         self.part_changed.emit(part)
         self._set_dirty(True)
@@ -125,9 +126,7 @@ class Workspace:
         known = [name for name in order if name in kept]
         places = iter(known)  # those of the order among themselves, all others where they are
         names = [next(places) if name in known else name for name in kept]
-        self._session = replace(
-            self._session, analyses=MappingProxyType({name: kept[name] for name in names})
-        )
+        self._session = self._with(analyses=MappingProxyType({name: kept[name] for name in names}))
         for name in wanted:
             self.part_changed.emit(f"analyses/{name}")
         self._set_dirty(True)
@@ -145,6 +144,19 @@ class Workspace:
     def mark_dirty(self) -> None:
         """There is something that no file holds, after all."""
         self._set_dirty(True)
+
+    def _with(self, **fields: Any) -> Session:
+        """The session with other fields; what is new in it is stamped by the loaded model."""
+        assert self._session is not None  # noqa: S101 - looked at by whoever calls
+        if self._model is not None and not self.offline:
+            maker = self._model
+            held: Mapping[str, Analysis] = fields.get("analyses", {})
+            if any(each.made is None for each in held.values()):
+                by_id = {name: stamped(each, maker) for name, each in held.items()}
+                fields["analyses"] = MappingProxyType(by_id)
+            if fields.get("circuit") is not None:
+                fields["circuit"] = stamped(fields["circuit"], maker)
+        return replace(self._session, **fields)
 
     def _set_dirty(self, dirty: bool) -> None:
         if dirty != self._dirty:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMenu, QToolButton, QWidget
 
 from microtome_desktop.jobs.export_requests import CopyTable, SaveDrawing, SavePicture, SaveTable
+from microtome_desktop.presenters.provenance import as_text, made_by
 from microtome_desktop.state.exports import Table
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import PanelContext
@@ -68,13 +69,14 @@ class CardExport(QMenu):
         path = None if made is None else self._path(ending)
         if made is None or path is None:
             return
+        figures = made_by("features", self._context.workspace.session, ())
         if ending == "png":
-            self._context.ask(SavePicture(path, picture_of(self._view)))
+            self._context.ask(SavePicture(path, picture_of(self._view), as_text(figures)))
         elif ending in {"svg", "pdf"}:
             draw = drawing_of if ending == "svg" else document_of
-            self._context.ask(SaveDrawing(path, draw(self._view, _TITLE)))
+            self._context.ask(SaveDrawing(path, draw(self._view, _TITLE, as_text(figures))))
         else:
-            self._context.ask(SaveTable(path, made))
+            self._context.ask(SaveTable(path, made, figures))
 
     def _path(self, ending: str) -> Path | None:
         """Where to save, None when the user thinks better of it."""

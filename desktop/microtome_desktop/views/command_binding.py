@@ -20,6 +20,7 @@ from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_commands import PanelCommands
 from microtome_desktop.views.patching_commands import PatchingCommands
+from microtome_desktop.views.provenance_window import ProvenanceCommands
 from microtome_desktop.views.seeing_commands import SeeingCommands
 from microtome_desktop.views.space_commands import SpaceCommands
 from microtome_desktop.views.suite_commands import SuiteCommands
@@ -57,6 +58,7 @@ def bind_commands(
         PanelCommands(window),
         AdapterCommands(window, desk, handlers.patience),
         EditCommands(window, desk, panels, handlers.say),
+        ProvenanceCommands(window, desk, panels),
     )
     for held in tables:
         window.actions_table.bind(held.table())

@@ -11,9 +11,13 @@ from PySide6.QtWidgets import QAbstractItemView, QLabel, QVBoxLayout, QWidget
 from microtome_desktop import palette as colours
 from microtome_desktop.views.plain_table import PlainTable
 
+_RANKS = (
+    "Spearman's rank correlation of the scores of all edges; a dash where other models or number "
+    "formats made them"
+)
 _COLUMNS = (
     ("circuits", "Two ticked circuits; a click colours the graph by them"),
-    ("ranks", "Spearman's rank correlation of the scores of all edges"),
+    ("ranks", _RANKS),
     ("overlap", "Edges that both have, of the edges of either, at the dial's size (Jaccard)"),
 )
 _ROW, _MOST_ROWS = 20, 4

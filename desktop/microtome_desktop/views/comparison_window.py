@@ -27,12 +27,15 @@ from microtome_desktop.presenters.comparison import (
     odds,
     title,
 )
+from microtome_desktop.presenters.graph_comparison import NO_NUMBER
 from microtome_desktop.presenters.heatmaps import Missing, Quantity, quantities
+from microtome_desktop.presenters.provenance import between, told_apart
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.graph_comparison import GraphComparison
 from microtome_desktop.views.grid_plot import GridPlot
 from microtome_desktop.views.node_card_tables import Cell, CellTable
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.text_flow import text_label
 
 
 class ComparisonWindow(QDialog):
@@ -50,8 +53,12 @@ class ComparisonWindow(QDialog):
         self.quantity = QComboBox()
         self.quantity.addItems([str(each) for each in quantities(None)])
         self.map = GridPlot("map of what differs")
-        self.predictions.set_rows([_odds_cells(row) for row in odds(first, second)])
-        self.nodes.set_rows([_node_cells(pair) for pair in node_pairs(first, second)])
+        runs, circuits = between(first, second), between(first, second, "circuit")
+        self.apart = text_label(told_apart(runs, circuits), colours.WARM)
+        alike = not runs.reasons
+        self.predictions.set_rows([_odds_cells(r, alike=alike) for r in odds(first, second)])
+        pairs = () if circuits.reasons else node_pairs(first, second)
+        self.nodes.set_rows([_node_cells(pair) for pair in pairs])
         self.graph = GraphComparison(context, (first, second))
         self._build()
         self.quantity.currentIndexChanged.connect(self._draw)
@@ -83,6 +90,9 @@ class ComparisonWindow(QDialog):
             self.tabs.setCurrentWidget(self.graph)  # graphs of files have nothing else
         layout = QVBoxLayout(self)
         layout.addLayout(heads)
+        self.apart.setWordWrap(True)
+        self.apart.setVisible(bool(self.apart.text()))
+        layout.addWidget(self.apart)
         layout.addWidget(self.tabs, 1)
 
     def _draw(self, *_: object) -> None:
@@ -99,9 +109,12 @@ def _metric(session: Session) -> str:
     return f"{session.metric.get('name')} = {signed(float(session.metric['value']))}"
 
 
-def _odds_cells(row: Odds) -> tuple[Cell, ...]:
+def _odds_cells(row: Odds, *, alike: bool) -> tuple[Cell, ...]:
+    """``alike``: the runs can be compared, and a change has a meaning."""
     change = (row.second or 0.0) - (row.first or 0.0)
-    return (Cell(row.token, row.token), *_numbers((row.first, row.second), "{:.3f}", change))
+    cells = _numbers((row.first, row.second), "{:.3f}", change)
+    last = cells[-1] if alike else Cell(NO_NUMBER, 0.0, colours.TEXT_DIM, right=True)
+    return (Cell(row.token, row.token), *cells[:-1], last)
 
 
 def _node_cells(pair: NodePair) -> tuple[Cell, ...]:

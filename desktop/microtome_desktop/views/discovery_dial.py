@@ -21,6 +21,7 @@ from microtome_desktop.presenters.discovery_compare import (
     colouring_of,
     comparison_rows,
     groups_of,
+    where_comparable,
 )
 from microtome_desktop.presenters.discovery_dial import Ranked, count_at, step_at
 from microtome_desktop.views.dial import Dial
@@ -190,7 +191,12 @@ class DiscoveryDial(QWidget):
             ranked, self.now, signed=self.signed, resting=not self._rest.isActive()
         )
         self.middle.compare.show_rows(
-            comparison_rows(Comparison(names, related, shared)), self._two
+            comparison_rows(
+                Comparison(
+                    names, where_comparable(related, rivals), where_comparable(shared, rivals)
+                )
+            ),
+            self._two,
         )
 
     def _on_rest(self) -> None:

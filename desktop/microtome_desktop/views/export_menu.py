@@ -16,12 +16,14 @@ from microtome_desktop.jobs.export_requests import (
     SaveTable,
 )
 from microtome_desktop.jobs.runner import JobRunner
+from microtome_desktop.presenters.provenance import as_text, why_nothing
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.main_window import MainWindow
 from microtome_desktop.views.panel import Panel
 from microtome_desktop.views.panel_picture import document_of, drawing_of, picture_of
 from microtome_desktop.views.panels import Panels
+from microtome_desktop.views.provenance_window import figures_of, tell
 from microtome_desktop.views.token_strip import TokenStrip
 
 _KINDS = {
@@ -55,6 +57,10 @@ class ExportMenu(QMenu):
         self.copy_python = self._entry(
             "Copy as Python", "mdi6.language-python",
             "The lines that repeat what is shown", self._on_copy_python,
+        )  # fmt: skip
+        self.tell_made = self._entry(
+            "What made this…", "mdi6.certificate-outline",
+            "Method, model, seed, settings and versions", self._on_tell_made,
         )  # fmt: skip
         self.addSeparator()
         self.save_png = self._entry(
@@ -90,11 +96,13 @@ class ExportMenu(QMenu):
 
     def look(self) -> None:
         """Enable what the panel can hand out now."""
+        told = figures_of(self._panel) or why_nothing(self._name, self._desk.workspace.session)
         for action, held in (
             (self.copy_table, self._panel.exported_table()),
             (self.save_csv, self._panel.exported_table()),
             (self.save_json, self._panel.exported_table()),
             (self.copy_python, self._panel.exported_lines()),
+            (self.tell_made, told),
         ):
             why = held if isinstance(held, str) else ""
             action.setEnabled(not why)
@@ -115,20 +123,26 @@ class ExportMenu(QMenu):
             QGuiApplication.clipboard().setText("\n".join(lines) + "\n")
             self._tell("The Python")
 
+    def _on_tell_made(self) -> None:
+        tell(self._panel, self._panel.window())
+
+    def _told(self) -> str:
+        return as_text(figures_of(self._panel))
+
     def _on_save_png(self) -> None:
         path = self._ask("png")
         if path is not None:
-            self._runner.ask(SavePicture(path, picture_of(self._panel)))
+            self._runner.ask(SavePicture(path, picture_of(self._panel), self._told()))
 
     def _on_save_svg(self) -> None:
         path = self._ask("svg")
         if path is not None:
-            self._runner.ask(SaveDrawing(path, drawing_of(self._panel)))
+            self._runner.ask(SaveDrawing(path, drawing_of(self._panel, told=self._told())))
 
     def _on_save_pdf(self) -> None:
         path = self._ask("pdf")
         if path is not None:
-            self._runner.ask(SaveDrawing(path, document_of(self._panel)))
+            self._runner.ask(SaveDrawing(path, document_of(self._panel, told=self._told())))
 
     def _on_save_csv(self) -> None:
         self._save_table("csv")
@@ -140,7 +154,7 @@ class ExportMenu(QMenu):
         make = self._panel.exported_table()
         path = None if isinstance(make, str) else self._ask(ending)
         if path is not None and not isinstance(make, str):
-            self._runner.ask(SaveTable(path, make))
+            self._runner.ask(SaveTable(path, make, figures_of(self._panel)))
 
     def _ask(self, ending: str) -> Path | None:
         """Where to save, None when the user thinks better of it."""

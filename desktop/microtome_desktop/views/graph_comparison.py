@@ -26,6 +26,7 @@ from microtome.circuits.comparing import Consensus
 from microtome.errors import InputError
 from microtome.jobs import Job
 from microtome.records.circuit import Circuit
+from microtome.records.provenance import Provenance, provenance
 from microtome.records.session import Session
 from microtome_desktop import palette as colours
 from microtome_desktop.jobs.drawing_request import CompareGraphs
@@ -45,6 +46,7 @@ from microtome_desktop.presenters.graph_comparison import (
     summary,
     whole_table,
 )
+from microtome_desktop.presenters.provenance import among, told_apart
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.node_card_tables import Cell, CellTable
 from microtome_desktop.views.panel import PanelContext
@@ -62,7 +64,8 @@ class GraphComparison(QWidget):
         super().__init__()
         self._context = context
         self._circuits = [session.circuit for session in sessions]
-        self._names = _named(sessions)
+        self._names, self._apart = _named(sessions), among(sessions)
+        self._made = [provenance(s.circuit, s) for s in sessions if s.circuit is not None]
         self._view = view_of(context.book)
         self.found: Consensus | None = None
         self._waiting = False
@@ -100,6 +103,9 @@ class GraphComparison(QWidget):
         held = [circuit for circuit in self._circuits if circuit is not None]
         if len(held) < len(self._circuits):
             self._take("Not every run has a circuit.")
+            return
+        if self._apart.reasons:
+            self._take(" ".join(self._apart.reasons))
             return
         if self._waiting:  # the size is looked at again when the answer is there
             return
@@ -148,7 +154,7 @@ class GraphComparison(QWidget):
     def _on_json(self) -> None:
         path = self._path("json")
         if path is not None and self.found is not None:
-            self._context.ask(SaveJson(path, self.found.told))
+            self._context.ask(SaveJson(path, partial(_told, self.found, self._made)))
 
     def _path(self, ending: str) -> Path | None:
         start = Path(self._context.settings.folder or Path.home()) / f"comparison.{ending}"
@@ -170,7 +176,7 @@ class ConsensusWindow(QDialog):
         self.told = QLabel("\n".join(
             f"{name}    {title(session)}"
             for name, session in zip(_named(sessions), sessions, strict=True)
-        ))  # fmt: skip
+        ) + f"\n{told_apart(among(sessions))}".rstrip())  # fmt: skip
         self.told.setObjectName("dim")
         self.graph = GraphComparison(context, sessions)
         self.nodes = CellTable(("node", "kind", "in", "mean score"), "consensus_nodes", sorted_by=2)
@@ -198,6 +204,10 @@ class ConsensusWindow(QDialog):
 def _score(circuit: Circuit, row: int, *, told: bool) -> Cell:
     score = float(circuit.node_score[row])
     return Cell(signed(score) if told else NO_NUMBER, abs(score), right=True)
+
+
+def _told(found: Consensus, made: Sequence[Provenance]) -> dict[str, Any]:
+    return found.told() | {"made": [each.told_plainly() for each in made]}
 
 
 def _named(sessions: Sequence[Session]) -> tuple[str, ...]:

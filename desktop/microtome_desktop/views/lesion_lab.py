@@ -313,6 +313,10 @@ class LesionLab(Panel):
         self.result.restore_view(held)
         self._offer()
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The one on screen."""
+        return () if self._read is None else (self._read[0].id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """Right answers by group."""
         if self.context.workspace.session is None:

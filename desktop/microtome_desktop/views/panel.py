@@ -156,6 +156,10 @@ class Panel(QWidget):
         """The lines of Python that repeat what is shown; or why there are none."""
         return "This panel shows no numbers."
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The ids of the analyses that are on screen, where the panel shows one of several."""
+        return ()
+
     def restore_once(self) -> None:
         """Set the panel as the session on screen has it, the first time that it is shown."""
         session = self.context.workspace.session

@@ -12,6 +12,7 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
 from microtome_desktop import palette as colours
+from microtome_desktop.jobs.export_requests import MADE
 from microtome_desktop.views.panel import Panel
 
 RATIO = 2  # pixels of a picture for one of the screen
@@ -37,8 +38,11 @@ def _paint(panel: QWidget, image: QImage) -> None:
     panel.render(image, QPoint(), panel.rect(), _FLAGS)
 
 
-def drawing_of(panel: QWidget, title: str = "") -> bytes:
-    """The panel as SVG: text is text, and only what are pixels on screen are pixels there."""
+def drawing_of(panel: QWidget, title: str = "", told: str = "") -> bytes:
+    """The panel as SVG: text is text, and only what are pixels on screen are pixels there.
+
+    ``told``, what made it, stands in its description.
+    """
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     generator = QSvgGenerator()
@@ -46,17 +50,19 @@ def drawing_of(panel: QWidget, title: str = "") -> bytes:
     generator.setSize(panel.size())
     generator.setViewBox(QRect(QPoint(), panel.size()))
     generator.setTitle(f"Microtome: {title or _named(panel)}")
-    generator.setDescription(f"{_DESCRIPTION} embedded pictures.")
+    generator.setDescription(f"{_DESCRIPTION} embedded pictures.\n\n{told}".rstrip())
     _draw(panel, generator)
     return bytes(buffer.data().data())
 
 
-def document_of(panel: QWidget, title: str = "") -> bytes:
-    """The panel as a page of PDF of its own size, drawn as the SVG is."""
+def document_of(panel: QWidget, title: str = "", told: str = "") -> bytes:
+    """The panel as a page of PDF of its own size, drawn as the SVG is; ``told`` is attached."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     writer = QPdfWriter(buffer)
     writer.setTitle(f"Microtome: {title or _named(panel)}")
+    if told:
+        writer.addFileAttachment(f"{MADE}.txt", told.encode(), "text/plain")
     # A pixel of the screen is a step of the page, so that text keeps its size beside lines.
     dots = panel.logicalDpiX()
     writer.setResolution(dots)

@@ -371,6 +371,10 @@ class PatchingPanel(Panel):
         self._shown_id = str(held.get("shown", ""))
         self._show_sweeps()
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The one on screen."""
+        return (self._shown_id,) if self._shown_id else ()
+
     def exported_table(self) -> Callable[[], Table] | str:
         """Every cell with its effect and the metric."""
         if self._sweep is None:

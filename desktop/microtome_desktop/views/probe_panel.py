@@ -304,6 +304,10 @@ class ProbePanel(Panel):
             self._shown, self._site = shown, site
             self._show()
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The one on screen."""
+        return () if self._read is None else (self._read[0].id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """Accuracies by site and fold."""
         if self.context.workspace.session is None:

@@ -302,6 +302,10 @@ class SplittingPanel(Panel):
         if isinstance(feature, int) and feature >= 0:
             self._feature = feature
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The one on screen."""
+        return () if self.comparison is None else (self.comparison.id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """A row for each part of each feature."""
         if self.context.workspace.session is None:

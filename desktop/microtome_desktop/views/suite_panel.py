@@ -333,6 +333,11 @@ class SuitePanel(Panel):
         if isinstance(swaps, dict):
             self.swaps.restore_view(swaps)
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """What the page in front shows."""
+        held = self._analysis(KINDS[self.pages.currentIndex()])
+        return () if held is None else (held.id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """What the page in front shows."""
         if self._session is None:

@@ -360,6 +360,10 @@ class TrainingPanel(Panel):
             self._shown = shown
             self._show_list()
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The one on screen."""
+        return () if self.current is None else (self.current[0].id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """Every point of the curve on screen."""
         if self.context.workspace.session is None:

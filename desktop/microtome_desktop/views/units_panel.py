@@ -350,6 +350,10 @@ class UnitsPanel(Panel):
             with suppress(InputError):  # a file may hold any text
                 self.context.selection.update(unit=str(Unit.parse(unit)))
 
+    def shown_ids(self) -> tuple[str, ...]:
+        """The card on screen."""
+        return () if self._shown_card is None else (self._shown_card.id,)
+
     def exported_table(self) -> Callable[[], Table] | str:
         """The table of units, with the index of every class."""
         if self.context.workspace.session is None:

@@ -1,12 +1,10 @@
 """Every command of the table, taken by its keys or from its menu, does what it promises.
 
-Those of the menus Space, Run and Edits are in files beside this one, by the same rules.
+Those of the menus File, Space, Run and Edits are in files beside this one, by the same rules.
 ``PROMISES`` has a check for each: it sets the stage, takes the command, and looks at what came.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,96 +14,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog
 
 import microtome_resources as resources
-from microtome.circuits.formats.files import read_graph, write_graph
-from microtome.records.marks import Marks
-from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.panel_rows import PANEL_ROWS
 from microtome_desktop.commands.table import COMMANDS
 from microtome_desktop.commands.testing_rows import CIRCUIT_ROWS
 from microtome_desktop.presenters.circuit_look import PLACING, WEIGHTS
+from microtome_desktop.views.provenance_window import ProvenanceWindow
 
 _ID = CommandId
-# test_space_and_run.py, test_edit_commands.py, test_feature_commands.py, test_seeing_panels.py
-ELSEWHERE = ("Space", "Run", "Experiments", "Edits", "Features", "Vision")
+# test_file_commands.py, test_space_and_run.py, test_edit_commands.py, test_feature_commands.py,
+# test_seeing_panels.py
+ELSEWHERE = ("File", "Space", "Run", "Experiments", "Edits", "Features", "Vision")
 WAYS = {row.id for row in (*CIRCUIT_ROWS, *PANEL_ROWS)}  # test_ways.py, test_panel_commands.py
-
-
-# ---------------------------------------------------------------- files
-
-
-def open_a_session(hand):
-    path = hand.file()
-    hand.desk.workspace.show(replace(hand.session, uuid="other"), dirty=False)
-    hand.patch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
-    hand.do(_ID.OPEN_SESSION)
-    hand.until(lambda: hand.desk.workspace.path == path)
-
-
-def save(hand):
-    path = hand.file()
-    hand.desk.book.mark("Pin", pins=tuple(hand.heads(1)))
-    assert hand.desk.workspace.dirty
-    hand.do(_ID.SAVE)
-    hand.until(lambda: not hand.desk.workspace.dirty)
-    assert open_session(path).marks.pins == tuple(hand.heads(1))
-
-
-def save_as(hand):
-    path = hand.folder / "new.h5"
-    hand.give(path)
-    hand.do(_ID.SAVE_AS)
-    hand.until(path.is_file)
-    assert hand.desk.workspace.path == path
-
-
-def import_a_graph(hand):
-    path = hand.folder / "held.graphml"
-    write_graph(path, hand.session.circuit)
-    hand.patch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
-    hand.desk.workspace.mark_clean()
-    hand.do(_ID.IMPORT_GRAPH)
-    shown = hand.desk.workspace.session
-    assert shown.circuit.metadata["format"] == "graphml"
-    assert shown.circuit.node_id == hand.session.circuit.node_id
-
-
-def export_a_graph(hand):
-    path = hand.folder / "held.json"
-    hand.give(path)
-    hand.do(_ID.EXPORT_GRAPH)
-    hand.until(path.is_file)
-    assert read_graph(path).node_id == hand.session.circuit.node_id
-
-
-def verify_the_file(hand):
-    hand.file()
-    hand.desk.notices.history.clear()
-    hand.do(_ID.VERIFY_FILE)
-    assert "held.h5" in hand.desk.notices.history[-1].as_text
-
-
-def compact_the_file(hand):
-    path = hand.file()
-    with path.open("ab") as file:
-        file.write(bytes(1_600_000))  # used by nothing, as what edits replace
-    before = path.stat().st_size
-    hand.desk.notices.history.clear()
-    hand.do(_ID.COMPACT_FILE)
-    assert (gain := before - path.stat().st_size) > 1_500_000
-    told = hand.desk.notices.history[-1]
-    assert told.title == "Compacted held.h5"
-    assert told.what == f"It is {gain / 1e6:,.2f} MB smaller."
-
-
-def leave(hand):
-    hand.desk.workspace.change("marks", marks=Marks(pins=tuple(hand.heads(1))))
-    assert hand.dialog(_ID.QUIT) is not None  # what no file holds is asked about
-    assert hand.window.isVisible()
-    hand.desk.workspace.mark_clean()
-    hand.take(_ID.QUIT)
-    assert not hand.window.isVisible()
-    hand.window.show()
 
 
 # ---------------------------------------------------------------- editing
@@ -149,6 +69,35 @@ def copy_a_picture(hand):
     QGuiApplication.clipboard().clear()
     hand.do(_ID.COPY_PICTURE)
     assert QGuiApplication.clipboard().image().size() == hand.window.size()
+
+
+def what_made_this(hand):
+    hand.window.show_panel("circuit")
+    hand.do(_ID.WHAT_MADE_THIS)
+    (window,) = hand.window.findChildren(ProvenanceWindow)
+    told = window.text.toPlainText()
+    assert window.windowTitle() == "What made Circuit"
+    assert hand.session.model.fingerprint in told
+    assert "component-graph" in told
+    assert f"microtome {hand.session.versions['microtome']}" in told
+    QTest.mouseClick(window.copy, Qt.MouseButton.LeftButton)
+    assert QGuiApplication.clipboard().text() == told
+    window.close()
+    hand.window.show_panel("notes")
+    hand.panels["notes"].setFocus()
+    menu = hand.bench.exports.menus["notes"]
+    menu.look()
+    assert not menu.tell_made.isEnabled()
+    assert menu.tell_made.toolTip() == "This panel shows no figure that a model has made."
+    menu = hand.bench.exports.menus["heatmap"]
+    menu.look()
+    menu.tell_made.trigger()
+    hand.until(lambda: "logit-lens" in shown_text(hand))
+
+
+def shown_text(hand):
+    windows = hand.window.findChildren(ProvenanceWindow)
+    return windows[-1].text.toPlainText() if windows else ""
 
 
 def opens(wanted, title):
@@ -368,16 +317,14 @@ def documentation(hand):
 
 
 PROMISES = {
-    _ID.OPEN_SESSION: open_a_session, _ID.SAVE: save, _ID.SAVE_AS: save_as,
-    _ID.VERIFY_FILE: verify_the_file, _ID.COMPACT_FILE: compact_the_file,
-    _ID.IMPORT_GRAPH: import_a_graph, _ID.EXPORT_GRAPH: export_a_graph, _ID.QUIT: leave,
-    _ID.UNDO: undo, _ID.REDO: redo, _ID.SWAP_PROMPTS: swap,
-    _ID.CLEAR_SELECTION: clear_the_selection, _ID.COPY_PICTURE: copy_a_picture,
-    _ID.PALETTE: find_anything, _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"),
-    _ID.SAVE_LAYOUT: save_the_layout, _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise,
-    _ID.FULL_SCREEN: full_screen, _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
-    _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart, _ID.COLLAPSE: collapse,
-    _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
+    _ID.UNDO: undo, _ID.REDO: redo, _ID.WHAT_MADE_THIS: what_made_this,
+    _ID.SWAP_PROMPTS: swap, _ID.CLEAR_SELECTION: clear_the_selection,
+    _ID.COPY_PICTURE: copy_a_picture, _ID.PALETTE: find_anything,
+    _ID.SETTINGS: opens(_ID.SETTINGS, "Settings"), _ID.SAVE_LAYOUT: save_the_layout,
+    _ID.RESET_LAYOUT: reset_the_layout, _ID.MAXIMISE: maximise, _ID.FULL_SCREEN: full_screen,
+    _ID.PIN: pin, _ID.RENAME: rename, _ID.NOTE: note, _ID.HIDE: hide,
+    _ID.SHOW_HIDDEN: show_hidden, _ID.GROUP: group, _ID.UNGROUP: take_apart,
+    _ID.COLLAPSE: collapse, _ID.PROPOSE_GROUPS: propose, _ID.SEARCH: search, _ID.FIT: show_all,
     _ID.ZOOM_IN: zooms(_ID.ZOOM_IN, grows=True), _ID.ZOOM_OUT: zooms(_ID.ZOOM_OUT, grows=False),
     _ID.COMPACT: compact, _ID.WEIGHTS: weights, _ID.SAVE_VIEW: save_the_view,
     _ID.OPEN_MODEL_FOLDER: open_a_folder, _ID.OPEN_MODEL_HUB: opens(_ID.OPEN_MODEL_HUB, "hub"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -364,6 +366,9 @@ def export_labels(hand):
     hand.patch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     hand.do(_ID.EXPORT_LABELS)
     assert path.read_text() == "feature,label\n3,three\n"
+    path = path.with_suffix(".json")
+    hand.do(_ID.EXPORT_LABELS)
+    assert json.loads(path.read_text()) == [{"feature": 3, "label": "three"}]
     hand.do(_ID.UNDO)
 
 

@@ -25,16 +25,19 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.arithmetic import anatomy_in
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.models.tokens import Tokens
 from microtome.prompts import Prompt, as_prompt
 from microtome.records.circuit import Circuit
 from microtome.records.feature_edit import GRAPH_METHOD
+from microtome.records.made import Made
 
 MAX_FEATURE_NODES = 7_500  # of circuit-tracer's command line
 DEFAULT_BUDGET = 2 << 30
 _FEW_EDGES = 300_000  # that a partial result is made of
 
 
+@small_on_one_thread
 def attribution_graph(  # noqa: PLR0913  the settings are named one by one
     model: Model,
     transcoders: Transcoders,
@@ -82,7 +85,8 @@ def attribution_graph(  # noqa: PLR0913  the settings are named one by one
         "max_logits": max_logits, "changes": [str(change) for change in changes],
         "seconds": time.perf_counter() - started,
     }  # fmt: skip
-    return replace(circuit, metadata=circuit.metadata | settings)
+    told = circuit.metadata | settings
+    return replace(circuit, metadata=told, made=Made.on(model.identity))
 
 
 def replaced_model(

@@ -28,6 +28,7 @@ from microtome.jobs import Job, job_or_default
 from microtome.models.given import expect_model
 from microtome.models.model import Model
 from microtome.models.operations import soft_cap
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt
 from microtome.records.trace import Trace
 from microtome.sites import Site
@@ -68,6 +69,7 @@ def _softmax(logits: Float[np.ndarray, " vocabulary"]) -> Float[np.ndarray, " vo
     return np.asarray(powers / powers.sum())
 
 
+@small_on_one_thread
 def feature_intervention(
     model: Model,
     transcoders: Transcoders,

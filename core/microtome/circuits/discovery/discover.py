@@ -22,9 +22,11 @@ from microtome.interventions.sweeping.examples import Metrics
 from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.discovery import DISCOVERY
+from microtome.records.made import stamped
 from microtome.records.positions import PositionedScores
 
 
@@ -40,6 +42,7 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def discover_circuit(
     model: Model,
     data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],
@@ -87,7 +90,7 @@ def discover_circuit(
     scores, found = _scores(task, settings, Partials(job, DISCOVERY, circuit_of))
     circuit = circuit_of(scores, found)
     circuit.metadata["seconds"] = time.perf_counter() - started
-    return circuit
+    return stamped(circuit, model.identity)
 
 
 def expect_possible(

@@ -23,6 +23,7 @@ from microtome.interventions.sweeping.examples import Metrics
 from microtome.interventions.sweeps import BUDGET
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.edges import Edges, edges_of, scores_of
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def faithfulness(
     model: Model,
     circuit: Circuit,

@@ -21,6 +21,7 @@ from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, QuietPart, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.circuit import Circuit
 from microtome.records.edges import INPUT, Edges
@@ -55,6 +56,7 @@ class Splitting(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def judge_circuit(
     model: Model,
     circuit: Circuit,
@@ -95,6 +97,7 @@ def judge_circuit(
     return Judgement(names, removed, *found, params=asked)
 
 
+@small_on_one_thread
 def stability(
     model: Model,
     data: Sequence[PromptPair] | Sequence[Prompt],

@@ -30,6 +30,7 @@ from microtome.errors import InputError
 from microtome.interventions.sweeping.examples import Metrics
 from microtome.jobs import Job, job_or_default
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt, PromptPair
 from microtome.records.edges import LOGITS, Edges
 from microtome.records.paths import PatchedPaths, Path, Step, paths_of
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def path_patching(
     model: Model,
     data: PromptPair | Sequence[PromptPair] | Prompt | Sequence[Prompt],

@@ -98,6 +98,7 @@ class Task:
             "ablation": self.ablation,
             "over": [plain_prompt(prompt) for prompt in self.over],
             "metric": names[0],
+            "metric_kind": type(self.examples[0].metric).__name__,
             "metrics": names,
             "read_at": [example.metric.position for example in self.examples],
             "prompts": [plain_prompt(each.clean) for each in self.given],

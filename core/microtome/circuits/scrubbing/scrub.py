@@ -34,6 +34,7 @@ from microtome.models.anatomy import Anatomy
 from microtome.models.arithmetic import anatomy_in
 from microtome.models.given import expect_known, expect_model
 from microtome.models.model import Model
+from microtome.models.small import small_on_one_thread
 from microtome.prompts import Prompt
 from microtome.records.edges import Edges
 from microtome.records.hypothesis import Hypothesis, expect_hypothesis
@@ -52,6 +53,7 @@ class Options(TypedDict, total=False):
     job: Job | None
 
 
+@small_on_one_thread
 def causal_scrub(
     model: Model,
     hypothesis: Hypothesis,
