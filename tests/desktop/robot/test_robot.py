@@ -1,0 +1,74 @@
+"""A robot user before the real window: nothing crashes, hangs, leaks or comes late."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lateness import LATEST
+from robot_user import robot
+
+TESTS = Path(__file__).parents[2]
+SHORT, WARM, BETWEEN = 6.0, 120.0, 120.0  # seconds
+LONG = float(os.environ.get("MICROTOME_ROBOT_SECONDS", "0"))
+SEED = int(os.environ.get("MICROTOME_ROBOT_SEED", "0"))
+pytestmark = pytest.mark.gl
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the log of deeds and the trace of a crash stay."""
+    named = os.environ.get("MICROTOME_ROBOT_FOLDER")
+    made = Path(named) if named else tmp_path / "robot"
+    made.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+@pytest.fixture
+def traced(request, folder):
+    """Python's trace of a crash in a file; afterwards where pytest has it."""
+    with (folder / "crash.txt").open("w") as trace:
+        yield lambda: faulthandler.enable(trace, all_threads=True)
+        stash = request.config.stash
+        kept = [stash[key] for key in stash._storage if "fault_handler_stderr" in repr(key)]
+        faulthandler.enable(*kept[:1])
+
+
+@pytest.fixture
+def user(request, qapp, monkeypatch, folder, traced):
+    ticks = request.config.pluginmanager.get_plugin(str(TESTS / "conftest.py")).ticks_for_nobody
+    sheet, shades = qapp.styleSheet(), qapp.palette()
+    with robot(monkeypatch, folder, SEED, ticks) as made:
+        traced()
+        yield made
+    qapp.setStyleSheet(sheet)
+    qapp.setPalette(shades)
+
+
+@pytest.mark.skipif(LONG > 0, reason="make robot runs the long form")
+def test_a_robot_at_the_window(user):
+    before = user.go_home(anew=False)
+    user.act(SHORT)
+    now = user.go_home(anew=False)
+    assert user.step > 10
+    assert user.wrong == []
+    assert now.grown(before, whole=False) == {}
+
+
+@pytest.mark.skipif(not LONG, reason="make robot runs it")
+def test_a_robot_at_the_window_for_long(user):
+    user.act(min(WARM, LONG / 4))
+    before, left = user.go_home(anew=True), LONG
+    while left > 0:
+        user.act(min(BETWEEN, left))
+        left -= BETWEEN
+        now = user.go_home(anew=True)
+        print(f"step {user.step}: {now.memory / 1e6:.0f} MB, {now.grown(before)}", flush=True)
+    print(f"{user.step} deeds: {dict(user.done)}; faults: {dict(user.faults.struck)}")
+    print(f"{user.lateness.told()}; longest stop {user.slowest_stop:.1f} s")
+    assert user.wrong == []
+    assert now.grown(before) == {}
+    assert np.percentile(user.lateness.net, 99) <= LATEST
