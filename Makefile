@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: run test check models bench pictures torture audit
+.PHONY: run test check models bench pictures torture robot audit
 
-run test check models bench pictures torture audit:
+run test check models bench pictures torture robot audit:
 	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

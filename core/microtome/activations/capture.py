@@ -67,7 +67,12 @@ def trace(
     expect_edits(edits)
     tokens = model.tokenize(prompt)
     plan = plan_capture(model, len(tokens), sites, budget, tokens.n_source)
-    recorder = _Recorder(model, tokens, plan)
+    with telling_of_memory(
+        f"The activations of {model.identity.name} on {len(tokens)} tokens do not fit into memory",
+        "Choose fewer sites, a smaller budget or a shorter prompt.",
+        lambda: plan.n_bytes,
+    ):
+        recorder = _Recorder(model, tokens, plan)
     chains = chains_of(model, tokens, edits, job)
     for site, tap in recorder.taps().items():
         chains.setdefault(site, []).append(tap)

@@ -11,7 +11,7 @@ from typing import Any
 
 from answers import WORDS
 from faults import Faults
-from places import address, find, reachable
+from places import address, find, reachable, there
 from PySide6.QtCore import QAbstractTableModel, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
@@ -148,7 +148,7 @@ def drag(robot, where, way, held, right):
     QTest.mousePress(widget, button, modifier, points[0])
     for point in points[1:]:
         QTest.mouseMove(widget, point)
-    if robot.find_again(where) is widget:  # a press may take it off the screen
+    if there(widget):  # a press may take it off the screen
         QTest.mouseRelease(widget, button, modifier, points[-1])
 
 
@@ -194,7 +194,7 @@ def click_row(robot, where, share, twice):
     view.scrollTo(index)
     place = view.visualRect(index).center()
     QTest.mouseClick(view.viewport(), LEFT, pos=place)
-    if twice and robot.find_again(where) is view:
+    if twice and there(view):
         QTest.mouseDClick(view.viewport(), LEFT, pos=place)
 
 
@@ -226,11 +226,11 @@ def type_in(robot, where, text, confirm):
     field.setFocus()
     field.selectAll()
     for letter in text:
-        if robot.find_again(where) is not field:
+        if not there(field):
             return
         if letter.isascii():
             QTest.keyClick(field, letter)
-    if confirm and robot.find_again(where) is field:
+    if confirm and there(field):
         QTest.keyClick(field, Qt.Key.Key_Return)
 
 
@@ -242,9 +242,9 @@ def choose_value(robot, rng):
 
 
 def press_keys(robot, where, keys):
+    control = find(where)
     for key in keys:
-        control = robot.find_again(where)
-        if control is not None:
+        if there(control):
             QTest.keyClick(control, _KEYS[key])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shiboken6
 from PySide6.QtWidgets import QApplication, QWidget
 
 _BETWEEN = " > "
@@ -24,6 +25,11 @@ def find(where):
         if found is None:
             return None
     return found
+
+
+def there(widget):
+    """Whether a widget that was found is still there, after something was done to it."""
+    return widget is not None and shiboken6.isValid(widget) and widget.isVisible()
 
 
 def reachable(*kinds):

@@ -14,7 +14,6 @@ from deeds import DEEDS
 from faults import MARK, Faults
 from lateness import Lateness
 from levels import measure
-from places import find
 from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QDialog
 
@@ -26,6 +25,7 @@ from microtome_desktop.wiring import Opening, settings_store
 
 IDLE_SECONDS = 30  # after Stop
 _FAULT = "This is a fault of Microtome."
+_GONE = "already deleted"
 _PAUSES = (0.0, 0.01, 0.05, 0.1, 0.1, 0.2, 0.4)  # seconds between two deeds
 _SETTINGS = ("device", "dtype", "threads", "activations", "points", "edges", "autosave", "theme",
              "colour_map", "zoom", "shortcuts", "layouts")  # fmt: skip
@@ -81,9 +81,10 @@ class Robot:
             self._do(name, arguments)
         self.lateness.rest()
 
-    def act_again(self, deeds):
+    def act_again(self, log):
         """Do what was written down."""
-        for deed in deeds:
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        for deed in (line for line in lines if "deed" in line):
             self.step = deed["step"]
             self._draw_anew()
             self._do(deed["deed"], deed["with"])
@@ -103,14 +104,13 @@ class Robot:
 
     def _do(self, name, arguments):
         self._write({"step": self.step, "deed": name, "with": arguments})
-        DEEDS[name].act(self, **arguments)
+        try:
+            DEEDS[name].act(self, **arguments)
+        except RuntimeError as error:  # the first half of a deed may take away what it is done to
+            if _GONE not in str(error):
+                raise
         self.done[name] += 1
         self._wait(self._rng.choice(_PAUSES))
-
-    def find_again(self, where):
-        """The widget that is there now, after something was done to it."""
-        with self.lateness.aside():
-            return find(where)
 
     def _wait(self, seconds):
         end, ticks = time.monotonic() + seconds, QTimer(interval=5)

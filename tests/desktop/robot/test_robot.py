@@ -14,6 +14,7 @@ from robot_user import robot
 TESTS = Path(__file__).parents[2]
 SHORT, WARM, BETWEEN = 6.0, 120.0, 120.0  # seconds
 LONG = float(os.environ.get("MICROTOME_ROBOT_SECONDS", "0"))
+REPLAY = os.environ.get("MICROTOME_ROBOT_REPLAY")
 SEED = int(os.environ.get("MICROTOME_ROBOT_SEED", "0"))
 pytestmark = pytest.mark.gl
 
@@ -60,6 +61,10 @@ def test_a_robot_at_the_window(user):
 
 @pytest.mark.skipif(not LONG, reason="make robot runs it")
 def test_a_robot_at_the_window_for_long(user):
+    if REPLAY:
+        user.act_again(Path(REPLAY))
+        assert user.wrong == []
+        return
     user.act(min(WARM, LONG / 4))
     before, left = user.go_home(anew=True), LONG
     while left > 0:
