@@ -254,7 +254,8 @@ def choose_key(robot, rng):
 
 def press_key(robot, key, held):
     target = QApplication.focusWidget() or robot.window
-    QTest.keyClick(target, _KEYS[key], _MODIFIERS[held])
+    if there(target):
+        QTest.keyClick(target, _KEYS[key], _MODIFIERS[held])
 
 
 # ---------------------------------------------------------------- windows

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
 
-from acts import until
+from acts import to_front, until
 from answers import Answers
 from deeds import DEEDS
 from faults import MARK, Faults
 from lateness import Lateness
 from levels import measure
-from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
-from PySide6.QtWidgets import QApplication, QDialog
+from PySide6.QtCore import QCoreApplication, QEventLoop, Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
 
 import microtome_resources as resources
 from microtome.prompts import Question
+from microtome.session.trial import prepare
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.wiring import Opening, settings_store
@@ -53,6 +56,7 @@ class Robot:
         self.bench = self.opening.workbench
         self.bench.desk.notices.posted.connect(self._on_notice)
         self.opening.net.caught.connect(self._on_error)
+        self._views = {}  # of the panels, at first
         self._first = {name: getattr(self.bench.desk.settings, name) for name in _SETTINGS}
 
     def close(self):
@@ -126,6 +130,12 @@ class Robot:
     def _write(self, line):
         self._log.write(json.dumps({"at": round(time.monotonic(), 2), **line}) + "\n")
 
+    def tell(self, text):
+        """A line for who waits for the robot, and for the log."""
+        self._write({"step": self.step, "told": text})
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
     def _note_answer(self, how, what):
         self._write({"step": self.step, "answer": how, "what": what})
 
@@ -153,9 +163,10 @@ class Robot:
         self._stop()
         self._tidy()
         self._load_first()
+        self._set_panels_back()
         if anew:
             self._renew()
-        self._rest()
+        self._use_what_is_made_late()
         levels = measure(self.bench, self._ticks_for_nobody)
         self._write({"step": self.step, "memory": levels.memory, "files": levels.files})
         return levels
@@ -205,14 +216,32 @@ class Robot:
         desk.history.changed.emit()
         desk.notices.history.clear()
 
+    def _set_panels_back(self):
+        """Every panel as it was at first: more views than that are no leak."""
+        panels = self.bench.furnishing.panels
+        now = {name: panels[name].view_state() for name in panels.names}
+        for name, view in self._views.items():
+            if now[name] != view:
+                panels[name].restore_view(view)
+        self._views = self._views or now
+        self._rest()
+
     def _renew(self):
         """Every panel anew, of both themes."""
         for theme in ("light", self._first["theme"]):
             self.bench.desk.settings.theme = theme
             self._rest()
+
+    def _use_what_is_made_late(self):
+        """What the window makes once, when it is first used; and the child of the next trial."""
         panels = self.bench.furnishing.panels
         for name in panels.names:
             assert panels[name].isWidgetType()
+        to_front(self.window)
+        self.window.actions_table.trigger(CommandId.PALETTE)
+        QTest.keyClick(self.window.findChild(QLineEdit, "palette_words"), Qt.Key.Key_Escape)
+        prepare()
+        self._rest()
 
     def _rest(self):
         def at_rest():

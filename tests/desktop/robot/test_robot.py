@@ -71,9 +71,9 @@ def test_a_robot_at_the_window_for_long(user):
         user.act(min(BETWEEN, left))
         left -= BETWEEN
         now = user.go_home(anew=True)
-        print(f"step {user.step}: {now.memory / 1e6:.0f} MB, {now.grown(before)}", flush=True)
-    print(f"{user.step} deeds: {dict(user.done)}; faults: {dict(user.faults.struck)}")
-    print(f"{user.lateness.told()}; longest stop {user.slowest_stop:.1f} s")
+        user.tell(f"step {user.step}: {now.memory / 1e6:.0f} MB; more: {now.grown(before)}")
+    user.tell(f"{user.step} deeds: {dict(user.done)}; faults: {dict(user.faults.struck)}")
+    user.tell(f"{user.lateness.told()}; longest stop {user.slowest_stop:.1f} s")
     assert user.wrong == []
     assert now.grown(before) == {}
     assert np.percentile(user.lateness.net, 99) <= LATEST
