@@ -261,5 +261,6 @@ def test_a_long_search_hands_out_what_it_has_found_so_far(tiny_model, monkeypatc
         rows = whole.node_layer[whole.edge_target] >= lowest
         assert len(held) == rows.sum()
         before = held
+        assert prune(part).n_edges  # nodes whose in-edges are still to come are no dead ends
     quiet = component_graph(tiny_model("llama"), IDS)
     assert edges_of(quiet) == everything
