@@ -62,7 +62,8 @@ def measure(bench, ticks_for_nobody):
     modules = [] if model is None else list(model.module.modules())
     return Levels(
         Counter(f"{type(each).__module__}.{type(each).__name__}" for each in alive),
-        Counter([*names, *(_name(each) for each in threading.enumerate())]),
+        # Qt's own threads are known to Python once Python has run in them: counted as Qt's.
+        Counter([*names, *(t.name for t in threading.enumerate() if "Dummy" not in t.name)]),
         Counter(f"{timer.parent()} every {timer.interval()} ms" for timer in timers),
         Counter(type(each).__name__ for each in QApplication.topLevelWidgets()),
         sum(len(getattr(module, kind, ())) for module in modules for kind in _HOOKS),
@@ -70,10 +71,6 @@ def measure(bench, ticks_for_nobody):
         len(children()),
         _memory(),
     )
-
-
-def _name(thread):
-    return "a Qt thread" if thread.name.startswith("Dummy") else thread.name
 
 
 def _settle():

@@ -29,7 +29,8 @@ from microtome_desktop.wiring import Opening, settings_store
 IDLE_SECONDS = 30  # after Stop
 _FAULT = "This is a fault of Microtome."
 _GONE = "already deleted"
-_PAUSES = (0.0, 0.01, 0.05, 0.1, 0.1, 0.2, 0.4)  # seconds between two deeds
+_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # seconds between two deeds
+_LATE = 0.1  # seconds: such a deed is written down with it
 _SETTINGS = ("device", "dtype", "threads", "activations", "points", "edges", "autosave", "theme",
              "colour_map", "zoom", "shortcuts", "layouts")  # fmt: skip
 
@@ -114,7 +115,11 @@ class Robot:
             if _GONE not in str(error):
                 raise
         self.done[name] += 1
+        begun = len(self.lateness.net)
         self._wait(self._rng.choice(_PAUSES))
+        late = max(self.lateness.net[begun:], default=0.0)
+        if late > _LATE:
+            self._write({"step": self.step, "late": round(late, 3)})
 
     def _wait(self, seconds):
         end, ticks = time.monotonic() + seconds, QTimer(interval=5)
