@@ -12,7 +12,7 @@ from lateness import LATEST
 from robot_user import robot
 
 TESTS = Path(__file__).parents[2]
-SHORT, WARM, BETWEEN = 6.0, 120.0, 120.0  # seconds
+SHORT, WARM, BETWEEN = 6.0, 120.0, 300.0  # seconds
 LONG = float(os.environ.get("MICROTOME_ROBOT_SECONDS", "0"))
 REPLAY = os.environ.get("MICROTOME_ROBOT_REPLAY")
 SEED = int(os.environ.get("MICROTOME_ROBOT_SEED", "0"))
