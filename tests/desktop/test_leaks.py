@@ -71,7 +71,7 @@ def test_menus_and_dialogs_leave_nothing(bench, qtbot, monkeypatch):
         bench.handlers.save_as()
         rest(bench, qtbot)
 
-    monkeypatch.setattr(SaveDialog, "exec", lambda _: SaveDialog.DialogCode.Rejected)
+    monkeypatch.setattr(SaveDialog, "exec", SaveDialog.reject)
     use()
     before = alive()
     for _ in range(3):

@@ -61,6 +61,11 @@ class SaveDialog(SavingDialog):
         self.finish(column)
         self.resize(self.minimumWidth(), 320)
 
+    def done(self, result: int) -> None:
+        """Close, and hear of no sizes any more."""
+        self._desk.sizes.changed.disconnect(self._show_sizes)
+        super().done(result)
+
     def target(self) -> Path:
         """What was typed, with an ending."""
         return _with_suffix(self.path.text())
