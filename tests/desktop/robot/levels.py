@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import re
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +29,8 @@ class Levels:
     threads: Counter
     timers: Counter
     windows: Counter
+    files: Counter  # that are open
     hooks: int
-    files: int
     children: int
     memory: int  # bytes
 
@@ -38,11 +40,11 @@ class Levels:
         Not ``whole``: without what a window makes when something in it is first used.
         """
         found = {}
-        for name in ("objects", "windows", "threads", "timers")[0 if whole else 2 :]:
+        for name in ("objects", "windows", "threads", "timers", "files")[0 if whole else 2 :]:
             more = getattr(self, name) - getattr(before, name)
             if more:
                 found[name] = dict(more)
-        for name in ("hooks", "files", "children"):
+        for name in ("hooks", "children"):
             if getattr(self, name) > getattr(before, name):
                 found[name] = getattr(self, name) - getattr(before, name)
         if whole and self.memory > NEAR * before.memory:
@@ -66,11 +68,21 @@ def measure(bench, ticks_for_nobody):
         Counter([*names, *(t.name for t in threading.enumerate() if "Dummy" not in t.name)]),
         Counter(f"{timer.parent()} every {timer.interval()} ms" for timer in timers),
         Counter(type(each).__name__ for each in QApplication.topLevelWidgets()),
+        _files(),
         sum(len(getattr(module, kind, ())) for module in modules for kind in _HOOKS),
-        len(list(Path("/proc/self/fd").iterdir())),
         len(children()),
         _memory(),
     )
+
+
+def _files():
+    """What is open, without the numbers of pipes and of temporary names."""
+    found = Counter()
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found[re.sub(r"[0-9a-f]{8,}|\d+", "#", file.readlink().name)] += 1
+    # A window has one, from the first time that it keeps what nobody saved.
+    return found - Counter({"kept-#.lock": 1})
 
 
 def _settle():

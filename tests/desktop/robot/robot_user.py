@@ -45,7 +45,7 @@ class Robot:
         self.files.mkdir(parents=True)
         self._log = (folder / f"acts-{seed}.jsonl").open("w", encoding="utf-8", buffering=1)
         self._rng = random.Random(seed)
-        self._ticks_for_nobody = ticks_for_nobody
+        self.ticks_for_nobody = ticks_for_nobody
         self.faults = Faults(patch, self.files)
         self._hangs = (folder / f"hangs-{seed}.txt").open("w")
         self.lateness = Lateness(patch, self._hangs)
@@ -167,13 +167,14 @@ class Robot:
         self.faults.disarm()
         self._stop()
         self._tidy()
-        self._load_first()
-        self._set_panels_back()
+        if self.step:
+            self._load_first()
+        self._set_panels_back(late=anew)
         if anew:
             self._renew()
         self._use_what_is_made_late()
-        levels = measure(self.bench, self._ticks_for_nobody)
-        self._write({"step": self.step, "memory": levels.memory, "files": levels.files})
+        levels = measure(self.bench, self.ticks_for_nobody)
+        self._write({"step": self.step, "memory": levels.memory, "files": levels.files.total()})
         return levels
 
     def _stop(self):
@@ -221,13 +222,14 @@ class Robot:
         desk.history.changed.emit()
         desk.notices.history.clear()
 
-    def _set_panels_back(self):
-        """Every panel as it was at first: more views than that are no leak."""
+    def _set_panels_back(self, *, late):
+        """Every panel, late ones too, as it was at first: more views than that are no leak."""
         panels = self.bench.furnishing.panels
-        now = {name: panels[name].view_state() for name in panels.names}
-        for name, view in self._views.items():
-            if now[name] != view:
-                panels[name].restore_view(view)
+        names = panels.names if late else list(panels)
+        now = {name: panels[name].view_state() for name in names}
+        for name in self._views.keys() & now.keys():
+            if now[name] != self._views[name]:
+                panels[name].restore_view(self._views[name])
         self._views = self._views or now
         self._rest()
 
@@ -236,12 +238,12 @@ class Robot:
         for theme in ("light", self._first["theme"]):
             self.bench.desk.settings.theme = theme
             self._rest()
-
-    def _use_what_is_made_late(self):
-        """What the window makes once, when it is first used; and the child of the next trial."""
         panels = self.bench.furnishing.panels
         for name in panels.names:
             assert panels[name].isWidgetType()
+
+    def _use_what_is_made_late(self):
+        """What the window makes once, when it is first used; and the child of the next trial."""
         to_front(self.window)
         self.window.actions_table.trigger(CommandId.PALETTE)
         QTest.keyClick(self.window.findChild(QLineEdit, "palette_words"), Qt.Key.Key_Escape)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import MARK
 from lateness import LATEST
+from levels import measure
+from PySide6.QtCore import QTimer
 from robot_user import robot
 
+from microtome_desktop.jobs.failure import Failure
+
 TESTS = Path(__file__).parents[2]
-SHORT, WARM, BETWEEN = 6.0, 120.0, 300.0  # seconds
+SHORT, WARM, BETWEEN = 5.0, 120.0, 300.0  # seconds
 LONG = float(os.environ.get("MICROTOME_ROBOT_SECONDS", "0"))
 REPLAY = os.environ.get("MICROTOME_ROBOT_REPLAY")
 SEED = int(os.environ.get("MICROTOME_ROBOT_SEED", "0"))
@@ -50,13 +57,42 @@ def user(request, qapp, monkeypatch, folder, traced):
 
 
 @pytest.mark.skipif(LONG > 0, reason="make robot runs the long form")
-def test_a_robot_at_the_window(user):
+def test_a_robot_at_the_window(user, tmp_path):
     before = user.go_home(anew=False)
     user.act(SHORT)
     now = user.go_home(anew=False)
     assert user.step > 10
     assert user.wrong == []
     assert now.grown(before, whole=False) == {}
+    it_does_what_was_written_down(user, tmp_path / "deeds.jsonl")
+    it_sees_what_it_looks_for(user, now)
+
+
+def it_does_what_was_written_down(user, log):
+    deeds = [("panel", {"name": "notes"}), ("resize", {"width": 1234, "height": 777})]
+    lines = [{"step": n, "deed": name, "with": held} for n, (name, held) in enumerate(deeds)]
+    log.write_text("\n".join(map(json.dumps, lines)))
+    user.act_again(log)
+    assert (user.window.width(), user.window.height()) == (1234, 777)
+
+
+def it_sees_what_it_looks_for(user, before):
+    desk, module = user.bench.desk, user.bench.runner._engine.model.module
+    ended = threading.Event()
+    threading.Thread(target=ended.wait, name="leaked").start()
+    hook, timer = module.register_forward_hook(lambda *_: None), QTimer(interval=10_000)
+    timer.start()
+    now = measure(user.bench, user.ticks_for_nobody)
+    ended.set()
+    hook.remove()
+    timer.stop()
+    assert now.grown(before, whole=False) == {
+        "threads": {"leaked": 1}, "timers": {"None every 10000 ms": 1}, "hooks": 1,
+    }  # fmt: skip
+    for text in (f"Of the robot, {MARK}", "of nobody"):
+        desk.notices.post(Failure.of("Work failed", ZeroDivisionError(text)).notice)
+    (wrong,) = user.wrong
+    assert "ZeroDivisionError: of nobody" in wrong
 
 
 @pytest.mark.skipif(not LONG, reason="make robot runs it")
