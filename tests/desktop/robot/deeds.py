@@ -11,7 +11,7 @@ from typing import Any
 
 from answers import WORDS
 from faults import Faults
-from places import address, find, reachable, there
+from places import address, reachable, there
 from PySide6.QtCore import QAbstractTableModel, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
@@ -114,7 +114,7 @@ def _of_title(button):
 
 
 def click(robot, where):
-    button = find(where)
+    button = robot.find(where)
     if button is not None:
         QTest.mouseClick(button, LEFT)
 
@@ -139,7 +139,7 @@ def _takes_mouse(widget):
 
 
 def drag(robot, where, way, held, right):
-    widget = find(where)
+    widget = robot.find(where)
     if widget is None:
         return
     button, modifier = RIGHT if right else LEFT, _MODIFIERS[held]
@@ -161,7 +161,7 @@ def choose_wheel(robot, rng):
 
 
 def wheel(robot, where, at, turn, held):
-    widget = find(where)
+    widget = robot.find(where)
     if widget is not None:
         place = QPointF(at[0] * widget.width(), at[1] * widget.height())
         event = QWheelEvent(
@@ -184,7 +184,7 @@ def _rows(view):
 
 
 def click_row(robot, where, share, twice):
-    view = find(where)
+    view = robot.find(where)
     if view is None or not _rows(view):
         return
     model = view.model()
@@ -205,7 +205,7 @@ def choose_tab(robot, rng):
 
 
 def click_tab(robot, where, share):
-    bar = find(where)
+    bar = robot.find(where)
     if bar is not None:
         QTest.mouseClick(bar, LEFT, pos=bar.tabRect(int(share * bar.count())).center())
 
@@ -220,7 +220,7 @@ def choose_field(robot, rng):
 
 
 def type_in(robot, where, text, confirm):
-    field = find(where)
+    field = robot.find(where)
     if field is None:
         return
     field.setFocus()
@@ -242,7 +242,7 @@ def choose_value(robot, rng):
 
 
 def press_keys(robot, where, keys):
-    control = find(where)
+    control = robot.find(where)
     for key in keys:
         if there(control):
             QTest.keyClick(control, _KEYS[key])
@@ -298,7 +298,7 @@ def choose_other_window(robot, rng):
 
 
 def close_window(robot, where):
-    other = find(where)
+    other = robot.find(where)
     if other is not None:
         other.close()
 
