@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: run test check models bench pictures torture fuzz audit installcheck bundle
+.PHONY: run test check models bench pictures torture fuzz robot audit installcheck bundle
 
-run test check models bench pictures torture fuzz audit installcheck bundle:
+run test check models bench pictures torture fuzz robot audit installcheck bundle:
 	@$(PYTHON) packaging/bootstrap.py $@ $(ARGS)

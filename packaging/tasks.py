@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -17,8 +18,8 @@ import parts
 import screen
 
 USAGE = (
-    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|fuzz|audit|installcheck"
-    "|bundle} [arguments]"
+    "usage: bootstrap.py {run|test|check|models|bench|pictures|torture|fuzz|robot|audit|"
+    "installcheck|bundle} [arguments]"
 )
 EXAMPLE = "microtome-example"
 INTERRUPTED = 130
@@ -133,6 +134,25 @@ def fuzz(arguments: list[str]) -> int:
     return _python([str(script), *arguments], cwd=Path.cwd())
 
 
+def robot(arguments: list[str]) -> int:
+    """Let a robot use the window for ``--seconds``, an hour where nothing else is said.
+
+    It draws its deeds by ``--seed``, and writes them down in ``--folder``; ``--replay`` names such
+    a log, to be done again.
+    """
+    asking = argparse.ArgumentParser("bootstrap.py robot")
+    asking.add_argument("--seconds", type=float, default=3600.0)
+    asking.add_argument("--seed", type=int, default=0)
+    asking.add_argument("--folder", type=Path, default=environment.ROOT / ".pytest_cache" / "robot")
+    asking.add_argument("--replay", type=Path)
+    asked, others = asking.parse_known_args(arguments)
+    for name, value in vars(asked).items():
+        if value is not None:
+            place = value.absolute() if isinstance(value, Path) else value
+            os.environ[f"MICROTOME_ROBOT_{name.upper()}"] = str(place)
+    return _pytest(["tests/desktop/robot", "--jaxtyping-packages=", "--timeout=0", "-s", *others])
+
+
 def check(_arguments: list[str]) -> int:
     """Run every check, also after one has failed, and say which did."""
     failed = []
@@ -184,6 +204,7 @@ TASKS = {
     "pictures": ({"desktop", "test"}, pictures),
     "torture": ({"desktop", "test"}, torture),
     "fuzz": ({"desktop", "test"}, fuzz),
+    "robot": ({"desktop", "test"}, robot),
     "audit": ({"desktop", "test"}, audit),
     "installcheck": ({"desktop", "test"}, installcheck),
     "bundle": ({"desktop", "test", "bundle"}, bundle),

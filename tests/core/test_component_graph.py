@@ -240,3 +240,27 @@ def test_it_can_be_stopped_at_every_stage(tiny_model, stage):
     with pytest.raises(Cancelled):
         component_graph(tiny_model("gpt2"), IDS, job=job)
     assert titles[-1].startswith(stage)
+
+
+def test_a_long_search_hands_out_what_it_has_found_so_far(tiny_model, monkeypatch):
+    monkeypatch.setattr("microtome.circuits.component._EVERY", 0.0)
+    monkeypatch.setattr("microtome.circuits.component._TIMES", 0)
+    parts = []
+    job = Job(on_partial=lambda name, value: parts.append((name, value)))
+    whole = component_graph(tiny_model("llama"), IDS, job=job)
+    layers = whole.metadata["n_layers"]
+    assert [name for name, _ in parts] == ["circuit"] * (layers - 1)
+    assert "partial" not in whole.metadata
+    everything, before = edges_of(whole), {}
+    for lowest, (_, part) in zip(reversed(range(1, layers)), parts, strict=True):
+        held = edges_of(part)
+        assert (part.metadata["partial"], part.metadata["lowest"]) == (True, lowest)
+        assert before.items() <= held.items() <= everything.items()
+        entered = part.node_layer[part.edge_target]
+        assert entered.min() >= lowest
+        rows = whole.node_layer[whole.edge_target] >= lowest
+        assert len(held) == rows.sum()
+        before = held
+        assert prune(part).n_edges  # nodes whose in-edges are still to come are no dead ends
+    quiet = component_graph(tiny_model("llama"), IDS)
+    assert edges_of(quiet) == everything

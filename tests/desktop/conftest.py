@@ -52,6 +52,7 @@ _neighbour("indexed")
 _neighbour("sittings")
 _neighbour("featured", "commands")
 _neighbour("graph_samples", "../core")
+_neighbour("tiny_models", "../core")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,9 @@ import shiboken6
 from acts import rest
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from PySide6.QtGui import QOpenGLContext
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
+
+from microtome_desktop.views.save_dialog import SaveDialog
 
 TESTS = Path(__file__).parents[1]
 
@@ -61,6 +63,23 @@ def test_floating_again_and_again_leaves_nothing(bench, qtbot):
     for _ in range(6):
         float_and_dock(bench, "attention")
     assert grown(before) == {}
+
+
+def test_menus_and_dialogs_leave_nothing(bench, qtbot, monkeypatch):
+    def use():
+        for menu in (bench.menus.models, bench.menus.devices, bench.menus.precisions):
+            menu.aboutToShow.emit()
+        bench.handlers.save_as()
+        rest(bench, qtbot)
+
+    monkeypatch.setattr(SaveDialog, "exec", SaveDialog.reject)
+    use()
+    before = alive()
+    for _ in range(3):
+        use()
+    assert grown(before) == {}
+    for inside in bench.menus.models.findChildren(QMenu):
+        inside.deleteLater()
 
 
 def test_sessions_on_screen_leave_nothing(bench, qtbot, sample_session):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from microtome.errors import InputError
+from microtome.images.sets import load_image_set
 from microtome.prompts import Question
 from microtome.records.edits import EditSpec
 from microtome.records.sweep import Sweep, sweep_analysis, sweep_of
@@ -29,6 +30,7 @@ from microtome_desktop.presenters.sweep_map import (
     sweep_rows,
     title_of,
 )
+from microtome_desktop.state.discoveries import Search
 from microtome_desktop.state.draft import DraftText
 from microtome_desktop.state.sweeps import SWEPT, Foreseen, Wish, origin_of, sweep_for, wish_of
 
@@ -193,6 +195,14 @@ def test_only_a_whole_sweep_of_the_same_numbers_answers_a_wish(sample_session):
     for held, found in ((part, None), (other, None), (whole, whole)):
         session = replace(sample_session, analyses={held.id: held})
         assert sweep_for(session, replace(wish, budget=1)) is found
+
+
+@pytest.mark.parametrize("kind", [Wish, Search])
+def test_wishes_are_json_also_about_images(kind):
+    image = Question(load_image_set("shapes").image(0))
+    for question, kept in ((None, None), (image, None), (Question("a b", "a c"),) * 2):
+        told = json.loads(json.dumps(kind(question).as_json()))
+        assert kind.from_json(told) == kind(kept)
 
 
 @pytest.mark.parametrize(

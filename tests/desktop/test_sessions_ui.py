@@ -109,7 +109,12 @@ def test_what_changes_during_a_save_stays_unsaved(qtbot, bench, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("", "Give a file name."), ("no/such/x.h5", "There is no folder"), (".", "is a folder")],
+    [
+        ("", "Give a file name."),
+        ("no/such/x.h5", "There is no folder"),
+        (".", "is a folder"),
+        ("long" * 100, "There can be no such file"),
+    ],
 )
 def test_an_unusable_place_is_refused_before_saving(qtbot, bench, tmp_path, name, problem):
     dialog = SaveDialog(bench.desk, bench.runner, bench.desk.workspace.session, bench.window)
@@ -120,6 +125,14 @@ def test_an_unusable_place_is_refused_before_saving(qtbot, bench, tmp_path, name
     dialog.path.setText(str(tmp_path / "fine"))
     assert dialog.problem.text() == ""
     assert dialog.choice.path == tmp_path / "fine.h5"
+    qtbot.waitUntil(lambda: bench.runner.idle, timeout=WAIT)
+
+
+def test_the_home_of_nobody_is_a_folder_that_there_is_not(qtbot, bench):
+    dialog = SaveDialog(bench.desk, bench.runner, bench.desk.workspace.session, bench.window)
+    qtbot.addWidget(dialog)
+    dialog.path.setText("~nobody-of-this-name/x.h5")
+    assert dialog.problem.text() == "There is no folder ~nobody-of-this-name."
     qtbot.waitUntil(lambda: bench.runner.idle, timeout=WAIT)
 
 

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from microtome.activations.budget import Plan, plan_capture, shape_of, stored_dtype
 from microtome.activations.finite import not_finite
-from microtome.errors import MemoryExceeded, WrongKind, described, expect
+from microtome.errors import WrongKind, described, expect
+from microtome.full_memory import telling_of_memory
 from microtome.jobs import Job, job_or_default
-from microtome.models.devices import memory_ran_out
 from microtome.models.given import expect_model
 from microtome.models.hooks import Tap, tapping
+from microtome.models.memory import pass_bytes
 from microtome.models.model import Model
 from microtome.models.small import small_on_one_thread
 from microtome.models.tokens import Tokens
@@ -66,7 +67,12 @@ def trace(
     expect_edits(edits)
     tokens = model.tokenize(prompt)
     plan = plan_capture(model, len(tokens), sites, budget, tokens.n_source)
-    recorder = _Recorder(model, tokens, plan)
+    with telling_of_memory(
+        f"The activations of {model.identity.name} on {len(tokens)} tokens do not fit into memory",
+        "Choose fewer sites, a smaller budget or a shorter prompt.",
+        lambda: plan.n_bytes,
+    ):
+        recorder = _Recorder(model, tokens, plan)
     chains = chains_of(model, tokens, edits, job)
     for site, tap in recorder.taps().items():
         chains.setdefault(site, []).append(tap)
@@ -109,17 +115,14 @@ def tapped_logits(
     Raises EditError (ModelError where nothing was ``edited``) for NaN or infinity, which says
     where that began, and MemoryExceeded.
     """
-    try:
+    with telling_of_memory(
+        f"Memory ran out while {model.identity.name} ran on {len(tokens)} tokens",
+        "Choose fewer sites, a shorter prompt or a smaller model.",
+        partial(pass_bytes, model, 1, len(tokens)),
+    ):
         with tapping(model, chains, job.check):
             logits = model.run(tokens)
         logits = logits.to("cpu", torch.promote_types(logits.dtype, torch.float32))
-    except (MemoryError, RuntimeError) as error:
-        if not memory_ran_out(error):
-            raise
-        raise MemoryExceeded(
-            f"Memory ran out while {model.identity.name} ran on {len(tokens)} tokens.",
-            "Choose fewer sites, a shorter prompt or a smaller model.",
-        ) from error
     # Minus infinity is a word that a model never says.
     if not torch.isfinite(logits.logsumexp(-1)).all():
         raise not_finite(model, tokens, chains, edited=edited)

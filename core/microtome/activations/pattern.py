@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from microtome.errors import MemoryExceeded, SiteMissing
+from microtome.errors import SiteMissing
+from microtome.full_memory import telling_of_memory
 from microtome.jobs import Job, job_or_default
-from microtome.models.devices import memory_ran_out
 from microtome.models.hooks import SeenError, layers_of, until_seen
+from microtome.models.memory import pass_bytes
 from microtome.models.model import Model
 from microtome.prompts import Prompt
 from microtome.records.pattern import HeadPattern, resolutions, thumbnails
@@ -59,14 +61,11 @@ def head_pattern(
             f"Its heads are 0 to {count - 1}.",
         )
     tokens, look = model.tokenize(prompt), _Look(head)
-    try:
-        with until_seen(model, {site: [look]}, job.check):
-            model.run(tokens)
-    except (MemoryError, RuntimeError) as error:
-        if not memory_ran_out(error):
-            raise
-        raise MemoryExceeded(
-            f"Memory ran out in layer {layer}: its patterns on {len(tokens)} tokens do not fit.",
-            "Choose a shorter prompt or a smaller model.",
-        ) from error
+    told = telling_of_memory(
+        f"Memory ran out on the way to the patterns of layer {layer} on {len(tokens)} tokens",
+        "Choose a shorter prompt or a smaller model.",
+        partial(pass_bytes, model, 1, len(tokens)),
+    )
+    with told, until_seen(model, {site: [look]}, job.check):
+        model.run(tokens)
     return HeadPattern(layer, head, look.values, resolutions(look.values), look.heads)

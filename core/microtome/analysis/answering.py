@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from microtome.activations.capture import tapped_logits
-from microtome.errors import MemoryExceeded
+from microtome.full_memory import telling_of_memory
 from microtome.jobs import Job
-from microtome.models.devices import memory_ran_out
 from microtome.models.hooks import Tap, tapping
+from microtome.models.memory import pass_bytes
 from microtome.models.model import Model
 from microtome.models.tokens import Tokens
 from microtome.sites import Site
@@ -58,16 +59,13 @@ def logits_behind(
     if len(group) == 1:
         return _alone(model, group[0], chains, job)[places]
     ids = torch.from_numpy(np.stack([asked.tokens.ids for asked in group]))
-    try:
-        with tapping(model, chains, job.check):
-            whole = model.forward(ids)
-    except (MemoryError, RuntimeError) as error:
-        if not memory_ran_out(error):
-            raise
-        raise MemoryExceeded(
-            f"Memory ran out while {model.identity.name} ran on {len(group)} prompts.",
-            "Choose a smaller model, or sets of shorter prompts.",
-        ) from error
+    told = telling_of_memory(
+        f"Memory ran out while {model.identity.name} ran on {len(group)} prompts",
+        "Choose a smaller model, or sets of shorter prompts.",
+        partial(pass_bytes, model, *ids.shape),
+    )
+    with told, tapping(model, chains, job.check):
+        whole = model.forward(ids)
     found = whole[torch.arange(len(group)), places].to("cpu", torch.float64)
     bad = torch.nonzero(~torch.isfinite(found.logsumexp(-1))).flatten().tolist()
     if bad:

@@ -6,7 +6,8 @@ Method and formulas: docs/component-graph.md.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ from microtome.records.made import Made
 
 # A metric that is the small difference of large parts explains little.
 CANCELLATION_WARNING = 5.0
+# Seconds between two partial circuits, and how many times as long as it takes to make one.
+_EVERY, _TIMES = 1.0, 10
 
 
 @small_on_one_thread
@@ -54,6 +57,8 @@ def component_graph(
     one the ``keep`` strongest in-edges are returned. Without ``rule`` a pair is explained by
     the two-point rule, a prompt by the single one. In ``metadata`` the ``cancellation`` is None
     where the metric (its difference) is zero, and ``unexplored`` where nothing flows at all.
+    A search that takes long hands out what it has found so far by ``job.partial`` as ``circuit``:
+    in ``metadata`` it has ``partial`` and ``lowest``, the lowest layer whose edges are there.
     Raises PromptError, AnswerError and MetricError for what cannot be asked.
     """
     job = job_or_default(job)
@@ -62,17 +67,49 @@ def component_graph(
         asked = ask(model, subject, metric, job=job)
         rule = _rule(rule, asked)
         gradient, outputs = linearised(asked, rule, values_only=values_only, job=job)
-        explored = sweep(gradient, outputs, tau=tau, keep=keep, job=job)
-        columns = _columns(asked, gradient, outputs, explored)
-    circuit = as_circuit(columns, NodeTexts(asked.tokens, asked.metric_name, asked.position))
-    metadata = {
-        **_metadata(asked, rule, explored),
-        "values_only": values_only,
-        "tau": tau,
-        "keep": keep,
-        "seconds": time.perf_counter() - started,
-    }
-    return replace(circuit, metadata=metadata, made=Made.on(model.identity))
+        told = {"values_only": values_only, "tau": tau, "keep": keep}
+        making = _Making(asked, gradient, outputs, told, Made.on(model.identity))
+        growing = _Growing(job, making.circuit)
+        explored = sweep(gradient, outputs, tau=tau, keep=keep, job=job, on_layer=growing.tell)
+        return making.circuit(explored, {"seconds": time.perf_counter() - started})
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """Makes circuits of what a sweep has found."""
+
+    asked: Asked
+    gradient: Gradient
+    outputs: Tensor
+    told: dict[str, Any]  # in the metadata of each
+    made: Made
+
+    def circuit(self, explored: Explored, more: dict[str, Any]) -> Circuit:
+        asked, rule = self.asked, self.gradient.coefficients.rule
+        columns = _columns(asked, self.gradient, self.outputs, explored)
+        texts = NodeTexts(asked.tokens, asked.metric_name, asked.position)
+        metadata = {**_metadata(asked, rule, explored), **self.told, **more}
+        return replace(as_circuit(columns, texts), metadata=metadata, made=self.made)
+
+
+@dataclass(slots=True, eq=False)
+class _Growing:
+    """Hands out the circuit of a long search now and then, if somebody listens."""
+
+    job: Job
+    made: Callable[[Explored, dict[str, Any]], Circuit]
+    _next: float = field(init=False, default_factory=lambda: time.monotonic() + _EVERY)
+
+    def tell(self, layer: int, known: Callable[[], Explored]) -> None:
+        begun = time.monotonic()
+        if not self.job.hears_partials or begun < self._next:
+            return
+        # How much is not explored is not known before the end.
+        self.job.partial(
+            "circuit", self.made(known(), {"partial": True, "lowest": layer, "unexplored": None})
+        )
+        ended = time.monotonic()
+        self._next = ended + max(_EVERY, _TIMES * (ended - begun))
 
 
 def _rule(rule: Rule | None, asked: Asked) -> Rule:

@@ -145,7 +145,7 @@ def _connected(
 ) -> Bool[np.ndarray, " node"]:
     """The nodes that stay when those without an out-edge or an in-edge are dropped repeatedly."""
     kinds = np.array(circuit.node_kind)
-    is_output, is_source = kinds == OUTPUT, np.isin(kinds, _SOURCES)
+    is_output, is_source = kinds == OUTPUT, np.isin(kinds, _SOURCES) | _to_come(circuit)
     while True:
         live = edges & nodes[circuit.edge_source] & nodes[circuit.edge_target]
         has_out = np.bincount(circuit.edge_source[live], minlength=circuit.n_nodes) > 0
@@ -154,3 +154,9 @@ def _connected(
         if kept.sum() == nodes.sum():
             return kept
         nodes = kept
+
+
+def _to_come(circuit: Circuit) -> Bool[np.ndarray, " node"]:
+    """The nodes whose in-edges a search that still goes on has not come to."""
+    lowest = circuit.metadata.get("lowest") if circuit.metadata.get("partial") else None
+    return circuit.node_layer < (lowest if isinstance(lowest, int) else 0)

@@ -6,7 +6,7 @@ are expanded, so that the tens of millions of edges of a real model are never ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -49,13 +49,17 @@ def sweep(
     tau: float = 3e-4,
     keep: int = 32,
     job: Job | None = None,
+    on_layer: Callable[[int, Callable[[], Explored]], None] | None = None,
 ) -> Explored:
     """Influence and edges, from the metric down to the embeddings.
 
     Targets of influence below ``tau`` are not expanded; of each expanded one the ``keep``
-    strongest in-edges are returned, after all of them have been counted.
+    strongest in-edges are returned, after all of them have been counted. ``on_layer`` is told
+    the lowest layer that is done, and what gives all that is known: its edges are final, the
+    influence of lower nodes is not.
     """
-    return _Sweep(gradient, outputs, tau, keep, job_or_default(job)).run()
+    swept = _Sweep(gradient, outputs, tau, keep, job_or_default(job), on_layer)
+    return swept.run()
 
 
 @dataclass(slots=True)
@@ -65,24 +69,31 @@ class _Sweep:
     tau: float
     keep: int
     job: Job
+    on_layer: Callable[[int, Callable[[], Explored]], None] | None = None
     carried: Carried = field(init=False)
     influence: Tensor = field(init=False)
+    direct: Tensor = field(init=False)
     kept: list[tuple[Tensor, ...]] = field(init=False, default_factory=list)
 
     def run(self) -> Explored:
         layout = Layout.of(self.gradient.coefficients.anatomy)
         self.carried = Carried(self.gradient.coefficients, self.outputs)
         self.influence = self.outputs.new_zeros(self.outputs.shape[:2])
-        direct = self._output()
+        self.direct = self._output()
         for layer in reversed(range(layout.n_layers)):
             done = layout.n_layers - 1 - layer
             self.job.progress("Finding the circuit", done, layout.n_layers)
             self._mlp(layout, layer)
             self._heads(layout, layer)
+            if self.on_layer is not None and layer:
+                self.on_layer(layer, self._explored)
+        return self._explored()
+
+    def _explored(self) -> Explored:
         source, target, kind, weight, through = (
             torch.cat(parts) for parts in zip(*self.kept, strict=True)
         )
-        return Explored(self.influence, source, target, kind, weight, through, direct)
+        return Explored(self.influence, source, target, kind, weight, through, self.direct)
 
     def _output(self) -> Tensor:
         position = self.gradient.position

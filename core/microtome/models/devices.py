@@ -9,8 +9,6 @@ import torch
 
 from microtome.errors import InputError
 
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory")
-
 _DTYPES = {
     "float32": torch.float32,
     "float64": torch.float64,
@@ -78,10 +76,3 @@ def dtype_of(name: str) -> torch.dtype:
         known = ", ".join(DTYPES)
         raise InputError(f"There is no number format {name!r}.", f"Choose one of {known}.")
     return _DTYPES[name]
-
-
-def memory_ran_out(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; on the CPU torch says so only in words."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return any(phrase in str(error).lower() for phrase in _NO_MEMORY)

@@ -7,7 +7,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from microtome.errors import MemoryExceeded, ModelDamaged, ModelError
-from microtome.models.devices import memory_ran_out
+from microtome.full_memory import memory_exceeded, memory_ran_out
 
 # What transformers and its helpers raise for files that do not fit together.
 LOAD_ERRORS = (
@@ -38,9 +38,10 @@ def first_line(error: BaseException) -> str:
 def load_error(name: str, error: BaseException) -> ModelError | MemoryExceeded:
     """What to tell of an error: that memory ran out, or that the files do not fit together."""
     if memory_ran_out(error):
-        return MemoryExceeded(
-            f"The weights of {name} do not fit into memory.",
+        return memory_exceeded(
+            f"The weights of {name} do not fit into memory",
             "Choose a smaller model, or bfloat16, or close other programs.",
+            error,
         )
     if "ignore_mismatched_sizes" in str(error):  # what it says of it helps nobody
         return ModelDamaged(

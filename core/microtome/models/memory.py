@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from microtome.errors import MemoryExceeded, megabytes
+from microtome.models.model import Model
 from microtome.records.memory import MemoryNeed
 
 
@@ -29,3 +30,14 @@ def refuse_too_large(need: MemoryNeed, name: str, dtype: torch.dtype) -> None:
         if fits
         else "Choose a smaller model, or close other programs.",
     )
+
+
+def pass_bytes(model: Model, prompts: int, positions: int) -> int:
+    """About how many bytes one pass takes at its widest, beside the weights.
+
+    A layer's scores and pattern, its streams and hidden units, and the logits of all positions.
+    """
+    shape, number = model.identity, torch.empty((), dtype=model.dtype).element_size()
+    scores = 2 * shape.n_heads * positions**2
+    widths = 4 * shape.d_model + 2 * shape.d_mlp + shape.vocabulary
+    return number * prompts * (scores + positions * widths)

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from microtome.activations.batches import padded
 from microtome.analysis.answering import ROWS, Asked
-from microtome.errors import MemoryExceeded
+from microtome.full_memory import telling_of_memory
 from microtome.interventions.measured import mean_of
 from microtome.jobs import Job
-from microtome.models.devices import memory_ran_out
 from microtome.models.hooks import SeenError, Tap, tapping
+from microtome.models.memory import pass_bytes
 from microtome.models.model import Model
 from microtome.models.resuming import Forms
 from microtome.prompts import Prompt
@@ -135,16 +135,13 @@ class Masked:
         if stream is not None:
             taps[Site("resid_pre", first)] = [partial(_go_on, stream, times)]
         seen = self._forms.passed_over(first) if first else self._forms.watched()
-        try:
-            with seen, tapping(self.model, taps, self.job.check):
-                return self.model.forward(ids, **options)
-        except (MemoryError, RuntimeError) as error:
-            if not memory_ran_out(error):
-                raise
-            raise MemoryExceeded(
-                f"Memory ran out while {self.model.identity.name} ran on {len(ids)} prompts.",
-                "Choose a smaller model, or a suite of shorter prompts.",
-            ) from error
+        told = telling_of_memory(
+            f"Memory ran out while {self.model.identity.name} ran on {len(ids)} prompts",
+            "Choose a smaller model, or a suite of shorter prompts.",
+            partial(pass_bytes, self.model, *ids.shape),
+        )
+        with told, seen, tapping(self.model, taps, self.job.check):
+            return self.model.forward(ids, **options)
 
     def _that_fit(self) -> Iterator[int]:
         """The groups whose streams before all layers have room beside each other."""

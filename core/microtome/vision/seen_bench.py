@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from microtome.errors import InputError, MemoryExceeded, ModelError
+from microtome.errors import InputError, ModelError
+from microtome.full_memory import telling_of_memory
 from microtome.jobs import Job
-from microtome.models.devices import memory_ran_out
 from microtome.models.model import Model
 from microtome.models.vision.sight import Sight
 from microtome.prompts import ImageInput
@@ -107,15 +107,11 @@ class SeenBench:
             name: Put(new[name], torch.from_numpy(mask[some]).repeat_interleave(images, 0), cases)
             for name, mask in changed.items()
         }
-        try:
+        with telling_of_memory(
+            f"Memory ran out while {self.sight.title} ran on {count * images} images",
+            "Give a smaller set, or fewer controls.",
+        ):
             found = going.run(changes, count)
-        except (MemoryError, RuntimeError) as error:
-            if not memory_ran_out(error):
-                raise
-            raise MemoryExceeded(
-                f"Memory ran out while {self.sight.title} ran on {count * images} images.",
-                "Give a smaller set, or fewer controls.",
-            ) from error
         shaped: np.ndarray = found.float().cpu().numpy().reshape(count, images, -1)
         return shaped
 

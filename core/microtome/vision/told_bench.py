@@ -14,10 +14,11 @@ from torch import Tensor
 
 from microtome.activations.batches import batched_activations
 from microtome.analysis.answering import Asked, of_one_length
-from microtome.errors import InputError, MemoryExceeded
+from microtome.errors import InputError
+from microtome.full_memory import telling_of_memory
 from microtome.jobs import Job
-from microtome.models.devices import memory_ran_out
 from microtome.models.hooks import SeenError, Tap, tapping
+from microtome.models.memory import pass_bytes
 from microtome.models.model import Model
 from microtome.models.resuming import Forms
 from microtome.prompt_sets import PromptSet
@@ -150,16 +151,14 @@ class ToldBench:
             taps[Site("resid_pre", first)] = [partial(_go_on, stream, count)]
         source = group[0].tokens.source
         given = None if source is None else torch.from_numpy(source.ids)[None]
-        try:
-            with self._passed_over(first, stream), tapping(self.model, taps, job.check):
-                whole = self.model.forward(_ids(group).repeat(count, 1), given)
-        except (MemoryError, RuntimeError) as error:
-            if not memory_ran_out(error):
-                raise
-            raise MemoryExceeded(
-                f"Memory ran out while {self.model.identity.name} ran on {len(cases)} prompts.",
-                "Choose fewer prompts, or fewer controls.",
-            ) from error
+        ids = _ids(group).repeat(count, 1)
+        told = telling_of_memory(
+            f"Memory ran out while {self.model.identity.name} ran on {len(cases)} prompts",
+            "Choose fewer prompts, or fewer controls.",
+            partial(pass_bytes, self.model, *ids.shape),
+        )
+        with told, self._passed_over(first, stream), tapping(self.model, taps, job.check):
+            whole = self.model.forward(ids, given)
         places = torch.tensor([self.model.read_at(one.tokens.ids) for one in group]).repeat(count)
         read = whole[torch.arange(len(whole)), places].to("cpu", torch.float64)
         shaped: np.ndarray = read.numpy().reshape(count, len(group), -1)

@@ -59,7 +59,8 @@ class AtStep(Request):
         before, node = desk.selection.current, desk.selection.current.node
         if name == "circuit":
             desk.workspace.change("circuit", circuit=value)
-            if node is not None and node not in value.node_id:
+            whole = not value.metadata.get("partial")  # else the node may be still to come
+            if whole and node is not None and node not in value.node_id:
                 answer = value.node_id[value.node_kind.index(OUTPUT)]
                 desk.selection.update(node=answer, edge=None)
             return

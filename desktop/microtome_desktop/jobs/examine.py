@@ -60,6 +60,7 @@ class Examine(Request):
     slot: ClassVar[str] = "examine"
     # The self-checks wait: whoever runs a prompt does not want to.
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"checks"}
+    newest_parts: ClassVar[frozenset[str]] = frozenset({"circuit"})  # of a search it grows
 
     question: Question
     example: bool = False

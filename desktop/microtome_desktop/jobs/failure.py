@@ -6,11 +6,12 @@ import traceback
 from dataclasses import dataclass
 
 from microtome.errors import MemoryExceeded, MicrotomeError
+from microtome.full_memory import free_frames, memory_exceeded, memory_ran_out
 from microtome_desktop.state.notices import Level, Notice
 from microtome_desktop.state.scrubbing import told
 
 _REPORT = "This is a fault of Microtome. The details tell where it happened."
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_LOWER = "Use a shorter prompt or a smaller model, or close other programs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,16 @@ class Failure:
 
     @classmethod
     def of(cls, title: str, error: BaseException) -> Failure:
-        """The failure of an exception."""
+        """The failure of an exception, as text alone: what its frames held is free afterwards."""
         details = "".join(traceback.format_exception(error))
+        way = told(error)
+        free_frames(error)
         known = _memory_error(error) or error
         if isinstance(known, MicrotomeError):
-            return cls(title, known.what, known.way_out, details, way=told(error))
+            return cls(title, known.what, known.way_out, details, way=way)
         first = (str(error).strip() or "no message").splitlines()[0]
         what = f"{type(error).__name__}: {first}"
-        return cls(title, what, _REPORT, details, expected=False, way=told(error))
+        return cls(title, what, _REPORT, details, expected=False, way=way)
 
     @property
     def notice(self) -> Notice:
@@ -42,12 +45,7 @@ class Failure:
 
 
 def _memory_error(error: BaseException) -> MemoryExceeded | None:
-    # torch reports a full memory as a RuntimeError; only its text tells it from others.
-    text = str(error).lower()
-    full = isinstance(error, RuntimeError) and any(phrase in text for phrase in _NO_MEMORY)
-    if not full and not isinstance(error, MemoryError):
+    """The last resort, where no one nearer has said what ran."""
+    if isinstance(error, MicrotomeError) or not memory_ran_out(error):
         return None
-    return MemoryExceeded(
-        "The memory of this machine is full.",
-        "Use a shorter prompt or a smaller model, or close other programs.",
-    )
+    return memory_exceeded("The memory of this machine is full", _LOWER, error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -219,7 +221,9 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         if bad:
             tip += " Large parts cancel here: name an answer and a wrong answer, or give a pair."
         shown.append(Fact(f"cancellation {times:.1f}×", tip, bad))
-    if held.get("unexplored") is not None:
+    if held.get("partial"):
+        shown.append(_found_so_far(held))
+    elif held.get("unexplored") is not None:
         share = float(held["unexplored"])
         tip = "Share of the influence that ends at nodes too weak to be followed to the embeddings."
         shown.append(Fact(f"unexplored {percent(share)}", tip, share > 0.2))
@@ -242,6 +246,13 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
         )
         shown.append(Fact(rule, tip))
     return tuple(shown)
+
+
+def _found_so_far(held: Mapping[str, Any]) -> Fact:
+    lowest, layers = int(held.get("lowest", 0)), int(held.get("n_layers", 0))
+    tip = f"The search comes down from the metric: in-edges of layers {lowest} to {layers - 1} "
+    tip += "are there, lower layers are still to come. Stopped, it stays so: run it again."
+    return Fact(f"so far, layers {lowest} to {layers - 1}", tip, True)
 
 
 def feature_facts(circuit: Circuit) -> list[Fact]:

@@ -16,7 +16,7 @@ from microtome.records.discovery import DISCOVERY
 from microtome.records.faithfulness import FAITHFULNESS
 from microtome.records.judgement import JUDGEMENT, STABILITY
 from microtome.records.session import Session
-from microtome_desktop.state.sweeps import METRICS
+from microtome_desktop.state.sweeps import METRICS, question_json
 
 SEARCH = "search"  # the parameter of a discovery's analysis that holds it
 CIRCUIT = "discovery"  # the parameter of a curve's analysis that names its circuit
@@ -48,7 +48,7 @@ class Search:
 
     def as_json(self) -> dict[str, Any]:
         """The search as plain JSON values."""
-        return asdict(self)
+        return {**asdict(replace(self, question=None)), "question": question_json(self.question)}
 
     @classmethod
     def from_json(cls, held: Any) -> Search:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from microtome.errors import InputError
-from microtome.prompts import Prompt, Question
+from microtome.prompts import ImageInput, Prompt, Question
 from microtome.records.analysis import Analysis
 from microtome.records.session import Session
 from microtome.records.sweep import SWEEP
@@ -172,7 +172,7 @@ class Wish:
 
     def as_json(self) -> dict[str, Any]:
         """The wish as plain JSON values."""
-        return asdict(self)
+        return {**asdict(replace(self, question=None)), "question": question_json(self.question)}
 
     @classmethod
     def from_json(cls, held: Any) -> Wish:
@@ -187,6 +187,13 @@ class Wish:
         except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"This is no sweep: {error}.") from error
         return wish
+
+
+def question_json(question: Question | None) -> dict[str, Any] | None:
+    """A question as plain JSON values; None for one about an image, which JSON does not hold."""
+    prompts = () if question is None else (question.prompt, question.corrupt)
+    images = any(isinstance(prompt, ImageInput) for prompt in prompts)
+    return None if question is None or images else asdict(question)
 
 
 def _tuples(held: dict[str, Any]) -> dict[str, Any]:

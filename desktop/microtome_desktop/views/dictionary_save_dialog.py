@@ -26,7 +26,7 @@ from microtome_desktop.presenters.feature_sources import NO_INDEX, FeatureSource
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.features import index_with
 from microtome_desktop.views.choice import Choice
-from microtome_desktop.views.saving_dialog import SavingDialog
+from microtome_desktop.views.saving_dialog import SavingDialog, typed_path
 
 if TYPE_CHECKING:
     from microtome.features.formats.save_offers import SaveOffer  # brings torch
@@ -145,7 +145,7 @@ class DictionarySaveDialog(SavingDialog):
 
     def target(self) -> Path:
         """The folder that was typed."""
-        return Path(self.path.text().strip()).expanduser()
+        return typed_path(self.path.text())
 
     def why_not(self) -> str:
         """What is wrong with the place, empty when the folder can be written."""

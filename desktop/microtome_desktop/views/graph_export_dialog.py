@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QWidget
 from microtome.circuits.formats.files import FORMATS, GraphFormat
 from microtome.records.circuit import Circuit
 from microtome.records.session import Session
-from microtome_desktop.views.saving_dialog import SavingDialog
+from microtome_desktop.views.saving_dialog import SavingDialog, typed_path
 
 
 class GraphExportDialog(SavingDialog):
@@ -78,7 +78,7 @@ class GraphExportDialog(SavingDialog):
 
     def target(self) -> Path:
         """What was typed, with the ending of the format."""
-        path = Path(self.path.text().strip()).expanduser()
+        path = typed_path(self.path.text())
         named = path.suffix or not path.name
         return path if named else path.with_name(f"{path.name}{self._row.suffix}")
 

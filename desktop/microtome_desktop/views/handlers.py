@@ -286,6 +286,7 @@ class Handlers(QObject):
             self._desk.settings.folder = str(dialog.choice.path.parent)
             self._included[dialog.choice.path] = dialog.choice.include
             self._save(dialog.choice.path)
+        dialog.deleteLater()
 
     def _save(self, path: Path) -> None:
         if self._desk.workspace.session is not None:

@@ -30,6 +30,7 @@ class LivingMenus(QObject):
         self.precisions = self._before(
             table.menus["Model"], "Precision", CommandId.ATTACH_MODEL, window
         )
+        self._one_device, self._one_precision = QActionGroup(window), QActionGroup(window)
         self.precisions.aboutToShow.connect(self._fill_precisions)
         self._panels(table.menus["View"], window)
         self._lessons(table.menus["Examples"])
@@ -75,6 +76,8 @@ class LivingMenus(QObject):
         self._handlers.open_path(self._sender().data())
 
     def _fill_models(self) -> None:
+        for inside in self.models.findChildren(QMenu):
+            inside.deleteLater()  # a menu that is cleared keeps its children
         self.models.clear()
         shelf, model = self._desk.library.shelf, self._desk.workspace.model
         for row in model_rows(shelf, self._desk.settings.recent_models, model):
@@ -100,25 +103,23 @@ class LivingMenus(QObject):
 
     def _fill_devices(self) -> None:
         self.devices.clear()
-        group = QActionGroup(self.devices)
         for name in self._desk.library.shelf.machine.devices:
             action = self.devices.addAction(name)
             action.setCheckable(True)
             action.setChecked(name == self._desk.settings.device)
             action.setData(name)
             action.triggered.connect(self._choose_device)
-            group.addAction(action)
+            self._one_device.addAction(action)
 
     def _fill_precisions(self) -> None:
         self.precisions.clear()
-        group = QActionGroup(self.precisions)
         for name in PRECISIONS:
             action = self.precisions.addAction(name)
             action.setCheckable(True)
             action.setChecked(name == self._desk.settings.dtype)
             action.setData(name)
             action.triggered.connect(self._choose_precision)
-            group.addAction(action)
+            self._one_precision.addAction(action)
 
     def _choose_precision(self) -> None:
         self._desk.settings.dtype = self._sender().data()

@@ -14,7 +14,7 @@ from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.state.desk import Desk
 from microtome_desktop.state.made_by import graph_file, names_model
 from microtome_desktop.views.fonts import mono_font
-from microtome_desktop.views.saving_dialog import SavingDialog, place_problem
+from microtome_desktop.views.saving_dialog import SavingDialog, place_problem, typed_path
 
 SUFFIX = ".h5"
 FILTER = "Microtome sessions (*.h5 *.hdf5);;All files (*)"
@@ -61,6 +61,11 @@ class SaveDialog(SavingDialog):
         self.finish(column)
         self.resize(self.minimumWidth(), 320)
 
+    def done(self, result: int) -> None:
+        """Close, and hear of no sizes any more."""
+        self._desk.sizes.changed.disconnect(self._show_sizes)
+        super().done(result)
+
     def target(self) -> Path:
         """What was typed, with an ending."""
         return _with_suffix(self.path.text())
@@ -74,7 +79,7 @@ class SaveDialog(SavingDialog):
         typed, held = self.path.text(), self._desk.workspace
         if held.note and self.target() == held.path:
             return f"{held.path.name} was {held.note}."
-        return place_problem(typed, Path(typed.strip()).expanduser(), self.target())
+        return place_problem(typed, typed_path(typed), self.target())
 
     @property
     def choice(self) -> SaveChoice:
@@ -99,7 +104,7 @@ class SaveDialog(SavingDialog):
 
 
 def _with_suffix(text: str) -> Path:
-    path = Path(text.strip()).expanduser()
+    path = typed_path(text)
     return path if path.suffix else path.with_name(f"{path.name}{SUFFIX}") if path.name else path
 
 

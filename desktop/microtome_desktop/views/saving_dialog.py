@@ -80,12 +80,24 @@ class SavingDialog(QDialog):
             self.path.setText(chosen)
 
 
+def typed_path(text: str) -> Path:
+    """What was typed as a path; the home of a user that is not there stays as it is."""
+    path = Path(text.strip())
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def place_problem(typed: str, *paths: Path) -> str:
     """Why none of these can be the file, empty when it can; they are what was typed stands for."""
     if not typed.strip():
         return "Give a file name."
-    for path in paths:
-        if path.is_dir():
-            return f"{path} is a folder."
-    missing = [path.parent for path in paths if not path.parent.is_dir()]
+    try:
+        for path in paths:
+            if path.is_dir():
+                return f"{path} is a folder."
+        missing = [path.parent for path in paths if not path.parent.is_dir()]
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        return f"There can be no such file: {error.strerror}."
     return f"There is no folder {missing[0]}." if missing else ""
