@@ -2,8 +2,8 @@
 
 A bare child is an interpreter without site hooks that can import the standard library, this
 program and its libraries, and nothing of the user's. In a frozen bundle the executable is the
-program itself, so that a child is the program with ``--child NAME ARGUMENTS``, which hands them
-to ``run_child``.
+program itself, so that a child is the program with ``--child NAME ARGUMENTS``, which hands its
+arguments to ``be_child`` before anything else.
 """
 
 from __future__ import annotations
@@ -75,6 +75,16 @@ def run_child(name: str, arguments: Sequence[str]) -> int:
         return CANNOT_START
     main(arguments)
     return 0
+
+
+def be_child(arguments: Sequence[str]) -> bool:
+    """Be the child that a frozen program's arguments ask for; whether they ask for one."""
+    if len(arguments) < 2 or arguments[0] != CHILD or arguments[1] not in PROGRAMS:
+        return False
+    status = run_child(arguments[1], arguments[2:])
+    if status:
+        sys.exit(status)
+    return True
 
 
 def _search_path(libraries: Sequence[str]) -> list[str]:
