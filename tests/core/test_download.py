@@ -8,6 +8,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from huggingface_hub import constants
 
 import microtome_resources as resources
 from microtome import cli
@@ -216,3 +217,7 @@ def test_the_command_line_prints_size_and_destination_first(hub, capsys):
     assert "MB in" in told.err
     assert "models--owner--model" in told.err
     assert told.out.startswith("{")
+
+
+def test_the_library_of_the_hub_tells_nobody_what_is_used():
+    assert constants.HF_HUB_DISABLE_TELEMETRY
