@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -216,3 +218,11 @@ def test_the_command_line_prints_size_and_destination_first(hub, capsys):
     assert "MB in" in told.err
     assert "models--owner--model" in told.err
     assert told.out.startswith("{")
+
+
+def test_the_library_of_the_hub_tells_nobody_what_is_used():
+    """Asked of a fresh process: the library looks once, when it is imported."""
+    imported = "import microtome.models.hub; from huggingface_hub import constants"
+    asked = f"{imported}; print(constants.HF_HUB_DISABLE_TELEMETRY)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

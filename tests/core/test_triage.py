@@ -1,5 +1,6 @@
 """The child process that looks at a foreign file first."""
 
+import json
 import os
 import signal
 import subprocess
@@ -229,6 +230,22 @@ def test_the_script_of_a_frozen_program_is_a_child_until_nothing_is_asked(name, 
 @pytest.mark.parametrize("told", [(), ("--child",), ("--child", "os", "10"), ("triage", "10")])
 def test_other_arguments_make_no_child(told):
     assert programs.be_child(told) is None
+
+
+def test_a_frozen_program_becomes_its_child(monkeypatch, tmp_path):
+    """Its executable is no interpreter: one here runs what the program does at its start."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    check = kinds.KINDS["graph"].check
+    _, *told = programs.child_command("triage", check)
+    start = "import sys; from microtome.triage.programs import be_child; be_child(sys.argv[1:])"
+    path = tmp_path / "given.json"
+    path.write_text("[]")
+    asked = {"check": check, "paths": [str(path)], "links": [], "seconds": 9, "memory": 256 * MB}
+    done = subprocess.run(
+        [sys.executable, "-c", start, *told],
+        input=json.dumps(asked), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "JSON list" in json.loads(done.stdout)["said"]
 
 
 def test_every_child_program_is_there():

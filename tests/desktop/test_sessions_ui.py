@@ -17,10 +17,10 @@ from microtome.records.analysis import Analysis
 from microtome.records.hypothesis import Box, Hypothesis
 from microtome.records.marks import Marks
 from microtome.records.paths import PatchedPaths, paths_analysis
-from microtome.session import trial
 from microtome.session.handle import Handle
 from microtome.session.reader import open_session
 from microtome.session.writer import estimate, save_session
+from microtome.triage import server
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, restored
 from microtome_desktop.jobs.model_requests import LoadModel
@@ -229,18 +229,18 @@ def test_paths_are_absolute_in_the_recent_list(bench, tmp_path, monkeypatch):
 
 
 def test_the_open_dialog_prepares_the_reading(qtbot, bench, monkeypatch):
-    trial._dismiss()
+    server.dismiss()
     seen = []
 
     def choose(*_):
-        qtbot.waitUntil(lambda: bool(trial._waiting), timeout=WAIT)
-        seen.append(trial._waiting[0].poll())
+        qtbot.waitUntil(lambda: bool(server._idle), timeout=WAIT)
+        seen.append(server._idle[0].ended)
         return "", ""
 
     monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
     trigger(bench, CommandId.OPEN_SESSION)
-    assert seen == [None]  # a child lives and waits for its file
-    trial._dismiss()
+    assert seen == [False]  # a child lives and waits for its file
+    server.dismiss()
 
 
 def flipped(path):

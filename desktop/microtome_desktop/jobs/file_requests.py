@@ -152,17 +152,19 @@ class PrepareOpening(Request):
     slot: ClassVar[str] = "prepare"
     quiet: ClassVar[bool] = True
 
+    kind: str = "session"  # a name of microtome.triage.kinds
+
     @property
     def title(self) -> str:
         """What is being done."""
-        return "Getting ready to open a session"
+        return f"Getting ready to open a {self.kind}"
 
     def perform(self, engine: Engine, job: Job) -> None:
         """Nothing comes back."""
         from microtome.triage.kinds import KINDS
         from microtome.triage.server import prepare
 
-        prepare(KINDS["session"].check)
+        prepare(KINDS[self.kind].check)
 
 
 @dataclass(frozen=True, slots=True)

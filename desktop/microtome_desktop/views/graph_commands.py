@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QFileDialog
 
 from microtome_desktop.commands.command import CommandId
+from microtome_desktop.jobs.file_requests import PrepareOpening
 from microtome_desktop.jobs.graph_requests import ExportGraph, ImportGraph
 from microtome_desktop.jobs.runner import JobRunner
 from microtome_desktop.presenters.graph_comparison import PAIR
@@ -43,6 +44,7 @@ class GraphCommands(QObject):
 
     def import_graphs(self) -> None:
         """Choose graph files and open them; the last one is on screen, all are in the history."""
+        self._runner.ask(PrepareOpening("graph"))
         chosen, _ = QFileDialog.getOpenFileNames(
             self._window, "Import graphs", self._desk.settings.folder, _FILTER
         )

@@ -161,6 +161,7 @@ class Handlers(QObject):
 
     def open_model_folder(self) -> None:
         """Choose a model folder."""
+        self._runner.ask(PrepareOpening("model"))
         folder = self._choose_folder("Open model folder")
         if folder:
             self.load(folder, remember=True)
