@@ -139,8 +139,8 @@ def _told_by(
     metric = told.get("metric", "")
     name = metric if isinstance(metric, str) else _text(metric)
     settings = {
-        key: value for key, value in told.items()
-        if key not in (*_OUTCOMES, *_WAYS, _ROUTE) and _short(value)
+        key: _shortened(value) for key, value in told.items()
+        if key not in (*_OUTCOMES, *_WAYS, _ROUTE) and value is not None
     }  # fmt: skip
     ways = [f"{told[key]}" for key in _WAYS if isinstance(told.get(key), str) and told[key]]
     seed = next((told[key] for key in _DRAWS if isinstance(told.get(key), int)), None)
@@ -169,11 +169,13 @@ def _kind_in(session: Session | None, metric: str) -> str:
     return str(session.metric.get("kind", "")) if same and session is not None else ""
 
 
-def _short(value: Any) -> bool:
+def _shortened(value: Any) -> Any:
+    """A setting as it is told: of a long list how long it is."""
     plain = (str, int, float, bool)
     if isinstance(value, list | tuple):
-        return len(value) <= _MANY and all(isinstance(each, plain) for each in value)
-    return value is None or isinstance(value, plain)
+        short = len(value) <= _MANY and all(isinstance(each, plain) for each in value)
+        return list(value) if short else f"{len(value)} of them"
+    return value if isinstance(value, plain) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -241,6 +241,14 @@ def _opened(wanted: CommandId, stage: Stage) -> QWidget:
     return stage.dialog()
 
 
+def _made(stage: Stage) -> QWidget:
+    stage.clear()
+    stage.front("circuit")
+    stage.workbench.exports.menus["circuit"].tell_made.trigger()
+    stage.rest()
+    return stage.dialog()
+
+
 def _saving(stage: Stage) -> QWidget:
     stage.clear()
     session = stage.desk.workspace.session
@@ -356,6 +364,8 @@ SCENES = (
           partial(_opened, CommandId.SHORTCUTS)),
     Scene("checks", "The self-checks of a model: does Microtome read it correctly?",
           partial(_opened, CommandId.SHOW_CHECKS)),
+    Scene("made", "What made this: the model, method and settings behind the figures of a panel.",
+          _made),
     Scene("saving", "Saving: what goes into the file, and its size, before anything is written.",
           _saving),
     Scene("told", "A prompt that cannot be run: what is wrong stands where it was typed.", _told),
