@@ -25,6 +25,7 @@ from microtome.prompts import Question
 from microtome.session.trial import prepare
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.circuit_look import LOOKS
 from microtome_desktop.wiring import Opening, settings_store
 
 IDLE_SECONDS = 30  # after Stop
@@ -223,6 +224,8 @@ class Robot:
         desk.draft.fill(question)
         self.bench.runner.ask(Examine(question, example=True))
         self._rest()
+        firsts = {each.name: each.first for each in LOOKS}
+        desk.book.set_looks("As at first", firsts, dict.fromkeys(firsts))
         desk.workspace.mark_clean()
         del desk.history._runs[:-1]
         desk.history.changed.emit()
@@ -254,6 +257,7 @@ class Robot:
         self.window.actions_table.trigger(CommandId.PALETTE)
         QTest.keyClick(self.window.findChild(QLineEdit, "palette_words"), Qt.Key.Key_Escape)
         prepare()
+        self.bench.furnishing.panels["circuit"]._prune_soon()  # a slider's, of superqt
         self._rest()
 
     def _rest(self):
