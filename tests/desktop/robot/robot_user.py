@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 import time
 from collections import Counter
@@ -44,6 +45,7 @@ class Robot:
         self.seed, self.step, self.wrong = seed, 0, []
         self.done, self.slowest_stop = Counter(), 0.0
         self.files = folder / "files"
+        shutil.rmtree(self.files, ignore_errors=True)  # of a robot before
         self.files.mkdir(parents=True)
         self._log = (folder / f"acts-{seed}.jsonl").open("w", encoding="utf-8", buffering=1)
         self._rng = random.Random(seed)
