@@ -25,6 +25,7 @@ class AtStep(Request):
 
     slot: ClassVar[str] = "examine"
     replaces: ClassVar[frozenset[str]] = SESSION_SLOTS | {"model", "checks", "read"}
+    newest_parts: ClassVar[frozenset[str]] = Examine.newest_parts
 
     load: LoadModel
     run: Examine

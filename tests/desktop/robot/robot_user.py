@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ from microtome.triage.kinds import KINDS
 from microtome.triage.server import prepare
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.jobs.examine import Examine
+from microtome_desktop.presenters.circuit_look import LOOKS
 from microtome_desktop.wiring import Opening, settings_store
 
 IDLE_SECONDS = 30  # after Stop
@@ -44,6 +46,7 @@ class Robot:
         self.seed, self.step, self.wrong = seed, 0, []
         self.done, self.slowest_stop = Counter(), 0.0
         self.files = folder / "files"
+        shutil.rmtree(self.files, ignore_errors=True)  # of a robot before
         self.files.mkdir(parents=True)
         self._log = (folder / f"acts-{seed}.jsonl").open("w", encoding="utf-8", buffering=1)
         self._rng = random.Random(seed)
@@ -224,6 +227,8 @@ class Robot:
         desk.draft.fill(question)
         self.bench.runner.ask(Examine(question, example=True))
         self._rest()
+        firsts = {each.name: each.first for each in LOOKS}
+        desk.book.set_looks("As at first", firsts, dict.fromkeys(firsts))
         desk.workspace.mark_clean()
         del desk.history._runs[:-1]
         desk.history.changed.emit()
@@ -255,6 +260,7 @@ class Robot:
         self.window.actions_table.trigger(CommandId.PALETTE)
         QTest.keyClick(self.window.findChild(QLineEdit, "palette_words"), Qt.Key.Key_Escape)
         prepare(KINDS["session"].check)
+        self.bench.furnishing.panels["circuit"]._prune_soon()  # a slider's, of superqt
         self._rest()
 
     def _rest(self):

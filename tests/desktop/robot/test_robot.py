@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from faults import MARK
 from lateness import LATEST
 from levels import measure
@@ -40,9 +41,9 @@ def traced(request, folder):
     """Python's trace of a crash in a file; afterwards where pytest has it."""
     with (folder / "crash.txt").open("w") as trace:
         yield lambda: faulthandler.enable(trace, all_threads=True)
-        stash = request.config.stash
-        kept = [stash[key] for key in stash._storage if "fault_handler_stderr" in repr(key)]
-        faulthandler.enable(*kept[:1])
+        kept = request.config.stash.get(fault_handler_stderr_fd_key, None)
+        if kept is not None:  # the window's own mark took it, and let it go at its end
+            faulthandler.enable(file=kept)
 
 
 @pytest.fixture
