@@ -40,7 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     """Try each version; 1 when one that is here does not work, or none is here."""
     told: dict[str, str] = {}
     with TemporaryDirectory(prefix="microtome-wheel-") as folder:
-        built = wheels.build(Path(folder), environment.PYTHON)
+        try:
+            built = wheels.build(Path(folder), environment.PYTHON)
+        except RuntimeError as error:
+            print(f"The wheel cannot be built. {error}", file=sys.stderr)
+            return 1
         print(f"{built.name}: {built.stat().st_size / 1e6:.1f} MB", flush=True)
         for version in arguments or VERSIONS:
             told[version] = _tried(version, built)

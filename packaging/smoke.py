@@ -36,7 +36,13 @@ class Failed(Exception):
 
 def said(command: Sequence[str | Path], status: int = 0, given: bytes = b"") -> bytes:
     """What a command writes. Raises Failed unless it ends with this status."""
-    done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE, check=False)
+    try:
+        done = subprocess.run(
+            command, input=given, capture_output=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        told = " ".join(map(str, command))
+        raise Failed(f"{told}\nhad not ended after {PATIENCE} seconds.") from None
     if done.returncode != status:
         words = (done.stderr or done.stdout).decode(errors="replace").strip()[-2000:]
         raise Failed(f"{' '.join(map(str, command))}\nended with {done.returncode}: {words}")
