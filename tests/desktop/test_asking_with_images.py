@@ -318,7 +318,7 @@ def test_what_was_found_of_units_outlives_the_image_and_words_come_back(eye, qtb
     qtbot.waitUntil(lambda: desk.workspace.session is not before, timeout=20_000)
     rest(eye, qtbot)
     assert desk.workspace.session.question.prompt == other
-    assert desk.workspace.session.analyses[found.id] is found
+    assert desk.workspace.session.analyses[found.id].params is found.params
     desk.workspace.mark_clean()
     eye.handlers.load("words-4l")
     qtbot.waitUntil(lambda: desk.workspace.session.model.name == "words-4l", timeout=60_000)

@@ -127,7 +127,7 @@ def test_an_empty_window_can_only_open_things():
         CommandId.SAVE, CommandId.SAVE_AS, CommandId.ATTACH_MODEL, CommandId.RUN_CHECKS,
         CommandId.SHOW_CHECKS, CommandId.RUN, CommandId.STOP, CommandId.REPRODUCE,
         CommandId.VERIFY_FILE, CommandId.COMPACT_FILE, CommandId.UNDO, CommandId.REDO,
-        CommandId.PAUSE,
+        CommandId.PAUSE, CommandId.WHAT_MADE_THIS,
         CommandId.SHOW_COVERAGE, *ON_THE_CIRCUIT, *IN_THE_SPACE,
         *ON_A_PLACE, *ON_EDITS, CommandId.ADD_EDIT, CommandId.GENERATE,
         CommandId.SWEEP, CommandId.TRACE_CAUSES, CommandId.SWEEP_EDIT, CommandId.HEAD_EFFECTS,
