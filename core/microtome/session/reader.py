@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from microtome.errors import SessionDamaged
+from microtome.jobs import Job
 from microtome.session.given import as_path
 from microtome.session.log import log_of
 from microtome.session.versions import note
@@ -28,13 +29,13 @@ class SessionFile:
 
     A file that this process did not write itself is first read by a child process.
     Raises SessionError when the file cannot be read, NotASession, NewerSession, or
-    SessionDamaged; each names its reason.
+    SessionDamaged; each names its reason, and Cancelled when ``job`` is stopped meanwhile.
     """
 
     session: Session
     note: str  # what is to be known of a file that is not to be changed, empty for any other
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, job: Job | None = None) -> None:
         place = as_path(path)
         if log_of(place).exists():
             _finish_save(place)
@@ -47,7 +48,7 @@ class SessionFile:
             if look:
                 look.cancel()
             raise
-        examined = look.finish() if look else is_own(place)
+        examined = look.finish(job) if look else is_own(place)
         self._handle = Handle(place)
         try:
             if not examined:

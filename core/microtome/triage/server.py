@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -97,9 +99,6 @@ class Server:
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
-    import os
-    import signal
-
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
@@ -120,11 +119,12 @@ def prepare(*ready: str) -> None:
 
 def take() -> Server:
     """A child that waits, or a new one."""
-    while _idle:
-        server = _idle.pop()
-        if not server.ended:
-            return server
-        server.end()
+    with contextlib.suppress(IndexError):  # another thread may take the last one
+        while True:
+            server = _idle.pop()
+            if not server.ended:
+                return server
+            server.end()
     return Server()
 
 

@@ -96,9 +96,9 @@ class OpenSession(Request):
             throw_away(self.path)
         elif (found := unsaved(self.path)) is not None:
             return found
-        return self._open(engine)
+        return self._open(engine, job)
 
-    def _open(self, engine: Engine) -> Opened:
+    def _open(self, engine: Engine, job: Job) -> Opened:
         from microtome.session.lazy import is_stored
         from microtome.session.nearby import with_edges, with_small_analyses
         from microtome.session.reader import SessionFile
@@ -106,7 +106,7 @@ class OpenSession(Request):
         def near(analysis: Analysis) -> bool:
             return not any(is_stored(one.values) for one in analysis.arrays.values())
 
-        file = SessionFile(self.path)
+        file = SessionFile(self.path, job=job)
         session = with_edges(with_small_analyses(file.session))
         opened = Opened(session, unread(session, among=near), file.note)
         if file.read_only:

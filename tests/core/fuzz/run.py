@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
+_TELL = 10_000  # inputs between two lines
 
 
 def _find_helpers() -> None:
@@ -74,8 +75,11 @@ def _rounds(asked, forks, rows, held, scratch: Path):
     """Batches of all readers in turn, each as often as its share says."""
     tallies = {name: forks.Tally() for name in held}
     spent: defaultdict[str, float] = defaultdict(float)
-    begun = time.monotonic()
-    while sum(tally.count for tally in tallies.values()) < asked.count:
+    begun, told = time.monotonic(), 0
+    while (count := sum(tally.count for tally in tallies.values())) < asked.count:
+        if count >= told + _TELL:
+            told = count
+            _say(f"… {count:,} inputs after {time.monotonic() - begun:.0f} s")
         if time.monotonic() - begun > asked.seconds:
             break
         name = min(tallies, key=lambda each: tallies[each].count / rows[each].share)
