@@ -150,7 +150,9 @@ def robot(arguments: list[str]) -> int:
         if value is not None:
             place = value.absolute() if isinstance(value, Path) else value
             os.environ[f"MICROTOME_ROBOT_{name.upper()}"] = str(place)
-    return _pytest(["tests/desktop/robot", "--jaxtyping-packages=", "--timeout=0", "-s", *others])
+    # pytest's log would keep the trace of every error, and with it panels that are long gone.
+    plain = ["--jaxtyping-packages=", "--timeout=0", "-s", "-p", "no:logging"]
+    return _pytest(["tests/desktop/robot", *plain, *others])
 
 
 def check(_arguments: list[str]) -> int:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from shiboken6 import isValid
 
 from microtome.errors import InputError
 from microtome.records.analysis import Analysis
@@ -268,7 +269,7 @@ class HypothesisPanel(Panel):
         self._tell()
 
     def _on_library(self, shelf: object, changed: frozenset[str]) -> None:
-        if "facts" in changed:
+        if "facts" in changed and isValid(self):  # a change of theme has put another in its place
             self.inputs.offer(self.context.library.shelf.facts.prompt_sets)
 
     def _on_work(self) -> None:

@@ -18,6 +18,8 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QThread, QTimer
 from PySide6.QtWidgets import QApplication
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_LOG = "the log of a session"
+FEW = 0.01
 NEAR = 1.10  # memory is back within 10 %
 
 
@@ -37,12 +39,15 @@ class Levels:
     def grown(self, before, *, whole=True):
         """What there is more of than before, by its name; memory beyond a tenth.
 
+        A hundredth of all Qt objects may be new: panels show what else is known of the model.
+
         Not ``whole``: without what a window makes when something in it is first used.
         """
         found = {}
         for name in ("objects", "windows", "threads", "timers", "files")[0 if whole else 2 :]:
             more = getattr(self, name) - getattr(before, name)
-            if more:
+            few = FEW * getattr(before, name).total() if name == "objects" else 0
+            if more.total() > few:
                 found[name] = dict(more)
         for name in ("hooks", "children"):
             if getattr(self, name) > getattr(before, name):
@@ -80,9 +85,11 @@ def _files():
     found = Counter()
     for file in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            found[re.sub(r"[0-9a-f]{8,}|\d+", "#", file.readlink().name)] += 1
-    # A window has one, from the first time that it keeps what nobody saved.
-    return found - Counter({"kept-#.lock": 1})
+            name = re.sub(r"[0-9a-f]{8,}|\d+", "#", file.readlink().name)
+            found[_LOG if name.removesuffix(" (deleted)").endswith("-log") else name] += 1
+    # A window has one of each, from the first time that it keeps what nobody saved: the lock, and
+    # the log beside the file that was saved last.
+    return found - Counter({"kept-#.lock": 1, _LOG: 1})
 
 
 def _settle():

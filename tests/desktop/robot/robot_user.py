@@ -26,7 +26,6 @@ from microtome.prompts import Question
 from microtome.triage.kinds import KINDS
 from microtome.triage.server import prepare
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.presenters.circuit_look import LOOKS
 from microtome_desktop.wiring import Opening, settings_store
 
@@ -62,7 +61,7 @@ class Robot:
         self.bench = self.opening.workbench
         self.bench.desk.notices.posted.connect(self._on_notice)
         self.opening.net.caught.connect(self._on_error)
-        self._views = {}  # of the panels, at first
+        self._session, self._views = None, {}  # the first, and how panels were set at first
         self._first = {name: getattr(self.bench.desk.settings, name) for name in _SETTINGS}
 
     def close(self):
@@ -177,7 +176,9 @@ class Robot:
         self.faults.disarm()
         self._stop()
         self._tidy()
-        if self.step:
+        if self._session is None:
+            self._session = self.bench.desk.workspace.session
+        else:
             self._load_first()
         self._set_panels_back(late=anew)
         if anew:
@@ -218,14 +219,16 @@ class Robot:
         self._rest()
 
     def _load_first(self):
-        """The first model and its example, whatever was loaded, and no other run in memory."""
+        """The first model and the first run of it, whatever was loaded, and no other in memory.
+
+        A new run would take results of the one before along.
+        """
         desk, example = self.bench.desk, resources.START_EXAMPLE
         desk.workspace.mark_clean()
         self.bench.handlers.load(example.model)
         self._rest()
-        question = Question(example.clean, None, example.answer, example.wrong)
-        desk.draft.fill(question)
-        self.bench.runner.ask(Examine(question, example=True))
+        desk.draft.fill(Question(example.clean, None, example.answer, example.wrong))
+        desk.workspace.show(self._session, dirty=False)
         self._rest()
         firsts = {each.name: each.first for each in LOOKS}
         desk.book.set_looks("As at first", firsts, dict.fromkeys(firsts))

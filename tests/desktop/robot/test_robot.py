@@ -6,6 +6,8 @@ import faulthandler
 import json
 import os
 import threading
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,10 @@ def it_sees_what_it_looks_for(user, before):
     assert now.grown(before, whole=False) == {
         "threads": {"leaked": 1}, "timers": {"None every 10000 ms": 1}, "hooks": 1,
     }  # fmt: skip
+    fat = now.objects + Counter({"leaked": now.objects.total() // 50})
+    assert replace(now, objects=fat).grown(now) == {"objects": {"leaked": fat["leaked"]}}
+    assert replace(now, memory=round(1.05 * now.memory)).grown(now) == {}
+    assert replace(now, memory=round(1.15 * now.memory)).grown(now).keys() == {"memory"}
     for text in (f"Of the robot, {MARK}", "of nobody"):
         desk.notices.post(Failure.of("Work failed", ZeroDivisionError(text)).notice)
     (wrong,) = user.wrong
