@@ -55,6 +55,7 @@ TYPE = "document type"
 GRAPHML = {
     "an entity bomb": ('<!DOCTYPE g [<!ENTITY a "aaaa">]>' + HEAD + "</graphml>", TYPE),
     "a file elsewhere": ('<!DOCTYPE g SYSTEM "file:///etc/passwd">' + HEAD + "</graphml>", TYPE),
+    "an unknown encoding": ('<?xml version="1.0" encoding="UTF-x"?>' + HEAD, "no whole XML"),
     "no end": (HEAD + '<graph><node id="a"/>', "no whole XML"),
     "two nodes": (HEAD + '<graph><node id="a"/><node id="a"/></graph></graphml>', "two nodes 'a'"),
     "a graph in a graph": (HEAD + IN.format("<graph/>"), "within"),
@@ -91,6 +92,12 @@ TEXTS = {
     "a number of 20,000 digits": (_one_value("1" * 20_000), "number that cannot be read"),
     "a weight of 4,000 digits": ('{"links": [' + _LINK % ("9" * 4_000) + "]}", "too large|Link 0"),
     "a key twice": ('{"nodes": [], "nodes": []}', "twice"),
+    "a score of 400 digits": (
+        '{"cfg":{"n_layers":1,"n_heads":1,"parallel_attn_mlp":false,"d_model":3},'
+        '"nodes":{"input":{"in_graph":true},"m0":{"in_graph":true}},'
+        '"edges":{"input->m0":{"score":' + "9" * 400 + ',"in_graph":true}}}',
+        "number that is too large",
+    ),
     "cut short": ('{"nodes": [{"node_id": "a"', "ends too early"),
     "behind its end": ('{"nodes": []} {}', "goes on behind its end"),
     "a list": ("[1, 2]", "JSON list"),

@@ -122,7 +122,12 @@ def _read(path: Path, reading: Reading, job: Job) -> Circuit:
     document = open_document(path, job)
     for row in FORMATS.values():
         if row.fits(document):
-            return row.read(document, reading)
+            try:
+                return row.read(document, reading)
+            except OverflowError as error:  # JSON has whole numbers without end
+                raise GraphError(
+                    f"{path.name} holds a number that is too large.", "Export the graph anew."
+                ) from error
     known = ", ".join(f"{row.title} ({row.suffix})" for row in FORMATS.values())
     raise GraphError(
         f"{document.path.name} is a {document.container} file, but none of a known graph.",

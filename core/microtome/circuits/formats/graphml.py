@@ -161,7 +161,7 @@ def _parse(document: Document) -> _Parsed:
                 parser.Parse(block, False)
                 done += len(block)
             parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError) as error:  # an encoding that nobody knows, too
         raise parsed.refuse(f"is no whole XML ({str(error)[:60]})") from error
     return parsed
 
