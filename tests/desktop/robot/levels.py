@@ -85,8 +85,9 @@ def _files():
     found = Counter()
     for file in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            name = re.sub(r"[0-9a-f]{8,}|\d+", "#", file.readlink().name)
-            found[_LOG if name.removesuffix(" (deleted)").endswith("-log") else name] += 1
+            name = file.readlink().name.removesuffix(" (deleted)")
+            name = re.sub(r"[0-9a-f]{8,}|\d+", "#", name)
+            found[_LOG if name.endswith("-log") else name] += 1
     # A window has these from the first time that it keeps what nobody saved: a file for a session
     # without one and its lock, and a log beside it and beside the file that was saved last.
     return found - Counter({"kept-#.lock": 1, "kept-#.h#": 1, _LOG: 2})
