@@ -259,6 +259,7 @@ class Robot:
 
     def _use_what_is_made_late(self):
         """What the window makes once, when it is first used; and the child of the next trial."""
+        self.bench.menus.models.aboutToShow.emit()  # has a menu of steps of training inside
         to_front(self.window)
         self.window.actions_table.trigger(CommandId.PALETTE)
         QTest.keyClick(self.window.findChild(QLineEdit, "palette_words"), Qt.Key.Key_Escape)
