@@ -16,9 +16,11 @@ from PySide6.QtWidgets import QFileDialog, QTreeWidget
 
 import microtome as mt
 import microtome_resources as resources
+from microtome.prompts import Question
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.image_rows import IMAGE_COMMANDS
 from microtome_desktop.commands.table import command
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession
 from microtome_desktop.presenters.circuit_text import metric_text
 
@@ -36,7 +38,7 @@ def png(values, mode=None):
 @pytest.fixture(scope="module")
 def opened(live_bench, qapp):
     """The live window with shapes-resnet in place of its model, as opening it leaves it."""
-    desk, before = live_bench.desk, live_bench.desk.workspace.session
+    desk = live_bench.desk
     for toast in list(live_bench.toasts.shown):
         toast.close()
     fields = live_bench.furnishing.panels["ask"].prompt
@@ -44,10 +46,15 @@ def opened(live_bench, qapp):
         field.completer().popup()  # made when first asked for, and kept with the window
     desk.workspace.mark_clean()
     bot = SimpleNamespace(waitUntil=lambda condition, timeout: until(condition))
-    if desk.workspace.model.name == "shapes-resnet":  # its example is shown after another model's
-        live_bench.handlers.load("words-4l")
-        until(lambda: desk.workspace.model.name == "words-4l")
-        rest(live_bench, bot)
+    # Its example is shown in place of another example, not of what a test before has run.
+    example = resources.START_EXAMPLE
+    live_bench.handlers.load(example.model)
+    until(lambda: desk.workspace.model.name == example.model)
+    rest(live_bench, bot)
+    single = Question(example.clean, None, example.answer, example.wrong)
+    live_bench.runner.ask(Examine(single, example=True))
+    rest(live_bench, bot)
+    before = desk.workspace.session
     live_bench.handlers.load("shapes-resnet")
     until(lambda: desk.workspace.model.name == "shapes-resnet")
     rest(live_bench, bot)
