@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import h5py
 
@@ -18,6 +18,7 @@ _AT_ONCE = 1 << 20  # bytes
 _LENGTH = 32  # digits: 16 of the length, 8 of the checksum, 8 that check these
 
 
+@runtime_checkable
 class _Bytes(Protocol):
     """What a file is read from, as bytes."""
 

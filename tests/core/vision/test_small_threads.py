@@ -1,4 +1,4 @@
-"""Small models that see compute on one thread, and torch has its threads back afterwards."""
+"""Small models compute on one thread, and torch has its threads back afterwards."""
 
 from __future__ import annotations
 
@@ -71,10 +71,13 @@ def test_threads_come_back_where_it_is_stopped_or_fails(model):
     assert torch.get_num_threads() == 2
 
 
-def test_models_that_read_words_keep_their_threads(model):
-    counts = []
-    words = mt.load_model("words-4l")
-    mt.trace(words, "When", job=Job(on_progress=lambda _: counts.append(torch.get_num_threads())))
-    assert set(counts) <= {2}
-    assert not small.is_small(words)
-    assert small.is_small(model)
+def test_so_do_small_models_that_read_words(model, monkeypatch):
+    words, counts = mt.load_model("words-4l"), []
+    hook = words.module.register_forward_pre_hook(lambda *_: counts.append(torch.get_num_threads()))
+    mt.trace(words, "When")
+    assert counts == [1]
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr(small, "_WEIGHTS", words.identity.n_parameters - 1)
+    mt.trace(words, "When")
+    assert counts == [1, 2]
+    hook.remove()
