@@ -29,7 +29,7 @@ N = 1600
 
 
 def shown(qtbot):
-    plot = GridPlot(top_down=True, bar=False)
+    plot = GridPlot("a map", top_down=True, bar=False)
     qtbot.addWidget(plot)
     plot.resize(420, 440)
     with qtbot.waitExposed(plot):
@@ -98,7 +98,7 @@ def test_the_value_under_the_cursor_is_exact_however_coarse_the_picture(qtbot):
 
 
 def test_only_the_chips_in_view_are_painted(qtbot, monkeypatch):
-    chips = TokenChips()
+    chips = TokenChips("tokens")
     qtbot.addWidget(chips)
     chips.show_rows(tuple(Chip(f"t{i}") for i in range(4096)))
     painted = []
@@ -133,7 +133,7 @@ def slow_names(strip):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_axis_chooses_the_same_names_as_a_plain_search(qtbot, seed):
     random = np.random.default_rng(seed)
-    strip = AxisStrip(Qt.Orientation.Horizontal)
+    strip = AxisStrip(Qt.Orientation.Horizontal, "tokens")
     qtbot.addWidget(strip)
     strip.resize(700, 26)
     count = int(random.integers(5, 400))
