@@ -62,7 +62,8 @@ class Provenance:
         """Names and texts, in the order in which a person reads them."""
         made, none = self.made, "none" if self.made.told else NOTHING
         versions = ", ".join(f"{name} {each}" for name, each in made.versions.items())
-        threads = "" if made.threads is None else f", threads: {made.threads} or fewer"
+        threads = "" if made.threads is None else f", at most {made.threads} threads"
+        threads = ", one thread" if made.threads == 1 else threads
         taken = ", ".join(text for text in (self.path, self.route) if text)
         settings = "; ".join(f"{name} = {_text(value)}" for name, value in self.settings.items())
         return (
