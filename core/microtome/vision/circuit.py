@@ -16,6 +16,7 @@ from torch import Tensor
 
 from microtome.circuits.asking import Subject, prompts_of, settled
 from microtome.circuits.coefficients import Rule
+from microtome.circuits.growing import Growing
 from microtome.errors import ModelError, PromptError
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
@@ -162,6 +163,8 @@ def channel_graph(
     more than ``tau`` of the strongest one's influence; of each the ``keep`` strongest in-edges are
     returned. In ``metadata`` ``unit_layers`` names the layers, and ``unexplored`` is the share of
     the influence that ended at units that were not expanded.
+    A search that takes long hands out what it has found so far by ``job.partial``, as
+    ``component_graph`` does; before it, while the run is frozen, there is no edge yet.
     Raises ModelError for a model that does not see, UnknownArchitecture for one with a step that
     cannot be frozen, PromptError, AnswerError and MetricError for what cannot be asked.
     """
@@ -171,15 +174,23 @@ def channel_graph(
     seen = Seen.of(model, subject, metric, job)
     pieces = seen.pieces(job)
     most = _expanded(pieces) if units is None else units
-    swept = Sweep(pieces, tau, keep, most, job).run()
-    metadata = {
-        **_metadata(seen, swept),
-        "tau": tau,
-        "keep": keep,
-        "units": most,
-        "seconds": time.perf_counter() - started,
-    }
-    return stamped(_circuit(seen, swept, metadata), model.identity)
+    making = _Making(model, seen, {"tau": tau, "keep": keep, "units": most})
+    growing = Growing(job, making.circuit, started)
+    swept = Sweep(pieces, tau, keep, most, job, growing.tell).run()
+    return making.circuit(swept, {"seconds": time.perf_counter() - started})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Making:
+    """Makes circuits of what a sweep has found."""
+
+    model: Model
+    seen: Seen
+    told: dict[str, Any]  # in the metadata of each
+
+    def circuit(self, swept: Sweep, more: dict[str, Any]) -> Circuit:
+        metadata = {**_metadata(self.seen, swept), **self.told, **more}
+        return stamped(_circuit(self.seen, swept, metadata), self.model.identity)
 
 
 def _expanded(pieces: Pieces) -> int:
