@@ -6,6 +6,7 @@ Method and formulas: docs/component-graph.md, "Circuits of channels".
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,8 +260,8 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
 
 def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     pieces = swept.pieces
-    scores = [pieces.score(name).double().cpu().numpy() for name in swept.places]
-    biases = [pieces.bias(name).double().cpu().numpy() for name in pieces.layers]
+    scores = _each(swept.job, swept.places, pieces.score)
+    biases = _each(swept.job, pieces.layers, pieces.bias)
     columns: dict[str, list[np.ndarray]] = {
         "node_score": [*scores, np.array([seen.explained])],
         "node_influence": [*swept.influence, np.ones(1)],
@@ -269,6 +270,14 @@ def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     return {
         name: np.concatenate(parts)[nodes].astype(np.float32) for name, parts in columns.items()
     }
+
+
+def _each(
+    job: Job, names: Sequence[str], made: Callable[[str], Tensor]
+) -> Iterator[Float[np.ndarray, " unit"]]:
+    for name in names:
+        job.check()
+        yield made(name).double().cpu().numpy()
 
 
 def _named(sight: Sight, layer: str, number: int) -> tuple[str, str, str]:
