@@ -243,8 +243,8 @@ def test_it_can_be_stopped_at_every_stage(tiny_model, stage):
 
 
 def test_a_long_search_hands_out_what_it_has_found_so_far(tiny_model, monkeypatch):
-    monkeypatch.setattr("microtome.circuits.component._EVERY", 0.0)
-    monkeypatch.setattr("microtome.circuits.component._TIMES", 0)
+    monkeypatch.setattr("microtome.circuits.growing.EVERY", 0.0)
+    monkeypatch.setattr("microtome.circuits.growing.TIMES", 0)
     parts = []
     job = Job(on_partial=lambda name, value: parts.append((name, value)))
     whole = component_graph(tiny_model("llama"), IDS, job=job)

@@ -6,8 +6,7 @@ Method and formulas: docs/component-graph.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from microtome.circuits.backward import Gradient, backward
 from microtome.circuits.biases import bias_parts, node_bias
 from microtome.circuits.coefficients import Rule, coefficients
 from microtome.circuits.columns import Columns, NodeTexts, as_circuit
+from microtome.circuits.growing import Growing
 from microtome.circuits.sources import Layout, node_outputs, node_scores
 from microtome.circuits.sweep import Explored, sweep
 from microtome.errors import PromptError, expect
@@ -31,8 +31,6 @@ from microtome.records.made import Made
 
 # A metric that is the small difference of large parts explains little.
 CANCELLATION_WARNING = 5.0
-# Seconds between two partial circuits, and how many times as long as it takes to make one.
-_EVERY, _TIMES = 1.0, 10
 
 
 @small_on_one_thread
@@ -69,7 +67,7 @@ def component_graph(
         gradient, outputs = linearised(asked, rule, values_only=values_only, job=job)
         told = {"values_only": values_only, "tau": tau, "keep": keep}
         making = _Making(asked, gradient, outputs, told, Made.on(model.identity))
-        growing = _Growing(job, making.circuit)
+        growing = Growing(job, making.circuit, started)
         explored = sweep(gradient, outputs, tau=tau, keep=keep, job=job, on_layer=growing.tell)
         return making.circuit(explored, {"seconds": time.perf_counter() - started})
 
@@ -90,26 +88,6 @@ class _Making:
         texts = NodeTexts(asked.tokens, asked.metric_name, asked.position)
         metadata = {**_metadata(asked, rule, explored), **self.told, **more}
         return replace(as_circuit(columns, texts), metadata=metadata, made=self.made)
-
-
-@dataclass(slots=True, eq=False)
-class _Growing:
-    """Hands out the circuit of a long search now and then, if somebody listens."""
-
-    job: Job
-    made: Callable[[Explored, dict[str, Any]], Circuit]
-    _next: float = field(init=False, default_factory=lambda: time.monotonic() + _EVERY)
-
-    def tell(self, layer: int, known: Callable[[], Explored]) -> None:
-        begun = time.monotonic()
-        if not self.job.hears_partials or begun < self._next:
-            return
-        # How much is not explored is not known before the end.
-        self.job.partial(
-            "circuit", self.made(known(), {"partial": True, "lowest": layer, "unexplored": None})
-        )
-        ended = time.monotonic()
-        self._next = ended + max(_EVERY, _TIMES * (ended - begun))
 
 
 def _rule(rule: Rule | None, asked: Asked) -> Rule:

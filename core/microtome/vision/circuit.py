@@ -6,6 +6,7 @@ Method and formulas: docs/component-graph.md, "Circuits of channels".
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from microtome.circuits.asking import Subject, prompts_of, settled
 from microtome.circuits.coefficients import Rule
+from microtome.circuits.growing import Growing
 from microtome.errors import ModelError, PromptError
 from microtome.jobs import Job, job_or_default
 from microtome.metrics import LinearMetric
@@ -162,6 +164,8 @@ def channel_graph(
     more than ``tau`` of the strongest one's influence; of each the ``keep`` strongest in-edges are
     returned. In ``metadata`` ``unit_layers`` names the layers, and ``unexplored`` is the share of
     the influence that ended at units that were not expanded.
+    A search that takes long hands out what it has found so far by ``job.partial``, as
+    ``component_graph`` does; before it, while the run is frozen, there is no edge yet.
     Raises ModelError for a model that does not see, UnknownArchitecture for one with a step that
     cannot be frozen, PromptError, AnswerError and MetricError for what cannot be asked.
     """
@@ -171,15 +175,23 @@ def channel_graph(
     seen = Seen.of(model, subject, metric, job)
     pieces = seen.pieces(job)
     most = _expanded(pieces) if units is None else units
-    swept = Sweep(pieces, tau, keep, most, job).run()
-    metadata = {
-        **_metadata(seen, swept),
-        "tau": tau,
-        "keep": keep,
-        "units": most,
-        "seconds": time.perf_counter() - started,
-    }
-    return stamped(_circuit(seen, swept, metadata), model.identity)
+    making = _Making(model, seen, {"tau": tau, "keep": keep, "units": most})
+    growing = Growing(job, making.circuit, started)
+    swept = Sweep(pieces, tau, keep, most, job, growing.tell).run()
+    return making.circuit(swept, {"seconds": time.perf_counter() - started})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Making:
+    """Makes circuits of what a sweep has found."""
+
+    model: Model
+    seen: Seen
+    told: dict[str, Any]  # in the metadata of each
+
+    def circuit(self, swept: Sweep, more: dict[str, Any]) -> Circuit:
+        metadata = {**_metadata(self.seen, swept), **self.told, **more}
+        return stamped(_circuit(self.seen, swept, metadata), self.model.identity)
 
 
 def _expanded(pieces: Pieces) -> int:
@@ -248,8 +260,8 @@ def _circuit(seen: Seen, swept: Sweep, metadata: dict[str, Any]) -> Circuit:
 
 def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     pieces = swept.pieces
-    scores = [pieces.score(name).double().cpu().numpy() for name in swept.places]
-    biases = [pieces.bias(name).double().cpu().numpy() for name in pieces.layers]
+    scores = _each(swept.job, swept.places, pieces.score)
+    biases = _each(swept.job, pieces.layers, pieces.bias)
     columns: dict[str, list[np.ndarray]] = {
         "node_score": [*scores, np.array([seen.explained])],
         "node_influence": [*swept.influence, np.ones(1)],
@@ -258,6 +270,14 @@ def _numbers(seen: Seen, swept: Sweep, nodes: np.ndarray) -> dict[str, Any]:
     return {
         name: np.concatenate(parts)[nodes].astype(np.float32) for name, parts in columns.items()
     }
+
+
+def _each(
+    job: Job, names: Sequence[str], made: Callable[[str], Tensor]
+) -> Iterator[Float[np.ndarray, " unit"]]:
+    for name in names:
+        job.check()
+        yield made(name).double().cpu().numpy()
 
 
 def _named(sight: Sight, layer: str, number: int) -> tuple[str, str, str]:

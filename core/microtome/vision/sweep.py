@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,8 @@ class Sweep:
 
     ``places`` are the image and the layers in order; a unit is the number of its place and its
     own. ``edges`` are rows of source place and unit, target place and unit, with ``weights``.
+    ``on_layer`` is told the lowest layer that is done, and what gives all that is known: the edges
+    into it and above are final, the influence of lower units is not.
     """
 
     pieces: Pieces
@@ -33,6 +35,7 @@ class Sweep:
     keep: int
     most: int
     job: Job
+    on_layer: Callable[[int, Callable[[], Sweep]], None] | None = None
     together: int = 4  # targets between two checkpoints, as many as take no longer than _SLOW
     places: list[str] = field(init=False)
     influence: list[Float[np.ndarray, " unit"]] = field(init=False)
@@ -55,6 +58,8 @@ class Sweep:
         for at in range(total - 1, 0, -1):
             self.job.progress("Finding the circuit", total - 1 - at, total - 1)
             self._expand(at)
+            if self.on_layer is not None and at > 1:
+                self.on_layer(at - 1, lambda: self)  # the image is no layer
         self.job.progress("Finding the circuit", total - 1, total - 1)
         return self
 

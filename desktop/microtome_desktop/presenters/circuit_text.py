@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.circuit import FEATURE, OUTPUT, TOKEN, UNITS, Circuit
 from microtome.records.feature_names import name_alone
 from microtome.records.session import Session
+from microtome.records.units import short_layer
 from microtome_desktop.presenters.circuit_kinds import (
     NODE_STYLES,
     OTHER_NODE,
@@ -222,7 +221,7 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
             tip += " Large parts cancel here: name an answer and a wrong answer, or give a pair."
         shown.append(Fact(f"cancellation {times:.1f}×", tip, bad))
     if held.get("partial"):
-        shown.append(_found_so_far(held))
+        shown.append(_found_so_far(circuit))
     elif held.get("unexplored") is not None:
         share = float(held["unexplored"])
         tip = "Share of the influence that ends at nodes too weak to be followed to the embeddings."
@@ -248,11 +247,14 @@ def facts(circuit: Circuit) -> tuple[Fact, ...]:
     return tuple(shown)
 
 
-def _found_so_far(held: Mapping[str, Any]) -> Fact:
+def _found_so_far(circuit: Circuit) -> Fact:
+    held = circuit.metadata
     lowest, layers = int(held.get("lowest", 0)), int(held.get("n_layers", 0))
-    tip = f"The search comes down from the metric: in-edges of layers {lowest} to {layers - 1} "
+    named = [short_layer(layer) for layer in unit_layers(circuit)][lowest:]
+    done = f"{named[0]} to {named[-1]}" if named else f"{lowest} to {layers - 1}"
+    tip = f"The search comes down from the metric: in-edges of layers {done} "
     tip += "are there, lower layers are still to come. Stopped, it stays so: run it again."
-    return Fact(f"so far, layers {lowest} to {layers - 1}", tip, True)
+    return Fact(f"so far, layers {done}", tip, True)
 
 
 def feature_facts(circuit: Circuit) -> list[Fact]:
