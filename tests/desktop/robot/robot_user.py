@@ -47,6 +47,7 @@ class Robot:
         self.files = folder / "files"
         shutil.rmtree(self.files, ignore_errors=True)  # of a robot before
         self.files.mkdir(parents=True)
+        patch.chdir(self.files)  # a name that it types stands for a file here
         self._log = (folder / f"acts-{seed}.jsonl").open("w", encoding="utf-8", buffering=1)
         self._rng = random.Random(seed)
         self.ticks_for_nobody = ticks_for_nobody
