@@ -35,7 +35,7 @@ _IDLE_MS = 130  # how long the view must be still before a repaint
 _PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old one
 # Edges are drawn each by itself as long as they are not more, painted little by little or at once;
 # of more only the strongest are, and all others are one haze.
-_LINES, _LINES_AT_ONCE = 5_000, 600
+LINES, _LINES_AT_ONCE = 5_000, 600
 _STRONGEST, _STRONGEST_AT_ONCE = 1_000, 200
 _BAR, _LEAST_BAR = 6.0, 0.2  # pixels across an edge, and along it
 _BAR_AT = 0.62, 0.65, 0.68  # of the way from source to target
@@ -199,7 +199,7 @@ class EdgeLayer(QGraphicsObject):
         pixmap.fill(Qt.GlobalColor.transparent)
         todo = self._visible(transform, QRectF(frame))
         all_, strongest = (
-            (_LINES_AT_ONCE, _STRONGEST_AT_ONCE) if self._at_once else (_LINES, _STRONGEST)
+            (_LINES_AT_ONCE, _STRONGEST_AT_ONCE) if self._at_once else (LINES, _STRONGEST)
         )
         lines = len(todo) if len(todo) <= all_ else strongest
         rest, todo = todo[lines:], todo[:lines]
@@ -216,7 +216,8 @@ class EdgeLayer(QGraphicsObject):
         if self._curves is None:
             return None
         size, blocks = picture.pixmap.size(), self._blocks(picture, self._curves, rows)
-        return Haze(blocks, np.unique(self._curves.hue[rows]), size.width(), size.height())
+        hues, ratio = np.unique(self._curves.hue[rows]), picture.pixmap.devicePixelRatio()
+        return Haze(blocks, hues, size.width(), size.height(), ratio)
 
     def _blocks(
         self, picture: EdgePicture, curves: Curves, rows: Int[np.ndarray, " some"]
@@ -275,7 +276,7 @@ class EdgeLayer(QGraphicsObject):
     def _show(self, picture: EdgePicture) -> None:
         """Put the picture on the screen when it is complete, or better than none or an old one."""
         now = time.perf_counter()
-        crowded = len(self._rows) > _LINES
+        crowded = len(self._rows) > LINES
         overdue = now - picture.started > (_CROWDED_S if crowded else _PATIENCE)
         if picture.complete or overdue or self._shown is None:
             if crowded and not picture.complete:
