@@ -1,4 +1,4 @@
-"""The feature space, flat and in 3-D: picking by mouse and keys, colours, following the selection."""
+"""The feature space, flat and in 3-D: picking by mouse and keys, colours, the selection."""
 
 from __future__ import annotations
 
@@ -299,7 +299,8 @@ def test_steps_go_through_all_points_in_their_order(analysis):
                    ordered=np.sort(numbers))  # fmt: skip
     rows = in_order(held)
     assert [further(held, row, 1) for row in rows] == [*rows[1:], rows[-1]]
-    assert [further(held, row, -20) for row in rows] == [rows[max(0, n - 20)] for n in range(len(rows))]
+    back = [rows[max(0, n - 20)] for n in range(len(rows))]
+    assert [further(held, row, -20) for row in rows] == back
 
 
 def test_the_nearest_point_on_a_side_is_found():

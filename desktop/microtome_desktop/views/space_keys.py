@@ -81,9 +81,11 @@ class PointKeys(QObject):
         """Take the keys that are ours; the mouse, or another place of the keyboard, ends it."""
         if isinstance(event, QKeyEvent):
             return self._on_key(event)
-        if event.type() == QEvent.Type.MouseButtonPress:
-            self.drop()
-        elif isinstance(event, QFocusEvent) and event.lostFocus() and event.reason() not in _SHORT:
+        if isinstance(event, QFocusEvent):
+            gone = event.lostFocus() and event.reason() not in _SHORT
+        else:
+            gone = event.type() == QEvent.Type.MouseButtonPress
+        if gone:
             self.drop()
         return False
 
