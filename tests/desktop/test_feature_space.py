@@ -312,17 +312,17 @@ def test_the_nearest_point_on_a_side_is_found():
 
 
 @pytest.fixture(params=["flat", pytest.param("solid", marks=pytest.mark.gl)])
-def by_keys(request, monkeypatch, qtbot, context):
-    """A panel that is drawn either way."""
+def is_flat(request, monkeypatch):
+    """Drawn either way."""
     if request.param == "flat":
         monkeypatch.setattr(feature_space_panel, "opengl_problem", lambda: "it was switched off")
+    return request.param == "flat"
+
+
+def test_keys_point_at_points_and_choose_them(qtbot, is_flat, context):
     panel = shown(qtbot, context)
-    assert isinstance(panel.view, FlatSpace) == (request.param == "flat")
-    return panel
-
-
-def test_keys_point_at_points_and_choose_them(by_keys, context):
-    panel, surface, drawing = by_keys, by_keys.view.surface(), by_keys.drawing
+    assert isinstance(panel.view, FlatSpace) == is_flat
+    surface, drawing = panel.view.surface(), panel.drawing
     rows, before = in_order(drawing), pixels(surface.grab().toImage())
     QTest.keyClick(surface, KEY.Key_Return)  # nothing is pointed at
     assert context.selection.current.position is None
@@ -354,8 +354,9 @@ def test_keys_point_at_points_and_choose_them(by_keys, context):
     assert panel.active.keys.row == further(drawing, row, 1)
 
 
-def test_the_menu_key_is_about_what_keys_point_at(by_keys):
-    panel, surface, asked = by_keys, by_keys.view.surface(), []
+def test_the_menu_key_is_about_what_keys_point_at(qtbot, is_flat, context):
+    panel, asked = shown(qtbot, context), []
+    surface = panel.view.surface()
     panel.grid.menu_asked.disconnect()
     panel.grid.menu_asked.connect(lambda *about: asked.append(about))
     kind = QContextMenuEvent.Reason.Keyboard

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from microtome.records.marks import PointGroup
 from microtome_desktop import palette
@@ -32,6 +33,7 @@ from microtome_desktop.views.space_groups import GroupMenu
 from microtome_desktop.views.space_picking import Tool
 
 LEFT = Qt.MouseButton.LeftButton
+TIP = "qtooltip_label"
 NO, SHIFT, ALT = (
     Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier,
     Qt.KeyboardModifier.AltModifier,
@@ -311,7 +313,7 @@ def test_sites_side_by_side_turn_together_and_share_groups(bench, panel):
     assert panel.active.name == state["site"]
 
 
-def test_keys_make_a_group_of_one_colour_and_change_it(bench, panel):
+def test_keys_make_a_group_of_one_colour_and_change_it(bench, panel, qtbot):
     bench.window.show_panel("feature_space")
     surface, drawing = panel.view.surface(), panel.drawing
     surface.setFocus()
@@ -330,5 +332,8 @@ def test_keys_make_a_group_of_one_colour_and_change_it(bench, panel):
         QTest.keyClick(surface, Qt.Key.Key_Return, modifier)
         settle(bench)
         assert set(bench.desk.book.marks.point_groups[0].points) == members(drawing, wanted)
+    QTest.keyClick(surface, Qt.Key.Key_Escape)
     panel.grouping.acts.delete("alike")
     settle(bench)
+    tips = lambda: [w for w in QApplication.topLevelWidgets() if w.objectName() == TIP]  # noqa: E731
+    qtbot.waitUntil(lambda: not tips())

@@ -327,11 +327,9 @@ class CircuitPanel(Panel):
         if session is None or circuit is None or explored is None:
             self.legend.tell(None, "")
             return
-        drawn = text.drawn_text(circuit, explored, n_edges)
-        moved = counts(self._drawing)
-        edited = n_edited(circuit, session.marks)
-        hues, crowd = LINE_HUES if moved else None, n_edges > LINES
-        self.legend.tell(circuit, drawn, edited, hues, moved, crowd=crowd)
+        drawn, moved = text.drawn_text(circuit, explored, n_edges), counts(self._drawing)
+        edited, hues = n_edited(circuit, session.marks), LINE_HUES if moved else None
+        self.legend.tell(circuit, drawn, edited, hues, moved, crowd=n_edges > LINES)
         kept = inner_nodes(circuit, explored, session.marks)
         tell_facts(self.facts, self.context, explored, session.analyses.get(REPRODUCED), kept)
 
