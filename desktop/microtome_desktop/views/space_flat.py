@@ -43,7 +43,7 @@ class FlatSpace(SpaceView):
         self._marks = pg.ScatterPlotItem(size=13, pen=pg.mkPen(palette.TEXT, width=2), brush=None)
         self._pointed: int | None = None
         self._pointer = pg.ScatterPlotItem(
-            size=2 * POINTER, symbol="s", pen=pg.mkPen(palette.ACCENT, width=2), brush=None
+            size=2 * POINTER, symbol="s", pen=pg.mkPen(palette.TEXT, width=2), brush=None
         )
         self._texts: list[pg.TextItem] = []
         for item in (self._points, self._marks, self._pointer):

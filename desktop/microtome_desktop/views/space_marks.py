@@ -32,7 +32,7 @@ def paint_pointer(painter: QPainter, place: Float[np.ndarray, "2"]) -> None:
     x, y = place.tolist()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    for colour, width in ((colours.CARD, 4.0), (colours.ACCENT, 2.0)):
+    for colour, width in ((colours.CARD, 4.0), (colours.TEXT, 1.8)):
         painter.setPen(QPen(QColor(colour), width))
         painter.drawRect(QRectF(x - POINTER, y - POINTER, 2 * POINTER, 2 * POINTER))
         for across, down in ((1, 0), (-1, 0), (0, 1), (0, -1)):
