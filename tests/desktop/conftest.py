@@ -49,6 +49,7 @@ acts = _neighbour("acts")
 until = acts.until
 _neighbour("discovered")
 _neighbour("indexed")
+_neighbour("reachable")
 _neighbour("sittings")
 _neighbour("featured", "commands")
 _neighbour("graph_samples", "../core")

@@ -2,99 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import indexed
 import pytest
 from acts import rest, to_front
 from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractScrollArea,
-    QAbstractSlider,
-    QAbstractSpinBox,
     QApplication,
-    QComboBox,
     QDialog,
-    QHeaderView,
-    QKeySequenceEdit,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QPushButton,
-    QScrollArea,
-    QScrollBar,
-    QTabBar,
     QTableView,
-    QTabWidget,
-    QTextEdit,
     QToolButton,
     QWidget,
 )
+from reachable import controls, everything_wrong, spoken, takes_tab
+from shiboken6 import isValid
 
+from microtome.records.coverage import Coverage, Possible
+from microtome.records.edges import Edges
 from microtome_desktop import palette as colours
 from microtome_desktop.commands.command import CommandId
-from microtome_desktop.views.card import TitleBar
+from microtome_desktop.presenters.feature_labels import ToName
+from microtome_desktop.state.checked import reports_to_show
+from microtome_desktop.views.comparison_window import ComparisonWindow
+from microtome_desktop.views.coverage_window import CoverageWindow
+from microtome_desktop.views.dialogs import ChecksWindow
+from microtome_desktop.views.dictionary_save_dialog import DictionarySaveDialog
+from microtome_desktop.views.graph_comparison import ConsensusWindow
+from microtome_desktop.views.index_dialog import IndexDialog
+from microtome_desktop.views.known_dialog import KnownDialog
 from microtome_desktop.views.palette_window import Palette
 from microtome_desktop.views.panel_table import PLACES
+from microtome_desktop.views.propose_dialog import ProposeDialog
+from microtome_desktop.views.transcoders_dialog import TranscodersDialog
 
 KEY = Qt.Key
-
-CONTROLS = (
-    QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit,
-    QPlainTextEdit, QTabBar, QTextEdit,
-)  # fmt: skip
-# What the library makes within its own widgets, and serves for them.
-PARTS = (QHeaderView, QScrollBar)
-OWNERS = (QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit)
-
-
-def takes_tab(widget):
-    return bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
-
-
-def takes_mouse(widget):
-    """Whether its class, one of ours, answers a press of the mouse."""
-    ours = (kind for kind in type(widget).__mro__ if kind.__module__.startswith("microtome"))
-    return any("mousePressEvent" in vars(kind) for kind in ours)
-
-
-def is_part(widget):
-    above = widget.parentWidget()
-    if isinstance(widget, QTabWidget) or (
-        isinstance(above, QAbstractScrollArea) and type(widget) is QWidget
-    ):
-        return True  # its tabs, or the area around it, are reached for it
-    while above is not None:
-        if isinstance(above, OWNERS):
-            return True
-        above = above.parentWidget()
-    return isinstance(widget, PARTS) or widget.objectName().startswith("qt_")
-
-
-def controls(ground):
-    """Everything in a window or panel that a person acts on."""
-    for widget in ground.findChildren(QWidget):
-        acts = isinstance(widget, CONTROLS) or takes_tab(widget) or takes_mouse(widget)
-        if acts and not is_part(widget):
-            yield widget
-
-
-def spoken(widget):
-    """Its name and role as a screen reader gets them."""
-    held = QAccessible.queryAccessibleInterface(widget)
-    return held.text(QAccessible.Text.Name), held.role()
-
-
-def told(widget):
-    """What to call it in a message of a test."""
-    parts, above = [], widget
-    while above is not None and len(parts) < 4:
-        parts.append(above.objectName() or type(above).__name__)
-        above = above.parentWidget()
-    return f"{type(widget).__name__} {' < '.join(parts)}"
 
 
 @pytest.fixture(scope="module")
@@ -116,53 +61,6 @@ def window(bench, furnished, qtbot):
     )  # fmt: skip
     rest(bench, qtbot)
     return bench
-
-
-def unnamed(ground):
-    bare = [widget for widget in controls(ground) if not spoken(widget)[0].strip()]
-    return [told(w) for w in bare if w.isVisible() or not is_blank(w)]
-
-
-def is_blank(widget):
-    """Whether nothing stands on it yet, as on the button of a place that has nothing to offer."""
-    bare = isinstance(widget, QPushButton) and widget.icon().isNull()
-    return (bare or isinstance(widget, QLabel)) and widget.text() == ""
-
-
-def without_role(ground):
-    roles = QAccessible.Role
-    bare = (w for w in controls(ground) if spoken(w)[1] in {roles.NoRole, roles.Client})
-    # The one only scrolls, the other holds a field for keys.
-    return [told(w) for w in bare if not isinstance(w, QScrollArea | QKeySequenceEdit)]
-
-
-def out_of_reach(ground):
-    """Controls that neither Tab nor a command reaches."""
-    return [told(w) for w in controls(ground) if not takes_tab(w) and not has_command(w)]
-
-
-def has_command(widget):
-    """Or keys of the field above it, as the list of the palette."""
-    if isinstance(widget.parentWidget(), Palette):
-        return True
-    action = getattr(widget, "defaultAction", lambda: None)()
-    return action is not None or isinstance(widget.parentWidget(), TitleBar)
-
-
-def traps(ground):
-    """Fields and tables that keep Tab for themselves."""
-    tables = [w for w in ground.findChildren(QTableView) if w.tabKeyNavigation()]
-    texts = (*ground.findChildren(QPlainTextEdit), *ground.findChildren(QTextEdit))
-    kept = [w for w in texts if not w.tabChangesFocus() and not w.isReadOnly()]
-    return [told(w) for w in (*tables, *kept)]
-
-
-def everything_wrong(ground):
-    return {
-        check.__name__: found
-        for check in (unnamed, without_role, out_of_reach, traps)
-        if (found := check(ground))
-    }
 
 
 def test_whatever_one_acts_on_has_a_name_a_role_and_a_way_there(window):
@@ -187,13 +85,17 @@ DIALOGS = (
     CommandId.SETTINGS, CommandId.SHORTCUTS, CommandId.OPEN_MODEL_HUB,
     CommandId.OPEN_ADAPTER, CommandId.ABOUT, CommandId.COPY_DIAGNOSTICS, CommandId.SAVE_AS,
     CommandId.EXPORT_GRAPH, CommandId.OPEN_DICTIONARY, CommandId.MESSAGES, CommandId.PALETTE,
-    CommandId.PROPOSE_GROUPS,
+    CommandId.PROPOSE_GROUPS, CommandId.WHAT_MADE_THIS,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", DIALOGS)
-def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
+def test_what_one_acts_on_in_dialogs_too(window, qtbot):
     """Each is closed by Escape alone."""
+    wrong = {wanted: wrong_in_dialog(window, qtbot, wanted) for wanted in DIALOGS}
+    assert {wanted: found for wanted, found in wrong.items() if found} == {}
+
+
+def wrong_in_dialog(bench, qtbot, wanted):
     seen, ground = [], bench.window
 
     def opened():
@@ -211,6 +113,8 @@ def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
             QTest.keyClick(held if inside else shown, KEY.Key_Escape)
 
     to_front(ground)
+    ground.show_panel("circuit")  # some are about the panel that is worked in
+    bench.furnishing.panels["circuit"].canvas.view.setFocus()
     ticks = QTimer(interval=5)
     ticks.timeout.connect(look)
     ticks.start()
@@ -220,7 +124,40 @@ def test_what_one_acts_on_in_dialogs_too(bench, qtbot, wanted):
     finally:
         ticks.stop()
     rest(bench, qtbot)
-    assert seen[0] == {}
+    return seen[0]
+
+
+def others(bench, qtbot, folder):
+    """Windows that need a model or a second run to be opened by their commands."""
+    desk, runner, parent = bench.desk, bench.runner, bench.window
+    session, panels = desk.workspace.session, bench.furnishing.panels
+    desk.workspace.add_analysis(indexed.index())
+    qtbot.waitUntil(lambda: panels["features"].current is not None, timeout=30_000)
+    source, context = panels["features"].current, panels["history"].context
+    other = replace(session, uuid="another")
+    lacks = Possible("pattern", "Attention patterns", "it has no heads")
+    seen = Coverage("words-4l", "GPT-2", True, (Possible("logits", "Logits"), lacks), (lacks,))
+    yield ComparisonWindow(session, other, context, parent)
+    yield ConsensusWindow(context, (session, other, other), parent)
+    yield CoverageWindow(seen, parent)
+    yield ChecksWindow(reports_to_show(None, session)[0], parent)
+    yield KnownDialog(Edges(4, 4), ("input->m0",), desk.settings, parent)
+    yield TranscodersDialog(str(folder), runner, lambda _: None, parent)
+    yield DictionarySaveDialog(desk, runner, source, parent)
+    yield IndexDialog(desk, runner, source, parent)
+    yield ProposeDialog(desk, runner, source, ToName(None, (1, 2)), parent)
+
+
+def test_windows_that_stand_beside_it_too(window, qtbot, tmp_path):
+    for made in others(window, qtbot, tmp_path):
+        qtbot.addWidget(made)
+        made.show()
+        to_front(made)  # else Escape would be the main window's
+        assert len(list(controls(made))) >= 1
+        assert everything_wrong(made) == {}, type(made).__name__
+        QTest.keyClick(made, KEY.Key_Escape)
+        assert not isValid(made) or not made.isVisible()
+        rest(window, qtbot)
 
 
 # ---------------------------------------------------------------- order
@@ -241,21 +178,25 @@ def walked(form):
     return places
 
 
-@pytest.mark.parametrize("name", ["ask", "probes", "lesions", "visualise", "training", "patching"])
-def test_tab_goes_through_a_form_as_one_reads_it(window, name):
+FORMS = {
+    "ask": "PromptPanel", "patching": "SweepControls", "training": "TrainingForm",
+    "probes": "ProbeForm", "lesions": "LesionForm", "visualise": "VisualForm",
+}  # fmt: skip
+
+
+def test_tab_goes_through_forms_as_one_reads_them(window):
     """Downward: of two controls one after the other the later never stands far above."""
-    window.window.show_panel(name)
-    QApplication.processEvents()
-    forms = window.furnishing.panels[name].findChildren(QWidget)
-    kinds = {"ask": "PromptPanel", "patching": "SweepControls", "training": "TrainingForm",
-             "probes": "ProbeForm", "lesions": "LesionForm", "visualise": "VisualForm"}  # fmt: skip
-    (form,) = (f for f in forms if type(f).__name__ == kinds[name])
     to_front(window.window)
-    places = walked(form)
-    assert len(places) >= 4
-    for one, other in pairwise(places):
-        beside = abs(one.y() - other.y()) < 14 and other.x() > one.x()
-        assert other.y() > one.y() or beside, (one, other)
+    for name, kind in FORMS.items():
+        window.window.show_panel(name)
+        QApplication.processEvents()
+        forms = window.furnishing.panels[name].findChildren(QWidget)
+        (form,) = (f for f in forms if type(f).__name__ == kind)
+        places = walked(form)
+        assert len(places) >= 4, name
+        for one, other in pairwise(places):
+            beside = abs(one.y() - other.y()) < 14 and other.x() > one.x()
+            assert other.y() > one.y() or beside, (name, one, other)
 
 
 # ---------------------------------------------------------------- keys

@@ -1,4 +1,4 @@
-"""The feature space, flat and in 3-D: picking, colours, and following the selection."""
+"""The feature space, flat and in 3-D: picking by mouse and keys, colours, the selection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from acts import to_front
 from PySide6.QtCore import QCoreApplication, QPoint, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QContextMenuEvent, QImage
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtTest import QTest
 
@@ -17,6 +17,7 @@ from microtome_desktop import palette
 from microtome_desktop.presenters.colour_maps import sequence_table
 from microtome_desktop.presenters.space import colourings, nearest, space
 from microtome_desktop.presenters.space_colours import ColourBy, rgba
+from microtome_desktop.presenters.space_steps import further, toward
 from microtome_desktop.state.selection import Selection
 from microtome_desktop.state.workspace import Workspace
 from microtome_desktop.views import feature_space_panel
@@ -264,3 +265,132 @@ def test_rates_are_coloured_by_their_logarithm_and_silent_ones_are_grey():
     assert np.ptp(np.diff(shades)) <= 1 < np.diff(shades).min()
     assert ColourBy.TASK not in drawing.offered
     assert drawing.offered[0] is ColourBy.CLUSTER
+
+
+# ---------------------------------------------------------------- keys
+
+KEY, CTRL, SHIFT = Qt.Key, Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+
+
+def in_order(drawing):
+    """The rows by prompt and position, found the plain way."""
+    told = zip(drawing.prompts.tolist(), drawing.positions.tolist(), strict=True)
+    return [row for _, row in sorted((place, row) for row, place in enumerate(told))]
+
+
+def beside(places, row, way, room):
+    """The plain way to find what lies to one side."""
+    best = (np.inf, row)
+    for other, (x, y) in enumerate(places.tolist()):
+        right, down = x - places[row][0], y - places[row][1]
+        along = right * way[0] + down * way[1]
+        aside = abs(right * way[1]) + abs(down * way[0])
+        if 0 <= x < room[0] and 0 <= y < room[1] and along >= 1 and along >= aside:
+            best = min(best, (along + 2 * aside, other))
+    return best[1]
+
+
+def test_steps_go_through_all_points_in_their_order(analysis):
+    drawing = space(analysis, ColourBy.TASK)
+    shuffled = np.random.default_rng(3).permutation(len(drawing.points))
+    numbers = drawing.ordered[np.argsort(drawing.by_key)][shuffled]
+    held = replace(drawing, prompts=drawing.prompts[shuffled],
+                   positions=drawing.positions[shuffled], by_key=np.argsort(numbers, kind="stable"),
+                   ordered=np.sort(numbers))  # fmt: skip
+    rows = in_order(held)
+    assert [further(held, row, 1) for row in rows] == [*rows[1:], rows[-1]]
+    back = [rows[max(0, n - 20)] for n in range(len(rows))]
+    assert [further(held, row, -20) for row in rows] == back
+
+
+def test_the_nearest_point_on_a_side_is_found():
+    random = np.random.default_rng(5)
+    places = random.uniform(-20, 220, (120, 2)).astype(np.float32)
+    for row in range(0, 120, 3):
+        for way in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            assert toward(places, row, way, (200, 150)) == beside(places, row, way, (200, 150))
+
+
+@pytest.fixture(params=["flat", pytest.param("solid", marks=pytest.mark.gl)])
+def is_flat(request, monkeypatch):
+    """Drawn either way."""
+    if request.param == "flat":
+        monkeypatch.setattr(feature_space_panel, "opengl_problem", lambda: "it was switched off")
+    return request.param == "flat"
+
+
+def test_keys_point_at_points_and_choose_them(qtbot, is_flat, context):
+    panel = shown(qtbot, context)
+    assert isinstance(panel.view, FlatSpace) == is_flat
+    surface, drawing = panel.view.surface(), panel.drawing
+    rows, before = in_order(drawing), pixels(surface.grab().toImage())
+    QTest.keyClick(surface, KEY.Key_Return)  # nothing is pointed at
+    assert context.selection.current.position is None
+    for key, held, row in (
+        (KEY.Key_N, {}, rows[0]), (KEY.Key_N, {}, rows[1]), (KEY.Key_N, {}, rows[2]),
+        (KEY.Key_N, {"modifier": SHIFT}, rows[1]), (KEY.Key_PageDown, {}, rows[21]),
+        (KEY.Key_End, {}, rows[-1]), (KEY.Key_Home, {}, rows[0]), (KEY.Key_PageDown, {}, rows[20]),
+    ):  # fmt: skip
+        QTest.keyClick(surface, key, **held)
+        assert panel.active.keys.row == row
+        assert surface.accessibleDescription().startswith(drawing.describe(row))
+    room = surface.width(), surface.height()
+    for key, way in ((KEY.Key_Right, (1, 0)), (KEY.Key_Up, (0, -1)), (KEY.Key_Left, (-1, 0))):
+        wanted = beside(panel.view.screen_places(), panel.active.keys.row, way, room)
+        QTest.keyClick(surface, key, CTRL)
+        assert panel.active.keys.row == wanted
+    row, picture = panel.active.keys.row, pixels(surface.grab().toImage())
+    changed = np.argwhere((picture != before).any(axis=2)) * surface.width() / picture.shape[1]
+    assert np.allclose(changed.mean(axis=0)[::-1], panel.view.screen_places()[row], atol=2)
+    QTest.keyClick(surface, KEY.Key_Return)
+    assert context.selection.current.position == drawing.positions[row]
+    assert (context.selection.current.prompt or -1) in {drawing.prompts[row], -1}
+    assert drawing.describe(row) in surface.accessibleDescription()
+    assert "1 ringed" in surface.accessibleDescription()
+    QTest.keyClick(surface, KEY.Key_Escape)
+    assert panel.active.keys.row is None
+    assert drawing.describe(row) not in surface.accessibleDescription()
+    QTest.keyClick(surface, KEY.Key_N)  # begins at what is ringed
+    assert panel.active.keys.row == further(drawing, row, 1)
+
+
+def test_the_menu_key_is_about_what_keys_point_at(qtbot, is_flat, context):
+    panel, asked = shown(qtbot, context), []
+    surface = panel.view.surface()
+    panel.grid.menu_asked.disconnect()
+    panel.grid.menu_asked.connect(lambda *about: asked.append(about))
+    kind = QContextMenuEvent.Reason.Keyboard
+
+    def press():
+        event = QContextMenuEvent(kind, QPoint(3, 3), surface.mapToGlobal(QPoint(3, 3)))
+        QCoreApplication.sendEvent(surface, event)
+
+    press()
+    assert asked == []
+    QTest.keyClick(surface, KEY.Key_Home)
+    row = panel.active.keys.row
+    press()
+    place = QPoint(*(round(part) for part in panel.view.screen_places()[row].tolist()))
+    assert asked == [(panel.active, row, surface.mapToGlobal(place))]
+    QTest.mousePress(surface, Qt.MouseButton.LeftButton, pos=QPoint(2, 2))
+    QTest.mouseRelease(surface, Qt.MouseButton.LeftButton, pos=QPoint(2, 2))
+    assert panel.active.keys.row is None
+
+
+def test_other_points_are_not_pointed_at(qtbot, context, flat, analysis):
+    made = of_features(features=8)
+    session = context.workspace.session
+    context.workspace.show(replace(session, analyses={**session.analyses, made.id: made}))
+    panel = shown(qtbot, context)
+    panel.look_at(analysis.params["site"])
+    QTest.keyClick(panel.view.surface(), KEY.Key_End)
+    row = panel.active.keys.row
+    panel.colour_by.setCurrentText(str(ColourBy.TOKEN))
+    panel.colour_by.activated.emit(panel.colour_by.currentIndex())
+    assert panel.active.keys.row == row  # the same points in other colours
+    panel.look_at("features of mine")
+    assert panel.active.keys.row is None
+    QTest.keyClick(panel.view.surface(), KEY.Key_End)
+    assert panel.active.keys.row == 7
+    QTest.keyClick(panel.view.surface(), KEY.Key_Space)
+    assert context.selection.current.feature == ("f" * 64, 7)

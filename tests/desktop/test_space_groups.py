@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from microtome.records.marks import PointGroup
 from microtome_desktop import palette
@@ -32,6 +33,7 @@ from microtome_desktop.views.space_groups import GroupMenu
 from microtome_desktop.views.space_picking import Tool
 
 LEFT = Qt.MouseButton.LeftButton
+TIP = "qtooltip_label"
 NO, SHIFT, ALT = (
     Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier,
     Qt.KeyboardModifier.AltModifier,
@@ -309,3 +311,29 @@ def test_sites_side_by_side_turn_together_and_share_groups(bench, panel):
     panel.restore_view(state)
     assert [pane.name for pane in panel.panes] == state["sites"]
     assert panel.active.name == state["site"]
+
+
+def test_keys_make_a_group_of_one_colour_and_change_it(bench, panel, qtbot):
+    bench.window.show_panel("feature_space")
+    surface, drawing = panel.view.surface(), panel.drawing
+    surface.setFocus()
+    QTest.keyClick(surface, Qt.Key.Key_Home)
+    row = panel.active.keys.row
+    QTest.keyClick(surface, Qt.Key.Key_G)
+    name_it(panel, "alike")
+    settle(bench)
+    (group,) = bench.desk.book.marks.point_groups
+    mine = [n for n, tint in enumerate(drawing.colours) if (tint == drawing.colours[row]).all()]
+    assert set(group.points) == members(drawing, mine)
+    assert 1 < len(group.points) < len(drawing.points)
+    other = next(n for n in range(len(drawing.points)) if n not in mine)
+    panel.active.keys.point_to(other)
+    for modifier, wanted in ((SHIFT, {*mine, other}), (Qt.KeyboardModifier.ControlModifier, mine)):
+        QTest.keyClick(surface, Qt.Key.Key_Return, modifier)
+        settle(bench)
+        assert set(bench.desk.book.marks.point_groups[0].points) == members(drawing, wanted)
+    QTest.keyClick(surface, Qt.Key.Key_Escape)
+    panel.grouping.acts.delete("alike")
+    settle(bench)
+    tips = lambda: [w for w in QApplication.topLevelWidgets() if w.objectName() == TIP]  # noqa: E731
+    qtbot.waitUntil(lambda: not tips())

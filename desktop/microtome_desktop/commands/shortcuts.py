@@ -17,7 +17,11 @@ CIRCUIT_KEYS = (
 )
 SPACE_KEYS = (
     ("Shift, Alt or Ctrl", "With lasso or box: add to the chosen group, take from it"),
-    ("Esc", "Drop the lasso, then turn the view again"),
+    ("Esc", "Drop the pointer or the lasso, then turn the view again"),
+    ("N, Shift+N", "Point at the next point, the one before; PgUp, PgDown, Home, End by more"),
+    ("Ctrl and an arrow", "Point at the nearest point on that side"),
+    ("Return", "Select the point; with Shift or Ctrl add it to the chosen group, take it away"),
+    ("G", "A group of all points of its colour"),
     ("F2, Del", "On a group of the list: rename, delete"),
 )
 PATCHING_KEYS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,14 @@ LEVELS = 8  # of strength; times the hues, so that no edge needs a pen of its ow
 _NAMED = ("INHIBITS", "EXCITES", "TOKEN", "GROUP", "TEXT_DIM")
 ONLY_FIRST, ONLY_SECOND, SHARED, FIRST_RIVAL = 2, 3, 4, 5
 LOWERS, RAISES = 0, 1  # hues of edges by their sign
+Mark = tuple[str, bool]  # a symbol of pyqtgraph or a bar, and whether it is full
+BAR = "bar"
+_SHAPES = ("o", "s", "t1", "d")
+_MARKS: Mapping[int, Mark] = {
+    LOWERS: (BAR, True), ONLY_FIRST: ("o", True), ONLY_SECOND: ("o", False),
+    **{FIRST_RIVAL + row: (_SHAPES[row // 2 % len(_SHAPES)], row % 2 == 0)
+       for row in range(len(colours.POINT_GROUPS))},
+}  # fmt: skip
 N_HUES = len(_NAMED) + len(colours.POINT_GROUPS)
 BUNDLE_GAP = 8.0  # between the control points of one pair's edges, across their way
 _SIDE = 26.0  # how far a key edge swings out to the left, a query edge to the right
@@ -73,6 +82,11 @@ def hue_colour(hue: int) -> str:
     if hue >= FIRST_RIVAL:
         return colours.POINT_GROUPS[hue - FIRST_RIVAL]
     return str(getattr(colours, _NAMED[hue]))
+
+
+def hue_mark(hue: int) -> Mark | None:
+    """What stands on an edge of a hue, so that colour is not all that tells it apart."""
+    return _MARKS.get(hue)
 
 
 def curves(

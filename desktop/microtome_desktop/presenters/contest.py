@@ -17,8 +17,9 @@ from microtome.records.edges import Edges
 from microtome.records.faithfulness import Faithfulness
 from microtome.records.session import Session
 from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import Mark, hue_mark
 from microtome_desktop.presenters.discovery_choice import Rival, rival_of
-from microtome_desktop.presenters.discovery_compare import correlations, overlaps_at
+from microtome_desktop.presenters.discovery_compare import correlations, overlaps_at, rival_hue
 from microtome_desktop.presenters.discovery_dial import Ranked, edges_shown, takes_long
 from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.presenters.preparing import Preparing, at_once
@@ -129,6 +130,10 @@ class Contest:
         """A rival's colour; faint for one that is not compared."""
         compared = one.id in self._hues
         return colours.POINT_GROUPS[self._hues[one.id]] if compared else colours.TEXT_FAINT
+
+    def mark(self, one: Analysis) -> Mark:
+        """The shape that says the same as a rival's colour."""
+        return hue_mark(rival_hue(self.place(one))) or ("o", True)
 
     def rows(self, *, running: bool) -> tuple[Rival, ...]:
         """The list; ``running`` says that the partial one is still being made."""

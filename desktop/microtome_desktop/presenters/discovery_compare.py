@@ -12,7 +12,7 @@ from microtome.circuits.discovery.comparing import overlap, rank_correlations
 from microtome.records.analysis import Analysis
 from microtome.records.provenance import makers_differ
 from microtome_desktop import palette as colours
-from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED, hue_colour
+from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED
 from microtome_desktop.presenters.discovery_dial import Ranked
 
 
@@ -63,21 +63,25 @@ def overlaps(kept: Sequence[Bool[np.ndarray, " edge"]]) -> Float[np.ndarray, "ri
     return found
 
 
+def rival_hue(place: int) -> int:
+    """The hue of the rival that has this place among the colours."""
+    return FIRST_RIVAL + place % len(colours.POINT_GROUPS)
+
+
 def groups_of(
     first: Bool[np.ndarray, " edge"],
     second: Bool[np.ndarray, " edge"],
     places: tuple[int, int],
 ) -> Int[np.ndarray, " edge"]:
     """The group that each edge is coloured by; ``places`` are those of the rivals' colours."""
-    own, theirs = (FIRST_RIVAL + place % len(colours.POINT_GROUPS) for place in places)
+    own, theirs = map(rival_hue, places)
     return np.asarray(np.where(first & second, SHARED, np.where(first, own, theirs)))
 
 
-def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str, str]:
-    """The legend of two circuits in one graph."""
-    own = [colours.POINT_GROUPS[place % len(colours.POINT_GROUPS)] for place in places]
+def colouring_of(names: tuple[str, str], places: tuple[int, int]) -> Mapping[str, int]:
+    """The legend of two circuits in one graph: what each hue says."""
     told = (f"only {name}" for name in names)
-    return {"both": hue_colour(SHARED), **dict(zip(told, own, strict=True))}
+    return {"both": SHARED, **dict(zip(told, map(rival_hue, places), strict=True))}
 
 
 def comparison_rows(compared: Comparison) -> tuple[tuple[str, str, float, float], ...]:

@@ -18,9 +18,14 @@ from microtome.records.circuit import INPUT, Circuit
 from microtome.records.feature_edit import FEATURE_EDIT
 from microtome.records.marks import Marks
 from microtome.records.session import Session
-from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit import Drawing
-from microtome_desktop.presenters.circuit_curves import SHARED, Curves, strength_levels
+from microtome_desktop.presenters.circuit_curves import (
+    LOWERS,
+    RAISES,
+    SHARED,
+    Curves,
+    strength_levels,
+)
 from microtome_desktop.presenters.circuit_kinds import FALLS, FALLS_EDGE, NODE_STYLES, RISES
 from microtome_desktop.presenters.circuit_text import node_tip, signed
 from microtome_desktop.presenters.circuit_view import View
@@ -85,14 +90,9 @@ def counts(drawing: Drawing | None) -> Mapping[str, int]:
     return {kind: drawing.node_shapes.count(kind) for kind in (RISES, FALLS)}
 
 
-def line_colours() -> Mapping[str, str]:
-    """What the lines of a change are called, and their colours."""
-    return {
-        "weight rises": colours.EXCITES, FALLING: colours.INHIBITS, "as before": colours.TEXT_DIM,
-    }  # fmt: skip
-
-
 FALLING = "weight falls"  # the name of the dashed one
+# What the lines of a change are called, and their hues.
+LINE_HUES: Mapping[str, int] = {"weight rises": RAISES, FALLING: LOWERS, "as before": SHARED}
 
 
 def _node_ends(

@@ -20,6 +20,7 @@ from microtome_desktop.state.exports import Table
 
 NO_NUMBER = "–"  # where no file tells one
 PAIR = 2  # circuits, of which each has a colour of its own
+_SHAPES = {ONLY_FIRST: "\N{BLACK CIRCLE}", ONLY_SECOND: "\N{WHITE CIRCLE}"}  # as on edges
 _WIDEST = 4  # level of what all of several have: among so many edges a wide one hides others
 
 
@@ -47,6 +48,9 @@ def comparison_drawing(held: Consensus, room: tuple[float, float], view: View) -
         curves = replace(curves, level=level, order=np.argsort(-level, kind="stable"))
         counted = zip(made.texts, held.node_counts.tolist(), strict=True)
         texts = tuple(f"{text}  {count}/{len(held.names)}" for text, count in counted)
+    else:
+        told = zip(made.texts, nodes.tolist(), strict=True)
+        texts = tuple(f"{text} {_SHAPES.get(hue, '')}".rstrip() for text, hue in told)
     return replace(
         made, curves=curves, texts=texts, node_hue=nodes,
         node_notes=partial(_node_note, held), edge_notes=partial(_edge_note, held),
@@ -77,8 +81,8 @@ def summary(held: Consensus) -> tuple[tuple[int, str], ...]:
         return ", ".join(f"{count:,} {noun}{'s' * (count != 1)}" for count, noun in said)
 
     if len(held.names) == PAIR:
-        titles = {SHARED: "in both", ONLY_FIRST: "only in the first",
-                  ONLY_SECOND: "only in the second"}  # fmt: skip
+        titles = {SHARED: "in both", ONLY_FIRST: f"{_SHAPES[ONLY_FIRST]} only in the first",
+                  ONLY_SECOND: f"{_SHAPES[ONLY_SECOND]} only in the second"}  # fmt: skip
     else:
         titles = {SHARED: f"in all {len(held.names)}", ONLY_FIRST: "in some"}
     return tuple((hue, f"{title}: {size(hue)}") for hue, title in titles.items())

@@ -34,7 +34,7 @@ from microtome_desktop.presenters.circuit_focus import focus_of
 from microtome_desktop.presenters.circuit_view import View, rule_of
 from microtome_desktop.presenters.circuit_walk import Way
 from microtome_desktop.presenters.coverage import why_not
-from microtome_desktop.presenters.edited_graph import counts, line_colours
+from microtome_desktop.presenters.edited_graph import LINE_HUES, counts
 from microtome_desktop.presenters.edited_nodes import EDGE_CHANGES, n_edited
 from microtome_desktop.presenters.marking import shown_as, shown_selection
 from microtome_desktop.state.book import EDITS, FEATURE_EDITS
@@ -50,6 +50,7 @@ from microtome_desktop.views.circuit_legend import Legend
 from microtome_desktop.views.circuit_menu import ViewsMenu
 from microtome_desktop.views.circuit_picks import CircuitPicks
 from microtome_desktop.views.circuit_rings import badges_of, rings_of
+from microtome_desktop.views.edge_layer import LINES
 from microtome_desktop.views.graph_finder import GraphFinder
 from microtome_desktop.views.inline_field import InlineField
 from microtome_desktop.views.panel import Panel, PanelContext
@@ -326,10 +327,9 @@ class CircuitPanel(Panel):
         if session is None or circuit is None or explored is None:
             self.legend.tell(None, "")
             return
-        drawn = text.drawn_text(circuit, explored, n_edges)
-        moved = counts(self._drawing)
-        edited = n_edited(circuit, session.marks)
-        self.legend.tell(circuit, drawn, edited, line_colours() if moved else None, moved)
+        drawn, moved = text.drawn_text(circuit, explored, n_edges), counts(self._drawing)
+        edited, hues = n_edited(circuit, session.marks), LINE_HUES if moved else None
+        self.legend.tell(circuit, drawn, edited, hues, moved, crowd=n_edges > LINES)
         kept = inner_nodes(circuit, explored, session.marks)
         tell_facts(self.facts, self.context, explored, session.analyses.get(REPRODUCED), kept)
 

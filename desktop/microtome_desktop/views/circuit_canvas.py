@@ -32,7 +32,9 @@ from microtome_desktop.views.spoken import tell
 from microtome_desktop.views.weight_layer import WeightLayer
 
 _IDLE_MS = 120  # after which labels are placed anew
-_LEAST = 120, 90  # pixels of the view: what is laid out for more would be drawn smaller
+_LEAST = 120, 90  # pixels that a circuit is laid out for; in a smaller view it is drawn smaller
+_LOWEST = 30  # pixels of the view: a small screen has no more
+_ROOM_FOR_TOKENS = 80  # pixels: in a lower one all of it is the circuit's
 _HIT_EDGES = 1_500  # the strongest, which a cursor can find
 
 
@@ -72,19 +74,16 @@ class CircuitCanvas(QWidget):
     def _build_view(self) -> None:
         self.view = pg.GraphicsView(background=colours.CARD)
         self.view.setAccessibleName("circuit")
-        self.view.setMinimumSize(*_LEAST)  # the library would not go below 260 by 200
+        self.view.setMinimumSize(_LEAST[0], _LOWEST)  # the library would not go below 260 by 200
         self.view.setViewportUpdateMode(self.view.ViewportUpdateMode.FullViewportUpdate)
         self.view.viewport().installEventFilter(self)
         self.box = CircuitBox()
         self.box.banded.connect(self._on_band)
         self.view.setCentralItem(self.box)
-        self.guides, self.edges, self.path_edges = (
-            GuideLayer(),
-            EdgeLayer(),
-            EdgeLayer(at_once=True),
-        )
+        self.guides, self.edges = GuideLayer(), EdgeLayer()
+        self.path_edges = EdgeLayer(at_once=True)
         self.labels, self.weights = LabelLayer(), WeightLayer()
-        layers = (self.guides, self.edges, self.path_edges, self.weights, self.labels)
+        layers = self.guides, self.edges, self.path_edges, self.weights, self.labels
         for layer, z in zip(layers, (0, 10, 20, 35, 40), strict=True):
             layer.setZValue(z)
             self.box.addItem(layer, ignoreBounds=True)
@@ -258,6 +257,7 @@ class CircuitCanvas(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """A new size asks for a new layout; a cursor that leaves takes its tool tip along."""
         if event.type() == QEvent.Type.Resize:
+            self._show_tokens()
             self.resized.emit()
             self.minimap.put(self.view.viewport().size())
         elif isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseMove:
@@ -360,11 +360,16 @@ class CircuitCanvas(QWidget):
         layout, circuit = self.drawing.layout, self.drawing.circuit
         held = range(len(layout.tokens)) if layout.by_head else circuit.node_position.tolist()
         self.token_axis.set_names(layout.tokens, layout.columns, held)
-        self.token_axis.setVisible(not unit_layers(circuit))
+        self._show_tokens()
         self.token_axis.setEnabled(not layout.by_head)  # heads of no layer are nothing to select
         layers = [row for row, layer in enumerate(layout.row_layers) if layer is not None]
         rows = range(len(layout.rows))
         self.layer_axis.set_names(layout.row_names, layout.rows, rows, layers)
+
+    def _show_tokens(self) -> None:
+        """Tokens stand below where the circuit has some, and there is room for both."""
+        units = self.drawing is not None and unit_layers(self.drawing.circuit)
+        self.token_axis.setVisible(not units and self.height() >= _ROOM_FOR_TOKENS)
 
     def _limit_view(self) -> None:
         if self.drawing is None:
@@ -377,16 +382,11 @@ class CircuitCanvas(QWidget):
 
     def _arrange_labels(self) -> None:
         if self.drawing is not None:
-            order = label_order(
-                self.drawing.circuit,
-                self._focus,
-                self._node,
-                embeddings=not len(self.drawing.layout.columns),
-            )
+            bare, circuit = not len(self.drawing.layout.columns), self.drawing.circuit
+            order = label_order(circuit, self._focus, self._node, embeddings=bare)
             self.labels.arrange(order, self._to_view(), self.room)
             if self._with_weights:
-                whole = self._focus is None
-                mask = None if whole or self._focus is None else self._focus.edges
+                mask = None if self._focus is None else self._focus.edges
                 covered = self.labels.boxes(self._to_view())
                 self.weights.arrange(mask, self._to_view(), self.room, covered)
             else:

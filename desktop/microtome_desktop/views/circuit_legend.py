@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from microtome.records.circuit import Circuit
 from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import (
+    LOWERS,
+    RAISES,
+    Mark,
+    hue_colour,
+    hue_mark,
+)
 from microtome_desktop.presenters.circuit_kinds import (
     FALLS_EDGE,
     EdgeStyle,
@@ -19,12 +27,16 @@ from microtome_desktop.presenters.circuit_kinds import (
 )
 from microtome_desktop.presenters.circuit_text import edge_counts, legend_counts
 from microtome_desktop.presenters.edited_graph import FALLING
+from microtome_desktop.views.edge_haze import HATCH
+from microtome_desktop.views.edge_marks import paint_mark
 from microtome_desktop.views.labels import paint_cross
 from microtome_desktop.views.node_layer import glyph
 from microtome_desktop.views.text_flow import drop, flow, renew, text_label
 
 _KINDS = {FALLING: FALLS_EDGE}  # lines that are dashed
-_BARRED = ("lowers", FALLING)  # lines with a bar across them
+_SIGNS: Mapping[str, int] = {"raises": RAISES, "lowers": LOWERS}
+_HATCHED = "lowers, in a crowd"
+_ALONG = np.array([(1.0, 5), (7, 5), (13, 5), (19, 5)])  # a line of the legend
 
 
 class Legend(QWidget):
@@ -44,17 +56,22 @@ class Legend(QWidget):
         circuit: Circuit | None,
         drawn: str,
         edited: int = 0,
-        colouring: Mapping[str, str] | None = None,
+        colouring: Mapping[str, int] | None = None,
         moved: Mapping[str, int] | None = None,
+        *,
+        crowd: bool = False,
     ) -> None:
         """List the kinds of a circuit, say how much is drawn, and how many nodes are edited.
 
-        ``colouring`` names the colours of edges, where they are not those of their signs;
-        ``moved`` counts nodes that rise and fall, where a change is drawn.
+        ``colouring`` names the hues of edges, where they are not those of their signs;
+        ``moved`` counts nodes that rise and fall, where a change is drawn; of a ``crowd`` not
+        every edge is drawn by a pen.
         """
         ratio = self.devicePixelRatioF()
-        lines = colouring or {"raises": colours.EXCITES, "lowers": colours.INHIBITS}
+        lines = colouring or _SIGNS
         rows = [] if circuit is None else _legend_rows(circuit, drawn, (ratio, edited), lines)
+        if crowd and LOWERS in lines.values():
+            rows[-1:-1] = [_Entry(_HATCHED, _HATCHED, _hatched(hue_colour(LOWERS), ratio))]
         if moved:
             rows[-1:-1] = [
                 _Entry(kind, f"{kind} {count}", glyph(node_style(kind), ratio=ratio))
@@ -99,7 +116,7 @@ class _Entry:
 
 
 def _legend_rows(
-    circuit: Circuit, drawn: str, marks: tuple[float, int], lines: Mapping[str, str]
+    circuit: Circuit, drawn: str, marks: tuple[float, int], lines: Mapping[str, int]
 ) -> list[_Entry]:
     ratio, edited = marks
     rows = [
@@ -114,11 +131,11 @@ def _legend_rows(
             )
     rows += [
         _Entry(
-            f"{text} {colour}",
+            f"{text} {hue_colour(hue)}",
             text,
-            _line(edge_style(_KINDS.get(text, 0)), colour, ratio, barred=text in _BARRED),
+            _line(edge_style(_KINDS.get(text, 0)), hue_colour(hue), ratio, hue_mark(hue)),
         )
-        for text, colour in lines.items()
+        for text, hue in lines.items()
     ]
     if edited:
         rows.append(_Entry("edited", f"edited {edited}", _cross(ratio)))
@@ -137,7 +154,19 @@ def _cross(ratio: float) -> QPixmap:
     return pixmap
 
 
-def _line(style: EdgeStyle, colour: str, ratio: float, *, barred: bool = False) -> QPixmap:
+def _hatched(colour: str, ratio: float) -> QPixmap:
+    """What lowers where edges are too many for a pen: cut by level lines."""
+    pixmap = QPixmap(QSize(20, 14) * ratio)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    for top in range(1, 14, HATCH):
+        painter.fillRect(0, top, 20, HATCH - 2, QColor(colour))
+    painter.end()
+    return pixmap
+
+
+def _line(style: EdgeStyle, colour: str, ratio: float, mark: Mark | None = None) -> QPixmap:
     pixmap = QPixmap(QSize(20, 10) * ratio)
     pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
@@ -149,8 +178,6 @@ def _line(style: EdgeStyle, colour: str, ratio: float, *, barred: bool = False) 
         pen.setCapStyle(Qt.PenCapStyle.FlatCap)
     painter.setPen(pen)
     painter.drawLine(1, 5, 19, 5)
-    if barred:
-        painter.setPen(QPen(QColor(colour), 1.8))
-        painter.drawLine(12, 1, 12, 9)
+    paint_mark(painter, _ALONG, QPen(QColor(colour), 1.8), mark)
     painter.end()
     return pixmap

@@ -113,7 +113,8 @@ class DiscoveryDial(QWidget):
         for one in self.contest.held:
             curve = self.contest.curve(one) if one is self.front or one.id in self.ticks else None
             if curve is not None:
-                lines.append(Line(curve, self.contest.colour(one), one is self.front))
+                mark = self.contest.mark(one)
+                lines.append(Line(curve, self.contest.colour(one), one is self.front, mark))
         self.plot.show_lines(lines, 1 / max(self.total, 1))
 
     def turn(self) -> None:

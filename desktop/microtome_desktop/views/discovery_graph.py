@@ -20,6 +20,7 @@ from microtome_desktop.presenters.edge_places import Places
 from microtome_desktop.state.selection import Selected
 from microtome_desktop.views.circuit_canvas import CircuitCanvas
 from microtome_desktop.views.circuit_legend import Legend
+from microtome_desktop.views.edge_layer import LINES
 from microtome_desktop.views.fonts import text_font
 
 _AFTER_RESIZE_MS = 60
@@ -46,7 +47,7 @@ class DiscoveryGraph(QWidget):
         self._board: Board | None = None
         self._kept: Bool[np.ndarray, " edge"] | None = None
         self._hues: Hues | None = None
-        self._colouring: Mapping[str, str] | None = None
+        self._colouring: Mapping[str, int] | None = None
         self._picked: str | None = None  # the node that was clicked
         self._places: Places | None = None
         self._place: tuple[int | None, int | None] = None, None
@@ -101,7 +102,7 @@ class DiscoveryGraph(QWidget):
         self,
         kept: Bool[np.ndarray, " edge"],
         hues: Hues | None = None,
-        colouring: Mapping[str, str] | None = None,
+        colouring: Mapping[str, int] | None = None,
     ) -> None:
         """Draw the kept edges, coloured by their signs or by ``hues`` of rows."""
         self._kept, self._hues, self._colouring = kept, hues, colouring
@@ -140,7 +141,7 @@ class DiscoveryGraph(QWidget):
         count, drawn = int(np.count_nonzero(self._kept)), drawing.circuit.n_edges
         said = f"{drawn:,} of {count:,} edges drawn" if drawn < count else f"{count:,} edges"
         said += "" if self._places is None else " · summed over positions"
-        self.legend.tell(drawing.circuit, said, 0, self._colouring)
+        self.legend.tell(drawing.circuit, said, 0, self._colouring, crowd=drawn > LINES)
         self._show_legend()
         self.nothing.setText(
             "" if count else "No way leads from the input to the logits at this size."

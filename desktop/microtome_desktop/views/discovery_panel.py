@@ -216,11 +216,12 @@ class DiscoveryPanel(Panel):
         self.context.do(CommandId.FORGET_CIRCUIT)
 
     def _list(self) -> None:
-        rows = self.contest.rows(running=self.asking.job is not None)
+        contest = self.contest
+        rows = contest.rows(running=self.asking.job is not None)
         for _ in range(2):  # a new row is ticked, and then has a colour
-            self.contest.compare((*self.rivals.ticks, self.shown_id))
-            colouring = {one.id: self.contest.colour(one) for one in self.contest.held}
-            self.rivals.show_rivals(rows, colouring, self.shown_id)
+            contest.compare((*self.rivals.ticks, self.shown_id))
+            looks = {one.id: (contest.colour(one), contest.mark(one)) for one in contest.held}
+            self.rivals.show_rivals(rows, looks, self.shown_id)
         self._tell_note(self._unread)
 
     def _tell_note(self, text: str) -> None:

@@ -4,6 +4,9 @@ A pen takes a fifth of a millisecond a curve, so that two hundred thousand would
 minute, and among so many no single faint one can be seen. Here curves are walked in steps of a
 pixel, those of one length together, and their opacities added up; what covers a pixel is one minus
 the product of what each lets through, as if they had been painted one over another.
+
+What lowers is cut by thin level lines, as the bar does it across a single edge: a stretch that is
+mostly of such edges is seen to be hatched whatever its colour.
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QImage
 
-from microtome_desktop.presenters.circuit_curves import N_HUES, curve_boxes, hue_colour
+from microtome_desktop.presenters.circuit_curves import LOWERS, N_HUES, curve_boxes, hue_colour
 
 _AT_ONCE = 40_000  # places of curves that are walked before the clock is asked
 _ROUND, _LONGEST = 32, 2048  # steps along a curve: a multiple, so that many are walked together
 _SAMPLED = 7  # of how many pixels one is looked at
 _THICK, _DENSEST = 0.98, 0.9  # the share of covered pixels that no more than so much may cover
 _STRIP = 96  # rows of pixels that are coloured at a time
+HATCH, _CUT, _LEFT = 6, 2, 0.2  # from line to line, the width of one, and what it leaves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +43,17 @@ class Haze:
     """A picture in the making: ``step`` until it is complete, then ``image``."""
 
     def __init__(
-        self, blocks: Iterator[Block], hues: Int[np.ndarray, " hue"], width: int, height: int
+        self,
+        blocks: Iterator[Block],
+        hues: Int[np.ndarray, " hue"],
+        width: int,
+        height: int,
+        ratio: float = 1.0,
     ) -> None:
-        """``hues`` are all that the blocks hold; the picture has this size in pixels."""
+        """``hues`` are all that the blocks hold; the picture has this size in its own pixels."""
         self._blocks, self._hues = blocks, hues
         self._width, self._height = width, height
+        self._lets = hatching(height, ratio)
         self._cover = np.zeros((len(hues), height * width), np.float32)
         self._pixels = np.zeros((height, width, 4), np.uint8)
         self._waiting: list[_Portion] = []
@@ -98,6 +108,7 @@ class Haze:
         rows = slice(self._next_row, min(self._next_row + _STRIP, self._height))
         self._next_row += _STRIP
         cover = self._cover.reshape(-1, self._height, self._width)[:, rows]
+        cover[self._hues == LOWERS] *= self._lets[rows, None]
         total = cover.sum(axis=0)
         opacity = 1 - np.exp(-total)
         parts = [QColor(hue_colour(hue)) for hue in self._hues.tolist()]
@@ -113,6 +124,12 @@ class Haze:
         thick = float(np.quantile(total[total > 0], _THICK)) if total.any() else 0.0
         if thick > _DENSEST:
             self._cover *= _DENSEST / thick
+
+
+def hatching(height: int, ratio: float) -> Float[np.ndarray, " row"]:
+    """How much of an edge that lowers is left in each row of pixels."""
+    row = np.arange(height) % max(round(HATCH * ratio), 2)
+    return np.where(row < max(round(_CUT * ratio), 1), _LEFT, 1.0).astype(np.float32)
 
 
 def _length(points: Float[np.ndarray, "edge 4 2"]) -> Float[np.ndarray, " edge"]:

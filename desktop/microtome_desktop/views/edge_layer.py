@@ -7,27 +7,27 @@ else waits, the strongest edges first, and shows it when it is better than the o
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QGraphicsObject, QStyleOptionGraphicsItem, QWidget
 
 from microtome_desktop.presenters.circuit_curves import (
     LEVELS,
-    LOWERS,
     Curves,
     curve_boxes,
     hue_colour,
+    hue_mark,
 )
 from microtome_desktop.presenters.circuit_kinds import edge_style
 from microtome_desktop.views.drawings import keeps_lines
 from microtome_desktop.views.edge_haze import Block, Haze
+from microtome_desktop.views.edge_marks import paint_mark
 from microtome_desktop.views.edge_picture import EdgePicture
 
 _SLICE = 0.008  # seconds of painting before the event loop gets its turn
@@ -35,10 +35,8 @@ _IDLE_MS = 130  # how long the view must be still before a repaint
 _PATIENCE = 0.12  # seconds after which a half-painted picture replaces the old one
 # Edges are drawn each by itself as long as they are not more, painted little by little or at once;
 # of more only the strongest are, and all others are one haze.
-_LINES, _LINES_AT_ONCE = 5_000, 600
+LINES, _LINES_AT_ONCE = 5_000, 600
 _STRONGEST, _STRONGEST_AT_ONCE = 1_000, 200
-_BAR, _LEAST_BAR = 6.0, 0.2  # pixels across an edge, and along it
-_BAR_AT = 0.62, 0.65, 0.68  # of the way from source to target
 _BLOCK = 10_000  # edges of a haze that are made ready in one go
 _CROWDED_S = 0.4  # between two looks at a half-painted picture of more
 _MARGIN = 0.25  # of the viewport's size, painted beyond each side so that panning has edges to show
@@ -165,12 +163,12 @@ class EdgeLayer(QGraphicsObject):
             self._paint_row(painter, row)
 
     def _paint_row(self, painter: QPainter, row: int) -> None:
-        """A curve, with a bar across it where it lowers: colour is not all that tells."""
+        """A curve, and on it what says the same as its colour."""
         pen = self._pen_of(row)
         painter.setPen(pen)
         painter.drawPath(_path(self._points[row]))
-        if self._curves is not None and self._curves.hue[row] == LOWERS:
-            paint_bar(painter, self._points[row], pen)
+        if self._curves is not None:
+            paint_mark(painter, self._points[row], pen, hue_mark(int(self._curves.hue[row])))
 
     def _pen_of(self, row: int) -> QPen:
         curves = self._curves
@@ -199,7 +197,7 @@ class EdgeLayer(QGraphicsObject):
         pixmap.fill(Qt.GlobalColor.transparent)
         todo = self._visible(transform, QRectF(frame))
         all_, strongest = (
-            (_LINES_AT_ONCE, _STRONGEST_AT_ONCE) if self._at_once else (_LINES, _STRONGEST)
+            (_LINES_AT_ONCE, _STRONGEST_AT_ONCE) if self._at_once else (LINES, _STRONGEST)
         )
         lines = len(todo) if len(todo) <= all_ else strongest
         rest, todo = todo[lines:], todo[:lines]
@@ -216,7 +214,8 @@ class EdgeLayer(QGraphicsObject):
         if self._curves is None:
             return None
         size, blocks = picture.pixmap.size(), self._blocks(picture, self._curves, rows)
-        return Haze(blocks, np.unique(self._curves.hue[rows]), size.width(), size.height())
+        hues, ratio = np.unique(self._curves.hue[rows]), picture.pixmap.devicePixelRatio()
+        return Haze(blocks, hues, size.width(), size.height(), ratio)
 
     def _blocks(
         self, picture: EdgePicture, curves: Curves, rows: Int[np.ndarray, " some"]
@@ -275,7 +274,7 @@ class EdgeLayer(QGraphicsObject):
     def _show(self, picture: EdgePicture) -> None:
         """Put the picture on the screen when it is complete, or better than none or an old one."""
         now = time.perf_counter()
-        crowded = len(self._rows) > _LINES
+        crowded = len(self._rows) > LINES
         overdue = now - picture.started > (_CROWDED_S if crowded else _PATIENCE)
         if picture.complete or overdue or self._shown is None:
             if crowded and not picture.complete:
@@ -300,32 +299,6 @@ def _lay_under(pixmap: QPixmap, image: QImage) -> None:
 def _faintest(n_edges: int) -> float:
     """Opacity of the weakest edges: among a thousand they must not drown the strong ones."""
     return round(float(np.clip(0.38 - 0.28 * (n_edges - 150) / 850, 0.10, 0.38)), 2)
-
-
-def paint_bar(painter: QPainter, points: Float[np.ndarray, "4 2"], pen: QPen) -> None:
-    """A short bar across a curve, of one size at any zoom."""
-    before, at, after = (
-        painter.worldTransform().map(QPointF(*place)) for place in _places(points, _BAR_AT)
-    )
-    along = after - before
-    length = math.hypot(along.x(), along.y())
-    if length < _LEAST_BAR:
-        return  # an edge that is a dot
-    half = QPointF(-along.y(), along.x()) * (_BAR / 2 + pen.widthF() / 2) / length
-    painter.save()
-    painter.resetTransform()
-    solid = QPen(pen.color(), max(pen.widthF(), 1.4))
-    solid.setCapStyle(Qt.PenCapStyle.FlatCap)
-    painter.setPen(solid)
-    painter.drawLine(at - half, at + half)
-    painter.restore()
-
-
-def _places(points: Float[np.ndarray, "4 2"], shares: tuple[float, ...]) -> list[list[float]]:
-    t = np.array(shares)[:, None]
-    parts = [(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3]
-    found: list[list[float]] = (np.concatenate(parts, axis=1) @ points).tolist()
-    return found
 
 
 def _path(points: Float[np.ndarray, "4 2"]) -> QPainterPath:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -13,6 +14,7 @@ from PySide6.QtGui import QColor, QMouseEvent
 from microtome.records.faithfulness import ENOUGH, Faithfulness
 from microtome.records.positions import SUMMED
 from microtome_desktop import palette as colours
+from microtome_desktop.presenters.circuit_curves import Mark
 from microtome_desktop.views.fonts import mono_font
 
 _TICKS = (0.001, 0.01, 0.1, 1.0)
@@ -23,11 +25,15 @@ _FARTHEST = 2.5  # and at most, however far a curve runs out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A rival's curve; ``front`` is the one whose circuit is on screen, and whose band shows."""
+    """A rival's curve; ``front`` is the one whose circuit is on screen, and whose band shows.
+
+    ``mark`` stands at each size, as beside its name in the list.
+    """
 
     curve: Faithfulness
     colour: str
     front: bool = False
+    mark: Mark | None = None
 
 
 class FaithfulnessPlot(pg.PlotWidget):
@@ -109,9 +115,7 @@ class FaithfulnessPlot(pg.PlotWidget):
         for values, style in ((curve.by_magnitude, dashed), (curve.faithfulness, None)):
             pen = _pen(line.colour, width, style or Qt.PenStyle.SolidLine)
             known = np.isfinite(values)
-            marks = {"symbol": "o", "symbolSize": 5, "symbolPen": None} if line.front else {}
-            marks |= {"symbolBrush": line.colour} if line.front else {}
-            self._add(pg.PlotDataItem(at[known], values[known], pen=pen, **marks))
+            self._add(pg.PlotDataItem(at[known], values[known], pen=pen, **_marks(line)))
 
     def _add(self, *items: pg.GraphicsObject) -> None:
         for item in items:
@@ -155,6 +159,15 @@ class FaithfulnessPlot(pg.PlotWidget):
             at = self.getViewBox().mapSceneToView(scene).x()
             left = float(np.log10(max(self._smallest, 1e-9)))
             self.turned.emit(float(10 ** np.clip(at, left, 0.0)))
+
+
+def _marks(line: Line) -> dict[str, Any]:
+    if line.mark is None:
+        return {}
+    symbol, full = line.mark
+    fill = pg.mkBrush(line.colour if full else colours.CARD)
+    edge = pg.mkPen(line.colour, width=1.2)
+    return {"symbol": symbol, "symbolSize": 6, "symbolPen": edge, "symbolBrush": fill}
 
 
 def _values(curve: Faithfulness) -> list[float]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QToolTip, QVBoxLayout, QWidget
 
 from microtome.records.point_activity import POINT_ACTIVITY
@@ -49,7 +48,6 @@ from microtome_desktop.views.space_pane import SpacePane, projecting_tip
 from microtome_desktop.views.space_picking import Tool
 from microtome_desktop.views.space_view import SpaceView
 from microtome_desktop.views.space_walk import LayerWalk
-from microtome_desktop.views.spoken import tell
 
 _PATIENCE_MS = 400  # how long the last points stay while a run computes the next
 _LEGEND_WIDTH = 150
@@ -199,13 +197,14 @@ class FeatureSpacePanel(Panel):
 
     def _on_hover(self, pane: SpacePane, point: int) -> None:
         self.features.hover(pane.drawing, point)
-        self.images.hover(pane, point)
+        told = self.images.hover(pane, point)
         if pane.drawing is None or pane.drawing.images or not 0 <= point < len(pane.drawing.points):
             QToolTip.hideText()
-            return
-        of_feature = bool(pane.drawing.features)
-        told = self.features.told(pane, point) if of_feature else pane.drawing.describe(point)
-        QToolTip.showText(QCursor.pos(), tip_lines(told), self)
+        else:
+            of_feature = bool(pane.drawing.features)
+            told = self.features.told(pane, point) if of_feature else pane.drawing.describe(point)
+            QToolTip.showText(pane.keys.place_of(point), tip_lines(told), self)
+        pane.tell_point(point, told)
 
     def _on_click(self, pane: SpacePane, point: int) -> None:
         self.grouping.ring("")
@@ -366,10 +365,9 @@ class FeatureSpacePanel(Panel):
         group = self.grouping.ringed
         rows = selected_rows(drawing, selected) if group is None else rows_in(drawing, group)
         rows = np.concatenate([rows, self.features.rings(drawing)])
-        pane.view.highlight(rows)
+        pane.ring(rows, spoken(drawing, rows))
         parts = (drawing.caption, pane.view.drawn_note(), _flat_reason())
         pane.caption.setText(" · ".join(part for part in parts if part))
-        tell(pane.view.surface(), spoken(drawing, rows))
 
 
 def _flat_reason() -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
+from shiboken6 import isValid
 
 _WIDTH = 190
 
@@ -20,6 +21,7 @@ class InlineField(QLineEdit):
         self.setObjectName("inline_field")
         self.setAccessibleName("name")  # until somebody asks for something
         self._take: Callable[[str], None] | None = None
+        self._before: QWidget | None = None  # what had the keyboard
         self.dropped: Callable[[], None] | None = None  # what Escape sets back
         self.setFixedWidth(_WIDTH)
         self.installEventFilter(self)
@@ -39,6 +41,7 @@ class InlineField(QLineEdit):
         self.move(x, y)
         self.show()
         self.raise_()
+        self._before = QApplication.focusWidget()
         self.setFocus()
         self.selectAll()
 
@@ -65,5 +68,8 @@ class InlineField(QLineEdit):
 
     def _close(self) -> Callable[[str], None] | None:
         take, self._take = self._take, None
+        before, self._before = self._before, None
+        if self.hasFocus() and before is not None and isValid(before):
+            before.setFocus()
         self.hide()
         return take

@@ -74,7 +74,7 @@ class DosePlot(pg.PlotWidget):
         name = escape(found.groups[group])
         said = (
             f"<span style='color: {colours.ACCENT}'>{name}</span> by units changed, "
-            f"<span style='color: {colours.WARM}'>random units</span>"
+            f"<span style='color: {colours.WARM}'>random units (- -)</span>"
         )
         self.setTitle(said, color=colours.TEXT_DIM, size="9pt")
 

@@ -12,6 +12,7 @@ from microtome_desktop.presenters.circuit import Drawing
 from microtome_desktop.views.node_layer import node_colour
 
 _SIZE = QSize(168, 104)
+_ROOM = 140  # pixels: in a lower canvas it would cover the circuit
 _INSET = 6.0
 _STEP = 0.25  # of what is in view
 _STEPS = {
@@ -36,6 +37,7 @@ class Minimap(QWidget):
         self._drawing: Drawing | None = None
         self._picture: QPixmap | None = None  # all but the frame: thousands of nodes may be in it
         self._frame = QRectF()
+        self._has_room = True
         self.hide()
 
     def show_drawing(self, drawing: Drawing | None) -> None:
@@ -46,8 +48,8 @@ class Minimap(QWidget):
 
     @property
     def wanted(self) -> bool:
-        """Whether something of the circuit is out of view."""
-        if self._drawing is None:
+        """Whether something of the circuit is out of view, and the canvas has room for both."""
+        if self._drawing is None or not self._has_room:
             return False
         layout = self._drawing.layout
         all_of_it = QRectF(0, 0, layout.width, layout.height)
@@ -62,6 +64,8 @@ class Minimap(QWidget):
 
     def put(self, room: QSize) -> None:
         """Sit in the lower right corner of the canvas."""
+        self._has_room = room.height() >= _ROOM
+        self.setVisible(self.wanted)
         self.move(room.width() - self.width() - 8, room.height() - self.height() - 8)
 
     def paintEvent(self, event: QPaintEvent) -> None:

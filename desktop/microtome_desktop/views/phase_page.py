@@ -23,6 +23,7 @@ from microtome_desktop.views.superposition_plots import PhasePlot
 from microtome_desktop.views.text_flow import EmptyState
 
 _FORM = 222  # pixels
+_SAID = ("", "", " (dotted)")  # of each state, beside its colour
 _FIELDS = (
     ("features", "features", 2, 12, 2),
     ("dimensions", "dimensions", 1, 8, 1),
@@ -64,8 +65,8 @@ class PhasePage(QWidget):
         take_markup(self.legend)
         self.legend.setText(
             "<br>".join(
-                f'<span style="color: {getattr(colours, colour)}">\u25a0</span> {name}'
-                for name, colour in zip(STATE_NAMES, STATE_COLOURS, strict=True)
+                f'<span style="color: {getattr(colours, colour)}">\u25a0</span> {name}{said}'
+                for name, colour, said in zip(STATE_NAMES, STATE_COLOURS, _SAID, strict=True)
             )
         )
         column.addSpacing(8)

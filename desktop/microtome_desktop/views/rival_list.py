@@ -8,6 +8,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem
 
+from microtome_desktop.presenters.circuit_curves import Mark
 from microtome_desktop.presenters.contest import MOST_COMPARED
 from microtome_desktop.presenters.discovery_choice import Rival
 from microtome_desktop.views.fonts import mono_font, text_font
@@ -60,9 +61,9 @@ class RivalList(QTreeWidget):
         self.itemChanged.connect(self._on_changed)
 
     def show_rivals(
-        self, rivals: Sequence[Rival], colours: Mapping[str, str], current: str
+        self, rivals: Sequence[Rival], looks: Mapping[str, tuple[str, Mark]], current: str
     ) -> None:
-        """List these; ticks stay, and what is new comes without one."""
+        """List these in their looks; ticks stay, and what is new comes without one."""
         ticked = {current, *[name for name in self.ticks if name != current][: MOST_COMPARED - 1]}
         with QSignalBlocker(self):
             if [rival.id for rival in rivals] != self.ids:
@@ -72,17 +73,17 @@ class RivalList(QTreeWidget):
                     item.setData(0, _ID, rival.id)
                     item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             for item, rival in zip(self._items, rivals, strict=True):
-                self._write(item, rival, colours[rival.id])
+                self._write(item, rival, *looks[rival.id])
                 on = rival.id in ticked
                 item.setCheckState(0, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
                 if rival.id == current:
                     self.setCurrentItem(item)
 
-    def _write(self, item: QTreeWidgetItem, rival: Rival, colour: str) -> None:
+    def _write(self, item: QTreeWidgetItem, rival: Rival, colour: str, mark: Mark) -> None:
         numbers = f"CPR {rival.cpr} · CMD {rival.cmd}"
         item.setData(0, _NAME, [f"{rival.title}\n{line}" for line in (rival.about, numbers)])
         item.setText(0, item.data(0, _NAME)[int(self._narrow)])
-        item.setIcon(0, swatch(colour, _DOT))
+        item.setIcon(0, swatch(colour, _DOT, mark))
         for column, text in enumerate((rival.cpr, rival.cmd, rival.smallest), start=1):
             item.setText(column, text)
             item.setFont(column, mono_font(10))

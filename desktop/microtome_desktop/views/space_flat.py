@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from microtome_desktop import palette
 from microtome_desktop.presenters.space import Space, nearest
 from microtome_desktop.views.fonts import text_font
+from microtome_desktop.views.space_marks import POINTER
 from microtome_desktop.views.space_view import SpaceView
 
 _POINT_PIXELS = 6
@@ -40,9 +41,13 @@ class FlatSpace(SpaceView):
             self._plot.hideAxis(name)
         self._points = pg.ScatterPlotItem(size=_POINT_PIXELS, pen=None)
         self._marks = pg.ScatterPlotItem(size=13, pen=pg.mkPen(palette.TEXT, width=2), brush=None)
+        self._pointed: int | None = None
+        self._pointer = pg.ScatterPlotItem(
+            size=2 * POINTER, symbol="s", pen=pg.mkPen(palette.TEXT, width=2), brush=None
+        )
         self._texts: list[pg.TextItem] = []
-        self._plot.addItem(self._points)
-        self._plot.addItem(self._marks)
+        for item in (self._points, self._marks, self._pointer):
+            self._plot.addItem(item)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._plot)
@@ -59,6 +64,7 @@ class FlatSpace(SpaceView):
             self._plot.removeItem(text)
         self._texts = []
         self._marks.setData([], [])
+        self.point_to(None)
         if space is None:
             self._points.setData([], [])
             return
@@ -91,12 +97,22 @@ class FlatSpace(SpaceView):
         if self._space is not None:
             points = self._space.points[self._rows]
             self._points.setData(points[:, 0], points[:, 1], brush=self._brushes)
+            self.point_to(self._pointed)
 
     def highlight(self, points: Int[np.ndarray, " some"]) -> None:
         """Ring points."""
         if self._space is not None:
             places = self._space.points[points[:: -(-len(points) // _MOST_RINGS) or 1]]
             self._marks.setData(places[:, 0], places[:, 1])
+
+    def point_to(self, point: int | None) -> None:
+        """Frame a point."""
+        self._pointed = point
+        if point is None or self._space is None:
+            self._pointer.setData([], [])
+        else:
+            across, up = self._space.points[point, :2].tolist()
+            self._pointer.setData([across], [up])
 
     def screen_places(self) -> Float[np.ndarray, "point 2"]:
         """Where the points lie in the plot's viewport."""

@@ -57,7 +57,8 @@ class PaneGrid(QWidget):
         pane.view.hovered.connect(partial(self._on_hover, pane))
         pane.view.clicked.connect(partial(self._on_click, pane))
         pane.view.looked.connect(partial(self._on_looked, pane))
-        pane.pick.caught.connect(partial(self._on_caught, pane))
+        for tool in (pane.pick, pane.keys):
+            tool.caught.connect(partial(self._on_caught, pane))
         pane.pick.dropped.connect(partial(self.use_tool, Tool.TURN))
         pane.pick.use(self.tool)
         self.panes.append(pane)
@@ -107,8 +108,12 @@ class PaneGrid(QWidget):
         self.tool_changed.emit(tool)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Ask for what can be done to the point under the cursor."""
-        if self._under is not None and self._under[0] in self.panes and self._under[1] >= 0:
+        """Ask for what can be done to the point under the cursor, or to that of the keys."""
+        row = self.active.keys.row
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            if row is not None:
+                self.menu_asked.emit(self.active, row, self.active.keys.place_of(row))
+        elif self._under is not None and self._under[0] in self.panes and self._under[1] >= 0:
             self.menu_asked.emit(*self._under, event.globalPos())
 
     def _on_hover(self, pane: SpacePane, point: int) -> None:

@@ -130,8 +130,8 @@ class ImagePoints(QObject):
 
     # the pointer
 
-    def hover(self, pane: SpacePane, point: int) -> None:
-        """Show the image of the point under the pointer, none beside the points."""
+    def hover(self, pane: SpacePane, point: int) -> str:
+        """Show the image of the point under the pointer, none beside the points; what it is."""
         drawing, session = pane.drawing, self._context.workspace.session
         found = projection_of(session, pane.name)
         shown = None
@@ -142,10 +142,11 @@ class ImagePoints(QObject):
             shown = thumbnail(session, found, drawing, point)
         if shown is None:
             self.tip.hide()
-            return
+            return ""
         across, down = pane.view.screen_places()[point]
         place = pane.view.surface().mapTo(self._panel, QPointF(float(across), float(down)))
         self.tip.tell(shown, place)
+        return shown.text
 
     def offer(self, pane: SpacePane, point: int, at: QPoint) -> None:
         """A menu of what can be done with the image of a point."""

@@ -1,4 +1,4 @@
-"""What is painted over the points of the feature space: rings and names."""
+"""What is painted over the points of the feature space: rings, a pointer and names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from microtome_desktop.views.fonts import text_font
 
 _RADIUS, _PAD, _HEIGHT = 6.5, 4.0, 16.0
 _MOST_RINGS = 400  # more are a carpet, and slow
+POINTER = 9.0  # half the side of the frame around what keys point at
 
 
 def paint_rings(painter: QPainter, places: Float[np.ndarray, "ring 2"]) -> None:
@@ -24,6 +25,19 @@ def paint_rings(painter: QPainter, places: Float[np.ndarray, "ring 2"]) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for x, y in places[::step].tolist():
         painter.drawEllipse(QPointF(x, y), _RADIUS, _RADIUS)
+
+
+def paint_pointer(painter: QPainter, place: Float[np.ndarray, "2"]) -> None:
+    """A square frame with ticks around the point that keys point at: no ring looks like it."""
+    x, y = place.tolist()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in ((colours.CARD, 4.0), (colours.TEXT, 1.8)):
+        painter.setPen(QPen(QColor(colour), width))
+        painter.drawRect(QRectF(x - POINTER, y - POINTER, 2 * POINTER, 2 * POINTER))
+        for across, down in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            way = QPointF(across, down)
+            painter.drawLine(QPointF(x, y) + way * POINTER, QPointF(x, y) + way * (POINTER + 5))
 
 
 def label_sizes(texts: Sequence[str]) -> Float[np.ndarray, "label 2"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -14,12 +14,15 @@ from microtome_desktop import palette as colours
 from microtome_desktop.jobs.requests import space_needs
 from microtome_desktop.presenters.sizes import bytes_text
 from microtome_desktop.presenters.space import Space
+from microtome_desktop.presenters.space_steps import same_points
 from microtome_desktop.views.choice import Choice
 from microtome_desktop.views.elided import ElidedLabel
 from microtome_desktop.views.icons import icon
 from microtome_desktop.views.panel import PanelContext
+from microtome_desktop.views.space_keys import PointKeys
 from microtome_desktop.views.space_picking import PickTool
 from microtome_desktop.views.space_view import SpaceView
+from microtome_desktop.views.spoken import tell
 
 _PROJECTING = "Project this site over the prompt set"
 _AROUND_NAME = 44  # pixels of the choice beside its text
@@ -49,6 +52,8 @@ class SpacePane(QWidget):
         self.view = view
         self.pick = PickTool(view)
         self.drawing: Space | None = None  # what is shown, in the end of a movement
+        self.keys = PointKeys(view, lambda: self.drawing)
+        self._told = "", ""  # of what keys point at, and of all of it
         self.aligned = False  # the layers of the site are walked through
         self.site = Choice()
         self.site.setObjectName("space_site")
@@ -68,6 +73,7 @@ class SpacePane(QWidget):
         self.site.activated.connect(lambda _: self.site_chosen.emit(self))
         self.compute.clicked.connect(lambda: self.project_asked.emit(self))
         self.close_button.clicked.connect(lambda: self.close_asked.emit(self))
+        self.keys.used.connect(lambda: self.used.emit(self))
         view.surface().installEventFilter(self)
 
     def _lay_out(self) -> None:
@@ -112,8 +118,29 @@ class SpacePane(QWidget):
         self, space: Space | None, tints: Float[np.ndarray, "point 4"] | None = None
     ) -> None:
         """Draw it at once."""
+        if not same_points(self.drawing, space):
+            self.keys.drop()
         self.drawing = space
         self.view.show_space(space, tints)
+        self.view.point_to(self.keys.row)
+
+    def ring(self, rows: Int[np.ndarray, " some"], said: str) -> None:
+        """Ring these points; keys begin there."""
+        self.view.highlight(rows)
+        self.keys.begin = int(rows[0]) if len(rows) else None
+        self._tell(self._told[0], said)
+
+    def tell_point(self, point: int, said: str) -> None:
+        """Say what a point is, if keys point at it."""
+        if self.keys.row is None:
+            self._tell("", self._told[1])
+        elif point == self.keys.row:
+            where = ("out of view",) if self.keys.hidden() else ()
+            self._tell(" · ".join((*said.split("\n"), *where)), self._told[1])
+
+    def _tell(self, pointed: str, shown: str) -> None:
+        self._told = pointed, shown
+        tell(self.view.surface(), "; ".join(part for part in self._told if part))
 
     def mark_active(self, *, on: bool) -> None:
         """Show that this is the view which player and export are about."""

@@ -18,7 +18,12 @@ from microtome_desktop.presenters.space_names import names_beside
 from microtome_desktop.presenters.space_pixels import projected
 from microtome_desktop.views.offscreen_scene import OffscreenScene
 from microtome_desktop.views.space_cloud import PixelCloud
-from microtome_desktop.views.space_marks import label_sizes, paint_labels, paint_rings
+from microtome_desktop.views.space_marks import (
+    label_sizes,
+    paint_labels,
+    paint_pointer,
+    paint_rings,
+)
 from microtome_desktop.views.space_view import SpaceView
 
 _MOVING_POINTS = 10_000  # what software rendering turns at a bearable rate
@@ -45,6 +50,7 @@ class SolidSpace(SpaceView):
         self._colours = np.zeros((0, 4), np.float32)
         self._order = np.zeros(0, dtype=np.int64)
         self._marked = np.zeros(0, dtype=np.int64)
+        self._pointed: int | None = None
         self._moves = np.zeros((0, 2))  # of the names
         self._covered = QRect()
         self._drawn = 0
@@ -87,7 +93,7 @@ class SolidSpace(SpaceView):
         self, space: Space | None, colours: Float[np.ndarray, "point 4"] | None = None
     ) -> None:
         """Draw other points, or none."""
-        self._space = space
+        self._space, self._pointed = space, None
         self._marked = np.zeros(0, dtype=np.int64)
         count = 0 if space is None else len(space.points)
         self._points.visible = 0 < count <= SHUFFLED
@@ -127,6 +133,11 @@ class SolidSpace(SpaceView):
     def highlight(self, points: Int[np.ndarray, " some"]) -> None:
         """Ring points."""
         self._marked = points
+        self.drawn.invalidate()
+
+    def point_to(self, point: int | None) -> None:
+        """Frame a point."""
+        self._pointed = point
         self.drawn.invalidate()
 
     def screen_places(self) -> Float[np.ndarray, "point 2"]:
@@ -188,6 +199,9 @@ class SolidSpace(SpaceView):
         if len(space.label_texts):
             places = _on_screen(space.label_places, onto_screen)[0]
             paint_labels(painter, places, self._moved(places, onto_screen), space.label_texts)
+        if self._pointed is not None:
+            at = space.points[self._pointed : self._pointed + 1]
+            paint_pointer(painter, _on_screen(at, onto_screen)[0][0])
 
     def _moved(
         self, places: Float[np.ndarray, "label 2"], onto_screen: Float[np.ndarray, "4 4"]

@@ -37,6 +37,10 @@ class SpaceView(QWidget):
         """Mark points by row; the others stay as they are."""
         raise NotImplementedError
 
+    def point_to(self, point: int | None) -> None:
+        """Mark the point that keys point at, by row."""
+        raise NotImplementedError
+
     def leave_free(self, part: QRect) -> None:
         """Put no names onto this part of the drawing, which something lies over."""
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from microtome.records.superposition import Geometry, PhaseDiagram
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.colour_maps import signed_table
-from microtome_desktop.presenters.superposition import STATE_COLOURS, ToyPicture, states
+from microtome_desktop.presenters.superposition import SHARED, STATE_COLOURS, ToyPicture, states
 from microtome_desktop.views.fonts import mono_font
 
 _CIRCLE = np.linspace(0, 2 * np.pi, 97)
@@ -237,7 +237,7 @@ class SharingPlot(SmallPlot):
 
 
 class PhasePlot(SmallPlot):
-    """A square for each density and importance, in the colour of its state."""
+    """A square for each density and importance in the colour of its state; shared: with a dot."""
 
     hovered = Signal(int, int)  # row and column, -1 outside
 
@@ -245,7 +245,9 @@ class PhasePlot(SmallPlot):
         super().__init__("phase diagram of superposition")
         self.setObjectName("phase_plot")
         self.image = pg.ImageItem()
+        self.dots = pg.ScatterPlotItem(size=4, pen=None, brush=pg.mkBrush(colours.CARD))
         self.addItem(self.image)
+        self.addItem(self.dots)
         self._shape = (0, 0)
         self.getAxis("left").setWidth(48)
         self.setLabel("bottom", "density: how often a feature is there", color=colours.TEXT_DIM,
@@ -260,6 +262,8 @@ class PhasePlot(SmallPlot):
             [QColor(getattr(colours, name)).getRgb() for name in STATE_COLOURS], np.uint8
         )
         self.image.setImage(table[held].transpose(1, 0, 2), levels=(0, 255))
+        rows, columns = np.nonzero(held == SHARED)
+        self.dots.setData(columns + 0.5, rows + 0.5)
         if held.shape == self._shape:
             return
         rows, columns = self._shape = held.shape

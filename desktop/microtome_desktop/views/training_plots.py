@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
@@ -17,6 +18,8 @@ _HIGH = 330  # pixels: three rows need as much
 _LEVEL = 1e-2  # of its size that a figure must move by to fill its plot
 _LOW = 130  # pixels of a plot with room for two numbers beside its axis
 _MOST_OF = 0.3  # a share above it is drawn on an axis up to 1
+_STYLES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine)  # of the first line and the second
+DASHED = " (- -)"
 
 
 class FigurePlot(pg.PlotWidget):
@@ -42,8 +45,8 @@ class FigurePlot(pg.PlotWidget):
         self.setLogMode(y=figure.logarithmic)
         self.setTitle(_title(figure), color=colours.TEXT_DIM, size="9pt")
         self.curves: dict[str, pg.PlotDataItem] = {}
-        for name, colour, _ in figure.lines:
-            pen = pg.mkPen(getattr(colours, colour), width=1.6)
+        for (name, colour, _), style in zip(figure.lines, _STYLES, strict=False):
+            pen = pg.mkPen(getattr(colours, colour), width=1.6, style=style)
             self.curves[name] = self.plot(pen=pen)
 
     def show_curve(self, curve: TrainingCurve | None, last: int) -> None:
@@ -85,8 +88,8 @@ class FigurePlot(pg.PlotWidget):
 
 def _title(figure: Figure) -> str:
     named = [
-        f'<span style="color: {getattr(colours, colour)}">{said}</span>'
-        for _, colour, said in figure.lines
+        f'<span style="color: {getattr(colours, colour)}">{said}{dashes}</span>'
+        for (_, colour, said), dashes in zip(figure.lines, ("", DASHED), strict=False)
         if said
     ]
     return " and ".join(named) or figure.title

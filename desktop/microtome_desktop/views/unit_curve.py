@@ -49,7 +49,7 @@ class UnitCurve(QWidget):
             self.plot.setVisible(found is not None)
         if found is not None:
             plot = self.made()
-            own = Line(found, colours.ACCENT, front=True)
+            own = Line(found, colours.ACCENT, front=True, mark=("o", True))
             control = Line(control_of(found), colours.TEXT_FAINT)
             plot.show_lines((control, own), _SMALLEST)
             self.text.setText(curve_text(found))

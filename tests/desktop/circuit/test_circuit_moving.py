@@ -7,6 +7,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from microtome.records.circuit import HEAD
 from microtome_desktop.presenters.circuit_focus import Focus
@@ -138,3 +139,21 @@ def test_the_overview_drags_the_picture(canvas, hand, qtbot):
     qtbot.waitUntil(lambda: canvas.edges.settled)
     pixels(canvas)
     assert not canvas.moving
+
+
+def test_nothing_covers_the_circuit_in_a_low_canvas(panel):
+    """As on a screen of 960 by 600 with all panels: what stands around it gives way."""
+    canvas, size = panel.canvas, panel.size()
+    for height in (100, 160, 420):
+        panel.resize(size.width(), height)
+        QApplication.processEvents()
+        axis, view = canvas.token_axis, canvas.view.geometry()
+        assert canvas.rect().contains(view)
+        assert axis.isHidden() or not view.intersects(axis.geometry())
+        assert axis.isHidden() == (canvas.height() < 80)
+        canvas.zoom(3)
+        assert canvas.minimap.isVisible() == (view.height() >= 140)
+        canvas.fit()
+    panel.resize(size)
+    QApplication.processEvents()
+    assert axis.isVisible()
