@@ -112,6 +112,8 @@ def read_labelled(path: str | Path) -> LabelledPrompts:
     Raises InputError for what cannot be read, or has no prompts and labels.
     """
     place = Path(path).expanduser()
+    if place.exists() and not place.is_file():  # a pipe would be waited for
+        raise InputError(f"{place.name} cannot be read: it is no plain file.", _WAY_OUT)
     try:
         if place.stat().st_size > _LIMIT:
             raise InputError(f"{place.name} is too large for labelled prompts.", _WAY_OUT)

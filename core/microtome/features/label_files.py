@@ -109,6 +109,8 @@ def _entries(place: Path) -> Iterator[Mapping[str, Any]]:
     else:
         files = [place]
     for file in files:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise InputError(f"{file.name} cannot be read: it is no plain file.", _WAY_OUT)
         try:
             yield from _of_file(file)
         except _BROKEN as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from plain_text_features import CONTEXT, small_dictionary, some_text
 
 import microtome as mt
+from microtome.analysis.labelled import read_labelled
 from microtome.errors import InputError, MicrotomeError
 from microtome.features.dictionary import Dictionary
 from microtome.features.label_plugins import installed_labellers
@@ -290,6 +292,16 @@ def test_other_files_are_no_labels(tmp_path: Path, text: str) -> None:
         mt.read_labels(tmp_path / "bad.json", "ab")
     with pytest.raises(InputError, match=r"none\.json cannot be read"):
         mt.read_labels(tmp_path / "none.json", "ab")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are of Unix")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    for read in (lambda: mt.read_labels(tmp_path, "ab"),
+                 lambda: mt.read_labels(tmp_path / "pipe.jsonl", "ab"),
+                 lambda: read_labelled(tmp_path / "pipe.jsonl")):  # fmt: skip
+        with pytest.raises(InputError, match=r"pipe\.jsonl cannot be read: it is no plain file"):
+            read()
 
 
 def test_typed_labels_dictionaries_and_sets_are_in_the_session_file(
