@@ -158,6 +158,7 @@ QLabel[markup="true"] { qproperty-textFormat: RichText; }
 #dock_empty { color: FAINT; }
 """
 _SHORT = {"DIM": "TEXT_DIM", "FAINT": "TEXT_FAINT"}  # what the sheet calls them
+_DRESSED = "dressed"  # a property of the application
 _NAMED = re.compile(r"\b[A-Z]+(?:_[A-Z]+)*\b")
 
 
@@ -172,7 +173,10 @@ def resolved(wanted: str) -> str:
 def apply(application: QApplication, wanted: str = colours.DARK) -> None:
     """Dress every widget of the application in a theme."""
     colours.use(resolved(wanted))
-    application.setStyle("Fusion")
+    if application.property(_DRESSED) is None:
+        # Once: what widgets draw with may still be the style that another one would replace.
+        application.setStyle("Fusion")
+        application.setProperty(_DRESSED, True)
     application.setPalette(palette())
     application.setStyleSheet(style_sheet())
 
