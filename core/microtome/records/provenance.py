@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -277,12 +277,16 @@ def _unlike(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:
     return f"{mine[at][:_PRINT]}, and {theirs[at][:_PRINT]}{place}"
 
 
-def makers_differ(one: Made | None, other: Made | None) -> tuple[str, ...]:
-    """Why results cannot stand beside each other, whatever their methods: models and formats."""
-    reasons: list[str] = []
-    remarks: list[str] = []
-    _of_models(one or NOT_TOLD, other or NOT_TOLD, reasons, remarks)
-    return (*reasons, *remarks)
+def rivals_differ(one: Provenance, other: Provenance) -> tuple[str, ...]:
+    """Why results of rival methods cannot stand beside each other.
+
+    Among rivals only the method may differ: the reasons are those of ``differs`` for all else, and
+    two checkpoints are two models. Where nobody told what produced one there are none.
+    """
+    checkpoints: list[str] = []
+    _of_models(one.made, other.made, [], checkpoints)
+    first, second = (replace(each, method="") for each in (one, other))
+    return (*differs(first, second).reasons, *checkpoints)
 
 
 def differ_among(figures: Iterable[Provenance]) -> Differences:
