@@ -25,13 +25,14 @@ _OUTCOMES = frozenset({
     "metric_kind", "metric_value", "metric_value_corrupt", "method", "model", "notes", "partial",
     "seconds", "seed", "share", "source", "title", "tokens", "unexplored", "value", "edits",
     "changes", "transcoders_fingerprint", "transcoders_fingerprints", "small_fingerprint",
-    "large_fingerprint",
+    "large_fingerprint", "model_fingerprint", "active_features", "completeness_score",
+    "replacement_score", "summary", "token_ids",
 })  # fmt: skip
 # Which way was taken where several lead to other numbers, in the words of whoever took it; and
 # where several lead to the same number but for its last digits, such as passes packed together.
 _WAYS = ("rule", "how", "coefficients", "approximation", "mode", "ablation")
 _ROUTE = "path"
-_OF_THE_WINDOW = "wish"  # what a sweep was asked for, once more
+_ASIDE = ("wish", "lacks")  # what a sweep was asked for, once more, and what a model has not
 _DRAWS = ("seed", "seeds", "data_seed")
 _EDITS = ("edits", "changes")  # of the model, and of features in a graph of them
 _PRINT = 12  # letters of a dictionary's fingerprint that are told to a person
@@ -148,9 +149,11 @@ def _told_by(
     told = _flat(told)
     metric = told.get("metric", "")
     name = metric if isinstance(metric, str) else _text(metric)
+    counted = ("features",) if "active_features" in told else ()  # of a graph; else a setting
+    aside = {*_OUTCOMES, *_WAYS, _ROUTE, *counted}
     settings = {
         key: _shortened(value) for key, value in told.items()
-        if key not in (*_OUTCOMES, *_WAYS, _ROUTE) and value is not None
+        if key not in aside and value is not None
     }  # fmt: skip
     ways = [f"{told[key]}" for key in _WAYS if isinstance(told.get(key), str) and told[key]]
     seed = next((told[key] for key in _DRAWS if isinstance(told.get(key), int)), None)
@@ -191,7 +194,7 @@ def _prints(dictionaries: tuple[str, ...]) -> str:
 
 def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that are kept together among the others; those outside count."""
-    groups = (each for key, each in told.items() if key != _OF_THE_WINDOW)
+    groups = (each for key, each in told.items() if key not in _ASIDE)
     inner = {
         key: each for group in groups if isinstance(group, Mapping) for key, each in group.items()
     }
