@@ -260,9 +260,9 @@ def differs(one: Provenance, other: Provenance, checks: CheckReport | None = Non
     if one.edits != other.edits:
         acting = (", ".join(each.edits) or "none" for each in (one, other))
         reasons.append("Other edits act: {}, and {}.".format(*acting))
-    mine, theirs = one.dictionaries, other.dictionaries
-    if mine and theirs and mine != theirs:
-        reasons.append(f"Other dictionaries made the features: {_unlike(mine, theirs)}.")
+    ours, others = one.dictionaries, other.dictionaries
+    if ours and others and ours != others:
+        reasons.append(f"Other dictionaries made the features: {_unlike(ours, others)}.")
     if None not in (one.seed, other.seed) and one.seed != other.seed:
         reasons.append(f"What is drawn has other seeds: {one.seed}, and {other.seed}.")
     if not (one.made.told and other.made.told):
