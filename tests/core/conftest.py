@@ -41,6 +41,7 @@ _neighbour("graph_samples")
 _neighbour("plain_pruning")
 _neighbour("plain_files")
 _neighbour("plain_other_files")
+_neighbour("red_checks")
 # A package whose modules are loaded when they are asked for.
 _hostile: Any = ModuleType("hostile")
 _hostile.__path__ = [str(Path(__file__).with_name("hostile"))]

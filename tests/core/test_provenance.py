@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 import microtome as mt
+from microtome.circuits.attribution.edited import edited_graph
 from microtome.cli.commands import main
 from microtome.errors import InputError
 from microtome.examining import prompt_sets_of
+from microtome.features.dictionary import Dictionary
+from microtome.records.analysis import Analysis
 from microtome.records.checks import CheckReport, CheckResult, Verdict
 from microtome.records.made import NOT_TOLD, Made
 from microtome.session.reader import open_session
@@ -111,10 +114,12 @@ def changed(told, **fields):
         (lambda one: replace(one, path="estimate"), "paths taken differ: exact, and estimate"),
         (lambda one: replace(one, edits=("zero L0H0",)), "Other edits act: none, and zero L0H0"),
         (lambda one: replace(one, seed=1), "other seeds: 0, and 1"),
+        (lambda one: replace(one, dictionaries=("a", "c")), "features: b, and c at place 2 of 2"),
+        (lambda one: replace(one, dictionaries=("a",)), "Other dictionaries made the features: 2"),
     ],
 )
 def test_what_matters_is_a_reason_not_to_compare(lens, change, reason):
-    one = replace(lens, path="exact", seed=0)
+    one = replace(lens, path="exact", seed=0, dictionaries=("a", "b"))
     found = mt.differs(one, change(one))
     assert [reason in text for text in found.reasons] == [True]
     assert not mt.differs(one, one).text
@@ -148,6 +153,60 @@ def test_circuits_of_other_models_or_rules_are_not_joined(model, session):
         mt.graph_consensus([session.circuit, theirs])
     assert len(mt.graph_consensus([session.circuit, theirs], across=True).names) == 2
     assert len(mt.graph_difference(session.circuit, replace(theirs, made=NOT_TOLD)).names) == 2
+
+
+def test_features_of_other_dictionaries_are_not_joined(embedded):
+    model, whole = embedded("words-4l"), mt.load_transcoders("words-4l/transcoders")
+    first, *others = whole.layers
+    weights = replace(first.weights, b_dec=first.weights.b_dec + 0.01)
+    altered = Dictionary(weights, first.settings, first.identity)
+    changed_set = replace(whole, layers=(altered, *others))
+    prompt = prompt_sets_of(model)[0].pairs[0].clean
+    few = {"max_feature_nodes": 50}
+    one, same = (mt.attribution_graph(model, whole, prompt, **few) for _ in range(2))
+    other = mt.attribution_graph(model, changed_set, prompt, **few)
+    told = mt.provenance(one)
+    assert told.dictionaries == tuple(each.identity.fingerprint for each in whole.layers)
+    assert told.told_plainly()["dictionaries"] == list(told.dictionaries)
+    assert told.dictionaries[0][:12] in dict(told.rows)["dictionaries"]
+    assert told.settings.keys() == {
+        "prompt",
+        "position",
+        "n_layers",
+        "transcoders",
+        "architecture",
+        "crosses",
+        "sign",
+        "cyclic",
+        "max_feature_nodes",
+        "probability",
+        "max_logits",
+    }  # no scores, which came out
+    mt.graph_consensus([one, same])
+    with pytest.raises(InputError, match=r"Other dictionaries .* at place 1 of 4"):
+        mt.graph_consensus([one, other])
+    row = one.node_kind.index("feature")
+    change = mt.FeatureChange(int(one.node_layer[row]), int(one.node_feature[row]))
+    edited = mt.attribution_graph(model, whole, prompt, changes=[change], **few)
+    assert mt.provenance(edited).edits == (str(change),)
+    assert "Other edits act: none, and" in mt.differs(told, mt.provenance(edited)).reasons[0]
+    after = mt.provenance(edited_graph(model, whole, prompt, one, [change]))
+    assert (after.edits, after.dictionaries) == ((str(change),), told.dictionaries)
+
+
+@pytest.mark.parametrize(
+    ("params", "prints"),
+    [
+        ({"dictionary": "sae", "fingerprint": "ab"}, ("ab",)),
+        ({"fingerprint": "ab"}, ()),  # of the model
+        ({"dictionary": "ab", "origin": "hand"}, ("ab",)),
+        ({"dictionary": "", "fingerprint": ""}, ()),
+        ({"small_fingerprint": "ab", "large_fingerprint": "cd"}, ("ab", "cd")),
+        ({"dictionary": "neurons", "fingerprint": "neurons.2.ef"}, ("neurons.2",)),
+    ],
+)
+def test_an_analysis_of_features_names_its_dictionaries(params, prints):
+    assert mt.provenance(Analysis("one", "feature-index", "", {}, params)).dictionaries == prints
 
 
 def test_info_tells_what_made_each_result(session, tmp_path, capsys):

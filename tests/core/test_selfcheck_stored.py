@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from red_checks import noted
 
 import microtome as mt
 import microtome_resources as resources
@@ -21,11 +22,12 @@ from microtome.session import trace_parts
 from microtome.session.reader import SessionFile
 
 
-def outcome(model, number: int) -> CheckResult:
-    """The result of one check by itself."""
+def outcome(model, number: int, measure=None) -> CheckResult:
+    """The result of one check by itself, or of another measurement in its place."""
+    (row,) = (row for row in CHECKS if row.number == number)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(suite, "CHECKS", [row for row in CHECKS if row.number == number])
-        (found,) = self_check(model).results
+        patched.setattr(suite, "CHECKS", [replace(row, measure=measure or row.measure)])
+        (found,) = noted(self_check(model).results)
     return found
 
 
@@ -170,6 +172,8 @@ def test_a_device_that_computes_otherwise_is_found(tiny_model, name, dtype):
     (found,) = placing.against(subject, elsewhere)
     assert found.excess > 1
     assert np.array_equal(subject.plain(subject.ids), subject.logits)  # ours is as it was
+    judged = outcome(subject.model, 11, lambda one: placing.against(one, elsewhere))
+    assert judged.verdict is Verdict.FAIL
 
 
 def test_weights_that_are_one_stay_one_elsewhere(tiny_model):

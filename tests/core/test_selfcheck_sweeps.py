@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from red_checks import noted
 
 from microtome.interventions.sweeping import entries, stepping
 from microtome.models.model import Model
@@ -17,6 +18,7 @@ def failed(model: Model) -> set[int]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(suite, "CHECKS", [row for row in CHECKS if row.number == 15])
         report = self_check(model)
+    noted(report.results)
     assert all(result.measured is not None for result in report.results)
     return {result.number for result in report.failures}
 

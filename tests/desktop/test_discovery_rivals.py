@@ -159,3 +159,22 @@ def test_circuits_of_other_models_or_number_formats_are_not_compared():
     found = where_comparable(np.ones((4, 4)), rivals)
     apart = {(row, column) for row, column in np.argwhere(np.isnan(found)).tolist()}
     assert apart == {(0, 2), (1, 2), (2, 0), (2, 1)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "alike"),
+    [
+        ({"method": "exact"}, True),
+        ({"metric_kind": "KLDivergence"}, False),
+        ({"seed": 1}, False),
+        ({"edits": ["zero L0H0"]}, False),
+        ({"ablation": "zero"}, False),
+    ],
+)
+def test_among_rivals_only_the_method_may_differ(asked, alike):
+    told = {"method": "eap", "metric_kind": "LogitDifference", "seed": 0, "ablation": "resample"}
+    made = Made("net", "1" * 64, dtype="float32")
+    both = (told, told | asked)
+    rivals = [Analysis("one", "discovery", "", {}, each, made=made) for each in both]
+    found = where_comparable(np.ones((2, 2)), rivals)
+    assert np.isfinite(found).tolist() == [[True, alike], [alike, True]]

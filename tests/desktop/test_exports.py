@@ -8,6 +8,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 
 import microtome
+from microtome.records.analysis import Analysis
 from microtome.records.marks import Note
 from microtome_desktop.jobs.export_requests import MADE
 from microtome_desktop.presenters.provenance import SHOWS, as_text, made_by
@@ -290,6 +292,19 @@ def test_an_empty_window_says_why_nothing_can_be_handed_out(qtbot, empty_bench):
         assert not one.copy_table.isEnabled()
         assert not one.copy_python.isEnabled()
         assert one.copy_table.toolTip().endswith(".")
+
+
+def test_words_of_features_and_what_a_model_lacks_are_told_where_they_are_shown(bench):
+    lacking = {"summary": "Heads are not known.", "lacks": {"z": "no heads"}, "notes": []}
+    held = [Analysis("coverage", "coverage", "What can be seen", {}, lacking),
+            Analysis("feature-words", "feature-words", "Words of features", {}, {})]  # fmt: skip
+    session = replace(bench.desk.workspace.session, analyses={one.id: one for one in held})
+    for panel in ("node_card", "circuit"):
+        told = {each.what: each for each in made_by(panel, session, ())}
+        assert {"What can be seen", "Words of features"} <= set(told)
+        assert not told["What can be seen"].settings
+    assert "Words of features" in as_text(made_by("lists", session, ()))
+    assert "What can be seen" in as_text(made_by("heatmap", session, ()))
 
 
 def test_panels_show_kinds_of_results_that_there_are():

@@ -213,7 +213,7 @@ def test_a_wish_that_is_none_is_not_taken(held):
     assert LesionWish.of(wish.told()) == wish
 
 
-def test_only_lesions_of_one_model_in_one_number_format_are_beside_one_another():
+def test_only_lesions_that_were_made_alike_are_beside_one_another():
     made = Made("net", "1" * 64, dtype="float32")
     one = replace(lesion_analysis(held_lesion()), id="one", made=made)
     for other, found in (
@@ -221,4 +221,11 @@ def test_only_lesions_of_one_model_in_one_number_format_are_beside_one_another()
         (replace(made, dtype="bfloat16"), False), (replace(made, fingerprint="2" * 64), False),
     ):  # fmt: skip
         second = replace(one, id="second", made=other)
+        assert (beside(one, (one, second)) is second) == found
+    one = replace(one, params={**one.params, "metric_kind": "LogitDifference"})
+    for asked, found in (
+        ({"units": ["z.0/1"]}, True), ({"seed": 1}, False), ({"edits": ["zero L0H0"]}, False),
+        ({"metric_kind": "Probability"}, False),
+    ):  # fmt: skip
+        second = replace(one, id="second", params={**one.params, **asked})
         assert (beside(one, (one, second)) is second) == found

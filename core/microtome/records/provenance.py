@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from microtome.records.analysis import Analysis
 from microtome.records.checks import CheckReport
 from microtome.records.circuit import Circuit
 from microtome.records.made import NOT_TOLD, Made
+from microtome.records.neuron_prints import layer_of_neurons
 from microtome.records.session import Session
 from microtome.records.trace import Trace
 
@@ -23,13 +24,18 @@ _OUTCOMES = frozenset({
     "ablated", "base", "cancellation", "complete", "cmd", "cpr", "fingerprint", "kind", "metric",
     "metric_kind", "metric_value", "metric_value_corrupt", "method", "model", "notes", "partial",
     "seconds", "seed", "share", "source", "title", "tokens", "unexplored", "value", "edits",
+    "changes", "transcoders_fingerprint", "transcoders_fingerprints", "small_fingerprint",
+    "large_fingerprint", "model_fingerprint", "active_features", "completeness_score",
+    "replacement_score", "summary", "token_ids",
 })  # fmt: skip
 # Which way was taken where several lead to other numbers, in the words of whoever took it; and
 # where several lead to the same number but for its last digits, such as passes packed together.
 _WAYS = ("rule", "how", "coefficients", "approximation", "mode", "ablation")
 _ROUTE = "path"
-_OF_THE_WINDOW = "wish"  # what a sweep was asked for, once more
+_ASIDE = ("wish", "lacks")  # what a sweep was asked for, once more, and what a model has not
 _DRAWS = ("seed", "seeds", "data_seed")
+_EDITS = ("edits", "changes")  # of the model, and of features in a graph of them
+_PRINT = 12  # letters of a dictionary's fingerprint that are told to a person
 _SILENT = "What made them is not told by both: whether they can be compared is for you to say."
 _LONG, _MANY = 120, 8  # letters of a setting, and values of a list, that are told
 
@@ -41,8 +47,9 @@ class Provenance:
     ``what`` names the figure, ``method`` how it was computed, ``path`` which way was taken where
     there are several, exact or approximate, and ``route`` which of those that differ in rounding
     alone. ``metric_kind`` is the metric without its words.
-    ``seed`` is None where nothing is drawn. ``edits`` acted on the model. ``made`` tells model,
-    number format, device, threads and versions.
+    ``seed`` is None where nothing is drawn. ``edits`` acted on the model, or on features of it.
+    ``made`` tells model, number format, device, threads and versions, ``dictionaries`` by their
+    fingerprints whose features these are: ``neurons.2`` for a layer's own.
     """
 
     what: str
@@ -56,6 +63,7 @@ class Provenance:
     made: Made = NOT_TOLD
     created: str = ""
     route: str = ""
+    dictionaries: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:
@@ -76,6 +84,7 @@ class Provenance:
             ("settings", settings or none),
             ("model", f"{made.model} ({made.architecture})" if made.told else NOTHING),
             ("fingerprint", made.fingerprint or NOTHING),
+            ("dictionaries", _prints(self.dictionaries)),
             ("number format", made.dtype or NOTHING),
             ("computed on", f"{made.device}{threads}" if made.told else NOTHING),
             ("attention", made.attention or NOTHING),
@@ -96,7 +105,8 @@ class Provenance:
             "what": self.what, "method": self.method, "metric": self.metric,
             "path": self.path, "route": self.route,
             "seed": self.seed, "edits": list(self.edits), "settings": dict(self.settings),
-            "created": self.created, **self.made.told_plainly(),
+            "created": self.created, "dictionaries": list(self.dictionaries),
+            **self.made.told_plainly(),
         }  # fmt: skip
 
 
@@ -139,26 +149,52 @@ def _told_by(
     told = _flat(told)
     metric = told.get("metric", "")
     name = metric if isinstance(metric, str) else _text(metric)
+    counted = ("features",) if "active_features" in told else ()  # of a graph; else a setting
+    aside = {*_OUTCOMES, *_WAYS, _ROUTE, *counted}
     settings = {
         key: _shortened(value) for key, value in told.items()
-        if key not in (*_OUTCOMES, *_WAYS, _ROUTE) and value is not None
+        if key not in aside and value is not None
     }  # fmt: skip
     ways = [f"{told[key]}" for key in _WAYS if isinstance(told.get(key), str) and told[key]]
     seed = next((told[key] for key in _DRAWS if isinstance(told.get(key), int)), None)
-    edits = told.get("edits", ())
+    edits = [str(one) for key in _EDITS if isinstance(told.get(key), list | tuple)
+             for one in told[key]]  # fmt: skip
     return Provenance(
         what=what, method=str(told.get("method") or kind), metric=name,
         metric_kind=str(told.get("metric_kind") or _kind_in(session, name)),
         path=", ".join(dict.fromkeys(ways)), seed=seed,
-        edits=tuple(map(str, edits)) if isinstance(edits, list | tuple) else (),
+        edits=tuple(edits),
         settings=MappingProxyType(settings), made=NOT_TOLD if made is None else made,
-        created=created, route=_text(told.get(_ROUTE, "")),
+        created=created, route=_text(told.get(_ROUTE, "")), dictionaries=_dictionaries(told),
     )  # fmt: skip
+
+
+def _dictionaries(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """Fingerprints of the dictionaries that a record names, in its order.
+
+    Neurons are told without the model that they are of: that one has its own fingerprint.
+    """
+    found = told.get("transcoders_fingerprints")
+    if not isinstance(found, list | tuple):
+        ends = ("transcoders_fingerprint", "small_fingerprint", "large_fingerprint")
+        found = [told.get(name) for name in ends]
+        if "dictionary" in told:  # labels name it by its fingerprint; else that is of the model
+            found.append(told.get("fingerprint", told["dictionary"]))
+    named = [each for each in found if isinstance(each, str) and each]
+    layers = [layer_of_neurons(each) for each in named]
+    return tuple(
+        each if layer is None else f"neurons.{layer}"
+        for each, layer in zip(named, layers, strict=True)
+    )
+
+
+def _prints(dictionaries: tuple[str, ...]) -> str:
+    return ", ".join(each[:_PRINT] for each in dictionaries) or "none"
 
 
 def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that are kept together among the others; those outside count."""
-    groups = (each for key, each in told.items() if key != _OF_THE_WINDOW)
+    groups = (each for key, each in told.items() if key not in _ASIDE)
     inner = {
         key: each for group in groups if isinstance(group, Mapping) for key, each in group.items()
     }
@@ -202,11 +238,12 @@ class Differences:
 def differs(one: Provenance, other: Provenance, checks: CheckReport | None = None) -> Differences:
     """What differs between what produced two figures, in a way that matters.
 
-    Another model, number format, kind of metric, method, path taken, edits, or another seed where
-    something is drawn are reasons not to compare. Two checkpoints of one model (the same
-    architecture and tokenizer, and the same name up to the ``@``) are compared for their own
-    sake, which is remarked; so are other devices, threads and versions, with the tolerance that
-    the self-checks allow. Where a figure does not tell what produced it all is remarks.
+    Another model, number format, kind of metric, method, path taken, edits, other dictionaries, or
+    another seed where something is drawn are reasons not to compare. Two checkpoints of one model
+    (the same architecture and tokenizer, and the same name up to the ``@``) are compared for
+    their own sake, which is remarked; so are other devices, threads and versions, with the
+    tolerance that the self-checks allow. Where a figure does not tell what produced it all is
+    remarks.
     """
     for name, given in (("one", one), ("other", other)):
         expect(given, Provenance, name, "a Provenance", "Ask provenance(figure, session) for it.")
@@ -223,6 +260,9 @@ def differs(one: Provenance, other: Provenance, checks: CheckReport | None = Non
     if one.edits != other.edits:
         acting = (", ".join(each.edits) or "none" for each in (one, other))
         reasons.append("Other edits act: {}, and {}.".format(*acting))
+    ours, others = one.dictionaries, other.dictionaries
+    if ours and others and ours != others:
+        reasons.append(f"Other dictionaries made the features: {_unlike(ours, others)}.")
     if None not in (one.seed, other.seed) and one.seed != other.seed:
         reasons.append(f"What is drawn has other seeds: {one.seed}, and {other.seed}.")
     if not (one.made.told and other.made.told):
@@ -230,12 +270,26 @@ def differs(one: Provenance, other: Provenance, checks: CheckReport | None = Non
     return Differences(tuple(reasons), (*remarks, *_of_machines(one.made, other.made, checks)))
 
 
-def makers_differ(one: Made | None, other: Made | None) -> tuple[str, ...]:
-    """Why results cannot stand beside each other, whatever their methods: models and formats."""
-    reasons: list[str] = []
-    remarks: list[str] = []
-    _of_models(one or NOT_TOLD, other or NOT_TOLD, reasons, remarks)
-    return (*reasons, *remarks)
+def _unlike(mine: tuple[str, ...], theirs: tuple[str, ...]) -> str:
+    """Two lists of fingerprints, told by the first pair that differs; or how many there are."""
+    if len(mine) != len(theirs):
+        return f"{len(mine)}, and {len(theirs)}"
+    places = (at for at, one in enumerate(mine) if one != theirs[at])
+    at = next(places)
+    place = f" at place {at + 1} of {len(mine)}" if len(mine) > 1 else ""
+    return f"{mine[at][:_PRINT]}, and {theirs[at][:_PRINT]}{place}"
+
+
+def rivals_differ(one: Provenance, other: Provenance) -> tuple[str, ...]:
+    """Why results of rival methods cannot stand beside each other.
+
+    Among rivals only the method may differ: the reasons are those of ``differs`` for all else, and
+    two checkpoints are two models. Where nobody told what produced one there are none.
+    """
+    checkpoints: list[str] = []
+    _of_models(one.made, other.made, [], checkpoints)
+    first, second = (replace(each, method="") for each in (one, other))
+    return (*differs(first, second).reasons, *checkpoints)
 
 
 def differ_among(figures: Iterable[Provenance]) -> Differences:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from microtome.circuits.discovery.comparing import overlap, rank_correlations
 from microtome.records.analysis import Analysis
-from microtome.records.provenance import makers_differ
+from microtome.records.provenance import provenance, rivals_differ
 from microtome_desktop import palette as colours
 from microtome_desktop.presenters.circuit_curves import FIRST_RIVAL, SHARED
 from microtome_desktop.presenters.discovery_dial import Ranked
@@ -38,12 +38,12 @@ def correlations(rivals: Sequence[Ranked], *, signed: bool) -> Float[np.ndarray,
 def where_comparable(
     values: Float[np.ndarray, "rival rival"], rivals: Sequence[Analysis]
 ) -> Float[np.ndarray, "rival rival"]:
-    """The values but for rivals of other models or number formats, which are not compared."""
-    found = np.array(values, dtype=float)
-    for row, first in enumerate(rivals):
-        for column, second in enumerate(rivals):
-            if makers_differ(first.made, second.made):
-                found[row, column] = np.nan
+    """The values but for rivals that differ in more than the method, which are not compared."""
+    found, told = np.array(values, dtype=float), [provenance(rival) for rival in rivals]
+    for row, first in enumerate(told):
+        for column in range(row):
+            if rivals_differ(first, told[column]):
+                found[row, column] = found[column, row] = np.nan
     return found
 
 

@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from microtome.records.checks import CheckReport
+from microtome.records.coverage import COVERAGE
+from microtome.records.feature_edit import FEATURE_WORDS
 from microtome.records.provenance import Differences, Provenance, differ_among, differs, provenance
 from microtome.records.session import Session
 
 NO_RUN = "Run a prompt first."
 NO_FIGURE = "This panel shows no figure that a model has made."
 _RUN, _EDITED, _CIRCUIT = "run", "run with edits", "circuit"
+_WORDS, _LACKS = FEATURE_WORDS, COVERAGE  # what names features, and says why a panel is empty
 
 # The panels that show figures, and of which records: the run, the circuit, analyses by kind.
 SHOWS: dict[str, tuple[str, ...]] = {
     "ask": (_RUN, _EDITED, "logit-change"),
-    "attention": (_RUN, _EDITED, "image-maps", "attention-maps", "attention-rollout"),
-    "circuit": (_CIRCUIT, "reproduced-share", "edited-edges", "feature-edit"),
-    "discovery": ("discovery", "faithfulness", "judgement", "stability"),
+    "attention": (_RUN, _EDITED, "image-maps", "attention-maps", "attention-rollout", _LACKS),
+    "circuit": (_CIRCUIT, "reproduced-share", "edited-edges", "feature-edit", _WORDS, _LACKS),
+    "discovery": ("discovery", "faithfulness", "judgement", "stability", _LACKS),
     "edits": (_EDITED, "edited-metric", "edit-price", "generation"),
-    "feature_edits": (_CIRCUIT, "feature-edit", "feature-text"),
-    "feature_space": ("projection", "feature-space", "point-activity"),
+    "feature_edits": (_CIRCUIT, "feature-edit", "feature-text", _WORDS),
+    "feature_space": ("projection", "feature-space", "point-activity", _LACKS),
     "features": (
         "feature-index",
         "feature-labels",
@@ -30,21 +33,29 @@ SHOWS: dict[str, tuple[str, ...]] = {
         "shared-features",
         "shared-neurons",
     ),
-    "heads": ("head-scores", "sweep"),
-    "heatmap": (_RUN, _EDITED, "logit-lens", "direct-attribution"),
+    "heads": ("head-scores", "sweep", _LACKS),
+    "heatmap": (_RUN, _EDITED, "logit-lens", "direct-attribution", _LACKS),
     "histogram": (_RUN,),
     "hypothesis": ("causal-scrubbing",),
     "lesions": ("lesion",),
-    "lists": (_CIRCUIT,),
-    "neurons": (_RUN,),
-    "node_card": (_CIRCUIT, "verification", "attention-sources", "edge-readers", "path-patching"),
+    "lists": (_CIRCUIT, _WORDS),
+    "neurons": (_RUN, _LACKS),
+    "node_card": (
+        _CIRCUIT,
+        "verification",
+        "attention-sources",
+        "edge-readers",
+        "path-patching",
+        _WORDS,
+        _LACKS,
+    ),
     "patching": ("sweep",),
     "probes": ("probe",),
     "see": (_RUN, "attribution-map", "unit-evidence", "patch-lens"),
     "splitting": ("feature-splits",),
     "suite": ("suite", "slice-circuits", "redundancy", "adversarial"),
     "superposition": ("toy-superposition", "superposition-phases", "directions-sharing"),
-    "token_strip": (_RUN, "logit-change"),
+    "token_strip": (_RUN, "logit-change", _LACKS),
     "training": ("training-curve",),
     "units": ("unit-table", "unit-card"),
     "visualise": ("visualisation",),

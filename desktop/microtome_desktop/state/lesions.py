@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from microtome.records.analysis import Analysis
 from microtome.records.lesion import LESION, ZERO, units_of_circuit
-from microtome.records.provenance import makers_differ
+from microtome.records.provenance import provenance, rivals_differ
 from microtome.records.session import Session
 from microtome.records.units import Unit
 
@@ -122,13 +122,14 @@ def lesions_in(session: Session | None) -> tuple[Analysis, ...]:
 def beside(one: Analysis, held: tuple[Analysis, ...]) -> Analysis | None:
     """The newest other lesion that was tried on the same cases in the same way.
 
-    One of another model, or of the same one in another number format, is none.
+    One of another model, number format, kind of metric or seed, or with other edits, is none.
     """
     same = ("set", "digest", "tasks", "how", "amount")
     wanted = [one.params.get(name) for name in same]
-    alike = (each for each in held if not makers_differ(each.made, one.made))
-    others = (each for each in alike if each.id != one.id)
-    return next((x for x in others if [x.params.get(name) for name in same] == wanted), None)
+    others = (each for each in held if each.id != one.id)
+    tried = (x for x in others if [x.params.get(name) for name in same] == wanted)
+    told = provenance(one)
+    return next((x for x in tried if not rivals_differ(provenance(x), told)), None)
 
 
 def circuit_units(session: Session | None) -> tuple[Unit, ...]:

@@ -12,8 +12,8 @@ from microtome_desktop import palette as colours
 from microtome_desktop.views.plain_table import PlainTable
 
 _RANKS = (
-    "Spearman's rank correlation of the scores of all edges; a dash where other models or number "
-    "formats made them"
+    "Spearman's rank correlation of the scores of all edges; a dash where more than the "
+    "method differs: model, number format, kind of metric, ablation, edits, seed"
 )
 _COLUMNS = (
     ("circuits", "Two ticked circuits; a click colours the graph by them"),

@@ -153,7 +153,8 @@ def _analysis(
     params: dict[str, Any] = {
         "method": "feature intervention", "mode": found.mode,
         "changes": [str(change) for change in found.changes],
-        "transcoders": circuit.metadata.get("transcoders", ""), **scores,
+        "transcoders": circuit.metadata.get("transcoders", ""),
+        "transcoders_fingerprints": circuit.metadata.get("transcoders_fingerprints", []), **scores,
     }  # fmt: skip
     title = f"Edits of features ({found.mode})"
     return Analysis(FEATURE_EDIT, FEATURE_EDIT, title, arrays, params)

@@ -52,7 +52,9 @@ def feature_words(
         "lowered": Labelled(("feature", "word"), texts(found.smallest)),
         "lowered_by": Labelled(("feature", "word"), found.smallest_by),
     }
-    params = {"method": "direct effect", "transcoders": transcoders.name}
+    prints = [one.identity.fingerprint for one in transcoders.layers]
+    params = {"method": "direct effect", "transcoders": transcoders.name,
+              "transcoders_fingerprints": prints}  # fmt: skip
     return Analysis(FEATURE_WORDS, FEATURE_WORDS, "Words of features", arrays, params)
 
 
