@@ -6,16 +6,18 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QMessageBox
 
 from microtome.session.log import log_of
 from microtome.session.reader import open_session
+from microtome.session.store import SessionStore
 from microtome.session.writer import save_session
 from microtome_desktop.jobs.autosave_requests import AutoSave
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, held_in_file
@@ -168,6 +170,33 @@ def test_a_session_opened_from_a_file_is_edited_there(qtbot, bench, auto, mine):
     np.testing.assert_array_equal(
         shown.activation("resid_post.0"), held.clean.activation("resid_post.0")
     )
+
+
+def test_what_another_window_saved_is_not_lost(qtbot, bench, auto, mine):
+    node = bench.desk.workspace.session.circuit.node_id[1]
+    other, theirs = SessionStore(), open_session(mine)
+    other.opened(mine, theirs, None, {})
+    other.save(mine, replace(theirs, view={"dock": [3]}), None)
+    other.close()
+    bench.desk.book.mark("Pin", pins=(node,))
+    before = mine.read_bytes()
+    bench.handlers.save()
+    rest(qtbot, bench)
+    notice = bench.desk.notices.history[-1]
+    assert "changed by another program since you opened it" in notice.what
+    assert "another name" in notice.way_out
+    assert mine.read_bytes() == before
+    assert bench.desk.workspace.dirty
+
+    def accept():
+        dialog = QApplication.activeModalWidget()
+        assert "will be replaced" in dialog.problem.text()
+        dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
+
+    QTimer.singleShot(200, accept)
+    bench.handlers.save_as()
+    rest(qtbot, bench)
+    assert open_session(mine).marks.pins == (node,)
 
 
 def test_one_without_a_file_is_kept_until_the_window_ends(qtbot, bench, auto, sample_session):
