@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -197,6 +199,37 @@ def test_what_another_window_saved_is_not_lost(qtbot, bench, auto, mine):
     bench.handlers.save_as()
     rest(qtbot, bench)
     assert open_session(mine).marks.pins == (node,)
+
+
+@pytest.mark.parametrize("why", ["another window", "read-only"])
+def test_what_the_file_cannot_take_is_kept_elsewhere(qtbot, bench, auto, mine, why, monkeypatch):
+    node = bench.desk.workspace.session.circuit.node_id[1]
+    other, theirs, told = SessionStore(), open_session(mine), len(bench.desk.notices.history)
+    bench.runner.ask(OpenSession(mine))
+    rest(qtbot, bench)
+    if why == "another window":
+        other.opened(mine, theirs, None, {})
+        assert other.keep(mine, replace(theirs, view={"dock": [3]}), None)
+    else:
+        plain = os.open
+
+        def no_new_files(place, flags, *more, **named):
+            if flags & os.O_CREAT and Path(place).parent == mine.parent:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return plain(place, flags, *more, **named)
+
+        monkeypatch.setattr(os, "open", no_new_files)
+    bench.desk.book.mark("Pin", pins=(node,))
+    tick(qtbot, bench, auto)
+    monkeypatch.undo()
+    assert open_session(auto.kept.own).marks.pins == (node,)
+    assert open_session(mine).marks.pins == ()
+    assert len(bench.desk.notices.history) == told
+    other.close()
+    bench.runner.ask(SaveSession(mine, *bench.handlers.to_save(mine), replace=True))
+    rest(qtbot, bench)
+    assert open_session(mine).marks.pins == (node,)
+    assert not auto.kept.own.exists()
 
 
 def test_one_without_a_file_is_kept_until_the_window_ends(qtbot, bench, auto, sample_session):

@@ -93,6 +93,8 @@ class Autosave(QObject):
 
     @Slot(object)
     def _on_finished(self, request: object) -> None:
+        if isinstance(request, SaveSession) and self.kept is not None:
+            self.kept.remove(self.kept.own)  # of edits that the file could not take before
         if isinstance(request, Examine) and self._desk.settings.autosave:
             self._timer.start(0)  # a run takes longest to make again
 
