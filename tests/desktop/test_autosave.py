@@ -293,17 +293,39 @@ def test_the_setting_is_the_time_after_a_change(bench, auto):
     timer.stop()
 
 
-def test_keeping_that_fails_is_told_once(qtbot, bench, auto):
-    auto.kept.own.mkdir(parents=True)
-    for _ in range(2):
-        bench.desk.workspace.mark_dirty()
-        tick(qtbot, bench, auto)
+def test_keeping_that_fails_is_told_once_and_tried_again(qtbot, bench, auto, monkeypatch):
+    now, real = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now)
     title = "Keeping what is unsaved failed"
-    told = [notice for notice in bench.desk.notices.history if title in notice.title]
+
+    def told():
+        return [notice for notice in bench.desk.notices.history if title in notice.title]
+
+    auto.kept.own.mkdir(parents=True)
+    for _ in range(3):
+        bench.desk.workspace.mark_dirty()
+        bench.desk.workspace.part_changed.emit("marks")
+        tick(qtbot, bench, auto)
+        assert auto._timer.isActive()
+        assert 20_000 < auto._timer.interval() <= 30_000
+        now += 31
+    assert len(told()) == 1
+    assert told()[0].way_out
+    now -= 31
     auto.kept.own.rmdir()
-    assert len(told) == 1
-    assert told[0].way_out
+    tick(qtbot, bench, auto)
+    assert not auto.kept.own.exists()  # not before its time
+    now += 31
+    tick(qtbot, bench, auto)
+    assert auto.kept.own.is_file()
+    auto.kept.own.unlink()
+    auto.kept.own.mkdir()
+    bench.desk.workspace.mark_dirty()
+    tick(qtbot, bench, auto)
+    auto.kept.own.rmdir()
+    assert len(told()) == 2  # another failure than before
     auto._broken = ""
+    auto._timer.stop()
 
 
 def test_a_file_keeps_all_that_it_holds(tmp_path, sample_session):

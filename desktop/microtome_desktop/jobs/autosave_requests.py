@@ -34,11 +34,17 @@ class AutoSave(Request):
     kept: Path | None  # for a session whose own file cannot take the changes
     session: Session = field(repr=False)
     include: tuple[str, ...] = ()
+    again: bool = False  # it failed before
 
     @property
     def title(self) -> str:
         """What is being done."""
         return "Keeping what is unsaved"
+
+    @property
+    def told(self) -> bool:
+        """The first time."""
+        return not self.again
 
     def perform(self, engine: Engine, job: Job) -> None:
         """It is on the disk, beside the file or in another one."""

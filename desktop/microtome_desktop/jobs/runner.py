@@ -316,7 +316,8 @@ class JobRunner(QObject):
         self._desk.work.end(number, Outcome.FAILED, problem, failure.notice.as_text)
         if ticket is not None:
             journal.failed(number, ticket.request, ticket.seconds, failure)
-            self._desk.notices.post(failure.notice)
+            if ticket.request.told:
+                self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
         self.changed.emit()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _AT_LATEST = 30.0  # seconds after the first change, however many follow
 _LOOKED_AT = 3  # sessions that were open last
 _LATER_MS = 1_000  # a run is under way: what it finds is worth the wait
+_AGAIN = 30.0  # seconds after a failure
 
 
 class Autosave(QObject):
@@ -42,6 +43,7 @@ class Autosave(QObject):
         self._window, self._desk, self._runner, self._handlers = window, desk, runner, handlers
         self.kept = None if folder is None else KeptFiles(folder)
         self._broken = ""  # uuid of a session that could not be kept: told once
+        self._again_at = 0.0  # when it is tried again
         self._since: float | None = None  # when the first change came that is not kept
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.act)
@@ -79,13 +81,17 @@ class Autosave(QObject):
             self._timer.start(_LATER_MS)
             return
         self._since = None
-        if session is None or not self._desk.workspace.dirty or session.uuid == self._broken:
+        if session is None or not self._desk.workspace.dirty:
+            return
+        again = session.uuid == self._broken
+        if again and (left := self._again_at - time.monotonic()) > 0:
+            self._timer.start(round(1000 * left))
             return
         path = self._desk.workspace.path
         kept = None if self.kept is None else self.kept.prepare()
         place = path or kept
         if place is not None:
-            self._runner.ask(AutoSave(path, kept, *self._handlers.to_save(place)))
+            self._runner.ask(AutoSave(path, kept, *self._handlers.to_save(place), again))
 
     def _on_path(self, path: Path | None) -> None:
         if path is not None and self.kept is not None:  # what was kept is in a file of its own now
@@ -93,6 +99,8 @@ class Autosave(QObject):
 
     @Slot(object)
     def _on_finished(self, request: object) -> None:
+        if isinstance(request, AutoSave | SaveSession) and request.session.uuid == self._broken:
+            self._broken = ""
         if isinstance(request, SaveSession) and self.kept is not None:
             self.kept.remove(self.kept.own)  # of edits that the file could not take before
         if isinstance(request, Examine) and self._desk.settings.autosave:
@@ -102,6 +110,8 @@ class Autosave(QObject):
     def _on_failed(self, request: object, failure: object) -> None:
         if isinstance(request, AutoSave):
             self._broken = request.session.uuid
+            self._again_at = time.monotonic() + _AGAIN
+            self._timer.start(round(1000 * _AGAIN))
 
     # after a crash
 
