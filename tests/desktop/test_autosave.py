@@ -22,6 +22,7 @@ from microtome.session.reader import open_session
 from microtome.session.store import SessionStore
 from microtome.session.writer import save_session
 from microtome_desktop.jobs.autosave_requests import AutoSave
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, held_in_file
 from microtome_desktop.views.kept_files import KeptFiles
 from microtome_desktop.wiring import state_folder
@@ -149,13 +150,51 @@ def asked(qtbot, bench):
 def test_many_changes_do_not_put_off_the_keeping(bench, auto, mine, monkeypatch):
     now, auto._since = 1000.0, None
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    for second in range(60):
-        now = 1000.0 + second
+    for tenth in range(40):  # steady typing
+        now = 1000.0 + tenth / 10
         bench.desk.workspace.mark_dirty()
         bench.desk.workspace.part_changed.emit("marks")
-        assert auto._timer.interval() <= 1000 * max(0, 30 - second)
+        assert auto._timer.interval() <= max(0, 2000 - 100 * tenth)
     auto._since = None
     auto._timer.stop()
+
+
+def test_a_keeping_under_way_is_not_begun_anew(qtbot, bench, auto, mine, monkeypatch):
+    asked, ask = [], bench.runner.ask
+
+    def noted(request):
+        asked.append(request)
+        ask(request)
+
+    monkeypatch.setattr(bench.runner, "ask", noted)
+    for node in bench.desk.workspace.session.circuit.node_id[:3]:
+        bench.desk.book.mark("Pin", pins=(node,))
+        auto.act()
+    assert len(asked) == 1
+    assert auto._timer.isActive()
+    rest(qtbot, bench)
+    tick(qtbot, bench, auto)
+    assert len(asked) == 2
+    assert asked[1].session.marks.pins == (node,)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_marks_are_kept_while_a_run_of_another_session_goes_on(
+    qtbot, bench, auto, mine, monkeypatch, made
+):
+    session = bench.desk.workspace.session
+    run = Examine(bench.desk.draft.text.question())
+    run = replace(run, uuid=session.uuid) if made else run
+    node = session.circuit.node_id[2]
+    bench.desk.book.mark("Pin", pins=(node,))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(bench.runner), "under_way", (run,))
+        tick(qtbot, bench, auto)
+    assert log_of(mine).exists() is not made  # half of a session is not kept
+    if made:
+        assert auto._timer.isActive()
+        tick(qtbot, bench, auto)
+        assert log_of(mine).exists()
 
 
 def test_a_session_opened_from_a_file_is_edited_there(qtbot, bench, auto, mine):

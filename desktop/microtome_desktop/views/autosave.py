@@ -22,9 +22,8 @@ from microtome_desktop.views.kept_files import KeptFiles
 if TYPE_CHECKING:
     from microtome.session.unsaved import Unsaved
 
-_AT_LATEST = 30.0  # seconds after the first change, however many follow
 _LOOKED_AT = 3  # sessions that were open last
-_LATER_MS = 1_000  # a run is under way: what it finds is worth the wait
+_LATER_MS = 1_000  # while what makes the session, or writes it, is under way
 _AGAIN = 30.0  # seconds after a failure
 
 
@@ -64,20 +63,21 @@ class Autosave(QObject):
         self._on_dirty(dirty=True)
 
     def _on_dirty(self, dirty: bool) -> None:
-        """Keep what changed in a moment, and not much later when more changes follow."""
+        """Keep what changed in a moment, however many changes follow: it takes milliseconds."""
         pause = self._desk.settings.autosave
         if not dirty or not pause:
             return
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        left = max(0.0, self._since + _AT_LATEST - now)
-        self._timer.start(round(1000 * min(pause, left)))
+        self._timer.start(round(1000 * max(0.0, self._since + pause - now)))
 
     @Slot()
     def act(self) -> None:
         """Keep now what is unsaved, if there is something."""
         session = self._desk.workspace.session
-        if any(isinstance(r, Examine | AtStep | SaveSession) for r in self._runner.under_way):
+        # One that takes long, the first of a large session, is not begun anew by the next change.
+        busy = self._runner.has(AutoSave.slot)
+        if busy or any(self._puts_off(request) for request in self._runner.under_way):
             self._timer.start(_LATER_MS)
             return
         self._since = None
@@ -92,6 +92,16 @@ class Autosave(QObject):
         place = path or kept
         if place is not None:
             self._runner.ask(AutoSave(path, kept, *self._handlers.to_save(place), again))
+
+    def _puts_off(self, request: object) -> bool:
+        """A save, and a run that makes the session on screen: half of it is not worth a file.
+
+        A session that was there before is kept while another run is under way.
+        """
+        session = self._desk.workspace.session
+        run = request.run if isinstance(request, AtStep) else request
+        makes = isinstance(run, Examine) and session is not None and run.uuid == session.uuid
+        return makes or isinstance(request, SaveSession)
 
     def _on_path(self, path: Path | None) -> None:
         if path is not None and self.kept is not None:  # what was kept is in a file of its own now
