@@ -180,7 +180,8 @@ def _is_whole(main: Disk, pages: Mapping[int, bytes], length: int) -> bool:
     if not _SUPERBLOCK.size <= length <= main.size() or len(start) < _SUPERBLOCK.size:
         return False
     signature, version, *_, end, _, _ = _SUPERBLOCK.unpack_from(start)
-    return signature == _SIGNATURE and (version < 2 or end <= length)  # older: no end at this place
+    older = version < 2  # no end at this place
+    return bool(signature == _SIGNATURE and (older or end <= length))
 
 
 def read_log(disk: Disk) -> Held | None:

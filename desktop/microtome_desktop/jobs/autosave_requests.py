@@ -42,9 +42,9 @@ class AutoSave(Request):
         return "Keeping what is unsaved"
 
     @property
-    def told(self) -> bool:
-        """The first time."""
-        return not self.again
+    def fails_quietly(self) -> bool:
+        """All but the first time."""
+        return self.again
 
     def perform(self, engine: Engine, job: Job) -> None:
         """It is on the disk, beside the file or in another one."""

@@ -53,9 +53,9 @@ class Request:
         return not self.quiet
 
     @property
-    def told(self) -> bool:
-        """Whether the user is told when it fails."""
-        return True
+    def fails_quietly(self) -> bool:
+        """Whether the user is not told when it fails."""
+        return False
 
     def part_title(self, name: str, value: Any) -> str:
         """What a partial result is called in the job panel, empty for one that is not told."""

@@ -320,7 +320,7 @@ class JobRunner(QObject):
         self._desk.work.end(number, Outcome.FAILED, problem, failure.notice.as_text)
         if ticket is not None:
             journal.failed(number, ticket.request, ticket.seconds, failure)
-            if ticket.request.told:
+            if not ticket.request.fails_quietly:
                 self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
         self.changed.emit()
