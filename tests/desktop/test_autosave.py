@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QApplication, QDialogButtonBox, QMessageBox
 
 from microtome.session.log import log_of
 from microtome.session.reader import open_session
+from microtome.session.store import SessionStore
 from microtome.session.writer import save_session
 from microtome_desktop.jobs.autosave_requests import AutoSave
+from microtome_desktop.jobs.examine import Examine
 from microtome_desktop.jobs.file_requests import OpenSession, SaveSession, held_in_file
 from microtome_desktop.views.kept_files import KeptFiles
 from microtome_desktop.wiring import state_folder
@@ -145,13 +150,51 @@ def asked(qtbot, bench):
 def test_many_changes_do_not_put_off_the_keeping(bench, auto, mine, monkeypatch):
     now, auto._since = 1000.0, None
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    for second in range(60):
-        now = 1000.0 + second
+    for tenth in range(40):  # steady typing
+        now = 1000.0 + tenth / 10
         bench.desk.workspace.mark_dirty()
         bench.desk.workspace.part_changed.emit("marks")
-        assert auto._timer.interval() <= 1000 * max(0, 30 - second)
+        assert auto._timer.interval() <= max(0, 2000 - 100 * tenth)
     auto._since = None
     auto._timer.stop()
+
+
+def test_a_keeping_under_way_is_not_begun_anew(qtbot, bench, auto, mine, monkeypatch):
+    asked, ask = [], bench.runner.ask
+
+    def noted(request):
+        asked.append(request)
+        ask(request)
+
+    monkeypatch.setattr(bench.runner, "ask", noted)
+    for node in bench.desk.workspace.session.circuit.node_id[:3]:
+        bench.desk.book.mark("Pin", pins=(node,))
+        auto.act()
+    assert len(asked) == 1
+    assert auto._timer.isActive()
+    rest(qtbot, bench)
+    tick(qtbot, bench, auto)
+    assert len(asked) == 2
+    assert asked[1].session.marks.pins == (node,)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_marks_are_kept_while_a_run_of_another_session_goes_on(
+    qtbot, bench, auto, mine, monkeypatch, made
+):
+    session = bench.desk.workspace.session
+    run = Examine(bench.desk.draft.text.question())
+    run = replace(run, uuid=session.uuid) if made else run
+    node = session.circuit.node_id[2]
+    bench.desk.book.mark("Pin", pins=(node,))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(bench.runner), "under_way", (run,))
+        tick(qtbot, bench, auto)
+    assert log_of(mine).exists() is not made  # half of a session is not kept
+    if made:
+        assert auto._timer.isActive()
+        tick(qtbot, bench, auto)
+        assert log_of(mine).exists()
 
 
 def test_a_session_opened_from_a_file_is_edited_there(qtbot, bench, auto, mine):
@@ -168,6 +211,64 @@ def test_a_session_opened_from_a_file_is_edited_there(qtbot, bench, auto, mine):
     np.testing.assert_array_equal(
         shown.activation("resid_post.0"), held.clean.activation("resid_post.0")
     )
+
+
+def test_what_another_window_saved_is_not_lost(qtbot, bench, auto, mine):
+    node = bench.desk.workspace.session.circuit.node_id[1]
+    other, theirs = SessionStore(), open_session(mine)
+    other.opened(mine, theirs, None, {})
+    other.save(mine, replace(theirs, view={"dock": [3]}), None)
+    other.close()
+    bench.desk.book.mark("Pin", pins=(node,))
+    before = mine.read_bytes()
+    bench.handlers.save()
+    rest(qtbot, bench)
+    notice = bench.desk.notices.history[-1]
+    assert "changed by another program since you opened it" in notice.what
+    assert "another name" in notice.way_out
+    assert mine.read_bytes() == before
+    assert bench.desk.workspace.dirty
+
+    def accept():
+        dialog = QApplication.activeModalWidget()
+        assert "will be replaced" in dialog.problem.text()
+        dialog.buttons.button(QDialogButtonBox.StandardButton.Save).click()
+
+    QTimer.singleShot(200, accept)
+    bench.handlers.save_as()
+    rest(qtbot, bench)
+    assert open_session(mine).marks.pins == (node,)
+
+
+@pytest.mark.parametrize("why", ["another window", "read-only"])
+def test_what_the_file_cannot_take_is_kept_elsewhere(qtbot, bench, auto, mine, why, monkeypatch):
+    node = bench.desk.workspace.session.circuit.node_id[1]
+    other, theirs, told = SessionStore(), open_session(mine), len(bench.desk.notices.history)
+    bench.runner.ask(OpenSession(mine))
+    rest(qtbot, bench)
+    if why == "another window":
+        other.opened(mine, theirs, None, {})
+        assert other.keep(mine, replace(theirs, view={"dock": [3]}), None)
+    else:
+        plain = os.open
+
+        def no_new_files(place, flags, *more, **named):
+            if flags & os.O_CREAT and Path(place).parent == mine.parent:
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return plain(place, flags, *more, **named)
+
+        monkeypatch.setattr(os, "open", no_new_files)
+    bench.desk.book.mark("Pin", pins=(node,))
+    tick(qtbot, bench, auto)
+    monkeypatch.undo()
+    assert open_session(auto.kept.own).marks.pins == (node,)
+    assert open_session(mine).marks.pins == ()
+    assert len(bench.desk.notices.history) == told
+    other.close()
+    bench.runner.ask(SaveSession(mine, *bench.handlers.to_save(mine), replace=True))
+    rest(qtbot, bench)
+    assert open_session(mine).marks.pins == (node,)
+    assert not auto.kept.own.exists()
 
 
 def test_one_without_a_file_is_kept_until_the_window_ends(qtbot, bench, auto, sample_session):
@@ -231,17 +332,39 @@ def test_the_setting_is_the_time_after_a_change(bench, auto):
     timer.stop()
 
 
-def test_keeping_that_fails_is_told_once(qtbot, bench, auto):
-    auto.kept.own.mkdir(parents=True)
-    for _ in range(2):
-        bench.desk.workspace.mark_dirty()
-        tick(qtbot, bench, auto)
+def test_keeping_that_fails_is_told_once_and_tried_again(qtbot, bench, auto, monkeypatch):
+    now, real = 0.0, time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + now)
     title = "Keeping what is unsaved failed"
-    told = [notice for notice in bench.desk.notices.history if title in notice.title]
+
+    def told():
+        return [notice for notice in bench.desk.notices.history if title in notice.title]
+
+    auto.kept.own.mkdir(parents=True)
+    for _ in range(3):
+        bench.desk.workspace.mark_dirty()
+        bench.desk.workspace.part_changed.emit("marks")
+        tick(qtbot, bench, auto)
+        assert auto._timer.isActive()
+        assert 20_000 < auto._timer.interval() <= 30_000
+        now += 31
+    assert len(told()) == 1
+    assert told()[0].way_out
+    now -= 31
     auto.kept.own.rmdir()
-    assert len(told) == 1
-    assert told[0].way_out
+    tick(qtbot, bench, auto)
+    assert not auto.kept.own.exists()  # not before its time
+    now += 31
+    tick(qtbot, bench, auto)
+    assert auto.kept.own.is_file()
+    auto.kept.own.unlink()
+    auto.kept.own.mkdir()
+    bench.desk.workspace.mark_dirty()
+    tick(qtbot, bench, auto)
+    auto.kept.own.rmdir()
+    assert len(told()) == 2  # another failure than before
     auto._broken = ""
+    auto._timer.stop()
 
 
 def test_a_file_keeps_all_that_it_holds(tmp_path, sample_session):

@@ -87,8 +87,8 @@ def test_the_first_save_asks_for_a_file_and_shows_the_size(qtbot, bench, tmp_pat
 
 def test_saving_again_needs_no_question(qtbot, bench, tmp_path):
     path = tmp_path / "again.h5"
-    save_session(path, bench.desk.workspace.session)
-    bench.desk.workspace.saved(path)
+    bench.runner.ask(SaveSession(path, bench.desk.workspace.session))
+    qtbot.waitUntil(lambda: bench.desk.workspace.path == path and bench.runner.idle, timeout=WAIT)
     before = path.stat().st_mtime_ns
     bench.desk.workspace.mark_dirty()
     enabled(qtbot, bench, CommandId.SAVE)

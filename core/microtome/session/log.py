@@ -7,7 +7,8 @@
              with a sample of the file, by which it is known again
 
 Every record carries a CRC-32 that goes on from that of the record before, from the salt on. So a
-record that is torn, or left from an earlier use of the same blocks, ends the log there.
+record that is torn, or left from an earlier use of the same blocks, ends the log there. A log may
+have been made by anybody, with right CRCs: a record that no edit writes ends it as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,13 @@ _FRAME, _COMMIT, _FOLD = b"FRAM", b"CMIT", b"FOLD"
 LARGEST_FRAME: Final = 1 << 20
 _SAMPLED = 32  # pages
 _DIGEST, _SECTOR = 16, 512  # bytes
+_LARGEST_SUMS = _SAMPLED * PAGE // _SECTOR * _CRC.size
+_MOST_PAGES = (1 << 30) // PAGE  # held in memory at once
+_LATEST = 1 << 35  # seconds since 1970: in the year 3058
+# HDF5 File Format Specification, II.A: the superblock of versions 2 and 3 begins so, and tells
+# the end of the file.
+_SUPERBLOCK = struct.Struct("<8sBBBBQQQQI")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,8 @@ def _is_between(main: Disk, held: Held, folding: bytes) -> bool:
     for at in (at for at in _sampled(length) if at in held.pages):
         size = min(PAGE, length - at)
         found = main.read(at, size).ljust(size, b"\0")
-        for sector, new in zip(_sectors(found), _sectors(held.pages[at][:size]), strict=True):
+        whole = held.pages[at][:size].ljust(size, b"\0")
+        for sector, new in zip(_sectors(found), _sectors(whole), strict=True):
             (before,) = next(was, (None,))
             strange += sector != new and zlib.crc32(sector) != before
     return strange <= 1
@@ -153,10 +162,26 @@ def _sectors(data: bytes) -> list[bytes]:
 
 
 def belongs(held: Held, main: Disk) -> bool:
-    """Whether a log is of this file: of the file as it was, or as folding left it in the middle."""
+    """Whether a log is of this file: of the file as it was, or as folding left it in the middle.
+
+    False as well where file and log together would be no whole HDF5 file: of another's making.
+    """
     if held.folding is not None:
-        return _is_between(main, held, held.folding)
-    return main.size() >= held.base and sample(main, held.base) == held.sample
+        whole = _is_whole(main, held.pages, held.length)
+        return whole and _is_between(main, held, held.folding)
+    if main.size() < held.highest or sample(main, held.base) != held.sample:
+        return False
+    return _is_whole(main, {}, held.base) and _is_whole(main, held.pages, held.length)
+
+
+def _is_whole(main: Disk, pages: Mapping[int, bytes], length: int) -> bool:
+    """Whether a file cut to a length, with pages laid over it, is as long as HDF5 says it is."""
+    start = pages.get(0, b"") or main.read(0, _SUPERBLOCK.size)
+    if not _SUPERBLOCK.size <= length <= main.size() or len(start) < _SUPERBLOCK.size:
+        return False
+    signature, version, *_, end, _, _ = _SUPERBLOCK.unpack_from(start)
+    older = version < 2  # no end at this place
+    return bool(signature == _SIGNATURE and (older or end <= length))
 
 
 def read_log(disk: Disk) -> Held | None:
@@ -170,24 +195,46 @@ def read_log(disk: Disk) -> Held | None:
     base, begun_as, chain = begun
     commits: list[Commit] = []
     pages: dict[int, bytes] = {}
-    waiting: list[tuple[int, bytes]] = []
+    waiting: dict[int, bytes] = {}
+    until: set[int] = set()  # where frames end that wait for their commit
     place = end = HEADER.size
     good, highest, folding = chain, base, None
     while (found := _next(disk, place, chain)) is not None:
         kind, first, second, time, data, chain = found
         place += _RECORD.size + len(data)
         if kind == _FRAME:
-            waiting.append((first, data))
+            _lay(waiting, first, data)
+            until.add(first + len(data))
+            if first % PAGE or len(pages) + len(waiting) > _MOST_PAGES:
+                break
             continue
-        for offset, whole in waiting:
-            _lay(pages, offset, whole)
-        waiting.clear()
-        folding = data if kind == _FOLD else None
-        if folding is None:
-            commits.append(Commit(second, first, time))
+        if kind == _COMMIT:
+            done = Commit(second, first, time)
+            if not _may_be(done, len(commits), until):
+                break
+            commits.append(done)
+            pages |= waiting
             highest = max(highest, first)
+        elif waiting or not _may_be_sample(data):
+            break
+        waiting.clear()
+        until.clear()
+        folding = data if kind == _FOLD else None
         end, good = place, chain
     return Held(base, begun_as, tuple(commits), pages, highest, end, good, folding)
+
+
+def _may_be(done: Commit, before: int, until: set[int]) -> bool:
+    """Whether an edit writes such a commit: its frames end at whole pages, or with the file."""
+    right = done.number == before + 1 and done.length >= _SUPERBLOCK.size
+    timely = 0 <= done.time < _LATEST  # false for what is no number
+    cut = {place for place in until if place % PAGE}
+    return right and timely and cut <= {done.length} and max(until, default=0) <= done.length
+
+
+def _may_be_sample(data: bytes) -> bool:
+    sums = len(data) - _DIGEST
+    return 0 <= sums <= _LARGEST_SUMS and not sums % _CRC.size
 
 
 def _read_header(disk: Disk) -> tuple[int, bytes, int] | None:

@@ -1,8 +1,8 @@
 """The file of a session that is open: what lies in it already, and only what changed written.
 
 ``keep`` makes the session last in the log beside its file, ``save`` brings the file itself up to
-date; the first time, and when the runs are others, it writes a whole new one. All calls come from
-one thread.
+date; the first time, and when the runs are others, it writes a whole new one. What another program
+did to the file since is never written over. All calls come from one thread.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from microtome.session.writer import write_whole
 from microtome.triage.trust import remember
 
 _TITLE = "Saving the session"
+_Stamp = tuple[int, int, int, int]
 _PLAIN = (str, dict, tuple, frozenset)  # sources that are compared by what they hold
 
 
@@ -48,6 +49,7 @@ class SessionStore:
     def __init__(self) -> None:
         self._place: _Place | None = None
         self._untouched: Path | None = None
+        self._left: dict[Path, _Stamp | None] = {}  # files as this store opened or wrote them last
 
     def opened(
         self,
@@ -61,6 +63,7 @@ class SessionStore:
         self._untouched = None
         held = {one.name: one for one in sections(session, include, names)}
         self._place = _Place(path, session.uuid, _identity(path), held, dict(names))
+        self._left[path] = _stamp(path)
 
     def looked_at(self, path: Path) -> None:
         """A file of a newer major version was read: nothing is ever written to it."""
@@ -72,10 +75,16 @@ class SessionStore:
     ) -> bool:
         """Make a session last in the log of its file; whether that could be.
 
-        Where it cannot, because the runs are others or the file is not the one of this store,
-        ``save`` still does. Raises StorageError when the disk refuses, Cancelled when the job is
-        stopped: both leave what was kept before.
+        Where it cannot, because the runs are others or the file was removed, ``save`` still does;
+        not where another program changed the file. Raises StorageError when the disk refuses,
+        Cancelled when the job is stopped: both leave what was kept before.
         """
+        with self._ours_after(path):
+            return self._keep(path, session, include, job)
+
+    def _keep(
+        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None
+    ) -> bool:
         found = self._changes(path, session, include)
         if found is None:
             return False
@@ -88,19 +97,27 @@ class SessionStore:
         return True
 
     def save(
-        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None = None
+        self,
+        path: Path,
+        session: Session,
+        include: Iterable[str] | None,
+        job: Job | None = None,
+        *,
+        replace: bool = False,
     ) -> Path:
         """Make a file hold a session.
 
-        Raises StorageError when the disk refuses, Cancelled when the job is stopped: both leave
-        what was saved before.
+        ``replace`` is the user's word to write over what another program has there. Raises
+        StorageError without it, and when the disk refuses, Cancelled when the job is stopped: all
+        leave what was saved before.
         """
         if not self.keep(path, session, include, job):
-            return self._whole(path, session, include, job)
+            return self._whole(path, session, include, job, replace=replace)
         place = self._place
         if place is not None and place.editing is not None and place.editing.unfolded:
             try:
-                place.editing.fold()
+                with self._ours_after(path):
+                    place.editing.fold()
             except Busy:
                 return self._whole(path, session, include, job)
             except BaseException:
@@ -130,9 +147,25 @@ class SessionStore:
         if place is not None and place.editing is not None:
             if place.editing.unfolded:
                 _read_alone(place)
-            place.editing.retire()
+            with self._ours_after(place.path):
+                place.editing.retire()
 
     # inside
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a file is as this store opened or wrote it last, or is not there."""
+        found = _stamp(path)
+        return found is None or found == self._left.get(path)
+
+    @contextlib.contextmanager
+    def _ours_after(self, path: Path) -> Iterator[None]:
+        """What is done to a file of ours is our doing, also where it fails."""
+        ours = self._is_ours(path)
+        try:
+            yield
+        finally:
+            if ours:
+                self._left[path] = _stamp(path)
 
     def _changes(
         self, path: Path, session: Session, include: Iterable[str] | None
@@ -140,6 +173,10 @@ class SessionStore:
         """The file and the sections it shall hold; None where a whole file must be written."""
         place = self._place
         if place is None or place.path != path or _identity(path) != place.identity:
+            return None
+        if not self._is_ours(path):
+            if place.editing is None:
+                expect_free(path)
             return None
         wanted = {one.name: one for one in sections(session, include, place.names)}
         settled = {one.name for one in (*place.held.values(), *wanted.values()) if one.settled}
@@ -200,12 +237,18 @@ class SessionStore:
                 place.names[section.name.removeprefix(ANALYSIS)] = section.paths[0].rsplit("/")[-1]
 
     def _whole(
-        self, path: Path, session: Session, include: Iterable[str] | None, job: Job | None
+        self,
+        path: Path,
+        session: Session,
+        include: Iterable[str] | None,
+        job: Job | None,
+        *,
+        replace: bool = False,
     ) -> Path:
         own = self._place
         if own is None or own.editing is None or own.path != path:
             expect_free(path)
-        self._expect_ours(path)
+        self._expect_ours(path, replace=replace)
         with self._beside(session) as (more, version):
             target = write_whole(path, session, include, job, more=more, version=version)
         self.close()
@@ -217,13 +260,19 @@ class SessionStore:
             if name.startswith(ANALYSIS)
         }
         self._place = _Place(target, session.uuid, _identity(target), held, names)
+        self._left[target] = _stamp(target)
         return target
 
-    def _expect_ours(self, path: Path) -> None:
+    def _expect_ours(self, path: Path, *, replace: bool) -> None:
         if self._untouched is not None and path == self._untouched:
             raise StorageError(
                 f"{path.name} was made by a newer Microtome, and would lose what that wrote.",
                 "Save under another name.",
+            )
+        if not replace and not self._is_ours(path):
+            raise StorageError(
+                f"{path.name} was changed by another program since you opened it.",
+                "Save under another name, or open it again.",
             )
 
     @contextlib.contextmanager
@@ -268,3 +317,12 @@ def _identity(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)
     return state.st_dev, state.st_ino
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What tells that somebody wrote to a file or put another in its place; None without one."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns

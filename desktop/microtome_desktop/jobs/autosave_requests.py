@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from microtome.errors import StorageError
 from microtome.jobs import Job
 from microtome.records.session import Session
 from microtome_desktop.jobs.engine import Engine
@@ -33,17 +34,28 @@ class AutoSave(Request):
     kept: Path | None  # for a session whose own file cannot take the changes
     session: Session = field(repr=False)
     include: tuple[str, ...] = ()
+    again: bool = False  # it failed before
 
     @property
     def title(self) -> str:
         """What is being done."""
         return "Keeping what is unsaved"
 
+    @property
+    def fails_quietly(self) -> bool:
+        """All but the first time."""
+        return self.again
+
     def perform(self, engine: Engine, job: Job) -> None:
         """It is on the disk, beside the file or in another one."""
         include = self.include or None
-        if self.path is not None and engine.files.own.keep(self.path, self.session, include, job):
-            return
+        try:
+            own = self.path
+            if own is not None and engine.files.own.keep(own, self.session, include, job):
+                return
+        except StorageError:  # another window has it, or nothing may be written there
+            if self.kept is None:
+                raise
         if self.kept is not None:
             engine.files.kept.save(self.kept, self.session, include, job)
 

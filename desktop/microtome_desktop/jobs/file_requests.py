@@ -240,6 +240,7 @@ class SaveSession(Request):
     path: Path
     session: Session = field(repr=False)
     include: tuple[str, ...] = ()
+    replace: bool = False  # the user was told what is there already
 
     @property
     def title(self) -> str:
@@ -253,7 +254,8 @@ class SaveSession(Request):
 
     def perform(self, engine: Engine, job: Job) -> Saved:
         """The file, complete and on the disk."""
-        place = engine.files.own.save(self.path, self.session, self.include or None, job)
+        own, include = engine.files.own, self.include or None
+        place = own.save(self.path, self.session, include, job, replace=self.replace)
         return Saved(place, engine.files.waste_to_tell(place))
 
     def deliver(self, desk: Desk, result: Saved) -> None:

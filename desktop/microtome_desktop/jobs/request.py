@@ -52,6 +52,11 @@ class Request:
         """Whether somebody asked for it and would miss its result, were it killed."""
         return not self.quiet
 
+    @property
+    def fails_quietly(self) -> bool:
+        """Whether the user is not told when it fails."""
+        return False
+
     def part_title(self, name: str, value: Any) -> str:
         """What a partial result is called in the job panel, empty for one that is not told."""
         return ""

@@ -92,6 +92,10 @@ class JobRunner(QObject):
         """Requests that somebody waits for, oldest first, without the quiet ones."""
         return tuple(t.request for t in self._live.values() if not t.request.quiet)
 
+    def has(self, slot: str) -> bool:
+        """Whether something of a slot is wanted and not there yet, be it quiet."""
+        return any(ticket.request.slot == slot for ticket in self._live.values())
+
     def waits_for(self, number: int) -> bool:
         """Whether a job's answer is still wanted and not there yet."""
         return number in self._live
@@ -316,7 +320,8 @@ class JobRunner(QObject):
         self._desk.work.end(number, Outcome.FAILED, problem, failure.notice.as_text)
         if ticket is not None:
             journal.failed(number, ticket.request, ticket.seconds, failure)
-            self._desk.notices.post(failure.notice)
+            if not ticket.request.fails_quietly:
+                self._desk.notices.post(failure.notice)
             self.failed.emit(ticket.request, failure)
         self.changed.emit()
 

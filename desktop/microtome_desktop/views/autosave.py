@@ -22,9 +22,9 @@ from microtome_desktop.views.kept_files import KeptFiles
 if TYPE_CHECKING:
     from microtome.session.unsaved import Unsaved
 
-_AT_LATEST = 30.0  # seconds after the first change, however many follow
 _LOOKED_AT = 3  # sessions that were open last
-_LATER_MS = 1_000  # a run is under way: what it finds is worth the wait
+_LATER_MS = 1_000  # while what makes the session, or writes it, is under way
+_AGAIN = 30.0  # seconds after a failure
 
 
 class Autosave(QObject):
@@ -42,6 +42,7 @@ class Autosave(QObject):
         self._window, self._desk, self._runner, self._handlers = window, desk, runner, handlers
         self.kept = None if folder is None else KeptFiles(folder)
         self._broken = ""  # uuid of a session that could not be kept: told once
+        self._again_at = 0.0  # when it is tried again
         self._since: float | None = None  # when the first change came that is not kept
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.act)
@@ -62,30 +63,45 @@ class Autosave(QObject):
         self._on_dirty(dirty=True)
 
     def _on_dirty(self, dirty: bool) -> None:
-        """Keep what changed in a moment, and not much later when more changes follow."""
+        """Keep what changed in a moment, however many changes follow: it takes milliseconds."""
         pause = self._desk.settings.autosave
         if not dirty or not pause:
             return
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        left = max(0.0, self._since + _AT_LATEST - now)
-        self._timer.start(round(1000 * min(pause, left)))
+        self._timer.start(round(1000 * max(0.0, self._since + pause - now)))
 
     @Slot()
     def act(self) -> None:
         """Keep now what is unsaved, if there is something."""
         session = self._desk.workspace.session
-        if any(isinstance(r, Examine | AtStep | SaveSession) for r in self._runner.under_way):
+        # One that takes long, the first of a large session, is not begun anew by the next change.
+        busy = self._runner.has(AutoSave.slot)
+        if busy or any(self._puts_off(request) for request in self._runner.under_way):
             self._timer.start(_LATER_MS)
             return
         self._since = None
-        if session is None or not self._desk.workspace.dirty or session.uuid == self._broken:
+        if session is None or not self._desk.workspace.dirty:
+            return
+        again = session.uuid == self._broken
+        if again and (left := self._again_at - time.monotonic()) > 0:
+            self._timer.start(round(1000 * left))
             return
         path = self._desk.workspace.path
         kept = None if self.kept is None else self.kept.prepare()
         place = path or kept
         if place is not None:
-            self._runner.ask(AutoSave(path, kept, *self._handlers.to_save(place)))
+            self._runner.ask(AutoSave(path, kept, *self._handlers.to_save(place), again))
+
+    def _puts_off(self, request: object) -> bool:
+        """A save, and a run that makes the session on screen: half of it is not worth a file.
+
+        A session that was there before is kept while another run is under way.
+        """
+        session = self._desk.workspace.session
+        run = request.run if isinstance(request, AtStep) else request
+        makes = isinstance(run, Examine) and session is not None and run.uuid == session.uuid
+        return makes or isinstance(request, SaveSession)
 
     def _on_path(self, path: Path | None) -> None:
         if path is not None and self.kept is not None:  # what was kept is in a file of its own now
@@ -93,6 +109,10 @@ class Autosave(QObject):
 
     @Slot(object)
     def _on_finished(self, request: object) -> None:
+        if isinstance(request, AutoSave | SaveSession) and request.session.uuid == self._broken:
+            self._broken = ""
+        if isinstance(request, SaveSession) and self.kept is not None:
+            self.kept.remove(self.kept.own)  # of edits that the file could not take before
         if isinstance(request, Examine) and self._desk.settings.autosave:
             self._timer.start(0)  # a run takes longest to make again
 
@@ -100,6 +120,8 @@ class Autosave(QObject):
     def _on_failed(self, request: object, failure: object) -> None:
         if isinstance(request, AutoSave):
             self._broken = request.session.uuid
+            self._again_at = time.monotonic() + _AGAIN
+            self._timer.start(round(1000 * _AGAIN))
 
     # after a crash
 

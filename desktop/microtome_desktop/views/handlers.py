@@ -286,12 +286,12 @@ class Handlers(QObject):
         if dialog.exec() == QDialog.DialogCode.Accepted:
             self._desk.settings.folder = str(dialog.choice.path.parent)
             self._included[dialog.choice.path] = dialog.choice.include
-            self._save(dialog.choice.path)
+            self._save(dialog.choice.path, replace=True)
         dialog.deleteLater()
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path, *, replace: bool = False) -> None:
         if self._desk.workspace.session is not None:
-            self._runner.ask(SaveSession(path, *self.to_save(path)))
+            self._runner.ask(SaveSession(path, *self.to_save(path), replace))
 
     def to_save(self, path: Path) -> tuple[Session, tuple[str, ...]]:
         """The session on screen as a file there would hold it, and what it includes."""

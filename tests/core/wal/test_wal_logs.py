@@ -3,6 +3,7 @@
 import io
 import random
 import shutil
+import zlib
 
 import h5py
 import numpy as np
@@ -11,9 +12,10 @@ from power import Platter, Power
 from session_records import assert_same
 from wal_sessions import content, edited, numbered, rounds, small_session
 
+from microtome.session import log as records
 from microtome.session.editing import Editing, NotEditable
 from microtome.session.hdf5 import LIBVER
-from microtome.session.log import HEADER, belongs, log_of, read_log
+from microtome.session.log import HEADER, PAGE, Commit, belongs, log_of, read_log
 from microtome.session.logged import Logged
 from microtome.session.reader import open_session
 from microtome.session.store import SessionStore
@@ -238,3 +240,113 @@ def test_a_save_that_is_cut_off_belongs_to_its_own_file_only(left, files):
     assert unsaved(files) is None
     assert content(files) == left[1][-1]
     assert names(files) == ["foreign.h5", "held.h5"]
+
+
+# ------------------------------------------------------------------ made by somebody else
+
+NOW = 1.8e9
+
+
+def commits(length, time=NOW, number=1):
+    return (records.commit, Commit(number, length, time))
+
+
+def asked(data, pages=()):
+    """A fold with the sample that fits."""
+    return (records.fold, records.sample_of_both(platter(data), len(data), pages))
+
+
+def changed(data, at=0, page=b"x" * PAGE):
+    return (records.frame, at, page)
+
+
+HOSTILE = {
+    "cut to nothing": lambda data: [commits(0), (records.fold, records.sample(platter(), 0))],
+    "cut to nothing, asked": lambda data: [commits(0)],
+    "cut inside of the file": lambda data: [
+        commits(PAGE), (records.fold, records.sample_of_both(platter(data), PAGE, ()))
+    ],
+    "cut inside of the file, asked": lambda data: [commits(PAGE)],
+    "8.8 TB of nothing": lambda data: [commits(1 << 43)],
+    "8.8 TB of nothing, folded": lambda data: [commits(1 << 43), asked(data)],
+    "all there can be": lambda data: [commits((1 << 64) - 1)],
+    "no time": lambda data: [commits(len(data), float("nan"))],
+    "never": lambda data: [commits(len(data), 1e300)],
+    "endless": lambda data: [commits(len(data), float("inf"))],
+    "before all time": lambda data: [commits(len(data), -1e18)],
+    "the last of numbers": lambda data: [commits(len(data), number=(1 << 64) - 1)],
+    "no HDF5": lambda data: [changed(data), commits(len(data)), asked(data, {0})],
+    "no HDF5, asked": lambda data: [changed(data), commits(len(data))],
+    "behind the end": lambda data: [changed(data, 1 << 40), commits(len(data))],
+    "behind all ends": lambda data: [changed(data, -PAGE % (1 << 64)), commits(len(data))],
+    "between pages": lambda data: [changed(data, 512), commits(len(data))],
+    "half a page": lambda data: [changed(data, PAGE, b"x" * 99), commits(len(data))],
+    "frames that nothing commits": lambda data: [changed(data), asked(data, {0})],
+    "a sample of no size": lambda data: [commits(len(data)), (records.fold, b"x" * 17)],
+    "a sample too long": lambda data: [commits(len(data)), (records.fold, b"x" * 99_999)],
+}  # fmt: skip
+
+
+def hostile_log(base, sample, rows):
+    log, chain = records.header(base, b"salt" * 4, sample)
+    for make, *given in rows:
+        record, chain = make(*given, chain)
+        log += record
+    return log
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_log_of_another_harms_a_file_before_a_word(left, files, name):
+    """Right in all its CRCs; nothing is raised, and not even after a word is the file no longer."""
+    data = files.read_bytes()
+    sample = records.sample(platter(data), len(data))
+    log_of(files).write_bytes(hostile_log(len(data), sample, HOSTILE[name](data)))
+    found = unsaved(files)
+    assert files.read_bytes() == data
+    assert found is None or found.commits == 1
+    recover(files)
+    assert files.read_bytes()[: len(data)] == data
+    throw_away(files)
+    assert files.read_bytes() == data
+    assert content(files) == left[1][0]
+
+
+def test_a_right_log_made_in_that_way_is_folded(left, files):
+    """What the table tests is not blind: the same records with nothing wrong do count."""
+    data = files.read_bytes()
+    page = data[:PAGE]
+    rows = [changed(data, 0, page), commits(len(data))]
+    sample = records.sample(platter(data), len(data))
+    log_of(files).write_bytes(hostile_log(len(data), sample, rows))
+    assert unsaved(files).commits == 1
+    log_of(files).write_bytes(hostile_log(len(data), sample, [*rows, asked(data, {0})]))
+    assert unsaved(files) is None
+    assert names(files) == ["held.h5"]
+    assert files.read_bytes() == data
+
+
+@pytest.mark.parametrize("base", [0, 48, PAGE, (1 << 64) - 1])
+def test_a_log_that_begins_with_another_length_cuts_nothing(left, files, base):
+    """One without commits is out of the way; its file is as long as before."""
+    data = files.read_bytes()
+    sample = records.sample(platter(data), min(base, len(data)))
+    log_of(files).write_bytes(hostile_log(base, sample, []))
+    store, opened = SessionStore(), open_session(files)
+    store.opened(files, opened, None, {})
+    assert store.keep(files, numbered(opened, 1), None)
+    assert files.read_bytes()[: len(data)] == data
+    store.close()
+
+
+def test_a_log_holds_so_much_in_memory_and_no_more(log, monkeypatch):
+    data, _ = log
+    chain = zlib.crc32(data[: HEADER.size - 4])
+    held = bytearray(data[: HEADER.size])
+    for number in range(6):
+        for record in (changed(data, number * PAGE), commits(6 * PAGE, number=number + 1)):
+            make, *given = record
+            more, chain = make(*given, chain)
+            held += more
+    assert len(read_log(platter(held)).pages) == 6
+    monkeypatch.setattr(records, "_MOST_PAGES", 3)
+    assert len(read_log(platter(held)).pages) == 3

@@ -132,15 +132,13 @@ def test_a_file_that_may_not_be_written_leaves_no_log(path, monkeypatch):
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+@pytest.mark.parametrize("how", ["deleted", "moved"])
 def test_a_file_that_is_gone_is_written_anew(path, kept, how):
     files = Files(path)
     for number in range(kept):
         assert files.keep(number)
     if how == "deleted":
         path.unlink()
-    elif how == "replaced":
-        save_session(path, small_session(of=(), view={"dock": [8]}))
     else:
         path.rename(path.with_name("elsewhere.h5"))
     assert not files.keep(2)
@@ -153,18 +151,56 @@ def test_a_file_that_is_gone_is_written_anew(path, kept, how):
     assert [name for name in names(path) if name != "elsewhere.h5"] == ["held.h5"]
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("how", ["replaced", "edited", "touched"])
+def test_what_another_program_changed_is_not_written_over(path, kept, how):
+    files, aside = Files(path), path.with_name("aside.h5")
+    for number in range(kept):
+        assert files.keep(number)
+    if how == "replaced":
+        save_session(path, small_session(of=(), view={"dock": [8]}))
+    elif how == "edited":
+        with path.open("r+b") as other:
+            other.write(path.read_bytes()[:8])
+    state = path.stat()
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 10**9))
+    before = path.read_bytes()
+    longer = replace(files.session, traces=(*files.session.traces, run(5)))
+    for _ in range(2):
+        assert not files.keep(2)
+        for session in (numbered(files.session, 3), longer):
+            with pytest.raises(StorageError, match="changed by another program") as told:
+                files.store.save(path, session, None)
+        assert "another name" in told.value.way_out
+        with pytest.raises(StorageError, match="changed by another program"):
+            files.store.compact(path, files.session, None)
+    assert path.read_bytes() == before
+    files.store.save(aside, numbered(files.session, 4), None)
+    if not kept or how == "replaced":
+        assert path.read_bytes() == before
+    assert_same(open_session(aside), numbered(small_session(of=()), 4))
+    with pytest.raises(StorageError, match="changed by another program"):
+        files.store.save(path, numbered(files.session, 4), None)
+    files.store.save(path, numbered(files.session, 5), None, replace=True)  # a word of the user
+    files.expect(5)
+    assert files.keep(6)
+    files.save(7)
+    files.expect(7)
+    files.store.close()
+    assert names(path) == ["aside.h5", "held.h5"]
+
+
 def test_a_file_cut_short_is_an_error_and_never_zeros(path):
     files = Files(path)
     assert files.keep(1)
     with path.open("r+b") as other:
         other.truncate(path.stat().st_size // 3)
-    with pytest.raises(StorageError, match="cut the file short"):
-        files.keep(2)
+    assert not files.keep(2)
     # What was read from it is gone, and nobody is told zeros instead.
     with pytest.raises((SessionDamaged, StorageError)):
         files.save(3)
     whole = small_session(of=())
-    files.store.save(path, whole, None)
+    files.store.save(path, whole, None, replace=True)
     assert_same(open_session(path), whole)
     assert compare(path).good
 
@@ -187,8 +223,12 @@ def test_two_stores_on_one_file(path):
     one.save(3)
     one.expect(3)
     one.store.close()
-    other.save(5)
-    other.expect(5)
+    with pytest.raises(StorageError, match="changed by another program"):
+        other.save(5)
+    one.expect(3)
+    again = Files(path)
+    again.save(5)
+    again.expect(5)
 
 
 def test_another_process_edits_the_file(path):
