@@ -15,6 +15,7 @@ from microtome.records.marks import Marks
 from microtome.session.reader import open_session
 from microtome_desktop.commands.command import CommandId
 from microtome_desktop.commands.table import COMMANDS
+from microtome_desktop.jobs.file_requests import OpenSession
 
 _ID = CommandId
 
@@ -74,6 +75,9 @@ def compact_the_file(hand):
     path = hand.file()
     with path.open("ab") as file:
         file.write(bytes(1_600_000))  # used by nothing, as what edits replace
+    hand.desk.workspace.mark_clean()
+    hand.bench.runner.ask(OpenSession(path))  # as it is now; what others change is not replaced
+    hand.rest()
     before = path.stat().st_size
     hand.desk.notices.history.clear()
     hand.do(_ID.COMPACT_FILE)
