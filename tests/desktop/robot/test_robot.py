@@ -64,7 +64,7 @@ def test_a_robot_at_the_window(user, tmp_path):
     before = user.go_home(anew=False)
     user.act(SHORT)
     now = user.go_home(anew=False)
-    assert user.step > 10
+    assert user.step > 3  # many times as many where nothing else computes
     assert user.wrong == []
     assert now.grown(before, whole=False) == {}
     it_does_what_was_written_down(user, tmp_path / "deeds.jsonl")
