@@ -1,6 +1,8 @@
 """Files that are no sessions, or broken ones: refused with the reason, never believed."""
 
 import json
+import zlib
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,6 +14,7 @@ from microtome.errors import Cancelled, NewerSession, NotASession, SessionDamage
 from microtome.jobs import Job
 from microtome.session.handle import Handle
 from microtome.session.reader import SessionFile, info, open_session
+from microtome.session.store import SessionStore
 from microtome.session.verify import STRUCTURE, compare, verify_session
 from microtome.session.writer import save_session
 
@@ -109,11 +112,29 @@ def test_flipped_bytes_are_refused_or_found_by_verifying(tmp_path):
     assert not missed
 
 
-def _stored_ranges(path):
+def test_the_rest_that_is_summed_up_is_every_byte_that_is_no_value(tmp_path):
+    """Beside a plain mask over all bytes, for a file that was edited twice."""
+    session, store = full_session(analyses={}, checks=None, view={}), SessionStore()
+    path = store.save(tmp_path / "small.h5", session, ["z"])
+    for number in range(2):
+        store.save(path, replace(session, view={"dock": [number] * 900}), ["z"])
+    store.close()
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    rest = np.ones(len(data), np.bool_)
+    for start, size in _stored_ranges(path, without="manifest/"):
+        rest[start : start + size] = False
+    with h5py.File(path) as file:
+        told, place = bytes(file["manifest/rest"][()]), file["manifest/rest"].id.get_offset()
+    rest[place : place + 32] = False
+    assert rest[-1]  # there is something behind the last value
+    assert told[:24] == f"{len(data):016x}{zlib.crc32(data[rest].tobytes()):08x}".encode()
+
+
+def _stored_ranges(path, without="/"):
     ranges = []
 
-    def visit(_, item):
-        if not isinstance(item, h5py.Dataset):
+    def visit(name, item):
+        if not isinstance(item, h5py.Dataset) or name.startswith(without):
             return
         if item.chunks is None:
             if item.id.get_offset() is not None:
