@@ -99,7 +99,7 @@ def test_a_window_that_is_told_when_closes_by_itself(tmp_path, sample_session, s
 def test_a_time_that_is_none_is_refused(seconds, capsys):
     assert main(["--quit-after", seconds]) == 2
     said = capsys.readouterr().err
-    assert seconds in said
+    assert f"{seconds!r} is no number of seconds below 86,400" in said
     assert said.count("\n") == 1
 
 

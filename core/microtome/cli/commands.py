@@ -318,8 +318,12 @@ def _open_window(arguments: Sequence[str]) -> int:
 
 
 def _seconds(text: str) -> float:
-    if not 0 < (value := float(text)) < _DAY:
-        raise ValueError(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < _DAY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds below {_DAY:,}")
     return value
 
 
